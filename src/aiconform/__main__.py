@@ -1,0 +1,5 @@
+"""`python -m aiconform` is `aiconform`."""
+
+from aiconform.cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""The `aiconform` command. A command's module is imported only when that command runs.
+
+That keeps `aiconform --help` quick: the table below holds each command's one-line help.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from aiconform import __version__
+
+# command -> (its one-line help; its module is aiconform.cli.<command with _ for ->, its object is `command`)
+COMMANDS = {
+    "run": "Run the suite on a cluster and judge what was seen.",
+    "judge": "Recompute every verdict of a run from its observations.",
+    "report": "Render a run as text, Markdown, HTML or JUnit.",
+    "inspect": "Show what the platform offers and what would keep a check from running.",
+    "spec": "Read, compare and render the standard.",
+    "certify": "Build, validate, sign, verify and compare submissions.",
+    "cleanup": "Remove what interrupted runs left on a cluster.",
+    "rbac": "Print the least ClusterRole that the chosen checks need.",
+    "images": "List the test images and where they come from.",
+    "lab": "A reference AI platform of real components on this machine.",
+}
+
+
+class LazyGroup(click.Group):
+    """Lists COMMANDS and imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"aiconform.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="aiconform")
+def main() -> None:
+    """Prove that a Kubernetes platform can run AI workloads.
+
+    Results go to standard output, progress to standard error. Exit codes: 0 conformant, 1 not conformant,
+    2 wrong use, 3 undetermined, 130 interrupted.
+    """
