@@ -96,12 +96,12 @@ class Cluster:
 
     async def snapshot(
         self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = ""
-    ) -> tuple[list[Object], str]:
+    ) -> tuple[tuple[Object, ...], str]:
         """All objects and the resourceVersion from which a watch goes on without a gap."""
         resource = await self.resource(api_version, kind)
         query = {"labelSelector": labels}
         page = await self._json("GET", resource.path(namespace), "list", resource.plural, query)
-        items = [{"apiVersion": api_version, "kind": kind, **item} for item in page["items"]]
+        items = tuple({"apiVersion": api_version, "kind": kind, **item} for item in page["items"])
         return items, page["metadata"]["resourceVersion"]
 
     async def create(self, obj: Object) -> Object:
