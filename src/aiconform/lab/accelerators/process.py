@@ -1,14 +1,8 @@
-"""The process of one node: brings its parts to what the configuration says, at start and on every SIGHUP.
-
-`status.json` in the state folder says what is in force: `config` (digest of the configuration, see `digest`), `faults`,
-`pid`, `generation` and `devices` of what is published, `version` of resource.k8s.io, `dra_registered`,
-`plugin_registered`, `prepared` (number of claims) and `problem` (empty if all is well).
-"""
+"""The process of one node: brings its parts to what the configuration says, at start and on every SIGHUP."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import signal
 import sys
@@ -30,6 +24,7 @@ from aiconform.lab.accelerators.dra import DraDriver
 from aiconform.lab.accelerators.plugin import DevicePlugin
 from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes
 from aiconform.lab.accelerators.publisher import Publisher
+from aiconform.lab.accelerators.status import FILE, digest
 
 STATUS_SECONDS = 0.5
 # Fields that are taken up only at start: the sockets, folders and names are bound to them.
@@ -46,11 +41,6 @@ FIXED = (
     "first_minor",
     "identity",
 )
-
-
-def digest(config: AcceleratorConfig) -> str:
-    """Tells one configuration from another."""
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
 
 
 class Accelerators:
@@ -87,12 +77,12 @@ class Accelerators:
         await (self._plugin.start() if runs and to_plugin else self._plugin.stop())
         self._run("publisher", bool(to_dra) or runs)
         self._run("allocator", DriverFault.OVERCOMMITS in config.faults)
-        self._problem = ""
         try:
             await self._publisher.publish()
         except (ClusterError, AcceleratorError) as err:
             # It is retried in the background; the configuration holds but for what the API server shows.
-            self._problem = str(err)
+            self._publisher.problem = str(err)
+        self._problem = ""
         self._in_force = digest(config)
         self.write_status()
 
@@ -112,13 +102,14 @@ class Accelerators:
             "generation": self._publisher.generation,
             "devices": [device["name"] for device in self._publisher.devices],
             "version": self._publisher.version,
+            "published": self._publisher.published,
             "dra_registered": self._driver.registered,
             "plugin_registered": self._plugin.registered,
             "prepared": len(self._prepared),
-            "problem": self._problem,
+            "problem": self._problem or self._publisher.problem,
         }
         if status != getattr(self, "_said", None):
-            write_json(self._config.state_dir / "status.json", status)
+            write_json(self._config.state_dir / FILE, status)
             self._said = status
 
     def refuse(self, err: AcceleratorError) -> None:

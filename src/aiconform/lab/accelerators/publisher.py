@@ -23,12 +23,25 @@ class Publisher:
 
     def __init__(self, cluster: Cluster, config: AcceleratorConfig) -> None:
         self.config = config
-        self.devices: Sequence[Object] = ()
+        self.published = False
+        self.problem = ""
+        self._devices: Sequence[Object] = ()
         self.generation = 0
         self.version: str | None = None
         self._cluster = cluster
         self._own_writes: set[str] = set()
         self._lock = asyncio.Lock()
+
+    @property
+    def devices(self) -> Sequence[Object]:
+        return self._devices
+
+    @devices.setter
+    def devices(self, devices: Sequence[Object]) -> None:
+        """What to publish; `published` is False until the API server has it."""
+        if list(devices) != list(self._devices):
+            self.published = False
+        self._devices = devices
 
     async def publish(self) -> None:
         """Bring the API server to what is wanted now. Raises ClusterError, AcceleratorError."""
@@ -69,15 +82,15 @@ class Publisher:
         for old in plan.delete:
             await self._cluster.delete(old)
         self.generation = max(plan.generation, self.generation)
+        self.published, self.problem = True, ""
 
     async def keep(self) -> None:
         """Publish, and again whenever the slices change; never returns. Trouble is retried and told."""
         tries = 0
-        told = ""
         while True:
             try:
                 await self.publish()
-                tries, told = 0, ""
+                tries = 0
                 async for event in self._cluster.watch(
                     f"{slices.GROUP}/{await self.served_version()}",
                     "ResourceSlice",
@@ -89,8 +102,9 @@ class Publisher:
                     await self.publish()
             except (ClusterError, AcceleratorError) as err:
                 self.version = None
-                if str(err) != told:
-                    told = str(err)
+                self.published = False
+                if str(err) != self.problem:
+                    self.problem = str(err)
                     print(f"ResourceSlices: {err}; trying again", file=sys.stderr)
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
