@@ -1,0 +1,184 @@
+"""Loads the standard: every file of a folder, checked, with errors that name file, line and what was expected."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from aiconform.spec.errors import MalformedFile, UnknownRequirement, UnknownVersion
+from aiconform.spec.model import EventKind, Level, Requirement, Text, Version, version_key
+from aiconform.spec.yamlfile import Tree, parse, read
+
+HERE = Path(__file__).parent
+REQUIREMENTS = HERE / "requirements"
+VERSIONS = HERE / "versions.yaml"
+
+
+class Release(BaseModel):
+    """A Kubernetes version that the standard speaks about.
+
+    released: its list is frozen and platforms are certified against it. announced: what is known of the next list.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Version
+    released: bool
+    note: Text
+    sources: tuple[str, ...] = Field(default=())
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Every requirement, and the Kubernetes versions with a list."""
+
+    requirements: tuple[Requirement, ...]
+    releases: tuple[Release, ...]
+    digest: str
+    """sha256 over the requirement files, "sha256:…": names the wording a run was judged by."""
+    folder: Path = REQUIREMENTS
+
+    @cached_property
+    def versions(self) -> tuple[str, ...]:
+        """Kubernetes versions, oldest first, the announced one included."""
+        return tuple(release.version for release in self.releases)
+
+    @cached_property
+    def newest(self) -> str:
+        """The newest version whose list is released."""
+        return [release.version for release in self.releases if release.released][-1]
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(requirement.id for requirement in self.requirements)
+
+    def requirement(self, wanted: str) -> Requirement:
+        """Raises UnknownRequirement, whose `nearest` has the ids that look like it."""
+        for requirement in self.requirements:
+            if requirement.id == wanted:
+                return requirement
+        raise UnknownRequirement(wanted, self.ids)
+
+    def version(self, wanted: str) -> str:
+        """The version in the standard's spelling: takes "1.37" and "v1.37". Raises UnknownVersion."""
+        version = wanted if wanted.startswith("v") else f"v{wanted}"
+        if version not in self.versions:
+            raise UnknownVersion(wanted, self.versions)
+        return version
+
+    def release(self, wanted: str) -> Release:
+        """Raises UnknownVersion."""
+        version = self.version(wanted)
+        return next(release for release in self.releases if release.version == version)
+
+    def at(self, wanted: str) -> tuple[Requirement, ...]:
+        """The requirements on that version's list or folded by then: MUST first, then SHOULD, then folded.
+
+        Raises UnknownVersion.
+        """
+        version = self.version(wanted)
+        order = [Level.MUST, Level.SHOULD, Level.FOLDED]
+        listed = [requirement for requirement in self.requirements if version in requirement.levels]
+        return tuple(sorted(listed, key=lambda requirement: order.index(requirement.levels[version])))
+
+
+@cache
+def load_standard(folder: Path = REQUIREMENTS) -> Standard:
+    """The standard in `folder` (this package's own unless told). Raises MalformedFile."""
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise MalformedFile(folder, None, "holds no requirement", "files named <id>.yaml")
+    digest = hashlib.sha256()
+    requirements = []
+    for path in files:
+        raw = path.read_bytes()
+        digest.update(f"{path.name}\0{len(raw)}\0".encode() + raw)
+        requirements.append(requirement_from(parse(path, raw)))
+    beside = folder.parent / VERSIONS.name
+    releases = _releases(read(beside if beside.exists() else VERSIONS))
+    return Standard(_in_order(requirements), releases, f"sha256:{digest.hexdigest()}", folder)
+
+
+def requirement_from(tree: Tree) -> Requirement:
+    """The requirement that a file holds. Raises MalformedFile."""
+    requirement: Requirement = _validated(tree, Requirement)
+    if requirement.id != tree.path.stem:
+        raise MalformedFile(
+            tree.path, tree.line(("id",)), f"the id is {requirement.id!r}", f"{tree.path.stem!r}, the file's name"
+        )
+    return requirement
+
+
+def _releases(tree: Tree) -> tuple[Release, ...]:
+    releases: tuple[Release, ...] = _validated(tree, tuple[Release, ...])
+    if [r.version for r in releases] != sorted({r.version for r in releases}, key=version_key):
+        raise MalformedFile(tree.path, 1, "the versions are out of order", "each version once, oldest first")
+    if not any(release.released for release in releases):
+        raise MalformedFile(tree.path, 1, "no version is released", "at least one with `released: true`")
+    return releases
+
+
+def _in_order(requirements: Sequence[Requirement]) -> tuple[Requirement, ...]:
+    return tuple(sorted(requirements, key=lambda r: (not r.levels, r.id)))
+
+
+def _validated(tree: Tree, shape: Any) -> Any:
+    try:
+        # Lax mode takes a list for a tuple; numbers for text and the like are still refused.
+        return TypeAdapter(shape).validate_python(tree.data)
+    except ValidationError as error:
+        raise _malformed(tree, error) from error
+
+
+def _malformed(tree: Tree, error: ValidationError) -> MalformedFile:
+    """The first problem in the file's own order, in a reader's words."""
+    problems = sorted(error.errors(), key=lambda e: (tree.line(tuple(e["loc"])), len(e["loc"])))
+    first = problems[0]
+    where = tuple(part for part in first["loc"] if part != "[key]")
+    name = _spell(where)
+    line = tree.line(where)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    match first["type"]:
+        case "extra_forbidden":
+            problem, expected = f"unknown key {name!r}", f"one of {', '.join(_keys_at(where))}"
+        case "missing":
+            problem, expected = f"the key {name!r} is missing", "it to be given"
+        case "value_error":
+            problem, expected = f"{name}: {first['ctx']['error']}", "the fields to agree"
+        case "enum":
+            problem, expected = f"{name} is {first['input']!r}", first["ctx"]["expected"].replace("'", "")
+        case "string_pattern_mismatch":
+            problem, expected = f"{name} is {first['input']!r}", f"text like {first['ctx']['pattern']}"
+        case _:
+            shown = first["input"] if isinstance(first["input"], (str, int, bool, type(None))) else "something else"
+            problem, expected = f"{name or 'the file'} is {shown!r}", first["msg"].removeprefix("Input should be ")
+    return MalformedFile(tree.path, line, problem + more, expected)
+
+
+def _spell(where: tuple[str | int, ...]) -> str:
+    """("procedure", "steps", 0, "do") as people write it: procedure.steps[0].do."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
+
+
+def _keys_at(where: tuple[str | int, ...]) -> list[str]:
+    """The keys that the mapping around `where` may have."""
+    shape: Any = Requirement if where[0] in Requirement.model_fields or len(where) == 1 else Release
+    for part in where[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation = shape.model_fields[part].annotation
+        shape = next(
+            (a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")), None
+        )
+        if shape is None:
+            return []
+    return list(shape.model_fields)
+
+
+__all__ = ["REQUIREMENTS", "EventKind", "Release", "Standard", "load_standard", "requirement_from"]

@@ -1,0 +1,152 @@
+"""Reads a small, strict YAML file and remembers the line of every value.
+
+The standard needs much less than YAML offers, and what it leaves out is where files go wrong: anchors and aliases,
+tags, several documents, duplicate keys and the surprising scalars (`on`, `1.30`, dates) are not data here. A plain
+scalar is an integer, true, false, null, or else text, as it reads.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aiconform.spec.errors import MalformedFile
+
+# The C loader is ten times as fast; a PyYAML without libyaml still works.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LARGEST_FILE = 256 * 1024  # bytes; the longest requirement is under a tenth of that
+DEEPEST = 16  # levels of nesting; the model has six
+
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+
+Key = str | int
+Where = tuple[Key, ...]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A file's data, and the line (from 1) on which the value at each path of keys and indexes begins."""
+
+    path: Path
+    data: Any
+    lines: dict[Where, int]
+
+    def line(self, where: Where) -> int:
+        """The line of the value at `where`, or of the nearest thing around it that is in the file."""
+        while where and where not in self.lines:
+            where = where[:-1]
+        return self.lines.get(where, 1)
+
+
+@dataclass
+class _Open:
+    """A mapping or list whose end has not been read yet."""
+
+    where: Where
+    value: dict[str, Any] | list[Any]
+    key: str | None = None
+    seen: dict[str, int] = field(default_factory=dict)
+
+
+def read(path: Path) -> Tree:
+    """The file's data as dicts, lists, text, integers, booleans and None. Raises MalformedFile."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise MalformedFile(path, None, f"cannot be read ({error.strerror})", "a file of the standard") from error
+    return parse(path, raw)
+
+
+def parse(path: Path, raw: bytes) -> Tree:
+    """Like `read`, for bytes at hand; `path` is only named in errors."""
+    if len(raw) > LARGEST_FILE:
+        raise MalformedFile(path, None, f"has {len(raw)} bytes", f"at most {LARGEST_FILE}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise MalformedFile(path, line, "is not UTF-8", "UTF-8 text") from error
+    try:
+        return _build(path, text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error).splitlines()[0]
+        raise MalformedFile(path, mark.line + 1 if mark else None, f"{problem}", "well-formed YAML") from error
+
+
+def _build(path: Path, text: str) -> Tree:
+    lines: dict[Where, int] = {}
+    stack: list[_Open] = []
+    documents = 0
+    root: Any = None
+    event: Any
+
+    def add(value: Any, line: int) -> Where:
+        nonlocal root
+        where: Where = ()
+        if not stack:
+            root = value
+        elif isinstance((top := stack[-1]).value, list):
+            where = (*top.where, len(top.value))
+            top.value.append(value)
+        else:
+            assert top.key is not None  # noqa: S101 - a mapping's key is always read before its value
+            where = (*top.where, top.key)
+            top.value[top.key], top.key = value, None
+        lines[where] = line
+        return where
+
+    for event in yaml.parse(text, Loader=LOADER):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise MalformedFile(path, line, "a second document begins", "one document in a file")
+        elif isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise MalformedFile(path, line, "an anchor or alias is used", "every value written out")
+        elif getattr(event, "tag", None):
+            raise MalformedFile(path, line, f"the tag {event.tag} is used", "plain values without tags")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            stack.pop()
+        elif isinstance(event, (yaml.CollectionStartEvent, yaml.ScalarEvent)):
+            top = stack[-1] if stack else None
+            if top and isinstance(top.value, dict) and top.key is None:
+                top.key = _key(path, line, event, top)
+                lines[(*top.where, top.key)] = line  # a value may begin further down; its key is what one looks for
+            elif isinstance(event, yaml.ScalarEvent):
+                key_line = lines.get((*top.where, top.key)) if top and top.key is not None else None
+                add(_scalar(event), key_line or line)
+            else:
+                if len(stack) >= DEEPEST:
+                    raise MalformedFile(path, line, "is nested too deep", f"at most {DEEPEST} levels")
+                key_line = lines.get((*top.where, top.key)) if top and top.key is not None else None
+                value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
+                stack.append(_Open(add(value, key_line or line), value))
+    if documents == 0:
+        raise MalformedFile(path, 1, "is empty", "one mapping of keys to values")
+    return Tree(path, root, lines)
+
+
+def _key(path: Path, line: int, event: Any, parent: _Open) -> str:
+    if not isinstance(event, yaml.ScalarEvent) or not isinstance(key := _scalar(event), str):
+        raise MalformedFile(path, line, "a key is not text", "keys that are plain words")
+    if key in parent.seen:
+        raise MalformedFile(
+            path, line, f"the key {key!r} was given on line {parent.seen[key]} already", "each key once"
+        )
+    parent.seen[key] = line
+    return key
+
+
+def _scalar(event: Any) -> str | int | bool | None:
+    text: str = event.value
+    if not event.implicit[0]:  # quoted or a block: always text
+        return text
+    if text in WORDS:
+        return WORDS[text]
+    return int(text) if INTEGER.fullmatch(text) else text
