@@ -1,4 +1,4 @@
-"""Keeps the published ResourceSlices what they should be, whoever else writes or deletes them.
+"""Keeps the published ResourceSlices, and the Node's labels, what they should be.
 
 The kubelet deletes all slices of its node when it starts, and a driver's when that driver is gone for long: so this
 watches, and publishes again.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from aiconform.cluster import Cluster, ClusterError, Conflict, NotFound, Object
-from aiconform.lab.accelerators import slices
+from aiconform.lab.accelerators import objects, slices
 from aiconform.lab.accelerators.config import AcceleratorConfig, AcceleratorError
 
 RETRY_SECONDS = (0.2, 0.5, 1, 2)
@@ -57,12 +57,20 @@ class Publisher:
             )
 
     async def _publish_once(self) -> None:
+        node = await self._cluster.get("v1", "Node", self.config.node_name)
+        labels = objects.node_labels(self.config)
+        if labels.items() - (node["metadata"].get("labels") or {}).items():
+            await self._cluster.patch({"apiVersion": "v1", "kind": "Node", **node}, {"metadata": {"labels": labels}})
+        if self._devices or await self._find_version():
+            await self._publish_slices(node["metadata"]["uid"])
+        self.published, self.problem = True, ""
+
+    async def _publish_slices(self, node_uid: str) -> None:
         version = await self.served_version()
         existing = [
             slice_
             async for slice_ in self._cluster.list(f"{slices.GROUP}/{version}", "ResourceSlice", fields=self._fields)
         ]
-        node_uid = (await self._cluster.get("v1", "Node", self.config.node_name))["metadata"]["uid"]
         plan = slices.plan(
             existing,
             self.devices,
@@ -82,7 +90,6 @@ class Publisher:
         for old in plan.delete:
             await self._cluster.delete(old)
         self.generation = max(plan.generation, self.generation)
-        self.published, self.problem = True, ""
 
     async def keep(self) -> None:
         """Publish, and again whenever the slices change; never returns. Trouble is retried and told."""
@@ -111,11 +118,15 @@ class Publisher:
 
     async def served_version(self) -> str:
         """The version of resource.k8s.io to use. Raises AcceleratorError if the API server serves none we know."""
+        version = await self._find_version()
+        if version is None:
+            raise AcceleratorError(f"the API server serves no known version of {slices.GROUP}")
+        return version
+
+    async def _find_version(self) -> str | None:
         if self.version is None:
             served = (await self._cluster.groups()).get(slices.GROUP, ())
             self.version = slices.best_version(served)
-        if self.version is None:
-            raise AcceleratorError(f"the API server serves no known version of {slices.GROUP}")
         return self.version
 
     @property
