@@ -6,7 +6,7 @@
 
 from aiconform.lab.faults.registry import FAULTS, Fault, UnknownFault, Where, active, driver_faults, find
 from aiconform.lab.faults.runtime import set_runtime, write_wrapper
-from aiconform.lab.faults.switch import FaultyLab, FaultyNode, reapply, switch
+from aiconform.lab.faults.enforce import FaultyLab, FaultyNode, reapply, switch
 
 __all__ = [
     "FAULTS",
