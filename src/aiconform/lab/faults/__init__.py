@@ -4,9 +4,9 @@
 `write_wrapper` makes the runc that the runtime's faults need; `FaultyLab` is what they need of a lab.
 """
 
+from aiconform.lab.faults.enforce import FaultyLab, FaultyNode, reapply, switch
 from aiconform.lab.faults.registry import FAULTS, Fault, UnknownFault, Where, active, driver_faults, find
 from aiconform.lab.faults.runtime import set_runtime, write_wrapper
-from aiconform.lab.faults.enforce import FaultyLab, FaultyNode, reapply, switch
 
 __all__ = [
     "FAULTS",

@@ -20,8 +20,8 @@ def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: 
     """
     from aiconform.lab import LabError, load
     from aiconform.lab.accelerators.config import AcceleratorError
-    from aiconform.lab.faults.registry import FAULTS, UnknownFault, find
     from aiconform.lab.faults.enforce import describe, switch
+    from aiconform.lab.faults.registry import FAULTS, UnknownFault, find
 
     if listing == (fault is not None) or (off and listing):
         raise click.UsageError("give the name of a fault, or --list")
