@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from aiconform.checks.contract import NoSuchCheck, load_check
 from aiconform.engine import journal
-from aiconform.engine.evidence import CheckResult, Report, ReportLevel, RunInfo
+from aiconform.engine.evidence import CheckResult, Report, RunInfo
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check, judge_run, not_run
@@ -58,7 +57,7 @@ def _again(directory: RunDirectory, info: RunInfo, claimed: CheckResult, standar
     unread = claimed.model_copy(update={"verdict": "not-run", "reason": "cannot be recomputed", "assertions": ()})
     try:
         requirement = standard.requirement(claimed.id)
-        level = cast(ReportLevel | None, requirement.level_at(info.standard))
+        level = requirement.level_at(info.standard)
     except (UnknownRequirement, UnknownVersion) as error:
         return unread, f"{claimed.id}: {error}"
     if level is None:

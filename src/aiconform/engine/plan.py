@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import cast
 
 from aiconform.checks.contract import Check, has_check, load_check
 from aiconform.engine.evidence import ReportLevel
@@ -68,7 +67,7 @@ def level_of(requirement: Requirement, version: str) -> ReportLevel:
     level = requirement.level_at(version)
     if level is None:
         raise BadChoice(f"{requirement.id} is not on the list of {version}")
-    return cast(ReportLevel, str(level))
+    return level
 
 
 def suite_digest() -> str:

@@ -1,4 +1,4 @@
-"""A run: probes side by side on the cluster, each check judged as soon as its probes are done, everything written down."""
+"""A run: probes side by side on the cluster, each check judged as soon as its probes are done, all written down."""
 
 from __future__ import annotations
 
