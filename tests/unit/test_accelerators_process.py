@@ -258,6 +258,24 @@ def paths(allocated: Any) -> list[list[str]]:
     return [[device.container_path for device in container.devices] for container in allocated.containers]
 
 
+def count(node: Node, devices: int) -> None:
+    """What a kubelet writes into its Node's status."""
+    (found,) = node.cluster.of("Node")
+    resource = node.config.identity.extended_resource
+    node.cluster.put({**found, "status": {"allocatable": {"cpu": "2", resource: str(devices)}}})
+
+
+async def test_the_plugin_settles_when_the_kubelet_counts_its_devices(make: Any) -> None:
+    node = await make(offer="device-plugin", count=3)
+    state = node.config.state_dir
+    await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+    count(node, 2)
+    what = "the kubelet counts 2 aiconform.dev/simulated-accelerator, not 3"
+    await eventually(lambda: unsettled(read_status(state), node.config) == what)
+    count(node, 3)
+    await eventually(lambda: unsettled(read_status(state), node.config) == "")
+
+
 async def test_the_plugin_hands_out_what_is_asked_for(make: Any) -> None:
     node = await make(offer="device-plugin", count=3)
     ids = [device.uuid for device in devices_of(node.config)]
@@ -340,11 +358,14 @@ async def test_never_prepares_until_it_is_off(make: Any) -> None:
 async def test_no_driver_leaves_kubelet_and_api_server_and_comes_back(make: Any) -> None:
     node = await make(offer="both", count=4)
     await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+    count(node, 2)
+    await eventually(lambda: (read_status(node.config.state_dir) or {})["allocatable"] == 2)
     await node.change(faults=[DriverFault.NO_DRIVER])
     assert node.cluster.of("ResourceSlice") == []
     assert list(node.config.registry_dir.iterdir()) == []
     assert [socket.name for socket in node.config.device_plugin_dir.iterdir()] == ["kubelet.sock"]
-    assert unsettled(read_status(node.config.state_dir), node.config) == ""
+    count(node, 0)
+    await eventually(lambda: unsettled(read_status(node.config.state_dir), node.config) == "")
     await node.change(faults=[])
     (slice_,) = node.cluster.of("ResourceSlice")
     assert slice_["spec"]["pool"]["generation"] > 1
@@ -398,7 +419,6 @@ async def test_status_tells_when_a_configuration_holds(make: Any) -> None:
     assert unsettled(read_status(state), node.config) == "the kubelet has not registered the DRA driver yet"
     one = node.claim("one", "accel-0")
     await node.kubelet.dra("NodePrepareResources", one)
-    node.parts.write_status()
     status = read_status(state)
     assert unsettled(status, node.config) == ""
     assert status is not None
@@ -406,6 +426,14 @@ async def test_status_tells_when_a_configuration_holds(make: Any) -> None:
     wanted = node.config.model_copy(update={"count": 2})
     assert unsettled(status, wanted) == "the configuration is not taken up yet"
     assert unsettled(None, wanted) == "the accelerators' process has not started"
+
+
+async def test_a_process_that_has_ended_says_nothing(make: Any) -> None:
+    node = await make()
+    await node.parts.stop()
+    assert read_status(node.config.state_dir) is None
+    node.restarted()
+    assert unsettled(read_status(node.config.state_dir), node.config) == "the configuration is not taken up yet"
 
 
 async def test_names_and_paths_cannot_change_while_it_runs(make: Any) -> None:

@@ -43,7 +43,7 @@ class FakeNode:
 
     def reload_accelerators(self) -> None:
         if self.listens:
-            held = {"published": True, "dra_registered": True, "plugin_registered": True}
+            held = {"published": True, "dra_registered": True, "plugin_registered": True, "allocatable": 0}
             write_json(self.config.state_dir / "status.json", {"config": digest(self.config), "problem": "", **held})
 
 

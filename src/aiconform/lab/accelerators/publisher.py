@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiconform.cluster import Cluster, ClusterError, Conflict, NotFound, Object
 from aiconform.lab.accelerators import objects, slices
@@ -21,7 +21,8 @@ WATCH_SECONDS = 300
 class Publisher:
     """Publishes `devices` (entries of a ResourceSlice) as this node's pool."""
 
-    def __init__(self, cluster: Cluster, config: AcceleratorConfig) -> None:
+    def __init__(self, cluster: Cluster, config: AcceleratorConfig, on_change: Callable[[], None]) -> None:
+        """`on_change` is called when `published` or `problem` may have changed."""
         self.config = config
         self.published = False
         self.problem = ""
@@ -29,6 +30,7 @@ class Publisher:
         self.generation = 0
         self.version: str | None = None
         self._cluster = cluster
+        self._on_change = on_change
         self._own_writes: set[str] = set()
         self._lock = asyncio.Lock()
 
@@ -64,6 +66,7 @@ class Publisher:
         if self._devices or await self._find_version():
             await self._publish_slices(node["metadata"]["uid"])
         self.published, self.problem = True, ""
+        self._on_change()
 
     async def _publish_slices(self, node_uid: str) -> None:
         version = await self.served_version()
@@ -113,6 +116,7 @@ class Publisher:
                 if str(err) != self.problem:
                     self.problem = str(err)
                     print(f"ResourceSlices: {err}; trying again", file=sys.stderr)
+                self._on_change()
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
 

@@ -2,7 +2,8 @@
 
 Keys: `pid` (in the node's pid namespace), `config` (digest of the configuration in force), `faults`, `generation` and
 `devices` of the published pool, `version` of resource.k8s.io, `published` (whether the API server shows the pool),
-`dra_registered`, `plugin_registered`, `prepared` (number of claims) and `problem` (empty if all is well).
+`dra_registered`, `plugin_registered`, `allocatable` (how many of the extended resource the kubelet counts), `prepared`
+(number of claims) and `problem` (empty if all is well).
 """
 
 from __future__ import annotations
@@ -48,4 +49,7 @@ def unsettled(status: Mapping[str, object] | None, config: AcceleratorConfig, *,
         return "the kubelet has not registered the DRA driver yet"
     if runs and to_plugin and not status["plugin_registered"]:
         return "the kubelet has not registered the device plugin yet"
+    expected = len(to_plugin) if runs else 0
+    if to_plugin and status["allocatable"] != expected:
+        return f"the kubelet counts {status['allocatable']} {config.identity.extended_resource}, not {expected}"
     return ""

@@ -81,7 +81,7 @@ def _enforce(lab: FaultyLab, places: set[Where]) -> None:
         config = read_config(node.accelerators) if node.accelerators else None
         if Where.RUNTIME in places:
             set_runtime(node.runtime_switch, on, config)
-        if config is None or node.accelerators is None:
+        if config is None or node.accelerators is None or not config.count:
             continue
         if Where.DRIVER in places:
             config = config.model_copy(update={"faults": driver_faults(lab.state)})
