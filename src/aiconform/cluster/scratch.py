@@ -1,0 +1,203 @@
+"""The space of a run on somebody's cluster: everything labelled, owned, deleted by UID, and its end awaited.
+
+A run owns one Namespace. Further Namespaces (for another Pod Security level) and all cluster-scoped objects are owned
+by it, so that deleting that one Namespace collects everything, also after the tool was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from aiconform.cluster import wait
+from aiconform.cluster.api import Cluster, Object
+from aiconform.cluster.errors import ClusterError, NotFound, TimedOut
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+RUN_LABEL = "aiconform.dev/run"
+PROBE_LABEL = "aiconform.dev/probe"
+PodSecurity = Literal["restricted", "baseline", "privileged"]
+CLEANUP_SECONDS = 60.0
+
+
+class Space:
+    """All Namespaces of one run. They are made when first needed."""
+
+    def __init__(self, cluster: Cluster, run: str) -> None:
+        self.cluster = cluster
+        self.run = run
+        self._namespaces: dict[PodSecurity, Object] = {}
+        self._making = asyncio.Lock()
+
+    async def namespace(self, level: PodSecurity) -> str:
+        """The run's Namespace for Pods of this Pod Security level."""
+        async with self._making:
+            owner = self._namespaces.get("restricted")
+            if owner is None:
+                owner = await self._make(f"aiconform-{self.run}", "restricted", owner=None)
+            if level not in self._namespaces:
+                await self._make(f"aiconform-{self.run}-{level}", level, owner=owner)
+        return str(self._namespaces[level]["metadata"]["name"])
+
+    async def _make(self, name: str, level: PodSecurity, owner: Object | None) -> Object:
+        metadata: Object = {
+            "name": name,
+            "labels": {
+                MANAGED_BY: "aiconform",
+                RUN_LABEL: self.run,
+                "pod-security.kubernetes.io/enforce": level,
+            },
+        }
+        if owner:
+            metadata["ownerReferences"] = [owner_reference(owner)]
+        # Recorded before the request's answer is known: if we are cancelled in between, closing still looks for it.
+        self._namespaces[level] = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        self._namespaces[level] = await self.cluster.create(self._namespaces[level])
+        return self._namespaces[level]
+
+    @property
+    def owner(self) -> Object:
+        """The Namespace that owns all else; there only after the first `namespace` call."""
+        return self._namespaces["restricted"]
+
+    async def close(self) -> None:
+        """Delete all Namespaces of the run and wait for their end. Raises TimedOut, naming what stayed."""
+        if self._namespaces:
+            await remove(self.cluster, list(self._namespaces.values()))
+
+
+class Scratch:
+    """What one probe makes, in the run's Namespace for its Pod Security level.
+
+    The Namespace is made with the first object: a probe that only reads leaves no trace at all.
+    """
+
+    def __init__(self, space: Space, probe: str, security: PodSecurity) -> None:
+        self.cluster = space.cluster
+        self.probe = probe
+        self.security = security
+        self.created: list[Object] = []
+        self._space = space
+
+    def name(self, part: str) -> str:
+        """A name that no other probe of the run uses."""
+        return f"{self.probe}-{part}"
+
+    def cluster_name(self, part: str) -> str:
+        """The same for a cluster-scoped object: no other run uses it either."""
+        return f"aiconform-{self._space.run}-{self.probe}-{part}"
+
+    @property
+    def selector(self) -> str:
+        return f"{RUN_LABEL}={self._space.run},{PROBE_LABEL}={self.probe}"
+
+    async def create(self, obj: Object) -> Object:
+        """Create `obj` with the run's labels: in the Namespace, or, cluster-scoped, owned by the run's Namespace."""
+        metadata = obj["metadata"]
+        labels = {
+            **metadata.get("labels", {}),
+            MANAGED_BY: "aiconform",
+            RUN_LABEL: self._space.run,
+            PROBE_LABEL: self.probe,
+        }
+        metadata = {**metadata, "labels": labels}
+        resource = await self.cluster.resource(obj["apiVersion"], obj["kind"])
+        namespace = await self._space.namespace(self.security)
+        if resource.namespaced:
+            metadata["namespace"] = namespace
+        else:
+            metadata["ownerReferences"] = [owner_reference(self._space.owner)]
+        obj = {**obj, "metadata": metadata}
+        self.created.append(obj)
+        # An interrupted request may still have made the object; its name and labels are known to the clean-up.
+        created = await self.cluster.create(obj)
+        self.created = [created if entry is obj else entry for entry in self.created]
+        return created
+
+    async def delete(self, *objects: Object) -> None:
+        """Delete and wait for the end: of Pods, until the node has let go of them."""
+        await asyncio.gather(*(self.cluster.delete(obj) for obj in objects))
+        await asyncio.gather(*(wait.gone(self.cluster, obj, seconds=CLEANUP_SECONDS) for obj in objects))
+
+    async def remains(self) -> Object:
+        """What was made here as it is now, with the warnings about it: `{"objects": [...], "events": [...]}`."""
+        kinds = sorted(
+            {(obj["apiVersion"], obj["kind"], obj["metadata"].get("namespace") or "") for obj in self.created}
+        )
+        objects: list[Object] = []
+        for api_version, kind, namespace in kinds:
+            found = self.cluster.list(api_version, kind, namespace or None, labels=self.selector)
+            objects += [obj async for obj in found]
+        for obj in objects:
+            obj["metadata"].pop("managedFields", None)
+        uids = {obj["metadata"]["uid"] for obj in objects}
+        namespace = await self._space.namespace(self.security)
+        events = [
+            {key: event.get(key) for key in ("type", "reason", "message", "count", "firstTimestamp", "involvedObject")}
+            async for event in self.cluster.list("v1", "Event", namespace, fields="type=Warning")
+            if event["involvedObject"].get("uid") in uids
+        ]
+        return {"objects": objects, "events": events}
+
+    async def close(self) -> None:
+        """Delete all that was made here and wait for its end. Raises TimedOut, naming what stayed."""
+        created = [obj for obj in self.created if "uid" in obj["metadata"]]
+        unsure = [obj for obj in self.created if "uid" not in obj["metadata"]]
+        await asyncio.gather(*(self.cluster.delete(obj) for obj in (*created, *unsure)))
+        kinds = {(obj["apiVersion"], obj["kind"], obj["metadata"].get("namespace")) for obj in (*created, *unsure)}
+        await asyncio.gather(
+            *(
+                wait.all_gone(self.cluster, *kind, labels=self.selector, seconds=CLEANUP_SECONDS)
+                for kind in sorted(kinds, key=str)
+            )
+        )
+
+
+def owner_reference(owner: Object) -> Object:
+    metadata = owner["metadata"]
+    return {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": metadata["name"], "uid": metadata["uid"]}
+
+
+async def left_behind(cluster: Cluster, run: str | None = None) -> list[Object]:
+    """The Namespaces of this run, or of all runs. They own whatever else a run made."""
+    labels = f"{MANAGED_BY}=aiconform," + (f"{RUN_LABEL}={run}" if run else RUN_LABEL)
+    return [namespace async for namespace in cluster.list("v1", "Namespace", labels=labels)]
+
+
+async def remove(cluster: Cluster, namespaces: Sequence[Object]) -> None:
+    """Delete Namespaces and wait until they and the cluster-scoped objects that they own are gone."""
+    existing = []
+    for namespace in namespaces:
+        if "uid" in namespace["metadata"]:
+            existing.append(namespace)
+            continue
+        try:
+            existing.append(await cluster.get("v1", "Namespace", namespace["metadata"]["name"]))
+        except NotFound:
+            continue
+    await asyncio.gather(*(cluster.delete(namespace) for namespace in existing))
+    ends = await asyncio.gather(
+        *(wait.gone(cluster, namespace, seconds=CLEANUP_SECONDS) for namespace in existing), return_exceptions=True
+    )
+    stayed = []
+    for namespace, end in zip(existing, ends, strict=True):
+        if isinstance(end, ClusterError):
+            stayed.append(f"{namespace['metadata']['name']} ({await _why_it_stays(cluster, namespace)})")
+        elif end is not None:
+            raise end
+    if stayed:
+        raise TimedOut(f"Namespaces that do not go away: {'; '.join(stayed)}")
+
+
+async def _why_it_stays(cluster: Cluster, namespace: Object) -> str:
+    try:
+        found = await cluster.get("v1", "Namespace", namespace["metadata"]["name"])
+    except ClusterError as error:
+        return str(error)
+    messages = [
+        condition["message"]
+        for condition in found.get("status", {}).get("conditions", [])
+        if condition["status"] == "True" and condition.get("message")
+    ]
+    return "; ".join(messages) or "no reason given"

@@ -1,0 +1,169 @@
+"""Waiting by watches, with a deadline, and ending at once when waiting on would be in vain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from aiconform.cluster.api import Cluster, Object
+from aiconform.cluster.errors import Expired, NotFound, Stuck, TimedOut, Unreachable
+
+T = TypeVar("T")
+
+# A kubelet repeats these for ever; none of them has been seen to mend itself within a check's deadline.
+HOPELESS = {
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+}
+
+
+async def until(
+    cluster: Cluster, obj: Object, condition: Callable[[Object], T | None], *, seconds: float, what: str
+) -> T:
+    """The first result of `condition` that is not None, over every state of `obj` from now on.
+
+    `condition` may raise Stuck. Raises TimedOut (naming `what` and the last state), or Stuck if the object goes away.
+    """
+    metadata = obj["metadata"]
+    last: Object = obj
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    async for event in cluster.watch(
+                        obj["apiVersion"],
+                        obj["kind"],
+                        metadata.get("namespace"),
+                        fields=f"metadata.name={metadata['name']}",
+                        seconds=seconds,
+                    ):
+                        if event.type == "DELETED":
+                            raise Stuck(f"{what}: {obj['kind']} {metadata['name']} was deleted by someone else")
+                        last = event.object
+                        result = condition(last)
+                        if result is not None:
+                            return result
+                except (Expired, Unreachable):
+                    await asyncio.sleep(0.5)
+    except TimeoutError:
+        raise TimedOut(f"{what}: not within {seconds:.0f} s; last seen: {describe(last)}") from None
+
+
+async def gone(cluster: Cluster, obj: Object, *, seconds: float) -> None:
+    """Wait until this very object (by UID) is not there any more. Raises TimedOut."""
+    metadata = obj["metadata"]
+    what = f"the end of {obj['kind']} {metadata['name']}"
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    found = await cluster.get(
+                        obj["apiVersion"], obj["kind"], metadata["name"], metadata.get("namespace")
+                    )
+                    if found["metadata"]["uid"] != metadata["uid"]:
+                        return
+                    async for event in cluster.watch(
+                        obj["apiVersion"],
+                        obj["kind"],
+                        metadata.get("namespace"),
+                        fields=f"metadata.name={metadata['name']}",
+                        since=found["metadata"]["resourceVersion"],
+                        seconds=seconds,
+                    ):
+                        if event.type == "DELETED":
+                            return
+                except NotFound:
+                    return
+                except (Expired, Unreachable):
+                    await asyncio.sleep(0.5)
+    except TimeoutError:
+        raise TimedOut(f"{what}: not within {seconds:.0f} s") from None
+
+
+async def all_gone(
+    cluster: Cluster, api_version: str, kind: str, namespace: str | None, labels: str, *, seconds: float
+) -> None:
+    """Wait until no object with these labels is left. Raises TimedOut, naming those that stayed."""
+    left: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                items, version = await cluster.snapshot(api_version, kind, namespace, labels=labels)
+                left = {item["metadata"]["uid"]: item["metadata"]["name"] for item in items}
+                if not left:
+                    return
+                try:
+                    async for event in cluster.watch(
+                        api_version, kind, namespace, labels=labels, since=version, seconds=seconds
+                    ):
+                        metadata = event.object["metadata"]
+                        if event.type == "DELETED":
+                            left.pop(metadata["uid"], None)
+                        elif event.type == "ADDED":
+                            left[metadata["uid"]] = metadata["name"]
+                        if not left:
+                            return
+                except (Expired, Unreachable):
+                    await asyncio.sleep(0.5)
+    except TimeoutError:
+        raise TimedOut(f"still there after {seconds:.0f} s: {kind} {', '.join(sorted(left.values()))}") from None
+
+
+# Conditions on Pods
+
+
+def running(pod: Object) -> Object | None:
+    """All containers run, or ran to their end. Raises Stuck on a reason that waiting does not mend."""
+    refuse_hopeless(pod)
+    phase = pod.get("status", {}).get("phase")
+    statuses = _container_statuses(pod)
+    if phase in ("Succeeded", "Failed"):
+        return pod
+    if phase == "Running" and statuses and all("waiting" not in status["state"] for status in statuses):
+        return pod
+    return None
+
+
+def finished(pod: Object) -> Object | None:
+    """Every container ended."""
+    refuse_hopeless(pod)
+    return pod if pod.get("status", {}).get("phase") in ("Succeeded", "Failed") else None
+
+
+def refuse_hopeless(pod: Object) -> None:
+    """Raises Stuck, in the kubelet's own words, if a container waits for what will not come."""
+    for status in _container_statuses(pod):
+        waiting = status.get("state", {}).get("waiting") or {}
+        if waiting.get("reason") in HOPELESS:
+            raise Stuck(
+                f"Pod {pod['metadata']['name']}: container {status['name']}: {waiting['reason']}"
+                + (f": {waiting['message']}" if waiting.get("message") else "")
+                + (f" (image {status['image']})" if "Image" in waiting["reason"] else "")
+            )
+
+
+def _container_statuses(pod: Object) -> list[Object]:
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+
+
+def describe(obj: Object) -> str:
+    """The state of an object in a line: phase, waiting containers, conditions that are not true."""
+    status = obj.get("status") or {}
+    parts = [str(status["phase"])] if "phase" in status else []
+    if obj.get("kind") == "Pod":
+        for container in _container_statuses(obj):
+            waiting = container.get("state", {}).get("waiting")
+            if waiting:
+                parts.append(f"{container['name']} waits: {waiting.get('reason')} {waiting.get('message', '')}".strip())
+    conditions: Collection[Object] = status.get("conditions") or []
+    for condition in conditions:
+        if condition.get("status") != "True" and condition.get("message"):
+            parts.append(f"{condition['type']}: {condition.get('reason', '')}: {condition['message']}")
+    return "; ".join(parts) or "no status yet"

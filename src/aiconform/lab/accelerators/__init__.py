@@ -1,0 +1,38 @@
+"""Simulated accelerators: real character devices behind a DRA driver and a device plugin of our own.
+
+`AcceleratorConfig` is all there is to say about one node's; `python -m aiconform.lab.accelerators --config FILE` serves
+them; `cluster_objects` is what the cluster needs besides.
+"""
+
+from aiconform.lab.accelerators.config import (
+    IDENTITIES,
+    AcceleratorConfig,
+    AcceleratorError,
+    Device,
+    DriverFault,
+    Identity,
+    Offer,
+    devices_of,
+    read_config,
+    split,
+    write_config,
+)
+from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS, cluster_objects
+from aiconform.lab.accelerators.prepared import read_status
+
+__all__ = [
+    "GROUP_OF_DRIVERS",
+    "IDENTITIES",
+    "AcceleratorConfig",
+    "AcceleratorError",
+    "Device",
+    "DriverFault",
+    "Identity",
+    "Offer",
+    "cluster_objects",
+    "devices_of",
+    "read_config",
+    "read_status",
+    "split",
+    "write_config",
+]

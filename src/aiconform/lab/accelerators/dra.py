@@ -1,0 +1,162 @@
+"""The DRA driver's side towards the kubelet: registration, and claims prepared and taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiconform.cluster import ClusterError, Object
+from aiconform.lab.accelerators import messages, sockets
+from aiconform.lab.accelerators.config import (
+    AcceleratorConfig,
+    AcceleratorError,
+    Device,
+    DriverFault,
+    devices_of,
+    split,
+)
+from aiconform.lab.accelerators.prepared import Granted, Prepared
+
+FindClaim = Callable[[str, str], Awaitable[Object]]
+"""(namespace, name) -> the ResourceClaim. Raises ClusterError."""
+
+
+class DraDriver:
+    """Serves the kubelet on two sockets: one to be found by (registration), one to work on (both DRA versions)."""
+
+    def __init__(
+        self,
+        config: AcceleratorConfig,
+        prepared: Prepared,
+        find_claim: FindClaim,
+        on_prepared: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`on_prepared` is awaited after a claim was prepared, before the kubelet hears of it."""
+        self.config = config
+        self.registered = False
+        self._prepared = prepared
+        self._find_claim = find_claim
+        self._on_prepared = on_prepared
+        driver = config.identity.driver
+        self._socket = config.plugins_dir / driver / "dra.sock"
+        self._registration_socket = config.registry_dir / f"{driver}-reg.sock"
+        self._servers: list[tuple[Any, Any]] = []
+        # Calls for the same claim must not overtake each other.
+        self._lock = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Serve; nothing to do if it does. Raises AcceleratorError."""
+        if self._servers:
+            return
+        work = [
+            messages.serve(service, NodePrepareResources=self._prepare, NodeUnprepareResources=self._unprepare)
+            for service in messages.DRA_SERVICES.values()
+        ]
+        self._servers.append((await sockets.listen(self._socket, work), self._socket))
+        # Last: the kubelet calls back as soon as it sees this socket.
+        registration = messages.serve(
+            messages.REGISTRATION, GetInfo=self._info, NotifyRegistrationStatus=self._registration_status
+        )
+        server = await sockets.listen(self._registration_socket, [registration])
+        self._servers.append((server, self._registration_socket))
+
+    async def stop(self) -> None:
+        """Leave the kubelet; what is prepared stays prepared."""
+        for server, path in reversed(self._servers):
+            await sockets.close(server, path)
+        self._servers = []
+        self.registered = False
+
+    async def _info(self, _request: Any, _context: Any) -> Any:
+        return messages.new(
+            "PluginInfo",
+            type="DRAPlugin",
+            name=self.config.identity.driver,
+            endpoint=str(self._socket),
+            supported_versions=list(messages.DRA_SERVICES),
+        )
+
+    async def _registration_status(self, status: Any, _context: Any) -> Any:
+        self.registered = status.plugin_registered
+        if not status.plugin_registered:
+            print(f"the kubelet refused the DRA driver: {status.error}", file=sys.stderr)
+        return messages.new("Nothing")
+
+    async def _prepare(self, request: Any, _context: Any) -> Any:
+        answer = messages.new("PreparedClaims")
+        async with self._lock:
+            for claim in request.claims:
+                try:
+                    granted = await self._prepare_one(claim)
+                except (AcceleratorError, ClusterError, OSError) as err:
+                    answer.claims[claim.uid].error = f"{claim.namespace}/{claim.name}: {err}"
+                    continue
+                answer.claims[claim.uid].devices.extend(
+                    messages.new(
+                        "PreparedDevice",
+                        # With alternatives, results say request/alternative; containers name the request.
+                        request_names=[one.request.split("/", 1)[0]],
+                        pool_name=one.pool,
+                        device_name=one.device,
+                        cdi_device_ids=one.cdi,
+                    )
+                    for one in granted
+                )
+        return answer
+
+    async def _prepare_one(self, claim: Any) -> tuple[Granted, ...]:
+        faults = self.config.faults
+        if DriverFault.NEVER_PREPARES in faults:
+            raise AcceleratorError(
+                f"{self.config.identity.driver} prepares nothing: the fault {DriverFault.NEVER_PREPARES} is on"
+            )
+        if (known := self._prepared.get(claim.uid)) is not None:
+            return known
+        found = await self._find_claim(claim.namespace, claim.name)
+        results = results_here(found, claim.uid, self.config)
+        granted = self._prepared.put(claim.uid, results, [self._opened(name) for _request, _pool, name in results])
+        await self._on_prepared()
+        return granted
+
+    def _opened(self, name: str) -> tuple[Device, ...]:
+        """The devices that a result opens to its container."""
+        if DriverFault.PREPARES_NOTHING in self.config.faults:
+            return ()
+        if DriverFault.PREPARES_ALL in self.config.faults:
+            return devices_of(self.config)
+        ours = {device.name: device for device in split(self.config)[0]}
+        if name not in ours:
+            raise AcceleratorError(f"this node has no device {name}; it has {', '.join(ours) or 'none'}")
+        return (ours[name],)
+
+    async def _unprepare(self, request: Any, _context: Any) -> Any:
+        answer = messages.new("UnpreparedClaims")
+        async with self._lock:
+            for claim in request.claims:
+                try:
+                    self._prepared.remove(claim.uid)
+                except OSError as err:
+                    answer.claims[claim.uid].error = f"{claim.namespace}/{claim.name}: {err}"
+                else:
+                    answer.claims[claim.uid].error = ""
+        return answer
+
+
+def results_here(claim: Object, uid: str, config: AcceleratorConfig) -> list[tuple[str, str, str]]:
+    """(request, pool, device) for each of this driver's devices on this node in a claim's allocation.
+
+    Raises AcceleratorError if it is another claim than the kubelet means, or has no allocation.
+    """
+    actual = claim["metadata"]["uid"]
+    if actual != uid:
+        raise AcceleratorError(f"the claim of this name has the UID {actual}, not {uid}")
+    allocation = claim.get("status", {}).get("allocation")
+    if not allocation:
+        raise AcceleratorError("the claim is not allocated")
+    return [
+        (result["request"], result["pool"], result["device"])
+        for result in allocation.get("devices", {}).get("results", [])
+        if result["driver"] == config.identity.driver and result["pool"] == config.node_name
+    ]

@@ -1,0 +1,58 @@
+"""The cluster objects that belong to the simulated accelerators; the lab applies them when it comes up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiconform.lab.accelerators.config import Identity
+from aiconform.lab.accelerators.slices import GROUP
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
+
+GROUP_OF_DRIVERS = "aiconform:accelerators"
+"""The group a driver's client certificate may name (its organisation) to get the rights below."""
+
+
+def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra: bool = False) -> list[Object]:
+    """DeviceClass and the driver's rights.
+
+    `version` is the served version of resource.k8s.io. `resource_by_dra` lets DRA satisfy requests for the extended
+    resource as well (DeviceClass.spec.extendedResourceName, Kubernetes 1.36 on by default).
+    """
+    spec: Object = {"selectors": [{"cel": {"expression": f'device.driver == "{identity.driver}"'}}]}
+    if resource_by_dra:
+        spec["extendedResourceName"] = identity.extended_resource
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": GROUP_OF_DRIVERS}
+    every = ["get", "list", "watch", "create", "update", "patch", "delete"]
+    return [
+        {
+            "apiVersion": f"{GROUP}/{version}",
+            "kind": "DeviceClass",
+            "metadata": {"name": identity.device_class},
+            "spec": spec,
+        },
+        {
+            "apiVersion": role["apiVersion"],
+            "kind": role["kind"],
+            "metadata": {"name": role["name"]},
+            "rules": [
+                {"apiGroups": [GROUP], "resources": ["resourceslices"], "verbs": every},
+                {"apiGroups": [GROUP], "resources": ["resourceclaims"], "verbs": ["get", "list", "watch"]},
+                # Only the fault allocator-overcommits writes it.
+                {
+                    "apiGroups": [GROUP],
+                    "resources": ["resourceclaims/status", "resourceclaims/binding"],
+                    "verbs": ["update", "patch"],
+                },
+                {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
+            ],
+        },
+        {
+            "apiVersion": role["apiVersion"],
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": role["name"]},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role["name"]},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": GROUP_OF_DRIVERS}],
+        },
+    ]

@@ -1,0 +1,180 @@
+"""The device plugin: the other way in which a kubelet hands out devices, as a countable resource."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from aiconform.lab.accelerators import messages, sockets
+from aiconform.lab.accelerators.config import AcceleratorConfig, Device, DriverFault, devices_of, split
+from aiconform.lab.accelerators.prepared import environment
+
+# The kubelet empties its folder of sockets when it starts. Nothing else tells a plugin that it has to register again.
+LOOK_EVERY_SECONDS = 0.5
+REGISTER_SECONDS = 5
+
+
+class DevicePlugin:
+    """Serves the kubelet, and registers with it again whenever it has restarted."""
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.registered = False
+        resource = re.sub(r"[^A-Za-z0-9.-]", "_", config.identity.extended_resource)
+        self._socket = config.device_plugin_dir / f"{resource}.sock"
+        self._kubelet = config.device_plugin_dir / "kubelet.sock"
+        self._server: Any = None
+        self._watch: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        return split(self.config)[1]
+
+    async def start(self) -> None:
+        """Serve, and keep registered in the background; nothing to do if it does."""
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._stay_registered())
+
+    async def stop(self) -> None:
+        """Leave the kubelet: it counts the devices as gone."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
+        await self._close()
+
+    def update(self, config: AcceleratorConfig) -> None:
+        """Take up a new configuration; the kubelet hears of other devices at once."""
+        self.config = config
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _close(self) -> None:
+        self.registered = False
+        if self._server is not None:
+            server, self._server = self._server, None
+            await sockets.close(server, self._socket)
+
+    async def _stay_registered(self) -> None:
+        known: tuple[int, int] | None = None
+        while True:
+            now = _identity(self._kubelet)
+            if now is not None and (now != known or not self._socket.exists()):
+                known = now if await self._register() else None
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def _register(self) -> bool:
+        await self._close()
+        self._server = await sockets.listen(
+            self._socket,
+            [
+                messages.serve(
+                    messages.DEVICE_PLUGIN,
+                    GetDevicePluginOptions=self._options,
+                    ListAndWatch=self._list_and_watch,
+                    GetPreferredAllocation=self._prefer,
+                    Allocate=self._allocate,
+                    PreStartContainer=self._pre_start,
+                )
+            ],
+        )
+        request = messages.new(
+            "Register",
+            version=messages.DEVICE_PLUGIN_VERSION,
+            endpoint=self._socket.name,
+            resource_name=self.config.identity.extended_resource,
+            options=_options(),
+        )
+        async with sockets.channel(self._kubelet) as channel:
+            register = messages.call(channel, messages.DEVICE_PLUGIN_REGISTRATION, "Register")
+            try:
+                await register(request, timeout=REGISTER_SECONDS)
+            except grpc.aio.AioRpcError as err:
+                # A kubelet that is just starting or stopping; we look again.
+                print(f"the kubelet did not register the device plugin: {err.details()}", file=sys.stderr)
+                return False
+        self.registered = True
+        return True
+
+    async def _options(self, _request: Any, _context: Any) -> Any:
+        return _options()
+
+    async def _list_and_watch(self, _request: Any, _context: Any) -> AsyncIterator[Any]:
+        while True:
+            changed = self._changed
+            yield messages.new(
+                "PluginDevices",
+                devices=[messages.new("PluginDevice", id=device.uuid, health="Healthy") for device in self.devices],
+            )
+            await changed.wait()
+
+    async def _prefer(self, request: Any, _context: Any) -> Any:
+        order = [device.uuid for device in self.devices]
+        return messages.new(
+            "Preferred",
+            containers=[
+                messages.new("PreferredContainer", ids=preferred(order, one.available, one.must_include, one.size))
+                for one in request.containers
+            ],
+        )
+
+    async def _allocate(self, request: Any, context: Any) -> Any:
+        faults = self.config.faults
+        if DriverFault.NEVER_PREPARES in faults:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the fault {DriverFault.NEVER_PREPARES} is on")
+        known = {device.uuid: device for device in self.devices}
+        answer = messages.new("Allocated")
+        for container in request.containers:
+            unknown = [one for one in container.ids if one not in known]
+            if unknown:
+                await context.abort(grpc.StatusCode.NOT_FOUND, f"no such device: {', '.join(unknown)}")
+            opened: Sequence[Device] = [known[one] for one in container.ids]
+            if DriverFault.PREPARES_ALL in faults:
+                opened = devices_of(self.config)
+            if DriverFault.PREPARES_NOTHING in faults:
+                opened = ()
+            answer.containers.append(
+                messages.new(
+                    "AllocatedContainer",
+                    envs=environment(self.config, opened) if opened else {},
+                    devices=[
+                        messages.new(
+                            "DeviceSpec",
+                            container_path=device.container_path,
+                            host_path=str(device.host_path),
+                            permissions="rw",
+                        )
+                        for device in opened
+                    ],
+                )
+            )
+        return answer
+
+    async def _pre_start(self, _request: Any, _context: Any) -> Any:
+        return messages.new("Nothing")
+
+
+def _options() -> Any:
+    return messages.new("Options", get_preferred_allocation_available=True)
+
+
+def _identity(socket: Path) -> tuple[int, int] | None:
+    """Tells a socket from one of the same name that was made later."""
+    try:
+        at = socket.stat()
+    except OSError:
+        return None
+    return at.st_ino, at.st_ctime_ns
+
+
+def preferred(order: Sequence[str], available: Sequence[str], must_include: Sequence[str], size: int) -> list[str]:
+    """Which devices to take: those that must be, then the available ones of the lowest index."""
+    rest = [one for one in order if one in available and one not in must_include]
+    return [*must_include, *rest][:size]

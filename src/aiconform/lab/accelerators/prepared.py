@@ -1,0 +1,168 @@
+"""What the driver has handed out: device nodes, a CDI spec for each claim, and a record that outlives restarts."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from aiconform.lab.accelerators.config import AcceleratorConfig, AcceleratorError, Device, write_json
+
+# The first version of CDI with a device node's hostPath.
+CDI_VERSION = "0.5.0"
+# What accelerators' nodes usually have: what keeps others out is the device cgroup, not the mode.
+NODE_MODE = 0o666
+
+
+class Granted(BaseModel):
+    """One device of a claim's allocation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: str
+    pool: str
+    device: str
+    cdi: tuple[str, ...]
+    """Full CDI names: `<driver>/claim=<uid>-<device>`."""
+
+
+_RECORD = TypeAdapter(dict[str, tuple[Granted, ...]])
+
+
+def make_device_nodes(devices: Sequence[Device]) -> None:
+    """Make the character devices; those that are right already stay as they are.
+
+    Raises AcceleratorError where the folder cannot hold device nodes that open.
+    """
+    for device in devices:
+        path = device.host_path
+        number = os.makedev(device.major, device.minor)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not (stat.S_ISCHR(path.stat().st_mode) and path.stat().st_rdev == number):
+                path.unlink()
+            if not path.exists():
+                os.mknod(path, stat.S_IFCHR | NODE_MODE, number)
+                path.chmod(NODE_MODE)  # mknod's mode is cut by the umask
+        except OSError as err:
+            raise AcceleratorError(
+                f"cannot make the device node {path}: {err.strerror}; "
+                "device_dir needs root and a file system without nodev"
+            ) from err
+
+
+class Prepared:
+    """The claims that are prepared on this node: their CDI specs, and the record of them in the state folder."""
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self._config = config
+        self._file = config.state_dir / "prepared.json"
+        self._claims = self._read()
+
+    def _read(self) -> dict[str, tuple[Granted, ...]]:
+        try:
+            return _RECORD.validate_json(self._file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValidationError) as err:
+            raise AcceleratorError(
+                f"{self._file} is not a record of prepared claims ({err}); remove it to start over"
+            ) from err
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def get(self, uid: str) -> tuple[Granted, ...] | None:
+        """What the claim got, if it is prepared and its CDI spec is still there."""
+        granted = self._claims.get(uid)
+        if granted is None or (any(g.cdi for g in granted) and not self._spec_path(uid).exists()):
+            return None
+        return granted
+
+    def put(
+        self, uid: str, results: Sequence[tuple[str, str, str]], opened: Sequence[Sequence[Device]]
+    ) -> tuple[Granted, ...]:
+        """Prepare a claim: write its CDI spec, then the record.
+
+        `results` are (request, pool, device name); `opened` are the devices that each of them opens to a container:
+        itself, on a sound driver.
+        """
+        kind = f"{self._config.identity.driver}/claim"
+        nodes = {device.name: device for devices in opened for device in devices}
+        if nodes:
+            self._write_spec(uid, kind, list(nodes.values()))
+        granted = tuple(
+            Granted(
+                request=request,
+                pool=pool,
+                device=name,
+                cdi=tuple(f"{kind}={uid}-{device.name}" for device in devices),
+            )
+            for (request, pool, name), devices in zip(results, opened, strict=True)
+        )
+        self._claims[uid] = granted
+        self._save()
+        return granted
+
+    def remove(self, uid: str) -> None:
+        """Take a claim back; nothing to do if it is not prepared."""
+        self._spec_path(uid).unlink(missing_ok=True)
+        if self._claims.pop(uid, None) is not None:
+            self._save()
+
+    def _save(self) -> None:
+        write_json(self._file, _RECORD.dump_python(self._claims, mode="json"))
+
+    def _spec_path(self, uid: str) -> Path:
+        return self._config.cdi_dir / f"{self._config.identity.driver}-claim_{uid}.json"
+
+    def _write_spec(self, uid: str, kind: str, devices: Sequence[Device]) -> None:
+        spec = {
+            "cdiVersion": CDI_VERSION,
+            "kind": kind,
+            "devices": [
+                {
+                    "name": f"{uid}-{device.name}",
+                    "containerEdits": {
+                        "env": [f"{key}={value}" for key, value in environment(self._config, [device]).items()],
+                        "deviceNodes": [
+                            {
+                                "path": device.container_path,
+                                "hostPath": str(device.host_path),
+                                "type": "c",
+                                "major": device.major,
+                                "minor": device.minor,
+                                "permissions": "rw",
+                            }
+                        ],
+                    },
+                }
+                for device in devices
+            ],
+        }
+        path = self._spec_path(uid)
+        # Readers of the folder take files by their suffix; the draft that write_json makes has another.
+        write_json(path, spec)
+
+
+def environment(config: AcceleratorConfig, devices: Sequence[Device]) -> dict[str, str]:
+    """The variables that a container with these devices gets."""
+    identity = config.identity
+    return {
+        f"{identity.env_prefix}_DRIVER_VERSION": identity.driver_version,
+        f"{identity.env_prefix}_RUNTIME_VERSION": identity.runtime_version,
+        **{f"{identity.env_prefix}_DEVICE_{device.index}": device.uuid for device in devices},
+    }
+
+
+def read_status(state_dir: Path) -> dict[str, object] | None:
+    """What the process last said of itself (see `process`), or None before its first word."""
+    try:
+        status = json.loads((state_dir / "status.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return status if isinstance(status, dict) else None

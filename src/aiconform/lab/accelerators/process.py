@@ -1,0 +1,183 @@
+"""The process of one node: brings its parts to what the configuration says, at start and on every SIGHUP.
+
+`status.json` in the state folder says what is in force: `config` (digest of the configuration, see `digest`), `faults`,
+`pid`, `generation` and `devices` of what is published, `version` of resource.k8s.io, `dra_registered`,
+`plugin_registered`, `prepared` (number of claims) and `problem` (empty if all is well).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from aiconform.cluster import Cluster, ClusterError, Object, connect
+from aiconform.lab.accelerators import slices
+from aiconform.lab.accelerators.allocator import RogueAllocator
+from aiconform.lab.accelerators.config import (
+    AcceleratorConfig,
+    AcceleratorError,
+    DriverFault,
+    devices_of,
+    read_config,
+    split,
+    write_json,
+)
+from aiconform.lab.accelerators.dra import DraDriver
+from aiconform.lab.accelerators.plugin import DevicePlugin
+from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes
+from aiconform.lab.accelerators.publisher import Publisher
+
+STATUS_SECONDS = 0.5
+# Fields that are taken up only at start: the sockets, folders and names are bound to them.
+FIXED = (
+    "node_name",
+    "kubeconfig",
+    "state_dir",
+    "device_dir",
+    "cdi_dir",
+    "plugins_dir",
+    "registry_dir",
+    "device_plugin_dir",
+    "major",
+    "first_minor",
+    "identity",
+)
+
+
+def digest(config: AcceleratorConfig) -> str:
+    """Tells one configuration from another."""
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+
+
+class Accelerators:
+    """All parts of one node's accelerators."""
+
+    def __init__(self, cluster: Cluster, config: AcceleratorConfig) -> None:
+        self._cluster = cluster
+        self._config = config
+        self._in_force = ""
+        self._problem = ""
+        self._renumbered = 0
+        self._prepared = Prepared(config)
+        self._publisher = Publisher(cluster, config)
+        self._driver = DraDriver(config, self._prepared, self._find_claim, self._after_prepare)
+        self._plugin = DevicePlugin(config)
+        self._allocator = RogueAllocator(cluster, config, self._publisher)
+        self._background: dict[str, asyncio.Task[None]] = {}
+
+    async def apply(self, config: AcceleratorConfig) -> None:
+        """Make a configuration hold. Raises AcceleratorError if it cannot."""
+        changed = [name for name in FIXED if getattr(config, name) != getattr(self._config, name)]
+        if changed:
+            raise AcceleratorError(f"{', '.join(changed)} can only change with a restart")
+        self._config = self._publisher.config = self._driver.config = config
+        self._plugin.update(config)
+        to_dra, to_plugin = split(config)
+        make_device_nodes(devices_of(config))
+        config.cdi_dir.mkdir(parents=True, exist_ok=True)
+        runs = DriverFault.NO_DRIVER not in config.faults
+        if DriverFault.RENUMBERS not in config.faults:
+            self._renumbered = 0
+        self._describe()
+        await (self._driver.start() if runs and to_dra else self._driver.stop())
+        await (self._plugin.start() if runs and to_plugin else self._plugin.stop())
+        self._run("publisher", bool(to_dra) or runs)
+        self._run("allocator", DriverFault.OVERCOMMITS in config.faults)
+        self._problem = ""
+        try:
+            await self._publisher.publish()
+        except (ClusterError, AcceleratorError) as err:
+            # It is retried in the background; the configuration holds but for what the API server shows.
+            self._problem = str(err)
+        self._in_force = digest(config)
+        self.write_status()
+
+    async def stop(self) -> None:
+        """End all parts. The ResourceSlices stay: they belong to the Node, and we come back."""
+        for name in list(self._background):
+            self._run(name, False)
+        await self._driver.stop()
+        await self._plugin.stop()
+
+    def write_status(self) -> None:
+        """Say what is in force, if that differs from what the file says."""
+        status = {
+            "pid": os.getpid(),
+            "config": self._in_force,
+            "faults": list(self._config.faults),
+            "generation": self._publisher.generation,
+            "devices": [device["name"] for device in self._publisher.devices],
+            "version": self._publisher.version,
+            "dra_registered": self._driver.registered,
+            "plugin_registered": self._plugin.registered,
+            "prepared": len(self._prepared),
+            "problem": self._problem,
+        }
+        if status != getattr(self, "_said", None):
+            write_json(self._config.state_dir / "status.json", status)
+            self._said = status
+
+    def refuse(self, err: AcceleratorError) -> None:
+        """Go on as before and say why."""
+        self._problem = str(err)
+        print(err, file=sys.stderr)
+        self.write_status()
+
+    def _describe(self) -> None:
+        shown = () if DriverFault.NO_DRIVER in self._config.faults else split(self._config)[0]
+        self._publisher.devices = slices.describe(self._config, shown, self._renumbered)
+
+    def _run(self, name: str, wanted: bool) -> None:
+        task = self._background.get(name)
+        if wanted and task is None:
+            part = {"publisher": self._publisher.keep, "allocator": self._allocator.run}[name]
+            self._background[name] = asyncio.create_task(part(), name=name)
+        if not wanted and task is not None:
+            self._background.pop(name).cancel()
+
+    async def _find_claim(self, namespace: str, name: str) -> Object:
+        version = await self._publisher.served_version()
+        return await self._cluster.get(f"{slices.GROUP}/{version}", "ResourceClaim", name, namespace)
+
+    async def _after_prepare(self) -> None:
+        if DriverFault.RENUMBERS in self._config.faults:
+            self._renumbered += 1
+            self._describe()
+            await self._publisher.publish()
+
+
+async def run(path: Path) -> None:
+    """Serve until SIGTERM or SIGINT. Raises AcceleratorError, ClusterError for what keeps it from starting."""
+    config = read_config(path)
+    stop, again = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with connect(str(config.kubeconfig)) as cluster:
+        parts = Accelerators(cluster, config)
+        try:
+            await parts.apply(config)
+            while not stop.is_set():
+                if again.is_set():
+                    again.clear()
+                    try:
+                        await parts.apply(read_config(path))
+                    except AcceleratorError as err:
+                        parts.refuse(err)
+                parts.write_status()
+                await _first(stop, again)
+        finally:
+            await parts.stop()
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Return when one of the events is set, or it is time to look at the status again."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waits, timeout=STATUS_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()

@@ -1,0 +1,112 @@
+"""Keeps the published ResourceSlices what they should be, whoever else writes or deletes them.
+
+The kubelet deletes all slices of its node when it starts, and a driver's when that driver is gone for long: so this
+watches, and publishes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from aiconform.cluster import Cluster, ClusterError, Conflict, NotFound, Object
+from aiconform.lab.accelerators import slices
+from aiconform.lab.accelerators.config import AcceleratorConfig, AcceleratorError
+
+RETRY_SECONDS = (0.2, 0.5, 1, 2)
+WATCH_SECONDS = 300
+
+
+class Publisher:
+    """Publishes `devices` (entries of a ResourceSlice) as this node's pool."""
+
+    def __init__(self, cluster: Cluster, config: AcceleratorConfig) -> None:
+        self.config = config
+        self.devices: Sequence[Object] = ()
+        self.generation = 0
+        self.version: str | None = None
+        self._cluster = cluster
+        self._own_writes: set[str] = set()
+        self._lock = asyncio.Lock()
+
+    async def publish(self) -> None:
+        """Bring the API server to what is wanted now. Raises ClusterError, AcceleratorError."""
+        async with self._lock:
+            for _attempt in range(5):
+                try:
+                    return await self._publish_once()
+                except Conflict:
+                    # Somebody wrote between our look and our write.
+                    continue
+            raise AcceleratorError(
+                f"the ResourceSlices of {self.config.node_name} are changed faster than we can publish"
+            )
+
+    async def _publish_once(self) -> None:
+        version = await self.served_version()
+        existing = [
+            slice_
+            async for slice_ in self._cluster.list(f"{slices.GROUP}/{version}", "ResourceSlice", fields=self._fields)
+        ]
+        node_uid = (await self._cluster.get("v1", "Node", self.config.node_name))["metadata"]["uid"]
+        plan = slices.plan(
+            existing,
+            self.devices,
+            config=self.config,
+            version=version,
+            node_uid=node_uid,
+            last_generation=self.generation,
+        )
+        self._own_writes.clear()
+        for old, changes in plan.change:
+            try:
+                self._remember(await self._cluster.patch(old, changes))
+            except NotFound as err:
+                raise Conflict(str(err), status=409) from err
+        for new in plan.create:
+            self._remember(await self._cluster.create(new))
+        for old in plan.delete:
+            await self._cluster.delete(old)
+        self.generation = max(plan.generation, self.generation)
+
+    async def keep(self) -> None:
+        """Publish, and again whenever the slices change; never returns. Trouble is retried and told."""
+        tries = 0
+        told = ""
+        while True:
+            try:
+                await self.publish()
+                tries, told = 0, ""
+                async for event in self._cluster.watch(
+                    f"{slices.GROUP}/{await self.served_version()}",
+                    "ResourceSlice",
+                    fields=self._fields,
+                    seconds=WATCH_SECONDS,
+                ):
+                    if event.type == "BOOKMARK" or event.object["metadata"].get("resourceVersion") in self._own_writes:
+                        continue
+                    await self.publish()
+            except (ClusterError, AcceleratorError) as err:
+                self.version = None
+                if str(err) != told:
+                    told = str(err)
+                    print(f"ResourceSlices: {err}; trying again", file=sys.stderr)
+                await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+                tries += 1
+
+    async def served_version(self) -> str:
+        """The version of resource.k8s.io to use. Raises AcceleratorError if the API server serves none we know."""
+        if self.version is None:
+            served = (await self._cluster.groups()).get(slices.GROUP, ())
+            self.version = slices.best_version(served)
+        if self.version is None:
+            raise AcceleratorError(f"the API server serves no known version of {slices.GROUP}")
+        return self.version
+
+    @property
+    def _fields(self) -> str:
+        return f"spec.nodeName={self.config.node_name},spec.driver={self.config.identity.driver}"
+
+    def _remember(self, written: Object) -> None:
+        self._own_writes.add(written["metadata"]["resourceVersion"])

@@ -1,0 +1,159 @@
+"""ResourceSlices as data: what a node's devices look like, and which writes bring the API server there.
+
+Nothing here talks to anyone. The rules of a pool (resource.k8s.io): only slices of the newest `pool.generation` count,
+and only when `pool.resourceSliceCount` of them are there. So every change raises the generation in all slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiconform.lab.accelerators.config import AcceleratorConfig, Device
+
+if TYPE_CHECKING:  # the client is heavy, and this is imported to describe a lab
+    from aiconform.cluster import Object
+
+GROUP = "resource.k8s.io"
+# The versions this driver can write, the best first; v1 since 1.34, the others for older servers.
+VERSIONS = ("v1", "v1beta2", "v1beta1")
+_RENUMBER_STEP = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The writes that make the published pool the wanted one; all empty if it is already."""
+
+    generation: int
+    create: list[Object] = field(default_factory=list)
+    change: list[tuple[Object, Object]] = field(default_factory=list)
+    """(the slice as it is, a merge patch for it)"""
+    delete: list[Object] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.create or self.change or self.delete)
+
+
+def attributes(config: AcceleratorConfig, device: Device, renumbered: int = 0) -> dict[str, Object]:
+    """The attributes of one device.
+
+    `renumbered` is how often the fault driver-renumbers-devices has struck: each time changes every value except
+    `simulated`.
+    """
+    identity = config.identity
+    values: dict[str, Object] = {
+        "driverVersion": {"version": _bumped(identity.driver_version, renumbered)},
+        identity.runtime_version_attribute: {"version": _bumped(identity.runtime_version, renumbered)},
+    }
+    plain: dict[str, bool | int | str] = {
+        **identity.attributes,
+        identity.product_attribute: identity.product,
+        "uuid": device.uuid,
+        "index": device.index,
+        "minor": device.minor,
+    }
+    for name, value in plain.items():
+        if isinstance(value, bool):
+            values[name] = {"bool": value}
+        elif isinstance(value, int):
+            values[name] = {"int": value + _RENUMBER_STEP * renumbered}
+        else:
+            suffix = f" r{renumbered}" if renumbered else ""
+            values[name] = {"string": value[: 64 - len(suffix)] + suffix}
+    # Whatever names it borrows, a simulated device says what it is.
+    values["simulated"] = {"bool": True}
+    return values
+
+
+def _bumped(version: str, by: int) -> str:
+    major, rest = version.split(".", 1)
+    return f"{int(major) + by}.{rest}"
+
+
+def describe(config: AcceleratorConfig, devices: Sequence[Device], renumbered: int = 0) -> list[Object]:
+    """The devices as entries of a ResourceSlice, in the form of v1."""
+    return [
+        {
+            "name": device.name,
+            "attributes": attributes(config, device, renumbered),
+            "capacity": {"memory": {"value": config.identity.memory}},
+        }
+        for device in devices
+    ]
+
+
+def plan(
+    existing: Sequence[Object],
+    devices: Sequence[Object],
+    *,
+    config: AcceleratorConfig,
+    version: str,
+    node_uid: str,
+    last_generation: int = 0,
+) -> Plan:
+    """How to get from the slices that are there to `devices` (from `describe`).
+
+    `existing` are all slices of this driver on this node; `last_generation` is the newest one published so far, so
+    that it grows even where somebody removed the slices in between.
+    """
+    size = config.devices_per_slice
+    chunks = [list(devices[start : start + size]) for start in range(0, len(devices), size)]
+    newest = max((slice_["spec"]["pool"]["generation"] for slice_ in existing), default=0)
+    if _is_current(existing, chunks, newest, version):
+        return Plan(generation=newest)
+    generation = max(newest, last_generation) + 1
+    pool = {"name": config.node_name, "generation": generation, "resourceSliceCount": len(chunks)}
+    at_hand = sorted(existing, key=lambda slice_: str(slice_["metadata"]["name"]))
+    made = Plan(generation=generation, delete=at_hand[len(chunks) :])
+    for position, chunk in enumerate(chunks):
+        spec: Object = {"pool": pool, "devices": [_in_version(device, version) for device in chunk]}
+        if position < len(at_hand):
+            old = at_hand[position]
+            # Whoever changed it since we looked, wins; we look again.
+            unchanged = {"resourceVersion": old["metadata"].get("resourceVersion")}
+            made.change.append((old, {"metadata": unchanged, "spec": spec}))
+        else:
+            made.create.append(_new_slice(spec, config, version, node_uid))
+    return made
+
+
+def _new_slice(spec: Object, config: AcceleratorConfig, version: str, node_uid: str) -> Object:
+    owner = {"apiVersion": "v1", "kind": "Node", "name": config.node_name, "uid": node_uid, "controller": True}
+    return {
+        "apiVersion": f"{GROUP}/{version}",
+        "kind": "ResourceSlice",
+        # The Node owns it: the slice goes when the Node goes, and not when this process stops.
+        "metadata": {
+            "generateName": f"{config.node_name}-{config.identity.driver}-",
+            "ownerReferences": [owner],
+        },
+        "spec": {"driver": config.identity.driver, "nodeName": config.node_name, **spec},
+    }
+
+
+def _is_current(existing: Sequence[Object], chunks: Sequence[list[Object]], newest: int, version: str) -> bool:
+    if len(existing) != len(chunks):
+        return False
+    wanted = [[_in_version(device, version) for device in chunk] for chunk in chunks]
+    for slice_ in existing:
+        pool = slice_["spec"]["pool"]
+        if pool["generation"] != newest or pool["resourceSliceCount"] != len(chunks):
+            return False
+        published = slice_["spec"].get("devices") or []
+        if published not in wanted:
+            return False
+        wanted.remove(published)
+    return True
+
+
+def _in_version(device: Object, version: str) -> Object:
+    """v1beta1 keeps a device's properties one level deeper."""
+    if version != "v1beta1":
+        return device
+    return {"name": device["name"], "basic": {key: value for key, value in device.items() if key != "name"}}
+
+
+def best_version(served: Sequence[str]) -> str | None:
+    """The version of the group to use, of those an API server serves; None if it serves none that we know."""
+    return next((version for version in VERSIONS if version in served), None)

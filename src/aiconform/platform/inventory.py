@@ -1,0 +1,83 @@
+"""The platform under test: what it is and what it offers, read from the API when first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+from aiconform.cluster import Cluster, NotFound, Object
+from aiconform.platform import accelerators
+from aiconform.platform.accelerators import Accelerators
+from aiconform.platform.images import Images
+
+T = TypeVar("T")
+RESOURCE_API = "resource.k8s.io"
+# What a check may use, the newest first. Before v1 a request's fields stand beside its name, see `checks`.
+RESOURCE_VERSIONS = ("v1", "v1beta2", "v1beta1")
+
+
+class Platform:
+    """Reads are made once and shared; a refusal (403) reaches every probe that needs that very read, and no other."""
+
+    def __init__(self, cluster: Cluster, images: Images) -> None:
+        self.cluster = cluster
+        self.images = images
+        self._reads: dict[str, asyncio.Task[Any]] = {}
+
+    async def _once(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
+        task = self._reads.get(key)
+        if task is None or task.cancelled():
+            task = self._reads[key] = asyncio.ensure_future(read())
+        # One probe's deadline must not end a read that others wait for.
+        return cast(T, await asyncio.shield(task))
+
+    async def version(self) -> str:
+        return await self._once("version", self.cluster.version)
+
+    async def nodes(self) -> list[Object]:
+        return await self._once("nodes", lambda: self._list("v1", "Node"))
+
+    async def node(self, name: str) -> Object:
+        return next(node for node in await self.nodes() if node["metadata"]["name"] == name)
+
+    async def resource_api(self) -> str | None:
+        """The newest served version of resource.k8s.io that we know, as an apiVersion, or None."""
+
+        async def find() -> str | None:
+            served = (await self.cluster.groups()).get(RESOURCE_API, ())
+            return next((f"{RESOURCE_API}/{version}" for version in RESOURCE_VERSIONS if version in served), None)
+
+        return await self._once("resource_api", find)
+
+    async def device_classes(self) -> list[Object]:
+        return await self._once("device_classes", lambda: self._dra("DeviceClass"))
+
+    async def resource_slices(self) -> list[Object]:
+        return await self._once("resource_slices", lambda: self._dra("ResourceSlice"))
+
+    async def accelerators(self) -> Accelerators:
+        """All that can be asked for now, by either way."""
+        return await self._once("accelerators", self._accelerators)
+
+    async def _accelerators(self) -> Accelerators:
+        nodes, slices, claims, classes, pods = await asyncio.gather(
+            self.nodes(),
+            self.resource_slices(),
+            self._dra("ResourceClaim"),
+            self.device_classes(),
+            self._list("v1", "Pod", fields="status.phase!=Succeeded,status.phase!=Failed"),
+        )
+        dra = accelerators.by_dra(nodes, slices, claims, classes)
+        plugins = accelerators.by_device_plugin(nodes, accelerators.requested(pods))
+        return Accelerators(dra.offered + plugins.offered, tuple(dict.fromkeys(dra.passed_over + plugins.passed_over)))
+
+    async def _dra(self, kind: str) -> list[Object]:
+        api = await self.resource_api()
+        return [] if api is None else await self._list(api, kind)
+
+    async def _list(self, api_version: str, kind: str, *, fields: str = "") -> list[Object]:
+        try:
+            return [item async for item in self.cluster.list(api_version, kind, fields=fields)]
+        except NotFound:
+            return []
