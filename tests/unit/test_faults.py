@@ -156,9 +156,8 @@ def test_a_driver_fault_reaches_every_driver_and_leaves_it(lab: FakeLab, name: s
 def test_faults_add_up_and_outlive_the_lab(lab: FakeLab) -> None:
     run("no-driver")
     run("runtime-leaks-devices")
-    fresh = configuration(lab.state / "fresh", node_name="node-1")
     assert lab.nodes[0].accelerators
-    write_config(lab.nodes[0].accelerators, fresh)
+    write_config(lab.nodes[0].accelerators, lab.nodes[0].config.model_copy(update={"faults": ()}))
     lab.nodes[0].runtime_switch.unlink()
     faults.reapply(lab)
     assert faults.active(lab.state) == ("runtime-leaks-devices", "no-driver")

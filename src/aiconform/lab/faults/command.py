@@ -7,6 +7,10 @@ import json
 import click
 
 
+class _Refused(click.ClickException):
+    exit_code = 2
+
+
 @click.command("fault")
 @click.argument("fault", required=False, metavar="[FAULT]")
 @click.option("--off", is_flag=True, help="End the fault.")
@@ -39,9 +43,7 @@ def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: 
     except UnknownFault as err:
         raise click.UsageError(str(err)) from err
     except (LabError, AcceleratorError) as err:
-        failure = click.ClickException(str(err))
-        failure.exit_code = 2
-        raise failure from err
+        raise _Refused(str(err)) from err
     state = {"name": fault, "on": not off}
     click.echo(json.dumps(state) if output == "json" else f"{fault} is {'off' if off else 'on'}")
 
