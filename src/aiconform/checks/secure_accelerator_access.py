@@ -132,11 +132,18 @@ def parse_view(lines: list[str]) -> View:
         elif kind == "mount":
             mounts.append(rest)
         elif kind == "env":
-            for entry in base64.b64decode(rest).decode("utf-8", "replace").split("\0"):
+            for entry in _decoded(rest).split("\0"):
                 name, equals, value = entry.partition("=")
                 if equals:
                     environment[name] = value
     return View(nodes=sorted(nodes, key=lambda node: node.path), environment=environment, mounts=sorted(mounts))
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode("utf-8", "replace")
+    except ValueError:
+        return f"UNREADABLE={text}"
 
 
 def parse_attempts(lines: list[str], word: str) -> tuple[OpenAttempt, ...]:
@@ -279,13 +286,15 @@ def family(node: DeviceNode) -> str | None:
 def leaked(view: View, seen: Isolation) -> list[str]:
     """Paths of accelerators that a container without a claim sees.
 
-    Those are its nodes of the same family as a granted node, and, if the holder has nothing of its own, all nodes that
-    it shares with the holder: then the devices are among them.
+    Those are its nodes of the same family as a granted node. If the holders have no node with an index of their own,
+    the devices are among the nodes that all share: those with an index, or, where nothing at all is granted, any.
     """
     holders = [entry for entry in (seen.holder, seen.second) if entry]
     own = [node for entry in holders if seen.stranger for node in granted(entry, seen.stranger)]
     families = {family(node) for node in own} - {None}
-    shared = {node.number for entry in holders for node in special(entry)} if not own else set()
+    shared = set()
+    if not families:
+        shared = {node.number for entry in holders for node in special(entry) if family(node) or not own}
     return [node.path for node in special(view) if family(node) in families or node.number in shared]
 
 

@@ -1,0 +1,53 @@
+"""`aiconform cleanup`: what interrupted runs left on a cluster."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from aiconform.cli.common import cluster_options, fail, note, output_option, print_json, run_async
+
+
+@click.command("cleanup")
+@cluster_options
+@click.option("--run", metavar="ID", help="Only what this run left; everything of any run by default.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@output_option
+def command(kubeconfig: str | None, context: str | None, run: str | None, dry_run: bool, output: str) -> None:
+    """Delete what runs left on a cluster, and wait until it is gone.
+
+    Everything a run makes is in a Namespace of its own or owned by it. A run that is still going loses
+    its objects, too. Exit code 1 if something stays.
+    """
+    removed, problem = run_async(_cleanup(kubeconfig, context, run, dry_run))
+    if output == "json":
+        print_json({"namespaces": removed, "deleted": not dry_run and not problem, "problem": problem})
+    elif not removed:
+        click.echo("Nothing is left of any run." if run is None else f"Nothing is left of run {run}.")
+    else:
+        for name in removed:
+            click.echo(f"{'would delete' if dry_run else 'deleted'} Namespace {name} and what it owns")
+    if problem:
+        note(f"aiconform: {problem}")
+        sys.exit(1)
+
+
+async def _cleanup(
+    kubeconfig: str | None, context: str | None, run: str | None, dry_run: bool
+) -> tuple[list[str], str]:
+    from aiconform.cluster import ClusterError, TimedOut, connect
+    from aiconform.cluster.scratch import left_behind, remove
+
+    try:
+        async with connect(kubeconfig, context) as cluster:
+            found = await left_behind(cluster, run)
+            names = [namespace["metadata"]["name"] for namespace in found]
+            if not dry_run:
+                try:
+                    await remove(cluster, found)
+                except TimedOut as error:
+                    return names, str(error)
+            return names, ""
+    except ClusterError as error:
+        fail(str(error))

@@ -1,0 +1,91 @@
+"""What several commands share: options, the way errors end, and the end by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import IO, Any, NoReturn, TypeVar
+
+import click
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+INTERRUPTED = 130
+
+
+def cluster_options(function: F) -> F:
+    """--kubeconfig and --context, as kubectl has them."""
+    kubeconfig = click.option(
+        "--kubeconfig", metavar="FILE", help="Kubeconfig; KUBECONFIG and ~/.kube/config by default."
+    )
+    context = click.option("--context", metavar="NAME", help="Context of the kubeconfig; its current one by default.")
+    return kubeconfig(context(function))
+
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Format of the result.",
+)
+
+
+def print_json(data: Any) -> None:
+    """Data to standard output."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def note(message: str) -> None:
+    """Progress, to standard error."""
+    click.echo(message, err=True)
+
+
+class Failure(click.ClickException):
+    """An error that names the thing and the way out; nothing was judged."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"aiconform: {self.message}", err=True)
+
+
+def fail(message: str) -> NoReturn:
+    """End with exit code 2."""
+    raise Failure(message)
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end. SIGINT and SIGTERM cancel, which cleans up; a second one ends at once. Both exit with 130."""
+    try:
+        return asyncio.run(_with_signals(main))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+
+
+async def _with_signals(main: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(main)
+    loop = asyncio.get_running_loop()
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if stopping:
+            os._exit(INTERRUPTED)
+        stopping = True
+        note("aiconform: interrupted; cleaning up (interrupt again to stop at once)")
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop)
+        except NotImplementedError:
+            # Windows: asyncio turns Ctrl-C into a cancellation of this task by itself.
+            break
+    return await task

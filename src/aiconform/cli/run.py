@@ -1,0 +1,124 @@
+"""`aiconform run`: the suite on a cluster."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aiconform.cli.common import cluster_options, fail, note, output_option, run_async
+
+if TYPE_CHECKING:
+    from aiconform.checks.contract import Settings
+    from aiconform.engine.evidence import Report
+    from aiconform.platform.images import Images
+
+
+@click.command("run")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@cluster_options
+@click.option("--kubernetes", metavar="vX.Y", help="Version of the standard; the cluster's own by default.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run directory; a new one here by default.")
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with an interrupted run.")
+@click.option("--lab", is_flag=True, help="Run on the embedded lab, brought up first if it is not (Linux, root).")
+@click.option("--every-node", is_flag=True, help="Look at every accelerator node, not at one of each kind.")
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the platform may take to start a Pod.",
+)
+@click.option(
+    "--image-registry", default="", metavar="REGISTRY", help="Mirror that has the test images (see `images`)."
+)
+@output_option
+def command(
+    ids: tuple[str, ...],
+    kubeconfig: str | None,
+    context: str | None,
+    kubernetes: str | None,
+    out: Path | None,
+    resume: Path | None,
+    lab: bool,
+    every_node: bool,
+    patience: float,
+    image_registry: str,
+    output: str,
+) -> None:
+    """Run the suite, or the checks of the requirements ID..., on a cluster.
+
+    Requirements are those of the cluster's Kubernetes version (`aiconform spec list`). Everything that was seen goes to
+    the run directory, from which `aiconform judge` computes every verdict again.
+    """
+    from aiconform.checks.contract import Settings
+    from aiconform.platform.images import Images
+
+    if resume and (out or ids or kubernetes):
+        raise click.UsageError(
+            "--resume goes on with the run in DIR as it was begun: give no ID, --out or --kubernetes."
+        )
+    if lab:
+        if kubeconfig or context:
+            raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
+        kubeconfig = _lab_kubeconfig()
+    settings = Settings(every_node=every_node, patience=patience)
+    report = run_async(
+        _run(ids, kubeconfig, context, kubernetes, out, resume, settings, Images(image_registry), output == "json")
+    )
+    from aiconform.engine.verdicts import EXIT_CODES
+
+    sys.exit(EXIT_CODES[report.verdict])
+
+
+def _lab_kubeconfig() -> str:
+    from aiconform.lab import LabConfig, LabError, load, up
+
+    try:
+        running = load(LabConfig().name)
+        lab = running if running and running.healthy() else up(LabConfig(), progress=note)
+    except LabError as error:
+        fail(str(error))
+    return str(lab.kubeconfig)
+
+
+async def _run(
+    ids: tuple[str, ...],
+    kubeconfig: str | None,
+    context: str | None,
+    kubernetes: str | None,
+    out: Path | None,
+    resume: Path | None,
+    settings: Settings,
+    images: Images,
+    as_json: bool,
+) -> Report:
+    from aiconform.cluster import ClusterError, connect
+    from aiconform.engine.journal import BrokenChain, now
+    from aiconform.engine.plan import BadChoice, make_plan
+    from aiconform.engine.run import Options, Run
+    from aiconform.engine.rundir import BadRunDirectory, RunDirectory
+    from aiconform.reports.console import Console
+    from aiconform.reports.files import write_reports
+    from aiconform.spec import SpecError, load_standard
+
+    console = Console(as_json=as_json)
+    try:
+        standard = load_standard()
+        async with connect(kubeconfig, context) as cluster:
+            if resume:
+                info = RunDirectory(resume).read_info()
+                ids, kubernetes = info.chosen or (), info.standard
+            plan = make_plan(standard, kubernetes or await cluster.version(), ids)
+            stamp = now()[:19].replace(":", "").replace("-", "")
+            options = Options(out=resume or out or Path(f"aiconform-run-{stamp}"), settings=settings, images=images)
+            run = Run(cluster, plan, standard.digest, options, [console.listen])
+            report = await (run.resume() if resume else run.execute())
+    except (ClusterError, SpecError, BadChoice, BadRunDirectory, BrokenChain) as error:
+        fail(str(error))
+    write_reports(run.directory)
+    console.close(report, run.directory.path)
+    return report

@@ -1,0 +1,37 @@
+"""The least API access of a run: what the checks' probes declare, and what every run does itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from aiconform.checks.contract import Access, Check
+from aiconform.cluster import Object
+
+# Namespaces are made, watched until they are gone, and read for the cluster's identity (kube-system's UID).
+RUN = (
+    Access("", "namespaces", ("create", "delete", "get", "list", "watch")),
+    Access("", "nodes", ("list",)),
+    Access("", "pods", ("list",)),
+    Access("", "events", ("list",)),
+    Access("resource.k8s.io", "resourceslices", ("list",)),
+    Access("resource.k8s.io", "resourceclaims", ("list",)),
+    Access("resource.k8s.io", "deviceclasses", ("list",)),
+)
+
+
+def cluster_role(name: str, checks: Iterable[Check]) -> Object:
+    """A ClusterRole with one rule for each resource. Discovery and /version are open to every user by default."""
+    verbs: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for access in (*RUN, *(access for check in checks for access in check.access)):
+        verbs[access.group, access.resource].update(access.verbs)
+    rules = [
+        {"apiGroups": [group], "resources": [resource], "verbs": sorted(allowed)}
+        for (group, resource), allowed in sorted(verbs.items())
+    ]
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": rules,
+    }

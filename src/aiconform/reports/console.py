@@ -1,0 +1,90 @@
+"""What a person sees of a run: a line for each finished check while it goes on, a table at its end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console as Screen
+from rich.table import Table
+from rich.text import Text
+
+from aiconform.engine import events
+from aiconform.engine.evidence import CheckResult, Report
+from aiconform.reports.plain import plain
+
+STYLES = {"pass": "green", "fail": "bold red", "error": "yellow", "not-applicable": "cyan", "not-run": "dim"}
+VERDICTS = {"conformant": "bold green", "not-conformant": "bold red", "undetermined": "bold yellow"}
+
+
+class Console:
+    """Listens to a run. Progress goes to standard error, the result to standard output."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._progress = Screen(stderr=True, highlight=False, soft_wrap=True)
+        self._result = Screen(file=sys.stdout, highlight=False)
+
+    def listen(self, event: events.Event) -> None:
+        if isinstance(event, events.RunStarted):
+            self._started(event)
+        elif isinstance(event, events.CheckFinished) and event.result.verdict != "not-run":
+            self._finished(event.result)
+        elif isinstance(event, events.Noted):
+            self._progress.print(Text(f"note: {plain(event.message)}", style="yellow"))
+
+    def _started(self, event: events.RunStarted) -> None:
+        info = event.info
+        self._progress.print(
+            Text(f"run {info.run} on {info.cluster['server']} ({info.kubernetes}), standard {info.standard}")
+        )
+        for kind, count in sorted(Counter((a.way, a.name, a.product, a.simulated) for a in info.accelerators).items()):
+            way, name, product, simulated = kind
+            label = f"{product or name} by {'DRA' if way == 'dra' else 'device plugin'} ({name}), nodes: {count}"
+            self._progress.print(Text(plain(f"  {label}{', simulated' if simulated else ''}")))
+        self._progress.print(Text(f"checks: {', '.join(event.checks) or 'none'}"))
+
+    def _finished(self, result: CheckResult) -> None:
+        line = Text()
+        line.append(f"{result.verdict:<14}", style=STYLES[result.verdict])
+        line.append(f" {result.id} ({result.seconds:.1f} s, {result.requests} requests)")
+        if result.verdict != "pass":
+            line.append(f": {plain(result.reason)}")
+        self._progress.print(line)
+
+    def close(self, report: Report, folder: Path) -> None:
+        """The result: the report as JSON, or the table and what it means."""
+        if self._as_json:
+            print(json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=False))
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("REQUIREMENT", "LEVEL", "VERDICT", "SECONDS"):
+            table.add_column(column, no_wrap=True, justify="right" if column == "SECONDS" else "left")
+        table.add_column("REASON", overflow="fold")
+        for result in report.checks:
+            verdict = Text(result.verdict, style=STYLES[result.verdict])
+            seconds = f"{result.seconds:.1f}" if result.verdict != "not-run" else ""
+            table.add_row(result.id, result.level, verdict, seconds, Text(plain(result.reason)))
+        self._result.print()
+        self._result.print(table)
+        self._result.print()
+        self._result.print(Text(f"{report.verdict} ", style=VERDICTS[report.verdict]) + Text(scope(report)))
+        if report.simulated:
+            self._result.print(Text("Accelerators were simulated: this says nothing about real hardware."))
+        for leak in report.leaks:
+            self._result.print(Text(f"left behind: {plain(leak)}; try: aiconform cleanup --run {report.run}"))
+        self._result.print(
+            Text(f"{report.seconds:.1f} s, {report.requests} API requests; evidence in {folder}"), soft_wrap=True
+        )
+
+
+def scope(report: Report) -> str:
+    """What the verdict speaks of, and what it does not."""
+    if report.scope == "version":
+        return f"with Kubernetes AI Conformance {report.standard}"
+    text = f"on the {len(report.checks)} requirements chosen of Kubernetes AI Conformance {report.standard}"
+    if report.uncovered:
+        text += f"; not run of its MUST requirements: {len(report.uncovered)} ({', '.join(report.uncovered)})"
+    return text
