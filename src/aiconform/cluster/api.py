@@ -200,6 +200,22 @@ class Cluster:
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
         return await self._text("GET", path, "get", "pods/log", query)
 
+    async def follow(self, namespace: str, pod: str, container: str, *, seconds: float) -> AsyncIterator[str]:
+        """The lines of a container's log as they come, until it ends or `seconds` have passed."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        query = {"container": container, "follow": "true"}
+        limits = aiohttp.ClientTimeout(total=seconds, connect=REQUEST_SECONDS)
+        response = await self._send("GET", path, "get", "pods/log", query, limits=limits)
+        try:
+            async for line in _lines(response.response.content):
+                yield line.decode("utf-8", "replace")
+        except TimeoutError:
+            return
+        except aiohttp.ClientError as error:
+            raise Unreachable(f"The log of Pod {pod} broke off: {error}") from error
+        finally:
+            response.response.close()
+
     # What is served
 
     async def resource(self, api_version: str, kind: str) -> Resource:

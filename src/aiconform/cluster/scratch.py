@@ -68,18 +68,25 @@ class Space:
 
 
 class Scratch:
-    """What one probe makes, in the run's Namespace for its Pod Security level. Use it as an async context manager."""
+    """What one probe makes, in the run's Namespace for its Pod Security level.
 
-    def __init__(self, space: Space, probe: str, namespace: str) -> None:
+    The Namespace is made with the first object: a probe that only reads leaves no trace at all.
+    """
+
+    def __init__(self, space: Space, probe: str, security: PodSecurity) -> None:
         self.cluster = space.cluster
-        self.namespace = namespace
         self.probe = probe
+        self.security = security
         self.created: list[Object] = []
         self._space = space
 
     def name(self, part: str) -> str:
         """A name that no other probe of the run uses."""
         return f"{self.probe}-{part}"
+
+    def cluster_name(self, part: str) -> str:
+        """The same for a cluster-scoped object: no other run uses it either."""
+        return f"aiconform-{self._space.run}-{self.probe}-{part}"
 
     @property
     def selector(self) -> str:
@@ -96,8 +103,9 @@ class Scratch:
         }
         metadata = {**metadata, "labels": labels}
         resource = await self.cluster.resource(obj["apiVersion"], obj["kind"])
+        namespace = await self._space.namespace(self.security)
         if resource.namespaced:
-            metadata["namespace"] = self.namespace
+            metadata["namespace"] = namespace
         else:
             metadata["ownerReferences"] = [owner_reference(self._space.owner)]
         obj = {**obj, "metadata": metadata}
@@ -111,6 +119,26 @@ class Scratch:
         """Delete and wait for the end: of Pods, until the node has let go of them."""
         await asyncio.gather(*(self.cluster.delete(obj) for obj in objects))
         await asyncio.gather(*(wait.gone(self.cluster, obj, seconds=CLEANUP_SECONDS) for obj in objects))
+
+    async def remains(self) -> Object:
+        """What was made here as it is now, with the warnings about it: `{"objects": [...], "events": [...]}`."""
+        kinds = sorted(
+            {(obj["apiVersion"], obj["kind"], obj["metadata"].get("namespace") or "") for obj in self.created}
+        )
+        objects: list[Object] = []
+        for api_version, kind, namespace in kinds:
+            found = self.cluster.list(api_version, kind, namespace or None, labels=self.selector)
+            objects += [obj async for obj in found]
+        for obj in objects:
+            obj["metadata"].pop("managedFields", None)
+        uids = {obj["metadata"]["uid"] for obj in objects}
+        namespace = await self._space.namespace(self.security)
+        events = [
+            {key: event.get(key) for key in ("type", "reason", "message", "count", "firstTimestamp", "involvedObject")}
+            async for event in self.cluster.list("v1", "Event", namespace, fields="type=Warning")
+            if event["involvedObject"].get("uid") in uids
+        ]
+        return {"objects": objects, "events": events}
 
     async def close(self) -> None:
         """Delete all that was made here and wait for its end. Raises TimedOut, naming what stayed."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from aiconform.cluster import Cluster, NotFound, Object
 from aiconform.platform import accelerators
 from aiconform.platform.accelerators import Accelerators
+from aiconform.platform.images import Images
 
 T = TypeVar("T")
 RESOURCE_API = "resource.k8s.io"
@@ -19,8 +20,9 @@ RESOURCE_VERSIONS = ("v1", "v1beta2", "v1beta1")
 class Platform:
     """Reads are made once and shared; a refusal (403) reaches every probe that needs that very read, and no other."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, images: Images) -> None:
         self.cluster = cluster
+        self.images = images
         self._reads: dict[str, asyncio.Task[Any]] = {}
 
     async def _once(self, key: str, read: Callable[[], Awaitable[T]]) -> T:

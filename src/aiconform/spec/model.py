@@ -6,8 +6,8 @@ https://github.com/kubernetes-sigs/ai-conformance.
 
 from __future__ import annotations
 
+import datetime
 import re
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -145,14 +145,14 @@ class EventKind(StrEnum):
 
 def _as_date(value: Any) -> Any:
     # Files are read without YAML's dates; pydantic's lax mode would also take numbers for dates.
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    return datetime.date.fromisoformat(value) if isinstance(value, str) else value
 
 
 class Event(_Strict):
     """A step in the life of a requirement, with where one can read about it."""
 
     event: EventKind
-    date: Annotated[date, BeforeValidator(_as_date)] | None = None
+    date: Annotated[datetime.date, BeforeValidator(_as_date)] | None = None
     """The day, where it is known (YYYY-MM-DD)."""
     version: Version | None = None
     """The Kubernetes version it concerns."""
@@ -194,10 +194,10 @@ class Requirement(_Strict):
     """What a platform does, in RFC 2119 words. Read it as: a platform that meets this requirement …"""
     earlier: tuple[Wording, ...] = ()
     """Former wordings, oldest first."""
-    rationale: Text | None = None
-    applicability: Applicability | None = None
-    procedure: Procedure | None = None
-    evidence: Evidence | None = None
+    rationale: Text
+    applicability: Applicability
+    procedure: Procedure
+    evidence: Evidence
     related: tuple[Related, ...] = ()
     history: tuple[Event, ...] = Field(min_length=1)
     """Oldest first."""

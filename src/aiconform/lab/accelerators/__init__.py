@@ -18,7 +18,7 @@ from aiconform.lab.accelerators.config import (
     write_config,
 )
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS, cluster_objects
-from aiconform.lab.accelerators.prepared import read_status
+from aiconform.lab.accelerators.status import read_status, unsettled
 
 __all__ = [
     "GROUP_OF_DRIVERS",
@@ -34,5 +34,6 @@ __all__ = [
     "read_config",
     "read_status",
     "split",
+    "unsettled",
     "write_config",
 ]

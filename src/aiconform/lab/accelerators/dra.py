@@ -32,13 +32,18 @@ class DraDriver:
         prepared: Prepared,
         find_claim: FindClaim,
         on_prepared: Callable[[], Awaitable[None]],
+        on_change: Callable[[], None],
     ) -> None:
-        """`on_prepared` is awaited after a claim was prepared, before the kubelet hears of it."""
+        """`on_prepared` is awaited after a claim was prepared, before the kubelet hears of it.
+
+        `on_change` is called when `registered` or the prepared claims have changed.
+        """
         self.config = config
         self.registered = False
         self._prepared = prepared
         self._find_claim = find_claim
         self._on_prepared = on_prepared
+        self._on_change = on_change
         driver = config.identity.driver
         self._socket = config.plugins_dir / driver / "dra.sock"
         self._registration_socket = config.registry_dir / f"{driver}-reg.sock"
@@ -80,6 +85,7 @@ class DraDriver:
 
     async def _registration_status(self, status: Any, _context: Any) -> Any:
         self.registered = status.plugin_registered
+        self._on_change()
         if not status.plugin_registered:
             print(f"the kubelet refused the DRA driver: {status.error}", file=sys.stderr)
         return messages.new("Nothing")
@@ -104,6 +110,7 @@ class DraDriver:
                     )
                     for one in granted
                 )
+        self._on_change()
         return answer
 
     async def _prepare_one(self, claim: Any) -> tuple[Granted, ...]:
@@ -141,6 +148,7 @@ class DraDriver:
                     answer.claims[claim.uid].error = f"{claim.namespace}/{claim.name}: {err}"
                 else:
                     answer.claims[claim.uid].error = ""
+        self._on_change()
         return answer
 
 

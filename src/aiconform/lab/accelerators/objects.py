@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from aiconform.lab.accelerators.config import Identity
+from aiconform.lab.accelerators.config import AcceleratorConfig, Identity
 from aiconform.lab.accelerators.slices import GROUP
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra:
                     "resources": ["resourceclaims/status", "resourceclaims/binding"],
                     "verbs": ["update", "patch"],
                 },
-                {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
+                {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch"]},
             ],
         },
         {
@@ -56,3 +57,18 @@ def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra:
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": GROUP_OF_DRIVERS}],
         },
     ]
+
+
+def node_labels(config: AcceleratorConfig) -> dict[str, str]:
+    """The Node's labels: what a device plugin's resource cannot say of its devices, where vendors usually say it."""
+    if not config.count:
+        return {}
+    identity = config.identity
+    resource = identity.extended_resource
+    return {
+        f"{resource}.product": re.sub(r"[^A-Za-z0-9._-]+", "-", identity.product).strip("._-"),
+        f"{resource}.count": str(config.count),
+        f"{resource}.driver-version": identity.driver_version,
+        f"{resource}.runtime-version": identity.runtime_version,
+        f"{resource}.simulated": "true",
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ REGISTER_SECONDS = 5
 class DevicePlugin:
     """Serves the kubelet, and registers with it again whenever it has restarted."""
 
-    def __init__(self, config: AcceleratorConfig) -> None:
+    def __init__(self, config: AcceleratorConfig, on_change: Callable[[], None]) -> None:
+        """`on_change` is called when `registered` has changed."""
         self.config = config
+        self._on_change = on_change
         self.registered = False
         resource = re.sub(r"[^A-Za-z0-9.-]", "_", config.identity.extended_resource)
         self._socket = config.device_plugin_dir / f"{resource}.sock"
@@ -101,6 +103,7 @@ class DevicePlugin:
                 print(f"the kubelet did not register the device plugin: {err.details()}", file=sys.stderr)
                 return False
         self.registered = True
+        self._on_change()
         return True
 
     async def _options(self, _request: Any, _context: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Sequence
@@ -157,12 +156,3 @@ def environment(config: AcceleratorConfig, devices: Sequence[Device]) -> dict[st
         f"{identity.env_prefix}_RUNTIME_VERSION": identity.runtime_version,
         **{f"{identity.env_prefix}_DEVICE_{device.index}": device.uuid for device in devices},
     }
-
-
-def read_status(state_dir: Path) -> dict[str, object] | None:
-    """What the process last said of itself (see `process`), or None before its first word."""
-    try:
-        status = json.loads((state_dir / "status.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    return status if isinstance(status, dict) else None

@@ -1,14 +1,8 @@
-"""The process of one node: brings its parts to what the configuration says, at start and on every SIGHUP.
-
-`status.json` in the state folder says what is in force: `config` (digest of the configuration, see `digest`), `faults`,
-`pid`, `generation` and `devices` of what is published, `version` of resource.k8s.io, `dra_registered`,
-`plugin_registered`, `prepared` (number of claims) and `problem` (empty if all is well).
-"""
+"""The process of one node: brings its parts to what the configuration says, at start and on every SIGHUP."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import signal
 import sys
@@ -16,6 +10,7 @@ from pathlib import Path
 
 from aiconform.cluster import Cluster, ClusterError, Object, connect
 from aiconform.lab.accelerators import slices
+from aiconform.lab.accelerators.allocatable import Allocatable
 from aiconform.lab.accelerators.allocator import RogueAllocator
 from aiconform.lab.accelerators.config import (
     AcceleratorConfig,
@@ -30,8 +25,8 @@ from aiconform.lab.accelerators.dra import DraDriver
 from aiconform.lab.accelerators.plugin import DevicePlugin
 from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes
 from aiconform.lab.accelerators.publisher import Publisher
+from aiconform.lab.accelerators.status import FILE, digest
 
-STATUS_SECONDS = 0.5
 # Fields that are taken up only at start: the sockets, folders and names are bound to them.
 FIXED = (
     "node_name",
@@ -48,11 +43,6 @@ FIXED = (
 )
 
 
-def digest(config: AcceleratorConfig) -> str:
-    """Tells one configuration from another."""
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
-
-
 class Accelerators:
     """All parts of one node's accelerators."""
 
@@ -62,12 +52,16 @@ class Accelerators:
         self._in_force = ""
         self._problem = ""
         self._renumbered = 0
+        self._said: dict[str, object] = {}
         self._prepared = Prepared(config)
-        self._publisher = Publisher(cluster, config)
-        self._driver = DraDriver(config, self._prepared, self._find_claim, self._after_prepare)
-        self._plugin = DevicePlugin(config)
+        self._publisher = Publisher(cluster, config, self.write_status)
+        self._driver = DraDriver(config, self._prepared, self._find_claim, self._after_prepare, self.write_status)
+        self._plugin = DevicePlugin(config, self.write_status)
         self._allocator = RogueAllocator(cluster, config, self._publisher)
+        self._allocatable = Allocatable(cluster, config, self.write_status)
         self._background: dict[str, asyncio.Task[None]] = {}
+        # What a process before us said no longer holds.
+        self.write_status()
 
     async def apply(self, config: AcceleratorConfig) -> None:
         """Make a configuration hold. Raises AcceleratorError if it cannot."""
@@ -86,13 +80,14 @@ class Accelerators:
         await (self._driver.start() if runs and to_dra else self._driver.stop())
         await (self._plugin.start() if runs and to_plugin else self._plugin.stop())
         self._run("publisher", bool(to_dra) or runs)
+        self._run("allocatable", bool(to_plugin))
         self._run("allocator", DriverFault.OVERCOMMITS in config.faults)
-        self._problem = ""
         try:
             await self._publisher.publish()
         except (ClusterError, AcceleratorError) as err:
             # It is retried in the background; the configuration holds but for what the API server shows.
-            self._problem = str(err)
+            self._publisher.problem = str(err)
+        self._problem = ""
         self._in_force = digest(config)
         self.write_status()
 
@@ -102,6 +97,7 @@ class Accelerators:
             self._run(name, False)
         await self._driver.stop()
         await self._plugin.stop()
+        (self._config.state_dir / FILE).unlink(missing_ok=True)
 
     def write_status(self) -> None:
         """Say what is in force, if that differs from what the file says."""
@@ -112,13 +108,15 @@ class Accelerators:
             "generation": self._publisher.generation,
             "devices": [device["name"] for device in self._publisher.devices],
             "version": self._publisher.version,
+            "published": self._publisher.published,
             "dra_registered": self._driver.registered,
             "plugin_registered": self._plugin.registered,
+            "allocatable": self._allocatable.count,
             "prepared": len(self._prepared),
-            "problem": self._problem,
+            "problem": self._problem or self._publisher.problem,
         }
-        if status != getattr(self, "_said", None):
-            write_json(self._config.state_dir / "status.json", status)
+        if status != self._said:
+            write_json(self._config.state_dir / FILE, status)
             self._said = status
 
     def refuse(self, err: AcceleratorError) -> None:
@@ -134,7 +132,11 @@ class Accelerators:
     def _run(self, name: str, wanted: bool) -> None:
         task = self._background.get(name)
         if wanted and task is None:
-            part = {"publisher": self._publisher.keep, "allocator": self._allocator.run}[name]
+            part = {
+                "publisher": self._publisher.keep,
+                "allocatable": self._allocatable.keep,
+                "allocator": self._allocator.run,
+            }[name]
             self._background[name] = asyncio.create_task(part(), name=name)
         if not wanted and task is not None:
             self._background.pop(name).cancel()
@@ -169,15 +171,14 @@ async def run(path: Path) -> None:
                         await parts.apply(read_config(path))
                     except AcceleratorError as err:
                         parts.refuse(err)
-                parts.write_status()
                 await _first(stop, again)
         finally:
             await parts.stop()
 
 
 async def _first(*events: asyncio.Event) -> None:
-    """Return when one of the events is set, or it is time to look at the status again."""
+    """Return when one of the events is set."""
     waits = [asyncio.create_task(event.wait()) for event in events]
-    await asyncio.wait(waits, timeout=STATUS_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()

@@ -1,4 +1,4 @@
-"""Keeps the published ResourceSlices what they should be, whoever else writes or deletes them.
+"""Keeps the published ResourceSlices, and the Node's labels, what they should be.
 
 The kubelet deletes all slices of its node when it starts, and a driver's when that driver is gone for long: so this
 watches, and publishes again.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiconform.cluster import Cluster, ClusterError, Conflict, NotFound, Object
-from aiconform.lab.accelerators import slices
+from aiconform.lab.accelerators import objects, slices
 from aiconform.lab.accelerators.config import AcceleratorConfig, AcceleratorError
 
 RETRY_SECONDS = (0.2, 0.5, 1, 2)
@@ -21,14 +21,29 @@ WATCH_SECONDS = 300
 class Publisher:
     """Publishes `devices` (entries of a ResourceSlice) as this node's pool."""
 
-    def __init__(self, cluster: Cluster, config: AcceleratorConfig) -> None:
+    def __init__(self, cluster: Cluster, config: AcceleratorConfig, on_change: Callable[[], None]) -> None:
+        """`on_change` is called when `published` or `problem` may have changed."""
         self.config = config
-        self.devices: Sequence[Object] = ()
+        self.published = False
+        self.problem = ""
+        self._devices: Sequence[Object] = ()
         self.generation = 0
         self.version: str | None = None
         self._cluster = cluster
+        self._on_change = on_change
         self._own_writes: set[str] = set()
         self._lock = asyncio.Lock()
+
+    @property
+    def devices(self) -> Sequence[Object]:
+        return self._devices
+
+    @devices.setter
+    def devices(self, devices: Sequence[Object]) -> None:
+        """What to publish; `published` is False until the API server has it."""
+        if list(devices) != list(self._devices):
+            self.published = False
+        self._devices = devices
 
     async def publish(self) -> None:
         """Bring the API server to what is wanted now. Raises ClusterError, AcceleratorError."""
@@ -44,12 +59,21 @@ class Publisher:
             )
 
     async def _publish_once(self) -> None:
+        node = await self._cluster.get("v1", "Node", self.config.node_name)
+        labels = objects.node_labels(self.config)
+        if labels.items() - (node["metadata"].get("labels") or {}).items():
+            await self._cluster.patch({"apiVersion": "v1", "kind": "Node", **node}, {"metadata": {"labels": labels}})
+        if self._devices or await self._find_version():
+            await self._publish_slices(node["metadata"]["uid"])
+        self.published, self.problem = True, ""
+        self._on_change()
+
+    async def _publish_slices(self, node_uid: str) -> None:
         version = await self.served_version()
         existing = [
             slice_
             async for slice_ in self._cluster.list(f"{slices.GROUP}/{version}", "ResourceSlice", fields=self._fields)
         ]
-        node_uid = (await self._cluster.get("v1", "Node", self.config.node_name))["metadata"]["uid"]
         plan = slices.plan(
             existing,
             self.devices,
@@ -73,11 +97,10 @@ class Publisher:
     async def keep(self) -> None:
         """Publish, and again whenever the slices change; never returns. Trouble is retried and told."""
         tries = 0
-        told = ""
         while True:
             try:
                 await self.publish()
-                tries, told = 0, ""
+                tries = 0
                 async for event in self._cluster.watch(
                     f"{slices.GROUP}/{await self.served_version()}",
                     "ResourceSlice",
@@ -89,19 +112,25 @@ class Publisher:
                     await self.publish()
             except (ClusterError, AcceleratorError) as err:
                 self.version = None
-                if str(err) != told:
-                    told = str(err)
+                self.published = False
+                if str(err) != self.problem:
+                    self.problem = str(err)
                     print(f"ResourceSlices: {err}; trying again", file=sys.stderr)
+                self._on_change()
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
 
     async def served_version(self) -> str:
         """The version of resource.k8s.io to use. Raises AcceleratorError if the API server serves none we know."""
+        version = await self._find_version()
+        if version is None:
+            raise AcceleratorError(f"the API server serves no known version of {slices.GROUP}")
+        return version
+
+    async def _find_version(self) -> str | None:
         if self.version is None:
             served = (await self._cluster.groups()).get(slices.GROUP, ())
             self.version = slices.best_version(served)
-        if self.version is None:
-            raise AcceleratorError(f"the API server serves no known version of {slices.GROUP}")
         return self.version
 
     @property

@@ -1,0 +1,297 @@
+"""dra_support: Pods get devices through Dynamic Resource Allocation, and no more than there are.
+
+The API group is served with its four kinds; a driver publishes devices; a claim with a CEL selector is given a device
+that satisfies it, and the Pod that holds the claim starts; a claim for more than a node has stays unallocated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from aiconform.checks.contract import (
+    Access,
+    Finding,
+    NothingToLookAt,
+    Observation,
+    Settings,
+    accelerators,
+    assertion,
+    holds,
+    probe,
+)
+from aiconform.checks.pods import STAY, claim, container, device_request, holding, pod, started
+from aiconform.cluster import Object, TimedOut, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.platform import Device, NodeAccelerators, Platform
+from aiconform.platform.devices import Attribute, published, results
+
+GROUP = "resource.k8s.io"
+KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
+VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
+# The most devices that one claim may be allocated, by the API (AllocationResultsMaxSize).
+CLAIM_DEVICES_MAX = 32
+# How long a claim that cannot be satisfied is watched after the scheduler gave its first verdict on the Pod.
+EXCESS_WINDOW = 2.0
+
+POD_ACCESS = (
+    Access("", "pods", ("create", "get", "list", "watch", "delete")),
+    Access("", "pods/log", ("get",)),
+    Access("", "nodes", ("list",)),
+    Access("", "events", ("list",)),
+)
+CLAIM_ACCESS = (
+    Access(GROUP, "resourceclaims", ("create", "get", "list", "watch", "delete")),
+    Access(GROUP, "resourceslices", ("list",)),
+    Access(GROUP, "deviceclasses", ("create", "list", "delete", "watch")),
+)
+
+
+class ServedApi(Observation):
+    """What the API server serves of resource.k8s.io: version -> kind -> verbs."""
+
+    kubernetes: str
+    versions: dict[str, dict[str, list[str]]]
+
+
+@probe(limit=30)
+async def api(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> ServedApi:
+    served = (await platform.cluster.groups()).get(GROUP, ())
+    versions = {}
+    for version in served:
+        kinds = await platform.cluster.resources(f"{GROUP}/{version}")
+        versions[version] = {kind: sorted(entry.verbs) for kind, entry in sorted(kinds.items())}
+    return ServedApi(kubernetes=await platform.version(), versions=versions)
+
+
+@assertion("The DRA API is served with its four kinds and all their verbs")
+def served_whole(seen: ServedApi) -> Finding:
+    minor = int(seen.kubernetes.split(".")[1])
+    # v1 came with Kubernetes 1.34; 1.33 has beta versions only.
+    wanted = ["v1"] if minor >= 34 else ["v1beta2", "v1beta1"]
+    version = next((version for version in wanted if version in seen.versions), None)
+    if version is None:
+        offered = ", ".join(seen.versions) or "nothing"
+        return holds(False, f"{GROUP}/{wanted[0]} is not served; served of the group: {offered}", subjects=1)
+    missing = [f"{verb} {kind}" for kind in KINDS for verb in VERBS if verb not in seen.versions[version].get(kind, [])]
+    said = (
+        f"{GROUP}/{version} lacks {', '.join(missing)}" if missing else f"{GROUP}/{version} serves {', '.join(KINDS)}"
+    )
+    return holds(not missing, said, subjects=len(KINDS))
+
+
+class Published(Observation):
+    """Devices by driver, the pools that are not complete, and the drivers that DeviceClasses name."""
+
+    devices: dict[str, int]
+    incomplete: list[str]
+    classes: list[str]
+
+
+@probe(limit=30, access=CLAIM_ACCESS)
+async def publishing(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Published:
+    devices, incomplete = published(await platform.resource_slices())
+    classes = [entry["metadata"]["name"] for entry in await platform.device_classes()]
+    if not devices and not incomplete and not classes:
+        raise NothingToLookAt("nothing to look at: no DRA driver has left a ResourceSlice or a DeviceClass here")
+    return Published(
+        devices=dict(Counter(device.driver for device in devices)),
+        incomplete=[f"{pool.driver}/{pool.name}: {pool.problem}" for pool in incomplete],
+        classes=sorted(classes),
+    )
+
+
+@assertion("A DRA driver publishes devices")
+def publishes(seen: Published) -> Finding:
+    if seen.devices:
+        said = ", ".join(f"{driver}: {count}" for driver, count in sorted(seen.devices.items()))
+        return holds(True, f"devices by driver: {said}", subjects=sum(seen.devices.values()))
+    why = f"incomplete pools: {'; '.join(seen.incomplete)}" if seen.incomplete else "no ResourceSlice lists any"
+    named = ", ".join(seen.classes) or "none"
+    return holds(False, f"no device is published (DeviceClasses: {named}); {why}", subjects=1)
+
+
+class Allocation(Observation):
+    """A claim with a selector, the device it was given, and the Pod that holds it.
+
+    `wanted` are the attribute values the selector asks for; `given` the values that the allocated device publishes
+    once the Pod runs (None: the device is not published any more).
+    """
+
+    node: str
+    driver: str
+    simulated: bool
+    selector: str
+    wanted: dict[str, Attribute]
+    allocated: list[str]
+    given: dict[str, Attribute | None]
+    started: bool
+    problem: str
+
+
+def selector_for(device: Device, among: list[Device]) -> tuple[str, dict[str, Attribute]]:
+    """A CEL expression that this device satisfies, as few others as its attributes allow, and the values it names.
+
+    Versions are left out: a CEL comparison of versions is not one of strings.
+    """
+    counts = {
+        name: sum(1 for other in among if other.attributes.get(name) == value)
+        for name, value in device.attributes.items()
+        if not (isinstance(value, str) and name.lower().endswith("version"))
+    }
+    telling = sorted(counts, key=lambda name: (counts[name], "uuid" not in name.lower(), name))[:2]
+    wanted = {name: device.attributes[name] for name in telling}
+    terms = [f'device.driver == "{device.driver}"']
+    for name, value in wanted.items():
+        domain, _, short = name.rpartition("/")
+        # JSON's strings, numbers and booleans are CEL's too.
+        literal = json.dumps(value)
+        terms.append(f'device.attributes["{domain or device.driver}"].{short} == {literal}')
+    return " && ".join(terms), wanted
+
+
+async def by_dra(platform: Platform, settings: Settings) -> list[NodeAccelerators]:
+    """The targets that are offered by DRA. Raises NothingToLookAt."""
+    found = [target for target in await accelerators(platform, settings) if target.way == "dra"]
+    if not found:
+        raise NothingToLookAt("nothing to look at: no usable accelerator is offered by DRA here")
+    return found
+
+
+async def class_for(platform: Platform, scratch: Scratch, target: NodeAccelerators) -> str:
+    """The platform's DeviceClass for the target's driver, or one of our own that selects the driver."""
+    if target.device_class:
+        return target.device_class
+    created = await scratch.create(
+        {
+            "apiVersion": await platform.resource_api(),
+            "kind": "DeviceClass",
+            "metadata": {"name": scratch.cluster_name("class")},
+            "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{target.name}"'}}]},
+        }
+    )
+    return str(created["metadata"]["name"])
+
+
+async def claiming_pod(
+    platform: Platform, scratch: Scratch, target: NodeAccelerators, *, selector: str = "", count: int = 1
+) -> tuple[Object, Object]:
+    """(ResourceClaim, Pod): a Pod on the target's node with one container that holds the claim."""
+    api_version = await platform.resource_api() or f"{GROUP}/v1"
+    device_class = await class_for(platform, scratch, target)
+    request = device_request(api_version, "device", device_class, count=count, selector=selector)
+    made = await scratch.create(claim(api_version, scratch.name("claim"), [request]))
+    entry, resources = holding(made["metadata"]["name"])
+    holder = container("holder", platform.images["shell"], STAY, resources=resources)
+    node = await platform.node(target.node)
+    return made, await scratch.create(pod(scratch.name("pod"), node, [holder], resourceClaims=[entry]))
+
+
+@probe(limit=60, targets=by_dra, devices=(1, 1), access=(*CLAIM_ACCESS, *POD_ACCESS))
+async def allocation(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Allocation:
+    if not target.devices:
+        raise NothingToLookAt(f"nothing to look at: every device of {target} is taken")
+    # Schedulers take the first device that fits: the last one is the least likely to be taken from under us.
+    device = target.devices[-1]
+    selector, wanted = selector_for(device, list(target.devices))
+    made, created = await claiming_pod(platform, scratch, target, selector=selector)
+    running, problem = await started(platform.cluster, created, seconds=settings.patience)
+    metadata = made["metadata"]
+    found = await platform.cluster.get(made["apiVersion"], made["kind"], metadata["name"], metadata["namespace"])
+    given = results(found)
+    # What the driver says of the device now that it was handed out, not what it said before.
+    slices = [item async for item in platform.cluster.list(made["apiVersion"], "ResourceSlice")]
+    now = {device.id: device for device in published(slices)[0]}
+    chosen = [now.get((result["driver"], result["pool"], result["device"])) for result in given]
+    return Allocation(
+        node=target.node,
+        driver=target.name,
+        simulated=target.simulated,
+        selector=selector,
+        wanted=wanted,
+        allocated=[f"{result['driver']}/{result['pool']}/{result['device']}" for result in given],
+        given={name: entry.attributes.get(name) if entry else None for entry in chosen for name in wanted},
+        started=running is not None,
+        problem=problem,
+    )
+
+
+@assertion("A claim with a selector is allocated one device that satisfies it")
+def satisfied(seen: Allocation) -> Finding:
+    if len(seen.allocated) != 1:
+        got = ", ".join(seen.allocated) or "nothing"
+        return holds(False, f"asked for one device where {seen.selector}; allocated: {got}", subjects=1)
+    wrong = [
+        f"{name} is {seen.given.get(name)!r}, asked for {value!r}"
+        for name, value in seen.wanted.items()
+        if seen.given.get(name) != value
+    ]
+    said = f"{seen.allocated[0]} does not satisfy the claim: {'; '.join(wrong)}"
+    return holds(not wrong, said if wrong else f"{seen.allocated[0]} satisfies {seen.selector}", subjects=1)
+
+
+@assertion("The Pod that holds an allocated claim starts")
+def pod_starts(seen: Allocation) -> Finding:
+    if seen.started:
+        return holds(True, f"the Pod runs on {seen.node} with {', '.join(seen.allocated)}", subjects=1)
+    return holds(False, f"the Pod did not start on {seen.node}: {seen.problem}", subjects=1)
+
+
+class Excess(Observation):
+    """A claim for one device more than the node has, watched for `window` seconds after the scheduler's first word."""
+
+    node: str
+    driver: str
+    published: int
+    asked: int
+    window: float
+    scheduler: str
+    allocated: list[str]
+
+
+@probe(limit=60, targets=by_dra, access=(*CLAIM_ACCESS, *POD_ACCESS))
+async def excess(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Excess:
+    asked = target.total + 1
+    if asked > CLAIM_DEVICES_MAX:
+        raise NothingToLookAt(
+            f"a claim may name {CLAIM_DEVICES_MAX} devices at most, and {target.node} has {target.total}: "
+            "one more than there are cannot be asked for"
+        )
+    made, created = await claiming_pod(platform, scratch, target, count=asked)
+    scheduler = await wait.until(
+        platform.cluster, created, _scheduled, seconds=settings.patience, what="a verdict of the scheduler"
+    )
+    try:
+        allocated = await wait.until(
+            platform.cluster, made, _allocated, seconds=EXCESS_WINDOW, what="an allocation that must not be"
+        )
+    except TimedOut:
+        allocated = []
+    return Excess(
+        node=target.node,
+        driver=target.name,
+        published=target.total,
+        asked=asked,
+        window=EXCESS_WINDOW,
+        scheduler=scheduler,
+        allocated=allocated,
+    )
+
+
+def _scheduled(pod_seen: Object) -> str | None:
+    for condition in (pod_seen.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "PodScheduled":
+            return f"{condition.get('reason', 'Scheduled')}: {condition.get('message', '')}".strip(": ")
+    return None
+
+
+def _allocated(claim_seen: Object) -> list[str] | None:
+    return [f"{entry['driver']}/{entry['pool']}/{entry['device']}" for entry in results(claim_seen)] or None
+
+
+@assertion("A claim for more devices than a node has stays unallocated")
+def no_more_than_there_are(seen: Excess) -> Finding:
+    asked = f"asked for {seen.asked} where {seen.node} publishes {seen.published}"
+    if seen.allocated:
+        return holds(False, f"{asked}; allocated: {', '.join(seen.allocated)}", subjects=1)
+    return holds(True, f"{asked}; unallocated for {seen.window:.0f} s; scheduler: {seen.scheduler}", subjects=1)

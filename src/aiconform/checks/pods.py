@@ -1,0 +1,147 @@
+"""The Pods that probes start, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiconform.cluster import Cluster, Object, Stuck, TimedOut, wait
+from aiconform.platform import tolerations
+
+# What the restricted Pod Security Standard asks of a container.
+RESTRICTED: Object = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "runAsUser": 65534,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+# A container's first process gets no default action for SIGTERM: without the trap a deletion takes the whole grace.
+STAY = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
+
+
+def container(name: str, image: str, script: str, **fields: Any) -> Object:
+    """A container that runs a shell script, restricted unless `securityContext` is given."""
+    return {
+        "name": name,
+        "image": image,
+        "command": ["sh", "-c", script],
+        "securityContext": RESTRICTED,
+        "resources": {},
+        **fields,
+    }
+
+
+def pod(name: str, node: Object, containers: Sequence[Object], **spec: Any) -> Object:
+    """A Pod that the scheduler can place on `node` only, in spite of its taints, and that ends when asked to."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "affinity": {
+                "nodeAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": {
+                        "nodeSelectorTerms": [
+                            {
+                                "matchFields": [
+                                    {"key": "metadata.name", "operator": "In", "values": [node["metadata"]["name"]]}
+                                ]
+                            }
+                        ]
+                    }
+                }
+            },
+            "tolerations": tolerations(node),
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "containers": list(containers),
+            **spec,
+        },
+    }
+
+
+def device_request(api_version: str, name: str, device_class: str, *, count: int = 1, selector: str = "") -> Object:
+    """One entry of a ResourceClaim's `spec.devices.requests`; `exactly` came with v1beta2."""
+    fields: Object = {"deviceClassName": device_class, "allocationMode": "ExactCount", "count": count}
+    if selector:
+        fields["selectors"] = [{"cel": {"expression": selector}}]
+    return {"name": name, **fields} if api_version.endswith("/v1beta1") else {"name": name, "exactly": fields}
+
+
+def claim(api_version: str, name: str, requests: Sequence[Object]) -> Object:
+    return {
+        "apiVersion": api_version,
+        "kind": "ResourceClaim",
+        "metadata": {"name": name},
+        "spec": {"devices": {"requests": list(requests)}},
+    }
+
+
+def holding(claim_name: str) -> tuple[Object, Object]:
+    """(the Pod's `resourceClaims` entry, the container's `resources`) for a claim that one container holds."""
+    return (
+        {"name": "device", "resourceClaimName": claim_name},
+        {"claims": [{"name": "device"}]},
+    )
+
+
+async def said(cluster: Cluster, running: Object, container_name: str, end: str, *, seconds: float) -> list[str]:
+    """The lines a container prints up to the line `end`. Raises TimedOut with what came until then."""
+    metadata = running["metadata"]
+    lines: list[str] = []
+    async for line in cluster.follow(metadata["namespace"], metadata["name"], container_name, seconds=seconds):
+        if line == end:
+            return lines
+        lines.append(line)
+    tail = " / ".join(lines[-3:]) or "nothing"
+    raise TimedOut(f"container {container_name} of Pod {metadata['name']} did not finish its work; it said: {tail}")
+
+
+def refused_by_kubelet(seen: Object) -> str | None:
+    """Why the node refused a Pod that the scheduler had placed there (a device plugin's failed Allocate, for one)."""
+    status = seen.get("status") or {}
+    if status.get("phase") == "Failed" and status.get("reason"):
+        return f"{status['reason']}: {status.get('message', '')}"
+    return None
+
+
+async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple[Object | None, str]:
+    """(the running Pod, "") or (None, what kept a placed Pod from starting).
+
+    Raises TimedOut if the scheduler did not place it and Stuck for reasons that are not the device's: an image that
+    cannot be pulled, a Pod that someone deleted.
+    """
+    what = f"Pod {created['metadata']['name']} to start"
+    last: Object = created
+
+    def condition(seen: Object) -> Object | None:
+        nonlocal last
+        last = seen
+        return wait.running(seen)
+
+    try:
+        found = await wait.until(cluster, created, condition, seconds=seconds, what=what)
+    except TimedOut as error:
+        if not last["spec"].get("nodeName"):
+            raise
+        return None, f"{error}; {await events(cluster, last)}"
+    if problem := refused_by_kubelet(found):
+        return None, problem
+    if found["status"]["phase"] == "Failed":
+        raise Stuck(f"Pod {found['metadata']['name']} failed: {wait.describe(found)}")
+    return found, ""
+
+
+async def events(cluster: Cluster, obj: Object) -> str:
+    """The newest warnings about an object."""
+    metadata = obj["metadata"]
+    found = [
+        event["message"]
+        async for event in cluster.list(
+            "v1", "Event", metadata.get("namespace"), fields=f"involvedObject.uid={metadata['uid']},type=Warning"
+        )
+    ]
+    return "; ".join(dict.fromkeys(found[-3:])) or "no warning events"

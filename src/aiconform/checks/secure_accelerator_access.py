@@ -1,0 +1,406 @@
+"""secure_accelerator_access: only the container that was given a device can reach it.
+
+On a node with accelerators two Pods each hold a device; one of them has a sibling container without it, and a third
+Pod, a stranger, has nothing. What they see is compared (device nodes, environment, mounts), whoever made the
+accelerator. The stranger, told the device numbers, makes device nodes of its own and tries to open them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from typing import Any, Literal
+
+from aiconform.checks.contract import (
+    Finding,
+    NothingToLookAt,
+    Observation,
+    Settings,
+    accelerators,
+    assertion,
+    holds,
+    probe,
+    undecided,
+)
+from aiconform.checks.dra_support import CLAIM_ACCESS, POD_ACCESS, class_for
+from aiconform.checks.pods import STAY, claim, container, device_request, holding, pod, said, started
+from aiconform.cluster import Object, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.platform import NodeAccelerators, Platform
+
+# Device nodes that the OCI runtime specification puts into every container, and terminals that runtimes add.
+EVERYWHERE = re.compile(r"/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*|fd|std(in|out|err))")
+LOOKED = "looked"
+# Prints every device node with its number, the environment and the mounts, one fact a line.
+LOOK = """
+find /dev \\( -type c -o -type b \\) -exec stat -c 'node %n %t %T %F' {} \\;
+echo "env $(base64 /proc/self/environ | tr -d '\\n')"
+awk '{print "mount " $5}' /proc/self/mountinfo
+"""
+# Opens each device node that is not in every container.
+OPEN_OWN = """
+find /dev -type c -o -type b | grep -vE '^/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*)$' |
+while read -r path; do
+  result=$( (timeout 5 sh -c 'exec 3<"$1"' sh "$path" && echo opened) 2>&1 | tail -n 1)
+  echo "own $path ${result:-blocked}"
+done
+"""
+# Makes a node for each number in $NUMBERS (kind:major:minor) and opens it.
+FORGE = """
+i=0
+for number in $NUMBERS; do
+  path=/forged-$i; i=$((i + 1))
+  if made=$(mknod "$path" $(echo "$number" | tr : ' ') 2>&1); then
+    result=$( (timeout 5 sh -c 'exec 3<"$1"' sh "$path" && echo opened) 2>&1 | tail -n 1)
+    echo "forged $number ${result:-blocked}"
+  else
+    echo "unmade $number $made"
+  fi
+done
+"""
+# The stranger has to make device nodes, so these Pods are baseline; root, so that file modes do not decide.
+AS_ROOT: Object = {
+    "runAsUser": 0,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"], "add": ["MKNOD"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+class DeviceNode(Observation):
+    """A device node in a container; `number` is kind:major:minor, the kind `c` or `b`."""
+
+    path: str
+    number: str
+
+
+class View(Observation):
+    """What one container sees."""
+
+    nodes: list[DeviceNode]
+    environment: dict[str, str]
+    mounts: list[str]
+
+
+class OpenAttempt(Observation):
+    """What came of opening a device: `opened`, or the kernel's refusal in words."""
+
+    device: str
+    made: bool
+    outcome: str
+
+
+class Isolation(Observation):
+    """What containers on one node see, two of them holding one device each.
+
+    Without `holder` no Pod started with a device, and `problem` says why. `served_by` says which way really gave them.
+    `second` is None if the node had only one device to give: then `second_waited` says that the second Pod was not
+    started meanwhile. `own` are the first holder's attempts to open its own device nodes, `forged` the stranger's
+    attempts with nodes that it made itself.
+    """
+
+    node: str
+    way: Literal["dra", "device-plugin"]
+    served_by: Literal["dra", "device-plugin"]
+    name: str
+    product: str
+    simulated: bool
+    problem: str = ""
+    holder: View | None = None
+    second: View | None = None
+    second_waited: bool = False
+    sibling: View | None = None
+    stranger: View | None = None
+    own: tuple[OpenAttempt, ...] = ()
+    forged: tuple[OpenAttempt, ...] = ()
+
+
+# What the containers say
+
+
+def parse_view(lines: list[str]) -> View:
+    """The lines of LOOK. Lines of other kinds are passed over."""
+    nodes, mounts, environment = [], [], {}
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        if kind == "node":
+            match = re.fullmatch(r"(.+) ([0-9a-f]+) ([0-9a-f]+) (character|block) special file", rest)
+            if match:
+                path, major, minor, sort = match.groups()
+                nodes.append(DeviceNode(path=path, number=f"{sort[0]}:{int(major, 16)}:{int(minor, 16)}"))
+        elif kind == "mount":
+            mounts.append(rest)
+        elif kind == "env":
+            for entry in base64.b64decode(rest).decode("utf-8", "replace").split("\0"):
+                name, equals, value = entry.partition("=")
+                if equals:
+                    environment[name] = value
+    return View(nodes=sorted(nodes, key=lambda node: node.path), environment=environment, mounts=sorted(mounts))
+
+
+def parse_attempts(lines: list[str], word: str) -> tuple[OpenAttempt, ...]:
+    attempts = []
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        device, _, outcome = rest.partition(" ")
+        if kind == word:
+            attempts.append(OpenAttempt(device=device, made=True, outcome=outcome))
+        elif kind == "unmade" and word == "forged":
+            attempts.append(OpenAttempt(device=device, made=False, outcome=outcome))
+    return tuple(attempts)
+
+
+# The probe
+
+
+async def _holder_pod(
+    platform: Platform, scratch: Scratch, target: NodeAccelerators, name: str, device_class: str
+) -> Object:
+    """A Pod whose container `holder` is given one device; its container `sibling` is not."""
+    spec: Object = {}
+    resources: Object = {"limits": {target.name: "1"}}
+    if target.way == "dra":
+        api_version = await platform.resource_api() or ""
+        request = device_request(api_version, "device", device_class)
+        made = await scratch.create(claim(api_version, scratch.name(name), [request]))
+        entry, resources = holding(made["metadata"]["name"])
+        spec["resourceClaims"] = [entry]
+    image = platform.images["shell"]
+    look = f"{LOOK}{OPEN_OWN}echo {LOOKED}; {STAY}"
+    holder = container("holder", image, look, resources=resources, securityContext=AS_ROOT)
+    sibling = container("sibling", image, f"{LOOK}echo {LOOKED}; {STAY}", securityContext=AS_ROOT)
+    node = await platform.node(target.node)
+    return await scratch.create(pod(scratch.name(name), node, [holder, sibling], **spec))
+
+
+async def _started_pair(
+    platform: Platform, scratch: Scratch, target: NodeAccelerators, patience: float
+) -> tuple[list[Object], str, bool]:
+    """(the running holders, what kept one from starting, whether the second had to wait for a device)."""
+    cluster = platform.cluster
+    device_class = await class_for(platform, scratch, target) if target.way == "dra" else ""
+    if target.free > 1:
+        made = await asyncio.gather(
+            *(_holder_pod(platform, scratch, target, name, device_class) for name in ("holder", "second"))
+        )
+        outcomes = await asyncio.gather(*(started(cluster, each, seconds=patience) for each in made))
+        problems = dict.fromkeys(problem for _, problem in outcomes if problem)
+        return [running for running, _ in outcomes if running], "; ".join(problems), False
+    first = await _holder_pod(platform, scratch, target, "holder", device_class)
+    running, problem = await started(cluster, first, seconds=patience)
+    if running is None:
+        return [], problem, False
+    second = await _holder_pod(platform, scratch, target, "second", device_class)
+    placed = await wait.until(cluster, second, _placed, seconds=patience, what="a verdict of the scheduler")
+    if not placed:
+        return [running], "", True
+    also, problem = await started(cluster, second, seconds=patience)
+    return [running, also] if also else [running], "", not also
+
+
+def _placed(seen: Object) -> bool | None:
+    if seen["spec"].get("nodeName"):
+        return True
+    conditions = (seen.get("status") or {}).get("conditions") or []
+    return False if any(c["type"] == "PodScheduled" and c["status"] == "False" for c in conditions) else None
+
+
+@probe(
+    limit=120,
+    targets=accelerators,
+    devices=(1, 2),
+    security="baseline",
+    access=(*CLAIM_ACCESS, *POD_ACCESS),
+)
+async def isolation(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Isolation:
+    if target.free < 1:
+        raise NothingToLookAt(f"nothing to look at: every device of {target} is taken")
+    cluster, patience = platform.cluster, settings.patience
+    pods, problem, waited = await _started_pair(platform, scratch, target, patience)
+    by_dra = target.way == "dra" or any(each["status"].get("extendedResourceClaimStatus") for each in pods)
+    about: dict[str, Any] = {
+        "node": target.node,
+        "way": target.way,
+        "served_by": "dra" if by_dra else "device-plugin",
+        "name": target.name,
+        "product": target.product,
+        "simulated": target.simulated,
+        "second_waited": waited,
+    }
+    if problem or not pods:
+        return Isolation(**about, problem=problem)
+    *holders, sibling = await asyncio.gather(
+        *(said(cluster, each, "holder", LOOKED, seconds=patience) for each in pods),
+        said(cluster, pods[0], "sibling", LOOKED, seconds=patience),
+    )
+    views = [parse_view(lines) for lines in holders]
+    numbers = sorted({node.number for view in views for node in special(view)})
+    forge = f"{LOOK}{FORGE}echo {LOOKED}"
+    environment = [{"name": "NUMBERS", "value": " ".join(numbers)}]
+    look = container("stranger", platform.images["shell"], forge, env=environment, securityContext=AS_ROOT)
+    stranger = await scratch.create(pod(scratch.name("stranger"), await platform.node(target.node), [look]))
+    await wait.until(cluster, stranger, wait.running, seconds=patience, what="the stranger Pod to start")
+    told = await said(cluster, stranger, "stranger", LOOKED, seconds=patience)
+    return Isolation(
+        **about,
+        holder=views[0],
+        second=views[1] if len(views) > 1 else None,
+        sibling=parse_view(sibling),
+        stranger=parse_view(told),
+        own=parse_attempts(holders[0], "own"),
+        forged=parse_attempts(told, "forged"),
+    )
+
+
+# What the views mean
+
+
+def special(view: View) -> list[DeviceNode]:
+    """The device nodes that are not in every container."""
+    return [node for node in view.nodes if not EVERYWHERE.fullmatch(node.path)]
+
+
+def granted(view: View, stranger: View) -> list[DeviceNode]:
+    """The device nodes that a holder has and the stranger has not, by device number: paths may be renumbered."""
+    known = {node.number for node in special(stranger)}
+    return [node for node in special(view) if node.number not in known]
+
+
+def family(node: DeviceNode) -> str | None:
+    """The path without its index: `/dev/nvidia` for `/dev/nvidia0`; None for a node that is one of its kind.
+
+    Drivers give a container, beside the device, control nodes that all holders share and that have no index.
+    """
+    match = re.fullmatch(r"(.*?)\d+", node.path)
+    return match.group(1) if match else None
+
+
+def leaked(view: View, seen: Isolation) -> list[str]:
+    """Paths of accelerators that a container without a claim sees.
+
+    Those are its nodes of the same family as a granted node, and, if the holder has nothing of its own, all nodes that
+    it shares with the holder: then the devices are among them.
+    """
+    holders = [entry for entry in (seen.holder, seen.second) if entry]
+    own = [node for entry in holders if seen.stranger for node in granted(entry, seen.stranger)]
+    families = {family(node) for node in own} - {None}
+    shared = {node.number for entry in holders for node in special(entry)} if not own else set()
+    return [node.path for node in special(view) if family(node) in families or node.number in shared]
+
+
+def other_signs(view: View, stranger: View) -> list[str]:
+    """Environment variables and mounts that only the holder has."""
+    return sorted({*view.environment} - {*stranger.environment}) + sorted({*view.mounts} - {*stranger.mounts})
+
+
+NOT_STARTED = "no Pod started with a device, so nothing was seen"
+
+
+@assertion("A Pod that asks for a device starts with it")
+def holder_starts(seen: Isolation) -> Finding:
+    if seen.holder is None:
+        return holds(False, f"{seen.name} on {seen.node}: {seen.problem}", subjects=1)
+    return holds(True, f"{seen.name} on {seen.node}, served by {seen.served_by}", subjects=1)
+
+
+@assertion("The holder sees a device that a Pod without a claim does not see")
+def holder_sees_it(seen: Isolation) -> Finding:
+    if seen.holder is None or seen.stranger is None:
+        return undecided(NOT_STARTED)
+    own = [node.path for node in granted(seen.holder, seen.stranger)]
+    if own:
+        return holds(True, f"only the holder sees {', '.join(own)}", subjects=len(own))
+    signs = other_signs(seen.holder, seen.stranger)
+    if signs:
+        return holds(True, f"no device node, but only the holder has {', '.join(signs)}", subjects=1)
+    return holds(False, f"the holder on {seen.node} sees nothing that a Pod without a claim does not see", subjects=1)
+
+
+@assertion("Each holder sees exactly the device it asked for")
+def exactly_one(seen: Isolation) -> Finding:
+    if seen.holder is None or seen.stranger is None:
+        return undecided(NOT_STARTED)
+    crowds = []
+    judged = 0
+    for name, view in (("the holder", seen.holder), ("the second holder", seen.second)):
+        if view is None:
+            continue
+        own = granted(view, seen.stranger)
+        judged += len(own)
+        for each in sorted({family(node) or "" for node in own} - {""}):
+            members = [node.path for node in own if family(node) == each]
+            if len(members) > 1:
+                crowds.append(f"{name} asked for one device and sees {', '.join(members)}")
+    if not judged:
+        return undecided("the holders have no device nodes of their own to count")
+    return holds(not crowds, "; ".join(crowds) or "one node of each family for each holder", subjects=judged)
+
+
+@assertion("A sibling container without the claim sees no device")
+def sibling_sees_none(seen: Isolation) -> Finding:
+    return _sees_none(seen.sibling, seen, "the sibling in the holder's Pod")
+
+
+@assertion("A Pod without a claim on the same node sees no device")
+def stranger_sees_none(seen: Isolation) -> Finding:
+    return _sees_none(seen.stranger, seen, "the Pod without a claim")
+
+
+def _sees_none(view: View | None, seen: Isolation, who: str) -> Finding:
+    if view is None or seen.holder is None or seen.stranger is None:
+        return undecided(NOT_STARTED)
+    if not granted(seen.holder, seen.stranger) and not leaked(view, seen):
+        return undecided("the holder has no device node, so its absence elsewhere says nothing")
+    paths = leaked(view, seen)
+    return holds(not paths, f"{who} sees {', '.join(paths) or 'no device'}", subjects=1)
+
+
+@assertion("Two holders see disjoint devices")
+def disjoint(seen: Isolation) -> Finding:
+    if seen.holder is None or seen.stranger is None:
+        return undecided(NOT_STARTED)
+    if seen.second is None:
+        if seen.second_waited:
+            return holds(True, "the node had one free device: the second Pod was not started with it", subjects=2)
+        return undecided("there was no second holder to compare with")
+    one, two = special(seen.holder), special(seen.second)
+    only_one = {node.number for node in one} - {node.number for node in two}
+    only_two = {node.number for node in two} - {node.number for node in one}
+    if not only_one or not only_two:
+        both = ", ".join(node.path for node in one if node.number not in only_one) or "no device node"
+        return holds(False, f"the holders have no device of their own each; both see {both}", subjects=2)
+    families = {family(node) for node in one if node.number in only_one} - {None}
+    common = [node.path for node in one if node.number not in only_one and family(node) in families]
+    return holds(not common, f"both holders see {', '.join(common)}" if common else "no device in common", subjects=2)
+
+
+@assertion("The holder can open its device")
+def holder_opens(seen: Isolation) -> Finding:
+    if seen.holder is None or seen.stranger is None:
+        return undecided(NOT_STARTED)
+    own = {node.path for node in granted(seen.holder, seen.stranger)}
+    attempts = [attempt for attempt in seen.own if attempt.device in own]
+    if not attempts:
+        return undecided("the holder has no device node of its own to open")
+    refused = [attempt for attempt in attempts if "not permitted" in attempt.outcome]
+    told = ", ".join(f"{attempt.device}: {attempt.outcome}" for attempt in attempts)
+    return holds(not refused, told, subjects=len(attempts))
+
+
+@assertion("The kernel refuses a Pod without a claim that makes its own node for a held device")
+def forged_is_refused(seen: Isolation) -> Finding:
+    if seen.holder is None or seen.stranger is None:
+        return undecided(NOT_STARTED)
+    holders = [view for view in (seen.holder, seen.second) if view]
+    own = {node.number for view in holders for node in granted(view, seen.stranger)}
+    attempts = [attempt for attempt in seen.forged if attempt.device in own or not own]
+    if not attempts:
+        return undecided("the holders have no device node whose number a stranger could use")
+    unmade = [attempt for attempt in attempts if not attempt.made or "Permission denied" in attempt.outcome]
+    if unmade:
+        return undecided(f"the stranger could not try: {unmade[0].device}: {unmade[0].outcome}")
+    # Any other answer than EPERM (also ENXIO, "No such device") came from beyond the device cgroup.
+    reached = [attempt for attempt in attempts if "not permitted" not in attempt.outcome]
+    told = ", ".join(f"{attempt.device}: {attempt.outcome}" for attempt in reached or attempts)
+    return holds(not reached, f"opening forged nodes: {told}", subjects=len(attempts))

@@ -1,0 +1,54 @@
+"""What the engine tells whoever listens: it does not know who does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiconform.engine.evidence import CheckResult, Report, RunInfo
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    info: RunInfo
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProbeStarted:
+    check: str
+    probe: str
+    target: str
+
+
+@dataclass(frozen=True)
+class ProbeFinished:
+    """`outcome` as in a Record; `message` is empty if it observed something."""
+
+    check: str
+    probe: str
+    target: str
+    outcome: str
+    message: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CheckFinished:
+    result: CheckResult
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something that a reader should know and that is nobody's verdict."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    report: Report
+
+
+Event = RunStarted | ProbeStarted | ProbeFinished | CheckFinished | Noted | RunFinished
+Listener = Callable[[Event], None]

@@ -1,0 +1,140 @@
+"""What a run leaves on disk, as models: the observations of a check, and the report that is computed from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Outcome = Literal["seen", "error", "nothing", "not-applicable"]
+CheckVerdict = Literal["pass", "fail", "error", "not-applicable", "not-run"]
+RunVerdict = Literal["conformant", "not-conformant", "undetermined"]
+ReportLevel = Literal["MUST", "SHOULD", "folded"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Record(_Model):
+    """One probe on one target. `observation` is there if the outcome is `seen`, else `message` says why not.
+
+    Outcomes: seen · error (it broke, was refused, ran out of time) · nothing (the platform offers nothing to try) ·
+    not-applicable. `seconds` and `requests` include the clean-up.
+    """
+
+    probe: str
+    target: str
+    outcome: Outcome
+    message: str
+    observes: str
+    observation: dict[str, Any] | None
+    seconds: float
+    requests: int
+
+
+class Evidence(_Model):
+    """The file `observations/<check>.json`: all that the check's verdict is computed from."""
+
+    check: str
+    suite: str
+    seconds: float
+    requests: int
+    records: tuple[Record, ...]
+
+
+class AssertionResult(_Model):
+    """`holds` is None where it could not be decided."""
+
+    title: str
+    holds: bool | None
+    reason: str
+    subjects: int
+
+
+class CheckResult(_Model):
+    id: str
+    title: str
+    level: ReportLevel
+    verdict: CheckVerdict
+    reason: str
+    seconds: float
+    requests: int
+    assertions: tuple[AssertionResult, ...]
+
+
+class Accelerator(_Model):
+    """A kind of accelerator on one node, as the run found it."""
+
+    node: str
+    way: str
+    name: str
+    product: str
+    total: int
+    free: int
+    simulated: bool
+
+
+class Tool(_Model):
+    name: str
+    version: str
+
+
+class RunInfo(_Model):
+    """The file `run.json`. `chosen` is None when every requirement of the version was to be run.
+
+    Until a run has ended `ended` and `journal` (hash of the journal's last line) are empty.
+    """
+
+    run: str
+    tool: Tool
+    suite: str
+    standard: str
+    standard_digest: str
+    kubernetes: str
+    cluster: dict[str, str]
+    accelerators: tuple[Accelerator, ...]
+    chosen: tuple[str, ...] | None
+    options: dict[str, Any]
+    started: str
+    ended: str = ""
+    journal: str = ""
+
+
+class Report(_Model):
+    """The file `report.json`, also what `-o json` prints.
+
+    `scope`: `version` if every requirement of the version was to be run, `chosen` if some were named: then the verdict
+    speaks of those alone. `uncovered`: MUST requirements of the version that this run says nothing about.
+    `simulated`: an accelerator without hardware was among those looked at. `leaks`: what could not be cleaned up.
+    """
+
+    run: str
+    standard: str
+    kubernetes: str
+    verdict: RunVerdict
+    scope: Literal["version", "chosen"]
+    uncovered: tuple[str, ...]
+    simulated: bool
+    checks: tuple[CheckResult, ...]
+    accelerators: tuple[Accelerator, ...]
+    leaks: tuple[str, ...]
+    tool: Tool
+    suite: str
+    standard_digest: str
+    cluster: dict[str, str]
+    started: str
+    ended: str
+    seconds: float
+    requests: int
+
+
+def encode(model: BaseModel) -> bytes:
+    """The bytes of a file of the run directory: readable JSON, the same for the same content."""
+    return (json.dumps(model.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

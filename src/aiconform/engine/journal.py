@@ -1,0 +1,89 @@
+"""The journal: what happened in a run, in order, each line chained to the one before by its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+START = "sha256:" + "0" * 64
+
+
+class BrokenChain(Exception):
+    """A journal line was changed, removed, added or moved; the text names the line."""
+
+
+def now() -> str:
+    """This moment, UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def hash_line(line: bytes) -> str:
+    return f"sha256:{hashlib.sha256(line).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: `event` is a word, `data` depends on it."""
+
+    number: int
+    time: str
+    event: str
+    data: dict[str, Any]
+
+
+class Journal:
+    """Appends lines, each flushed to the disk before the call returns: a killed run loses nothing that it did."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.head = START
+        self._number = 0
+
+    def resume(self) -> list[Line]:
+        """Go on after the last line; a half-written one (the tool was killed while writing it) is cut off.
+
+        Raises BrokenChain.
+        """
+        raw = self.path.read_bytes()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        if whole != raw:
+            self.path.write_bytes(whole)
+        lines = list(read(self.path))
+        self._number = len(lines)
+        if lines:
+            self.head = hash_line(whole.rstrip(b"\n").rpartition(b"\n")[2])
+        return lines
+
+    def append(self, event: str, data: dict[str, Any]) -> None:
+        self._number += 1
+        line = json.dumps(
+            {"number": self._number, "time": now(), "event": event, "data": data, "previous": self.head},
+            ensure_ascii=False,
+        ).encode()
+        with self.path.open("ab") as file:
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.head = hash_line(line)
+
+
+def read(path: Path) -> Iterator[Line]:
+    """All lines, the chain checked on the way. Raises BrokenChain."""
+    previous = START
+    for number, raw in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            content = json.loads(raw)
+            line = Line(content["number"], content["time"], content["event"], content["data"])
+            chained = content["previous"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BrokenChain(f"{path.name}, line {number}: not a journal line ({error})") from error
+        if chained != previous or line.number != number:
+            raise BrokenChain(f"{path.name}, line {number}: it does not follow from the line before")
+        yield line
+        previous = hash_line(raw)

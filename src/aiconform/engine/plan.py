@@ -1,0 +1,81 @@
+"""What a run is going to do: which requirements count, and which of them the suite can check."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from aiconform.checks.contract import Check, has_check, load_check
+from aiconform.engine.evidence import ReportLevel
+from aiconform.spec import Requirement, Standard
+
+
+class BadChoice(Exception):
+    """The user asked for something that the standard does not have; the text says what it has."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A requirement of this run; `check` is None where the suite has none yet."""
+
+    requirement: Requirement
+    level: ReportLevel
+    check: Check | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`chosen` is None if the whole version is to be run. `uncovered`: MUST requirements that are not run at all."""
+
+    version: str
+    items: tuple[Item, ...]
+    chosen: tuple[str, ...] | None
+    uncovered: tuple[str, ...]
+
+
+def version_of(kubernetes: str) -> str:
+    """`v1.37` for a gitVersion such as `v1.37.2-gke.100`. Raises BadChoice if it is none."""
+    match = re.match(r"v?(\d+\.\d+)", kubernetes)
+    if not match:
+        raise BadChoice(f"{kubernetes!r} is not a Kubernetes version")
+    return f"v{match.group(1)}"
+
+
+def make_plan(standard: Standard, kubernetes: str, chosen: Sequence[str]) -> Plan:
+    """Raises BadChoice, UnknownRequirement or UnknownVersion."""
+    version = version_of(kubernetes)
+    listed = standard.at(version)
+    for wanted in chosen:
+        requirement = standard.requirement(wanted)
+        if requirement not in listed:
+            known = ", ".join(entry.id for entry in listed)
+            raise BadChoice(f"{wanted} is not on the list of {version}. That list has: {known}")
+    items = tuple(
+        Item(entry, level_of(entry, version), load_check(entry.id) if has_check(entry.id) else None)
+        for entry in listed
+        if not chosen or entry.id in chosen
+    )
+    run = {item.requirement.id for item in items if item.check}
+    uncovered = tuple(entry.id for entry in listed if level_of(entry, version) == "MUST" and entry.id not in run)
+    return Plan(version, items, tuple(dict.fromkeys(chosen)) or None, uncovered)
+
+
+def level_of(requirement: Requirement, version: str) -> ReportLevel:
+    level = requirement.level_at(version)
+    if level is None:
+        raise BadChoice(f"{requirement.id} is not on the list of {version}")
+    return level
+
+
+def suite_digest() -> str:
+    """Names the code that observed and judged: sha256 over the modules of checks/ and the rules of verdicts."""
+    total = hashlib.sha256()
+    for package, pattern in (("aiconform.checks", ".py"), ("aiconform.engine", "verdicts.py")):
+        for entry in sorted(files(package).iterdir(), key=lambda item: item.name):
+            if entry.name.endswith(pattern):
+                data = entry.read_bytes()
+                total.update(f"{entry.name}\0{len(data)}\0".encode() + data)
+    return f"sha256:{total.hexdigest()}"

@@ -1,0 +1,91 @@
+"""The run directory: where each part of a run lives, written so that a kill at any moment leaves it readable."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from aiconform.cluster import Object
+from aiconform.engine.evidence import Evidence, Report, RunInfo, digest, encode
+from aiconform.engine.journal import Journal
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class BadRunDirectory(Exception):
+    """A folder is not a run, or one of its files is not what it should be."""
+
+
+class RunDirectory:
+    """The paths of DIR and how its files are read and written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.journal = Journal(path / "journal.ndjson")
+
+    def create(self) -> None:
+        """Raises BadRunDirectory if something is there already."""
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise BadRunDirectory(f"{self.path} is not empty: name another folder with --out, or use --resume")
+        try:
+            for part in ("observations", "objects", "cncf"):
+                (self.path / part).mkdir(parents=True, exist_ok=True)
+            self.journal.path.touch()
+        except OSError as error:
+            raise BadRunDirectory(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def write_info(self, info: RunInfo) -> None:
+        self._write("run.json", encode(info))
+
+    def write_report(self, report: Report) -> None:
+        self._write("report.json", encode(report))
+
+    def write_evidence(self, evidence: Evidence) -> str:
+        """Returns the file's digest, which the journal records."""
+        data = encode(evidence)
+        self._write(f"observations/{evidence.check}.json", data)
+        return digest(data)
+
+    def write_objects(self, check: str, name: str, remains: Object) -> None:
+        folder = self.path / "objects" / check
+        folder.mkdir(parents=True, exist_ok=True)
+        data = json.dumps(remains, indent=1, ensure_ascii=False, default=str) + "\n"
+        self._write(f"objects/{check}/{name}.json", data.encode())
+
+    def read_info(self) -> RunInfo:
+        return self._read("run.json", RunInfo)
+
+    def read_report(self) -> Report:
+        return self._read("report.json", Report)
+
+    def read_evidence(self, check: str) -> tuple[Evidence, str]:
+        """(the evidence, the file's digest)."""
+        name = f"observations/{check}.json"
+        return self._read(name, Evidence), digest(self._bytes(name))
+
+    def evidence_ids(self) -> tuple[str, ...]:
+        return tuple(sorted(path.stem for path in (self.path / "observations").glob("*.json")))
+
+    def _write(self, name: str, data: bytes) -> None:
+        """All or nothing: a reader never finds half a file."""
+        target = self.path / name
+        draft = target.with_name(f".{target.name}.part")
+        draft.write_bytes(data)
+        draft.replace(target)
+
+    def _bytes(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise BadRunDirectory(f"{self.path / name} cannot be read: {error.strerror}") from error
+
+    def _read(self, name: str, model: type[M]) -> M:
+        try:
+            return model.model_validate_json(self._bytes(name))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = ".".join(str(part) for part in problem["loc"]) or "the file"
+            raise BadRunDirectory(f"{self.path / name}: {place}: {problem['msg']}") from error

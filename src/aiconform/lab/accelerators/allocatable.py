@@ -1,0 +1,42 @@
+"""What the kubelet counts of the extended resource: only when it is in the Node's status can a Pod have it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+from aiconform.cluster import Cluster, ClusterError, Object
+from aiconform.lab.accelerators.config import AcceleratorConfig
+
+RETRY_SECONDS = 1.0
+
+
+class Allocatable:
+    """Follows the Node's status; `count` is the resource's allocatable number."""
+
+    def __init__(self, cluster: Cluster, config: AcceleratorConfig, on_change: Callable[[], None]) -> None:
+        self.count = 0
+        self._cluster = cluster
+        self._config = config
+        self._on_change = on_change
+
+    async def keep(self) -> None:
+        """Follow the Node; never returns."""
+        while True:
+            try:
+                fields = f"metadata.name={self._config.node_name}"
+                async for event in self._cluster.watch("v1", "Node", fields=fields):
+                    gone = event.type == "DELETED"
+                    count = 0 if gone else allocatable(event.object, self._config.identity.extended_resource)
+                    if count != self.count:
+                        self.count = count
+                        self._on_change()
+            except ClusterError as err:
+                print(f"Node: {err}; trying again", file=sys.stderr)
+                await asyncio.sleep(RETRY_SECONDS)
+
+
+def allocatable(node: Object, resource: str) -> int:
+    """How many of an extended resource a Node has for Pods; 0 if it does not know the resource."""
+    return int(((node.get("status") or {}).get("allocatable") or {}).get(resource, "0"))

@@ -1,0 +1,116 @@
+"""Putting faults in force on a lab, and waiting until they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from aiconform.lab.accelerators.config import AcceleratorConfig, read_config, write_config
+from aiconform.lab.accelerators.status import read_status, unsettled
+from aiconform.lab.config import LabError
+from aiconform.lab.faults.registry import NO_DRA_API, Fault, Where, active, changing, driver_faults, find, record
+from aiconform.lab.faults.runtime import set_runtime
+
+IN_FORCE_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+# All versions of the group that any supported release can serve.
+DRA_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta1", "resource.k8s.io/v1beta2")
+
+
+class FaultyNode(Protocol):
+    """What faults need of one node."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def accelerators(self) -> Path | None:
+        """Its AcceleratorConfig file, None without accelerators."""
+
+    @property
+    def runtime_switch(self) -> Path:
+        """The switch file that its runtime wrapper was written for."""
+
+    def reload_accelerators(self) -> None:
+        """Send SIGHUP to its accelerator process. Raises LabError."""
+
+
+class FaultyLab(Protocol):
+    """What faults need of a lab that is up."""
+
+    @property
+    def state(self) -> Path:
+        """Its state folder."""
+
+    @property
+    def nodes(self) -> Sequence[FaultyNode]: ...
+
+    def override_runtime_config(self, served: Mapping[str, bool]) -> None:
+        """Restart the API server with these groups and versions served or not, on top of its options.
+
+        An empty mapping takes earlier overrides back; nothing is restarted where nothing changes. Returns when the
+        API server is ready again.
+        """
+
+
+def switch(lab: FaultyLab, name: str, *, on: bool) -> None:
+    """Turn one fault on or off; returns when that is in force.
+
+    Raises UnknownFault, LabError.
+    """
+    fault = find(name)
+    with changing(lab.state):
+        record(lab.state, name, on)
+        _enforce(lab, {fault.where})
+
+
+def reapply(lab: FaultyLab) -> None:
+    """Bring a lab that has just come up to the faults that its state folder names."""
+    with changing(lab.state):
+        _enforce(lab, set(Where))
+
+
+def _enforce(lab: FaultyLab, places: set[Where]) -> None:
+    on = active(lab.state)
+    if Where.API_SERVER in places:
+        lab.override_runtime_config(dict.fromkeys(DRA_VERSIONS, False) if NO_DRA_API in on else {})
+    waits: list[Callable[[], str]] = []
+    for node in lab.nodes:
+        config = read_config(node.accelerators) if node.accelerators else None
+        if Where.RUNTIME in places:
+            set_runtime(node.runtime_switch, on, config)
+        if config is None or node.accelerators is None or not config.count:
+            continue
+        if Where.DRIVER in places:
+            config = config.model_copy(update={"faults": driver_faults(lab.state)})
+            write_config(node.accelerators, config)
+            node.reload_accelerators()
+        if places & {Where.DRIVER, Where.API_SERVER}:
+            waits.append(_missing(node, config, dra_served=NO_DRA_API not in on))
+    _wait(waits)
+
+
+def _missing(node: FaultyNode, config: AcceleratorConfig, *, dra_served: bool) -> Callable[[], str]:
+    """What is still missing on a node until its configuration is in force; empty when it is."""
+
+    def look() -> str:
+        problem = unsettled(read_status(config.state_dir), config, dra_served=dra_served)
+        return f"{node.name}: {problem}" if problem else ""
+
+    return look
+
+
+def _wait(waits: Sequence[Callable[[], str]]) -> None:
+    deadline = time.monotonic() + IN_FORCE_SECONDS
+    while missing := [problem for look in waits if (problem := look())]:
+        if time.monotonic() > deadline:
+            raise LabError(f"not in force after {IN_FORCE_SECONDS:.0f} s: {'; '.join(missing)}")
+        time.sleep(_LOOK_SECONDS)
+
+
+def describe(faults: Sequence[Fault], state: Path | None) -> list[dict[str, object]]:
+    """The faults as data: name, description, on."""
+    on = active(state) if state else ()
+    return [{"name": fault.name, "description": fault.description, "on": fault.name in on} for fault in faults]

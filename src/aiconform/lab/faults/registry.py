@@ -1,0 +1,119 @@
+"""The deliberate defects, and which of them are on.
+
+Each breaks one thing that a check of the suite must notice. Which are on is kept in the lab's state folder, so that it
+outlives commands, crashes and `lab down`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from aiconform.lab.accelerators.config import DriverFault, write_json
+
+
+class Where(StrEnum):
+    """The part of the lab that acts a fault out."""
+
+    RUNTIME = "runtime"
+    DRIVER = "driver"
+    API_SERVER = "api-server"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A deliberate defect of the lab."""
+
+    name: str
+    where: Where
+    description: str
+    """What is wrong while it is on, in one line."""
+
+
+RUNTIME_LEAKS = "runtime-leaks-devices"
+RUNTIME_OPENS = "runtime-opens-devices"
+NO_DRA_API = "no-dra-api"
+
+FAULTS = {
+    fault.name: fault
+    for fault in (
+        Fault(RUNTIME_LEAKS, Where.RUNTIME, "Every container sees and may open every accelerator of its node."),
+        Fault(
+            RUNTIME_OPENS,
+            Where.RUNTIME,
+            "Every container may open every character device whose node it makes itself.",
+        ),
+        Fault(DriverFault.PREPARES_ALL, Where.DRIVER, "Any claim or request gets all accelerators of the node."),
+        Fault(DriverFault.PREPARES_NOTHING, Where.DRIVER, "Containers start, but without the accelerator they got."),
+        Fault(
+            DriverFault.NEVER_PREPARES, Where.DRIVER, "No claim or request is ever prepared: its Pod does not start."
+        ),
+        Fault(
+            DriverFault.NO_DRIVER, Where.DRIVER, "Driver and device plugin are gone, and no accelerator is published."
+        ),
+        Fault(
+            DriverFault.RENUMBERS,
+            Where.DRIVER,
+            "Preparing an accelerator changes the attributes of all: it no longer is what was asked for.",
+        ),
+        Fault(DriverFault.OVERCOMMITS, Where.DRIVER, "Claims for more accelerators than a node has are allocated."),
+        Fault(NO_DRA_API, Where.API_SERVER, "The API server does not serve resource.k8s.io."),
+    )
+}
+"""Every fault, by name."""
+
+
+class UnknownFault(LookupError):
+    """No fault has this name; `nearest` is what may have been meant, or None."""
+
+    def __init__(self, name: str) -> None:
+        close = difflib.get_close_matches(name, FAULTS, n=1, cutoff=0.4)
+        self.nearest = close[0] if close else None
+        hint = f"did you mean {self.nearest}?" if self.nearest else "see `aiconform lab fault --list`"
+        super().__init__(f"there is no fault {name!r}; {hint}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def find(name: str) -> Fault:
+    """Raises UnknownFault."""
+    try:
+        return FAULTS[name]
+    except KeyError:
+        raise UnknownFault(name) from None
+
+
+def active(state: Path) -> tuple[str, ...]:
+    """Names of the faults that are on in the lab with this state folder; names of other releases are passed over."""
+    try:
+        names = json.loads((state / "faults.json").read_bytes())
+    except (OSError, ValueError):
+        return ()
+    return tuple(name for name in FAULTS if name in names)
+
+
+def driver_faults(state: Path) -> tuple[DriverFault, ...]:
+    """The faults that belong in each node's AcceleratorConfig."""
+    return tuple(DriverFault(name) for name in active(state) if FAULTS[name].where is Where.DRIVER)
+
+
+@contextmanager
+def changing(state: Path) -> Iterator[None]:
+    """One change at a time, also between processes."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "faults.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def record(state: Path, name: str, on: bool) -> None:
+    """Note that a fault is to be on or off. Call it inside of `changing`."""
+    names = [other for other in active(state) if other != name]
+    write_json(state / "faults.json", [*names, name] if on else names)

@@ -1,0 +1,46 @@
+"""The container runtime's faults: a wrapper around runc that spoils a container's configuration just before it is made.
+
+The lab names the wrapper as containerd's runc (`options.BinaryName`). As long as the switch file is absent it only
+hands over to runc. So a fault needs no restart, and what runs already keeps running.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of, write_json
+from aiconform.lab.faults import spoil
+from aiconform.lab.faults.registry import RUNTIME_LEAKS, RUNTIME_OPENS
+
+
+def write_wrapper(wrapper: Path, *, runc: Path, switch: Path) -> None:
+    """Write the wrapper script; `switch` is the file that `set_runtime` writes."""
+    words = [sys.executable, "-I", "-S", spoil.__file__, str(switch)]
+    script = (
+        "#!/bin/sh\n"
+        "# runc, with the fault that the switch file names while it is there.\n"
+        f'if [ -e {shlex.quote(str(switch))} ]; then {shlex.join(words)} "$@" || exit 1; fi\n'
+        f'exec {shlex.quote(str(runc))} "$@"\n'
+    )
+    wrapper.parent.mkdir(parents=True, exist_ok=True)
+    draft = wrapper.with_name(f".{wrapper.name}.draft")
+    draft.write_text(script)
+    draft.chmod(0o755)
+    draft.replace(wrapper)
+
+
+def set_runtime(switch: Path, faults: Iterable[str], config: AcceleratorConfig | None) -> None:
+    """Put the runtime's faults of one node in force: for the containers made from now on.
+
+    `config` is that of the node's accelerators, None if it has none.
+    """
+    on = set(faults)
+    devices = devices_of(config) if config and RUNTIME_LEAKS in on else ()
+    if not on & {RUNTIME_LEAKS, RUNTIME_OPENS}:
+        switch.unlink(missing_ok=True)
+        return
+    shown = [{"path": device.container_path, "major": device.major, "minor": device.minor} for device in devices]
+    write_json(switch, {"show": shown, "open_all": RUNTIME_OPENS in on})
