@@ -155,6 +155,8 @@ class AcceleratorConfig(_Strict):
     """The most devices in one ResourceSlice; lower it to see a pool of several slices."""
     faults: tuple[DriverFault, ...] = ()
     """The defects in force."""
+    serial: int = 0
+    """Any number. Whoever writes a new one can tell from `status.json` that this very file was taken up."""
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:
