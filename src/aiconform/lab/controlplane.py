@@ -103,7 +103,7 @@ def _api_server(plan: Plan, paths: Paths, network: Network) -> tuple[str, ...]:
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         f"--proxy-client-cert-file={pki / 'front-proxy.crt'}",
         f"--proxy-client-key-file={pki / 'front-proxy.key'}",
-        # Webhooks and aggregated APIs are reached at their Pods' addresses: no kube-proxy is needed beside the API server.
+        # Webhooks and aggregated APIs are reached at their Pods' addresses: no kube-proxy is needed here.
         "--enable-aggregator-routing=true",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",

@@ -137,8 +137,9 @@ root = "{folder / "containerd"}"
 state = "/run/containerd"
 # What this machine may not have, or what the lab has no use for.
 disabled_plugins = [
-  "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper",
-  "io.containerd.snapshotter.v1.erofs", "io.containerd.snapshotter.v1.zfs", "io.containerd.tracing.processor.v1.otlp",
+  "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.erofs",
+  "io.containerd.snapshotter.v1.zfs", "io.containerd.tracing.processor.v1.otlp",
 ]
 
 [grpc]
@@ -223,7 +224,8 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "nodeLeaseDurationSeconds": NODE_GRACE_SECONDS,
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         "healthzPort": 0,
-        # The images were made here: what is thrown away cannot be pulled again. And a machine's nearly full disk is its own affair.
+        # The images were made here: what is thrown away cannot be pulled again. And that the machine's disk is nearly
+        # full is no reason to evict anybody.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {"memory.available": "64Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
