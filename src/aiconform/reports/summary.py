@@ -83,3 +83,15 @@ def duration(seconds: float) -> str:
 
 def _may(check: CheckResult) -> bool:
     return check.level == "SHOULD" or check.id in MAY_NOT_APPLY
+
+
+def findings(check: CheckResult) -> str:
+    """What the assertions came to, in a few words; empty if there are none."""
+    held = [result.holds for result in check.assertions]
+    if not held:
+        return ""
+    open_ = held.count(None)
+    text = f"{held.count(True)} of {counted(len(held), 'assertion')} hold"
+    if False in held:
+        text += f", {held.count(False)} broken"
+    return text + (f", {open_} could not be decided" if open_ else "")
