@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -22,28 +22,31 @@ from aiconform.reports.plain import plain, shortened
 from aiconform.reports.summary import (
     CHECK_WORDS,
     SIMULATED,
+    VERDICT_WORDS,
+    by_target,
     counted,
     duration,
     findings,
     headline,
     statements,
     tally,
+    targets_of,
 )
 
 # Longer texts are cut, and the page says where the whole is.
 REASON_LIMIT = 10_000
 OBSERVATION_LIMIT = 60_000
-# Between what one assertion found on several targets (see engine.verdicts).
-SEPARATOR = " | "
-MARKS = {True: ("pass", "holds"), False: ("fail", "broken"), None: ("error", "could not be decided")}
+MARKS = {True: ("pass", "holds"), False: ("fail", "broken"), None: ("error", "undecided")}
 
 
 @dataclass(frozen=True)
 class AssertionView:
+    """`reasons`: (the target, what was found there); the target is empty where there was only one."""
+
     mark: str
     word: str
     title: str
-    reasons: tuple[str, ...]
+    reasons: tuple[tuple[str, str], ...]
     subjects: int
 
 
@@ -97,7 +100,8 @@ def render_html(report: Report, evidence: Mapping[str, Evidence]) -> str:
         report=report,
         style=Markup(style),  # noqa: S704 - our own file
         policy=_policy(style),
-        headline=headline(report),
+        word=VERDICT_WORDS[report.verdict],
+        about=headline(report).removeprefix(VERDICT_WORDS[report.verdict]),
         statements=statements(report),
         simulated=SIMULATED,
         tally=[(verdict, CHECK_WORDS[verdict], count) for verdict, count in tally(report.checks)],
@@ -117,7 +121,8 @@ def _policy(style: str) -> str:
 
 
 def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckView:
-    assertions = tuple(_assertion(result) for result in check.assertions)
+    targets = targets_of(evidence)
+    assertions = tuple(_assertion(result, targets) for result in check.assertions)
     records = tuple(_record(record) for record in (evidence.records if evidence else ()))
     return CheckView(
         anchor=f"check-{number}" if assertions or records or check.verdict != "not-run" else "",
@@ -135,10 +140,10 @@ def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckV
     )
 
 
-def _assertion(result: AssertionResult) -> AssertionView:
+def _assertion(result: AssertionResult, targets: Sequence[str]) -> AssertionView:
     mark, word = MARKS[result.holds]
-    reasons = tuple(shortened(result.reason, REASON_LIMIT).split(SEPARATOR))
-    return AssertionView(mark, word, result.title, reasons, result.subjects)
+    reasons = [(where, shortened(what, REASON_LIMIT)) for where, what in by_target(result.reason, targets)]
+    return AssertionView(mark, word, result.title, tuple(reasons), result.subjects)
 
 
 def _record(record: Record) -> RecordView:
