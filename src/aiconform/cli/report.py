@@ -78,10 +78,8 @@ def _warn(directory: Path) -> None:
         note(f"warning: the verdicts could not be computed again: {plain(str(error))}")
         return
     if judgement.differences:
-        differences = counted(len(judgement.differences), "difference")
-        note(
-            f"warning: the run does not say what its observations say ({differences}): see `aiconform judge {directory}`"
-        )
+        count = counted(len(judgement.differences), "difference")
+        note(f"warning: the run says other than its observations ({count}): see `aiconform judge {directory}`")
 
 
 def _render(form: str, report: Report, evidence: Mapping[str, Evidence], *, to_terminal: bool) -> bytes:
