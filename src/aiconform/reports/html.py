@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -85,6 +86,28 @@ class CheckView:
 
 def render_html(report: Report, evidence: Mapping[str, Evidence]) -> str:
     """The whole page; it can be encoded as UTF-8 whatever the strings hold. `evidence` is by check id."""
+    style = files("aiconform.reports").joinpath("templates/report.css").read_text(encoding="utf-8")
+    checks = tuple(_check(number, each, evidence.get(each.id)) for number, each in enumerate(report.checks, start=1))
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            style=Markup(style),  # noqa: S704 - our own file
+            policy=_policy(style),
+            word=VERDICT_WORDS[report.verdict],
+            about=headline(report).removeprefix(VERDICT_WORDS[report.verdict]),
+            statements=statements(report),
+            simulated=SIMULATED,
+            tally=[(verdict, CHECK_WORDS[verdict], count) for verdict, count in tally(report.checks)],
+            checks=checks,
+            accelerators=[(entry, _way(entry)) for entry in report.accelerators],
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("aiconform.reports"),
         autoescape=True,
@@ -94,20 +117,7 @@ def render_html(report: Report, evidence: Mapping[str, Evidence]) -> str:
         finalize=_plain,
     )
     environment.filters.update(duration=duration, counted=counted)
-    style = files("aiconform.reports").joinpath("templates/report.css").read_text(encoding="utf-8")
-    checks = tuple(_check(number, each, evidence.get(each.id)) for number, each in enumerate(report.checks, start=1))
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        style=Markup(style),  # noqa: S704 - our own file
-        policy=_policy(style),
-        word=VERDICT_WORDS[report.verdict],
-        about=headline(report).removeprefix(VERDICT_WORDS[report.verdict]),
-        statements=statements(report),
-        simulated=SIMULATED,
-        tally=[(verdict, CHECK_WORDS[verdict], count) for verdict, count in tally(report.checks)],
-        checks=checks,
-        accelerators=[(entry, _way(entry)) for entry in report.accelerators],
-    )
+    return environment
 
 
 def _plain(value: Any) -> Any:

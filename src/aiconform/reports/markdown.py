@@ -23,6 +23,8 @@ from aiconform.reports.summary import (
 
 TEXT_LIMIT = 4_000
 HOLDS = {True: "✅ holds", False: "❌ broken", None: "❔ undecided"}
+# GitHub finds mentions and issues in the rendered text, so no escape helps.
+LOOKALIKES = str.maketrans({"@": "\N{FULLWIDTH COMMERCIAL AT}", "#": "\N{FULLWIDTH NUMBER SIGN}"})
 VERDICTS = {
     "pass": "✅ pass",
     "fail": "❌ fail",
@@ -48,8 +50,9 @@ def code(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that means nothing to Markdown, also in a table's cell. Links and mentions could still be read into it."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", shortened(text, TEXT_LIMIT))
+    """Text that means nothing to Markdown, also in a table's cell, and that GitHub takes for no mention or issue."""
+    harmless = shortened(text, TEXT_LIMIT).translate(LOOKALIKES)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", harmless)
 
 
 def _lines(report: Report, evidence: Mapping[str, Evidence]) -> Iterator[str]:

@@ -76,7 +76,7 @@ def finite(seconds: float) -> float:
 
 def duration(seconds: float) -> str:
     seconds = finite(seconds)
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
