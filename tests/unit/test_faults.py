@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from aiconform.lab import LabError, faults
 from aiconform.lab.accelerators import AcceleratorConfig, DriverFault, devices_of, read_config, write_config
 from aiconform.lab.accelerators.config import write_json
 from aiconform.lab.accelerators.status import digest
-from aiconform.lab.faults import enforce
 from aiconform.lab.faults.command import command
 
 
@@ -32,6 +32,7 @@ class FakeNode:
         self.runtime_switch = folder / name / "runtime-faults.json"
         self.runtime_switch.parent.mkdir(parents=True)
         self.listens = True
+        self.signals = 0
         if self.accelerators:
             write_config(self.accelerators, configuration(folder / name, node_name=name, count=2))
             self.reload_accelerators()
@@ -42,6 +43,7 @@ class FakeNode:
         return read_config(self.accelerators)
 
     def reload_accelerators(self) -> None:
+        self.signals += 1
         if self.listens:
             held = {"published": True, "dra_registered": True, "plugin_registered": True, "allocatable": 0}
             write_json(self.config.state_dir / "status.json", {"config": digest(self.config), "problem": "", **held})
@@ -50,6 +52,7 @@ class FakeNode:
 class FakeLab:
     def __init__(self, folder: Path) -> None:
         self.state = folder / "state"
+        self.running = True
         self.nodes = [
             FakeNode(folder, "node-1"),
             FakeNode(folder, "node-2"),
@@ -111,14 +114,34 @@ def test_wrong_use_is_told_with_the_way_out(lab: FakeLab, arguments: tuple[str, 
 
 
 def test_a_fault_that_does_not_come_in_force_is_an_error(lab: FakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enforce, "IN_FORCE_SECONDS", 0.1)
+    monkeypatch.setattr("aiconform.lab.faults.switch.IN_FORCE_SECONDS", 0.1)
     lab.nodes[1].listens = False
     result = run("no-driver")
-    assert result.exit_code != 0
+    assert result.exit_code == 2
     assert "node-2: the configuration is not taken up yet" in result.stderr
 
 
+def test_a_lab_that_is_down_takes_no_fault(lab: FakeLab) -> None:
+    lab.running = False
+    result = run("no-driver")
+    assert result.exit_code == 2
+    assert "lab lab is not up" in result.stderr
+    assert faults.active(lab.state) == ()
+
+
 # Drivers
+
+
+def test_a_process_that_is_only_starting_gets_no_signal(lab: FakeLab) -> None:
+    """It reads the new configuration by itself, and before it can handle signals one would end it."""
+    node = lab.nodes[0]
+    (node.config.state_dir / "status.json").unlink()
+    before = node.signals
+    later = threading.Timer(0.3, node.reload_accelerators)
+    later.start()
+    assert run("driver-prepares-all").exit_code == 0
+    later.join()
+    assert node.signals == before + 1
 
 
 @pytest.mark.parametrize("name", [fault.value for fault in DriverFault])
@@ -133,9 +156,8 @@ def test_a_driver_fault_reaches_every_driver_and_leaves_it(lab: FakeLab, name: s
 def test_faults_add_up_and_outlive_the_lab(lab: FakeLab) -> None:
     run("no-driver")
     run("runtime-leaks-devices")
-    fresh = configuration(lab.state / "fresh", node_name="node-1")
     assert lab.nodes[0].accelerators
-    write_config(lab.nodes[0].accelerators, fresh)
+    write_config(lab.nodes[0].accelerators, lab.nodes[0].config.model_copy(update={"faults": ()}))
     lab.nodes[0].runtime_switch.unlink()
     faults.reapply(lab)
     assert faults.active(lab.state) == ("runtime-leaks-devices", "no-driver")

@@ -46,7 +46,7 @@ def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra:
                     "resources": ["resourceclaims/status", "resourceclaims/binding"],
                     "verbs": ["update", "patch"],
                 },
-                {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch"]},
+                {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "watch", "patch"]},
             ],
         },
         {

@@ -154,12 +154,12 @@ class Accelerators:
 
 async def run(path: Path) -> None:
     """Serve until SIGTERM or SIGINT. Raises AcceleratorError, ClusterError for what keeps it from starting."""
-    config = read_config(path)
     stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, again.set)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    config = read_config(path)
     async with connect(str(config.kubeconfig)) as cluster:
         parts = Accelerators(cluster, config)
         try:

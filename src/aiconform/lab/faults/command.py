@@ -7,6 +7,10 @@ import json
 import click
 
 
+class _Refused(click.ClickException):
+    exit_code = 2
+
+
 @click.command("fault")
 @click.argument("fault", required=False, metavar="[FAULT]")
 @click.option("--off", is_flag=True, help="End the fault.")
@@ -20,8 +24,8 @@ def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: 
     """
     from aiconform.lab import LabError, load
     from aiconform.lab.accelerators.config import AcceleratorError
-    from aiconform.lab.faults.enforce import describe, switch
     from aiconform.lab.faults.registry import FAULTS, UnknownFault, find
+    from aiconform.lab.faults.switch import describe, turn
 
     if listing == (fault is not None) or (off and listing):
         raise click.UsageError("give the name of a fault, or --list")
@@ -33,15 +37,13 @@ def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: 
             rows = describe(list(FAULTS.values()), lab.state if lab else None)
             _print(rows, output)
             return
-        if lab is None:
-            raise click.UsageError(
-                f"there is no lab {lab_name!r}; bring it up with `aiconform lab up --name {lab_name}`"
-            )
-        switch(lab, fault or "", on=not off)
+        if lab is None or not lab.running:
+            raise LabError(f"lab {lab_name} is not up; bring it up with `aiconform lab up --name {lab_name}`")
+        turn(lab, fault or "", on=not off)
     except UnknownFault as err:
         raise click.UsageError(str(err)) from err
     except (LabError, AcceleratorError) as err:
-        raise click.ClickException(str(err)) from err
+        raise _Refused(str(err)) from err
     state = {"name": fault, "on": not off}
     click.echo(json.dumps(state) if output == "json" else f"{fault} is {'off' if off else 'on'}")
 

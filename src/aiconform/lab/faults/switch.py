@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, read_config, write_config
-from aiconform.lab.accelerators.status import read_status, unsettled
+from aiconform.lab.accelerators.status import digest, read_status, unsettled
 from aiconform.lab.config import LabError
 from aiconform.lab.faults.registry import NO_DRA_API, Fault, Where, active, changing, driver_faults, find, record
 from aiconform.lab.faults.runtime import set_runtime
 
 IN_FORCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
+_TELL_AGAIN_SECONDS = 1.0
 # All versions of the group that any supported release can serve.
 DRA_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta1", "resource.k8s.io/v1beta2")
 
@@ -55,7 +56,7 @@ class FaultyLab(Protocol):
         """
 
 
-def switch(lab: FaultyLab, name: str, *, on: bool) -> None:
+def turn(lab: FaultyLab, name: str, *, on: bool) -> None:
     """Turn one fault on or off; returns when that is in force.
 
     Raises UnknownFault, LabError.
@@ -84,9 +85,10 @@ def _enforce(lab: FaultyLab, places: set[Where]) -> None:
         if config is None or node.accelerators is None or not config.count:
             continue
         if Where.DRIVER in places:
-            config = config.model_copy(update={"faults": driver_faults(lab.state)})
+            # The serial makes it a request of its own: what a process before said does not answer it.
+            update = {"faults": driver_faults(lab.state), "serial": time.time_ns()}
+            config = config.model_copy(update=update)
             write_config(node.accelerators, config)
-            node.reload_accelerators()
         if places & {Where.DRIVER, Where.API_SERVER}:
             waits.append(_missing(node, config, dra_served=NO_DRA_API not in on))
     _wait(waits)
@@ -94,9 +96,16 @@ def _enforce(lab: FaultyLab, places: set[Where]) -> None:
 
 def _missing(node: FaultyNode, config: AcceleratorConfig, *, dra_served: bool) -> Callable[[], str]:
     """What is still missing on a node until its configuration is in force; empty when it is."""
+    told = 0.0
 
     def look() -> str:
-        problem = unsettled(read_status(config.state_dir), config, dra_served=dra_served)
+        nonlocal told
+        status = read_status(config.state_dir)
+        # Without a word of it the process is only starting: it reads the file by itself, and a signal would end it.
+        if status and status["config"] != digest(config) and time.monotonic() > told + _TELL_AGAIN_SECONDS:
+            told = time.monotonic()
+            node.reload_accelerators()
+        problem = unsettled(status, config, dra_served=dra_served)
         return f"{node.name}: {problem}" if problem else ""
 
     return look

@@ -1,0 +1,208 @@
+"""`aiconform lab`: a reference AI platform of real components on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aiconform.cli.common import Failure, output_option, print_json
+from aiconform.cli.progress import Progress
+
+
+class _Group(click.Group):
+    """Imports `lab fault` only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "fault"]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name == "fault":
+            command: click.Command = import_module("aiconform.lab.faults.command").command
+            return command
+        return super().get_command(ctx, name)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    from aiconform.lab import LabError
+
+    try:
+        yield
+    except LabError as error:
+        raise Failure(str(error)) from error
+
+
+_name = click.option("--name", default="lab", show_default=True, help="The lab; several can be up on one machine.")
+
+
+@click.group(cls=_Group)
+def command() -> None:
+    """A reference AI platform of real components on this machine: needs root on Linux."""
+
+
+@command.command()
+@_name
+@click.option("--kubernetes", metavar="X.Y", help="Minor version; the newest if not given.")
+@click.option("--nodes", type=int, metavar="N", help="Number of nodes (a new lab has 2).")
+@click.option("--accelerators", type=int, metavar="N", help="Simulated accelerators of each node (a new lab has 4).")
+@click.option(
+    "--allocation",
+    multiple=True,
+    metavar="WAY|NODE=WAY",
+    help="How Pods get accelerators: dra, device-plugin or both, for all nodes or for one. Without it nodes alternate.",
+)
+@click.option("--identity", metavar="NAME", help="Whose names the accelerators carry: simulated or nvidia.")
+@click.option(
+    "--assets", type=click.Path(path_type=Path), metavar="DIR", help="Binaries to prefer (else KUBEBUILDER_ASSETS)."
+)
+@click.option("--feature-gate", "gates", multiple=True, metavar="NAME=true|false", help="Of every component.")
+@click.option("--runtime-config", "served", multiple=True, metavar="API=true|false", help="Of the API server.")
+@output_option
+def up(
+    name: str,
+    kubernetes: str | None,
+    nodes: int | None,
+    accelerators: int | None,
+    allocation: tuple[str, ...],
+    identity: str | None,
+    assets: Path | None,
+    gates: tuple[str, ...],
+    served: tuple[str, ...],
+    output: str,
+) -> None:
+    """Bring a lab up, or change one that is up. Prints the path of its kubeconfig."""
+    from aiconform.lab import LabConfig, up
+
+    with _clear_errors(), Progress() as progress:
+        config = LabConfig(
+            name=name,
+            kubernetes=kubernetes,
+            nodes=nodes,
+            accelerators=accelerators,
+            allocation=_ways(allocation),
+            identity=identity,
+            assets=assets,
+            feature_gates=_switches("--feature-gate", gates),
+            runtime_config=_switches("--runtime-config", served),
+        )
+        lab = up(config, progress)
+        progress.done(f"lab {name} is up: Kubernetes {lab.plan.kubernetes}, {len(lab.plan.nodes)} nodes")
+    if output == "json":
+        print_json({"name": name, "kubeconfig": str(lab.kubeconfig), "server": lab.network.server})
+    else:
+        click.echo(lab.kubeconfig)
+
+
+@command.command()
+@_name
+def down(name: str) -> None:
+    """End a lab and remove everything of it."""
+    from aiconform.lab import end_lab
+
+    with _clear_errors(), Progress() as progress:
+        progress.done(f"lab {name} is gone" if end_lab(name, progress) else f"there is no lab {name}")
+
+
+@command.command()
+@_name
+@output_option
+def status(name: str, output: str) -> None:
+    """Show what of a lab runs. Exit code 1 if something does not."""
+    with _clear_errors():
+        found = _load(name).status()
+    if output == "json":
+        print_json(found)
+    else:
+        _print_status(found)
+    if not found["running"] or not all(node["ready"] for node in found["nodes"].values()):
+        raise SystemExit(1)
+
+
+@command.command()
+@_name
+@click.option("--content", is_flag=True, help="Print the file instead of its path.")
+def kubeconfig(name: str, content: bool) -> None:
+    """Print the path of a lab's kubeconfig."""
+    with _clear_errors():
+        path = _load(name).kubeconfig
+    click.echo(path.read_text() if content else path, nl=not content)
+
+
+@command.group()
+def node() -> None:
+    """Add a node to a lab that is up, or remove one."""
+
+
+@node.command("add")
+@click.argument("node_name", metavar="NODE")
+@_name
+@click.option(
+    "--allocation", type=click.Choice(["dra", "device-plugin", "both"]), help="How Pods get its accelerators."
+)
+@click.option("--accelerators", type=int, metavar="N", help="How many simulated accelerators it has.")
+def add(node_name: str, name: str, allocation: str | None, accelerators: int | None) -> None:
+    """Add a node; returns when it is Ready."""
+    with _clear_errors(), Progress() as progress:
+        _load(name).add_node(node_name, allocation=allocation, accelerators=accelerators, progress=progress)
+        progress.done(f"{node_name} is Ready")
+
+
+@node.command("remove")
+@click.argument("node_name", metavar="NODE")
+@_name
+def remove(node_name: str, name: str) -> None:
+    """Switch a node off and remove its Node object."""
+    with _clear_errors(), Progress() as progress:
+        _load(name).remove_node(node_name, progress)
+        progress.done(f"{node_name} is gone")
+
+
+def _load(name: str) -> Any:
+    from aiconform.lab import LabError, load
+
+    lab = load(name)
+    if lab is None:
+        raise LabError(f"there is no lab {name}; bring it up with `aiconform lab up --name {name}`")
+    return lab
+
+
+def _ways(words: tuple[str, ...]) -> str | dict[str, str] | None:
+    """One way for all nodes, or node -> way."""
+    if not words:
+        return None
+    if len(words) == 1 and "=" not in words[0]:
+        return words[0]
+    pairs = [word.partition("=") for word in words]
+    if not all(node and equals for node, equals, _ in pairs):
+        raise click.UsageError("--allocation: give one way for all nodes, or NODE=WAY as often as needed")
+    return {node: way for node, _, way in pairs}
+
+
+def _switches(option: str, words: tuple[str, ...]) -> dict[str, bool] | None:
+    if not words:
+        return None
+    pairs = [word.partition("=") for word in words]
+    if not all(name and value in ("true", "false") for name, _, value in pairs):
+        raise click.UsageError(f"{option}: give NAME=true or NAME=false")
+    return {name: value == "true" for name, _, value in pairs}
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    click.echo(f"lab {found['name']}: Kubernetes {found['kubernetes']}, {'up' if found['running'] else 'not running'}")
+    click.echo(f"  kubeconfig {found['kubeconfig']}, server {found['server']}")
+    for name, machine in found["machines"].items():
+        node = found["nodes"].get(name)
+        words = f"{machine['address']}, pid {machine['pid']}, restarts {machine['restarts']}"
+        if node:
+            ready = {True: "Ready", False: "NotReady", None: "unknown"}[node["ready"]]
+            words = f"{ready}, {words}, {node['accelerators']} accelerators by {node['allocation']}"
+        click.echo(f"  {name}: {words}")
+        for process, state in machine["processes"].items():
+            click.echo(
+                f"    {process:24} {state['state']:11} pid {state['pid'] or '-'!s:>7}  restarts {state['restarts']}"
+            )

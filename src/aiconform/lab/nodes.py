@@ -1,0 +1,251 @@
+"""A node's processes and what they read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from aiconform.lab import cgroups, host
+from aiconform.lab.accelerators.config import IDENTITIES, AcceleratorConfig, Offer, write_config
+from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
+from aiconform.lab.assets import Assets
+from aiconform.lab.config import Network, Paths
+from aiconform.lab.controlplane import EXTRA_FLAGS, NODE_GRACE_SECONDS, api_is_ready
+from aiconform.lab.faults.registry import driver_faults
+from aiconform.lab.faults.runtime import write_wrapper
+from aiconform.lab.images import PAUSE
+from aiconform.lab.pki import Authority, write_kubeconfig
+from aiconform.lab.plan import NodePlan, Plan
+from aiconform.lab.processes import Probe, ProcessSpec
+
+CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+# Where the runtime looks for CDI specifications: the usual folders, of which only the second is the machine's own.
+CDI_FOLDER = "/run/cdi"
+
+
+def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, authority: Authority) -> None:
+    """Write everything that the node's processes read. Raises LabError."""
+    folder = paths.machine(node.name)
+    pki = folder / "pki"
+    address = network.node(node.number)
+    user = f"system:node:{node.name}"
+    pair = authority.issue(pki, "kubelet", user, ["system:nodes"])
+    write_kubeconfig(folder / "kubelet.kubeconfig", authority, network.server, *pair)
+    # Names and addresses both: logs and exec go to the address, and are refused without it.
+    authority.issue(pki, "kubelet-server", user, ["system:nodes"], hosts=[node.name, address, "127.0.0.1"])
+    pair = authority.issue(pki, "kube-proxy", "system:kube-proxy")
+    write_kubeconfig(folder / "kube-proxy.kubeconfig", authority, network.server, *pair)
+    pair = authority.issue(pki, "accelerators", f"aiconform:accelerators:{node.name}", [GROUP_OF_DRIVERS])
+    write_kubeconfig(folder / "accelerators.kubeconfig", authority, network.server, *pair)
+    cgroups.create(_cgroup(paths, node))
+    write_wrapper(folder / "runc", runc=Path(host.command("runc")), switch=runtime_switch(paths, node.name))
+    (folder / "containerd.toml").write_text(_containerd(folder, assets))
+    (folder / "cni").mkdir(exist_ok=True)
+    (folder / "cni.d").mkdir(exist_ok=True)
+    (folder / "cni.d" / "10-lab.conflist").write_text(json.dumps(_cni(network, node), indent=1))
+    (folder / "kubelet.yaml").write_text(yaml.safe_dump(_kubelet(plan, node, paths, network), sort_keys=False))
+    (folder / "kube-proxy.yaml").write_text(yaml.safe_dump(_proxy(plan, node, folder, network), sort_keys=False))
+    write_config(accelerators_file(paths, node.name), accelerators(plan, node, paths))
+
+
+def processes(
+    plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, images: Sequence[Path]
+) -> tuple[ProcessSpec, ...]:
+    """containerd, the import of the lab's images, kubelet, kube-proxy and the simulated accelerators."""
+    folder = paths.machine(node.name)
+    runtime_ready, api_ready = Probe(unix=CONTAINERD_SOCKET), api_is_ready(paths, network)
+    script = 'ctr=$1; shift; for image; do "$ctr" -a "$0" -n k8s.io images import --local "$image" || exit 1; done'
+    # containerd finds its shim in PATH.
+    path = f"{assets.folder('containerd-shim-runc-v2')}:{host.environment()['PATH']}"
+    specs = [
+        ProcessSpec(
+            "containerd",
+            (assets["containerd"], "--config", str(folder / "containerd.toml")),
+            env={"PATH": path, "TMPDIR": "/var/lib/kubelet"},
+        ),
+        ProcessSpec(
+            "images",
+            ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, images)),
+            needs=(runtime_ready,),
+            once=True,
+        ),
+        ProcessSpec(
+            "kubelet",
+            (
+                assets["kubelet"],
+                f"--config={folder / 'kubelet.yaml'}",
+                f"--kubeconfig={folder / 'kubelet.kubeconfig'}",
+                f"--hostname-override={node.name}",
+                f"--node-ip={network.node(node.number)}",
+                *EXTRA_FLAGS.get("kubelet", ()),
+            ),
+            needs=(runtime_ready, Probe(done="images"), api_ready),
+        ),
+        ProcessSpec(
+            "kube-proxy",
+            (assets["kube-proxy"], f"--config={folder / 'kube-proxy.yaml'}", *EXTRA_FLAGS.get("kube-proxy", ())),
+            needs=(api_ready,),
+        ),
+    ]
+    if node.accelerators:
+        argv = (sys.executable, "-P", "-m", "aiconform.lab.accelerators", "--config")
+        specs.append(ProcessSpec("accelerators", (*argv, str(accelerators_file(paths, node.name))), needs=(api_ready,)))
+    return tuple(specs)
+
+
+def accelerators_file(paths: Paths, node: str) -> Path:
+    return paths.machine(node) / "accelerators.json"
+
+
+def runtime_switch(paths: Paths, node: str) -> Path:
+    """The file by which a fault of the runtime is put in force; see aiconform.lab.faults."""
+    return paths.machine(node) / "runtime-fault.json"
+
+
+def accelerators(plan: Plan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
+    """The configuration of the node's simulated accelerators, with the faults that are on."""
+    folder = paths.machine(node.name)
+    return AcceleratorConfig(
+        node_name=node.name,
+        kubeconfig=folder / "accelerators.kubeconfig",
+        state_dir=folder / "accelerators",
+        device_dir=folder / "devices",
+        cdi_dir=Path(CDI_FOLDER),
+        plugins_dir=Path("/var/lib/kubelet/plugins"),
+        registry_dir=Path("/var/lib/kubelet/plugins_registry"),
+        device_plugin_dir=Path("/var/lib/kubelet/device-plugins"),
+        offer=Offer(node.allocation),
+        count=node.accelerators,
+        first_minor=node.first_minor,
+        identity=IDENTITIES[plan.identity],
+        faults=driver_faults(paths.state),
+    )
+
+
+def _cgroup(paths: Paths, node: NodePlan) -> str:
+    return f"{paths.cgroup}/{node.name}"
+
+
+def _containerd(folder: Path, assets: Assets) -> str:
+    snapshotter = "native" if _is_overlay(folder) else "overlayfs"
+    return f"""version = 3
+root = "{folder / "containerd"}"
+state = "/run/containerd"
+# What this machine may not have, or what the lab has no use for.
+disabled_plugins = [
+  "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.erofs",
+  "io.containerd.snapshotter.v1.zfs", "io.containerd.tracing.processor.v1.otlp",
+]
+
+[grpc]
+address = "{CONTAINERD_SOCKET}"
+
+[plugins."io.containerd.cri.v1.images"]
+snapshotter = "{snapshotter}"
+
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{PAUSE}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+enable_cdi = true
+cdi_spec_dirs = ["/etc/cdi", "{CDI_FOLDER}"]
+# Without CAP_SYS_RESOURCE no score may be lowered, and no sandbox would start.
+restrict_oom_score_adj = true
+
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["{assets.folder("ptp")}"]
+conf_dir = "{folder / "cni.d"}"
+
+[plugins."io.containerd.cri.v1.runtime".containerd]
+default_runtime_name = "runc"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+BinaryName = "{folder / "runc"}"
+SystemdCgroup = false
+"""
+
+
+def _is_overlay(folder: Path) -> bool:
+    """Whether a folder is on an overlay file system, on which no other overlay can be."""
+    best, kind = "", ""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, target, found, *_ = line.split()
+        if folder.is_relative_to(target) and len(target) >= len(best):
+            best, kind = target, found
+    return kind == "overlay"
+
+
+def _cni(network: Network, node: NodePlan) -> dict[str, object]:
+    # Point to point: traffic between two Pods of a node is routed too, so a Service answers wherever its Pods are.
+    ptp = {
+        "type": "ptp",
+        "ipam": {
+            "type": "host-local",
+            "dataDir": "/var/lib/cni/networks",
+            "ranges": [[{"subnet": str(network.pods(node.number))}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        },
+    }
+    portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
+    return {"cniVersion": "1.0.0", "name": "lab", "plugins": [ptp, portmap]}
+
+
+def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict[str, object]:
+    pki = paths.machine(node.name) / "pki"
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": network.node(node.number),
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(paths.pki / "ca.crt")},
+        },
+        "authorization": {"mode": "Webhook"},
+        "tlsCertFile": str(pki / "kubelet-server.crt"),
+        "tlsPrivateKeyFile": str(pki / "kubelet-server.key"),
+        "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
+        "cgroupDriver": "cgroupfs",
+        "cgroupRoot": f"/{_cgroup(paths, node)}",
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        # Pods get the cluster's name server and nothing of this machine's.
+        "resolvConf": "",
+        "clusterDNS": [network.dns],
+        "clusterDomain": "cluster.local",
+        "nodeLeaseDurationSeconds": NODE_GRACE_SECONDS,
+        "volumePluginDir": "/var/lib/kubelet/volume-plugins",
+        "healthzPort": 0,
+        # The images were made here: what is thrown away cannot be pulled again. And that the machine's disk is nearly
+        # full is no reason to evict anybody.
+        "imageGCHighThresholdPercent": 100,
+        "imageGCLowThresholdPercent": 99,
+        "evictionHard": {"memory.available": "64Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        "featureGates": dict(plan.feature_gates),
+    }
+
+
+def _proxy(plan: Plan, node: NodePlan, folder: Path, network: Network) -> dict[str, object]:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "iptables",
+        "hostnameOverride": node.name,
+        "clientConnection": {"kubeconfig": str(folder / "kube-proxy.kubeconfig")},
+        "bindAddress": network.node(node.number),
+        "healthzBindAddress": "127.0.0.1:10256",
+        "metricsBindAddress": "127.0.0.1:10249",
+        "clusterCIDR": str(network.all_pods),
+        "iptables": {"minSyncPeriod": "0s", "syncPeriod": "30s"},
+        # These are the kernel's own settings, not the network namespace's: leave them as they are.
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        "featureGates": dict(plan.feature_gates),
+    }

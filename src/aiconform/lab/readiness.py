@@ -1,0 +1,144 @@
+"""What the lab asks of its cluster: a few objects of its own, and whether everything is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import string
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from aiconform.lab.accelerators.config import IDENTITIES
+from aiconform.lab.accelerators.objects import cluster_objects
+from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
+from aiconform.lab.controlplane import api_is_ready
+from aiconform.lab.images import COREDNS
+from aiconform.lab.processes import until_holds
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
+    from aiconform.lab.lab import Lab, Progress
+    from aiconform.lab.plan import Plan
+
+# More than ten times what each takes on two processors.
+_API_SECONDS = 90.0
+_NODES_SECONDS = 90.0
+_DNS_SECONDS = 60.0
+
+
+def wait_for_api(plan: Plan, paths: Paths, network: Network) -> None:
+    """Return when the API server is ready. Raises LabError."""
+    asyncio.run(_wait_for_api(plan, paths, network))
+
+
+def wait(lab: Lab, progress: Progress) -> None:
+    """Apply the lab's objects, and return when all nodes, the cluster's DNS and the accelerators are ready.
+
+    Raises LabError naming what is not.
+    """
+    from aiconform.cluster import ClusterError
+    from aiconform.lab.faults import reapply
+
+    try:
+        asyncio.run(_wait(lab, progress))
+    except ClusterError as error:
+        raise LabError(f"lab {lab.name}: {error}") from error
+    progress("waiting for the simulated accelerators")
+    reapply(lab)
+
+
+def ready_nodes(kubeconfig: Path) -> dict[str, bool]:
+    """Node name -> whether it is Ready; empty if the API server does not answer."""
+    from aiconform.cluster import ClusterError, connect
+
+    async def ask() -> dict[str, bool]:
+        async with asyncio.timeout(5), connect(str(kubeconfig)) as cluster:
+            return {node["metadata"]["name"]: _is_ready(node) async for node in cluster.list("v1", "Node")}
+
+    try:
+        return asyncio.run(ask())
+    except (ClusterError, TimeoutError):
+        return {}
+
+
+async def _wait_for_api(plan: Plan, paths: Paths, network: Network) -> None:
+    probe = api_is_ready(paths, network)
+    try:
+        async with asyncio.timeout(_API_SECONDS):
+            await until_holds(probe, lambda _: False)
+    except TimeoutError:
+        raise LabError(
+            f"the API server of lab {plan.name} is not ready after {_API_SECONDS:.0f} s; "
+            f"see {paths.logs(CONTROL_PLANE)}"
+        ) from None
+
+
+async def _wait(lab: Lab, progress: Progress) -> None:
+    from aiconform.cluster import connect
+
+    progress("waiting for the API server")
+    await _wait_for_api(lab.plan, lab.paths, lab.network)
+    async with connect(str(lab.kubeconfig)) as cluster:
+        for obj in _objects(lab):
+            await cluster.apply(obj)
+        planned = {node.name for node in lab.plan.nodes}
+        async for node in cluster.list("v1", "Node"):
+            if node["metadata"]["name"] not in planned:
+                await cluster.delete(node)
+        progress(f"waiting for {', '.join(sorted(planned))}")
+        await _until(cluster, "v1", "Node", None, dict.fromkeys(planned, _is_ready), _NODES_SECONDS, lab.paths.state)
+        progress("waiting for the cluster's DNS")
+        await _until(
+            cluster, "apps/v1", "Deployment", "kube-system", {"coredns": _is_available}, _DNS_SECONDS, lab.paths.state
+        )
+
+
+async def _until(cluster, api_version, kind, namespace, wanted, seconds, state) -> None:  # type: ignore[no-untyped-def]
+    """Watch until every wanted object fulfils its condition."""
+    seen: dict[str, Object] = {}
+
+    def missing() -> list[str]:
+        return [name for name, holds_of in wanted.items() if name not in seen or not holds_of(seen[name])]
+
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                async for event in cluster.watch(api_version, kind, namespace, seconds=seconds):
+                    name = event.object["metadata"]["name"]
+                    seen[name] = event.object
+                    if event.type == "DELETED":
+                        del seen[name]
+                    if not missing():
+                        return
+    except TimeoutError:
+        from aiconform.cluster.wait import describe
+
+        words = "; ".join(f"{name}: {describe(seen[name]) if name in seen else 'not there'}" for name in missing())
+        raise LabError(f"not ready after {seconds:.0f} s: {kind} {words}. The logs are in {state}") from None
+
+
+def _objects(lab: Lab) -> list[Object]:
+    text = (Path(__file__).parent / "manifests" / "dns.yaml").read_text()
+    filled = string.Template(text).substitute(dns=lab.network.dns, image=COREDNS)
+    objects = [obj for obj in yaml.safe_load_all(filled) if obj]
+    for obj in cluster_objects(IDENTITIES[lab.plan.identity]):
+        group = obj["apiVersion"].partition("/")[0]
+        if not any(version.startswith(group) and not on for version, on in lab.plan.runtime_overrides.items()):
+            objects.append(obj)
+    return objects
+
+
+def _is_ready(node: Object) -> bool:
+    return _condition(node, "Ready")
+
+
+def _is_available(deployment: Object) -> bool:
+    # Of this generation: after a change the old status says nothing.
+    observed = deployment.get("status", {}).get("observedGeneration") == deployment["metadata"]["generation"]
+    return observed and _condition(deployment, "Available")
+
+
+def _condition(obj: Object, kind: str) -> bool:
+    conditions = obj.get("status", {}).get("conditions", [])
+    return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
