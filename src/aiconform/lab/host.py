@@ -29,6 +29,7 @@ _COMMANDS = {
 }
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MADE = ".mount-points.json"
+INOTIFY_INSTANCES = 8192
 
 
 def require() -> None:
@@ -36,9 +37,20 @@ def require() -> None:
     if sys.platform != "linux" or os.geteuid() != 0:
         missing = "Linux" if sys.platform != "linux" else "root"
         raise LabError(
-            f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. Everything but `lab` "
-            "works here; give `run` another cluster with --kubeconfig or --context"
+            f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. "
+            "Everything but `lab` works here; give `run` another cluster with --kubeconfig or --context"
         )
+
+
+def raise_limits() -> None:
+    """Raise the machine's number of inotify instances where it is low.
+
+    A node's kubelet, containerd and kube-proxy use about twenty of them, and the kernel's default of 128 for each user
+    ends a third lab's kubelets with "too many open files". The limit only ever goes up, and stays after the lab.
+    """
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text()) < INOTIFY_INSTANCES:
+        limit.write_text(str(INOTIFY_INSTANCES))
 
 
 def install_packages(progress: Callable[[str], None]) -> None:
@@ -83,7 +95,8 @@ def command(name: str) -> str:
 def locked(folder: Path) -> Iterator[None]:
     """One at a time in this folder, which is made if missing and may be removed meanwhile; also between processes."""
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        # A lab's folder holds keys and control sockets, the root only labs' folders: both are root's alone.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)

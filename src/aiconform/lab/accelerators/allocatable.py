@@ -22,7 +22,8 @@ class Allocatable:
         self._on_change = on_change
 
     async def keep(self) -> None:
-        """Follow the Node; never returns."""
+        """Follow the Node; never returns. Trouble is retried and told once."""
+        told = ""
         while True:
             try:
                 fields = f"metadata.name={self._config.node_name}"
@@ -33,7 +34,9 @@ class Allocatable:
                         self.count = count
                         self._on_change()
             except ClusterError as err:
-                print(f"Node: {err}; trying again", file=sys.stderr)
+                if str(err) != told:
+                    told = str(err)
+                    print(f"Node: {err}; trying again", file=sys.stderr)
                 await asyncio.sleep(RETRY_SECONDS)
 
 

@@ -30,7 +30,8 @@ class RogueAllocator:
         self._publisher = publisher
 
     async def run(self) -> None:
-        """Watch all claims and allocate those that cannot be satisfied; never returns."""
+        """Watch all claims and allocate those that cannot be satisfied; never returns. Trouble is told once."""
+        told = ""
         while True:
             try:
                 version = f"{GROUP}/{await self._publisher.served_version()}"
@@ -38,7 +39,9 @@ class RogueAllocator:
                     if event.type in ("ADDED", "MODIFIED"):
                         await self._consider(version, event.object)
             except (ClusterError, AcceleratorError) as err:
-                print(f"ResourceClaims: {err}; trying again", file=sys.stderr)
+                if str(err) != told:
+                    told = str(err)
+                    print(f"ResourceClaims: {err}; trying again", file=sys.stderr)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _consider(self, version: str, claim: Object) -> None:
