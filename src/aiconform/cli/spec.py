@@ -113,7 +113,9 @@ def show(id_: str, output: str) -> None:
 
 def _show(requirement: Requirement, width: int) -> None:
     def say(text: str, lead: str = "") -> None:
-        for paragraph in text.split("\n\n"):
+        for number, paragraph in enumerate(text.split("\n\n")):
+            if number:
+                click.echo()
             wrapped = textwrap.fill(
                 " ".join(paragraph.split()), width, initial_indent=lead, subsequent_indent=" " * len(lead)
             )
