@@ -31,12 +31,12 @@ def command(kubeconfig: str | None, context: str | None, output: str) -> None:
         line = (
             f"  {entry['node']}: {entry['free']} of {entry['total']} free, {entry['product'] or entry['name']} by {way}"
         )
-        click.echo(plain(f"{line} ({entry['name']}; {known})"))
+        click.echo("  " + plain(f"{line} ({entry['name']}; {known})"))
     for title, key in (("Passed over", "passed_over"), ("Would keep a check from running", "problems")):
         if found[key]:
             click.echo(f"{title}:")
             for text in found[key]:
-                click.echo(plain(f"  {text}"))
+                click.echo("  " + plain(text))
     for entry in found["checks"]:
         click.echo(plain(f"{entry['id']}: {entry['state']}"))
 

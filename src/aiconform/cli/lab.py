@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from aiconform.cli.common import Failure, output_option, print_json
 from aiconform.cli.progress import Progress
 
 
@@ -34,13 +34,10 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except LabError as error:
-        failure = click.ClickException(str(error))
-        failure.exit_code = 2
-        raise failure from error
+        raise Failure(str(error)) from error
 
 
 _name = click.option("--name", default="lab", show_default=True, help="The lab; several can be up on one machine.")
-_output = click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", help="Form of the result.")
 
 
 @click.group(cls=_Group)
@@ -65,7 +62,7 @@ def command() -> None:
 )
 @click.option("--feature-gate", "gates", multiple=True, metavar="NAME=true|false", help="Of every component.")
 @click.option("--runtime-config", "served", multiple=True, metavar="API=true|false", help="Of the API server.")
-@_output
+@output_option
 def up(
     name: str,
     kubernetes: str | None,
@@ -96,7 +93,7 @@ def up(
         lab = up(config, progress)
         progress.done(f"lab {name} is up: Kubernetes {lab.plan.kubernetes}, {len(lab.plan.nodes)} nodes")
     if output == "json":
-        click.echo(json.dumps({"name": name, "kubeconfig": str(lab.kubeconfig), "server": lab.network.server}))
+        print_json({"name": name, "kubeconfig": str(lab.kubeconfig), "server": lab.network.server})
     else:
         click.echo(lab.kubeconfig)
 
@@ -113,13 +110,13 @@ def down(name: str) -> None:
 
 @command.command()
 @_name
-@_output
+@output_option
 def status(name: str, output: str) -> None:
     """Show what of a lab runs. Exit code 1 if something does not."""
     with _clear_errors():
         found = _load(name).status()
     if output == "json":
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
     else:
         _print_status(found)
     if not found["running"] or not all(node["ready"] for node in found["nodes"].values()):

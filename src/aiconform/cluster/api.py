@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class Cluster:
         self._rest = rest_client
         self._retired: list[Any] = []
         self._resources: dict[str, dict[str, Resource]] = {}
+        self._discovering: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     # Objects
 
@@ -231,20 +233,21 @@ class Cluster:
 
     async def resources(self, api_version: str) -> dict[str, Resource]:
         """The kinds of a group and version; empty if it is not served."""
-        if api_version not in self._resources:
-            path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-            try:
-                answer = await self._json("GET", path, "get", path)
-            except NotFound:
-                return {}
-            self._resources[api_version] = {
-                entry["kind"]: Resource(
-                    api_version, entry["kind"], entry["name"], entry["namespaced"], frozenset(entry["verbs"])
-                )
-                for entry in answer["resources"]
-                if "/" not in entry["name"]
-            }
-        return self._resources[api_version]
+        async with self._discovering[api_version]:
+            if api_version not in self._resources:
+                path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+                try:
+                    answer = await self._json("GET", path, "get", path)
+                except NotFound:
+                    return {}
+                self._resources[api_version] = {
+                    entry["kind"]: Resource(
+                        api_version, entry["kind"], entry["name"], entry["namespaced"], frozenset(entry["verbs"])
+                    )
+                    for entry in answer["resources"]
+                    if "/" not in entry["name"]
+                }
+            return self._resources[api_version]
 
     async def groups(self) -> dict[str, tuple[str, ...]]:
         """API group -> its served versions, the preferred one first."""

@@ -61,6 +61,13 @@ class Space:
         """The Namespace that owns all else; there only after the first `namespace` call."""
         return self._namespaces["restricted"]
 
+    async def end(self) -> None:
+        """Ask for the deletion of all Namespaces: nothing more will be made, what is there is about to go.
+
+        The API server's namespace controller lets five seconds pass before it acts, so asking early saves a run time.
+        """
+        await asyncio.gather(*(self.cluster.delete(namespace) for namespace in self._namespaces.values()))
+
     async def close(self) -> None:
         """Delete all Namespaces of the run and wait for their end. Raises TimedOut, naming what stayed."""
         if self._namespaces:

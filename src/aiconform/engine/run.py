@@ -24,7 +24,7 @@ from aiconform.engine.journal import now
 from aiconform.engine.plan import Item, Plan, suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run, not_run
-from aiconform.platform import Platform
+from aiconform.platform import Accelerators, Platform
 from aiconform.platform.images import Images
 
 TOOL = Tool(name="aiconform", version=__version__)
@@ -54,6 +54,8 @@ class Run:
         self._standard_digest = standard_digest
         self._listeners = listeners
         self._capacity = Capacity()
+        self._observing = 0
+        self._ending: asyncio.Task[None] | None = None
 
     def _tell(self, event: events.Event) -> None:
         for listener in self._listeners:
@@ -112,6 +114,7 @@ class Run:
             simulated=any(entry.simulated for entry in info.accelerators),
             checks=tuple(results),
             accelerators=info.accelerators,
+            passed_over=info.passed_over,
             leaks=tuple(self.leaks),
             tool=info.tool,
             suite=info.suite,
@@ -129,9 +132,9 @@ class Run:
         return report
 
     async def _describe(self) -> RunInfo:
-        offered = []
+        found = Accelerators((), ())
         try:
-            offered = list((await self.platform.accelerators()).offered)
+            found = await self.platform.accelerators()
         except ClusterError as error:
             # The probes that need this read will fail with the same words; the others go on.
             self._tell(events.Noted(f"inspecting the platform: {error}"))
@@ -144,8 +147,9 @@ class Run:
             kubernetes=await self.platform.version(),
             cluster=await self._identity(),
             accelerators=tuple(
-                Accelerator(**{name: getattr(entry, name) for name in Accelerator.model_fields}) for entry in offered
+                Accelerator(**{name: getattr(entry, name) for name in Accelerator.model_fields}) for entry in found.offered
             ),
+            passed_over=found.passed_over,
             chosen=self.plan.chosen,
             options={**asdict(self.options.settings), "image_registry": self.options.images.registry},
             started=now(),
@@ -164,6 +168,8 @@ class Run:
     # Checks
 
     async def _all_checks(self, space: Space, done: dict[str, Evidence]) -> list[CheckResult]:
+        checks = [item.check for item in self.plan.items if item.check and item.check.id not in done]
+        self._observing = sum(len(check.probes) for check in checks)
         return list(await _gather(*(self._item(item, space, done) for item in self.plan.items)))
 
     async def _item(self, item: Item, space: Space, done: dict[str, Evidence]) -> CheckResult:
@@ -194,18 +200,27 @@ class Run:
 
     async def _probe(self, check: Check, probe: Probe, space: Space) -> tuple[Record, ...]:
         """The probe on each of its targets, side by side."""
-        if probe.targets is None:
-            return (await self._attempt(check, probe, None, "cluster", space),)
-        with metered() as meter:
-            try:
-                targets = await probe.targets(self.platform, self.options.settings)
-            except NothingToLookAt as reason:
-                return (self._record(probe, "cluster", "nothing", str(reason), requests=meter.total),)
-            except NotApplicable as reason:
-                return (self._record(probe, "cluster", "not-applicable", str(reason), requests=meter.total),)
-            except ClusterError as error:
-                return (self._record(probe, "cluster", "error", str(error), requests=meter.total),)
-        return tuple(await _gather(*(self._attempt(check, probe, target, str(target), space) for target in targets)))
+        targets: Sequence[Target] = (None,)
+        if probe.targets is not None:
+            with metered() as meter:
+                try:
+                    targets = await probe.targets(self.platform, self.options.settings)
+                except (NothingToLookAt, NotApplicable, ClusterError) as reason:
+                    self._observed(1, space)
+                    return (_record(probe, "cluster", _outcome(reason), str(reason), requests=meter.total),)
+        self._observing += len(targets) - 1
+        names = ["cluster" if target is None else str(target) for target in targets]
+        return tuple(
+            await _gather(
+                *(self._attempt(check, probe, target, name, space) for target, name in zip(targets, names, strict=True))
+            )
+        )
+
+    def _observed(self, count: int, space: Space) -> None:
+        """After the last observation nothing more is made: the run's Namespaces can start to go."""
+        self._observing -= count
+        if self._observing == 0:
+            self._ending = asyncio.ensure_future(space.end())
 
     async def _attempt(self, check: Check, probe: Probe, target: Target, name: str, space: Space) -> Record:
         async with self._capacity.hold(target, probe.devices[1]):
@@ -215,7 +230,7 @@ class Run:
                 outcome, message, observation = await self._observe(check, probe, target, space)
             seconds = round(time.monotonic() - begun, 3)
             self._tell(events.ProbeFinished(check.id, probe.name, name, outcome, message, seconds))
-            return self._record(probe, name, outcome, message, observation, seconds=seconds, requests=meter.total)
+            return _record(probe, name, outcome, message, observation, seconds=seconds, requests=meter.total)
 
     async def _observe(
         self, check: Check, probe: Probe, target: Target, space: Space
@@ -229,10 +244,8 @@ class Run:
                 scratch = Scratch(space, _short(name), probe.security)
                 observation = await probe.function(self.platform, scratch, self.options.settings, target)
             return "seen", "", observation.model_dump(mode="json")
-        except NothingToLookAt as reason:
-            return "nothing", str(reason), None
-        except NotApplicable as reason:
-            return "not-applicable", str(reason), None
+        except (NothingToLookAt, NotApplicable) as reason:
+            return _outcome(reason), str(reason), None
         except ClusterError as error:
             return "error", f"{probe.name}: {error}", None
         except TimeoutError:
@@ -245,6 +258,7 @@ class Run:
                 None,
             )
         finally:
+            self._observed(1, space)
             if scratch is not None and scratch.created:
                 await self._let_go(check, scratch, name)
 
@@ -261,32 +275,40 @@ class Run:
 
     async def _clean_up(self, space: Space) -> None:
         try:
+            if self._ending:
+                await self._ending
             await space.close()
         except ClusterError as error:
             self.leaks.append(str(error))
             self._tell(events.Noted(f"left behind: {error}; try: aiconform cleanup --run {space.run}"))
 
-    def _record(
-        self,
-        probe: Probe,
-        target: str,
-        outcome: Outcome,
-        message: str,
-        observation: dict[str, Any] | None = None,
-        *,
-        seconds: float = 0.0,
-        requests: int = 0,
-    ) -> Record:
-        return Record(
-            probe=probe.name,
-            target=target,
-            outcome=outcome,
-            message=message,
-            observes=probe.observes.__name__,
-            observation=observation,
-            seconds=seconds,
-            requests=requests,
-        )
+
+def _outcome(reason: Exception) -> Outcome:
+    if isinstance(reason, NothingToLookAt):
+        return "nothing"
+    return "not-applicable" if isinstance(reason, NotApplicable) else "error"
+
+
+def _record(
+    probe: Probe,
+    target: str,
+    outcome: Outcome,
+    message: str,
+    observation: dict[str, Any] | None = None,
+    *,
+    seconds: float = 0.0,
+    requests: int = 0,
+) -> Record:
+    return Record(
+        probe=probe.name,
+        target=target,
+        outcome=outcome,
+        message=message,
+        observes=probe.observes.__name__,
+        observation=observation,
+        seconds=seconds,
+        requests=requests,
+    )
 
 
 def _short(name: str) -> str:

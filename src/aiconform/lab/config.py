@@ -1,4 +1,4 @@
-"""What a lab is made of: its options, its place on the machine and its addresses, all derived from its name and index."""
+"""What a lab is made of: its options, its place on the machine, and its addresses, which follow from its index."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +15,10 @@ Handler = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 async def serve(path: Path, handle: Handler) -> asyncio.Server:
-    """Answer requests at a socket that only root can open. A KeyError or ValueError of `handle` goes to the asker."""
+    """Answer requests at a socket in a folder that only root can enter.
+
+    A KeyError, ValueError or OSError of `handle` goes to the asker.
+    """
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -34,11 +36,7 @@ async def serve(path: Path, handle: Handler) -> asyncio.Server:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    old = os.umask(0o177)
-    try:
-        return await asyncio.start_unix_server(answer, str(path))
-    finally:
-        os.umask(old)
+    return await asyncio.start_unix_server(answer, str(path))
 
 
 def ask(path: Path, seconds: float = 30.0, **request: Any) -> Any:

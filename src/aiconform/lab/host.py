@@ -36,8 +36,8 @@ def require() -> None:
     if sys.platform != "linux" or os.geteuid() != 0:
         missing = "Linux" if sys.platform != "linux" else "root"
         raise LabError(
-            f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. Everything but `lab` "
-            "works here; give `run` another cluster with --kubeconfig or --context"
+            f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. "
+            "Everything but `lab` works here; give `run` another cluster with --kubeconfig or --context"
         )
 
 
@@ -83,7 +83,8 @@ def command(name: str) -> str:
 def locked(folder: Path) -> Iterator[None]:
     """One at a time in this folder, which is made if missing and may be removed meanwhile; also between processes."""
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        # A lab's folder holds keys and control sockets, the root only labs' folders: both are root's alone.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)

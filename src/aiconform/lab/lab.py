@@ -16,7 +16,8 @@ from typing import Any
 from aiconform.lab import assets as assets_of
 from aiconform.lab import cgroups, control, controlplane, host, images, network, nodes, plan, readiness
 from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Network, Paths
-from aiconform.lab.processes import Identity, write_json
+from aiconform.lab.pki import Authority
+from aiconform.lab.processes import Identity, ProcessSpec, write_json
 
 Progress = Callable[[str], None]
 _START_SECONDS = 15.0
@@ -107,6 +108,11 @@ class Lab:
         """Whether its supervisor runs."""
         supervisor = self._supervisor()
         return supervisor is not None and supervisor.alive
+
+    def healthy(self) -> bool:
+        """Whether it runs, every node of it is Ready, and there is no other."""
+        ready = readiness.ready_nodes(self.kubeconfig) if self.running else {}
+        return ready == {node.name: True for node in self.plan.nodes}
 
     def add_node(
         self, name: str, *, allocation: str | None = None, accelerators: int | None = None, progress: Progress = quiet
@@ -239,12 +245,12 @@ class Lab:
         self._remove_strangers()
         readiness.wait(self, progress)
 
-    def _write_control_plane(self, binaries: assets_of.Assets) -> controlplane.Authority:
+    def _write_control_plane(self, binaries: assets_of.Assets) -> Authority:
         authority = controlplane.certificates(self.paths, self.network)
         self._write_machine(CONTROL_PLANE, controlplane.processes(self.plan, self.paths, self.network, binaries))
         return authority
 
-    def _write_machine(self, machine: str, processes: tuple[controlplane.ProcessSpec, ...]) -> None:
+    def _write_machine(self, machine: str, processes: tuple[ProcessSpec, ...]) -> None:
         write_json(self.paths.machine_spec(machine), {"processes": [process.to_json() for process in processes]})
 
     def _start_supervisor(self, progress: Progress) -> None:

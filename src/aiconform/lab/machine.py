@@ -1,8 +1,8 @@
 """The init of one machine of the lab: `python -m aiconform.lab.machine STATE NAME`, pid 1 in namespaces of its own.
 
 A machine is a set of namespaces (pid, mount, network, host name) that live as long as this process: when it ends, in
-whatever way, the kernel ends every process, mount and network device in them. Inside, /run, /var/log and the kubelet's folders are
-the machine's own at their usual paths, so that whatever runs there finds a node as it expects one.
+whatever way, the kernel ends every process, mount and network device in them. Inside, /run, /var/log and the kubelet's
+folders are the machine's own at their usual paths, so that whatever runs there finds a node as it expects one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The wires between the machines of a lab.
 
-The switch is a bridge inside the control plane's network namespace, which also routes between the nodes' Pod ranges; the
-host has one end of one wire, and no bridge, rule or forwarding of its own. All of it ends with the namespaces.
+The switch is a bridge inside the control plane's network namespace, which also routes between the nodes' Pod ranges;
+the host has one end of one wire, and no bridge, rule or forwarding of its own. All of it ends with the namespaces.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lab's certificates: a CA for the cluster, another for the API server's front proxy, one client certificate per user."""
+"""The lab's certificates: a CA for the cluster, another for the API server's front proxy, one certificate per user."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import ipaddress
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import yaml
 from cryptography import x509
@@ -26,8 +27,7 @@ class Authority:
         self._key_file = folder / f"{name}.key"
         if self._key_file.exists() and self.certificate.exists():
             key = serialization.load_pem_private_key(self._key_file.read_bytes(), None)
-            assert isinstance(key, ec.EllipticCurvePrivateKey)
-            self._key = key
+            self._key = cast(ec.EllipticCurvePrivateKey, key)  # as below
             self._issuer = x509.load_pem_x509_certificate(self.certificate.read_bytes()).subject
             return
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -56,7 +56,7 @@ class Authority:
     def issue(
         self, folder: Path, name: str, user: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()
     ) -> tuple[Path, Path]:
-        """(certificate file, key file) for `user` in `groups`, valid as a client and, with `hosts`, as a server of those.
+        """(certificate file, key file) for `user` in `groups`: for a client and, with `hosts`, for a server of those.
 
         What the folder already has under `name` is kept.
         """

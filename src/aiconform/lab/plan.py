@@ -89,7 +89,7 @@ def labs(root: Path) -> Iterator[Plan]:
     """Every lab of the machine whose plan can be read."""
     if not root.is_dir():
         return
-    for folder in sorted(folder for folder in root.iterdir() if folder.is_dir()):
+    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir()):
         try:
             found = read(Paths(folder.name, root))
         except LabError:

@@ -182,8 +182,7 @@ class Supervised:
         while True:
             self.state = "waiting"
             for probe in self.spec.needs:
-                while not await holds(probe, self._is_done):
-                    await asyncio.sleep(_POLL_SECONDS)
+                await until_holds(probe, self._is_done)
             began = time.monotonic()
             code = await self._run()
             self.identity = None
@@ -259,6 +258,14 @@ class Supervisor:
     def _is_done(self, name: str) -> bool:
         process = self._processes.get(name)
         return process is not None and process.state == "done"
+
+
+async def until_holds(probe: Probe, is_done: Callable[[str], bool]) -> None:
+    """Return when what the probe asks for is so."""
+    while True:
+        if await holds(probe, is_done):
+            return
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def holds(probe: Probe, is_done: Callable[[str], bool]) -> bool:

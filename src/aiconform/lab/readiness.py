@@ -11,10 +11,10 @@ import yaml
 
 from aiconform.lab.accelerators.config import IDENTITIES
 from aiconform.lab.accelerators.objects import cluster_objects
-from aiconform.lab.config import LabError, Network, Paths
+from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.controlplane import api_is_ready
 from aiconform.lab.images import COREDNS
-from aiconform.lab.processes import holds
+from aiconform.lab.processes import until_holds
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _API_SECONDS = 90.0
 _NODES_SECONDS = 90.0
 _DNS_SECONDS = 60.0
-_LOOK_SECONDS = 0.1
 
 
 def wait_for_api(plan: Plan, paths: Paths, network: Network) -> None:
@@ -39,7 +38,7 @@ def wait(lab: Lab, progress: Progress) -> None:
     Raises LabError naming what is not.
     """
     from aiconform.cluster import ClusterError
-    from aiconform.lab.faults.switch import reapply
+    from aiconform.lab.faults import reapply
 
     try:
         asyncio.run(_wait(lab, progress))
@@ -67,11 +66,11 @@ async def _wait_for_api(plan: Plan, paths: Paths, network: Network) -> None:
     probe = api_is_ready(paths, network)
     try:
         async with asyncio.timeout(_API_SECONDS):
-            while not await holds(probe, lambda _: False):
-                await asyncio.sleep(_LOOK_SECONDS)
+            await until_holds(probe, lambda _: False)
     except TimeoutError:
         raise LabError(
-            f"the API server of lab {plan.name} is not ready after {_API_SECONDS:.0f} s; see {paths.logs('control-plane')}"
+            f"the API server of lab {plan.name} is not ready after {_API_SECONDS:.0f} s; "
+            f"see {paths.logs(CONTROL_PLANE)}"
         ) from None
 
 

@@ -21,6 +21,12 @@ from aiconform.lab import cgroups, control, network
 from aiconform.lab.config import CONTROL_PLANE, Network, Paths
 from aiconform.lab.processes import FIRST_BACKOFF, HEALTHY_SECONDS, LAST_BACKOFF, Children, Identity, rotate, write_json
 
+# The end of the supervisor, in whatever way, is the end of `unshare`, and that is the end of the machine's init.
+_NEW_NAMESPACES = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "--"),
+)
+
 
 class Machine:
     """One machine: its namespaces and the task that keeps them."""
@@ -66,8 +72,7 @@ class Machine:
         gate, our_gate = os.pipe()
         with log_file.open("ab") as log:
             process, end = self._lab.children.start(
-                ("setpriv", "--pdeathsig", "KILL")
-                + ("unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "--", *module),
+                (*_NEW_NAMESPACES, *module),
                 stdin=gate,
                 stdout=log,
                 stderr=log,
@@ -77,7 +82,7 @@ class Machine:
         try:
             self.init = await _only_child(process.pid, end)
             if self.init is not None:
-                await self._lab.connect(self)
+                await self._lab.connect(self, self.init.pid)
                 os.close(our_gate)
                 our_gate = -1
                 await asyncio.shield(end)
@@ -138,20 +143,19 @@ class LabSupervisor:
         await self._stop(*self._machines)
         self.log("ended")
 
-    async def connect(self, machine: Machine) -> None:
-        """Plug a new machine in. A new control plane is a new switch: every node is plugged in again."""
-        assert machine.init is not None
+    async def connect(self, machine: Machine, pid: int) -> None:
+        """Plug a new machine with init `pid` in. A new control plane is a new switch: all nodes are plugged in anew."""
         if machine.name == CONTROL_PLANE:
-            network.connect_control_plane(self.network, machine.init.pid)
-            machine.connected.set()
+            network.connect_control_plane(self.network, pid)
             for node in self._machines.values():
-                if node is not machine and node.connected.is_set() and node.init is not None:
-                    network.connect_node(self.network, node.number, node.init.pid, machine.init.pid)
+                if node.connected.is_set() and node.init is not None:
+                    network.connect_node(self.network, node.number, node.init.pid, pid)
+            machine.connected.set()
             return
         control_plane = self._machines[CONTROL_PLANE]
-        await control_plane.connected.wait()
-        assert control_plane.init is not None
-        network.connect_node(self.network, machine.number, machine.init.pid, control_plane.init.pid)
+        while control_plane.init is None or not control_plane.connected.is_set():
+            await control_plane.connected.wait()
+        network.connect_node(self.network, machine.number, pid, control_plane.init.pid)
         machine.connected.set()
 
     async def _handle(self, request: dict[str, Any]) -> Any:
@@ -197,9 +201,8 @@ def main() -> None:
             sys.exit(f"another supervisor has {state}")
         # Out of the caller's cgroup: the end of its session or service must not end the lab.
         cgroups.enter(f"{paths.cgroup}/system")
-        own = Identity.of(os.getpid())
-        assert own is not None
-        write_json(paths.supervisor_record, {"pid": own.pid, "start": own.start})
+        if own := Identity.of(os.getpid()):
+            write_json(paths.supervisor_record, {"pid": own.pid, "start": own.start})
         asyncio.run(LabSupervisor(paths).run())
 
 

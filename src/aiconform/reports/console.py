@@ -25,7 +25,9 @@ class Console:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._progress = Screen(stderr=True, highlight=False, soft_wrap=True)
-        self._result = Screen(file=sys.stdout, highlight=False)
+        # In a file or a pipe there is no width to fit: keep each row on one line.
+        width = None if sys.stdout.isatty() else 200
+        self._result = Screen(file=sys.stdout, highlight=False, width=width)
 
     def listen(self, event: events.Event) -> None:
         if isinstance(event, events.RunStarted):
@@ -43,7 +45,9 @@ class Console:
         for kind, count in sorted(Counter((a.way, a.name, a.product, a.simulated) for a in info.accelerators).items()):
             way, name, product, simulated = kind
             label = f"{product or name} by {'DRA' if way == 'dra' else 'device plugin'} ({name}), nodes: {count}"
-            self._progress.print(Text(plain(f"  {label}{', simulated' if simulated else ''}")))
+            self._progress.print(Text("  " + plain(f"{label}{', simulated' if simulated else ''}")))
+        for passed_over in info.passed_over:
+            self._progress.print(Text(f"  passed over: {plain(passed_over)}", style="yellow"))
         self._progress.print(Text(f"checks: {', '.join(event.checks) or 'none'}"))
 
     def _finished(self, result: CheckResult) -> None:

@@ -11,19 +11,23 @@ class SpecError(Exception):
     """Base of everything this package raises on purpose."""
 
 
-class MalformedFile(SpecError):  # noqa: N818 - says what is wrong, as its readers will
+class MalformedFile(SpecError):
     """A file of the standard does not hold what it should.
 
-    Attributes: path, line (from 1, or None when the whole file is meant), problem (what is there), expected.
+    Attributes: path, line (from 1, or None when the whole file is meant), problem (what is there), expected, more (the
+    other problems of the same file).
     """
 
-    def __init__(self, path: Path, line: int | None, problem: str, expected: str) -> None:
-        self.path, self.line, self.problem, self.expected = path, line, problem, expected
+    def __init__(
+        self, path: Path, line: int | None, problem: str, expected: str, more: tuple[MalformedFile, ...] = ()
+    ) -> None:
+        self.path, self.line, self.problem, self.expected, self.more = path, line, problem, expected, more
         place = f"{path}:{line}" if line else f"{path}"
-        super().__init__(f"{place}: {problem}; expected {expected}")
+        count = f" (and {len(more)} more in this file)" if more else ""
+        super().__init__(f"{place}: {problem}; expected {expected}{count}")
 
 
-class UnknownRequirement(SpecError):  # noqa: N818 - says what is wrong, as its readers will
+class UnknownRequirement(SpecError):
     """No requirement has this id. Attributes: id, nearest (the most similar ids, best first, perhaps none)."""
 
     def __init__(self, wanted: str, known: Iterable[str]) -> None:
@@ -33,7 +37,7 @@ class UnknownRequirement(SpecError):  # noqa: N818 - says what is wrong, as its 
         super().__init__(f"no requirement has the id {wanted!r}: {hint}")
 
 
-class UnknownVersion(SpecError):  # noqa: N818 - says what is wrong, as its readers will
+class UnknownVersion(SpecError):
     """The standard says nothing about this Kubernetes version. Attributes: version, known (oldest first)."""
 
     def __init__(self, wanted: str, known: Iterable[str]) -> None:

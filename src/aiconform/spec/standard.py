@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from aiconform.spec.errors import MalformedFile, UnknownRequirement, UnknownVersion
-from aiconform.spec.model import EventKind, Level, Requirement, Text, Version, version_key
+from aiconform.spec.model import Level, Requirement, Text, Version, version_key
 from aiconform.spec.yamlfile import Tree, parse, read
 
 HERE = Path(__file__).parent
@@ -88,15 +88,20 @@ class Standard:
         return tuple(sorted(listed, key=lambda requirement: order.index(requirement.levels[version])))
 
 
-@cache
-def load_standard(folder: Path = REQUIREMENTS) -> Standard:
-    """The standard in `folder` (this package's own unless told). Raises MalformedFile."""
+def requirement_files(folder: Path) -> list[Path]:
+    """The folder's requirement files by name. Raises MalformedFile if there are none."""
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise MalformedFile(folder, None, "holds no requirement", "files named <id>.yaml")
+    return files
+
+
+@cache
+def load_standard(folder: Path = REQUIREMENTS) -> Standard:
+    """The standard in `folder` (this package's own unless told). Raises MalformedFile."""
     digest = hashlib.sha256()
     requirements = []
-    for path in files:
+    for path in requirement_files(folder):
         raw = path.read_bytes()
         digest.update(f"{path.name}\0{len(raw)}\0".encode() + raw)
         requirements.append(requirement_from(parse(path, raw)))
@@ -137,28 +142,35 @@ def _validated(tree: Tree, shape: Any) -> Any:
 
 
 def _malformed(tree: Tree, error: ValidationError) -> MalformedFile:
-    """The first problem in the file's own order, in a reader's words."""
+    """The first problem in the file's own order, in a reader's words, with the others as its `more`."""
     problems = sorted(error.errors(), key=lambda e: (tree.line(tuple(e["loc"])), len(e["loc"])))
-    first = problems[0]
-    where = tuple(part for part in first["loc"] if part != "[key]")
-    name = _spell(where)
-    line = tree.line(where)
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    match first["type"]:
+    first, *others = [_in_words(tree, problem) for problem in problems]
+    return MalformedFile(first.path, first.line, first.problem, first.expected, tuple(others))
+
+
+def _in_words(tree: Tree, error: Any) -> MalformedFile:
+    where = tuple(part for part in error["loc"] if part != "[key]")
+    name = _spell(where) or "the file"
+    given = error["input"]
+    shown = repr(given) if isinstance(given, str | int | None) else "a list" if isinstance(given, list) else "a mapping"
+    match error["type"]:
         case "extra_forbidden":
             problem, expected = f"unknown key {name!r}", f"one of {', '.join(_keys_at(where))}"
         case "missing":
-            problem, expected = f"the key {name!r} is missing", "it to be given"
+            problem, expected = f"the key {name!r} is missing", "every key that is not optional"
         case "value_error":
-            problem, expected = f"{name}: {first['ctx']['error']}", "the fields to agree"
+            problem, expected = f"{name}: {error['ctx']['error']}", "a value as the model describes it"
         case "enum":
-            problem, expected = f"{name} is {first['input']!r}", first["ctx"]["expected"].replace("'", "")
+            problem, expected = f"{name} is {shown}", error["ctx"]["expected"].replace("'", "")
         case "string_pattern_mismatch":
-            problem, expected = f"{name} is {first['input']!r}", f"text like {first['ctx']['pattern']}"
+            problem, expected = f"{name} is {shown}", f"text like {error['ctx']['pattern']}"
+        case "model_type" | "dict_type":
+            problem, expected = f"{name} is {shown}", "a mapping of keys to values"
+        case "tuple_type":
+            problem, expected = f"{name} is {shown}", "a list"
         case _:
-            shown = first["input"] if isinstance(first["input"], (str, int, bool, type(None))) else "something else"
-            problem, expected = f"{name or 'the file'} is {shown!r}", first["msg"].removeprefix("Input should be ")
-    return MalformedFile(tree.path, line, problem + more, expected)
+            problem, expected = f"{name} is {shown}", error["msg"].removeprefix("Input should be ")
+    return MalformedFile(tree.path, tree.line(where), problem, expected)
 
 
 def _spell(where: tuple[str | int, ...]) -> str:
@@ -181,4 +193,4 @@ def _keys_at(where: tuple[str | int, ...]) -> list[str]:
     return list(shape.model_fields)
 
 
-__all__ = ["REQUIREMENTS", "EventKind", "Release", "Standard", "load_standard", "requirement_from"]
+__all__ = ["REQUIREMENTS", "Release", "Standard", "load_standard", "requirement_from"]

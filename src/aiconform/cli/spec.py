@@ -1,0 +1,287 @@
+"""`aiconform spec`: read, compare, render and check the standard."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aiconform.cli.common import Failure, note, output_option, print_json
+
+if TYPE_CHECKING:
+    from aiconform.spec import Requirement, Standard
+
+IN_A_CHECKOUT = Path("src/aiconform/spec/requirements")
+
+
+class SpecGroup(click.Group):
+    """Ends with exit code 2 and one sentence on everything that the standard refuses."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from aiconform.spec import SpecError
+
+        try:
+            return super().invoke(ctx)
+        except SpecError as error:
+            raise Failure(str(error)) from error
+
+
+@click.group("spec", cls=SpecGroup)
+def command() -> None:
+    """Read, compare, render and check the standard."""
+
+
+def _standard(folder: Path | None = None) -> Standard:
+    from aiconform.spec import load_standard
+
+    return load_standard(folder) if folder else load_standard()
+
+
+def _row(requirement: Requirement, version: str) -> dict[str, Any]:
+    return {
+        "id": requirement.id,
+        "title": requirement.title,
+        "area": str(requirement.area),
+        "category": str(requirement.category) if requirement.category else None,
+        "stage": str(requirement.stage),
+        "level": requirement.level_at(version),
+        "kar": requirement.kar,
+        "owners": list(requirement.owners),
+        "levels": {v: str(level) for v, level in requirement.levels.items()},
+    }
+
+
+@command.command("list")
+@click.option(
+    "--kubernetes", metavar="vX.Y", help="Only that version's list. Without it everything, with today's level."
+)
+@click.option("--level", type=click.Choice(["MUST", "SHOULD", "folded"], case_sensitive=False))
+@click.option("--area", metavar="AREA", help='One of the eleven areas, for example "Node".')
+@click.option("--stage", type=click.Choice(["proposed", "SHOULD", "MUST", "folded"], case_sensitive=False))
+@output_option
+def list_(kubernetes: str | None, level: str | None, area: str | None, stage: str | None, output: str) -> None:
+    """List requirements."""
+    from aiconform.spec import Area
+
+    standard = _standard()
+    version = standard.version(kubernetes) if kubernetes else standard.newest
+    chosen = standard.at(version) if kubernetes else standard.requirements
+    if area:
+        areas = {str(known).lower(): known for known in Area}
+        if area.lower() not in areas:
+            raise click.BadParameter(f"there is no area {area!r}; the areas are {', '.join(Area)}", param_hint="--area")
+        chosen = tuple(r for r in chosen if r.area == areas[area.lower()])
+    rows = [_row(r, version) for r in chosen]
+    rows = [r for r in rows if (not level or r["level"] == level) and (not stage or r["stage"] == stage)]
+    if output == "json":
+        print_json(rows)
+        return
+    if not rows:
+        note("no requirement is like that")
+        return
+    shown = [[r["level"] or "-", r["id"], r["title"], r["area"], r["stage"], str(r["kar"] or "-")] for r in rows]
+    _table([f"AT {version}", "ID", "TITLE", "AREA", "STAGE", "KAR"], shown)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> None:
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(row: list[str]) -> str:
+        return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+    click.secho(line(head), bold=True)
+    for row in rows:
+        click.echo(line(row))
+
+
+@command.command()
+@click.argument("id_", metavar="ID")
+@output_option
+def show(id_: str, output: str) -> None:
+    """Show one requirement in full."""
+    standard = _standard()
+    requirement = standard.requirement(id_)
+    if output == "json":
+        print_json(requirement.model_dump(mode="json"))
+        return
+    _show(requirement, min(shutil.get_terminal_size().columns, 100))
+
+
+def _show(requirement: Requirement, width: int) -> None:
+    def say(text: str, lead: str = "") -> None:
+        for number, paragraph in enumerate(text.split("\n\n")):
+            if number:
+                click.echo()
+            wrapped = textwrap.fill(
+                " ".join(paragraph.split()), width, initial_indent=lead, subsequent_indent=" " * len(lead)
+            )
+            click.echo(wrapped)
+
+    def head(text: str) -> None:
+        click.echo()
+        click.secho(text, bold=True)
+
+    click.secho(f"{requirement.title} ({requirement.id})", bold=True)
+    kar = f"KAR-{requirement.kar}" if requirement.kar else "no KAR"
+    category = f" · {requirement.category}" if requirement.category else ""
+    click.echo(f"{kar} · {requirement.area}{category} · {', '.join(requirement.owners)} · {requirement.stage}")
+    if requirement.levels:
+        click.echo("  ".join(f"{version} {level}" for version, level in requirement.levels.items()))
+    click.echo()
+    say(requirement.statement)
+    head("Rationale")
+    say(requirement.rationale)
+    head("When it applies")
+    say(requirement.applicability.when)
+    if requirement.applicability.may_not_apply:
+        say("A platform can be conformant without it, after looking at:")
+    else:
+        say("What is looked at:")
+    for item in requirement.applicability.look_at:
+        say(item, "  - ")
+    head("Procedure")
+    for item in requirement.procedure.needs:
+        say(item, "  needs  ")
+    for number, step in enumerate(requirement.procedure.steps, 1):
+        click.echo()
+        say(step.do, f"  {number}. ")
+        say(step.observe, "     look at  ")
+        for item in step.holds:
+            say(item, "     holds    ")
+    head("Time limits")
+    for limit in requirement.procedure.limits:
+        say(f"{limit.seconds} s {limit.of}: {limit.why}", "  - ")
+    head("Must fail with")
+    for item in requirement.procedure.broken_by:
+        say(item, "  - ")
+    head("Counts as evidence")
+    for item in requirement.evidence.counts:
+        say(item, "  + ")
+    head("Does not count")
+    for item in requirement.evidence.does_not_count:
+        say(item, "  - ")
+    if requirement.related:
+        head("Related")
+        for related in requirement.related:
+            say(f"{related.id}: {related.why}", "  - ")
+    head("History")
+    for event in requirement.history:
+        when = " ".join(str(part) for part in (event.date, event.version) if part)
+        say(f"{when} {event.event}: {event.what}", "  - ")
+        for source in event.sources:
+            click.echo(f"    {source}")
+
+
+@command.command()
+@click.argument("older", metavar="A")
+@click.argument("newer", metavar="B")
+@output_option
+def diff(older: str, newer: str, output: str) -> None:
+    """What changed from version A to version B: added, promoted, folded, reworded."""
+    from aiconform.spec.changes import changes
+
+    standard = _standard()
+    found = changes(standard, older, newer)
+    if output == "json":
+        print_json(found.as_data())
+        return
+    if not standard.release(found.newer).released:
+        note(f"{found.newer} is announced, and its list is not frozen yet")
+    for name, what in (("added", found.added), ("promoted", found.promoted), ("folded", found.folded)):
+        for change in what:
+            levels = f"{change.before} -> {change.after}" if change.before else str(change.after)
+            click.echo(f"{name:9} {change.id}  {levels}  {change.title}")
+    for change in found.reworded:
+        click.echo(f"{'reworded':9} {change.id}  {change.title}")
+        click.echo(textwrap.indent(f"- {change.before}\n+ {change.after}", "          "))
+    if not found:
+        click.echo(f"no change from {found.older} to {found.newer}")
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+def render(folder: Path) -> None:
+    """Render the standard as a static site into DIR."""
+    from aiconform.spec.site import render_site
+
+    pages = render_site(_standard(), folder, checks=_checks())
+    note(f"{pages} pages")
+    click.echo(folder / "index.html")
+
+
+@command.command()
+def schema() -> None:
+    """Print the JSON Schema of a requirement file."""
+    from aiconform.spec.schema import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
+@command.command()
+@click.argument("id_", metavar="ID")
+@click.option("--title", metavar="TEXT", help="Title; made from the ID by default.")
+@click.option("--area", metavar="AREA", default="Node", show_default=True, help="One of the eleven areas.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Folder of the file: {IN_A_CHECKOUT} in a checkout, else the current folder.",
+)
+def new(id_: str, title: str | None, area: str, into: Path | None) -> None:
+    """Write the scaffold of a proposal."""
+    from aiconform.spec import Area
+    from aiconform.spec.scaffold import scaffold
+
+    areas = {str(known).lower(): known for known in Area}
+    if area.lower() not in areas:
+        raise click.BadParameter(f"there is no area {area!r}; the areas are {', '.join(Area)}", param_hint="--area")
+    folder = into or (IN_A_CHECKOUT if IN_A_CHECKOUT.is_dir() else Path())
+    if id_ in _standard().ids:
+        raise Failure(f"{id_} is in the standard already; see `aiconform spec show {id_}`")
+    title = title or id_.replace("_", " ").capitalize()
+    path = scaffold(id_, title=title, area=areas[area.lower()], folder=folder, today=datetime.date.today())
+    note(f"replace every FILL IN, then run `aiconform spec check {folder}`")
+    click.echo(path)
+
+
+@command.command()
+@click.argument(
+    "folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True)
+)
+@click.option(
+    "--checklists",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of the programme's checklists (AIConformance-1.NN.yaml), to compare the levels with.",
+)
+@output_option
+def check(folder: Path | None, checklists: Path | None, output: str) -> None:
+    """Validate a working copy of the requirements, and count what the suite still owes to them.
+
+    DIR is the folder of requirement files; in a checkout it is found, else it is the installed standard. Exit code 1 if
+    a rule of the life cycle is broken or a level differs from a checklist, 2 if a file is malformed.
+    """
+    from aiconform.spec.review import review
+
+    folder = folder or (IN_A_CHECKOUT if IN_A_CHECKOUT.is_dir() else None)
+    found = review(_standard().folder if folder is None else folder, checks=_checks(), checklists=checklists)
+    if output == "json":
+        print_json(found.as_data())
+    else:
+        for malformed in found.malformed:
+            click.echo(malformed, err=True)
+        for problem in found.problems:
+            click.echo(problem)
+        for gap in found.gaps:
+            lacks = "no check" if gap.kind == "check" else "no fault that breaks an assertion"
+            click.echo(f"missing: {gap.requirement} ({gap.level}, due since {gap.due}) has {lacks}")
+        click.echo(found.summary)
+    click.get_current_context().exit(found.exit_code)
+
+
+def _checks() -> frozenset[str]:
+    """Ids with a check module, by its file: importing a check would import the suite."""
+    folder = Path(__file__).parent.parent / "checks"
+    return frozenset(path.stem for path in folder.glob("*.py") if '\n@assertion("' in path.read_text(encoding="utf-8"))
