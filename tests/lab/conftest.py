@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 LAB = "test"
+# From the locked packages: a machine's own kubectl may be years old, or not there.
+KUBECTL = Path(sys.executable).with_name("kubectl")
 
 
 def aiconform(*arguments: str | Path, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -62,7 +64,7 @@ class Lab:
 
     def kubectl(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=True
+            [KUBECTL, "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=True
         )
         return done.stdout
 
