@@ -70,7 +70,8 @@ def _pages(standard: Standard, checks: Collection[str]) -> dict[str, str]:
     def page(template: str, root: str, **values: Any) -> str:
         return env.get_template(template).render(standard=standard, root=root, checks=checks, **values)
 
-    listed = [r for r in standard.requirements if r.levels]
+    listed = list(standard.at(standard.newest))
+    listed += [r for r in standard.requirements if r.levels and r not in listed]  # only on the announced list
     proposed = [r for r in standard.requirements if not r.levels]
     process, contents = _document(_process_text())
     pages = {
@@ -109,8 +110,8 @@ def _environment() -> Environment:
 
 
 def _markdown() -> MarkdownIt:
-    """CommonMark without raw HTML: what a file says can never become markup of its own."""
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    """CommonMark without raw HTML and images: what a file says never becomes markup of its own or loads anything."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     markdown.add_render_rule("text", _render_text)
     return markdown
 
