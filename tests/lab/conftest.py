@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 LAB = "test"
+# From the locked packages: a machine's own kubectl may be years old, or not there.
+KUBECTL = Path(sys.executable).with_name("kubectl")
 
 
 def aiconform(*arguments: str | Path, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -62,7 +64,7 @@ class Lab:
 
     def kubectl(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=True
+            [KUBECTL, "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=True
         )
         return done.stdout
 
@@ -86,11 +88,11 @@ class Lab:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("the lab needs root on Linux")
-    was_up = aiconform("lab", "status", "--name", LAB).returncode == 0
+    # A lab that an earlier session left runs that session's code.
+    succeed("lab", "down", "--name", LAB)
     succeed("lab", "up", "--name", LAB)
     yield Lab(LAB, tmp_path_factory.mktemp("runs"))
-    if not was_up:
-        succeed("lab", "down", "--name", LAB)
+    succeed("lab", "down", "--name", LAB)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,7 +29,7 @@ FORGED = "The kernel refuses a Pod without a claim that makes its own node for a
 
 # fault -> check -> the assertions that it has to break, no more and no fewer
 FAULTS = {
-    "runtime-leaks-devices": {DRA: set(), ACCESS: {SEES, SIBLING, STRANGER, DISJOINT, FORGED}},
+    "runtime-leaks-devices": {DRA: set(), ACCESS: {SIBLING, STRANGER, DISJOINT, FORGED}},
     "runtime-opens-devices": {DRA: set(), ACCESS: {FORGED}},
     "driver-prepares-all": {DRA: set(), ACCESS: {EXACT, DISJOINT}},
     "driver-prepares-nothing": {DRA: set(), ACCESS: {SEES, DISJOINT}},

@@ -39,6 +39,7 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
     paths = Paths(config.name, root)
     with host.locked(paths.state):
         host.install_packages(progress)
+        host.raise_limits()
         old = plan.read(paths)
         minor = config.kubernetes or (old.kubernetes if old else DEFAULT_KUBERNETES)
         # Before anything is written: a build that fails leaves no half of a lab.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from aiconform.lab.processes import Probe, ProcessSpec
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 # Where the runtime looks for CDI specifications: the usual folders, of which only the second is the machine's own.
 CDI_FOLDER = "/run/cdi"
+_DIGEST = "AICONFORM_CONFIGURATION"
 
 
 def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, authority: Authority) -> None:
@@ -65,7 +67,7 @@ def processes(
         ProcessSpec(
             "containerd",
             (assets["containerd"], "--config", str(folder / "containerd.toml")),
-            env={"PATH": path, "TMPDIR": "/var/lib/kubelet"},
+            env={"PATH": path, "TMPDIR": "/var/lib/kubelet"} | _of(folder / "containerd.toml"),
         ),
         ProcessSpec(
             "images",
@@ -83,11 +85,13 @@ def processes(
                 f"--node-ip={network.node(node.number)}",
                 *EXTRA_FLAGS.get("kubelet", ()),
             ),
+            env=_of(folder / "kubelet.yaml"),
             needs=(runtime_ready, Probe(done="images"), api_ready),
         ),
         ProcessSpec(
             "kube-proxy",
             (assets["kube-proxy"], f"--config={folder / 'kube-proxy.yaml'}", *EXTRA_FLAGS.get("kube-proxy", ())),
+            env=_of(folder / "kube-proxy.yaml"),
             needs=(api_ready,),
         ),
     ]
@@ -95,6 +99,11 @@ def processes(
         argv = (sys.executable, "-P", "-m", "aiconform.lab.accelerators", "--config")
         specs.append(ProcessSpec("accelerators", (*argv, str(accelerators_file(paths, node.name))), needs=(api_ready,)))
     return tuple(specs)
+
+
+def _of(file: Path) -> dict[str, str]:
+    """A variable that changes with the file, so that its process is restarted when its configuration changes."""
+    return {_DIGEST: hashlib.sha256(file.read_bytes()).hexdigest()}
 
 
 def accelerators_file(paths: Paths, node: str) -> Path:
@@ -222,6 +231,8 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "clusterDNS": [network.dns],
         "clusterDomain": "cluster.local",
         "nodeLeaseDurationSeconds": NODE_GRACE_SECONDS,
+        # A device plugin's devices reach the Node's status at this pace: 10 s by default.
+        "nodeStatusUpdateFrequency": "1s",
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         "healthzPort": 0,
         # The images were made here: what is thrown away cannot be pulled again. And that the machine's disk is nearly

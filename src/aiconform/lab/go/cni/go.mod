@@ -1,4 +1,4 @@
-module aiconform/lab/cni
+module aiconform.dev/lab/cni
 
 go 1.26
 
