@@ -66,11 +66,9 @@ def test_what_is_on_the_list_has_a_check_or_is_counted_as_missing() -> None:
 
 
 def test_a_must_with_a_check_has_an_assertion_that_a_fault_breaks() -> None:
-    broken = {check for titles in BREAKS.values() for check in titles}
+    broken = set().union(*BREAKS.values())
+    assert broken <= CHECKS
     assert [gap for gap in gaps(STANDARD, STANDARD.newest, CHECKS, broken) if gap.kind == "fault"] == []
-    for check in broken:
-        titles = {entry.title for entry in load_check(check).assertions}
-        assert titles == set().union(*(broken.get(check, set()) for broken in BREAKS.values()))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the public checklists are not beside the checkout (AICONFORM_SHARED)")
