@@ -5,6 +5,7 @@ python benchmarks/spec_load.py
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from aiconform.spec import load_standard
 from aiconform.spec.site import render_site
+from aiconform.spec.standard import REQUIREMENTS
 
 
 def median(action: Callable[[], object], times: int) -> float:
@@ -26,11 +28,6 @@ def median(action: Callable[[], object], times: int) -> float:
     return statistics.median(taken)
 
 
-def load() -> None:
-    load_standard.cache_clear()
-    load_standard()
-
-
 def command(*words: str) -> Callable[[], object]:
     return lambda: subprocess.run([sys.executable, "-m", "aiconform", *words], check=True, capture_output=True)
 
@@ -38,11 +35,17 @@ def command(*words: str) -> Callable[[], object]:
 def main() -> None:
     standard = load_standard()
     print(f"{len(standard.requirements)} requirements, {len(standard.versions)} versions")
-    print(f"load_standard()             {median(load, 20):7.3f} s")
+    with tempfile.TemporaryDirectory() as copied:
+        # Another folder than its own, since that one is read once.
+        folder = Path(copied)
+        for path in REQUIREMENTS.glob("*.yaml"):
+            shutil.copy(path, folder)
+        print(f"load_standard()             {median(lambda: load_standard(folder), 20):7.3f} s")
     print(f"aiconform spec list         {median(command('spec', 'list'), 7):7.3f} s")
     print(f"aiconform spec check        {median(command('spec', 'check'), 7):7.3f} s")
-    with tempfile.TemporaryDirectory() as folder:
-        print(f"render_site()               {median(lambda: render_site(standard, Path(folder) / 'site'), 3):7.3f} s")
+    with tempfile.TemporaryDirectory() as made:
+        site = Path(made) / "site"
+        print(f"render_site()               {median(lambda: render_site(standard, site), 3):7.3f} s")
 
 
 if __name__ == "__main__":

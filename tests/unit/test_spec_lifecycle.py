@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiconform.checks.contract import load_check
@@ -140,6 +140,7 @@ def test_modules_without_a_requirement_are_found() -> None:
     assert orphans(STANDARD, {"gang_scheduling", "gang_schedule"}) == ["gang_schedule"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(ORDER), min_size=1, max_size=6))
 def test_levels_that_only_rise_by_steps_are_the_only_ones_without_a_breach(given_levels: list[Level]) -> None:
     changed = levels(*given_levels)
@@ -150,6 +151,7 @@ def test_levels_that_only_rise_by_steps_are_the_only_ones_without_a_breach(given
     assert {where[1] for where in steps} == bad
 
 
+@settings(deadline=None)
 @given(
     st.sets(st.sampled_from(STANDARD.ids)), st.sampled_from(STANDARD.versions), st.sets(st.sampled_from(STANDARD.ids))
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiconform.spec import MalformedFile, UnknownRequirement, UnknownVersion, load_standard
@@ -88,7 +88,6 @@ def test_the_digest_follows_the_files(tmp_path: Path) -> None:
     for path in REQUIREMENTS.glob("*.yaml"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     assert load_standard(tmp_path).digest == STANDARD.digest
-    load_standard.cache_clear()
     changed = tmp_path / "gang_scheduling.yaml"
     changed.write_bytes(changed.read_bytes() + b"\n")
     assert load_standard(tmp_path).digest != STANDARD.digest
@@ -206,6 +205,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(plain, values, max_size=4))
 def test_what_pyyaml_writes_is_read_the_same_or_refused_for_a_rule_of_ours(data: dict[str, object]) -> None:
     found = reading(yaml.safe_dump(data, allow_unicode=True).encode())
@@ -215,6 +215,7 @@ def test_what_pyyaml_writes_is_read_the_same_or_refused_for_a_rule_of_ours(data:
         assert found.data == data
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_with_a_place(raw: bytes) -> None:
     found = reading(raw)
@@ -226,6 +227,7 @@ def test_any_bytes_are_read_or_refused_with_a_place(raw: bytes) -> None:
         assert min(found.lines.values()) >= 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(GOOD) - 1), plain)
 def test_a_requirement_with_anything_put_into_it_loads_or_is_refused_with_a_line(place: int, text: str) -> None:
     found = reading((GOOD[:place] + text + GOOD[place:]).encode())
@@ -237,6 +239,7 @@ def test_a_requirement_with_anything_put_into_it_loads_or_is_refused_with_a_line
         assert found.line is None or 1 <= found.line <= GOOD.count("\n") + len(text) + 2
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_wrong_id_gets_an_answer(text: str) -> None:
     if text not in STANDARD.ids:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiconform.cli import main
@@ -132,6 +132,7 @@ def test_what_a_requirement_says_never_becomes_markup(tmp_path: Path) -> None:
         assert not any(link.startswith("javascript") for link in page.links)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_rendered_with_our_tags_only(text: str) -> None:
     ours = {"a", "code", "strong", "em", "br", "p", "ul", "ol", "li", "pre", "hr", "blockquote", "h1", "h2", "h3", "h4",

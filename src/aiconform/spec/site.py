@@ -204,10 +204,10 @@ def _search_index(standard: Standard, process: str) -> str:
         line = "released list" if release.released else "announced list"
         at = f"versions/{release.version}.html"
         entries.append({"title": f"Kubernetes {release.version}", "at": at, "line": line, "words": release.note})
-    for title, at, line, words in (
+    for title, at, line, text in (
         ("Process", "process.html", "how a requirement is proposed, reviewed, promoted and folded", process),
         ("Schema", "schema.html", "the shape of a requirement file", "yaml json keys"),
         ("Proposals", "proposals.html", "requirements that are on no list yet", "proposed"),
     ):
-        entries.append({"title": title, "at": at, "line": line, "words": " ".join(words.split())})
+        entries.append({"title": title, "at": at, "line": line, "words": " ".join(text.split())})
     return json.dumps(entries, ensure_ascii=False, separators=(",", ":"))

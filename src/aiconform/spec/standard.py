@@ -96,9 +96,17 @@ def requirement_files(folder: Path) -> list[Path]:
     return files
 
 
-@cache
 def load_standard(folder: Path = REQUIREMENTS) -> Standard:
-    """The standard in `folder` (this package's own unless told). Raises MalformedFile."""
+    """The standard in `folder` (this package's own unless told, which is read once). Raises MalformedFile."""
+    return _own() if folder == REQUIREMENTS else _load(folder)
+
+
+@cache
+def _own() -> Standard:
+    return _load(REQUIREMENTS)
+
+
+def _load(folder: Path) -> Standard:
     digest = hashlib.sha256()
     requirements = []
     for path in requirement_files(folder):
