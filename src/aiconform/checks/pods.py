@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiconform.cluster import Cluster, Object, Stuck, TimedOut, wait
-from aiconform.platform import tolerations
+from aiconform.platform.accelerators import tolerations, usable_node
 
 # What the restricted Pod Security Standard asks of a container.
 RESTRICTED: Object = {
@@ -112,7 +112,7 @@ async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple
     """(the running Pod, "") or (None, what kept a placed Pod from starting).
 
     Raises TimedOut if the scheduler did not place it and Stuck for reasons that are not the device's: an image that
-    cannot be pulled, a Pod that someone deleted.
+    cannot be pulled, a Pod that someone deleted, a node that is not Ready any more.
     """
     what = f"Pod {created['metadata']['name']} to start"
     last: Object = created
@@ -125,8 +125,12 @@ async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple
     try:
         found = await wait.until(cluster, created, condition, seconds=seconds, what=what)
     except TimedOut as error:
-        if not last["spec"].get("nodeName"):
+        node = last["spec"].get("nodeName")
+        if not node:
             raise
+        async for found in cluster.list("v1", "Node", fields=f"metadata.name={node}"):
+            if lost := usable_node(found):
+                raise Stuck(f"{what}: {lost}") from error
         return None, f"{error}; {await events(cluster, last)}"
     if problem := refused_by_kubelet(found):
         return None, problem

@@ -85,6 +85,9 @@ class Tool(_Model):
 class RunInfo(_Model):
     """The file `run.json`. `chosen` is None when every requirement of the version was to be run.
 
+    `passed_over` says what looked like an accelerator and could not be used: on a node that is not Ready, in an
+    incomplete pool, an unknown resource.
+
     Until a run has ended `ended` and `journal` (hash of the journal's last line) are empty.
     """
 
@@ -96,6 +99,7 @@ class RunInfo(_Model):
     kubernetes: str
     cluster: dict[str, str]
     accelerators: tuple[Accelerator, ...]
+    passed_over: tuple[str, ...]
     chosen: tuple[str, ...] | None
     options: dict[str, Any]
     started: str
@@ -120,6 +124,7 @@ class Report(_Model):
     simulated: bool
     checks: tuple[CheckResult, ...]
     accelerators: tuple[Accelerator, ...]
+    passed_over: tuple[str, ...]
     leaks: tuple[str, ...]
     tool: Tool
     suite: str

@@ -24,7 +24,7 @@ from aiconform.engine.journal import now
 from aiconform.engine.plan import Item, Plan, suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run, not_run
-from aiconform.platform import Platform
+from aiconform.platform import Accelerators, Platform
 from aiconform.platform.images import Images
 
 TOOL = Tool(name="aiconform", version=__version__)
@@ -114,6 +114,7 @@ class Run:
             simulated=any(entry.simulated for entry in info.accelerators),
             checks=tuple(results),
             accelerators=info.accelerators,
+            passed_over=info.passed_over,
             leaks=tuple(self.leaks),
             tool=info.tool,
             suite=info.suite,
@@ -131,9 +132,9 @@ class Run:
         return report
 
     async def _describe(self) -> RunInfo:
-        offered = []
+        found = Accelerators((), ())
         try:
-            offered = list((await self.platform.accelerators()).offered)
+            found = await self.platform.accelerators()
         except ClusterError as error:
             # The probes that need this read will fail with the same words; the others go on.
             self._tell(events.Noted(f"inspecting the platform: {error}"))
@@ -146,8 +147,10 @@ class Run:
             kubernetes=await self.platform.version(),
             cluster=await self._identity(),
             accelerators=tuple(
-                Accelerator(**{name: getattr(entry, name) for name in Accelerator.model_fields}) for entry in offered
+                Accelerator(**{name: getattr(entry, name) for name in Accelerator.model_fields})
+                for entry in found.offered
             ),
+            passed_over=found.passed_over,
             chosen=self.plan.chosen,
             options={**asdict(self.options.settings), "image_registry": self.options.images.registry},
             started=now(),

@@ -126,6 +126,9 @@ def _manager(plan: Plan, paths: Paths) -> tuple[str, ...]:
         f"--cluster-signing-cert-file={pki / 'ca.crt'}",
         f"--cluster-signing-key-file={pki / 'ca.key'}",
         "--use-service-account-credentials=true",
+        # It asks for a token for each controller at its start: 20 a second would take it five seconds.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
         "--leader-elect=false",
         f"--node-monitor-grace-period={NODE_GRACE_SECONDS}s",
         "--node-monitor-period=2s",

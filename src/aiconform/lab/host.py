@@ -29,6 +29,7 @@ _COMMANDS = {
 }
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MADE = ".mount-points.json"
+INOTIFY_INSTANCES = 8192
 
 
 def require() -> None:
@@ -39,6 +40,17 @@ def require() -> None:
             f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. "
             "Everything but `lab` works here; give `run` another cluster with --kubeconfig or --context"
         )
+
+
+def raise_limits() -> None:
+    """Raise the machine's number of inotify instances where it is low.
+
+    A node's kubelet, containerd and kube-proxy use about twenty of them, and the kernel's default of 128 for each user
+    ends a third lab's kubelets with "too many open files". The limit only ever goes up, and stays after the lab.
+    """
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text()) < INOTIFY_INSTANCES:
+        limit.write_text(str(INOTIFY_INSTANCES))
 
 
 def install_packages(progress: Callable[[str], None]) -> None:

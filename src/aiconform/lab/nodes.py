@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,11 +20,12 @@ from aiconform.lab.faults.runtime import write_wrapper
 from aiconform.lab.images import PAUSE
 from aiconform.lab.pki import Authority, write_kubeconfig
 from aiconform.lab.plan import NodePlan, Plan
-from aiconform.lab.processes import Probe, ProcessSpec
+from aiconform.lab.processes import Probe, ProcessSpec, write_json, write_text
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 # Where the runtime looks for CDI specifications: the usual folders, of which only the second is the machine's own.
 CDI_FOLDER = "/run/cdi"
+_DIGEST = "AICONFORM_CONFIGURATION"
 
 
 def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, authority: Authority) -> None:
@@ -43,12 +44,11 @@ def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: 
     write_kubeconfig(folder / "accelerators.kubeconfig", authority, network.server, *pair)
     cgroups.create(_cgroup(paths, node))
     write_wrapper(folder / "runc", runc=Path(host.command("runc")), switch=runtime_switch(paths, node.name))
-    (folder / "containerd.toml").write_text(_containerd(folder, assets))
     (folder / "cni").mkdir(exist_ok=True)
-    (folder / "cni.d").mkdir(exist_ok=True)
-    (folder / "cni.d" / "10-lab.conflist").write_text(json.dumps(_cni(network, node), indent=1))
-    (folder / "kubelet.yaml").write_text(yaml.safe_dump(_kubelet(plan, node, paths, network), sort_keys=False))
-    (folder / "kube-proxy.yaml").write_text(yaml.safe_dump(_proxy(plan, node, folder, network), sort_keys=False))
+    write_text(folder / "containerd.toml", _containerd(folder, assets))
+    write_json(folder / "cni.d" / "10-lab.conflist", _cni(network, node))
+    write_text(folder / "kubelet.yaml", yaml.safe_dump(_kubelet(plan, node, paths, network), sort_keys=False))
+    write_text(folder / "kube-proxy.yaml", yaml.safe_dump(_proxy(plan, node, folder, network), sort_keys=False))
     write_config(accelerators_file(paths, node.name), accelerators(plan, node, paths))
 
 
@@ -65,7 +65,7 @@ def processes(
         ProcessSpec(
             "containerd",
             (assets["containerd"], "--config", str(folder / "containerd.toml")),
-            env={"PATH": path, "TMPDIR": "/var/lib/kubelet"},
+            env={"PATH": path, "TMPDIR": "/var/lib/kubelet"} | _of(folder / "containerd.toml"),
         ),
         ProcessSpec(
             "images",
@@ -83,18 +83,34 @@ def processes(
                 f"--node-ip={network.node(node.number)}",
                 *EXTRA_FLAGS.get("kubelet", ()),
             ),
+            env=_of(folder / "kubelet.yaml"),
             needs=(runtime_ready, Probe(done="images"), api_ready),
         ),
         ProcessSpec(
             "kube-proxy",
             (assets["kube-proxy"], f"--config={folder / 'kube-proxy.yaml'}", *EXTRA_FLAGS.get("kube-proxy", ())),
+            env=_of(folder / "kube-proxy.yaml"),
             needs=(api_ready,),
         ),
     ]
     if node.accelerators:
         argv = (sys.executable, "-P", "-m", "aiconform.lab.accelerators", "--config")
-        specs.append(ProcessSpec("accelerators", (*argv, str(accelerators_file(paths, node.name))), needs=(api_ready,)))
+        # Faults come and go without a restart.
+        config = accelerators(plan, node, paths).model_copy(update={"faults": ()})
+        specs.append(
+            ProcessSpec(
+                "accelerators",
+                (*argv, str(accelerators_file(paths, node.name))),
+                env={_DIGEST: hashlib.sha256(config.model_dump_json().encode()).hexdigest()},
+                needs=(api_ready,),
+            )
+        )
     return tuple(specs)
+
+
+def _of(file: Path) -> dict[str, str]:
+    """A variable that changes with the file, so that its process is restarted when its configuration changes."""
+    return {_DIGEST: hashlib.sha256(file.read_bytes()).hexdigest()}
 
 
 def accelerators_file(paths: Paths, node: str) -> Path:
@@ -222,6 +238,8 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "clusterDNS": [network.dns],
         "clusterDomain": "cluster.local",
         "nodeLeaseDurationSeconds": NODE_GRACE_SECONDS,
+        # A device plugin's devices reach the Node's status at this pace: 10 s by default.
+        "nodeStatusUpdateFrequency": "1s",
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         "healthzPort": 0,
         # The images were made here: what is thrown away cannot be pulled again. And that the machine's disk is nearly

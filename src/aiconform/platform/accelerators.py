@@ -40,8 +40,8 @@ class NodeAccelerators:
         return (self.way, self.name, self.product)
 
     def __str__(self) -> str:
-        way = "by DRA" if self.way == "dra" else "by device plugin"
-        return f"{self.product or self.name} ({way}, {self.name}) on {self.node}"
+        way = "DRA" if self.way == "dra" else "device plugin"
+        return f"{self.node}, {self.name} by {way}"
 
 
 @dataclass(frozen=True)

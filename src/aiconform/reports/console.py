@@ -46,6 +46,8 @@ class Console:
             way, name, product, simulated = kind
             label = f"{product or name} by {'DRA' if way == 'dra' else 'device plugin'} ({name}), nodes: {count}"
             self._progress.print(Text("  " + plain(f"{label}{', simulated' if simulated else ''}")))
+        for passed_over in info.passed_over:
+            self._progress.print(Text(f"  passed over: {plain(passed_over)}", style="yellow"))
         self._progress.print(Text(f"checks: {', '.join(event.checks) or 'none'}"))
 
     def _finished(self, result: CheckResult) -> None:

@@ -37,6 +37,7 @@ class DriverFault(StrEnum):
 
     PREPARES_ALL = "driver-prepares-all"
     PREPARES_NOTHING = "driver-prepares-nothing"
+    WITHHOLDS_ACCESS = "driver-withholds-access"
     NEVER_PREPARES = "driver-never-prepares"
     NO_DRIVER = "no-driver"
     RENUMBERS = "driver-renumbers-devices"
@@ -157,6 +158,11 @@ class AcceleratorConfig(_Strict):
     """The defects in force."""
     serial: int = 0
     """Any number. Whoever writes a new one can tell from `status.json` that this very file was taken up."""
+
+    @property
+    def permissions(self) -> str:
+        """What the runtime lets a container do with the device it got, in the device cgroup's letters."""
+        return "m" if DriverFault.WITHHOLDS_ACCESS in self.faults else "rw"
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:

@@ -123,7 +123,8 @@ class DraDriver:
             return known
         found = await self._find_claim(claim.namespace, claim.name)
         results = results_here(found, claim.uid, self.config)
-        granted = self._prepared.put(claim.uid, results, [self._opened(name) for _request, _pool, name in results])
+        opened = [self._opened(name) for _request, _pool, name in results]
+        granted = self._prepared.put(claim.uid, results, opened, self.config.permissions)
         await self._on_prepared()
         return granted
 

@@ -152,7 +152,7 @@ class DevicePlugin:
                             "DeviceSpec",
                             container_path=device.container_path,
                             host_path=str(device.host_path),
-                            permissions="rw",
+                            permissions=self.config.permissions,
                         )
                         for device in opened
                     ],

@@ -83,17 +83,21 @@ class Prepared:
         return granted
 
     def put(
-        self, uid: str, results: Sequence[tuple[str, str, str]], opened: Sequence[Sequence[Device]]
+        self,
+        uid: str,
+        results: Sequence[tuple[str, str, str]],
+        opened: Sequence[Sequence[Device]],
+        permissions: str = "rw",
     ) -> tuple[Granted, ...]:
         """Prepare a claim: write its CDI spec, then the record.
 
         `results` are (request, pool, device name); `opened` are the devices that each of them opens to a container:
-        itself, on a sound driver.
+        itself, on a sound driver. `permissions` is what the container may do with them.
         """
         kind = f"{self._config.identity.driver}/claim"
         nodes = {device.name: device for devices in opened for device in devices}
         if nodes:
-            self._write_spec(uid, kind, list(nodes.values()))
+            self._write_spec(uid, kind, list(nodes.values()), permissions)
         granted = tuple(
             Granted(
                 request=request,
@@ -119,7 +123,7 @@ class Prepared:
     def _spec_path(self, uid: str) -> Path:
         return self._config.cdi_dir / f"{self._config.identity.driver}-claim_{uid}.json"
 
-    def _write_spec(self, uid: str, kind: str, devices: Sequence[Device]) -> None:
+    def _write_spec(self, uid: str, kind: str, devices: Sequence[Device], permissions: str) -> None:
         spec = {
             "cdiVersion": CDI_VERSION,
             "kind": kind,
@@ -135,7 +139,7 @@ class Prepared:
                                 "type": "c",
                                 "major": device.major,
                                 "minor": device.minor,
-                                "permissions": "rw",
+                                "permissions": permissions,
                             }
                         ],
                     },

@@ -52,6 +52,11 @@ FAULTS = {
         Fault(DriverFault.PREPARES_ALL, Where.DRIVER, "Any claim or request gets all accelerators of the node."),
         Fault(DriverFault.PREPARES_NOTHING, Where.DRIVER, "Containers start, but without the accelerator they got."),
         Fault(
+            DriverFault.WITHHOLDS_ACCESS,
+            Where.DRIVER,
+            "Containers see the accelerator they got, but the kernel does not let them open it.",
+        ),
+        Fault(
             DriverFault.NEVER_PREPARES, Where.DRIVER, "No claim or request is ever prepared: its Pod does not start."
         ),
         Fault(

@@ -1,4 +1,4 @@
-module aiconform/lab/containerd
+module aiconform.dev/lab/containerd
 
 go 1.26.6
 

@@ -1,4 +1,4 @@
-module aiconform/lab/coredns
+module aiconform.dev/lab/coredns
 
 go 1.26.0
 

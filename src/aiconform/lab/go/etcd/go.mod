@@ -1,4 +1,4 @@
-module aiconform/lab/etcd
+module aiconform.dev/lab/etcd
 
 go 1.26.0
 

@@ -1,3 +1,3 @@
-module aiconform/lab/pause
+module aiconform.dev/lab/pause
 
 go 1.26

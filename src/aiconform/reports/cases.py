@@ -1,0 +1,149 @@
+"""A run in the programme's terms: one test per requirement, one sub-test per assertion.
+
+All three artifacts are made from these, so they cannot disagree. The programme knows pass, fail and skip alone: what
+could not be decided is a failure with its reason, never a pass and never passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Record, Report
+from aiconform.reports.plain import plain, shortened
+from aiconform.reports.summary import SIMULATED, counted, duration, finite, headline, statements
+
+# Tests that the programme's validator looks for by name.
+PROGRAMME_TESTS = {
+    "secure_accelerator_access": "TestSecureAcceleratorAccess",
+    "gang_scheduling": "TestGangScheduling",
+    "cluster_autoscaling": "TestAcceleratorClusterAutoscaling",
+}
+# Readers of the artifacts take lines of up to 16 MiB; a reason that long helps nobody.
+REASON_LIMIT = 20_000
+NAME_LIMIT = 120
+
+Outcome = Literal["pass", "fail", "error", "skip"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """`name` has no blank and is its own in a run; that of a sub-test begins with its test's name and a slash.
+
+    `reason` and `lines` are plain text, one line each.
+    """
+
+    name: str
+    outcome: Outcome
+    reason: str
+    seconds: float
+    lines: tuple[str, ...] = ()
+    parts: tuple[Case, ...] = ()
+
+
+def cases_of(report: Report, evidence: Mapping[str, Evidence]) -> tuple[Case, ...]:
+    """One for each check of the report, in its order."""
+    cases = []
+    taken: set[str] = set()
+    for check in report.checks:
+        name = go_name(check.id, taken)
+        taken.add(name)
+        cases.append(_case(name, check, evidence.get(check.id)))
+    return tuple(cases)
+
+
+def go_name(requirement: str, taken: Collection[str] = frozenset()) -> str:
+    """The programme's name for the requirement's test, else Test and the id in camel case."""
+    if requirement in PROGRAMME_TESTS and PROGRAMME_TESTS[requirement] not in taken:
+        return PROGRAMME_TESTS[requirement]
+    words = re.findall(r"[A-Za-z0-9]+", requirement)
+    name = "Test" + "".join(word[0].upper() + word[1:] for word in words)[:NAME_LIMIT]
+    return _unlike(name, {*taken, *PROGRAMME_TESTS.values(), "Test"})
+
+
+def source(report: Report) -> tuple[str, ...]:
+    """Lines that say who made an artifact, from what, and for what it does not stand."""
+    lines = [
+        f"made by {report.tool.name} {report.tool.version}, suite {report.suite}",
+        f"Kubernetes AI Conformance {report.standard} ({report.standard_digest}) on Kubernetes {report.kubernetes}",
+        f"run {report.run} on the cluster with UID {report.cluster.get('uid', 'unknown')}, "
+        f"from {report.started} to {report.ended}",
+    ]
+    if report.simulated:
+        lines.append(SIMULATED)
+    return tuple(shortened(line, REASON_LIMIT) for line in lines)
+
+
+def conclusion(report: Report) -> tuple[str, ...]:
+    """Lines that say what the run came to."""
+    return tuple(shortened(line, REASON_LIMIT) for line in (f"verdict: {headline(report)}", *statements(report)))
+
+
+def _case(name: str, check: CheckResult, evidence: Evidence | None) -> Case:
+    outcome, reason = _outcome(check)
+    lines = [
+        f"requirement {check.id} ({check.level}): {check.title}",
+        *(_probe(record) for record in (evidence.records if evidence else ())),
+    ]
+    parts: list[Case] = []
+    for result in check.assertions:
+        part = _unlike(f"{name}/{slug(result.title)}", {case.name for case in parts})
+        parts.append(_part(part, outcome, result))
+    return Case(
+        name,
+        outcome,
+        shortened(reason, REASON_LIMIT),
+        finite(check.seconds),
+        tuple(shortened(line, REASON_LIMIT) for line in lines),
+        tuple(parts),
+    )
+
+
+def _outcome(check: CheckResult) -> tuple[Outcome, str]:
+    """A verdict that its own assertions do not bear out is not passed on as a pass or a skip."""
+    held = [result.holds for result in check.assertions]
+    if check.verdict == "fail":
+        return "fail", check.reason
+    if check.verdict == "error":
+        return "error", _undecided(check.reason)
+    if False in held or (check.verdict == "pass" and not (held and all(held))):
+        return "error", _undecided(f"the report says {check.verdict}, its assertions do not: {check.reason}")
+    if check.verdict == "pass":
+        return "pass", check.reason
+    return "skip", f"{'not run' if check.verdict == 'not-run' else 'not applicable'}: {check.reason}"
+
+
+def _part(name: str, whole: Outcome, result: AssertionResult) -> Case:
+    about = f"{result.title}: {result.reason} ({counted(result.subjects, 'subject')})"
+    outcome: Outcome
+    if whole == "skip":
+        outcome = "skip"
+    elif result.holds is None:
+        outcome, about = "error", _undecided(about)
+    else:
+        outcome = "pass" if result.holds else "fail"
+    return Case(name, outcome, shortened(about, REASON_LIMIT), 0.0)
+
+
+def _undecided(reason: str) -> str:
+    return reason if reason.startswith("could not decide") else f"could not decide: {reason}"
+
+
+def _probe(record: Record) -> str:
+    done = f"probe {record.probe} on {record.target}: {record.outcome}"
+    said = f": {record.message}" if record.message else ""
+    return f"{done}, {duration(record.seconds)}, {counted(record.requests, 'request')}{said}"
+
+
+def slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", plain(title).lower())[:NAME_LIMIT].strip("_") or "assertion"
+
+
+def _unlike(name: str, taken: Collection[str]) -> str:
+    unique, number = name, 1
+    while unique in taken:
+        number += 1
+        unique = f"{name}_{number}"
+    return unique

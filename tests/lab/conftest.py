@@ -1,0 +1,101 @@
+"""A real cluster for the tests: one lab for the whole session, reached as a user reaches it, by the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LAB = "test"
+# From the locked packages: a machine's own kubectl may be years old, or not there.
+KUBECTL = Path(sys.executable).with_name("kubectl")
+
+
+def aiconform(*arguments: str | Path, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command as a user calls it."""
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig or "/nonexistent")}
+    return subprocess.run(
+        [sys.executable, "-m", "aiconform", *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def succeed(*arguments: str | Path, **options: Any) -> str:
+    done = aiconform(*arguments, **options)
+    assert done.returncode == 0, f"aiconform {' '.join(map(str, arguments))}: {done.stderr[-3000:]}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    code: int
+    report: dict[str, Any]
+    folder: Path
+    stderr: str
+
+    def check(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(entry for entry in self.report["checks"] if entry["id"] == name)
+        return found
+
+    def broken(self, name: str) -> set[str]:
+        """Titles of the assertions that did not hold."""
+        return {entry["title"] for entry in self.check(name)["assertions"] if entry["holds"] is False}
+
+
+class Lab:
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.kubeconfig = Path(succeed("lab", "kubeconfig", "--name", name).strip())
+        self._folder = folder
+        self._runs = 0
+
+    def kubectl(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [KUBECTL, "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    def run(self, *arguments: str, kubeconfig: Path | None = None) -> Outcome:
+        self._runs += 1
+        folder = self._folder / f"run-{self._runs}"
+        done = aiconform("run", *arguments, "-o", "json", "--out", folder, kubeconfig=kubeconfig or self.kubeconfig)
+        assert "Traceback" not in done.stderr, done.stderr
+        return Outcome(done.returncode, json.loads(done.stdout or "{}"), folder, done.stderr)
+
+    @contextmanager
+    def fault(self, name: str) -> Iterator[None]:
+        succeed("lab", "fault", name, "--name", self.name)
+        try:
+            yield
+        finally:
+            succeed("lab", "fault", name, "--off", "--name", self.name)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("the lab needs root on Linux")
+    # A lab that an earlier session left runs that session's code.
+    succeed("lab", "down", "--name", LAB)
+    succeed("lab", "up", "--name", LAB)
+    yield Lab(LAB, tmp_path_factory.mktemp("runs"))
+    succeed("lab", "down", "--name", LAB)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.lab)

@@ -1,0 +1,240 @@
+"""A cluster that refuses, a registry that has nothing, and a tool that is interrupted: nothing lost, nothing left."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab.conftest import Lab, aiconform, succeed
+
+DRA = "dra_support"
+ACCESS = "secure_accelerator_access"
+
+
+def inventory(lab: Lab) -> set[str]:
+    """Every object of every kind but those that the cluster itself makes and drops all the time."""
+    kinds = lab.kubectl("api-resources", "--verbs=list,delete", "-o", "name").split()
+    listed = [kind for kind in kinds if not kind.startswith(("events", "leases", "endpointslices", "podmetrics"))]
+    template = "{range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{'\\n'}{end}"
+    found = lab.kubectl("get", ",".join(listed), "-A", "-o", f"jsonpath={template}")
+    return set(found.split())
+
+
+def limited(lab: Lab, folder: Path, without: tuple[str, str]) -> Path:
+    """A kubeconfig for an account with the role that `aiconform rbac` prints, less one (resource, verb)."""
+    role = yaml.safe_load(succeed("rbac"))
+    resource, verb = without
+    for rule in role["rules"]:
+        if resource in rule["resources"]:
+            rule["verbs"] = [each for each in rule["verbs"] if each != verb]
+    role["rules"] = [rule for rule in role["rules"] if rule["verbs"]]
+    name = f"limited-{resource.replace('/', '-')}-{verb or 'nothing'}"
+    role["metadata"]["name"] = name
+    manifest = folder / f"{name}.yaml"
+    manifest.write_text(yaml.safe_dump(role))
+    lab.kubectl("apply", "-f", str(manifest))
+    lab.kubectl("create", "serviceaccount", name, "-n", "default")
+    lab.kubectl("create", "clusterrolebinding", name, "--clusterrole", name, "--serviceaccount", f"default:{name}")
+    config = yaml.safe_load(lab.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": lab.kubectl("create", "token", name, "-n", "default").strip()}
+    path = folder / f"{name}.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def drop_limited(lab: Lab) -> None:
+    for kind in ("clusterrolebinding", "clusterrole"):
+        names = [name for name in lab.kubectl("get", kind, "-o", "name").split() if "/limited-" in name]
+        if names:
+            lab.kubectl("delete", *names)
+    accounts = [name for name in lab.kubectl("get", "serviceaccount", "-o", "name").split() if "/limited-" in name]
+    if accounts:
+        lab.kubectl("delete", *accounts)
+
+
+def test_the_role_that_rbac_prints_is_enough(lab: Lab, tmp_path: Path) -> None:
+    try:
+        done = lab.run(DRA, ACCESS, kubeconfig=limited(lab, tmp_path, ("nothing", "")))
+    finally:
+        drop_limited(lab)
+    assert done.code == 0, done.report or done.stderr
+    assert "may not" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("resource", "verb", "verdicts"),
+    [
+        ("pods/log", "get", {DRA: "pass", ACCESS: "error"}),
+        ("resourceclaims", "create", {DRA: "error", ACCESS: "error"}),
+        ("nodes", "list", {DRA: "error", ACCESS: "error"}),
+    ],
+)
+def test_a_refusal_is_an_error_of_the_checks_that_meet_it(
+    lab: Lab, tmp_path: Path, resource: str, verb: str, verdicts: dict[str, str]
+) -> None:
+    try:
+        done = lab.run(DRA, ACCESS, kubeconfig=limited(lab, tmp_path, (resource, verb)))
+    finally:
+        drop_limited(lab)
+    assert done.code == 3
+    assert {name: done.check(name)["verdict"] for name in verdicts} == verdicts
+    for name, verdict in verdicts.items():
+        if verdict == "error":
+            assert f"may not {verb} {resource}" in done.check(name)["reason"]
+
+
+def test_credentials_that_are_not_accepted(lab: Lab, tmp_path: Path) -> None:
+    config = yaml.safe_load(lab.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": "expired"}
+    path = tmp_path / "expired"
+    path.write_text(yaml.safe_dump(config))
+    done = aiconform("run", "--out", tmp_path / "out", kubeconfig=path)
+    assert done.returncode == 2
+    assert "credentials are not accepted" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_that_cannot_be_pulled_ends_the_wait(lab: Lab) -> None:
+    begun = time.monotonic()
+    done = lab.run(DRA, ACCESS, "--image-registry", "no-such-registry.invalid/mirror", "--patience", "300")
+    assert time.monotonic() - begun < 150, "it waited out its patience"
+    assert done.code == 3
+    for name in (DRA, ACCESS):
+        assert done.check(name)["verdict"] == "error"
+        assert "no-such-registry.invalid/mirror/" in done.check(name)["reason"]
+
+
+def test_a_folder_with_something_in_it_is_not_overwritten(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("mine")
+    done = aiconform("run", DRA, "--out", tmp_path, kubeconfig=lab.kubeconfig)
+    assert done.returncode == 2
+    assert "not empty" in done.stderr
+    assert (tmp_path / "kept").read_text() == "mine"
+
+
+def start(lab: Lab, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "aiconform", "run", DRA, ACCESS, "--out", str(folder)]
+    environment = {**os.environ, "KUBECONFIG": str(lab.kubeconfig)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def until_namespace(lab: Lab) -> None:
+    for _ in range(100):
+        if "aiconform-" in lab.kubectl("get", "namespaces", "-o", "name"):
+            return
+        time.sleep(0.1)
+    pytest.fail("the run made no Namespace")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_cleans_up(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
+    before = inventory(lab)
+    process = start(lab, tmp_path / "run")
+    until_namespace(lab)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=90)
+    assert process.returncode == 130, stderr
+    assert "cleaning up" in stderr
+    assert "Traceback" not in stderr
+    assert inventory(lab) == before
+    assert "interrupted" in (tmp_path / "run" / "journal.ndjson").read_text()
+
+
+def test_a_killed_run_goes_on_where_it_was(lab: Lab, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = start(lab, folder)
+    until_namespace(lab)
+    process.kill()
+    process.communicate()
+    done = aiconform("run", "--resume", folder, "-o", "json", kubeconfig=lab.kubeconfig)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"] == "conformant"
+    assert "resumed" in (folder / "journal.ndjson").read_text()
+    succeed("judge", folder)
+    succeed("cleanup", kubeconfig=lab.kubeconfig)
+
+
+def test_ten_killed_runs_leave_nothing_after_cleanup(lab: Lab, tmp_path: Path) -> None:
+    moments = random.Random(37)
+    before = inventory(lab)
+    for attempt in range(10):
+        process = start(lab, tmp_path / f"run-{attempt}")
+        time.sleep(moments.uniform(0.8, 6))
+        process.kill()
+        process.communicate()
+    assert inventory(lab) != before
+    found = json.loads(succeed("cleanup", "-o", "json", kubeconfig=lab.kubeconfig))
+    assert found["namespaces"]
+    assert not found["problem"]
+    assert inventory(lab) == before
+    assert "Nothing is left" in succeed("cleanup", kubeconfig=lab.kubeconfig)
+
+
+def test_deleting_the_namespace_of_a_killed_run_collects_cluster_scoped_objects(lab: Lab, tmp_path: Path) -> None:
+    # Without a DeviceClass of the platform a run makes one of its own.
+    platform_class = "simulated-accelerator.aiconform.dev"
+    manifest = json.loads(lab.kubectl("get", "deviceclass", platform_class, "-o", "json"))
+    lab.kubectl("delete", "deviceclass", platform_class)
+    try:
+        process = start(lab, tmp_path / "run")
+        for _ in range(100):
+            if "aiconform-" in lab.kubectl("get", "deviceclasses", "-o", "name"):
+                break
+            time.sleep(0.1)
+        process.kill()
+        process.communicate()
+        assert "aiconform-" in lab.kubectl("get", "deviceclasses", "-o", "name")
+        run = json.loads((tmp_path / "run" / "run.json").read_text())["run"]
+        lab.kubectl("delete", "namespace", f"aiconform-{run}")
+        for _ in range(300):
+            left = lab.kubectl("get", "deviceclasses,namespaces", "-o", "name")
+            if "/aiconform-" not in left:
+                break
+            time.sleep(0.1)
+        assert "/aiconform-" not in left
+    finally:
+        manifest["metadata"] = {"name": platform_class, "labels": manifest["metadata"].get("labels", {})}
+        path = tmp_path / "class.json"
+        path.write_text(json.dumps(manifest))
+        lab.kubectl("apply", "-f", str(path))
+
+
+def test_a_changed_byte_in_an_observation_is_found(lab: Lab) -> None:
+    done = lab.run(ACCESS)
+    path = done.folder / "observations" / f"{ACCESS}.json"
+    original = path.read_bytes()
+    moments = random.Random(1)
+    for _ in range(5):
+        raw = bytearray(original)
+        place = moments.randrange(len(raw))
+        raw[place] ^= 1
+        path.write_bytes(raw)
+        found = aiconform("judge", done.folder)
+        assert found.returncode == 3, f"byte {place}: {found.stdout}"
+        assert "differs" in found.stdout
+        assert "Traceback" not in found.stderr
+    path.write_bytes(original)
+    succeed("judge", done.folder)
+
+
+def test_a_node_that_goes_not_ready_is_an_error_not_a_failure(lab: Lab) -> None:
+    status = json.loads(succeed("lab", "status", "--name", lab.name, "-o", "json"))
+    kubelet = status["machines"]["node-2"]["processes"]["kubelet"]["pid"]
+    os.kill(kubelet, signal.SIGSTOP)
+    try:
+        done = lab.run(ACCESS, "--patience", "70")
+    finally:
+        os.kill(kubelet, signal.SIGCONT)
+    assert done.code == 3, done.report
+    assert "node node-2 is not Ready" in done.check(ACCESS)["reason"]
+    lab.kubectl("wait", "--for=condition=Ready", "node/node-2", "--timeout=60s")
+    succeed("cleanup", kubeconfig=lab.kubeconfig)
