@@ -232,7 +232,7 @@ def test_fix_mends_what_is_mechanical_and_nothing_else(tmp_path: Path) -> None:
     assert re.sub(rb" +#", b" #", path.read_bytes()).lstrip() == (
         b"# a licence\nmetadata:\n  platformName: 'Quoted' # kept\n  platformVersion: \"2.1\"\n"
         b"  kubernetesVersion: v1.37\nspec:\n  schedulingOrchestration:\n    - id: gang_scheduling\n"
-        b"      description: The gang's own wording.\n      level: MUST # why\n"
+        b"      description: >-\n        The gang's own wording.\n      level: MUST # why\n"
         b"      status: Implemented\n      evidence:\n        - a\n"
     )
     again = certify("validate", path, "--offline", "--fix", "--checklists", checklists)
