@@ -175,15 +175,17 @@ class Lab:
             raise LabError(f"{machine} of lab {self.name} does not answer ({error}); is the lab up?") from error
 
     def status(self) -> dict[str, Any]:
-        """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, `machines` (name -> pid, start, restarts,
-        address, processes) and `nodes` (name -> allocation, accelerators, ready or None if the API server is silent).
+        """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, and by name
+
+        `machines`: pid, start, restarts, since (seconds of the epoch), address and processes of each;
+        `nodes`: allocation, accelerators, and ready, which is None if the API server is silent.
 
         Pids are the host's.
         """
         machines: dict[str, Any] = {}
         if self.running:
             with contextlib.suppress(LabError):
-                machines = self._ask_supervisor(do="status")
+                machines = self.machines()
         for name, machine in machines.items():
             machine["address"] = self._address(name)
             machine["processes"] = {}
@@ -207,6 +209,11 @@ class Lab:
                 for node in self.plan.nodes
             },
         }
+
+    def machines(self) -> dict[str, dict[str, Any]]:
+        """Machine name -> pid and start of its init, since (seconds of the epoch), restarts. Raises LabError."""
+        found: dict[str, dict[str, Any]] = self._ask_supervisor(do="status")
+        return found
 
     def down(self, progress: Progress = quiet) -> None:
         """End the lab: no process, mount, namespace, network device, cgroup, device node or file of it stays.
