@@ -23,6 +23,7 @@ from aiconform.lab.accelerators import (
     split,
     write_config,
 )
+from aiconform.lab.accelerators.config import canonical_identity, find_identity
 from aiconform.lab.accelerators.prepared import make_device_nodes
 from aiconform.lab.accelerators.slices import best_version, describe, plan
 
@@ -84,6 +85,38 @@ def test_a_bad_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, expec
 def test_impossible_values_are_refused(change: dict[str, object], expected: str) -> None:
     with pytest.raises(ValueError, match=re.escape(expected)):
         configuration(FOLDER, **change)
+
+
+def test_an_identity_can_be_a_file_and_outlives_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("driver: gpu.example.com\nproduct: Simulated X1\nattributes: {cores: 64, fast: true}\n")
+    found = find_identity(str(file))
+    assert (found.driver, found.product, found.attributes) == (
+        "gpu.example.com",
+        "Simulated X1",
+        {"cores": 64, "fast": True},
+    )
+    kept = canonical_identity(str(file))
+    file.unlink()
+    assert find_identity(kept) == found
+    assert canonical_identity("nvidia") == "nvidia"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "give one of simulated, nvidia, tpu, neuron, or a file"),
+        ("drivr: x", "drivr: Extra inputs are not permitted"),
+        ("[1]", "file: Input should be"),
+        ("{", "while parsing"),
+    ],
+)
+def test_a_bad_identity_is_refused_with_what_is_wrong(tmp_path: Path, content: str | None, expected: str) -> None:
+    file = tmp_path / "mine.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(AcceleratorError, match=expected):
+        find_identity(str(file))
 
 
 def test_memory_is_kept_as_the_api_server_writes_it() -> None:
