@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -223,3 +226,17 @@ def test_the_fake_cluster_merges_as_rfc_7386_says() -> None:
 
     assert _merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": None}, "d": [2]}) == {"a": {"c": 2}, "d": [2]}
     assert FakeCluster().of("Node")[0]["metadata"]["name"] == NODE
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({"count": 99}, "count: Input should be less than or equal to 54"), ({}, "No kubeconfig at")],
+)
+def test_the_process_says_why_it_does_not_start(tmp_path: Path, change: dict[str, object], expected: str) -> None:
+    path = tmp_path / "node.json"
+    path.write_text(json.dumps(configuration(tmp_path).model_dump(mode="json") | change))
+    words = [sys.executable, "-m", "aiconform.lab.accelerators", "--config", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
