@@ -46,6 +46,9 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
         binaries = assets_of.assets(minor, progress, config.assets or _given(old))
         with host.locked(root):
             new = plan.make(config, old, root)
+            if not Lab(new, paths).running:
+                # Without an API that it watches the scheduler does not start; the fault strikes again in the end.
+                new = replace(new, runtime_overrides={})
             host.make_mount_points(root)
             new.save(paths)
         lab = Lab(new, paths)
@@ -137,13 +140,16 @@ class Lab:
         An empty mapping takes earlier overrides back; nothing is restarted where nothing changes. Returns when the
         API server is ready again. Raises LabError.
         """
-        if dict(self.plan.runtime_overrides) == dict(served):
-            return
-        self._save(replace(self.plan, runtime_overrides=dict(served)))
-        binaries = self._assets(quiet)
-        self._write_control_plane(binaries)
-        self.ask(CONTROL_PLANE, do="reload")
+        before = dict(self.plan.runtime_overrides)
+        if before != dict(served):
+            self._save(replace(self.plan, runtime_overrides=dict(served)))
+            self._write_control_plane(self._assets(quiet))
+            self.ask(CONTROL_PLANE, do="reload")
         readiness.wait_for_api(self.plan, self.paths, self.network)
+        if any(not on and served.get(api, True) for api, on in before.items()):
+            # They look for an API that was missing ever more rarely.
+            for process in ("kube-controller-manager", "kube-scheduler"):
+                self.restart(CONTROL_PLANE, process)
 
     def restart(self, machine: str, process: str) -> None:
         """Restart one process of a machine (a node's name or control-plane). Raises LabError."""
@@ -169,15 +175,17 @@ class Lab:
             raise LabError(f"{machine} of lab {self.name} does not answer ({error}); is the lab up?") from error
 
     def status(self) -> dict[str, Any]:
-        """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, `machines` (name -> pid, start, restarts,
-        address, processes) and `nodes` (name -> allocation, accelerators, ready or None if the API server is silent).
+        """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, and by name
+
+        `machines`: pid, start, restarts, since (seconds of the epoch), address and processes of each;
+        `nodes`: allocation, accelerators, and ready, which is None if the API server is silent.
 
         Pids are the host's.
         """
         machines: dict[str, Any] = {}
         if self.running:
             with contextlib.suppress(LabError):
-                machines = self._ask_supervisor(do="status")
+                machines = self.machines()
         for name, machine in machines.items():
             machine["address"] = self._address(name)
             machine["processes"] = {}
@@ -201,6 +209,11 @@ class Lab:
                 for node in self.plan.nodes
             },
         }
+
+    def machines(self) -> dict[str, dict[str, Any]]:
+        """Machine name -> pid and start of its init, since (seconds of the epoch), restarts. Raises LabError."""
+        found: dict[str, dict[str, Any]] = self._ask_supervisor(do="status")
+        return found
 
     def down(self, progress: Progress = quiet) -> None:
         """End the lab: no process, mount, namespace, network device, cgroup, device node or file of it stays.

@@ -98,6 +98,9 @@ async def run(paths: Paths, name: str) -> None:
 def main() -> None:
     state, name = Path(sys.argv[1]), sys.argv[2]
     paths = Paths(state.name, state.parent)
+    # Inherited by all processes: "read your configuration again" must not end one that has only just started, and that
+    # reads it in any case.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     furnish(paths.machine(name), name)
     # The supervisor connects our network, then closes its end.
     sys.stdin.read()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from aiconform.lab.faults.runtime import write_wrapper
 from aiconform.lab.images import PAUSE
 from aiconform.lab.pki import Authority, write_kubeconfig
 from aiconform.lab.plan import NodePlan, Plan
-from aiconform.lab.processes import Probe, ProcessSpec
+from aiconform.lab.processes import Probe, ProcessSpec, write_json, write_text
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 # Where the runtime looks for CDI specifications: the usual folders, of which only the second is the machine's own.
@@ -45,12 +44,11 @@ def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: 
     write_kubeconfig(folder / "accelerators.kubeconfig", authority, network.server, *pair)
     cgroups.create(_cgroup(paths, node))
     write_wrapper(folder / "runc", runc=Path(host.command("runc")), switch=runtime_switch(paths, node.name))
-    (folder / "containerd.toml").write_text(_containerd(folder, assets))
     (folder / "cni").mkdir(exist_ok=True)
-    (folder / "cni.d").mkdir(exist_ok=True)
-    (folder / "cni.d" / "10-lab.conflist").write_text(json.dumps(_cni(network, node), indent=1))
-    (folder / "kubelet.yaml").write_text(yaml.safe_dump(_kubelet(plan, node, paths, network), sort_keys=False))
-    (folder / "kube-proxy.yaml").write_text(yaml.safe_dump(_proxy(plan, node, folder, network), sort_keys=False))
+    write_text(folder / "containerd.toml", _containerd(folder, assets))
+    write_json(folder / "cni.d" / "10-lab.conflist", _cni(network, node))
+    write_text(folder / "kubelet.yaml", yaml.safe_dump(_kubelet(plan, node, paths, network), sort_keys=False))
+    write_text(folder / "kube-proxy.yaml", yaml.safe_dump(_proxy(plan, node, folder, network), sort_keys=False))
     write_config(accelerators_file(paths, node.name), accelerators(plan, node, paths))
 
 
@@ -97,7 +95,16 @@ def processes(
     ]
     if node.accelerators:
         argv = (sys.executable, "-P", "-m", "aiconform.lab.accelerators", "--config")
-        specs.append(ProcessSpec("accelerators", (*argv, str(accelerators_file(paths, node.name))), needs=(api_ready,)))
+        # Faults come and go without a restart.
+        config = accelerators(plan, node, paths).model_copy(update={"faults": ()})
+        specs.append(
+            ProcessSpec(
+                "accelerators",
+                (*argv, str(accelerators_file(paths, node.name))),
+                env={_DIGEST: hashlib.sha256(config.model_dump_json().encode()).hexdigest()},
+                needs=(api_ready,),
+            )
+        )
     return tuple(specs)
 
 

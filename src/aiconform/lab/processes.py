@@ -291,7 +291,8 @@ async def _answers_ok(probe: Probe) -> bool:
         context.load_cert_chain(probe.cert, probe.key)
     reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=context)
     try:
-        writer.write(f"GET {url.path} HTTP/1.0\r\nHost: {url.netloc}\r\n\r\n".encode())
+        target = f"{url.path}?{url.query}" if url.query else url.path
+        writer.write(f"GET {target} HTTP/1.0\r\nHost: {url.netloc}\r\n\r\n".encode())
         answer = await reader.read()
     finally:
         writer.close()
@@ -307,8 +308,18 @@ def rotate(log: Path) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Replace a file at once: a reader, or a start after a crash, sees the old content or the new."""
+    """As `write_text`."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def write_text(path: Path, content: str) -> None:
+    """Replace a file at once: a reader, or a start after a crash, sees the old content or the new.
+
+    A file that has this content already is left alone: some processes end when their file is written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.read_text() == content:
+        return
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+    draft.write_text(content)
     draft.replace(path)

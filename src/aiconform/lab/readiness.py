@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import string
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +20,7 @@ from aiconform.lab.images import COREDNS
 from aiconform.lab.processes import until_holds
 
 if TYPE_CHECKING:
-    from aiconform.cluster import Object
+    from aiconform.cluster import Cluster, Object
     from aiconform.lab.lab import Lab, Progress
     from aiconform.lab.plan import Plan
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 _API_SECONDS = 90.0
 _NODES_SECONDS = 90.0
 _DNS_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
 
 
 def wait_for_api(plan: Plan, paths: Paths, network: Network) -> None:
@@ -64,6 +68,9 @@ def ready_nodes(kubeconfig: Path) -> dict[str, bool]:
 
 async def _wait_for_api(plan: Plan, paths: Paths, network: Network) -> None:
     probe = api_is_ready(paths, network)
+    if plan.runtime_overrides:
+        # The API server's own watches of what it does not serve never get ready.
+        probe = replace(probe, https=f"{probe.https}?exclude=informer-sync")
     try:
         async with asyncio.timeout(_API_SECONDS):
             await until_holds(probe, lambda _: False)
@@ -87,35 +94,83 @@ async def _wait(lab: Lab, progress: Progress) -> None:
             if node["metadata"]["name"] not in planned:
                 await cluster.delete(node)
         progress(f"waiting for {', '.join(sorted(planned))}")
-        await _until(cluster, "v1", "Node", None, dict.fromkeys(planned, _is_ready), _NODES_SECONDS, lab.paths.state)
+        nodes = dict.fromkeys(planned, _is_ready)
+        await _until(lab, cluster, "v1", "Node", None, nodes, _NODES_SECONDS)
+        # What the API server holds may be from before a crash: a kubelet that runs renews its Node's Lease.
+        begun = {name: entry["since"] for name, entry in lab.machines().items() if name in planned}
+        leases = {name: _renewed_since(since) for name, since in begun.items()}
+        await _until(lab, cluster, "coordination.k8s.io/v1", "Lease", "kube-node-lease", leases, _NODES_SECONDS)
         progress("waiting for the cluster's DNS")
-        await _until(
-            cluster, "apps/v1", "Deployment", "kube-system", {"coredns": _is_available}, _DNS_SECONDS, lab.paths.state
-        )
+        deployment = {"coredns": _is_available}
+        await _until(lab, cluster, "apps/v1", "Deployment", "kube-system", deployment, _DNS_SECONDS)
+        await _until_dns_accepts(lab, cluster)
 
 
-async def _until(cluster, api_version, kind, namespace, wanted, seconds, state) -> None:  # type: ignore[no-untyped-def]
-    """Watch until every wanted object fulfils its condition."""
+async def _until(
+    lab: Lab,
+    cluster: Cluster,
+    api_version: str,
+    kind: str,
+    namespace: str | None,
+    wanted: Mapping[str, Callable[[Object], bool]],
+    seconds: float,
+) -> None:
+    """Watch until every wanted object fulfils its condition. Raises LabError."""
+    from aiconform.cluster import Expired, Unreachable
+    from aiconform.cluster.wait import describe
+
     seen: dict[str, Object] = {}
 
     def missing() -> list[str]:
-        return [name for name, holds_of in wanted.items() if name not in seen or not holds_of(seen[name])]
+        return [name for name, fulfilled in wanted.items() if name not in seen or not fulfilled(seen[name])]
 
     try:
         async with asyncio.timeout(seconds):
             while True:
-                async for event in cluster.watch(api_version, kind, namespace, seconds=seconds):
-                    name = event.object["metadata"]["name"]
-                    seen[name] = event.object
-                    if event.type == "DELETED":
-                        del seen[name]
-                    if not missing():
-                        return
+                try:
+                    async for event in cluster.watch(api_version, kind, namespace, seconds=seconds):
+                        name = event.object["metadata"]["name"]
+                        seen[name] = event.object
+                        if event.type == "DELETED":
+                            del seen[name]
+                        if not missing():
+                            return
+                except (Expired, Unreachable):
+                    await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
-        from aiconform.cluster.wait import describe
-
         words = "; ".join(f"{name}: {describe(seen[name]) if name in seen else 'not there'}" for name in missing())
-        raise LabError(f"not ready after {seconds:.0f} s: {kind} {words}. The logs are in {state}") from None
+        raise LabError(f"not ready after {seconds:.0f} s: {kind} {words}. The logs are in {lab.state}") from None
+
+
+async def _until_dns_accepts(lab: Lab, cluster: Cluster) -> None:
+    """Connect to the name server itself: after a crash it is Available in word only. Raises LabError."""
+    try:
+        async with asyncio.timeout(_DNS_SECONDS):
+            while True:
+                async for pod in cluster.list("v1", "Pod", "kube-system", labels="k8s-app=kube-dns"):
+                    if _is_ready(pod) and await _accepts(pod["status"]["podIP"]):
+                        return
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        raise LabError(f"no CoreDNS Pod answers after {_DNS_SECONDS:.0f} s. The logs are in {lab.state}") from None
+
+
+async def _accepts(address: str) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            _, writer = await asyncio.open_connection(address, 53)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _renewed_since(moment: float) -> Callable[[Object], bool]:
+    def fulfilled(lease: Object) -> bool:
+        renewed = (lease.get("spec") or {}).get("renewTime")
+        return renewed is not None and datetime.datetime.fromisoformat(renewed).timestamp() > moment
+
+    return fulfilled
 
 
 def _objects(lab: Lab) -> list[Object]:
@@ -129,8 +184,8 @@ def _objects(lab: Lab) -> list[Object]:
     return objects
 
 
-def _is_ready(node: Object) -> bool:
-    return _condition(node, "Ready")
+def _is_ready(obj: Object) -> bool:
+    return _condition(obj, "Ready")
 
 
 def _is_available(deployment: Object) -> bool:

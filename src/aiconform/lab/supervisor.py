@@ -36,6 +36,7 @@ class Machine:
         self.number = number
         """0 for the control plane, from 1 for nodes."""
         self.init: Identity | None = None
+        self.since = 0.0
         self.restarts = 0
         self.connected = asyncio.Event()
         self._lab = lab
@@ -45,6 +46,7 @@ class Machine:
         return {
             "pid": self.init.pid if self.init else None,
             "start": self.init.start if self.init else None,
+            "since": self.since,
             "restarts": self.restarts,
         }
 
@@ -69,6 +71,7 @@ class Machine:
         log_file = self._lab.paths.logs(self.name) / "init.log"
         rotate(log_file)
         module = (sys.executable, "-P", "-m", "aiconform.lab.machine", str(self._lab.paths.state), self.name)
+        self.since = time.time()
         gate, our_gate = os.pipe()
         with log_file.open("ab") as log:
             process, end = self._lab.children.start(

@@ -1,0 +1,177 @@
+"""What a lab is to be: names, addresses, device numbers, and what may change while it runs."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.lab import plan
+from aiconform.lab.config import FIRST_MINOR, LAST_MINOR, MAX_LABS, MAX_NODES, LabConfig, LabError, Network, Paths
+
+
+def made(config: LabConfig, root: Path) -> plan.Plan:
+    """The plan of a new lab, saved."""
+    new = plan.make(config, plan.read(Paths(config.name, root)), root)
+    new.save(Paths(config.name, root))
+    return new
+
+
+@pytest.mark.parametrize("name", ["", "Lab", "1lab", "a" * 21, "lab-", "la/b", "..", "lab lab"])
+def test_a_name_that_cannot_be_a_folder_and_a_cgroup_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match="lab name"):
+        LabConfig(name=name)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"kubernetes": "1.20"}, r"1\.37.*1\.34"),
+        ({"nodes": 0}, "1 to 32 nodes"),
+        ({"nodes": 33}, "1 to 32 nodes"),
+        ({"accelerators": -1}, "0 to 54"),
+        ({"accelerators": 55}, "0 to 54"),
+        ({"allocation": "magic"}, "dra, device-plugin"),
+        ({"allocation": {"node-1": "magic"}}, "dra, device-plugin"),
+    ],
+)
+def test_options_no_lab_can_have_are_refused_with_those_it_can(options: dict[str, object], says: str) -> None:
+    with pytest.raises(LabError, match=says):
+        LabConfig(**options)  # type: ignore[arg-type]
+
+
+def test_addresses_of_all_labs_and_nodes_are_apart_and_reserved() -> None:
+    seen: set[ipaddress.IPv4Address] = set()
+    blocks = []
+    for index in range(MAX_LABS):
+        network = Network(index)
+        blocks.append(network.block)
+        machines = {network.host, network.control_plane, *(network.node(n) for n in range(1, MAX_NODES + 1))}
+        assert len(machines) == MAX_NODES + 2
+        assert all(ipaddress.ip_address(address) in network.machines for address in machines)
+        parts = [network.machines, network.services, *(network.pods(n) for n in range(1, MAX_NODES + 1))]
+        assert all(not one.overlaps(other) for one, other in itertools.combinations(parts, 2))
+        assert all(part.subnet_of(network.block) for part in parts)
+        assert all(network.pods(n).subnet_of(network.all_pods) for n in range(1, MAX_NODES + 1))
+        assert ipaddress.ip_address(network.dns) in network.services
+        assert not seen & set(parts[0])
+        seen |= set(parts[0])
+    assert all(not one.overlaps(other) for one, other in itertools.combinations(blocks, 2))
+    assert all(block.subnet_of(ipaddress.IPv4Network("198.18.0.0/15")) for block in blocks)
+
+
+def test_the_paths_of_sockets_fit_into_a_socket_address() -> None:
+    paths = Paths("a" * 20)
+    assert len(str(paths.machine_socket("n" * 40))) < 108
+    assert len(str(paths.supervisor_socket)) < 108
+
+
+def test_a_new_lab_has_two_nodes_that_offer_their_accelerators_in_different_ways(tmp_path: Path) -> None:
+    new = made(LabConfig(), tmp_path)
+    assert [(node.name, node.allocation, node.accelerators) for node in new.nodes] == [
+        ("node-1", "dra", 4),
+        ("node-2", "device-plugin", 4),
+    ]
+    assert plan.read(Paths("lab", tmp_path)) == new
+
+
+def test_options_left_out_keep_a_lab_as_it_is(tmp_path: Path) -> None:
+    new = made(LabConfig(nodes=3, accelerators=1, allocation={"node-2": "both"}, kubernetes="1.35"), tmp_path)
+    assert made(LabConfig(), tmp_path) == new
+
+
+def test_a_lab_grows_and_shrinks_and_keeps_the_nodes_that_stay(tmp_path: Path) -> None:
+    two = made(LabConfig(), tmp_path)
+    four = made(LabConfig(nodes=4), tmp_path)
+    assert four.nodes[:2] == two.nodes
+    assert [node.name for node in four.nodes] == ["node-1", "node-2", "node-3", "node-4"]
+    assert made(LabConfig(nodes=1), tmp_path).nodes == two.nodes[:1]
+
+
+@pytest.mark.parametrize("options", [{"kubernetes": "1.36"}, {"identity": "nvidia"}])
+def test_what_cannot_change_while_a_lab_is_up_is_refused_with_the_way_out(
+    options: dict[str, str], tmp_path: Path
+) -> None:
+    made(LabConfig(), tmp_path)
+    with pytest.raises(LabError, match="lab down --name lab"):
+        made(LabConfig(**options), tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_way_for_a_node_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="no node node-7; it has node-1, node-2"):
+        made(LabConfig(allocation={"node-7": "dra"}), tmp_path)
+
+
+def test_accelerators_can_change_while_a_lab_is_up(tmp_path: Path) -> None:
+    made(LabConfig(), tmp_path)
+    changed = made(LabConfig(accelerators=6, allocation="both"), tmp_path)
+    assert {(node.accelerators, node.allocation) for node in changed.nodes} == {(6, "both")}
+    assert numbers_are_apart([changed])
+
+
+def test_labs_of_one_machine_have_indexes_and_device_numbers_of_their_own(tmp_path: Path) -> None:
+    labs = [made(LabConfig(name=f"lab-{letter}"), tmp_path) for letter in "abc"]
+    assert {lab.index for lab in labs} == {0, 1, 2}
+    assert numbers_are_apart(labs)
+    # A lab that has gone makes room.
+    Paths("lab-b", tmp_path).plan.unlink()
+    assert made(LabConfig(name="lab-d"), tmp_path).index == 1
+
+
+def test_the_machine_takes_only_so_many_labs(tmp_path: Path) -> None:
+    for i in range(MAX_LABS):
+        made(LabConfig(name=f"lab-{i}", nodes=1), tmp_path)
+    with pytest.raises(LabError, match="lab down"):
+        made(LabConfig(name="one-more"), tmp_path)
+
+
+@given(st.lists(st.integers(0, 54), min_size=1, max_size=6))
+def test_device_numbers_are_always_valid_and_apart_while_there_are_enough(counts: list[int]) -> None:
+    root = Path("/nonexistent")
+    current = plan.Plan("lab", 0)
+    for i, count in enumerate(counts):
+        current = plan.add_node(current, f"node-{i}", root, accelerators=count)
+    for node in current.nodes:
+        assert node.first_minor >= FIRST_MINOR
+        assert node.first_minor + node.accelerators - 1 <= LAST_MINOR
+    if sum(counts) <= LAST_MINOR - FIRST_MINOR + 1:
+        assert numbers_are_apart([current])
+
+
+def numbers_are_apart(labs: list[plan.Plan]) -> bool:
+    numbers = [node.first_minor + i for lab in labs for node in lab.nodes for i in range(node.accelerators)]
+    return len(set(numbers)) == len(numbers)
+
+
+def test_nodes_are_added_and_removed_by_name(tmp_path: Path) -> None:
+    new = made(LabConfig(), tmp_path)
+    grown = plan.add_node(new, "gpu-a", tmp_path, allocation="both", accelerators=1)
+    assert grown.node("gpu-a").allocation == "both"
+    assert plan.remove_node(grown, "node-1").nodes == grown.nodes[1:]
+    with pytest.raises(LabError, match="already"):
+        plan.add_node(grown, "gpu-a", tmp_path)
+    with pytest.raises(LabError, match="it has node-1, node-2"):
+        plan.remove_node(new, "gpu-a")
+    with pytest.raises(LabError, match="last node"):
+        plan.remove_node(plan.remove_node(new, "node-1"), "node-2")
+    # A number that has become free is used again: addresses do not run out.
+    assert plan.add_node(plan.remove_node(grown, "node-1"), "back", tmp_path).node("back").number == 1
+
+
+@pytest.mark.parametrize("name", ["control-plane", "UPPER", "", "a_b", "-a", "a" * 41])
+def test_names_no_node_can_have(name: str, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="node name"):
+        plan.add_node(made(LabConfig(), tmp_path), name, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"machines": {}, "nodes": [{"name": "x"}]}'])
+def test_a_broken_plan_says_how_to_get_rid_of_it(content: str, tmp_path: Path) -> None:
+    paths = Paths("lab", tmp_path)
+    paths.state.mkdir()
+    paths.plan.write_text(content)
+    with pytest.raises(LabError, match="lab down --name lab"):
+        plan.read(paths)
