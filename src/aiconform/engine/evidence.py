@@ -83,8 +83,10 @@ class Tool(_Model):
 
 
 class RunInfo(_Model):
-    """The file `run.json`. `chosen` is None when every requirement of the version was to be run. `passed_over` says what
-    looked like an accelerator and could not be used: a node that is not Ready, an incomplete pool, an unknown resource.
+    """The file `run.json`. `chosen` is None when every requirement of the version was to be run.
+
+    `passed_over` says what looked like an accelerator and could not be used: on a node that is not Ready, in an
+    incomplete pool, an unknown resource.
 
     Until a run has ended `ended` and `journal` (hash of the journal's last line) are empty.
     """

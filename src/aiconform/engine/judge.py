@@ -127,7 +127,7 @@ def _about(info: RunInfo, report: Report, standard: Standard) -> list[str]:
     """The report's own statements about the run."""
     found = [
         f"the report's {name} is not that of run.json"
-        for name in ("run", "standard", "kubernetes", "accelerators", "passed_over", "tool", "suite", "standard_digest", "cluster")
+        for name in sorted(Report.model_fields.keys() & RunInfo.model_fields.keys())
         if getattr(report, name) != getattr(info, name)
     ]
     if report.scope != ("version" if info.chosen is None else "chosen"):

@@ -147,7 +147,8 @@ class Run:
             kubernetes=await self.platform.version(),
             cluster=await self._identity(),
             accelerators=tuple(
-                Accelerator(**{name: getattr(entry, name) for name in Accelerator.model_fields}) for entry in found.offered
+                Accelerator(**{name: getattr(entry, name) for name in Accelerator.model_fields})
+                for entry in found.offered
             ),
             passed_over=found.passed_over,
             chosen=self.plan.chosen,

@@ -43,6 +43,9 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
         binaries = assets_of.assets(minor, progress, config.assets or _given(old))
         with host.locked(root):
             new = plan.make(config, old, root)
+            if not Lab(new, paths).running:
+                # Without an API that it watches the scheduler does not start; the fault strikes again in the end.
+                new = replace(new, runtime_overrides={})
             host.make_mount_points(root)
             new.save(paths)
         lab = Lab(new, paths)
@@ -120,13 +123,16 @@ class Lab:
         An empty mapping takes earlier overrides back; nothing is restarted where nothing changes. Returns when the
         API server is ready again. Raises LabError.
         """
-        if dict(self.plan.runtime_overrides) == dict(served):
-            return
-        self._save(replace(self.plan, runtime_overrides=dict(served)))
-        binaries = self._assets(quiet)
-        self._write_control_plane(binaries)
-        self.ask(CONTROL_PLANE, do="reload")
+        before = dict(self.plan.runtime_overrides)
+        if before != dict(served):
+            self._save(replace(self.plan, runtime_overrides=dict(served)))
+            self._write_control_plane(self._assets(quiet))
+            self.ask(CONTROL_PLANE, do="reload")
         readiness.wait_for_api(self.plan, self.paths, self.network)
+        if any(not on and served.get(api, True) for api, on in before.items()):
+            # They look for an API that was missing ever more rarely.
+            for process in ("kube-controller-manager", "kube-scheduler"):
+                self.restart(CONTROL_PLANE, process)
 
     def restart(self, machine: str, process: str) -> None:
         """Restart one process of a machine (a node's name or control-plane). Raises LabError."""

@@ -291,7 +291,8 @@ async def _answers_ok(probe: Probe) -> bool:
         context.load_cert_chain(probe.cert, probe.key)
     reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=context)
     try:
-        writer.write(f"GET {url.path} HTTP/1.0\r\nHost: {url.netloc}\r\n\r\n".encode())
+        target = f"{url.path}?{url.query}" if url.query else url.path
+        writer.write(f"GET {target} HTTP/1.0\r\nHost: {url.netloc}\r\n\r\n".encode())
         answer = await reader.read()
     finally:
         writer.close()

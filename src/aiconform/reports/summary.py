@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from aiconform.engine.evidence import CheckResult, Report
+from aiconform.engine.evidence import CheckResult, Evidence, Report
 from aiconform.engine.verdicts import MAY_NOT_APPLY
 
 SIMULATED = "Accelerators were simulated: this says nothing about real hardware."
 VERDICT_WORDS = {"conformant": "Conformant", "not-conformant": "Not conformant", "undetermined": "Undetermined"}
+# Between what one assertion found on several targets (see engine.verdicts).
+SEPARATOR = " | "
 # In the order in which a reader wants them: what is wrong first.
 CHECK_WORDS = {
     "fail": "failed",
-    "error": "could not be decided",
+    "error": "undecided",
     "pass": "passed",
     "not-applicable": "not applicable",
     "not-run": "not run",
@@ -74,7 +76,7 @@ def finite(seconds: float) -> float:
 
 def duration(seconds: float) -> str:
     seconds = finite(seconds)
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -83,3 +85,30 @@ def duration(seconds: float) -> str:
 
 def _may(check: CheckResult) -> bool:
     return check.level == "SHOULD" or check.id in MAY_NOT_APPLY
+
+
+def findings(check: CheckResult) -> str:
+    """What the assertions came to, in a few words; empty if there are none."""
+    held = [result.holds for result in check.assertions]
+    if not held:
+        return ""
+    open_ = held.count(None)
+    text = f"{held.count(True)} of {counted(len(held), 'assertion')} hold"
+    if False in held:
+        text += f", {held.count(False)} broken"
+    return text + (f", {open_} undecided" if open_ else "")
+
+
+def by_target(reason: str, targets: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(target, what was found there) of an assertion's reason; the target is empty where the reason names none."""
+    parts = []
+    for part in reason.split(SEPARATOR):
+        # The longest first: one target's name may begin like another's.
+        named = (each for each in sorted(targets, key=len, reverse=True) if part.startswith(f"{each}: "))
+        target = next(named, "")
+        parts.append((target, part[len(target) + 2 :] if target else part))
+    return tuple(parts)
+
+
+def targets_of(evidence: Evidence | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(record.target for record in evidence.records)) if evidence else ()

@@ -70,7 +70,8 @@ def _pages(standard: Standard, checks: Collection[str]) -> dict[str, str]:
     def page(template: str, root: str, **values: Any) -> str:
         return env.get_template(template).render(standard=standard, root=root, checks=checks, **values)
 
-    listed = [r for r in standard.requirements if r.levels]
+    listed = list(standard.at(standard.newest))
+    listed += [r for r in standard.requirements if r.levels and r not in listed]  # only on the announced list
     proposed = [r for r in standard.requirements if not r.levels]
     process, contents = _document(_process_text())
     pages = {
@@ -79,7 +80,7 @@ def _pages(standard: Standard, checks: Collection[str]) -> dict[str, str]:
         "process.html": page("process.html", "", body=process, contents=contents),
         "schema.html": page("schema.html", "", schema=json.loads(schema_text())),
         "requirement.schema.json": schema_text(),
-        MARK: f"window.aiconformIndex = {_search_index(standard)};\n",
+        MARK: f"window.aiconformIndex = {_search_index(standard, _process_text())};\n",
         **{name: (PAGES / name).read_text(encoding="utf-8") for name in STATIC},
     }
     for position, release in enumerate(standard.releases):
@@ -109,8 +110,8 @@ def _environment() -> Environment:
 
 
 def _markdown() -> MarkdownIt:
-    """CommonMark without raw HTML: what a file says can never become markup of its own."""
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    """CommonMark without raw HTML and images: what a file says never becomes markup of its own or loads anything."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
     markdown.add_render_rule("text", _render_text)
     return markdown
 
@@ -144,8 +145,15 @@ def _document(text: str) -> tuple[Markup, list[tuple[str, str]]]:
     if tokens and tokens[0].tag == "h1":
         tokens = tokens[3:]
     html = markdown.renderer.render(tokens, markdown.options, {})
-    html = html.replace("<table>", '<div class="scroll" role="region" aria-label="Table" tabindex="0"><table>')
-    html = html.replace("</table>", "</table></div>")
+    numbers = itertools.count(1)
+    html = re.sub(
+        r"<table>(.*?)</table>",
+        lambda table: (
+            f'<div class="scroll" role="region" aria-label="Table {next(numbers)}" tabindex="0">{table[0]}</div>'
+        ),
+        html,
+        flags=re.DOTALL,
+    )
     return Markup(html), contents  # noqa: S704 - rendered without raw HTML
 
 
@@ -177,7 +185,7 @@ def _by_area(standard: Standard, chosen: Sequence[Requirement] | None = None) ->
     ]
 
 
-def _search_index(standard: Standard) -> str:
+def _search_index(standard: Standard, process: str) -> str:
     """What the search looks through, as JSON: title, address, a line to show, and words."""
     entries = []
     for r in standard.requirements:
@@ -196,10 +204,10 @@ def _search_index(standard: Standard) -> str:
         line = "released list" if release.released else "announced list"
         at = f"versions/{release.version}.html"
         entries.append({"title": f"Kubernetes {release.version}", "at": at, "line": line, "words": release.note})
-    for title, at, line in (
-        ("Process", "process.html", "how a requirement is proposed, reviewed, promoted and folded"),
-        ("Schema", "schema.html", "the shape of a requirement file"),
-        ("Proposals", "proposals.html", "requirements that are on no list yet"),
+    for title, at, line, text in (
+        ("Process", "process.html", "how a requirement is proposed, reviewed, promoted and folded", process),
+        ("Schema", "schema.html", "the shape of a requirement file", "yaml json keys"),
+        ("Proposals", "proposals.html", "requirements that are on no list yet", "proposed"),
     ):
-        entries.append({"title": title, "at": at, "line": line, "words": ""})
+        entries.append({"title": title, "at": at, "line": line, "words": " ".join(text.split())})
     return json.dumps(entries, ensure_ascii=False, separators=(",", ":"))

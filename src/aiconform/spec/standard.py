@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from aiconform.spec.errors import MalformedFile, UnknownRequirement, UnknownVersion
 from aiconform.spec.model import Level, Requirement, Text, Version, version_key
-from aiconform.spec.yamlfile import Tree, parse, read
+from aiconform.spec.yamlfile import Tree, content, parse, read
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements"
@@ -96,13 +96,21 @@ def requirement_files(folder: Path) -> list[Path]:
     return files
 
 
-@cache
 def load_standard(folder: Path = REQUIREMENTS) -> Standard:
-    """The standard in `folder` (this package's own unless told). Raises MalformedFile."""
+    """The standard in `folder` (this package's own unless told, which is read once). Raises MalformedFile."""
+    return _own() if folder == REQUIREMENTS else _load(folder)
+
+
+@cache
+def _own() -> Standard:
+    return _load(REQUIREMENTS)
+
+
+def _load(folder: Path) -> Standard:
     digest = hashlib.sha256()
     requirements = []
     for path in requirement_files(folder):
-        raw = path.read_bytes()
+        raw = content(path)
         digest.update(f"{path.name}\0{len(raw)}\0".encode() + raw)
         requirements.append(requirement_from(parse(path, raw)))
     beside = folder.parent / VERSIONS.name

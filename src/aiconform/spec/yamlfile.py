@@ -55,11 +55,15 @@ class _Open:
 
 def read(path: Path) -> Tree:
     """The file's data as dicts, lists, text, integers, booleans and None. Raises MalformedFile."""
+    return parse(path, content(path))
+
+
+def content(path: Path) -> bytes:
+    """The file's bytes. Raises MalformedFile."""
     try:
-        raw = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise MalformedFile(path, None, f"cannot be read ({error.strerror})", "a file of the standard") from error
-    return parse(path, raw)
 
 
 def parse(path: Path, raw: bytes) -> Tree:

@@ -9,6 +9,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import cycle, islice
 
 from aiconform.cluster import Cluster, ClusterError, Object
@@ -89,6 +90,8 @@ def overcommitted(asked: Counter[str], devices: Sequence[str], config: Accelerat
     """An allocation on this node that grants all that is asked for, over and over the same devices."""
     wanted = [request for request, count in asked.items() for _ in range(count)]
     return {
+        # A scheduler that knows this field adds it where it is missing, and an allocation must not change any more.
+        "allocationTimestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "devices": {
             "results": [
                 {"request": request, "driver": config.identity.driver, "pool": config.node_name, "device": device}

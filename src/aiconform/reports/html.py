@@ -1,0 +1,185 @@
+"""The page of a run: one file without scripts and without anything from elsewhere, for people who decide on it.
+
+Every string in it may come from a cluster or from somebody's report. Three things keep it text: each value is made
+plain and escaped on its way into the template, and the page's policy lets a browser load and run nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from aiconform.engine.evidence import Accelerator, AssertionResult, CheckResult, Evidence, Record, Report
+from aiconform.reports.plain import plain, shortened
+from aiconform.reports.summary import (
+    CHECK_WORDS,
+    SIMULATED,
+    VERDICT_WORDS,
+    by_target,
+    counted,
+    duration,
+    findings,
+    headline,
+    statements,
+    tally,
+    targets_of,
+)
+
+# Longer texts are cut, and the page says where the whole is.
+REASON_LIMIT = 10_000
+OBSERVATION_LIMIT = 60_000
+MARKS = {True: ("pass", "holds"), False: ("fail", "broken"), None: ("error", "undecided")}
+
+
+@dataclass(frozen=True)
+class AssertionView:
+    """`reasons`: (the target, what was found there); the target is empty where there was only one."""
+
+    mark: str
+    word: str
+    title: str
+    reasons: tuple[tuple[str, str], ...]
+    subjects: int
+
+
+@dataclass(frozen=True)
+class RecordView:
+    """`lines`: the observation as JSON; empty if nothing was observed. `cut`: how many lines are left out."""
+
+    probe: str
+    target: str
+    outcome: str
+    message: str
+    seconds: float
+    requests: int
+    observes: str
+    lines: tuple[str, ...]
+    cut: int
+
+
+@dataclass(frozen=True)
+class CheckView:
+    """A check as the page shows it. `anchor` is empty where there is no more to show than its line in the table."""
+
+    anchor: str
+    id: str
+    title: str
+    level: str
+    verdict: str
+    word: str
+    found: str
+    reason: str
+    seconds: float
+    requests: int
+    assertions: tuple[AssertionView, ...]
+    records: tuple[RecordView, ...]
+
+
+def render_html(report: Report, evidence: Mapping[str, Evidence]) -> str:
+    """The whole page; it can be encoded as UTF-8 whatever the strings hold. `evidence` is by check id."""
+    style = files("aiconform.reports").joinpath("templates/report.css").read_text(encoding="utf-8")
+    checks = tuple(_check(number, each, evidence.get(each.id)) for number, each in enumerate(report.checks, start=1))
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            style=Markup(style),  # noqa: S704 - our own file
+            policy=_policy(style),
+            word=VERDICT_WORDS[report.verdict],
+            about=headline(report).removeprefix(VERDICT_WORDS[report.verdict]),
+            statements=statements(report),
+            simulated=SIMULATED,
+            tally=[(verdict, CHECK_WORDS[verdict], count) for verdict, count in tally(report.checks)],
+            checks=checks,
+            accelerators=[(entry, _way(entry)) for entry in report.accelerators],
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("aiconform.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_plain,
+    )
+    environment.filters.update(duration=duration, counted=counted)
+    return environment
+
+
+def _plain(value: Any) -> Any:
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _policy(style: str) -> str:
+    """A browser takes this one style sheet and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckView:
+    targets = targets_of(evidence)
+    assertions = tuple(_assertion(result, targets) for result in check.assertions)
+    records = tuple(_record(record) for record in (evidence.records if evidence else ()))
+    return CheckView(
+        anchor=f"check-{number}" if assertions or records or check.verdict != "not-run" else "",
+        id=check.id,
+        title=check.title,
+        level=check.level,
+        verdict=check.verdict,
+        word=CHECK_WORDS[check.verdict],
+        found=findings(check),
+        reason=shortened(check.reason, REASON_LIMIT),
+        seconds=check.seconds,
+        requests=check.requests,
+        assertions=assertions,
+        records=records,
+    )
+
+
+def _assertion(result: AssertionResult, targets: Sequence[str]) -> AssertionView:
+    mark, word = MARKS[result.holds]
+    reasons = [(where, shortened(what, REASON_LIMIT)) for where, what in by_target(result.reason, targets)]
+    return AssertionView(mark, word, result.title, tuple(reasons), result.subjects)
+
+
+def _record(record: Record) -> RecordView:
+    lines: list[str] = []
+    cut = 0
+    if record.observation is not None:
+        every = json.dumps(record.observation, indent=2, ensure_ascii=False).split("\n")
+        room = OBSERVATION_LIMIT
+        for line in every:
+            room -= len(line)
+            if room < 0:
+                break
+            lines.append(line)
+        cut = len(every) - len(lines)
+    return RecordView(
+        probe=record.probe,
+        target=record.target,
+        outcome=record.outcome,
+        message=shortened(record.message, REASON_LIMIT),
+        seconds=record.seconds,
+        requests=record.requests,
+        observes=record.observes,
+        lines=tuple(lines),
+        cut=cut,
+    )
+
+
+def _way(entry: Accelerator) -> str:
+    return {"dra": "DRA", "device-plugin": "device plugin"}.get(entry.way, entry.way)

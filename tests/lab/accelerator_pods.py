@@ -1,0 +1,148 @@
+"""Pods that look for accelerators and tell what they see."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from aiconform.cluster import Cluster, NotFound, Object
+
+IMAGE = "registry.k8s.io/e2e-test-images/busybox:1.36.1-1"
+PATIENCE = 60.0
+MAJOR = 4
+# Opening is left to dd: a shell would make the console its terminal. `forged` makes a node of its own for each number
+# that an accelerator may have.
+LOOK = """
+for node in $(find /dev -type c | sort); do
+  number=$(stat -c '%t %T' $node)
+  case $number in "4 "*) dd if=$node of=/dev/null count=0 2>/dev/null && how=open || how=closed
+    echo "sees $node $how";; esac
+done
+minor=10
+while [ $minor -lt 64 ]; do
+  mknod /tmp/forged c 4 $minor
+  dd if=/tmp/forged of=/dev/null count=0 2>/dev/null && echo "forged $minor"
+  rm /tmp/forged
+  minor=$((minor+1))
+done
+env | grep _DEVICE_ | sed 's/^/env /'
+"""
+STAY = "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"
+
+
+@dataclass(frozen=True)
+class View:
+    """What one container sees."""
+
+    nodes: dict[str, bool]
+    """Path of each accelerator's device node -> whether it opens."""
+    forged: frozenset[int]
+    """Minors that open through a node that the container made itself."""
+    environment: dict[str, str]
+
+
+NOTHING = View({}, frozenset(), {})
+
+
+def read_view(log: str) -> View:
+    lines = [line.split(maxsplit=2) for line in log.splitlines()]
+    return View(
+        {line[1]: line[2] == "open" for line in lines if line[0] == "sees"},
+        frozenset(int(line[1]) for line in lines if line[0] == "forged"),
+        dict(line[1].split("=", 1) for line in lines if line[0] == "env"),
+    )
+
+
+def container(name: str, script: str = LOOK, **resources: Any) -> Object:
+    return {"name": name, "image": IMAGE, "command": ["sh", "-c", script], "resources": resources}
+
+
+def pod(name: str, node: str, *containers: Object, **spec: Any) -> Object:
+    fields = {"nodeSelector": {"kubernetes.io/hostname": node}, "restartPolicy": "Never", **spec}
+    common = {"terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {**common, **fields, "containers": list(containers)},
+    }
+
+
+class Pods:
+    """Makes claims and Pods, and removes them all in the end."""
+
+    def __init__(self, cluster: Cluster, device_class: str) -> None:
+        self.cluster = cluster
+        self._class = device_class
+        self._made: list[Object] = []
+
+    async def claim(self, name: str, count: int = 1, selector: str = "") -> Object:
+        exactly: Object = {"deviceClassName": self._class, "count": count}
+        if selector:
+            exactly["selectors"] = [{"cel": {"expression": selector}}]
+        return await self._make(
+            {
+                "apiVersion": "resource.k8s.io/v1",
+                "kind": "ResourceClaim",
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {"devices": {"requests": [{"name": "gpu", "exactly": exactly}]}},
+            }
+        )
+
+    async def start(self, name: str, node: str, *containers: Object, claim: str = "") -> Object:
+        """A Pod; with `claim`, containers that ask for `claims` get that ResourceClaim as `device`."""
+        claims = {"resourceClaims": [{"name": "device", "resourceClaimName": claim}]} if claim else {}
+        return await self._make(pod(name, node, *containers, **claims))
+
+    async def phase(self, made: Object, *phases: str) -> Object:
+        """The Pod as soon as it is in one of the phases."""
+        return await self.until(made, lambda seen: seen.get("status", {}).get("phase") in phases)
+
+    async def until(self, made: Object, holds: Any) -> Object:
+        name = made["metadata"]["name"]
+        async with asyncio.timeout(PATIENCE):
+            async for event in self.cluster.watch(
+                made["apiVersion"], made["kind"], "default", fields=f"metadata.name={name}"
+            ):
+                if holds(event.object):
+                    return event.object
+        raise AssertionError(f"the watch of {name} ended")
+
+    async def view(self, made: Object, container_name: str = "holder") -> View:
+        """What a container saw, once its Pod has ended."""
+        ended = await self.phase(made, "Succeeded", "Failed")
+        assert ended["status"]["phase"] == "Succeeded", ended["status"]
+        return read_view(await self.cluster.logs("default", made["metadata"]["name"], container_name))
+
+    async def look(self, name: str, node: str, *, claim: str = "", resource: str = "") -> View:
+        """What a container sees that holds a claim, asks for one of a resource, or has neither."""
+        resources: Object = {"claims": [{"name": "device"}]} if claim else {}
+        if resource:
+            resources["limits"] = {resource: "1"}
+        made = await self.start(name, node, container("holder", **resources), claim=claim)
+        found = await self.view(made)
+        await self.remove(made)
+        return found
+
+    async def remove(self, made: Object) -> None:
+        """Delete an object and wait for its end."""
+        await self.cluster.delete(made)
+        self._made = [other for other in self._made if other["metadata"]["uid"] != made["metadata"]["uid"]]
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    await self.cluster.get(made["apiVersion"], made["kind"], made["metadata"]["name"], "default")
+                except NotFound:
+                    return
+                await asyncio.sleep(0.1)
+
+    async def remove_all(self) -> None:
+        """Pods first: a claim goes only when no Pod holds it."""
+        for made in reversed(self._made):
+            await self.remove(made)
+
+    async def _make(self, obj: Object) -> Object:
+        made = await self.cluster.create(obj)
+        self._made.append(made)
+        return made

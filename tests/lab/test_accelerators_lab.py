@@ -1,0 +1,170 @@
+"""Simulated accelerators on a real cluster: Pods that hold one, restarts, running Pods under a fault, other names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from aiconform.cluster import Cluster, connect
+from aiconform.lab import Lab, LabConfig, load, up
+from aiconform.lab.accelerators import IDENTITIES, Device, devices_of, read_config
+from aiconform.lab.faults import turn
+from tests.lab import conftest
+from tests.lab.accelerator_pods import MAJOR, NOTHING, STAY, Pods, View, container
+
+BY_DRA, BY_PLUGIN = "node-1", "node-2"
+IDENTITY = IDENTITIES["simulated"]
+
+
+@pytest.fixture
+def real(lab: conftest.Lab) -> Lab:
+    """The lab whose first node offers its accelerators through DRA, and whose second through a device plugin."""
+    found = load(lab.name)
+    assert found
+    return found
+
+
+@pytest.fixture
+async def cluster(real: Lab) -> AsyncIterator[Cluster]:
+    async with connect(str(real.kubeconfig)) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def pods(cluster: Cluster) -> AsyncIterator[Pods]:
+    made = Pods(cluster, IDENTITY.device_class)
+    yield made
+    await made.remove_all()
+
+
+def devices(lab: Lab, node: str) -> dict[str, Device]:
+    """Path in a container -> device."""
+    config = lab.node(node).accelerators
+    assert config
+    return {device.container_path: device for device in devices_of(read_config(config))}
+
+
+def sound(view: View, lab: Lab, node: str, *, count: int = 1) -> list[Device]:
+    """The devices that a container sees; fails unless it sees exactly so many, and can open these and no others."""
+    known = devices(lab, node)
+    assert set(view.nodes) <= set(known)
+    seen = [known[path] for path in view.nodes]
+    assert len(seen) == count
+    assert all(view.nodes.values())
+    assert view.forged == {device.minor for device in seen}
+    assert set(view.environment.values()) == {device.uuid for device in seen}
+    return seen
+
+
+# Pods
+
+
+async def test_a_claim_gives_its_container_one_device_and_others_nothing(real: Lab, pods: Pods) -> None:
+    claim = await pods.claim("one")
+    # When its Pod has ended, the claim is not allocated any more.
+    allocated = asyncio.create_task(pods.until(claim, lambda seen: seen.get("status", {}).get("allocation")))
+    pod = await pods.start(
+        "two-containers", BY_DRA, container("holder", claims=[{"name": "device"}]), container("sibling"), claim="one"
+    )
+    (device,) = sound(await pods.view(pod), real, BY_DRA)
+    allocation = (await allocated)["status"]["allocation"]
+    assert [result["device"] for result in allocation["devices"]["results"]] == [device.name]
+    assert device.major == MAJOR
+    assert await pods.view(pod, "sibling") == NOTHING
+    assert await pods.look("stranger", BY_DRA) == NOTHING
+
+
+async def test_the_extended_resource_gives_a_device_too(real: Lab, pods: Pods) -> None:
+    sound(await pods.look("one", BY_PLUGIN, resource=IDENTITY.extended_resource), real, BY_PLUGIN)
+    assert await pods.look("stranger", BY_PLUGIN) == NOTHING
+
+
+async def test_a_selector_is_kept(real: Lab, pods: Pods) -> None:
+    selector = f'device.attributes["{IDENTITY.driver}"].index == 2 && device.attributes["{IDENTITY.driver}"].simulated'
+    await pods.claim("third", selector=selector)
+    (device,) = sound(await pods.look("third", BY_DRA, claim="third"), real, BY_DRA)
+    assert device.index == 2
+
+
+async def test_a_claim_may_hold_several(real: Lab, pods: Pods) -> None:
+    await pods.claim("all", count=4)
+    sound(await pods.look("all", BY_DRA, claim="all"), real, BY_DRA, count=4)
+
+
+# Restarts
+
+
+async def test_a_held_device_survives_restarts_of_kubelet_and_driver(real: Lab, cluster: Cluster, pods: Pods) -> None:
+    claim = await pods.claim("held", count=3)
+    holder = await pods.start("holder", BY_DRA, container("holder", STAY, claims=[{"name": "device"}]), claim="held")
+    plugged = await pods.start(
+        "plugged", BY_PLUGIN, container("holder", STAY, limits={IDENTITY.extended_resource: "3"})
+    )
+    for pod in (holder, plugged):
+        await pods.phase(pod, "Running")
+    for node in (BY_DRA, BY_PLUGIN):
+        for process in ("kubelet", "accelerators"):
+            real.node(node).restart(process)
+    # Returns when driver and kubelet have found each other again.
+    await asyncio.to_thread(turn, real, "no-driver", on=False)
+
+    left = await pods.claim("left")
+    (free,) = sound(await pods.look("left", BY_DRA, claim="left"), real, BY_DRA)
+    held = await cluster.get("resource.k8s.io/v1", "ResourceClaim", "held", "default")
+    taken = {result["device"] for result in held["status"]["allocation"]["devices"]["results"]}
+    assert free.name not in taken
+    sound(await pods.look("next", BY_PLUGIN, resource=IDENTITY.extended_resource), real, BY_PLUGIN)
+    for pod in (holder, plugged):
+        now = await cluster.get("v1", "Pod", pod["metadata"]["name"], "default")
+        assert now["status"]["phase"] == "Running"
+        assert now["status"]["containerStatuses"][0]["restartCount"] == 0
+    for made in (holder, claim, left):
+        await pods.remove(made)
+    await pods.claim("again", count=4)
+    sound(await pods.look("again", BY_DRA, claim="again"), real, BY_DRA, count=4)
+
+
+# Faults
+
+
+@pytest.mark.parametrize("node", [BY_DRA, BY_PLUGIN])
+async def test_a_leaking_runtime_shows_all_devices_and_leaves_running_pods_alone(
+    real: Lab, cluster: Cluster, pods: Pods, node: str
+) -> None:
+    running = await pods.start("running", node, container("holder", STAY))
+    await pods.phase(running, "Running")
+    try:
+        await asyncio.to_thread(turn, real, "runtime-leaks-devices", on=True)
+        view = await pods.look("stranger", node)
+        assert view.nodes == dict.fromkeys(devices(real, node), True)
+        assert view.forged == {device.minor for device in devices(real, node).values()}
+    finally:
+        await asyncio.to_thread(turn, real, "runtime-leaks-devices", on=False)
+    assert await pods.look("stranger-after", node) == NOTHING
+    now = await cluster.get("v1", "Pod", "running", "default")
+    assert now["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+# Names
+
+
+async def test_a_vendors_names_are_taken_on() -> None:
+    vendor = IDENTITIES["nvidia"]
+    made = await asyncio.to_thread(
+        up, LabConfig(name="vendor", nodes=1, accelerators=3, allocation="both", identity="nvidia")
+    )
+    try:
+        async with connect(str(made.kubeconfig)) as cluster:
+            pods = Pods(cluster, "gpu.nvidia.com")
+            await pods.claim("one", selector=f'device.attributes["gpu.nvidia.com"].productName == "{vendor.product}"')
+            by_claim = await pods.look("by-claim", "node-1", claim="one")
+            by_request = await pods.look("by-request", "node-1", resource="nvidia.com/gpu")
+            (taken,) = sound(by_claim, made, "node-1")
+            (given,) = sound(by_request, made, "node-1")
+            assert taken.container_path in ("/dev/nvidia0", "/dev/nvidia1")
+            assert given.container_path == "/dev/nvidia2"
+            assert await pods.look("stranger", "node-1") == NOTHING
+    finally:
+        await asyncio.to_thread(made.down)
