@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from aiconform.lab.config import LabConfig, LabError
 
 if TYPE_CHECKING:
-    from aiconform.lab.lab import Lab, Node, end_lab, load, up
+    from aiconform.lab.end import end_lab
+    from aiconform.lab.lab import Lab, Node, load, up
 
 __all__ = ["Lab", "LabConfig", "LabError", "Node", "end_lab", "load", "up"]
 

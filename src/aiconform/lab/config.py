@@ -198,6 +198,10 @@ class Paths:
         """The lab's cgroup in every hierarchy, relative to the hierarchy's root."""
         return f"aiconform-{self.name}"
 
+    def node_cgroup(self, node: str) -> str:
+        """What the kubelet of a node takes for the root of all cgroups."""
+        return f"{self.cgroup}/{node}"
+
     def machine(self, machine: str) -> Path:
         return self.state / "machines" / machine
 

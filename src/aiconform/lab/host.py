@@ -31,6 +31,13 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MADE = ".mount-points.json"
 INOTIFY_INSTANCES = 8192
 
+Progress = Callable[[str], None]
+"""Takes a line for people about what is being done."""
+
+
+def quiet(_: str) -> None:
+    """Progress that nobody wants to see."""
+
 
 def require() -> None:
     """Raises LabError where no lab can be: not on Linux, or not as root."""
@@ -53,7 +60,7 @@ def raise_limits() -> None:
         limit.write_text(str(INOTIFY_INSTANCES))
 
 
-def install_packages(progress: Callable[[str], None]) -> None:
+def install_packages(progress: Progress) -> None:
     """Install the system's packages that are missing, where that is Debian's apt.
 
     Raises LabError naming what is missing elsewhere.
