@@ -56,7 +56,7 @@ def command() -> None:
     metavar="WAY|NODE=WAY",
     help="How Pods get accelerators: dra, device-plugin or both, for all nodes or for one. Without it nodes alternate.",
 )
-@click.option("--identity", metavar="NAME", help="Whose names the accelerators carry: simulated or nvidia.")
+@click.option("--identity", metavar="NAME|FILE", help="Whose names the accelerators carry.")
 @click.option(
     "--assets", type=click.Path(path_type=Path), metavar="DIR", help="Binaries to prefer (else KUBEBUILDER_ASSETS)."
 )

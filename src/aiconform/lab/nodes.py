@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from aiconform.lab import cgroups, host
-from aiconform.lab.accelerators.config import IDENTITIES, AcceleratorConfig, Offer, write_config
+from aiconform.lab.accelerators.config import AcceleratorConfig, Offer, find_identity, write_config
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
 from aiconform.lab.assets import Assets
 from aiconform.lab.config import Network, Paths
@@ -137,7 +137,7 @@ def accelerators(plan: Plan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
         offer=Offer(node.allocation),
         count=node.accelerators,
         first_minor=node.first_minor,
-        identity=IDENTITIES[plan.identity],
+        identity=find_identity(plan.identity),
         faults=driver_faults(paths.state),
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from aiconform.lab.accelerators.config import IDENTITIES
+from aiconform.lab.accelerators.config import find_identity
 from aiconform.lab.accelerators.objects import cluster_objects
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.controlplane import api_is_ready
@@ -177,7 +177,7 @@ def _objects(lab: Lab) -> list[Object]:
     text = (Path(__file__).parent / "manifests" / "dns.yaml").read_text()
     filled = string.Template(text).substitute(dns=lab.network.dns, image=COREDNS)
     objects = [obj for obj in yaml.safe_load_all(filled) if obj]
-    for obj in cluster_objects(IDENTITIES[lab.plan.identity]):
+    for obj in cluster_objects(find_identity(lab.plan.identity)):
         group = obj["apiVersion"].partition("/")[0]
         if not any(version.startswith(group) and not on for version, on in lab.plan.runtime_overrides.items()):
             objects.append(obj)
