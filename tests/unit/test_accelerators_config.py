@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ from aiconform.lab.accelerators import (
     split,
     write_config,
 )
+from aiconform.lab.accelerators.config import canonical_identity, find_identity
 from aiconform.lab.accelerators.prepared import make_device_nodes
 from aiconform.lab.accelerators.slices import best_version, describe, plan
 
@@ -84,6 +88,38 @@ def test_a_bad_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, expec
 def test_impossible_values_are_refused(change: dict[str, object], expected: str) -> None:
     with pytest.raises(ValueError, match=re.escape(expected)):
         configuration(FOLDER, **change)
+
+
+def test_an_identity_can_be_a_file_and_outlives_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("driver: gpu.example.com\nproduct: Simulated X1\nattributes: {cores: 64, fast: true}\n")
+    found = find_identity(str(file))
+    assert (found.driver, found.product, found.attributes) == (
+        "gpu.example.com",
+        "Simulated X1",
+        {"cores": 64, "fast": True},
+    )
+    kept = canonical_identity(str(file))
+    file.unlink()
+    assert find_identity(kept) == found
+    assert canonical_identity("nvidia") == "nvidia"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "give one of simulated, nvidia, tpu, neuron, or a file"),
+        ("drivr: x", "drivr: Extra inputs are not permitted"),
+        ("[1]", "file: Input should be"),
+        ("{", "while parsing"),
+    ],
+)
+def test_a_bad_identity_is_refused_with_what_is_wrong(tmp_path: Path, content: str | None, expected: str) -> None:
+    file = tmp_path / "mine.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(AcceleratorError, match=expected):
+        find_identity(str(file))
 
 
 def test_memory_is_kept_as_the_api_server_writes_it() -> None:
@@ -190,3 +226,17 @@ def test_the_fake_cluster_merges_as_rfc_7386_says() -> None:
 
     assert _merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": None}, "d": [2]}) == {"a": {"c": 2}, "d": [2]}
     assert FakeCluster().of("Node")[0]["metadata"]["name"] == NODE
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({"count": 99}, "count: Input should be less than or equal to 54"), ({}, "No kubeconfig at")],
+)
+def test_the_process_says_why_it_does_not_start(tmp_path: Path, change: dict[str, object], expected: str) -> None:
+    path = tmp_path / "node.json"
+    path.write_text(json.dumps(configuration(tmp_path).model_dump(mode="json") | change))
+    words = [sys.executable, "-m", "aiconform.lab.accelerators", "--config", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr

@@ -100,7 +100,7 @@ def test_a_page_has_every_text_of_the_report(made: Example) -> None:
         for seen in each.records:
             assert plain(seen.target) in text
             assert shortened(seen.message, 10_000) in text
-    assert all(plain(leak) in text for leak in made.report.leaks)
+    assert all(plain(each) in text for each in (*made.report.leaks, *made.report.passed_over))
     assert (SIMULATED in text) == made.report.simulated
 
 

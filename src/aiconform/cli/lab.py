@@ -43,6 +43,10 @@ _name = click.option("--name", default="lab", show_default=True, help="The lab; 
 @click.group(cls=_Group)
 def command() -> None:
     """A reference AI platform of real components on this machine: needs root on Linux."""
+    from aiconform.lab import require_linux
+
+    with _clear_errors():
+        require_linux()
 
 
 @command.command()
@@ -56,7 +60,7 @@ def command() -> None:
     metavar="WAY|NODE=WAY",
     help="How Pods get accelerators: dra, device-plugin or both, for all nodes or for one. Without it nodes alternate.",
 )
-@click.option("--identity", metavar="NAME", help="Whose names the accelerators carry: simulated or nvidia.")
+@click.option("--identity", metavar="NAME|FILE", help="Whose names the accelerators carry.")
 @click.option(
     "--assets", type=click.Path(path_type=Path), metavar="DIR", help="Binaries to prefer (else KUBEBUILDER_ASSETS)."
 )

@@ -13,14 +13,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiconform.lab import golang
 from aiconform.lab.config import KUBERNETES, LabError
+from aiconform.lab.host import Progress
 
-Progress = Callable[[str], None]
 _MODULES = Path(__file__).parent / "go"
 KUBERNETES_BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")
 _RELEASE = re.compile(r"v(\d+\.\d+)\.\d+")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,20 @@ class LabError(Exception):
     """Something that the user can mend; the message says what and how."""
 
 
+def needs(missing: str) -> LabError:
+    """The error where no lab can be, and what still works there."""
+    return LabError(
+        f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. "
+        "Everything but `lab` works here; give `run` another cluster with --kubeconfig or --context"
+    )
+
+
+def require_linux() -> None:
+    """Raises LabError elsewhere: the lab's modules cannot even be imported there."""
+    if sys.platform != "linux":
+        raise needs("Linux")
+
+
 @dataclass(frozen=True)
 class LabConfig:
     """The options of `aiconform lab up`. None leaves an existing lab as it is and gives a new one the default.
@@ -58,7 +73,7 @@ class LabConfig:
     """How Pods get accelerators: one of ALLOCATIONS for every node, or node name -> one of them. Nodes without a word
     alternate, beginning with dra."""
     identity: str | None = None
-    """Whose names the accelerators carry, a key of `aiconform.lab.accelerators.config.IDENTITIES`."""
+    """Whose names the accelerators carry, see `aiconform.lab.accelerators.config.find_identity`."""
     assets: Path | None = None
     """A folder of binaries to prefer over the cache and a build."""
     feature_gates: Mapping[str, bool] | None = None
@@ -197,6 +212,10 @@ class Paths:
     def cgroup(self) -> str:
         """The lab's cgroup in every hierarchy, relative to the hierarchy's root."""
         return f"aiconform-{self.name}"
+
+    def node_cgroup(self, node: str) -> str:
+        """What the kubelet of a node takes for the root of all cgroups."""
+        return f"{self.cgroup}/{node}"
 
     def machine(self, machine: str) -> Path:
         return self.state / "machines" / machine

@@ -7,12 +7,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aiconform.lab.config import ROOT, LabError
+from aiconform.lab.config import ROOT, LabError, needs, require_linux
 from aiconform.lab.machine import MOUNTS
 
 # command -> the Debian package that brings it
@@ -31,15 +30,19 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MADE = ".mount-points.json"
 INOTIFY_INSTANCES = 8192
 
+Progress = Callable[[str], None]
+"""Takes a line for people about what is being done."""
+
+
+def quiet(_: str) -> None:
+    """Progress that nobody wants to see."""
+
 
 def require() -> None:
     """Raises LabError where no lab can be: not on Linux, or not as root."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        missing = "Linux" if sys.platform != "linux" else "root"
-        raise LabError(
-            f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. "
-            "Everything but `lab` works here; give `run` another cluster with --kubeconfig or --context"
-        )
+    require_linux()
+    if os.geteuid() != 0:
+        raise needs("root")
 
 
 def raise_limits() -> None:
@@ -53,7 +56,7 @@ def raise_limits() -> None:
         limit.write_text(str(INOTIFY_INSTANCES))
 
 
-def install_packages(progress: Callable[[str], None]) -> None:
+def install_packages(progress: Progress) -> None:
     """Install the system's packages that are missing, where that is Debian's apt.
 
     Raises LabError naming what is missing elsewhere.

@@ -8,25 +8,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aiconform.lab import assets as assets_of
-from aiconform.lab import cgroups, control, controlplane, host, images, network, nodes, plan, readiness
+from aiconform.lab import cgroups, control, controlplane, host, images, nodes, plan, readiness
 from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Network, Paths
+from aiconform.lab.end import end_lab, recorded_supervisor
+from aiconform.lab.host import Progress, quiet
 from aiconform.lab.pki import Authority
-from aiconform.lab.processes import Identity, ProcessSpec, write_json
+from aiconform.lab.processes import ProcessSpec, write_json
 
-Progress = Callable[[str], None]
 _START_SECONDS = 15.0
 _STOP_SECONDS = 30.0
 _LOOK_SECONDS = 0.02
-
-
-def quiet(_: str) -> None:
-    """Progress that nobody wants to see."""
 
 
 def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
@@ -63,20 +60,6 @@ def load(name: str = "lab", root: Path = ROOT) -> Lab | None:
     return Lab(found, paths) if found else None
 
 
-def end_lab(name: str = "lab", progress: Progress = quiet, root: Path = ROOT) -> bool:
-    """End the lab of this name, whatever state it is in; False if there was none. Raises LabError."""
-    host.require()
-    paths = Paths(name, root)
-    if not paths.state.is_dir():
-        return False
-    try:
-        found = plan.read(paths)
-    except LabError:
-        found = None  # its state goes all the same
-    end(paths, Network(found.index) if found else None, progress)
-    return True
-
-
 class Lab:
     """One lab. Methods that change it take its lock, so that two commands do not meet."""
 
@@ -110,7 +93,7 @@ class Lab:
     @property
     def running(self) -> bool:
         """Whether its supervisor runs."""
-        supervisor = self._supervisor()
+        supervisor = recorded_supervisor(self.paths)
         return supervisor is not None and supervisor.alive
 
     def healthy(self) -> bool:
@@ -220,7 +203,7 @@ class Lab:
 
         Raises LabError naming what could not be removed.
         """
-        end(self.paths, self.network, progress)
+        end_lab(self.name, progress, self.paths.root)
 
     # How it is done
 
@@ -283,16 +266,13 @@ class Lab:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise LabError(f"the lab's supervisor ended at once: {_tail(self.paths.state / 'supervisor.log')}")
-            supervisor = self._supervisor()
+            supervisor = recorded_supervisor(self.paths)
             if supervisor is not None and supervisor.pid == process.pid and supervisor.alive:
                 # It outlives us: let nobody wait for it.
                 process.returncode = 0
                 return
             time.sleep(_LOOK_SECONDS)
         raise LabError(f"the lab's supervisor does not come up; see {self.paths.state / 'supervisor.log'}")
-
-    def _supervisor(self) -> Identity | None:
-        return _recorded(self.paths)
 
     def _ask_supervisor(self, **request: Any) -> Any:
         try:
@@ -305,7 +285,7 @@ class Lab:
         planned = {CONTROL_PLANE, *(node.name for node in self.plan.nodes)}
         for folder in (self.paths.state / "machines").iterdir():
             if folder.name not in planned:
-                cgroups.remove(f"{self.paths.cgroup}/{folder.name}")
+                cgroups.remove(self.paths.node_cgroup(folder.name))
                 shutil.rmtree(folder)
 
     def _address(self, machine: str) -> str:
@@ -354,60 +334,6 @@ class Node:
     def crash(self) -> None:
         """Switch the node off; it starts anew by itself. Raises LabError."""
         self.lab.crash(self.name)
-
-
-def end(paths: Paths, lab_network: Network | None, progress: Progress = quiet) -> None:
-    """End whatever there is of a lab, also one whose plan cannot be read. Raises LabError."""
-    host.require()
-    with host.locked(paths.state):
-        progress(f"ending lab {paths.name}")
-        supervisor = _recorded(paths)
-        if supervisor is not None and supervisor.alive:
-            # The machines end with it in any case, as soon as the kernel has ended it.
-            with contextlib.suppress(OSError, LabError):
-                control.ask(paths.supervisor_socket, do="stop")
-            _await(lambda: not supervisor.alive, 5.0)
-            supervisor.kill()
-        _end_processes(paths)
-        cgroups.remove(paths.cgroup)
-        if lab_network is not None:
-            network.disconnect(lab_network)
-        shutil.rmtree(paths.state)
-        with host.locked(paths.root):
-            host.forget_last(paths.root)
-
-
-def _end_processes(paths: Paths) -> None:
-    """Wait for the processes in the lab's cgroups, and end those that stay: nobody else's are in there."""
-    own = Identity.of(int(Path("/proc/self").readlink().name))
-    ended = _await(lambda: not cgroups.processes(paths.cgroup), 3.0)
-    deadline = time.monotonic() + _STOP_SECONDS
-    while not ended:
-        left = [found for pid in cgroups.processes(paths.cgroup) if (found := Identity.of(pid)) and found != own]
-        for process in left:
-            process.kill()
-        ended = _await(lambda: not cgroups.processes(paths.cgroup), 0.5)
-        if not ended and time.monotonic() > deadline:
-            raise LabError(f"processes of lab {paths.name} do not end: {', '.join(str(p.pid) for p in left)}")
-
-
-def _recorded(paths: Paths) -> Identity | None:
-    import json
-
-    try:
-        record = json.loads(paths.supervisor_record.read_text())
-        return Identity(record["pid"], record["start"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _await(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_LOOK_SECONDS)
-    return True
 
 
 def _use_host_pids(machine: dict[str, Any]) -> None:

@@ -10,16 +10,19 @@ import subprocess
 
 from aiconform.lab.config import Network
 
+# Numbers of the host's and the switch's own devices; nodes have theirs from 1.
+_HOST, _SWITCH = 0xFE, 0xFF
+
 
 def connect_control_plane(network: Network, pid: int) -> None:
     """Make the switch in the namespace of process `pid` and plug the host in. Raises CalledProcessError."""
     device = network.host_device
     # Left over when the namespace of a crashed control plane has not been torn down yet.
     subprocess.run(["ip", "link", "delete", device], check=False, capture_output=True)
-    _ip(f"link add {device} type veth peer name host netns {pid}")
+    _ip(f"link add {device} address {_mac(network, _HOST)} type veth peer name host netns {pid}")
     _ip(
         "link set lo up",
-        "link add switch type bridge forward_delay 0",
+        f"link add switch address {_mac(network, _SWITCH)} type bridge forward_delay 0",
         f"address add {network.control_plane}/{network.machines.prefixlen} dev switch",
         "link set switch up",
         "link set host master switch up",
@@ -40,7 +43,10 @@ def connect_node(network: Network, number: int, pid: int, control_plane_pid: int
     subprocess.run(
         ["nsenter", "-t", str(control_plane_pid), "-n", "ip", "link", "delete", port], check=False, capture_output=True
     )
-    _ip(f"link add eth0 netns {pid} type veth peer name {port} netns {control_plane_pid}")
+    _ip(
+        f"link add eth0 address {_mac(network, number)} netns {pid} "
+        f"type veth peer name {port} netns {control_plane_pid}"
+    )
     _ip(
         "link set lo up",
         f"address add {address}/{network.machines.prefixlen} dev eth0",
@@ -62,6 +68,11 @@ def forget_node(network: Network, number: int, control_plane_pid: int) -> None:
         check=False,
         capture_output=True,
     )
+
+
+def _mac(network: Network, number: int) -> str:
+    """The same for every life of a machine: the others remember it for half a minute and more."""
+    return f"02:a1:c0:00:{network.index:02x}:{number:02x}"
 
 
 def _ip(*commands: str, namespace_of: int | None = None) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from aiconform.lab import cgroups, host
-from aiconform.lab.accelerators.config import IDENTITIES, AcceleratorConfig, Offer, write_config
+from aiconform.lab import host
+from aiconform.lab.accelerators.config import AcceleratorConfig, Offer, find_identity, write_config
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
 from aiconform.lab.assets import Assets
 from aiconform.lab.config import Network, Paths
@@ -42,7 +42,6 @@ def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: 
     write_kubeconfig(folder / "kube-proxy.kubeconfig", authority, network.server, *pair)
     pair = authority.issue(pki, "accelerators", f"aiconform:accelerators:{node.name}", [GROUP_OF_DRIVERS])
     write_kubeconfig(folder / "accelerators.kubeconfig", authority, network.server, *pair)
-    cgroups.create(_cgroup(paths, node))
     write_wrapper(folder / "runc", runc=Path(host.command("runc")), switch=runtime_switch(paths, node.name))
     (folder / "cni").mkdir(exist_ok=True)
     write_text(folder / "containerd.toml", _containerd(folder, assets))
@@ -137,18 +136,14 @@ def accelerators(plan: Plan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
         offer=Offer(node.allocation),
         count=node.accelerators,
         first_minor=node.first_minor,
-        identity=IDENTITIES[plan.identity],
+        identity=find_identity(plan.identity),
         faults=driver_faults(paths.state),
     )
 
 
-def _cgroup(paths: Paths, node: NodePlan) -> str:
-    return f"{paths.cgroup}/{node.name}"
-
-
 def _containerd(folder: Path, assets: Assets) -> str:
     snapshotter = "native" if _is_overlay(folder) else "overlayfs"
-    return f"""version = 3
+    return f"""version = 4
 root = "{folder / "containerd"}"
 state = "/run/containerd"
 # What this machine may not have, or what the lab has no use for.
@@ -168,7 +163,6 @@ snapshotter = "{snapshotter}"
 sandbox = "{PAUSE}"
 
 [plugins."io.containerd.cri.v1.runtime"]
-enable_cdi = true
 cdi_spec_dirs = ["/etc/cdi", "{CDI_FOLDER}"]
 # Without CAP_SYS_RESOURCE no score may be lowered, and no sandbox would start.
 restrict_oom_score_adj = true
@@ -230,7 +224,7 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "tlsPrivateKeyFile": str(pki / "kubelet-server.key"),
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{_cgroup(paths, node)}",
+        "cgroupRoot": f"/{paths.node_cgroup(node.name)}",
         "failCgroupV1": False,
         "failSwapOn": False,
         # Pods get the cluster's name server and nothing of this machine's.

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from aiconform.lab.accelerators.config import canonical_identity
 from aiconform.lab.config import (
     ACCELERATORS,
     CONTROL_PLANE,
@@ -103,17 +104,18 @@ def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
 
     Raises LabError for what may not, and when the machine has no room for another lab.
     """
+    identity = canonical_identity(config.identity) if config.identity else None
     if old is None:
         taken = {plan.index for plan in labs(root)}
         free = [index for index in range(MAX_LABS) if index not in taken]
         if not free:
             raise LabError(f"this machine has {MAX_LABS} labs already; end one with `aiconform lab down --name NAME`")
-        plan = Plan(config.name, free[0], config.kubernetes or DEFAULT_KUBERNETES, config.identity or "simulated")
+        plan = Plan(config.name, free[0], config.kubernetes or DEFAULT_KUBERNETES, identity or "simulated")
         nodes = NODES
     else:
         for option, asked, is_now in (
             ("kubernetes", config.kubernetes, old.kubernetes),
-            ("identity", config.identity, old.identity),
+            ("identity", identity, old.identity),
         ):
             if asked is not None and asked != is_now:
                 raise LabError(

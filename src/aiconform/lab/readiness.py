@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from aiconform.lab.accelerators.config import IDENTITIES
+from aiconform.lab.accelerators.config import find_identity
 from aiconform.lab.accelerators.objects import cluster_objects
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.controlplane import api_is_ready
@@ -21,7 +21,8 @@ from aiconform.lab.processes import until_holds
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
-    from aiconform.lab.lab import Lab, Progress
+    from aiconform.lab.host import Progress
+    from aiconform.lab.lab import Lab
     from aiconform.lab.plan import Plan
 
 # More than ten times what each takes on two processors.
@@ -95,10 +96,14 @@ async def _wait(lab: Lab, progress: Progress) -> None:
                 await cluster.delete(node)
         progress(f"waiting for {', '.join(sorted(planned))}")
         nodes = dict.fromkeys(planned, _is_ready)
-        await _until(lab, cluster, "v1", "Node", None, nodes, _NODES_SECONDS)
-        # What the API server holds may be from before a crash: a kubelet that runs renews its Node's Lease.
+        seen = await _until(lab, cluster, "v1", "Node", None, nodes, _NODES_SECONDS)
+        # What the API server holds of a Node may be from before a crash: a kubelet that runs renews its Lease.
         begun = {name: entry["since"] for name, entry in lab.machines().items() if name in planned}
-        leases = {name: _renewed_since(since) for name, since in begun.items()}
+        leases = {
+            name: _renewed_since(since)
+            for name, since in begun.items()
+            if _moment(seen[name]["metadata"]["creationTimestamp"]) < since
+        }
         await _until(lab, cluster, "coordination.k8s.io/v1", "Lease", "kube-node-lease", leases, _NODES_SECONDS)
         progress("waiting for the cluster's DNS")
         deployment = {"coredns": _is_available}
@@ -114,12 +119,15 @@ async def _until(
     namespace: str | None,
     wanted: Mapping[str, Callable[[Object], bool]],
     seconds: float,
-) -> None:
-    """Watch until every wanted object fulfils its condition. Raises LabError."""
+) -> dict[str, Object]:
+    """Watch until every wanted object fulfils its condition; the objects by name. Raises LabError."""
     from aiconform.cluster import Expired, Unreachable
     from aiconform.cluster.wait import describe
 
     seen: dict[str, Object] = {}
+
+    if not wanted:
+        return seen
 
     def missing() -> list[str]:
         return [name for name, fulfilled in wanted.items() if name not in seen or not fulfilled(seen[name])]
@@ -134,7 +142,7 @@ async def _until(
                         if event.type == "DELETED":
                             del seen[name]
                         if not missing():
-                            return
+                            return seen
                 except (Expired, Unreachable):
                     await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
@@ -168,16 +176,21 @@ async def _accepts(address: str) -> bool:
 def _renewed_since(moment: float) -> Callable[[Object], bool]:
     def fulfilled(lease: Object) -> bool:
         renewed = (lease.get("spec") or {}).get("renewTime")
-        return renewed is not None and datetime.datetime.fromisoformat(renewed).timestamp() > moment
+        return renewed is not None and _moment(renewed) > moment
 
     return fulfilled
+
+
+def _moment(text: str) -> float:
+    """Seconds of the epoch."""
+    return datetime.datetime.fromisoformat(text).timestamp()
 
 
 def _objects(lab: Lab) -> list[Object]:
     text = (Path(__file__).parent / "manifests" / "dns.yaml").read_text()
     filled = string.Template(text).substitute(dns=lab.network.dns, image=COREDNS)
     objects = [obj for obj in yaml.safe_load_all(filled) if obj]
-    for obj in cluster_objects(IDENTITIES[lab.plan.identity]):
+    for obj in cluster_objects(find_identity(lab.plan.identity)):
         group = obj["apiVersion"].partition("/")[0]
         if not any(version.startswith(group) and not on for version, on in lab.plan.runtime_overrides.items()):
             objects.append(obj)

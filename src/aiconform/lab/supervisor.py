@@ -18,7 +18,7 @@ from subprocess import CalledProcessError
 from typing import Any
 
 from aiconform.lab import cgroups, control, network
-from aiconform.lab.config import CONTROL_PLANE, Network, Paths
+from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.processes import FIRST_BACKOFF, HEALTHY_SECONDS, LAST_BACKOFF, Children, Identity, rotate, write_json
 
 # The end of the supervisor, in whatever way, is the end of `unshare`, and that is the end of the machine's init.
@@ -59,7 +59,10 @@ class Machine:
         backoff = FIRST_BACKOFF
         while True:
             began = time.monotonic()
-            await self._live()
+            try:
+                await self._live()
+            except LabError as error:
+                self._lab.log(f"{self.name}: {error}")
             self.restarts += 1
             if time.monotonic() - began > HEALTHY_SECONDS:
                 backoff = FIRST_BACKOFF
@@ -71,6 +74,10 @@ class Machine:
         log_file = self._lab.paths.logs(self.name) / "init.log"
         rotate(log_file)
         module = (sys.executable, "-P", "-m", "aiconform.lab.machine", str(self._lab.paths.state), self.name)
+        if self.number:
+            # Cgroups of an earlier life, without processes: the new kubelet would take them for containers, and wait.
+            cgroups.remove(self._lab.paths.node_cgroup(self.name))
+            cgroups.create(self._lab.paths.node_cgroup(self.name))
         self.since = time.time()
         gate, our_gate = os.pipe()
         with log_file.open("ab") as log:

@@ -22,6 +22,7 @@ from aiconform.reports.summary import (
 )
 
 TEXT_LIMIT = 4_000
+CELL_LIMIT = 200
 HOLDS = {True: "✅ holds", False: "❌ broken", None: "❔ undecided"}
 # GitHub finds mentions and issues in the rendered text, so no escape helps.
 LOOKALIKES = str.maketrans({"@": "\N{FULLWIDTH COMMERCIAL AT}", "#": "\N{FULLWIDTH NUMBER SIGN}"})
@@ -52,7 +53,7 @@ def code(text: str) -> str:
 def escaped(text: str) -> str:
     """Text that means nothing to Markdown, also in a table's cell, and that GitHub takes for no mention or issue."""
     harmless = shortened(text, TEXT_LIMIT).translate(LOOKALIKES)
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", harmless)
+    return re.sub(r"([\\`*_{}\[\]<>!|~&:$]|(?<=[wW][wW][wW])\.)", r"\\\1", harmless)
 
 
 def _lines(report: Report, evidence: Mapping[str, Evidence]) -> Iterator[str]:
@@ -70,7 +71,7 @@ def _lines(report: Report, evidence: Mapping[str, Evidence]) -> Iterator[str]:
     yield "| Requirement | Level | Verdict | Found | Time |"
     yield "|-|-|-|-|-:|"
     for check in report.checks:
-        found = findings(check) or ("" if check.verdict == "not-run" else "see below")
+        found = findings(check) or escaped(shortened(check.reason, CELL_LIMIT))
         time = duration(check.seconds) if check.verdict != "not-run" else ""
         yield f"| {escaped(check.id)} | {check.level} | {VERDICTS[check.verdict]} | {found} | {time} |"
     for check in report.checks:
@@ -86,6 +87,8 @@ def _lines(report: Report, evidence: Mapping[str, Evidence]) -> Iterator[str]:
         yield f"- {kind}: {entry.free} of {entry.total} free{', simulated' if entry.simulated else ''}"
     if not report.accelerators:
         yield "The platform offered none."
+    for each in report.passed_over:
+        yield f"- passed over: {code(each)}"
     yield ""
     yield "## This run"
     yield ""

@@ -44,6 +44,8 @@ def render_text(report: Report, evidence: Mapping[str, Evidence], width: int = 1
         _say(screen, line)
     if report.simulated:
         _say(screen, SIMULATED)
+    for each in report.passed_over:
+        _say(screen, f"Passed over: {each}")
     for leak in report.leaks:
         _say(screen, f"Left behind: {leak}; try: aiconform cleanup --run {report.run}")
     _say(screen, f"{duration(report.seconds)}, {counted(report.requests, 'API request')}")

@@ -13,14 +13,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aiconform.lab.config import LabError
 
 # Virtual consoles: the character devices that exist and open on any Linux, and that containers may not open by default.
 VT_MAJOR = 4
 VT_FIRST, VT_LAST = 10, 63
 
 
-class AcceleratorError(Exception):
+class AcceleratorError(LabError):
     """Something about the simulated accelerators that a user can mend; the message says what and how."""
 
 
@@ -103,7 +106,7 @@ class Identity(_Strict):
 DEFAULT_IDENTITY = Identity()
 IDENTITIES = {
     "simulated": DEFAULT_IDENTITY,
-    # A stand-in for one vendor's naming, so that checks meet the names of real platforms. The product says what it is.
+    # Stand-ins for vendors' naming, so that checks meet the names of real platforms. Each product says what it is.
     "nvidia": Identity(
         driver="gpu.nvidia.com",
         device_class="gpu.nvidia.com",
@@ -119,8 +122,51 @@ IDENTITIES = {
         memory="80Gi",
         attributes={"type": "gpu", "brand": "Simulated", "architecture": "Hopper"},
     ),
+    "tpu": Identity(
+        driver="tpu.google.com",
+        device_class="tpu.google.com",
+        extended_resource="google.com/tpu",
+        device_prefix="/dev/accel",
+        product="Simulated TPU v6e",
+        uuid_prefix="TPU-",
+        env_prefix="TPU",
+    ),
+    "neuron": Identity(
+        driver="neuron.aws.com",
+        device_class="neuron.aws.com",
+        extended_resource="aws.amazon.com/neuron",
+        device_prefix="/dev/neuron",
+        product="Simulated Trainium2",
+        uuid_prefix="NEURON-",
+        env_prefix="NEURON",
+    ),
 }
 """Known identities by name."""
+
+
+def find_identity(word: str) -> Identity:
+    """The identity of this name, or that in a YAML or JSON file: fields of Identity, the others as by default.
+
+    Raises AcceleratorError naming the identities there are, or what is wrong with the file.
+    """
+    if word in IDENTITIES:
+        return IDENTITIES[word]
+    if word.startswith("{"):
+        return Identity.model_validate_json(word)
+    path = Path(word)
+    if not path.is_file():
+        raise AcceleratorError(
+            f"identity {word!r}: give one of {', '.join(IDENTITIES)}, or a file with fields such as driver and product"
+        )
+    try:
+        return Identity.model_validate(yaml.safe_load(path.read_text()) or {})
+    except (OSError, ValueError, yaml.YAMLError) as err:
+        raise AcceleratorError(f"{path}: {problems(err) if isinstance(err, ValidationError) else err}") from err
+
+
+def canonical_identity(word: str) -> str:
+    """What `find_identity` takes as well, and what does not depend on a file: a known name or JSON."""
+    return word if word in IDENTITIES else find_identity(word).model_dump_json(exclude_defaults=True)
 
 
 class AcceleratorConfig(_Strict):
@@ -225,8 +271,12 @@ def read_config(path: Path) -> AcceleratorConfig:
     except OSError as err:
         raise AcceleratorError(f"cannot read {path}: {err.strerror}") from err
     except ValidationError as err:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}" for p in err.errors())
-        raise AcceleratorError(f"{path}: {problems}") from err
+        raise AcceleratorError(f"{path}: {problems(err)}") from err
+
+
+def problems(err: ValidationError) -> str:
+    """What is wrong with a file, field by field, in one line."""
+    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}" for p in err.errors())
 
 
 def write_config(path: Path, config: AcceleratorConfig) -> None:

@@ -23,7 +23,6 @@ def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: 
     Returns when it is in force. What runs already keeps running.
     """
     from aiconform.lab import LabError, load
-    from aiconform.lab.accelerators.config import AcceleratorError
     from aiconform.lab.faults.registry import FAULTS, UnknownFault, find
     from aiconform.lab.faults.switch import describe, turn
 
@@ -42,7 +41,7 @@ def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: 
         turn(lab, fault or "", on=not off)
     except UnknownFault as err:
         raise click.UsageError(str(err)) from err
-    except (LabError, AcceleratorError) as err:
+    except LabError as err:
         raise _Refused(str(err)) from err
     state = {"name": fault, "on": not off}
     click.echo(json.dumps(state) if output == "json" else f"{fault} is {'off' if off else 'on'}")

@@ -1,0 +1,88 @@
+"""The end of a lab, whatever state it is in."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aiconform.lab import cgroups, control, host, network, plan
+from aiconform.lab.config import ROOT, LabError, Network, Paths
+from aiconform.lab.host import Progress, quiet
+from aiconform.lab.processes import Identity
+
+_SUPERVISOR_SECONDS = 10.0
+_KERNEL_SECONDS = 3.0
+_KILL_SECONDS = 30.0
+_LOOK_SECONDS = 0.02
+
+
+def end_lab(name: str = "lab", progress: Progress = quiet, root: Path = ROOT) -> bool:
+    """End the lab of this name; False if there was none.
+
+    No process, mount, namespace, network device, cgroup, device node or file of it stays. Raises LabError naming what
+    could not be removed.
+    """
+    host.require()
+    paths = Paths(name, root)
+    if not paths.state.is_dir():
+        return False
+    with host.locked(paths.state):
+        progress(f"ending lab {name}")
+        try:
+            found = plan.read(paths)
+        except LabError:
+            found = None  # the rest goes all the same
+        _end_processes(paths)
+        cgroups.remove(paths.cgroup)
+        if found is not None:
+            network.disconnect(Network(found.index))
+        with host.locked(root):
+            shutil.rmtree(paths.state)
+            host.forget_last(root)
+    return True
+
+
+def recorded_supervisor(paths: Paths) -> Identity | None:
+    """Who the lab's supervisor was when it started; it may have ended since."""
+    try:
+        record = json.loads(paths.supervisor_record.read_text())
+        return Identity(record["pid"], record["start"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _end_processes(paths: Paths) -> None:
+    """End the supervisor, with it the machines, and whatever else is in the lab's cgroups: nobody else's is there."""
+    supervisor = recorded_supervisor(paths)
+    if supervisor is not None and supervisor.alive:
+        # Refused or not heard: it is killed, and the kernel ends the machines with it.
+        with contextlib.suppress(OSError, LabError):
+            control.ask(paths.supervisor_socket, do="stop")
+        _await(lambda: not supervisor.alive, _SUPERVISOR_SECONDS)
+        supervisor.kill()
+    ended = _await(lambda: not cgroups.processes(paths.cgroup), _KERNEL_SECONDS)
+    deadline = time.monotonic() + _KILL_SECONDS
+    while not ended:
+        pids = cgroups.processes(paths.cgroup) - {os.getpid()}
+        left = [process for pid in pids if (process := Identity.of(pid))]
+        for process in left:
+            process.kill()
+        ended = _await(lambda: not cgroups.processes(paths.cgroup), 0.5)
+        if not ended and time.monotonic() > deadline:
+            raise LabError(
+                f"processes of lab {paths.name} do not end: {', '.join(str(process.pid) for process in left)}"
+            )
+
+
+def _await(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
