@@ -141,6 +141,7 @@ _STRUCTURE = frozenset(
         "uid",
     ]
 )
+_OBSERVED = frozenset({"way", "served_by"})
 _NODE_KEYS = frozenset({"node", "nodeName", "kubernetes.io/hostname", "hostname"})
 
 
@@ -199,21 +200,24 @@ class Redactor:
     def _placeholders(self) -> set[str]:
         return set(self._names.known.values())
 
-    def data(self, data: Any, key: str = "") -> Any:
-        """The same structure. Values below a key that names a secret become placeholders whole."""
+    def data(self, data: Any, key: str = "", kept: frozenset[str] = frozenset()) -> Any:
+        """The same structure. Values below a key that names a secret become placeholders whole; those below a key in
+        `kept` stay."""
         if isinstance(data, dict):
-            return {self.text(name): self._member(name, value) for name, value in data.items()}
+            return {self.text(name): self._member(name, value, kept) for name, value in data.items()}
         if isinstance(data, list):
-            return [self.data(item, key) for item in data]
+            return [self.data(item, key, kept) for item in data]
         if not isinstance(data, str):
             return data
-        if _SECRET_NAME.search(key) and data and len(data) >= 8:
+        if _SECRET_NAME.search(key) and len(data) >= 8:
             return self._names.placeholder("tokens", data, lambda n: f"redacted-token-{n + 1}")
         return self.text(data)
 
-    def _member(self, name: str, value: Any) -> Any:
-        kept = name in _STRUCTURE and not isinstance(value, dict | list)
-        return value if kept else self.data(value, name)
+    def _member(self, name: str, value: Any, kept: frozenset[str]) -> Any:
+        if name == "observation":
+            return self.data(value, name, _OBSERVED)
+        plain = isinstance(value, dict | list)
+        return self.data(value, name, kept) if plain or name not in kept else value
 
 
 def redact(source: Path, target: Path, redaction: Redaction) -> dict[str, int]:
@@ -261,7 +265,7 @@ class _Work:
         out = RunDirectory(target)
         out.create()
         evidence = {
-            check: Evidence.model_validate(self.redactor.data(found.model_dump(mode="json")))
+            check: Evidence.model_validate(self.redactor.data(found.model_dump(mode="json"), kept=_STRUCTURE))
             for check, found in self._evidence.items()
         }
         report = self._judged(evidence)
@@ -272,7 +276,7 @@ class _Work:
             place.write_text(
                 json.dumps(self.redactor.data(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
             )
-        info = RunInfo.model_validate(self.redactor.data(self._info.model_dump(mode="json")))
+        info = RunInfo.model_validate(self.redactor.data(self._info.model_dump(mode="json"), kept=_STRUCTURE))
         head = self._journal(target, info, digests)
         out.write_info(info.model_copy(update={"journal": head}))
         out.write_report(report)
@@ -280,7 +284,7 @@ class _Work:
 
     def _judged(self, evidence: dict[str, Evidence]) -> Report:
         """The report computed from the redacted observations. Raises CannotRedact if a verdict changes."""
-        report = Report.model_validate(self.redactor.data(self._report.model_dump(mode="json")))
+        report = Report.model_validate(self.redactor.data(self._report.model_dump(mode="json"), kept=_STRUCTURE))
         checks = []
         for claimed, shown in zip(self._report.checks, report.checks, strict=True):
             if claimed.id not in evidence:
@@ -300,7 +304,7 @@ class _Work:
         """Chains the same events again, with their own times, and a last line about the redaction."""
         chain = _Chain(target / "journal.ndjson")
         for line in self._lines:
-            data = self.redactor.data(line.data)
+            data = self.redactor.data(line.data, kept=_STRUCTURE)
             if line.event == "started":
                 data = info.model_copy(update={"ended": "", "journal": ""}).model_dump(mode="json")
             elif line.event == "observed" and line.data.get("check") in digests:
