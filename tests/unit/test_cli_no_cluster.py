@@ -131,6 +131,17 @@ def test_the_role_names_what_the_checks_do() -> None:
     assert "*" not in str(role)
 
 
+@pytest.mark.parametrize("arguments", [("lab", "up"), ("lab", "fault", "--list"), ("run", "--lab")])
+def test_a_machine_that_can_have_no_lab_is_told_what_works(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert "the lab needs Linux" in result.stderr
+    assert "--kubeconfig" in result.stderr
+
+
 def test_the_help_imports_no_command() -> None:
     code = (
         "import sys\nfrom click.testing import CliRunner\nfrom aiconform.cli import main\n"

@@ -26,6 +26,12 @@ def test_what_was_appended_is_read(tmp_path: Path) -> None:
     assert lines[2].data == {"value": "line 2 ü\n"}
 
 
+def test_half_a_surrogate_pair_from_a_cluster_is_no_trouble(tmp_path: Path) -> None:
+    journal = written(tmp_path, 0)
+    journal.append("noted", {"message": "bad \ud800 text"})
+    assert [line.data for line in read(journal.path)] == [{"message": "bad ? text"}]
+
+
 @given(data=st.data())
 def test_a_changed_byte_is_found(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     journal = written(tmp_path_factory.mktemp("journal"))

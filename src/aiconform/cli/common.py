@@ -38,8 +38,8 @@ output_option = click.option(
 
 
 def print_json(data: Any) -> None:
-    """Data to standard output."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    """Data to standard output, in ASCII: text from a cluster may hold what no terminal should get."""
+    click.echo(json.dumps(data, indent=2))
 
 
 def note(message: str) -> None:

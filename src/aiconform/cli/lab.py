@@ -48,6 +48,10 @@ _name = click.option("--name", default="lab", show_default=True, help="The lab; 
 @click.group(cls=_Group)
 def command() -> None:
     """A reference AI platform of real components on this machine: needs root on Linux."""
+    from aiconform.lab import require_linux
+
+    with _clear_errors():
+        require_linux()
 
 
 @command.command()

@@ -75,9 +75,11 @@ def command(
 
 
 def _lab_kubeconfig() -> str:
-    from aiconform.lab import LabConfig, LabError, load, up
+    from aiconform.lab import LabConfig, LabError
 
     try:
+        from aiconform.lab import load, up
+
         running = load(LabConfig().name)
         lab = running if running and running.healthy() else up(LabConfig(), progress=note)
     except LabError as error:

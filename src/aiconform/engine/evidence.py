@@ -138,7 +138,12 @@ class Report(_Model):
 
 def encode(model: BaseModel) -> bytes:
     """The bytes of a file of the run directory: readable JSON, the same for the same content."""
-    return (json.dumps(model.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n").encode()
+    return encode_text(json.dumps(model.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+
+
+def encode_text(text: str) -> bytes:
+    """UTF-8; half a surrogate pair, which JSON from a cluster can hold and UTF-8 cannot, becomes a question mark."""
+    return text.encode("utf-8", "replace")
 
 
 def digest(data: bytes) -> str:

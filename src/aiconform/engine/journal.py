@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from aiconform.engine.evidence import encode_text
+
 START = "sha256:" + "0" * 64
 
 
@@ -62,10 +64,11 @@ class Journal:
 
     def append(self, event: str, data: dict[str, Any]) -> None:
         self._number += 1
-        line = json.dumps(
+        text = json.dumps(
             {"number": self._number, "time": now(), "event": event, "data": data, "previous": self.head},
             ensure_ascii=False,
-        ).encode()
+        )
+        line = encode_text(text)
         with self.path.open("ab") as file:
             file.write(line + b"\n")
             file.flush()

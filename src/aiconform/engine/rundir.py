@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from aiconform.cluster import Object
-from aiconform.engine.evidence import Evidence, Report, RunInfo, digest, encode
+from aiconform.engine.evidence import Evidence, Report, RunInfo, digest, encode, encode_text
 from aiconform.engine.journal import Journal
 
 M = TypeVar("M", bound=BaseModel)
@@ -53,7 +53,7 @@ class RunDirectory:
         folder = self.path / "objects" / check
         folder.mkdir(parents=True, exist_ok=True)
         data = json.dumps(remains, indent=1, ensure_ascii=False, default=str) + "\n"
-        self._write(f"objects/{check}/{name}.json", data.encode())
+        self._write(f"objects/{check}/{name}.json", encode_text(data))
 
     def read_info(self) -> RunInfo:
         return self._read("run.json", RunInfo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,20 @@ _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 class LabError(Exception):
     """Something that the user can mend; the message says what and how."""
+
+
+def needs(missing: str) -> LabError:
+    """The error where no lab can be, and what still works there."""
+    return LabError(
+        f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. "
+        "Everything but `lab` works here; give `run` another cluster with --kubeconfig or --context"
+    )
+
+
+def require_linux() -> None:
+    """Raises LabError elsewhere: the lab's modules cannot even be imported there."""
+    if sys.platform != "linux":
+        raise needs("Linux")
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aiconform.lab.config import ROOT, LabError
+from aiconform.lab.config import ROOT, LabError, needs, require_linux
 from aiconform.lab.machine import MOUNTS
 
 # command -> the Debian package that brings it
@@ -42,12 +41,9 @@ def quiet(_: str) -> None:
 
 def require() -> None:
     """Raises LabError where no lab can be: not on Linux, or not as root."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        missing = "Linux" if sys.platform != "linux" else "root"
-        raise LabError(
-            f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. "
-            "Everything but `lab` works here; give `run` another cluster with --kubeconfig or --context"
-        )
+    require_linux()
+    if os.geteuid() != 0:
+        raise needs("root")
 
 
 def raise_limits() -> None:

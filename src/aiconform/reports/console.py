@@ -61,7 +61,7 @@ class Console:
     def close(self, report: Report, folder: Path) -> None:
         """The result: the report as JSON, or the table and what it means."""
         if self._as_json:
-            print(json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=False))
+            print(json.dumps(report.model_dump(mode="json"), indent=2))
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in ("REQUIREMENT", "LEVEL", "VERDICT", "SECONDS"):

@@ -7,7 +7,6 @@ outlives commands, crashes and `lab down`.
 from __future__ import annotations
 
 import difflib
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,6 +111,9 @@ def driver_faults(state: Path) -> tuple[DriverFault, ...]:
 @contextmanager
 def changing(state: Path) -> Iterator[None]:
     """One change at a time, also between processes."""
+    # Not at the top: faults are listed on systems without it, too.
+    import fcntl
+
     state.mkdir(parents=True, exist_ok=True)
     with (state / "faults.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,0 +1,234 @@
+"""Test results in the programme's three files: junit.xml, results.json (`go test -json`), e2e.log (`go test -v`).
+
+Read as a stream: memory grows with the number of tests, not with the size of the file. What counts as pass, fail and
+skip, and how repeated names add up, is the programme's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import xml.sax
+import xml.sax.handler
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Literal
+
+import defusedxml.sax
+from defusedxml.common import DefusedXmlException
+
+Outcome = Literal["pass", "fail", "skip"]
+Kind = Literal["junit", "gotest", "log"]
+NAMES: dict[str, Kind] = {"junit.xml": "junit", "results.json": "gotest", "e2e.log": "log"}
+LONGEST_LINE = 16 << 20  # bytes, the programme's limit
+MOST_TESTS = 200_000  # names; Kubernetes' whole end-to-end suite has 7,200
+CHUNK = 1 << 20
+
+_RESULT = re.compile(rb"[\t\n\f\r ]*--- (PASS|FAIL|SKIP): ([^\t\n\f\r ]+)")
+_WORDS: dict[bytes, Outcome] = {b"PASS": "pass", b"FAIL": "fail", b"SKIP": "skip"}
+_ACTIONS: dict[str, Outcome] = {"pass": "pass", "fail": "fail", "skip": "skip"}
+
+
+class BadArtifact(Exception):
+    """The file is not what its name says, or larger than anybody should read."""
+
+
+@dataclass
+class Results:
+    """tests: outcome by name. failures: failed tests, or packages where none failed. instant: Go tests of 0 s.
+
+    packages: Go packages that named tests belong to.
+    """
+
+    kind: Kind
+    tests: dict[str, Outcome] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    packages: set[str] = field(default_factory=set)
+    instant: set[str] = field(default_factory=set)
+
+    def record(self, name: str, outcome: Outcome) -> None:
+        """A fail is sticky; otherwise the last record wins."""
+        if self.tests.get(name) == "fail":
+            return
+        if name not in self.tests and len(self.tests) >= MOST_TESTS:
+            raise BadArtifact(f"it has more than {MOST_TESTS:,} tests")
+        self.tests[name] = outcome
+        if outcome == "fail":
+            self.failures.append(name)
+
+    def outcome(self, name: str) -> Outcome | None:
+        """Of the test, or of its subtests together if it has no record of its own."""
+        if name in self.tests:
+            return self.tests[name]
+        parts = {outcome for test, outcome in self.tests.items() if test.startswith(f"{name}/")}
+        if not parts:
+            return None
+        if "fail" in parts:
+            return "fail"
+        return "skip" if parts == {"skip"} else "pass"
+
+    def top_level(self) -> set[str]:
+        return {name.partition("/")[0] for name in self.tests}
+
+
+def kind_of(name: str) -> Kind | None:
+    """Whether the programme reads a file of this name as an artifact."""
+    return NAMES.get(name.lower())
+
+
+def looks_like(name: str) -> Kind | None:
+    """Whether a person would take a file of this name for an artifact, although the programme does not."""
+    lower = name.lower()
+    if kind_of(lower):
+        return None
+    if re.fullmatch(r".*junit.*\.xml", lower):
+        return "junit"
+    if re.fullmatch(r".*e2e.*\.log", lower):
+        return "log"
+    return "gotest" if re.fullmatch(r".*results?\.(json|ndjson|jsonl)", lower) else None
+
+
+def read_results(path: Path, kind: Kind) -> Results:
+    """`path` must have been found to lie inside the product's folder. Raises BadArtifact."""
+    results = Results(kind)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadArtifact("it is not a regular file")
+        with path.open("rb") as file:
+            if kind == "junit":
+                _junit(file, results)
+            elif kind == "gotest":
+                _go_test(file, results)
+            else:
+                _log(file, results)
+    except OSError as error:
+        raise BadArtifact(f"it cannot be read: {error.strerror}") from error
+    return results
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    while line := file.readline(LONGEST_LINE + 2):
+        number += 1
+        if len(line.rstrip(b"\r\n")) >= LONGEST_LINE:
+            raise BadArtifact(f"line {number} is longer than {LONGEST_LINE >> 20} MiB")
+        yield number, line
+
+
+def _log(file: IO[bytes], results: Results) -> None:
+    for _, line in _lines(file):
+        found = _RESULT.match(line)
+        if found:
+            results.record(found.group(2).decode("utf-8", "replace"), _WORDS[found.group(1)])
+    if not results.tests:
+        raise BadArtifact("it has no line like `--- PASS: TestName`")
+
+
+def _go_test(file: IO[bytes], results: Results) -> None:
+    broken_packages = []
+    for number, line in _lines(file):
+        if not line.strip():
+            continue
+        event = _event(number, line)
+        outcome = _ACTIONS.get(event["Action"])
+        if outcome is None:
+            continue
+        if event["Test"]:
+            results.record(event["Test"], outcome)
+            results.packages.add(event["Package"][:200])
+            if event["Elapsed"] == "0":
+                results.instant.add(event["Test"])
+        elif outcome == "fail":
+            broken_packages.append(event["Package"])
+    if not results.failures:
+        results.failures = [f"package {name}" for name in broken_packages]
+    if not results.tests and not results.failures:
+        raise BadArtifact("it has no event of a test")
+
+
+def _event(number: int, line: bytes) -> dict[str, str]:
+    """Action, Package and Test as text; like Go, whatever the case of the keys' letters."""
+    event = {"Action": "", "Package": "", "Test": "", "Elapsed": ""}
+    try:
+        given = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadArtifact(f"line {number} is not JSON") from error
+    if given is None:
+        return event
+    if not isinstance(given, dict):
+        raise BadArtifact(f"line {number} is not a JSON object")
+    for key, value in given.items():
+        name = key.capitalize()
+        if name == "Elapsed":
+            event[name] = "0" if value == 0 else ""
+        elif name in event and value is not None:
+            if not isinstance(value, str):
+                raise BadArtifact(f"line {number}: {name} is not text")
+            event[name] = value
+    return event
+
+
+def _junit(file: IO[bytes], results: Results) -> None:
+    handler = _JUnit(results)
+    parser = defusedxml.sax.make_parser()
+    parser.setContentHandler(handler)
+    parser.setErrorHandler(xml.sax.handler.ErrorHandler())
+    idle = 0
+    try:
+        while chunk := file.read(CHUNK):
+            before = handler.seen
+            parser.feed(chunk)
+            # A tag or entity that never ends would be kept in memory whole.
+            idle = idle + len(chunk) if handler.seen == before else 0
+            if idle > LONGEST_LINE:
+                raise BadArtifact(f"it has a tag of more than {LONGEST_LINE >> 20} MiB")
+        parser.close()
+    except DefusedXmlException as error:
+        raise BadArtifact("it defines XML entities, which a test report never needs") from error
+    except xml.sax.SAXParseException as error:
+        raise BadArtifact(f"line {error.getLineNumber()} is not XML: {error.getMessage()}") from error
+    except (ValueError, LookupError) as error:
+        raise BadArtifact(f"it is not XML: {error}") from error
+    if not results.tests:
+        raise BadArtifact("it has no <testcase>")
+
+
+class _JUnit(xml.sax.handler.ContentHandler):
+    """Counts a testcase below the root or below testsuites only, and only its direct failure, error or skipped."""
+
+    def __init__(self, results: Results) -> None:
+        super().__init__()
+        self._results = results
+        self._depth = 0
+        self._suites = 0  # how many elements from the root down are suites
+        self._name: str | None = None
+        self._outcome: Outcome = "pass"
+        self.seen = 0
+
+    def startElement(self, name: str, attrs: xml.sax.xmlreader.AttributesImpl) -> None:  # noqa: N802
+        self.seen += 1
+        name = name.rpartition(":")[2]
+        if self._depth == self._suites and (self._depth == 0 or name == "testsuite"):
+            self._suites += 1
+        elif self._depth == self._suites and name == "testcase":
+            self._name, self._outcome = attrs.get("name", ""), "pass"
+        elif self._name is not None and self._depth == self._suites + 1:
+            if name in ("failure", "error"):
+                self._outcome = "fail"
+            elif name == "skipped" and self._outcome == "pass":
+                self._outcome = "skip"
+        self._depth += 1
+
+    def endElement(self, name: str) -> None:  # noqa: N802
+        self.seen += 1
+        self._depth -= 1
+        if self._depth < self._suites:
+            self._suites -= 1
+        elif self._name is not None and self._depth == self._suites:
+            self._results.record(self._name, self._outcome)
+            self._name = None
+
+    def characters(self, content: str) -> None:
+        self.seen += 1

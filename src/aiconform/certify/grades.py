@@ -1,0 +1,43 @@
+"""How well a claim is proven: the best grade that any piece of its evidence has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from aiconform.certify.checklist import TESTS
+from aiconform.certify.evidence import Answer, Examined, Reference
+
+GRADES = ("executed", "artifact", "captured-log", "documentation-link", "bare-claim")
+"""Best first. executed: a run whose verdict can be recomputed · artifact: test results · captured-log: output or a
+description kept in the submission, or a link to a log · documentation-link: any other link · bare-claim: words only."""
+NOT_CLAIMED = "not-claimed"
+CLAIMING = ("Implemented", "Partially Implemented", "N/A")
+Executed = Callable[[str, Reference], bool]
+_LOG = re.compile(r"\.(?:log|txt|out|json|xml|ndjson|csv)$|[_/-](?:logs?|results?|outputs?)(?:/|$)", re.IGNORECASE)
+
+
+def grades(found: Examined, executed: Executed) -> dict[str, str]:
+    """The grade by requirement. `executed` says whether a reference is part of a run that shows the requirement."""
+    graded = {}
+    for item in found.checklist.items:
+        answer = found.answers.get(item.id)
+        if answer is None or not answer.counts or answer.claim.status.text not in CLAIMING:
+            graded[item.id] = NOT_CLAIMED
+            continue
+        each = [_grade(answer, reference, executed) for reference in answer.given]
+        graded[item.id] = min([*each, "bare-claim"], key=GRADES.index)
+    return graded
+
+
+def _grade(answer: Answer, reference: Reference, executed: Executed) -> str:
+    if reference.kind == "link":
+        return "captured-log" if _LOG.search(reference.bare.rstrip("/")) else "documentation-link"
+    if reference.kind != "file" or reference.path is None:
+        return "bare-claim"
+    if executed(answer.item.id, reference):
+        return "executed"
+    if reference.artifact and reference.artifact.results and reference.artifact.read_by_programme:
+        test = reference.fragment or TESTS.get(answer.item.id)
+        return "artifact" if test and reference.artifact.results.outcome(test) == "pass" else "captured-log"
+    return "captured-log" if reference.path.is_file() and reference.path.stat().st_size else "bare-claim"

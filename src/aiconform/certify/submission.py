@@ -1,0 +1,263 @@
+"""A submission as its vendor wrote it: metadata and claims of a PRODUCT.yaml, each with its line.
+
+Reads what the programme's validator reads, in the same way: unknown keys are passed over, a number is text where text
+is wanted (but not in the metadata), null is as if it were not there.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiconform.certify.nodes import LARGEST, Malformed, Mapping, Node, Scalar, Sequence, parse, shown
+
+FILE = "PRODUCT.yaml"
+METADATA = {
+    "kubernetesVersion": True,
+    "platformName": True,
+    "platformVersion": True,
+    "vendorName": True,
+    "websiteUrl": True,
+    "repoUrl": False,
+    "documentationUrl": True,
+    "productLogoUrl": True,
+    "description": True,
+    "contactEmailAddress": True,
+    "k8sConformanceUrl": True,
+}
+"""The fields, and whether the programme requires each."""
+CLAIM_KEYS = ("id", "description", "level", "status", "evidence", "notes")
+VERSION = re.compile(r"(?:^|/)(v[0-9]+\.[0-9]+)/")
+
+
+class Unreadable(Exception):
+    """The PRODUCT.yaml cannot be loaded, which the programme's validator answers with an error as well."""
+
+    def __init__(self, line: int, problem: str, mend: str) -> None:
+        super().__init__(problem)
+        self.line, self.problem, self.mend = line, problem, mend
+
+
+def snake_case(name: str) -> str:
+    """`k8sConformanceUrl` is `k8s_conformance_url`."""
+    parts = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", parts).lower()
+
+
+def version_of(path: Path) -> str | None:
+    """The Kubernetes version that the path says: the first folder like `v1.37`, of an absolute path the last."""
+    typed = VERSION.search(path.as_posix())
+    if typed and not path.is_absolute():
+        return typed.group(1)
+    found = VERSION.findall(path.absolute().as_posix())
+    return found[-1] if found else None
+
+
+@dataclass(frozen=True)
+class Field:
+    """A metadata value. `text` is None where the value is no string; `key` is how the file spells the field."""
+
+    key: str
+    text: str | None
+    line: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """A value of a claim; an absent one is "" on the claim's line."""
+
+    text: str
+    line: int
+
+    def __bool__(self) -> bool:
+        return bool(self.text.strip())
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the vendor says about one requirement. `unknown`: keys that nobody reads, with their lines."""
+
+    category: str
+    id: str
+    line: int
+    description: Text
+    level: Text
+    status: Text
+    notes: Text
+    evidence: tuple[Text, ...]
+    unknown: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A loaded PRODUCT.yaml.
+
+    path: as the user named it. folder: of the product, resolved. version: from the path, None if it says none.
+    metadata: by canonical name, None if there is no such section. claims: by category in the file's order, duplicates
+    included, None if there is no spec.
+    """
+
+    path: Path
+    folder: Path
+    version: str | None
+    metadata: dict[str, Field] | None
+    claims: dict[str, tuple[Claim, ...]] | None
+    unknown: tuple[tuple[str, int], ...]
+    both_spellings: tuple[str, ...]
+    oddities: tuple[str, ...]
+    lines: dict[str, int] = field(default_factory=dict)
+    """Of `metadata`, `spec` and of each `spec.<category>`."""
+
+    def claim(self, category: str, requirement: str) -> Claim | None:
+        """The last one with the id counts, as in the programme."""
+        found = [claim for claim in (self.claims or {}).get(category, ()) if claim.id == requirement]
+        return found[-1] if found else None
+
+    def every_claim(self) -> Iterator[Claim]:
+        for claims in (self.claims or {}).values():
+            yield from claims
+
+    def value(self, name: str) -> str:
+        """A metadata value as trimmed text, "" where there is none."""
+        given = (self.metadata or {}).get(name)
+        return (given.text or "").strip() if given else ""
+
+    @property
+    def product(self) -> str:
+        """`v1.37/name`, from the folder."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+
+def read_bytes(path: Path, folder: Path, limit: int = LARGEST) -> bytes:
+    """A regular file below `folder` (resolved), up to limit + 1 bytes. Raises Unreadable."""
+    try:
+        real = path.resolve(strict=True)
+        if not real.is_relative_to(folder):
+            raise Unreadable(
+                1, f"{path.name} is a link to a file outside the product's folder", "put the file itself there"
+            )
+        if not stat.S_ISREG(real.stat().st_mode):
+            raise Unreadable(1, f"{path.name} is not a regular file", "put a regular file there")
+        with real.open("rb") as file:
+            return file.read(limit + 1)
+    except (OSError, RuntimeError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+        raise Unreadable(1, f"{path.name} cannot be read: {problem}", "check the path and its permissions") from error
+
+
+def read_submission(path: Path) -> Submission:
+    """Raises Unreadable."""
+    folder = path.parent.resolve()
+    return load(path, read_bytes(path, folder), folder)
+
+
+def load(path: Path, data: bytes, folder: Path) -> Submission:
+    """Like read_submission, for bytes at hand."""
+    try:
+        document = parse(data)
+    except Malformed as error:
+        raise Unreadable(error.line, error.problem, error.mend) from error
+    root = document.root
+    if root is None or (isinstance(root, Scalar) and root.kind == "null"):
+        root = Mapping(1)
+    if not isinstance(root, Mapping):
+        raise Unreadable(root.line, "the file is not a mapping", "start from the checklist: `aiconform certify init`")
+    metadata, unknown, twice = _metadata(root.get("metadata"))
+    lines: dict[str, int] = {key: root.keys[key] for key in ("metadata", "spec") if key in root.keys}
+    claims = _spec(root.get("spec"), lines)
+    unknown += [(key, line) for key, line in root.keys.items() if key not in ("metadata", "spec")]
+    return Submission(
+        path, folder, version_of(path), metadata, claims, tuple(unknown), tuple(twice), document.oddities, lines
+    )
+
+
+def _is_null(node: Node | None) -> bool:
+    return node is None or (isinstance(node, Scalar) and node.kind == "null")
+
+
+def _metadata(node: Node | None) -> tuple[dict[str, Field] | None, list[tuple[str, int]], list[str]]:
+    if _is_null(node):
+        return None, [], []
+    if not isinstance(node, Mapping):
+        raise Unreadable(node.line if node else 1, "metadata is not a mapping", "write `name: value` lines below it")
+    fields, twice, known = {}, [], set()
+    for name in METADATA:
+        snake = snake_case(name)
+        known |= {name, snake}
+        if name in node.entries and snake in node.entries and snake != name:
+            twice.append(name)
+        key = name if name in node.entries else snake
+        value = node.get(key)
+        if value is None or _is_null(value):
+            continue
+        text = value.text if isinstance(value, Scalar) and value.kind == "text" else None
+        fields[name] = Field(key, text, value.line)
+    return fields, [(key, line) for key, line in node.keys.items() if key not in known], twice
+
+
+def _spec(node: Node | None, lines: dict[str, int]) -> dict[str, tuple[Claim, ...]] | None:
+    if _is_null(node):
+        return None
+    if not isinstance(node, Mapping):
+        raise Unreadable(node.line if node else 1, "spec is not a mapping", "write one key for each category below it")
+    claims: dict[str, tuple[Claim, ...]] = {}
+    for category, listed in node.entries.items():
+        lines[f"spec.{category}"] = node.keys[category]
+        if _is_null(listed):
+            claims[category] = ()
+        elif isinstance(listed, Sequence):
+            claims[category] = tuple(_claim(category, item) for item in listed.items)
+        else:
+            raise Unreadable(listed.line, f"spec.{category} is not a list", "begin each requirement with `- id:`")
+    return claims
+
+
+def _claim(category: str, node: Node) -> Claim:
+    if _is_null(node):
+        node = Mapping(node.line)
+    if not isinstance(node, Mapping):
+        raise Unreadable(node.line, f"an entry of {category} is not a mapping", "begin each requirement with `- id:`")
+    texts = {key: _text(node, key) for key in CLAIM_KEYS if key != "evidence"}
+    unknown = tuple((key, line) for key, line in node.keys.items() if key not in CLAIM_KEYS)
+    return Claim(
+        category,
+        texts["id"].text,
+        node.line,
+        texts["description"],
+        texts["level"],
+        texts["status"],
+        texts["notes"],
+        _evidence(node, texts["id"].text),
+        unknown,
+    )
+
+
+def _text(node: Mapping, key: str) -> Text:
+    value = node.get(key)
+    if value is None or _is_null(value):
+        return Text("", node.keys.get(key, node.line))
+    if not isinstance(value, Scalar):
+        raise Unreadable(value.line, f"{key} is not text", "write one value; quote it or use a block (`>-`)")
+    return Text(value.text, value.line)
+
+
+def _evidence(node: Mapping, requirement: str) -> tuple[Text, ...]:
+    value = node.get("evidence")
+    if value is None or _is_null(value):
+        return ()
+    if not isinstance(value, Sequence):
+        what = shown(value.text) if isinstance(value, Scalar) else "a mapping"
+        raise Unreadable(
+            value.line, f"the evidence of {requirement} is {what}, not a list", "write a list; an empty one is `[]`"
+        )
+    found = []
+    for item in value.items:
+        if not isinstance(item, Scalar):
+            raise Unreadable(
+                item.line, f"an entry in the evidence of {requirement} is not text", "write one link a line"
+            )
+        found.append(Text("" if item.kind == "null" else item.text, item.line))
+    return tuple(found)

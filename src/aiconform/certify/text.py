@@ -1,0 +1,42 @@
+"""Results of the validation as a person reads them. Text of a submission is untrusted: control characters go out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from aiconform.certify.findings import SEVERITIES, Finding
+from aiconform.certify.grades import GRADES
+from aiconform.certify.validate import Validated, summary
+
+
+def lines(results: Sequence[Validated], least: str = "note") -> Iterator[str]:
+    """A line for each submission, its errors, warnings and findings below, and a closing line."""
+    for result in results:
+        yield from _one(result, least)
+    counts = summary(results)
+    beyond = sum(counts["findings"].values())
+    yield f"{counts['valid']} of {counts['submissions']} valid by the programme's rules; {beyond} findings beyond them"
+
+
+def _one(result: Validated, least: str) -> Iterator[str]:
+    proven = Counter(result.grades.values())
+    graded = ", ".join(f"{proven[grade]} {grade}" for grade in GRADES if proven[grade])
+    state = "valid" if result.valid else "INVALID"
+    about = "; ".join(filter(None, (result.version or "no version", graded)))
+    yield clean(f"{state}  {result.path}  ({about})")
+    for finding in (*result.errors, *result.warnings, *result.findings):
+        if SEVERITIES.index(finding.severity) >= SEVERITIES.index(least):
+            yield from _finding(finding)
+    for text in result.not_checked:
+        yield f"  not checked: {text}"
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    about = f"{finding.requirement}: " if finding.requirement else ""
+    yield clean(f"  {finding.file}:{finding.line}: {finding.severity} {finding.rule}: {about}{finding.message}")
+    yield clean(f"      {finding.help}")
+
+
+def clean(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
