@@ -218,9 +218,10 @@ def test_a_machine_that_is_switched_off_starts_anew(lab: Lab) -> None:
     lab.crash("control-plane")
     eventually(lambda: lab.status()["machines"]["control-plane"]["pid"] not in (None, first["control-plane"]["pid"]))
     aiconform("lab", "up", "--name", NAME)
-    assert asyncio.run(outcome(lab, pod("after", "nslookup kubernetes.default.svc.cluster.local", node="node-2")))[
-        0
-    ] == ("Succeeded")
+    phase, said = asyncio.run(
+        outcome(lab, pod("after", "nslookup kubernetes.default.svc.cluster.local", node="node-2"))
+    )
+    assert phase == "Succeeded", said
 
 
 def test_a_node_comes_and_goes(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from aiconform.cli.common import Failure, output_option, print_json
+from aiconform.cli.common import INTERRUPTED, Failure, note, output_option, print_json
 from aiconform.cli.progress import Progress
 
 
@@ -35,6 +36,10 @@ def _clear_errors() -> Iterator[None]:
         yield
     except LabError as error:
         raise Failure(str(error)) from error
+    except KeyboardInterrupt:
+        # What is built and started stays; the same command goes on from there.
+        note("aiconform: interrupted")
+        sys.exit(INTERRUPTED)
 
 
 _name = click.option("--name", default="lab", show_default=True, help="The lab; several can be up on one machine.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -119,6 +120,14 @@ def make_mount_points(root: Path = ROOT) -> None:
     record.write_text(json.dumps(sorted(made)))
     for path in MOUNTS:
         Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def forget_unused(state: Path) -> None:
+    """Remove a lab's folder in which nothing came to be."""
+    with contextlib.suppress(OSError):
+        state.rmdir()
+        with locked(state.parent):
+            forget_last(state.parent)
 
 
 def forget_last(root: Path = ROOT) -> None:

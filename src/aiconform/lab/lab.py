@@ -34,22 +34,25 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
     """
     host.require()
     paths = Paths(config.name, root)
-    with host.locked(paths.state):
-        host.install_packages(progress)
-        host.raise_limits()
-        old = plan.read(paths)
-        minor = config.kubernetes or (old.kubernetes if old else DEFAULT_KUBERNETES)
-        # Before anything is written: a build that fails leaves no half of a lab.
-        binaries = assets_of.assets(minor, progress, config.assets or _given(old))
-        with host.locked(root):
-            new = plan.make(config, old, root)
-            if not Lab(new, paths).running:
-                # Without an API that it watches the scheduler does not start; the fault strikes again in the end.
-                new = replace(new, runtime_overrides={})
-            host.make_mount_points(root)
-            new.save(paths)
-        lab = Lab(new, paths)
-        lab._settle(binaries, progress)
+    try:
+        with host.locked(paths.state):
+            host.install_packages(progress)
+            host.raise_limits()
+            old = plan.read(paths)
+            minor = config.kubernetes or (old.kubernetes if old else DEFAULT_KUBERNETES)
+            # Before anything is written: a build that fails leaves no half of a lab.
+            binaries = assets_of.assets(minor, progress, config.assets or _given(old))
+            with host.locked(root):
+                new = plan.make(config, old, root)
+                if not Lab(new, paths).running:
+                    # Without an API that it watches the scheduler does not start; the fault strikes again in the end.
+                    new = replace(new, runtime_overrides={})
+                host.make_mount_points(root)
+                new.save(paths)
+            lab = Lab(new, paths)
+            lab._settle(binaries, progress)
+    finally:
+        host.forget_unused(paths.state)
     return lab
 
 

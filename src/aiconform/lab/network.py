@@ -70,6 +70,12 @@ def forget_node(network: Network, number: int, control_plane_pid: int) -> None:
     )
 
 
+def nat_rules(pid: int) -> str:
+    """The address translation of the namespace of process `pid`, as iptables-save prints it; empty if it is gone."""
+    command = ["nsenter", "-t", str(pid), "-n", "iptables-save", "-t", "nat"]
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout
+
+
 def _mac(network: Network, number: int) -> str:
     """The same for every life of a machine: the others remember it for half a minute and more."""
     return f"02:a1:c0:00:{network.index:02x}:{number:02x}"

@@ -164,6 +164,8 @@ sandbox = "{PAUSE}"
 
 [plugins."io.containerd.cri.v1.runtime"]
 cdi_spec_dirs = ["/etc/cdi", "{CDI_FOLDER}"]
+# A profile would stay loaded in this machine's kernel.
+disable_apparmor = true
 # Without CAP_SYS_RESOURCE no score may be lowered, and no sandbox would start.
 restrict_oom_score_adj = true
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from aiconform.lab import network
 from aiconform.lab.accelerators.config import find_identity
 from aiconform.lab.accelerators.objects import cluster_objects
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 _API_SECONDS = 90.0
 _NODES_SECONDS = 90.0
 _DNS_SECONDS = 60.0
+_SERVICES_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
 
 
-def wait_for_api(plan: Plan, paths: Paths, network: Network) -> None:
+def wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
     """Return when the API server is ready. Raises LabError."""
-    asyncio.run(_wait_for_api(plan, paths, network))
+    asyncio.run(_wait_for_api(plan, paths, addresses))
 
 
 def wait(lab: Lab, progress: Progress) -> None:
@@ -67,8 +69,8 @@ def ready_nodes(kubeconfig: Path) -> dict[str, bool]:
         return {}
 
 
-async def _wait_for_api(plan: Plan, paths: Paths, network: Network) -> None:
-    probe = api_is_ready(paths, network)
+async def _wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
+    probe = api_is_ready(paths, addresses)
     if plan.runtime_overrides:
         # The API server's own watches of what it does not serve never get ready.
         probe = replace(probe, https=f"{probe.https}?exclude=informer-sync")
@@ -109,6 +111,7 @@ async def _wait(lab: Lab, progress: Progress) -> None:
         deployment = {"coredns": _is_available}
         await _until(lab, cluster, "apps/v1", "Deployment", "kube-system", deployment, _DNS_SECONDS)
         await _until_dns_accepts(lab, cluster)
+        await _until_services_lead_to_it(lab)
 
 
 async def _until(
@@ -163,6 +166,25 @@ async def _until_dns_accepts(lab: Lab, cluster: Cluster) -> None:
         raise LabError(f"no CoreDNS Pod answers after {_DNS_SECONDS:.0f} s. The logs are in {lab.state}") from None
 
 
+async def _until_services_lead_to_it(lab: Lab) -> None:
+    """A node's kube-proxy writes its rules at its own pace: wait for that of the name server. Raises LabError."""
+    rule = f"-A KUBE-SERVICES -d {lab.network.dns}/32"
+    missing: list[str] = []
+    try:
+        async with asyncio.timeout(_SERVICES_SECONDS):
+            while True:
+                inits = {name: machine["pid"] for name, machine in lab.machines().items() if name != CONTROL_PLANE}
+                missing = [name for name, pid in inits.items() if not pid or rule not in network.nat_rules(pid)]
+                if not missing:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        raise LabError(
+            f"kube-proxy has no rule for the cluster's DNS after {_SERVICES_SECONDS:.0f} s on {', '.join(missing)}; "
+            f"its log is in {lab.paths.logs(missing[0])}"
+        ) from None
+
+
 async def _accepts(address: str) -> bool:
     try:
         async with asyncio.timeout(1):
@@ -190,8 +212,12 @@ def _objects(lab: Lab) -> list[Object]:
     text = (Path(__file__).parent / "manifests" / "dns.yaml").read_text()
     filled = string.Template(text).substitute(dns=lab.network.dns, image=COREDNS)
     objects = [obj for obj in yaml.safe_load_all(filled) if obj]
+    by_dra = any(node.accelerators and node.allocation != "device-plugin" for node in lab.plan.nodes)
     for obj in cluster_objects(find_identity(lab.plan.identity)):
         group = obj["apiVersion"].partition("/")[0]
+        if obj["kind"] == "DeviceClass" and not by_dra:
+            # A platform without the driver has no class of its either.
+            continue
         if not any(version.startswith(group) and not on for version, on in lab.plan.runtime_overrides.items()):
             objects.append(obj)
     return objects
