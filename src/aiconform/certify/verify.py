@@ -18,6 +18,10 @@ from aiconform.certify.submission import FILE
 from aiconform.certify.validate import Options, Validated, validate
 
 CLAIMING = ("Implemented", "N/A")
+# Rules of the programme about what is offered as evidence.
+EVIDENCE = frozenset(
+    {"P-load", "P-version", "P-evidence-file", "P-artifact", "P-test-failed", "P-test-missing", "P-test-skipped"}
+)
 Attested = Callable[[Path], dict[str, Any]]
 
 
@@ -25,7 +29,8 @@ Attested = Callable[[Path], dict[str, Any]]
 class Verification:
     """Empty `problems` mean that the bundle holds. `steps`: what was checked, in order, and whether it held.
 
-    shown: requirement -> verdict of the newest run. unshown: claims that rest on something else than a run.
+    shown: requirement -> verdict of the newest run. unshown: claims that rest on something else than a run. valid: by
+    the programme's rules, which is another question: an honest bundle may show that a platform is not conformant.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -35,6 +40,7 @@ class Verification:
     shown: dict[str, str] = field(default_factory=dict)
     unshown: list[str] = field(default_factory=list)
     grades: dict[str, str] = field(default_factory=dict)
+    valid: bool | None = None
 
     def step(self, name: str, problems: list[str]) -> None:
         self.steps[name] = not problems
@@ -43,6 +49,7 @@ class Verification:
     def as_data(self) -> dict[str, Any]:
         return {
             "verified": not self.problems,
+            "valid": self.valid,
             "steps": self.steps,
             "problems": self.problems,
             "notes": self.notes,
@@ -74,8 +81,18 @@ def verify(folder: Path, attested: Attested | None, checklists: Path | None = No
         _signature(folder, attested, files, examined, judged, found)
     _runs(examined, judged, found)
     _claims(validated, judged, found)
-    found.step("programme", [f"{e.rule} line {e.line}: {e.message}" for e in validated.errors])
+    _programme(validated, found)
     return found
+
+
+def _programme(validated: Validated, found: Verification) -> None:
+    """Evidence that does not bear what is claimed is a problem here; a platform that lacks something is not."""
+    offered = [error for error in validated.errors if error.rule in EVIDENCE]
+    found.step("evidence", [f"{error.rule}, line {error.line}: {error.message}" for error in offered])
+    found.valid = validated.valid
+    if not validated.valid:
+        counted = len(validated.errors)
+        found.notes.append(f"the programme's rules are not met ({counted} errors): see `aiconform certify validate`")
 
 
 def _signature(
