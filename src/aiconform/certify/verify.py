@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiconform.certify.artifacts import NAMES, BadArtifact, Results, read_results
 from aiconform.certify.attestation import NotAttested
 from aiconform.certify.bundle import BadBundle, digests
 from aiconform.certify.evidence import Examined
@@ -186,14 +187,28 @@ def _artifacts(examined: Examined, judged: list[JudgedRun]) -> list[str]:
     from aiconform.reports.cases import go_name
 
     problems = []
-    for artifact in examined.artifacts.values():
-        if artifact.results is None or not judged:
+    for name, results in _results(examined):
+        if not judged:
             continue
-        for requirement in sorted({name for run in judged for name in run.verdicts}):
+        for requirement in sorted({known for run in judged for known in run.verdicts}):
             run = latest(requirement, judged)
-            told = artifact.results.tests.get(go_name(requirement))
+            told = results.tests.get(go_name(requirement))
             if run and told == "pass" and run.verdicts[requirement] != "pass":
-                problems.append(f"{artifact.name} says pass for {requirement}, the run {run.verdicts[requirement]}")
+                problems.append(f"{name} says pass for {requirement}, the run {run.verdicts[requirement]}")
             elif run and told in ("fail", "skip") and run.verdicts[requirement] == "pass":
-                problems.append(f"{artifact.name} says {told} for {requirement}, the run pass")
+                problems.append(f"{name} says {told} for {requirement}, the run pass")
     return problems
+
+
+def _results(examined: Examined) -> Iterator[tuple[str, Results]]:
+    """The artifacts that can be read: those named as evidence, and the usual three even where no claim names them."""
+    folder = examined.submission.folder
+    for artifact in examined.artifacts.values():
+        if artifact.results:
+            yield artifact.name, artifact.results
+    for name, kind in NAMES.items():
+        if folder / name not in examined.artifacts and (folder / name).is_file():
+            try:
+                yield name, read_results(folder / name, kind)
+            except BadArtifact:
+                continue  # nobody points at it
