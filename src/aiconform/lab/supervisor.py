@@ -19,7 +19,16 @@ from typing import Any
 
 from aiconform.lab import cgroups, control, network
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
-from aiconform.lab.processes import FIRST_BACKOFF, HEALTHY_SECONDS, LAST_BACKOFF, Children, Identity, rotate, write_json
+from aiconform.lab.processes import (
+    FIRST_BACKOFF,
+    HEALTHY_SECONDS,
+    LAST_BACKOFF,
+    Children,
+    Identity,
+    boot,
+    rotate,
+    write_json,
+)
 
 # The end of the supervisor, in whatever way, is the end of `unshare`, and that is the end of the machine's init.
 _NEW_NAMESPACES = (
@@ -212,7 +221,7 @@ def main() -> None:
         # Out of the caller's cgroup: the end of its session or service must not end the lab.
         cgroups.enter(f"{paths.cgroup}/system")
         if own := Identity.of(os.getpid()):
-            write_json(paths.supervisor_record, {"pid": own.pid, "start": own.start})
+            write_json(paths.supervisor_record, {"pid": own.pid, "start": own.start, "boot": boot()})
         asyncio.run(LabSupervisor(paths).run())
 
 
