@@ -212,8 +212,12 @@ def _objects(lab: Lab) -> list[Object]:
     text = (Path(__file__).parent / "manifests" / "dns.yaml").read_text()
     filled = string.Template(text).substitute(dns=lab.network.dns, image=COREDNS)
     objects = [obj for obj in yaml.safe_load_all(filled) if obj]
+    by_dra = any(node.accelerators and node.allocation != "device-plugin" for node in lab.plan.nodes)
     for obj in cluster_objects(find_identity(lab.plan.identity)):
         group = obj["apiVersion"].partition("/")[0]
+        if obj["kind"] == "DeviceClass" and not by_dra:
+            # A platform without the driver has no class of its either.
+            continue
         if not any(version.startswith(group) and not on for version, on in lab.plan.runtime_overrides.items()):
             objects.append(obj)
     return objects
