@@ -19,6 +19,7 @@ from typing import Any
 
 from aiconform.lab import cgroups, control, network
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
+from aiconform.lab.machine import GO
 from aiconform.lab.processes import (
     FIRST_BACKOFF,
     HEALTHY_SECONDS,
@@ -102,14 +103,12 @@ class Machine:
             self.init = await _only_child(process.pid, end)
             if self.init is not None:
                 await self._lab.connect(self, self.init.pid)
-                os.close(our_gate)
-                our_gate = -1
+                os.write(our_gate, GO)
                 await asyncio.shield(end)
         except CalledProcessError as error:
             self._lab.log(f"{self.name}: {error}; {error.stderr or ''}")
         finally:
-            if our_gate >= 0:
-                os.close(our_gate)
+            os.close(our_gate)
             self.connected.clear()
             # The init first: `unshare` buries it and ends, when the kernel has ended all its namespaces' processes.
             if self.init is not None:
