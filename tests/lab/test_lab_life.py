@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from aiconform.cluster import Object, connect
+from aiconform.cluster import ClusterError, Object, connect
 from aiconform.cluster.wait import finished, running, until
 from aiconform.lab import Lab, cgroups, load
 from aiconform.lab.images import BUSYBOX
@@ -174,6 +174,54 @@ def test_a_service_answers_from_both_nodes_and_by_name(lab: Lab) -> None:
         return answers
 
     assert asyncio.run(ask()) == [("Succeeded", "served\n")] * 2
+
+
+def test_the_api_server_reaches_webhooks_in_pods(lab: Lab) -> None:
+    """A webhook that speaks no TLS is found out by what the API server says of the connection it made."""
+    server = pod("hook", "cd /tmp; httpd -f -p 8443 -h /tmp", node="node-2")
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "hook", "namespace": "default"},
+        "spec": {"selector": {"app": "hook"}, "ports": [{"port": 443, "targetPort": 8443}]},
+    }
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
+    hook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "hook"},
+        "webhooks": [
+            {
+                "name": "hook.aiconform.dev",
+                "clientConfig": {"service": {"name": "hook", "namespace": "default"}},
+                "rules": [rule],
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "refused", "namespace": "default"}}
+
+    async def ask() -> str:
+        server_pod = await start(lab, server)
+        async with connect(str(lab.kubeconfig)) as cluster:
+            await cluster.create(service)
+            await cluster.create(hook)
+            try:
+                # Until the API server knows the webhook and its endpoint.
+                async with asyncio.timeout(30):
+                    while True:
+                        try:
+                            await cluster.delete(await cluster.create(secret))
+                        except ClusterError as error:
+                            if "HTTP response to HTTPS client" in str(error):
+                                return str(error)
+                        await asyncio.sleep(0.2)
+            finally:
+                for obj in (hook, service, server_pod):
+                    await cluster.delete(obj, grace=0)
+
+    assert "hook.aiconform.dev" in asyncio.run(ask())
 
 
 def test_nothing_of_the_host_changes_while_a_lab_is_up(lab: Lab, before: Inventory) -> None:

@@ -153,8 +153,10 @@ def test_a_go_that_is_too_old_is_not_used(tmp_path: Path, monkeypatch: pytest.Mo
     old = fake_binary(tmp_path, "go")
     old.write_text("#!/bin/sh\necho go1.19.8\n")
     assert golang._version(old) is None
-    old.write_text("#!/bin/sh\necho go1.27rc1\n")
-    assert golang._version(old) == "go1.27"
+    old.write_text("#!/bin/sh\necho go1.26.5\n")
+    assert golang._version(old) is None
+    old.write_text("#!/bin/sh\necho go1.27.0\n")
+    assert golang._version(old) == "go1.27.0"
 
 
 def image(tmp_path: Path) -> images.Image:

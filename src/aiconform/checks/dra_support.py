@@ -144,8 +144,8 @@ def selector_for(device: Device, among: list[Device]) -> tuple[str, dict[str, At
     terms = [f'device.driver == "{device.driver}"']
     for name, value in wanted.items():
         domain, _, short = name.rpartition("/")
-        # JSON's strings, numbers and booleans are CEL's too.
-        literal = json.dumps(value)
+        # JSON's strings, numbers and booleans are CEL's too, but for JSON's escapes beyond the 16-bit range.
+        literal = json.dumps(value, ensure_ascii=False)
         terms.append(f'device.attributes["{domain or device.driver}"].{short} == {literal}')
     return " && ".join(terms), wanted
 

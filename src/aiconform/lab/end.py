@@ -13,7 +13,7 @@ from pathlib import Path
 from aiconform.lab import cgroups, control, host, network, plan
 from aiconform.lab.config import ROOT, LabError, Network, Paths
 from aiconform.lab.host import Progress, quiet
-from aiconform.lab.processes import Identity
+from aiconform.lab.processes import Identity, boot
 
 _SUPERVISOR_SECONDS = 10.0
 _KERNEL_SECONDS = 3.0
@@ -51,7 +51,8 @@ def recorded_supervisor(paths: Paths) -> Identity | None:
     """Who the lab's supervisor was when it started; it may have ended since."""
     try:
         record = json.loads(paths.supervisor_record.read_text())
-        return Identity(record["pid"], record["start"])
+        # The start time counts from the machine's own.
+        return Identity(record["pid"], record["start"]) if record["boot"] == boot() else None
     except (OSError, ValueError, KeyError):
         return None
 

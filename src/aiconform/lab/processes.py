@@ -67,6 +67,11 @@ class Identity:
         return True
 
 
+def boot() -> str:
+    """Tells this boot of the machine from every other."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 @dataclass(frozen=True)
 class Probe:
     """Something that must hold before a process is started. One of the first four is set."""

@@ -19,7 +19,17 @@ from typing import Any
 
 from aiconform.lab import cgroups, control, network
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
-from aiconform.lab.processes import FIRST_BACKOFF, HEALTHY_SECONDS, LAST_BACKOFF, Children, Identity, rotate, write_json
+from aiconform.lab.machine import GO
+from aiconform.lab.processes import (
+    FIRST_BACKOFF,
+    HEALTHY_SECONDS,
+    LAST_BACKOFF,
+    Children,
+    Identity,
+    boot,
+    rotate,
+    write_json,
+)
 
 # The end of the supervisor, in whatever way, is the end of `unshare`, and that is the end of the machine's init.
 _NEW_NAMESPACES = (
@@ -93,14 +103,12 @@ class Machine:
             self.init = await _only_child(process.pid, end)
             if self.init is not None:
                 await self._lab.connect(self, self.init.pid)
-                os.close(our_gate)
-                our_gate = -1
+                os.write(our_gate, GO)
                 await asyncio.shield(end)
         except CalledProcessError as error:
             self._lab.log(f"{self.name}: {error}; {error.stderr or ''}")
         finally:
-            if our_gate >= 0:
-                os.close(our_gate)
+            os.close(our_gate)
             self.connected.clear()
             # The init first: `unshare` buries it and ends, when the kernel has ended all its namespaces' processes.
             if self.init is not None:
@@ -212,7 +220,7 @@ def main() -> None:
         # Out of the caller's cgroup: the end of its session or service must not end the lab.
         cgroups.enter(f"{paths.cgroup}/system")
         if own := Identity.of(os.getpid()):
-            write_json(paths.supervisor_record, {"pid": own.pid, "start": own.start})
+            write_json(paths.supervisor_record, {"pid": own.pid, "start": own.start, "boot": boot()})
         asyncio.run(LabSupervisor(paths).run())
 
 
