@@ -91,11 +91,14 @@ def build(
     command = [str(go.command), "build", "-ldflags", ldflags, "-o", f"{out}/", *packages]
     with tempfile.TemporaryFile("w+") as log:
         with subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as process:
-            while process.returncode is None:
-                try:
-                    process.wait(_STILL_SECONDS)
-                except subprocess.TimeoutExpired:
-                    still()
+            try:
+                while process.returncode is None:
+                    try:
+                        process.wait(_STILL_SECONDS)
+                    except subprocess.TimeoutExpired:
+                        still()
+            finally:
+                process.kill()  # of what has ended nothing is killed; of what an interrupt left, the rest
         if process.returncode == 0:
             return
         log.seek(0)
