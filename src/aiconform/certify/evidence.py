@@ -6,11 +6,13 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from aiconform.certify.artifacts import BadArtifact, Kind, Results, kind_of, looks_like, read_results
 from aiconform.certify.checklist import Checklist, Item
+from aiconform.certify.runs import Runs
 from aiconform.certify.submission import Claim, Submission
 
 _OTHER_PRODUCT = re.compile(r"v[0-9]+\.[0-9]+/[^/]+/")
@@ -79,6 +81,10 @@ class Examined:
     checklist: Checklist
     answers: dict[str, Answer] = field(default_factory=dict)
     artifacts: dict[Path, Artifact] = field(default_factory=dict)
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(self.submission.folder)
 
 
 def examine(submission: Submission, checklist: Checklist) -> Examined:

@@ -17,9 +17,13 @@ Executed = Callable[[str, Reference], bool]
 _LOG = re.compile(r"\.(?:log|txt|out|json|xml|ndjson|csv)$|[_/-](?:logs?|results?|outputs?)(?:/|$)", re.IGNORECASE)
 
 
-def grades(found: Examined, executed: Executed) -> dict[str, str]:
-    """The grade by requirement. `executed` says whether a reference is part of a run that shows the requirement."""
+def grades(found: Examined) -> dict[str, str]:
+    """The grade by requirement."""
     graded = {}
+
+    def executed(requirement: str, reference: Reference) -> bool:
+        return reference.path is not None and found.runs.shows(requirement, reference.path, found.checklist.version)
+
     for item in found.checklist.items:
         answer = found.answers.get(item.id)
         if answer is None or not answer.counts or answer.claim.status.text not in CLAIMING:

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from aiconform.certify.evidence import Reference
-from aiconform.certify.submission import Submission
+from aiconform.certify.findings import listed
 
 FOLDER = "runs"
+LARGEST = 256 << 20  # bytes of a run's file; the judge reads each of them whole
 
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """A run as recomputed. `verdicts` by requirement, of the observations; `problems`: where the run differs."""
+    """A run as recomputed. `verdicts`, `levels`, `reasons`: by requirement, from the observations.
+
+    problems: where the run differs from them. redacted: what was taken out, in words, or "".
+    """
 
     folder: Path
     run: str
     standard: str
+    standard_digest: str
     kubernetes: str
+    suite: str
+    tool: str
+    verdict: str
     verdicts: dict[str, str]
     levels: dict[str, str]
+    reasons: dict[str, str]
+    figures: dict[str, str]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     simulated: bool
-    cluster: dict[str, str] = field(default_factory=dict)
+    cluster: dict[str, str]
+    started: str
+    ended: str
+    journal: str
+    redacted: str
 
 
 class NoRun(Exception):
@@ -34,26 +47,43 @@ class NoRun(Exception):
 
 def judge_run(folder: Path) -> JudgedRun:
     """Raises NoRun."""
+    from aiconform.engine import journal
     from aiconform.engine.judge import judge
-    from aiconform.engine.rundir import BadRunDirectory
+    from aiconform.engine.rundir import BadRunDirectory, RunDirectory
     from aiconform.spec import load_standard
 
+    if has_links(folder):
+        raise NoRun("it holds links, special or very large files")
     try:
         judgement = judge(folder, load_standard())
-    except (BadRunDirectory, OSError, ValueError, RecursionError) as error:
-        raise NoRun(str(error).replace(str(folder), folder.name)) from error
+        info = RunDirectory(folder).read_info()
+        lines = list(journal.read(folder / "journal.ndjson")) if not judgement.differences else []
+    except (BadRunDirectory, journal.BrokenChain, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise NoRun((str(error) or type(error).__name__).replace(str(folder), folder.name)[:500]) from error
     report = judgement.report
+    redactions = [line.data.get("placeholders", {}) for line in lines if line.event == "redacted"]
+    taken = [f"{count} {kind}" for found in redactions for kind, count in sorted(found.items())]
     return JudgedRun(
         folder,
         report.run,
         report.standard,
+        report.standard_digest,
         report.kubernetes,
+        report.suite,
+        f"{report.tool.name} {report.tool.version}",
+        report.verdict,
         {check.id: check.verdict for check in report.checks},
         {check.id: check.level for check in report.checks},
+        {check.id: check.reason for check in report.checks},
+        {check.id: f"{check.seconds:.1f} s, {check.requests} API requests" for check in report.checks},
         judgement.differences,
         judgement.notes,
         report.simulated,
         dict(report.cluster),
+        report.started,
+        report.ended,
+        info.journal,
+        (listed(taken, 9, str) or "nothing was found") if redactions else "",
     )
 
 
@@ -65,42 +95,42 @@ def run_folders(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in runs.iterdir()
-        if re.fullmatch(r"[A-Za-z0-9._-]{1,80}", path.name)
-        and not path.is_symlink()
-        and path.is_dir()
-        and (path / "run.json").is_file()
-        and not has_links(path)
+        if re.fullmatch(r"[A-Za-z0-9._-]{1,80}", path.name) and not path.is_symlink() and path.is_dir()
     )
 
 
 def has_links(folder: Path) -> bool:
     """A run holds plain files; one with links could make the judge read elsewhere."""
-    return any(path.is_symlink() or not (path.is_file() or path.is_dir()) for path in folder.rglob("*"))
+    return any(
+        path.is_symlink() or not (path.is_file() or path.is_dir()) or path.stat().st_size > LARGEST
+        for path in folder.rglob("*")
+    )
 
 
 class Runs:
-    """The judged runs of one submission, each judged at most once."""
+    """The runs of one submission, judged at most once and only if somebody asks."""
 
-    def __init__(self, submission: Submission) -> None:
-        self._folder = submission.folder
-        self._version = submission.version
-        self._judged: dict[Path, JudgedRun | None] = {}
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._judged: tuple[list[JudgedRun], dict[str, str]] | None = None
 
-    def executed(self, requirement: str, reference: Reference) -> bool:
-        """Whether the reference lies in a run of this version that agrees with itself and passes the requirement."""
-        path = reference.path
-        if path is None or not path.is_relative_to(self._folder / FOLDER):
+    def every(self) -> tuple[list[JudgedRun], dict[str, str]]:
+        """(the judged ones, by folder name why the others are none)."""
+        if self._judged is None:
+            judged, broken = [], {}
+            for folder in run_folders(self._folder):
+                try:
+                    judged.append(judge_run(folder))
+                except NoRun as error:
+                    broken[folder.name] = str(error)
+            self._judged = judged, broken
+        return self._judged
+
+    def shows(self, requirement: str, path: Path, version: str) -> bool:
+        """Whether the file lies in a run of this version that agrees with itself and passes the requirement."""
+        if not path.is_relative_to(self._folder / FOLDER):
             return False
-        folder = self._folder / FOLDER / path.relative_to(self._folder / FOLDER).parts[0]
-        if folder not in self._judged:
-            self._judged[folder] = self._judge(folder)
-        run = self._judged[folder]
-        if run is None or run.problems or run.standard != self._version:
-            return False
-        return run.verdicts.get(requirement) in ("pass", "not-applicable")
-
-    def _judge(self, folder: Path) -> JudgedRun | None:
-        try:
-            return judge_run(folder) if folder in run_folders(self._folder) else None
-        except NoRun:
-            return None
+        for run in self.every()[0]:
+            if path.is_relative_to(run.folder) and run.standard == version and not run.problems:
+                return run.verdicts.get(requirement) in ("pass", "not-applicable")
+        return False

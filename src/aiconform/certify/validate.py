@@ -17,7 +17,6 @@ from aiconform.certify.links import unreachable
 from aiconform.certify.nodes import LARGEST
 from aiconform.certify.rules import BEYOND, CATALOGUE, corpus, programme
 from aiconform.certify.rules.programme import Link
-from aiconform.certify.runs import Runs
 from aiconform.certify.submission import FILE, Submission, Unreadable, load, read_bytes, version_of
 
 MOST_SUBMISSIONS = 10_000
@@ -168,7 +167,7 @@ def _finish(draft: _Draft, options: Options) -> Validated:
         [finding for finding in said if finding.severity == "error"],
         [finding for finding in said if finding.severity == "warning"],
         sorted(draft.beyond.findings, key=order),
-        grades(draft.examined, Runs(draft.examined.submission).executed) if draft.examined else {},
+        grades(draft.examined) if draft.examined else {},
         not_checked,
         draft.examined,
     )

@@ -6,7 +6,7 @@ P-… rules are the programme's (its validator's errors and warnings), F-… rul
 from __future__ import annotations
 
 from aiconform.certify.findings import Rule, catalogue
-from aiconform.certify.rules import artifacts, claims, corpus, evidence, form, metadata, programme
+from aiconform.certify.rules import artifacts, claims, corpus, evidence, form, metadata, programme, runs
 
-BEYOND = (form, metadata, claims, evidence, artifacts)
+BEYOND = (form, metadata, claims, evidence, artifacts, runs)
 CATALOGUE: dict[str, Rule] = catalogue(rule for module in (programme, *BEYOND, corpus) for rule in module.RULES)

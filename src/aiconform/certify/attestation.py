@@ -1,0 +1,189 @@
+"""The attestation of a bundle: an in-toto Statement about every file of it, in a DSSE envelope.
+
+With a key of one's own (PEM) through securesystemslib, or keyless through sigstore where a network allows.
+https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md · https://github.com/secure-systems-lab/dsse
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from aiconform.certify.bundle import ATTESTATION, KEYLESS
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://aiconform.dev/attestation/submission/v1"
+PAYLOAD = "application/vnd.in-toto+json"
+LARGEST = 16 << 20  # bytes of an envelope
+PASSWORD = "AICONFORM_KEY_PASSWORD"  # noqa: S105 - the name of the variable
+
+
+class SigningFailed(Exception):
+    """The bundle was not signed; the text says why and what helps."""
+
+
+class NotAttested(Exception):
+    """The signature does not hold, or there is none."""
+
+
+def statement(files: dict[str, str], predicate: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(files.items())],
+        "predicateType": PREDICATE,
+        "predicate": predicate,
+    }
+
+
+def new_key(path: Path) -> Path:
+    """An Ed25519 key at `path`, readable by its owner alone, and its public half beside it. Raises SigningFailed."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    password = os.environ.get(PASSWORD, "").encode()
+    locked = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    beside = path.with_name(f"{path.name}.pub")
+    try:
+        for target, data, mode in ((path, private, 0o600), (beside, public, 0o644)):
+            with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(data)
+    except FileExistsError as error:
+        raise SigningFailed(f"{error.filename} exists: a key is never written over") from error
+    except OSError as error:
+        raise SigningFailed(f"{error.filename} cannot be written: {error.strerror}") from error
+    return beside
+
+
+def sign_with_key(content: dict[str, Any], key: Path, folder: Path) -> Path:
+    """Raises SigningFailed."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import Error
+    from securesystemslib.signer import CryptoSigner
+
+    password = os.environ.get(PASSWORD, "").encode() or None
+    try:
+        private = load_pem_private_key(key.read_bytes(), password)
+        envelope = Envelope(_encoded(content), PAYLOAD, {})
+        envelope.sign(CryptoSigner(private))
+    except OSError as error:
+        raise SigningFailed(f"{key} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm, Error) as error:
+        raise SigningFailed(
+            f"{key} is no usable private key in PEM (a locked one needs {PASSWORD}): {error}"
+        ) from error
+    return _written(folder / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode() + b"\n")
+
+
+def sign_keyless(content: dict[str, Any], folder: Path, token: str | None = None) -> Path:
+    """By the identity that sigstore's OIDC issuer vouches for. Raises SigningFailed."""
+    import sigstore.errors
+    from pydantic import ValidationError
+    from sigstore.dsse import Statement
+    from sigstore.models import ClientTrustConfig
+    from sigstore.oidc import IdentityToken, detect_credential
+    from sigstore.sign import SigningContext
+
+    try:
+        raw = token or detect_credential()
+        if not raw:
+            raise SigningFailed(
+                "no identity to sign with: run where an OIDC token is offered, or give one with --identity-token; "
+                "without a network sign with --key"
+            )
+        context = SigningContext.from_trust_config(ClientTrustConfig.production())
+        with context.signer(IdentityToken(raw)) as signer:
+            bundle = signer.sign_dsse(Statement(_encoded(content)))
+    except (sigstore.errors.Error, OSError, ValueError, ValidationError) as error:
+        raise SigningFailed(
+            f"sigstore could not sign ({_first_line(error)}): without a network sign with --key"
+        ) from error
+    return _written(folder / KEYLESS, bundle.to_json().encode())
+
+
+def verify_with_key(folder: Path, key: Path) -> dict[str, Any]:
+    """The statement that the key signed. Raises NotAttested."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import Error
+    from securesystemslib.signer import SSlibKey
+
+    try:
+        public = SSlibKey.from_crypto(load_pem_public_key(key.read_bytes()))
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm, Error) as error:
+        raise NotAttested(f"{key} is no usable public key in PEM: {_first_line(error)}") from error
+    try:
+        envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
+        envelope.verify([public], 1)
+    except (Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NotAttested(
+            f"{ATTESTATION} does not bear a good signature of {key.name}: {_first_line(error)}"
+        ) from error
+    return _statement(envelope.payload, envelope.payload_type)
+
+
+def verify_keyless(folder: Path, identity: str, issuer: str | None) -> dict[str, Any]:
+    """The statement that `identity` signed through sigstore. Raises NotAttested."""
+    import sigstore.errors
+    from sigstore.models import Bundle
+    from sigstore.verify import Verifier, policy
+
+    try:
+        bundle = Bundle.from_json(_read(folder / KEYLESS))
+        kind, payload = Verifier.production().verify_dsse(bundle, policy.Identity(identity=identity, issuer=issuer))
+    except (sigstore.errors.Error, OSError, ValueError) as error:
+        raise NotAttested(f"{KEYLESS} is not shown to be by {identity}: {_first_line(error)}") from error
+    return _statement(payload, kind)
+
+
+def _encoded(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _written(path: Path, data: bytes) -> Path:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise SigningFailed(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.is_symlink() or not path.is_file():
+            raise NotAttested(f"there is no {path.name}: the bundle is not signed that way")
+        if path.stat().st_size > LARGEST:
+            raise NotAttested(f"{path.name} is larger than {LARGEST >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise NotAttested(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _statement(payload: bytes, kind: str) -> dict[str, Any]:
+    try:
+        content = _json(payload)
+        known = kind == PAYLOAD and content["_type"] == STATEMENT and content["predicateType"] == PREDICATE
+        subjects = {entry["name"]: entry["digest"]["sha256"] for entry in content["subject"]}
+        if not known or not isinstance(content["predicate"], dict) or len(subjects) != len(content["subject"]):
+            raise ValueError("another kind of statement")
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotAttested(f"what was signed is no attestation of a submission: {_first_line(error)}") from error
+    return {"subjects": subjects, "predicate": content["predicate"]}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,81 @@
+"""The checklist of a version as a PRODUCT.yaml to fill in."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from aiconform.certify.checklist import Checklist, Item
+from aiconform.certify.nodes import Malformed, Mapping, Scalar, parse
+from aiconform.certify.submission import METADATA, snake_case
+
+TITLE_ONLY = "our title; give --checklists for the programme's text"
+
+
+class BadMetadata(Exception):
+    """The file with the metadata cannot be used."""
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Fields from a YAML or JSON file: a mapping of them, or a PRODUCT.yaml. Raises BadMetadata."""
+    try:
+        root = parse(path.read_bytes()).root
+    except OSError as error:
+        raise BadMetadata(f"{path} cannot be read: {error.strerror}") from error
+    except Malformed as error:
+        raise BadMetadata(f"{path}, line {error.line}: {error}; {error.mend}") from error
+    inner = root.get("metadata") if isinstance(root, Mapping) else None
+    fields = inner if isinstance(inner, Mapping) else root
+    if not isinstance(fields, Mapping):
+        raise BadMetadata(f"{path} is not a mapping of metadata fields: {', '.join(METADATA)}")
+    names = {spelled: name for name in METADATA for spelled in (name, snake_case(name))}
+    unknown = sorted(fields.entries.keys() - names.keys() - {"spec"})
+    if unknown:
+        raise BadMetadata(f"{path}: {unknown[0]!r} is not a metadata field; the fields are {', '.join(METADATA)}")
+    return {names[key]: node.text for key, node in fields.entries.items() if key in names and isinstance(node, Scalar)}
+
+
+def folder_name(platform: str) -> str:
+    """A name for the product's folder."""
+    return re.sub(r"[^a-z0-9]+", "-", platform.lower()).strip("-")[:60] or "platform"
+
+
+def render(checklist: Checklist, metadata: dict[str, str]) -> str:
+    """The file's text. Fields that are not given stay bracketed placeholders, which the validation refuses."""
+    lines = [
+        f"# Kubernetes AI Conformance {checklist.version}: what this platform offers, and what shows it.",
+        "# status: Implemented, Not Implemented, Partially Implemented, or N/A with notes; a SHOULD may stay blank.",
+        "# `aiconform certify build` fills in what a run has shown; `aiconform certify validate` checks the rest.",
+        "",
+        "metadata:",
+    ]
+    for name, required in METADATA.items():
+        given = {"kubernetesVersion": checklist.version, **metadata}.get(name, "")
+        if given or required:
+            lines.append(f"  {name}: {_quoted(given or f'[{name}]')}")
+    lines += ["", "spec:"]
+    for category in dict.fromkeys(item.category for item in checklist.items):
+        lines.append(f"  {category}:")
+        for item in checklist.items:
+            if item.category == category:
+                lines += entry(item)
+    return "\n".join(lines) + "\n"
+
+
+def entry(item: Item) -> list[str]:
+    """The lines of a requirement that nobody has answered."""
+    described = _quoted(item.description) if item.description else f"{_quoted(item.title)}  # {TITLE_ONLY}"
+    return [
+        f"    - id: {item.id}",
+        f"      description: {described}",
+        f"      level: {item.level}",
+        '      status: ""',
+        "      evidence: []",
+        '      notes: ""',
+    ]
+
+
+def _quoted(text: str) -> str:
+    """JSON's strings are YAML's double-quoted ones."""
+    return json.dumps(" ".join(text.split()), ensure_ascii=False)

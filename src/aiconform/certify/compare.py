@@ -1,0 +1,139 @@
+"""Submissions side by side by requirement, and what changed between two of one product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiconform.certify.grades import GRADES, NOT_CLAIMED
+from aiconform.certify.submission import METADATA
+from aiconform.certify.text import clean
+from aiconform.certify.validate import Validated
+
+
+class CannotCompare(Exception):
+    """There are not two submissions that can be read."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one submission says about one requirement. level, status and grade are None where it is not on its list."""
+
+    level: str | None
+    status: str | None
+    grade: str | None
+    evidence: tuple[str, ...] = ()
+    notes: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        return {"level": self.level, "status": self.status, "grade": self.grade, "evidence": list(self.evidence)}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """rows: requirement -> a cell for each submission. changes: only between two submissions of one product."""
+
+    submissions: tuple[Validated, ...]
+    names: tuple[str, ...]
+    rows: dict[str, tuple[Cell, ...]]
+    changes: tuple[dict[str, Any], ...] | None
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "submissions": [
+                {"name": name, "path": each.path.as_posix(), "version": each.version, "valid": each.valid}
+                for name, each in zip(self.names, self.submissions, strict=True)
+            ],
+            "requirements": {id_: [cell.as_data() for cell in cells] for id_, cells in self.rows.items()},
+            "changes": None if self.changes is None else list(self.changes),
+        }
+
+
+def compare(submissions: Sequence[Validated]) -> Comparison:
+    """In the order given. Raises CannotCompare."""
+    for each in submissions:
+        if each.examined is None:
+            reason = each.errors[0].message if each.errors else "it cannot be read"
+            raise CannotCompare(f"{each.path}: {reason}")
+    if len(submissions) < 2:
+        raise CannotCompare("name at least two submissions")
+    names = tuple(each.examined.submission.product for each in submissions if each.examined)
+    ids = dict.fromkeys(item.id for each in submissions if each.examined for item in each.examined.checklist.items)
+    rows = {id_: tuple(_cell(each, id_) for each in submissions) for id_ in ids}
+    one_product = len(submissions) == 2 and len({_product(each) for each in submissions}) == 1
+    changes = tuple(_changes(submissions, rows)) if one_product else None
+    return Comparison(tuple(submissions), names, rows, changes)
+
+
+def _product(each: Validated) -> str:
+    return each.examined.submission.folder.name.lower() if each.examined else ""
+
+
+def _cell(each: Validated, requirement: str) -> Cell:
+    examined = each.examined
+    item = examined.checklist.item(requirement) if examined else None
+    if examined is None or item is None:
+        return Cell(None, None, None)
+    answer = examined.answers.get(requirement)
+    if answer is None:
+        return Cell(item.level, None, NOT_CLAIMED)
+    evidence = tuple(reference.text.strip() for reference in answer.given)
+    notes = " ".join(answer.claim.notes.text.split())
+    return Cell(item.level, answer.claim.status.text, each.grades[requirement], evidence, notes)
+
+
+def _changes(submissions: Sequence[Validated], rows: dict[str, tuple[Cell, ...]]) -> Iterator[dict[str, Any]]:
+    old, new = (each.examined.submission for each in submissions if each.examined)
+    for name in METADATA:
+        if old.value(name) != new.value(name):
+            yield {"requirement": None, "what": name, "before": old.value(name), "after": new.value(name)}
+    for requirement, (before, after) in rows.items():
+        for what in ("level", "status", "grade", "notes"):
+            one, other = getattr(before, what), getattr(after, what)
+            if one != other:
+                yield {"requirement": requirement, "what": what, "before": one, "after": other}
+        gone = [text for text in before.evidence if text not in after.evidence]
+        come = [text for text in after.evidence if text not in before.evidence]
+        if gone or come:
+            yield {"requirement": requirement, "what": "evidence", "before": gone, "after": come}
+        elif after.evidence and after.status:
+            text = f"the same {len(after.evidence)} entries"
+            yield {"requirement": requirement, "what": "evidence unchanged", "before": text, "after": text}
+
+
+def lines(found: Comparison) -> Iterator[str]:
+    """A table of status and grade, then the changes."""
+    head = ["REQUIREMENT", *found.names]
+    table = [head]
+    for requirement, cells in found.rows.items():
+        table.append([requirement, *(_shown(cell) for cell in cells)])
+    proven = []
+    for index in range(len(found.names)):
+        grades = [cells[index].grade for cells in found.rows.values()]
+        proven.append(", ".join(f"{grades.count(grade)} {grade}" for grade in GRADES if grades.count(grade)))
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    for row in table:
+        yield clean("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    yield ""
+    for name, each, grades_said in zip(found.names, found.submissions, proven, strict=True):
+        yield clean(f"{name}: {'valid' if each.valid else 'INVALID'}; {grades_said or 'nothing claimed'}")
+    for change in found.changes or ():
+        about = f"{change['requirement']}: " if change["requirement"] else ""
+        if change["what"] == "evidence unchanged":
+            yield clean(f"{about}evidence unchanged ({change['after']})")
+        else:
+            yield clean(f"{about}{change['what']}: {_brief(change['before'])} -> {_brief(change['after'])}")
+
+
+def _shown(cell: Cell) -> str:
+    if cell.level is None:
+        return "-"
+    if not cell.status:
+        return f"{cell.level} blank"
+    return f"{cell.level} {cell.status} ({cell.grade})"
+
+
+def _brief(value: Any) -> str:
+    text = ", ".join(value) if isinstance(value, list) else str(value if value not in (None, "") else "-")
+    return text if len(text) <= 160 else f"{text[:159]}…"
