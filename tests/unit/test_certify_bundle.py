@@ -15,6 +15,10 @@ from typing import Any
 import pytest
 from certify_material import certify, product, rules, validated, write
 from certify_runs import CHECK, change_json, make_run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aiconform.certify.runs import NoRun, judge_run
 
 BLANK = {"status": "", "evidence": [], "notes": ""}
 
@@ -366,3 +370,67 @@ def test_broken_archives(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "e.zip", "w") as archive:
         archive.writestr("../escaped", "x")
     assert "leads out" in certify("verify", tmp_path / "e.zip", "--unsigned").output
+
+
+# Runs that somebody else wrote
+
+
+def test_a_journal_that_names_a_file_elsewhere(tmp_path: Path, bundle: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_text('{"secret": 1}')
+    path = bundle / RUN / "journal.ndjson"
+    path.write_text(path.read_text().replace(f'"check": "{CHECK}"', f'"check": "{"../" * 8}{str(elsewhere)[1:-5]}"'))
+    found = verification(bundle, "--unsigned")
+    assert found["steps"]["runs"] is False
+    assert "secret" not in json.dumps(found)
+
+
+ANYTHING = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=10)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=6), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@st.composite
+def _mutation(draw: st.DrawFn) -> tuple[str, tuple[int, ...], Any]:
+    file = draw(st.sampled_from(["run.json", "report.json", f"observations/{CHECK}.json", "journal.ndjson"]))
+    return file, tuple(draw(st.lists(st.integers(0, 12), max_size=6))), draw(ANYTHING)
+
+
+def _replaced(data: Any, path: tuple[int, ...], value: Any) -> Any:
+    """The data with what is at the path of positions replaced."""
+    if not path or not isinstance(data, dict | list) or not data:
+        return value
+    if isinstance(data, dict):
+        key = sorted(data)[path[0] % len(data)]
+        return {**data, key: _replaced(data[key], path[1:], value)}
+    index = path[0] % len(data)
+    return [*data[:index], _replaced(data[index], path[1:], value), *data[index + 1 :]]
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_mutation())
+def test_any_change_of_a_runs_data_is_found_or_changes_nothing(
+    tmp_path: Path, mutation: tuple[str, tuple[int, ...], Any]
+) -> None:
+    run = tmp_path / "run"
+    if not run.exists():
+        make_run(run)
+    file, where, value = mutation
+    path = run / file
+    before = path.read_text()
+    lines = before.splitlines() if file.endswith("ndjson") else [before]
+    index = len(before) % len(lines)
+    lines[index] = json.dumps(_replaced(json.loads(lines[index]), where, value))
+    path.write_text("\n".join(lines) + "\n")
+    try:
+        judged = judge_run(run)
+        same = path.read_text().split() == before.split() or json.dumps(value) in before
+        # A report's own figures (seconds, requests) and the run's options are not computed from observations.
+        assert judged.problems or same or file in ("report.json", "run.json")
+        assert judged.verdicts == {CHECK: "pass"} or judged.problems
+    except NoRun:
+        pass  # refused: as good
+    finally:
+        path.write_text(before)

@@ -229,3 +229,24 @@ def test_any_artifact_is_read_or_refused(tmp_path: Path, kind: str, data: bytes)
     except BadArtifact:
         return
     assert results.tests or results.failures
+
+
+def test_folder_names_that_are_no_text(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/v1.37/\xff\xfe"
+    path = Path(os.fsdecode(folder))
+    try:
+        path.mkdir(parents=True)
+    except OSError:
+        pytest.skip("this file system takes only names that are text")
+    (path / "PRODUCT.yaml").write_text(json.dumps(product(gang_scheduling={"status": "no"})))
+    for output in ("text", "json", "sarif"):
+        result = certify("validate", tmp_path, "--offline", "-o", output)
+        assert result.exit_code == 1, result.exception
+        assert "P-must" in result.stdout
+
+
+def test_thousands_of_links_are_not_all_asked(tmp_path: Path) -> None:
+    links = [f"http://127.0.0.1:1/{n}" for n in range(700)]
+    path = write(tmp_path, product(gang_scheduling={"evidence": links}))
+    (submission,) = json.loads(certify("validate", path, "-o", "json").stdout)["submissions"]
+    assert any("beyond the first 500" in text for text in submission["not_checked"])

@@ -258,7 +258,9 @@ class _Work:
             nodes |= set(_node_names(evidence.model_dump(mode="json")))
         for _, data in self._objects:
             nodes |= set(_node_names(data))
-        hosts = [server, self._info.cluster.get("context", "")]
+        # A context's name may be any word ("default"): it goes from its own field, and elsewhere if it is a name.
+        context = self._info.cluster.get("context", "")
+        hosts = [server, context if re.search(r"[0-9._@-]", context) else ""]
         self.redactor = Redactor(sorted(nodes), redaction, [host for host in hosts if host and not _is_address(host)])
 
     def write(self, target: Path) -> None:
@@ -276,7 +278,7 @@ class _Work:
             place.write_text(
                 json.dumps(self.redactor.data(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
             )
-        info = RunInfo.model_validate(self.redactor.data(self._info.model_dump(mode="json"), kept=_STRUCTURE))
+        info = RunInfo.model_validate(self._nowhere(self._info.model_dump(mode="json")))
         head = self._journal(target, info, digests)
         out.write_info(info.model_copy(update={"journal": head}))
         out.write_report(report)
@@ -284,7 +286,7 @@ class _Work:
 
     def _judged(self, evidence: dict[str, Evidence]) -> Report:
         """The report computed from the redacted observations. Raises CannotRedact if a verdict changes."""
-        report = Report.model_validate(self.redactor.data(self._report.model_dump(mode="json"), kept=_STRUCTURE))
+        report = Report.model_validate(self._nowhere(self._report.model_dump(mode="json")))
         checks = []
         for claimed, shown in zip(self._report.checks, report.checks, strict=True):
             if claimed.id not in evidence:
@@ -299,6 +301,11 @@ class _Work:
             checks.append(computed)
         verdict = judge_run(checks, chosen=self._info.chosen is not None)
         return report.model_copy(update={"checks": tuple(checks), "verdict": verdict})
+
+    def _nowhere(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Redacted, and without the context of somebody's kubeconfig."""
+        redacted: dict[str, Any] = self.redactor.data(data, kept=_STRUCTURE)
+        return {**redacted, "cluster": {**redacted["cluster"], "context": "redacted"}}
 
     def _journal(self, target: Path, info: RunInfo, digests: dict[str, str]) -> str:
         """Chains the same events again, with their own times, and a last line about the redaction."""

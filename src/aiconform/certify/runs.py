@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 from aiconform.certify.findings import listed
 
 FOLDER = "runs"
-LARGEST = 256 << 20  # bytes of a run's file; the judge reads each of them whole
+# The engine reads runs that it has written itself; what somebody else wrote can be of any shape.
+_BY_HOSTILE_FILES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+LARGEST = 64 << 20  # bytes of a run's file; the judge reads each of them whole
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,12 @@ def judge_run(folder: Path) -> JudgedRun:
 
     if has_links(folder):
         raise NoRun("it holds links, special or very large files")
+    _plain_names(folder / "journal.ndjson")
     try:
         judgement = judge(folder, load_standard())
         info = RunDirectory(folder).read_info()
         lines = list(journal.read(folder / "journal.ndjson")) if not judgement.differences else []
-    except (BadRunDirectory, journal.BrokenChain, OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (BadRunDirectory, journal.BrokenChain, OSError, *_BY_HOSTILE_FILES) as error:
         raise NoRun((str(error) or type(error).__name__).replace(str(folder), folder.name)[:500]) from error
     report = judgement.report
     redactions = [line.data.get("placeholders", {}) for line in lines if line.event == "redacted"]
@@ -85,6 +89,20 @@ def judge_run(folder: Path) -> JudgedRun:
         info.journal,
         (listed(taken, 9, str) or "nothing was found") if redactions else "",
     )
+
+
+def _plain_names(path: Path) -> None:
+    """The journal names the files of observations; none of the names may lead out of the run. Raises NoRun."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                data = json.loads(line)["data"]
+                if not isinstance(data, dict) or not re.fullmatch(r"[a-z0-9_]{1,80}", str(data.get("check", "none"))):
+                    raise NoRun(f"{path.name}, line {number}: not a line of a journal")
+    except OSError as error:
+        raise NoRun(f"{path.name} cannot be read: {error.strerror}") from error
+    except _BY_HOSTILE_FILES as error:
+        raise NoRun(f"{path.name} is no journal") from error
 
 
 def run_folders(folder: Path) -> list[Path]:

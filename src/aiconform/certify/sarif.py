@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from aiconform import __version__
 from aiconform.certify.findings import Finding, Rule
@@ -69,6 +71,5 @@ def _result(finding: Finding, used: list[str]) -> dict[str, Any]:
 
 
 def _uri(file: str) -> str:
-    from urllib.parse import quote
-
-    return f"file://{quote(file)}" if file.startswith("/") else quote(file)
+    quoted = quote(os.fsencode(file))
+    return f"file://{quoted}" if file.startswith("/") else quoted

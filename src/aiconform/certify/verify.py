@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aiconform.certify.artifacts import NAMES, BadArtifact, Results, read_results
 from aiconform.certify.attestation import NotAttested
 from aiconform.certify.bundle import BadBundle, digests
 from aiconform.certify.evidence import Examined
@@ -18,6 +19,10 @@ from aiconform.certify.submission import FILE
 from aiconform.certify.validate import Options, Validated, validate
 
 CLAIMING = ("Implemented", "N/A")
+# Rules of the programme about what is offered as evidence.
+EVIDENCE = frozenset(
+    {"P-load", "P-version", "P-evidence-file", "P-artifact", "P-test-failed", "P-test-missing", "P-test-skipped"}
+)
 Attested = Callable[[Path], dict[str, Any]]
 
 
@@ -25,7 +30,8 @@ Attested = Callable[[Path], dict[str, Any]]
 class Verification:
     """Empty `problems` mean that the bundle holds. `steps`: what was checked, in order, and whether it held.
 
-    shown: requirement -> verdict of the newest run. unshown: claims that rest on something else than a run.
+    shown: requirement -> verdict of the newest run. unshown: claims that rest on something else than a run. valid: by
+    the programme's rules, which is another question: an honest bundle may show that a platform is not conformant.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -35,6 +41,7 @@ class Verification:
     shown: dict[str, str] = field(default_factory=dict)
     unshown: list[str] = field(default_factory=list)
     grades: dict[str, str] = field(default_factory=dict)
+    valid: bool | None = None
 
     def step(self, name: str, problems: list[str]) -> None:
         self.steps[name] = not problems
@@ -43,6 +50,7 @@ class Verification:
     def as_data(self) -> dict[str, Any]:
         return {
             "verified": not self.problems,
+            "valid": self.valid,
             "steps": self.steps,
             "problems": self.problems,
             "notes": self.notes,
@@ -74,8 +82,18 @@ def verify(folder: Path, attested: Attested | None, checklists: Path | None = No
         _signature(folder, attested, files, examined, judged, found)
     _runs(examined, judged, found)
     _claims(validated, judged, found)
-    found.step("programme", [f"{e.rule} line {e.line}: {e.message}" for e in validated.errors])
+    _programme(validated, found)
     return found
+
+
+def _programme(validated: Validated, found: Verification) -> None:
+    """Evidence that does not bear what is claimed is a problem here; a platform that lacks something is not."""
+    offered = [error for error in validated.errors if error.rule in EVIDENCE]
+    found.step("evidence", [f"{error.rule}, line {error.line}: {error.message}" for error in offered])
+    found.valid = validated.valid
+    if not validated.valid:
+        counted = len(validated.errors)
+        found.notes.append(f"the programme's rules are not met ({counted} errors): see `aiconform certify validate`")
 
 
 def _signature(
@@ -169,14 +187,28 @@ def _artifacts(examined: Examined, judged: list[JudgedRun]) -> list[str]:
     from aiconform.reports.cases import go_name
 
     problems = []
-    for artifact in examined.artifacts.values():
-        if artifact.results is None or not judged:
+    for name, results in _results(examined):
+        if not judged:
             continue
-        for requirement in sorted({name for run in judged for name in run.verdicts}):
+        for requirement in sorted({known for run in judged for known in run.verdicts}):
             run = latest(requirement, judged)
-            told = artifact.results.tests.get(go_name(requirement))
+            told = results.tests.get(go_name(requirement))
             if run and told == "pass" and run.verdicts[requirement] != "pass":
-                problems.append(f"{artifact.name} says pass for {requirement}, the run {run.verdicts[requirement]}")
+                problems.append(f"{name} says pass for {requirement}, the run {run.verdicts[requirement]}")
             elif run and told in ("fail", "skip") and run.verdicts[requirement] == "pass":
-                problems.append(f"{artifact.name} says {told} for {requirement}, the run pass")
+                problems.append(f"{name} says {told} for {requirement}, the run pass")
     return problems
+
+
+def _results(examined: Examined) -> Iterator[tuple[str, Results]]:
+    """The artifacts that can be read: those named as evidence, and the usual three even where no claim names them."""
+    folder = examined.submission.folder
+    for artifact in examined.artifacts.values():
+        if artifact.results:
+            yield artifact.name, artifact.results
+    for name, kind in NAMES.items():
+        if folder / name not in examined.artifacts and (folder / name).is_file():
+            try:
+                yield name, read_results(folder / name, kind)
+            except BadArtifact:
+                continue  # nobody points at it

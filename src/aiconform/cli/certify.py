@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from aiconform.cli.common import Failure, fail, note, output_option, print_json
+from aiconform.cli.common import Failure, fail, note, output_option
 
 INVALID = 1
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -21,6 +21,13 @@ checklists_option = click.option(
     show_envvar=True,
     help="Folder with the programme's checklists (AIConformance-1.NN.yaml), for example a checkout of its repository.",
 )
+
+
+def _print(data: Any) -> None:
+    """JSON to standard output. A file's name may hold bytes that no encoding has."""
+    import json
+
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode())
 
 
 class CertifyGroup(click.Group):
@@ -113,9 +120,9 @@ def validate(
         except OSError as error:
             fail(f"{sarif_file} cannot be written: {error.strerror}")
     if output == "json":
-        print_json({"submissions": [result.as_data() for result in results], "summary": summary(results)})
+        _print({"submissions": [result.as_data() for result in results], "summary": summary(results)})
     elif output == "sarif":
-        print_json(sarif(results))
+        _print(sarif(results))
     else:
         for line in lines(results, least):
             click.echo(line)
@@ -254,7 +261,7 @@ def build(
     for text in built.notes:
         note(text)
     if output == "json":
-        print_json({"bundle": str(built.folder), "version": built.version, "shown": built.shown, "open": built.open})
+        _print({"bundle": str(built.folder), "version": built.version, "shown": built.shown, "open": built.open})
         return
     for requirement, verdict in built.shown.items():
         click.echo(f"{verdict:<15} {requirement}")
@@ -287,7 +294,7 @@ def redact(run: Path, out: Path, words: tuple[str, ...], output: str) -> None:
     except CannotRedact as error:
         fail(str(error))
     if output == "json":
-        print_json({"run": str(out), "placeholders": counts})
+        _print({"run": str(out), "placeholders": counts})
         return
     for kind, count in counts.items():
         note(f"{count} {kind} replaced")
@@ -311,6 +318,7 @@ def sign(
     from aiconform.certify.runs import Runs
     from aiconform.certify.submission import FILE as PRODUCT
     from aiconform.certify.submission import Unreadable, read_submission
+    from aiconform.certify.verify import verify as check
     from aiconform.engine.journal import now
 
     if sum(map(bool, (key, new_key, keyless))) != 1:
@@ -320,11 +328,10 @@ def sign(
     try:
         with opened(bundle) as folder:
             submission = read_submission(folder / PRODUCT)
-            runs, broken = Runs(folder).every()
-            faults = [f"{run.folder.name}: {run.problems[0]}" for run in runs if run.problems]
-            faults += [f"{name}: {why}" for name, why in broken.items()]
+            faults = check(folder, None).problems
             if faults:
-                fail(f"runs/{faults[0]}: a bundle that does not hold is not signed")
+                fail(f"{faults[0]}: a bundle that does not hold is not signed")
+            runs, _ = Runs(folder).every()
             said = predicate(submission, runs, by=by or submission.value("vendorName"), when=now())
             content = attestation.statement(digests(folder), said)
             if new_key:
@@ -381,7 +388,7 @@ def verify(
         click.echo(clean(f"aiconform: {error}"), err=True)
         sys.exit(INVALID)
     if output == "json":
-        print_json({"bundle": str(bundle), **found.as_data()})
+        _print({"bundle": str(bundle), **found.as_data()})
     else:
         words = {True: "holds", False: "DOES NOT HOLD", None: "not checked"}
         for name, held in found.steps.items():
@@ -412,7 +419,7 @@ def compare(paths: tuple[Path, ...], checklists: Path | None, output: str) -> No
     except CannotCompare as error:
         fail(str(error))
     if output == "json":
-        print_json(found.as_data())
+        _print(found.as_data())
         return
     for line in lines(found):
         click.echo(line)

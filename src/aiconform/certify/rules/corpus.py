@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,8 +54,13 @@ def _copied_notes(every: Sequence[tuple[Examined, Report]]) -> None:
             if windows:
                 by_requirement[requirement].append(_Notes(index, answer.claim, windows))
     for requirement, notes in by_requirement.items():
+        having: dict[int, list[int]] = defaultdict(list)
+        for number, one in enumerate(notes):
+            for window in one.windows:
+                having[window].append(number)
         for one in notes:
-            source, share = _most_alike(one, notes, every)
+            shared = Counter(number for window in one.windows for number in having[window])
+            source, share = _most_alike(one, notes, shared, every)
             if source is not None:
                 of = every[source.index][0].submission
                 every[one.index][1].add(
@@ -67,21 +72,22 @@ def _copied_notes(every: Sequence[tuple[Examined, Report]]) -> None:
 
 
 def _most_alike(
-    one: _Notes, notes: list[_Notes], every: Sequence[tuple[Examined, Report]]
+    one: _Notes, notes: list[_Notes], shared: Counter[int], every: Sequence[tuple[Examined, Report]]
 ) -> tuple[_Notes | None, float]:
     """The notes of another vendor, of this or an older version, that share most with `one`, if it is enough."""
-    mine = every[one.index][0].submission
+    mine = every[one.index][0]
     best, share = None, 0.0
-    for other in notes:
-        theirs = every[other.index][0].submission
-        if _vendor(every[other.index][0]) == _vendor(every[one.index][0]) or theirs.folder.name == mine.folder.name:
+    for number, windows in shared.items():
+        other = notes[number]
+        common = windows / min(len(one.windows), len(other.windows))
+        if common < COPIED or common <= share:
             continue
-        if _minor(theirs.version) > _minor(mine.version):
-            continue
-        common = len(one.windows & other.windows) / min(len(one.windows), len(other.windows))
-        if common > share:
+        theirs = every[other.index][0]
+        same_product = theirs.submission.folder.name == mine.submission.folder.name
+        newer = _minor(theirs.submission.version) > _minor(mine.submission.version)
+        if not (same_product or newer or _vendor(theirs) == _vendor(mine)):
             best, share = other, common
-    return (best, share) if share >= COPIED else (None, share)
+    return best, share
 
 
 def _vendor(found: Examined) -> str:
