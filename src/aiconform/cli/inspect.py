@@ -29,7 +29,7 @@ def command(kubeconfig: str | None, context: str | None, output: str) -> None:
         way = "DRA" if entry["way"] == "dra" else "device plugin"
         known = "simulated" if entry["simulated"] else entry["profile"] or "a driver that no profile lists"
         line = (
-            f"  {entry['node']}: {entry['free']} of {entry['total']} free, {entry['product'] or entry['name']} by {way}"
+            f"{entry['node']}: {entry['free']} of {entry['total']} free, {entry['product'] or entry['name']} by {way}"
         )
         click.echo("  " + plain(f"{line} ({entry['name']}; {known})"))
     for title, key in (("Passed over", "passed_over"), ("Would keep a check from running", "problems")):
