@@ -82,14 +82,18 @@ def test_a_refusal_is_an_error_of_the_checks_that_meet_it(
     lab: Lab, tmp_path: Path, resource: str, verb: str, verdicts: dict[str, str]
 ) -> None:
     try:
-        done = lab.run(DRA, ACCESS, kubeconfig=limited(lab, tmp_path, (resource, verb)))
+        account = limited(lab, tmp_path, (resource, verb))
+        foreseen = json.loads(succeed("inspect", "-o", "json", kubeconfig=account))
+        done = lab.run(DRA, ACCESS, kubeconfig=account)
     finally:
         drop_limited(lab)
+    states = {entry["id"]: entry["state"] for entry in foreseen["checks"]}
     assert done.code == 3
     assert {name: done.check(name)["verdict"] for name in verdicts} == verdicts
     for name, verdict in verdicts.items():
         if verdict == "error":
             assert f"may not {verb} {resource}" in done.check(name)["reason"]
+            assert f"may not {verb} {resource}" in states[name]
 
 
 def test_credentials_that_are_not_accepted(lab: Lab, tmp_path: Path) -> None:

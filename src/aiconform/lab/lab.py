@@ -22,7 +22,6 @@ from aiconform.lab.pki import Authority
 from aiconform.lab.processes import ProcessSpec, write_json
 
 _START_SECONDS = 15.0
-_STOP_SECONDS = 30.0
 _LOOK_SECONDS = 0.02
 
 

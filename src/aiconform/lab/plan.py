@@ -22,6 +22,7 @@ from aiconform.lab.config import (
     LabError,
     Paths,
     check_node_name,
+    needs,
 )
 from aiconform.lab.processes import write_json
 
@@ -72,7 +73,7 @@ class Plan:
 
 
 def read(paths: Paths) -> Plan | None:
-    """The lab's plan; None if there is no such lab. Raises LabError if the file is broken."""
+    """The lab's plan; None if there is no such lab. Raises LabError if the file is broken, or only root's."""
     try:
         value = json.loads(paths.plan.read_text())
         del value["machines"]
@@ -80,6 +81,8 @@ def read(paths: Paths) -> Plan | None:
         return Plan(nodes=nodes, **value)
     except FileNotFoundError:
         return None
+    except PermissionError:
+        raise needs("root") from None
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(
             f"{paths.plan} is not a lab's plan ({error}); `aiconform lab down --name {paths.name}` removes that lab"

@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 FIRST_BACKOFF, LAST_BACKOFF = 0.2, 10.0
 # One that ran this long was healthy: its next end is the first again.
 HEALTHY_SECONDS = 30.0
+# The API server waits a minute for its watches to end, which nobody here has to.
+GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _MAX_LOG = 64 * 1024 * 1024
 
@@ -170,7 +172,7 @@ class Supervised:
             # Nobody else buries our children, so the pid is still the process's own.
             os.kill(self._process.pid, number)
 
-    async def stop(self, grace: float = 5.0) -> None:
+    async def stop(self, grace: float = GRACE_SECONDS) -> None:
         """End the process and do not start it again: SIGTERM, then SIGKILL after `grace` seconds."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
