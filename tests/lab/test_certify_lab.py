@@ -1,0 +1,115 @@
+"""A bundle made from a real run: it is valid, it verifies, and it stops verifying after any change."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab.conftest import Lab, aiconform, succeed
+
+CHECK = "secure_accelerator_access"
+METADATA = {
+    "platformName": "Lab",
+    "platformVersion": "1.0",
+    "vendorName": "Nobody",
+    "websiteUrl": "https://lab.test/",
+    "documentationUrl": "https://lab.test/docs/1.0/",
+    "productLogoUrl": "https://lab.test/logo.svg",
+    "description": "The lab of the tests.",
+    "contactEmailAddress": "nobody@lab.test",
+    "k8sConformanceUrl": "https://github.com/cncf/k8s-conformance/tree/master/v1.37/lab",
+}
+
+
+@pytest.fixture(scope="module")
+def signed(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with v1.37/lab (the bundle), key.pub, run, and another run of the same check."""
+    folder = tmp_path_factory.mktemp("bundle")
+    run, other = lab.run(CHECK, "dra_support"), lab.run(CHECK)
+    assert (run.code, other.code) == (0, 0), run.stderr + other.stderr
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(METADATA))
+    start = folder / "v1.37" / "start"
+    succeed("certify", "init", "--no-input", "--metadata", folder / "metadata.yaml", "--out", start)
+    product = start / "PRODUCT.yaml"
+    # What the run says nothing about is the vendor's to claim.
+    claimed = '      level: MUST\n      status: "Implemented"\n      evidence: ["https://lab.test/docs/1.0/"]\n'
+    product.write_text(
+        product.read_text().replace('      level: MUST\n      status: ""\n      evidence: []\n', claimed)
+    )
+    succeed("certify", "build", run.folder, "--product", product, "--out", folder / "v1.37" / "lab", "--redact")
+    succeed("certify", "sign", folder / "v1.37" / "lab", "--new-key", folder / "key")
+    shutil.copytree(other.folder, folder / "other")
+    return folder
+
+
+def test_it_is_valid_executed_and_verifies(signed: Path) -> None:
+    bundle = signed / "v1.37" / "lab"
+    (found,) = json.loads(succeed("certify", "validate", bundle, "--offline", "-o", "json"))["submissions"]
+    assert found["valid"]
+    assert found["grades"][CHECK] == "executed"
+    verified = json.loads(succeed("certify", "verify", bundle, "--key", signed / "key.pub", "-o", "json"))
+    assert verified["verified"]
+    assert verified["verdicts"][CHECK] == "pass"
+    every = "".join(path.read_text() for path in bundle.rglob("*") if path.is_file())
+    assert "198.18." not in every
+    assert "aiconform-test" not in every
+
+
+def _run(bundle: Path) -> Path:
+    (run,) = (bundle / "runs").iterdir()
+    return run
+
+
+def _observation(bundle: Path) -> None:
+    path = _run(bundle) / f"observations/{CHECK}.json"
+    path.write_text(path.read_text().replace("Operation not permitted", "opened"))
+
+
+def _verdict(bundle: Path) -> None:
+    path = _run(bundle) / "report.json"
+    path.write_text(path.read_text().replace('"verdict": "pass"', '"verdict": "fail"', 1))
+
+
+def _status(bundle: Path) -> None:
+    path = bundle / "PRODUCT.yaml"
+    path.write_text(path.read_text().replace("Implemented", "Not Implemented", 1))
+
+
+def _artifact(bundle: Path) -> None:
+    path = bundle / "junit.xml"
+    path.write_text(path.read_text().replace("<testcase ", "<testcase  ", 1))
+
+
+def _signature(bundle: Path) -> None:
+    path = bundle / "attestation.dsse.json"
+    data = json.loads(path.read_text())
+    data["signatures"][0]["sig"] = data["signatures"][0]["sig"][::-1]
+    path.write_text(json.dumps(data))
+
+
+def _swapped(bundle: Path) -> None:
+    run = _run(bundle)
+    shutil.rmtree(run)
+    shutil.copytree(bundle.parents[1] / "other", run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_observation, _verdict, _status, _artifact, _signature, _swapped],
+    ids=lambda change: change.__name__.removeprefix("_"),
+)
+def test_any_change_is_found(signed: Path, change: Callable[[Path], None]) -> None:
+    place = signed / "changed"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(signed / "v1.37", place / "v1.37")
+    shutil.copytree(signed / "other", place / "other")
+    change(place / "v1.37" / "lab")
+    done = aiconform("certify", "verify", place / "v1.37" / "lab", "--key", signed / "key.pub")
+    assert done.returncode == 1
+    assert "NOT verified" in done.stdout
+    assert "Traceback" not in done.stderr
