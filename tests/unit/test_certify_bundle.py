@@ -18,6 +18,7 @@ from certify_runs import CHECK, change_json, make_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aiconform.certify.attestation import NotAttested, new_key, verify_with_key
 from aiconform.certify.runs import NoRun, judge_run
 
 BLANK = {"status": "", "evidence": [], "notes": ""}
@@ -434,3 +435,31 @@ def test_any_change_of_a_runs_data_is_found_or_changes_nothing(
         pass  # refused: as good
     finally:
         path.write_text(before)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(
+        ANYTHING.map(json.dumps),
+        st.text(max_size=40),
+        st.fixed_dictionaries(
+            {"payload": st.one_of(st.just("e30="), ANYTHING), "payloadType": ANYTHING, "signatures": ANYTHING}
+        ).map(json.dumps),
+    )
+)
+def test_any_envelope_is_refused(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "any"
+    if not folder.exists():
+        folder.mkdir()
+        new_key(tmp_path / "any.key")
+    (folder / "attestation.dsse.json").write_text(text)
+    with pytest.raises(NotAttested):
+        verify_with_key(folder, tmp_path / "any.key.pub")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[" * 100_000, '{"mediaType": "x"}'])
+def test_a_broken_sigstore_bundle_is_refused(bundle: Path, text: str) -> None:
+    (bundle / "attestation.sigstore.json").write_text(text)
+    result = certify("verify", bundle, "--identity", "someone@corp.test", "--issuer", "https://issuer.test")
+    assert result.exit_code == 1, result.exception
+    assert "signature  DOES NOT HOLD" in result.stdout

@@ -37,15 +37,11 @@ class BadArtifact(Exception):
 
 @dataclass
 class Results:
-    """tests: outcome by name. failures: failed tests, or packages where none failed. instant: Go tests of 0 s.
-
-    packages: Go packages that named tests belong to.
-    """
+    """tests: outcome by name. failures: failed tests, or packages where none failed. instant: Go tests of 0 s."""
 
     kind: Kind
     tests: dict[str, Outcome] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
-    packages: set[str] = field(default_factory=set)
     instant: set[str] = field(default_factory=set)
 
     def record(self, name: str, outcome: Outcome) -> None:
@@ -137,7 +133,6 @@ def _go_test(file: IO[bytes], results: Results) -> None:
             continue
         if event["Test"]:
             results.record(event["Test"], outcome)
-            results.packages.add(event["Package"][:200])
             if event["Elapsed"] == "0":
                 results.instant.add(event["Test"])
         elif outcome == "fail":

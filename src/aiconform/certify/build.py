@@ -28,6 +28,7 @@ from aiconform.engine.evidence import Report
 from aiconform.engine.rundir import RunDirectory
 from aiconform.reports.artifacts import write_artifacts
 from aiconform.reports.cases import go_name
+from aiconform.reports.plain import shortened
 
 FOR_THE_VENDOR = "not shown by a run: for the vendor to answer"
 ARTIFACTS = ("junit.xml", "results.json", "e2e.log")
@@ -259,13 +260,8 @@ def _said(item: Item, run: JudgedRun, verdict: str) -> str:
     simulated = " with simulated accelerators" if run.simulated else ""
     return (
         f"Run {run.run} of {run.tool} on Kubernetes {run.kubernetes}{simulated}: {verdict}, "
-        f"{_one_line(run.reasons[item.id])}; {run.figures[item.id]}; can be recomputed."
+        f"{shortened(run.reasons[item.id], 600)}; {run.figures[item.id]}; can be recomputed."
     )
-
-
-def _one_line(text: str, most: int = 600) -> str:
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _notes(claim: CommentedMap, said: str, layer: str | None) -> None:
@@ -279,7 +275,7 @@ def _note_layer(claim: CommentedMap, layer: str | None) -> None:
     if layer:
         before = re.sub(r"^Layer: [^.]*\. ?", "", str(claim.get("notes") or ""))
         claim["notes"] = FoldedScalarString(
-            f"Layer: {_one_line(layer).rstrip('.').replace('.', ' ')}. {before}".strip()
+            f"Layer: {shortened(layer, 200).rstrip('.').replace('.', ' ')}. {before}".strip()
         )
 
 

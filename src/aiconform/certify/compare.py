@@ -8,8 +8,8 @@ from typing import Any
 
 from aiconform.certify.grades import GRADES, NOT_CLAIMED
 from aiconform.certify.submission import METADATA
-from aiconform.certify.text import clean
 from aiconform.certify.validate import Validated
+from aiconform.reports.plain import plain, shortened
 
 
 class CannotCompare(Exception):
@@ -114,16 +114,16 @@ def lines(found: Comparison) -> Iterator[str]:
         proven.append(", ".join(f"{grades.count(grade)} {grade}" for grade in GRADES if grades.count(grade)))
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     for row in table:
-        yield clean("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        yield plain("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     yield ""
     for name, each, grades_said in zip(found.names, found.submissions, proven, strict=True):
-        yield clean(f"{name}: {'valid' if each.valid else 'INVALID'}; {grades_said or 'nothing claimed'}")
+        yield plain(f"{name}: {'valid' if each.valid else 'INVALID'}; {grades_said or 'nothing claimed'}")
     for change in found.changes or ():
         about = f"{change['requirement']}: " if change["requirement"] else ""
         if change["what"] == "evidence unchanged":
-            yield clean(f"{about}evidence unchanged ({change['after']})")
+            yield plain(f"{about}evidence unchanged ({change['after']})")
         else:
-            yield clean(f"{about}{change['what']}: {_brief(change['before'])} -> {_brief(change['after'])}")
+            yield plain(f"{about}{change['what']}: {_brief(change['before'])} -> {_brief(change['after'])}")
 
 
 def _shown(cell: Cell) -> str:
@@ -136,4 +136,4 @@ def _shown(cell: Cell) -> str:
 
 def _brief(value: Any) -> str:
     text = ", ".join(value) if isinstance(value, list) else str(value if value not in (None, "") else "-")
-    return text if len(text) <= 160 else f"{text[:159]}…"
+    return shortened(text, 160)

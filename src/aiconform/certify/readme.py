@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from aiconform.certify.checklist import Checklist
 from aiconform.certify.runs import FOLDER, JudgedRun
 from aiconform.certify.submission import Submission
+from aiconform.reports.plain import shortened
 
 
 def readme(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRun], left: Mapping[str, str]) -> str:
@@ -61,6 +62,5 @@ def readme(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRu
 
 
 def _md(text: str, most: int = 300) -> str:
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    line = line if len(line) <= most else f"{line[: most - 1]}…"
+    line = shortened(text, most)
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#!&" else char for char in line)

@@ -1,4 +1,4 @@
-"""Results of the validation as a person reads them. Text of a submission is untrusted: control characters go out."""
+"""Results of the validation as a person reads them. Text of a submission is untrusted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from aiconform.certify.findings import SEVERITIES, Finding
 from aiconform.certify.grades import GRADES
 from aiconform.certify.validate import Validated, summary
+from aiconform.reports.plain import plain
 
 
 def lines(results: Sequence[Validated], least: str = "note") -> Iterator[str]:
@@ -24,7 +25,7 @@ def _one(result: Validated, least: str) -> Iterator[str]:
     graded = ", ".join(f"{proven[grade]} {grade}" for grade in GRADES if proven[grade])
     state = "valid" if result.valid else "INVALID"
     about = "; ".join(filter(None, (result.version or "no version", graded)))
-    yield clean(f"{state}  {result.path}  ({about})")
+    yield plain(f"{state}  {result.path}  ({about})")
     for finding in (*result.errors, *result.warnings, *result.findings):
         if SEVERITIES.index(finding.severity) >= SEVERITIES.index(least):
             yield from _finding(finding)
@@ -34,9 +35,5 @@ def _one(result: Validated, least: str) -> Iterator[str]:
 
 def _finding(finding: Finding) -> Iterator[str]:
     about = f"{finding.requirement}: " if finding.requirement else ""
-    yield clean(f"  {finding.file}:{finding.line}: {finding.severity} {finding.rule}: {about}{finding.message}")
-    yield clean(f"      {finding.help}")
-
-
-def clean(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    yield plain(f"  {finding.file}:{finding.line}: {finding.severity} {finding.rule}: {about}{finding.message}")
+    yield plain(f"      {finding.help}")

@@ -141,8 +141,8 @@ def verify(
     """
     from aiconform.certify.attestation import verify_keyless, verify_with_key
     from aiconform.certify.bundle import BadBundle, opened
-    from aiconform.certify.text import clean
     from aiconform.certify.verify import verify as run
+    from aiconform.reports.plain import plain
 
     if sum(map(bool, (key, identity, unsigned))) != 1:
         raise click.UsageError("say who must have signed: one of --key and --identity, or --unsigned")
@@ -155,7 +155,7 @@ def verify(
         with opened(bundle) as folder:
             found = run(folder, attested, checklists)
     except BadBundle as error:
-        click.echo(clean(f"aiconform: {error}"), err=True)
+        click.echo(plain(f"aiconform: {error}"), err=True)
         sys.exit(INVALID)
     if output == "json":
         print_result({"bundle": str(bundle), **found.as_data()})
@@ -164,9 +164,9 @@ def verify(
         for name, held in found.steps.items():
             click.echo(f"{name:<10} {words[held]}")
         for text in found.problems:
-            click.echo(clean(f"problem: {text}"))
+            click.echo(plain(f"problem: {text}"))
         for text in found.notes:
-            click.echo(clean(f"note: {text}"))
+            click.echo(plain(f"note: {text}"))
         if found.unshown:
             click.echo(f"claims that no run shows: {', '.join(found.unshown)}")
         click.echo("verified" if not found.problems else "NOT verified")

@@ -61,7 +61,7 @@ _REPOSITORY = re.compile(
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:/|$)")
 _TAG = re.compile(r"refs/tags/|v?[0-9]+\.[0-9]+\.[0-9]+[^/]*(?:/|$)")
 _ABOUT_KUBERNETES = re.compile(r"k8s|kubernetes|conformance")
-_MOVING = re.compile(r"/(?:latest|main|master|next|current|nightly)(?:/|$)", re.IGNORECASE)
+_MOVING = re.compile(r"/(?:latest|main|master|head|next|current|nightly|edge)(?:/|$)", re.IGNORECASE)
 
 
 def check(found: Examined, report: Report) -> None:
