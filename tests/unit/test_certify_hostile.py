@@ -250,3 +250,15 @@ def test_thousands_of_links_are_not_all_asked(tmp_path: Path) -> None:
     path = write(tmp_path, product(gang_scheduling={"evidence": links}))
     (submission,) = json.loads(certify("validate", path, "-o", "json").stdout)["submissions"]
     assert any("beyond the first 500" in text for text in submission["not_checked"])
+
+
+def test_findings_stay_few_where_their_causes_are_many(tmp_path: Path) -> None:
+    data = product(gang_scheduling={"evidence": ["gone"] * 5000})
+    data["spec"]["operator"] = [{"id": "robust_controller"}] * 5000
+    result = certify("validate", write(tmp_path, json.dumps(data)), "--offline", "--fix", "-o", "json")
+    (submission,) = json.loads(result.stdout)["submissions"]
+    assert not submission["valid"]
+    told = [error["message"] for error in submission["errors"] if error["rule"] == "P-evidence-file"]
+    assert told[-1] == "4900 more like this"
+    assert len(told) == 101
+    assert len(result.stdout) < 500_000

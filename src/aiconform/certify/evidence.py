@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -90,15 +90,18 @@ class Examined:
 def examine(submission: Submission, checklist: Checklist) -> Examined:
     """Resolve all evidence of the requirements on the checklist and read its artifacts."""
     found = Examined(submission, checklist)
+    known: dict[str, Reference] = {}  # the same entry means the same wherever it stands
     for item in checklist.items:
         claim = submission.claim(item.category, item.id)
         if claim is None:
             continue
-        references = tuple(
-            _reference(entry.text, entry.line, submission.folder, found.artifacts) for entry in claim.evidence
-        )
+        references = []
+        for entry in claim.evidence:
+            if entry.text not in known:
+                known[entry.text] = _reference(entry.text, entry.line, submission.folder, found.artifacts)
+            references.append(replace(known[entry.text], line=entry.line))
         skipped = item.level == "SHOULD" and claim.status.text == "" and not claim.evidence
-        found.answers[item.id] = Answer(item, claim, references, not skipped)
+        found.answers[item.id] = Answer(item, claim, tuple(references), not skipped)
     return found
 
 

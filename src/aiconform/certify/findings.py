@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from aiconform.certify.nodes import shown
 
 Severity = Literal["error", "warning", "note"]
+MOST = 100  # findings of one rule about one submission
 SEVERITIES: tuple[Severity, ...] = ("note", "warning", "error")
 
 
@@ -46,14 +48,28 @@ class Report:
         self.file = file
         self.findings: list[Finding] = []
         self._rules = rules
+        self._counts: Counter[str] = Counter()
 
     def add(
         self, rule: str, line: int, message: str, *, requirement: str | None = None, severity: Severity | None = None
     ) -> None:
         known = self._rules[rule]
+        self._counts[rule] += 1
+        if self._counts[rule] > MOST:
+            return
         self.findings.append(
             Finding(rule, severity or known.severity, self.file, line, requirement, message, known.help)
         )
+
+    def sorted(self) -> list[Finding]:
+        """By line; where a rule found more than anybody reads, how many more."""
+        found = sorted(self.findings, key=lambda finding: (finding.line, finding.rule, finding.message))
+        for rule, count in self._counts.items():
+            if count > MOST:
+                known = self._rules[rule]
+                text = f"{count - MOST} more like this"
+                found.append(Finding(rule, known.severity, self.file, 1, None, text, known.help))
+        return found
 
 
 def catalogue(rules: Iterable[Rule]) -> dict[str, Rule]:

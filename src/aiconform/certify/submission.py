@@ -10,6 +10,7 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from aiconform.certify.nodes import LARGEST, Malformed, Mapping, Node, Scalar, Sequence, parse, shown
@@ -113,8 +114,11 @@ class Submission:
 
     def claim(self, category: str, requirement: str) -> Claim | None:
         """The last one with the id counts, as in the programme."""
-        found = [claim for claim in (self.claims or {}).get(category, ()) if claim.id == requirement]
-        return found[-1] if found else None
+        return self._last.get((category, requirement))
+
+    @cached_property
+    def _last(self) -> dict[tuple[str, str], Claim]:
+        return {(category, claim.id): claim for category, claims in (self.claims or {}).items() for claim in claims}
 
     def every_claim(self) -> Iterator[Claim]:
         for claims in (self.claims or {}).values():

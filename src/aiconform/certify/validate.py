@@ -153,10 +153,7 @@ def _links(drafts: Sequence[_Draft]) -> None:
 
 
 def _finish(draft: _Draft, options: Options) -> Validated:
-    def order(finding: Finding) -> tuple[int, str, str]:
-        return finding.line, finding.rule, finding.message
-
-    said = sorted(draft.said.findings, key=order)
+    said = draft.said.sorted()
     not_checked = []
     if draft.examined:
         links = len({link.url for link in draft.links})
@@ -171,7 +168,7 @@ def _finish(draft: _Draft, options: Options) -> Validated:
         version_of(draft.path),
         [finding for finding in said if finding.severity == "error"],
         [finding for finding in said if finding.severity == "warning"],
-        sorted(draft.beyond.findings, key=order),
+        draft.beyond.sorted(),
         grades(draft.examined) if draft.examined else {},
         not_checked,
         draft.examined,

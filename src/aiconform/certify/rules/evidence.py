@@ -60,6 +60,7 @@ _REPOSITORY = re.compile(
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:/|$)")
 _TAG = re.compile(r"refs/tags/|v?[0-9]+\.[0-9]+\.[0-9]+[^/]*(?:/|$)")
+_ABOUT_KUBERNETES = re.compile(r"k8s|kubernetes|conformance")
 _MOVING = re.compile(r"/(?:latest|main|master|next|current|nightly)(?:/|$)", re.IGNORECASE)
 
 
@@ -83,8 +84,8 @@ def check(found: Examined, report: Report) -> None:
 def _reused(answers: list[Answer], report: Report) -> None:
     users: dict[str, list[tuple[Answer, Reference]]] = defaultdict(list)
     for answer in answers:
-        for text in dict.fromkeys(reference.text.strip() for reference in answer.given):
-            users[text].append((answer, next(r for r in answer.given if r.text.strip() == text)))
+        for text, reference in {reference.text.strip(): reference for reference in reversed(answer.given)}.items():
+            users[text].append((answer, reference))
     for text, used in users.items():
         if len(used) >= MANY:
             others = [answer.item.id for answer, _ in used]
@@ -122,18 +123,20 @@ def _link(answer: Answer, reference: Reference, version: str, report: Report) ->
 
 
 def _kubernetes_versions(url: str) -> set[str]:
-    """Kubernetes versions in a link: a path's part `v1.35`, or a part that names Kubernetes or conformance and `1.35`.
+    """Kubernetes versions in a link: a path's part `v1.35`, or `1.35` in or after one that names what it is about.
 
     Other numbers are taken for the product's own.
     """
     named = set()
+    about = False  # whether the part before names Kubernetes or conformance
     for part in re.split(r"[/?#=&]", url.partition("://")[2].lower())[1:]:
-        exact = re.fullmatch(r"v(1\.[2-9][0-9])", part)
+        exact = re.fullmatch(r"v(1\.[2-9][0-9])" if not about else r"v?(1\.[2-9][0-9])", part)
         inside = re.search(r"(?:^|[^0-9.])v?(1\.[2-9][0-9])(?![0-9])", part)
         if exact:
             named.add(exact.group(1))
-        elif inside and re.search(r"k8s|kubernetes|conformance", part):
+        elif inside and _ABOUT_KUBERNETES.search(part):
             named.add(inside.group(1))
+        about = bool(_ABOUT_KUBERNETES.search(part))
     return named
 
 

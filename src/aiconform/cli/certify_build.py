@@ -1,0 +1,229 @@
+"""The vendor's side of `aiconform certify`: init, build, redact and sign."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aiconform.cli.certify_options import FILE, FOLDER, checklists_option, print_result
+from aiconform.cli.common import fail, note, output_option
+
+
+def _metadata_options(function: Any) -> Any:
+    """A flag for each metadata field: --platform-name and so on."""
+    # The names are those of aiconform.certify.submission.METADATA; spelled out so that --help imports nothing.
+    for name in reversed(METADATA_FLAGS):
+        function = click.option(f"--{name}", name.replace("-", "_"), metavar="TEXT")(function)
+    return function
+
+
+METADATA_FLAGS = (
+    "platform-name",
+    "platform-version",
+    "vendor-name",
+    "website-url",
+    "repo-url",
+    "documentation-url",
+    "product-logo-url",
+    "description",
+    "contact-email-address",
+    "k8s-conformance-url",
+)
+
+
+@click.command(short_help="Write a version's checklist to fill in.")
+@click.option("--kubernetes", metavar="vX.Y", help="Version of the checklist; the newest released one by default.")
+@click.option("--metadata", type=FILE, help="Take metadata from this YAML or JSON file; a PRODUCT.yaml will do.")
+@click.option("--out", type=FOLDER, help="Folder to write to; vX.Y/<platform's name> by default.")
+@click.option("--no-input", is_flag=True, help="Never ask; what is not given stays a placeholder.")
+@checklists_option
+@_metadata_options
+def init(
+    kubernetes: str | None,
+    metadata: Path | None,
+    out: Path | None,
+    no_input: bool,
+    checklists: Path | None,
+    **flags: str | None,
+) -> None:
+    """Write the checklist of a version as a PRODUCT.yaml, with the platform's metadata.
+
+    Metadata comes from flags, then from --metadata; on a terminal the rest is asked for.
+    """
+    from aiconform.certify.checklist import checklist_of
+    from aiconform.certify.checklistfile import BadMetadata, folder_name, read_metadata, render
+    from aiconform.certify.submission import FILE as PRODUCT
+    from aiconform.certify.submission import METADATA, snake_case
+    from aiconform.spec import load_standard
+
+    standard = load_standard()
+    version = standard.version(kubernetes) if kubernetes else standard.newest
+    checklist = checklist_of(version, checklists)
+    if checklist is None:
+        fail(f"there is no checklist of {version} yet")
+    try:
+        fields = read_metadata(metadata) if metadata else {}
+    except BadMetadata as error:
+        fail(str(error))
+    fields = {**fields, "kubernetesVersion": version}
+    for name, required in METADATA.items():
+        given = flags.get(snake_case(name))
+        if given:
+            fields[name] = given
+        elif name not in fields and not no_input and sys.stdin.isatty():
+            fields[name] = click.prompt(name, default="" if not required else None, show_default=False, err=True)
+    place = (out or Path(version) / folder_name(fields.get("platformName", ""))) / PRODUCT
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(render(checklist, fields))
+    except FileExistsError:
+        fail(f"{place} exists: name another folder with --out")
+    except OSError as error:
+        fail(f"{place} cannot be written: {error.strerror}")
+    missing = [name for name, required in METADATA.items() if required and not fields.get(name)]
+    if missing:
+        note(f"to fill in: {', '.join(missing)}")
+    click.echo(place)
+
+
+@click.command(short_help="Build a bundle from runs.")
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=FOLDER)
+@click.option(
+    "--product", type=FILE, required=True, help="PRODUCT.yaml to start from; its comments and order are kept."
+)
+@click.option("--out", type=FOLDER, required=True, help="Folder of the bundle: vX.Y/<product>.")
+@click.option("--layer", "layer", metavar="ID=TEXT", multiple=True, help="The layer that answers for a requirement.")
+@click.option("--layers", type=FILE, help="A YAML mapping of requirement ids to layers.")
+@click.option(
+    "--redact", "redacted", is_flag=True, help="Redact the runs: names of nodes, addresses, accounts, tokens."
+)
+@click.option("--word", "words", metavar="TEXT", multiple=True, help="Redact this too, wherever it stands.")
+@checklists_option
+@output_option
+def build(
+    runs: tuple[Path, ...],
+    product: Path,
+    out: Path,
+    layer: tuple[str, ...],
+    layers: Path | None,
+    redacted: bool,
+    words: tuple[str, ...],
+    checklists: Path | None,
+    output: str,
+) -> None:
+    """Build a bundle from run directories: claims, test artifacts, a README and the evidence itself.
+
+    What no run has shown stays as it is in --product, and is marked for the vendor.
+    """
+    from aiconform.certify.build import CannotBuild, read_layers
+    from aiconform.certify.build import build as make
+    from aiconform.certify.redact import CannotRedact, Redaction
+
+    if words and not redacted:
+        raise click.UsageError("--word needs --redact")
+    standing = {}
+    try:
+        standing = read_layers(layers) if layers else {}
+        for entry in layer:
+            requirement, equals, text = entry.partition("=")
+            if not equals:
+                raise click.BadParameter(f"{entry!r} is not ID=TEXT", param_hint="--layer")
+            standing[requirement] = text
+        unknown = sorted(standing.keys() - set(_ids()))
+        if unknown:
+            fail(f"--layer: there is no requirement {unknown[0]!r}: see `aiconform spec list`")
+        redaction = Redaction(words) if redacted else None
+        built = make(runs, product, out, layers=standing, redaction=redaction, checklists=checklists)
+    except (CannotBuild, CannotRedact) as error:
+        fail(str(error))
+    for text in built.notes:
+        note(text)
+    if output == "json":
+        print_result({"bundle": str(built.folder), "version": built.version, "shown": built.shown, "open": built.open})
+        return
+    for requirement, verdict in built.shown.items():
+        click.echo(f"{verdict:<15} {requirement}")
+    for requirement, reason in built.open.items():
+        click.echo(f"{'for the vendor':<15} {requirement}: {reason[:200]}")
+    click.echo(built.folder)
+
+
+def _ids() -> tuple[str, ...]:
+    from aiconform.spec import load_standard
+
+    return load_standard().ids
+
+
+@click.command(short_help="Copy a run without infrastructure's names.")
+@click.argument("run", type=FOLDER)
+@click.option("--out", type=FOLDER, required=True, help="New folder for the redacted run.")
+@click.option("--word", "words", metavar="TEXT", multiple=True, help="Redact this too, wherever it stands.")
+@output_option
+def redact(run: Path, out: Path, words: tuple[str, ...], output: str) -> None:
+    """Make a copy of a run without names of nodes, addresses, account numbers and tokens.
+
+    Every verdict is computed again from what is left and must be the same; the copy says that it was redacted.
+    """
+    from aiconform.certify.redact import CannotRedact, Redaction
+    from aiconform.certify.redact import redact as make
+
+    try:
+        counts = make(run, out, Redaction(words))
+    except CannotRedact as error:
+        fail(str(error))
+    if output == "json":
+        print_result({"run": str(out), "placeholders": counts})
+        return
+    for kind, count in counts.items():
+        note(f"{count} {kind} replaced")
+    click.echo(out)
+
+
+@click.command(short_help="Attest every file of a bundle.")
+@click.argument("bundle", type=FOLDER)
+@click.option("--key", type=FILE, help="Private key (PEM); a password is read from AICONFORM_KEY_PASSWORD.")
+@click.option("--new-key", type=FILE, help="Make an Ed25519 key here first (its public half beside it, .pub).")
+@click.option("--keyless", is_flag=True, help="Sign by an OIDC identity through sigstore; needs the network.")
+@click.option("--identity-token", metavar="TOKEN", envvar="SIGSTORE_ID_TOKEN", help="The OIDC token for --keyless.")
+@click.option("--by", metavar="TEXT", help="Who signs, in words; vendorName by default.")
+def sign(
+    bundle: Path, key: Path | None, new_key: Path | None, keyless: bool, identity_token: str | None, by: str | None
+) -> None:
+    """Sign a bundle: an in-toto attestation of every file's digest, the platform, the runs and the standard."""
+    from aiconform.certify import attestation
+    from aiconform.certify.bundle import BadBundle, digests, opened
+    from aiconform.certify.predicate import predicate
+    from aiconform.certify.runs import Runs
+    from aiconform.certify.submission import FILE as PRODUCT
+    from aiconform.certify.submission import Unreadable, read_submission
+    from aiconform.certify.verify import verify as check
+    from aiconform.engine.journal import now
+
+    if sum(map(bool, (key, new_key, keyless))) != 1:
+        raise click.UsageError("give one of --key, --new-key and --keyless")
+    if not bundle.is_dir():
+        fail(f"{bundle} is not a folder: sign a bundle before packing it")
+    try:
+        with opened(bundle) as folder:
+            submission = read_submission(folder / PRODUCT)
+            faults = check(folder, None).problems
+            if faults:
+                fail(f"{faults[0]}: a bundle that does not hold is not signed")
+            runs, _ = Runs(folder).every()
+            said = predicate(submission, runs, by=by or submission.value("vendorName"), when=now())
+            content = attestation.statement(digests(folder), said)
+            if new_key:
+                note(f"public key: {attestation.new_key(new_key)}")
+                key = new_key
+            if key:
+                click.echo(attestation.sign_with_key(content, key, folder))
+            else:
+                click.echo(attestation.sign_keyless(content, folder, identity_token))
+    except (BadBundle, attestation.SigningFailed) as error:
+        fail(str(error))
+    except Unreadable as error:
+        fail(f"{bundle / PRODUCT}, line {error.line}: {error.problem}; {error.mend}")

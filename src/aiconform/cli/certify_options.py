@@ -1,0 +1,27 @@
+"""What the commands of `aiconform certify` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+INVALID = 1
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+checklists_option = click.option(
+    "--checklists",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    envvar="AICONFORM_CHECKLISTS",
+    show_envvar=True,
+    help="Folder with the programme's checklists (AIConformance-1.NN.yaml), for example a checkout of its repository.",
+)
+
+
+def print_result(data: Any) -> None:
+    """JSON to standard output. A file's name may hold bytes that no encoding has."""
+    import json
+
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode())
