@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from aiconform.cli import main
 from aiconform.spec import load_standard
+from tests.browser.conftest import violations
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.browser
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here (Debian: apt-get install chromium)"),
-]
-
-WIDE = {"width": 1280, "height": 900}
 NARROW = {"width": 360, "height": 740}
 PAGES = (
     "index.html",
@@ -44,43 +36,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> str:
     return folder.as_uri()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Root, as in a container, cannot use Chromium's own sandbox; the pages are ours.
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails the test on a script's error and on any request that leaves the site."""
-    context = browser.new_context(viewport=WIDE, color_scheme="light")
-    opened = context.new_page()
-    wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    opened.on("request", lambda request: wrong.append(request.url) if request.url.startswith("http") else None)
-    yield opened
-    context.close()
-    assert wrong == []
-
-
 def background(page: Page) -> str:
     color: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
     return color
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, of any impact."""
-    # Preloading fetches style sheets, which a browser refuses to pages from a folder; they are in force all the same.
-    found = Axe().run(page, options={"preload": False}).response
-    assert found["passes"]
-    return [
-        f"{entry['impact']}: {entry['id']}: {entry['help']}: {entry['nodes'][0]['html']}"
-        for entry in found["violations"]
-    ]
 
 
 @pytest.mark.parametrize("name", PAGES)

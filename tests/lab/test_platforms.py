@@ -78,6 +78,17 @@ def test_a_node_with_a_single_accelerator(bring: Bring) -> None:
     assert "one free device" in reasons["Two holders see disjoint devices"]
 
 
+def test_every_node_is_looked_at_when_asked_for(bring: Bring) -> None:
+    lab = bring("--nodes", "2", "--allocation", "dra")
+    one, every = lab.run(ACCESS), lab.run(ACCESS, "--every-node")
+    assert (one.code, every.code) == (0, 0), every.stderr
+    targets = [
+        {record["target"] for record in json.loads(evidence.read_text())["records"]}
+        for evidence in (done.folder / "observations" / f"{ACCESS}.json" for done in (one, every))
+    ]
+    assert [len(each) for each in targets] == [1, 2]
+
+
 @pytest.mark.parametrize("minor", ["1.34"])
 def test_the_oldest_kubernetes_of_the_lab(bring: Bring, minor: str) -> None:
     lab = bring("--kubernetes", minor, "--allocation", "both")

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.checks import secure_accelerator_access as check
+from aiconform.checks import views
 from aiconform.checks.contract import load_check
-from aiconform.checks.secure_accelerator_access import DeviceNode, Isolation, OpenAttempt, View
+from aiconform.checks.secure_accelerator_access import Isolation
+from aiconform.checks.views import DeviceNode, OpenAttempt, View
 
 STANDARD = {"/dev/null": "c:1:3", "/dev/urandom": "c:1:9", "/dev/pts/0": "c:136:0", "/dev/console": "c:5:1"}
 TITLES = {entry.title: entry.function for entry in load_check("secure_accelerator_access").assertions}
@@ -54,7 +55,7 @@ def isolation(
     **fields: object,
 ) -> Isolation:
     holders = [each for each in (holder, second) if each]
-    special = [node for each in holders for node in check.special(each)]
+    special = [node for each in holders for node in views.special(each)]
     return Isolation(
         node="node-1",
         way="dra",
@@ -185,7 +186,7 @@ def test_any_accelerator_that_a_stranger_sees_is_found(held: list[int], leaks: s
 
 def test_what_a_container_prints_is_read() -> None:
     environment = base64.b64encode(b"A=1\0MULTI=two\nlines\0B=x=y\0").decode()
-    seen = check.parse_view(
+    seen = views.parse_view(
         [
             "node /dev/accel0 4 a character special file",
             "node /dev/with space 103 1f block special file",
@@ -201,7 +202,7 @@ def test_what_a_container_prints_is_read() -> None:
     ]
     assert seen.environment == {"A": "1", "MULTI": "two\nlines", "B": "x=y"}
     assert seen.mounts == ["/proc"]
-    attempts = check.parse_attempts(["own /dev/a x y", "forged c:4:10 z", "unmade c:4:11 no"], "forged")
+    attempts = views.parse_attempts(["own /dev/a x y", "forged c:4:10 z", "unmade c:4:11 no"], "forged")
     assert [(entry.device, entry.made, entry.outcome) for entry in attempts] == [
         ("c:4:10", True, "z"),
         ("c:4:11", False, "no"),
@@ -210,7 +211,7 @@ def test_what_a_container_prints_is_read() -> None:
 
 @given(st.lists(st.text(max_size=60)))
 def test_no_output_of_a_container_breaks_the_reading(lines: list[str]) -> None:
-    assert isinstance(check.parse_view([*lines, *(f"env {line}" for line in lines)]), View)
-    assert check.parse_attempts(lines, "own") == tuple(
-        entry for entry in check.parse_attempts(lines, "own") if entry.made
+    assert isinstance(views.parse_view([*lines, *(f"env {line}" for line in lines)]), View)
+    assert views.parse_attempts(lines, "own") == tuple(
+        entry for entry in views.parse_attempts(lines, "own") if entry.made
     )

@@ -10,7 +10,6 @@ import json
 from collections import Counter
 
 from aiconform.checks.contract import (
-    Access,
     Finding,
     NothingToLookAt,
     Observation,
@@ -20,7 +19,18 @@ from aiconform.checks.contract import (
     holds,
     probe,
 )
-from aiconform.checks.pods import STAY, claim, container, device_request, holding, pod, started
+from aiconform.checks.pods import (
+    CLAIM_ACCESS,
+    POD_ACCESS,
+    STAY,
+    claim,
+    class_for,
+    container,
+    device_request,
+    holding,
+    pod,
+    started,
+)
 from aiconform.cluster import Object, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import Device, NodeAccelerators, Platform
@@ -33,18 +43,6 @@ VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
 CLAIM_DEVICES_MAX = 32
 # How long a claim that cannot be satisfied is watched after the scheduler gave its first verdict on the Pod.
 EXCESS_WINDOW = 2.0
-
-POD_ACCESS = (
-    Access("", "pods", ("create", "get", "list", "watch", "delete")),
-    Access("", "pods/log", ("get",)),
-    Access("", "nodes", ("list",)),
-    Access("", "events", ("list",)),
-)
-CLAIM_ACCESS = (
-    Access(GROUP, "resourceclaims", ("create", "get", "list", "watch", "delete")),
-    Access(GROUP, "resourceslices", ("list",)),
-    Access(GROUP, "deviceclasses", ("create", "list", "delete", "watch")),
-)
 
 
 class ServedApi(Observation):
@@ -156,21 +154,6 @@ async def by_dra(platform: Platform, settings: Settings) -> list[NodeAccelerator
     if not found:
         raise NothingToLookAt("nothing to look at: no usable accelerator is offered by DRA here")
     return found
-
-
-async def class_for(platform: Platform, scratch: Scratch, target: NodeAccelerators) -> str:
-    """The platform's DeviceClass for the target's driver, or one of our own that selects the driver."""
-    if target.device_class:
-        return target.device_class
-    created = await scratch.create(
-        {
-            "apiVersion": await platform.resource_api(),
-            "kind": "DeviceClass",
-            "metadata": {"name": scratch.cluster_name("class")},
-            "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{target.name}"'}}]},
-        }
-    )
-    return str(created["metadata"]["name"])
 
 
 async def claiming_pod(

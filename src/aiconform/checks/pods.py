@@ -1,11 +1,14 @@
-"""The Pods that probes start, and what they say."""
+"""The Pods and claims that probes make, and what the Pods say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from aiconform.checks.contract import Access
 from aiconform.cluster import Cluster, Object, Stuck, TimedOut, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators import tolerations, usable_node
 
 # What the restricted Pod Security Standard asks of a container.
@@ -18,6 +21,19 @@ RESTRICTED: Object = {
 }
 # A container's first process gets no default action for SIGTERM: without the trap a deletion takes the whole grace.
 STAY = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
+
+
+POD_ACCESS = (
+    Access("", "pods", ("create", "get", "list", "watch", "delete")),
+    Access("", "pods/log", ("get",)),
+    Access("", "nodes", ("list",)),
+    Access("", "events", ("list",)),
+)
+CLAIM_ACCESS = (
+    Access("resource.k8s.io", "resourceclaims", ("create", "get", "list", "watch", "delete")),
+    Access("resource.k8s.io", "resourceslices", ("list",)),
+    Access("resource.k8s.io", "deviceclasses", ("create", "list", "delete", "watch")),
+)
 
 
 def container(name: str, image: str, script: str, **fields: Any) -> Object:
@@ -78,6 +94,21 @@ def claim(api_version: str, name: str, requests: Sequence[Object]) -> Object:
         "metadata": {"name": name},
         "spec": {"devices": {"requests": list(requests)}},
     }
+
+
+async def class_for(platform: Platform, scratch: Scratch, target: NodeAccelerators) -> str:
+    """The platform's DeviceClass for the target's driver, or one of our own that selects the driver."""
+    if target.device_class:
+        return target.device_class
+    created = await scratch.create(
+        {
+            "apiVersion": await platform.resource_api(),
+            "kind": "DeviceClass",
+            "metadata": {"name": scratch.cluster_name("class")},
+            "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{target.name}"'}}]},
+        }
+    )
+    return str(created["metadata"]["name"])
 
 
 def holding(claim_name: str) -> tuple[Object, Object]:

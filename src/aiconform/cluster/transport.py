@@ -1,0 +1,185 @@
+"""Requests to the API server: sent as a kubeconfig says, counted, put off politely, and refused in clear words."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client import rest
+
+from aiconform import __version__
+from aiconform.cluster import config, requests
+from aiconform.cluster.errors import (
+    ApiError,
+    Conflict,
+    Expired,
+    Forbidden,
+    NoCluster,
+    NotFound,
+    Rejected,
+    ServerFailed,
+    Unauthorized,
+    Unreachable,
+)
+
+REQUEST_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+BUSY_TRIES = 5  # a request that the server puts off (429, 503 with Retry-After) is sent this often
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. `verb` and `resource` are what RBAC calls it; with `seconds` None it is a stream without an end."""
+
+    method: str
+    path: str
+    verb: str
+    resource: str
+    query: dict[str, str] | None = None
+    body: Any = None
+    content_type: str = "application/json"
+    seconds: float | None = REQUEST_SECONDS
+
+    def url(self, server: str) -> str:
+        parameters = {key: value for key, value in (self.query or {}).items() if value}
+        return server + self.path + (f"?{urlencode(parameters)}" if parameters else "")
+
+
+class Transport:
+    """The connections of one `Cluster`. Every failure leaves here as a ClusterError."""
+
+    def __init__(self, target: config.Target) -> None:
+        """Raises NoCluster if the target's certificates cannot be used."""
+        self.server: str = target.configuration.host
+        self._target = target
+        self._retired: list[Any] = []
+        try:
+            self._rest = rest.RESTClientObject(target.configuration)
+        except (ssl.SSLError, OSError) as error:
+            raise NoCluster(f"The certificates in {target.source} cannot be used: {error}") from error
+
+    async def json(self, request: Request) -> Any:
+        text = await self.text(request)
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            what = f"{request.method} {request.path} at {self.server}"
+            raise ServerFailed(f"{what} answered no JSON: {text[:80]!r}") from error
+
+    async def text(self, request: Request) -> str:
+        response = await self._send(request)
+        try:
+            data: bytes = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from error
+        return data.decode("utf-8", "replace")
+
+    async def lines(self, request: Request) -> AsyncIterator[bytes]:
+        """Whole lines of any length as they come; ends with the stream, or when the request's seconds have passed."""
+        response = await self._send(request)
+        begun = b""
+        try:
+            # aiohttp's own reader of lines gives up on long ones.
+            async for chunk in response.response.content.iter_any():
+                *whole, begun = (begun + chunk).split(b"\n")
+                for line in whole:
+                    if line:
+                        yield line
+        except TimeoutError:
+            return
+        except aiohttp.ClientError as error:
+            raise Unreachable(f"{request.verb} {request.resource} at {self.server} broke off: {error}") from error
+        finally:
+            response.response.close()
+
+    async def close(self) -> None:
+        for client in (*self._retired, self._rest):
+            await client.close()
+
+    async def _send(self, request: Request) -> rest.RESTResponse:
+        """Send, again while the server puts it off; the response is not read yet."""
+        renewed = False
+        for attempt in range(1, BUSY_TRIES + 1):
+            requests.count(request.verb, request.resource)
+            response = await self._once(request)
+            if response.status < 400:
+                return response
+            status = await _status(response)
+            if response.status == 401 and not renewed:
+                renewed = True
+                await self._renew()
+                continue
+            wait = response.headers.get("Retry-After", "")
+            if response.status in (429, 503) and wait.isdigit() and attempt < BUSY_TRIES:
+                await asyncio.sleep(min(float(wait), 10))
+                continue
+            raise refusal(response.status, status, request.verb, request.resource)
+        raise ServerFailed(f"{request.verb} {request.resource}: {self.server} kept putting the request off", status=429)
+
+    async def _once(self, request: Request) -> rest.RESTResponse:
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": request.content_type,
+            "User-Agent": f"aiconform/{__version__}",
+        }
+        token = await self._target.configuration.get_api_key_with_prefix("BearerToken")
+        if token:
+            headers["Authorization"] = token
+        limits = aiohttp.ClientTimeout(total=request.seconds, connect=CONNECT_SECONDS)
+        try:
+            return await self._rest.request(
+                request.method, request.url(self.server), headers=headers, body=request.body, _request_timeout=limits
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
+            why = f"its certificate is not trusted by this kubeconfig ({error})"
+        elif isinstance(error, TimeoutError):
+            why = "no answer in time"
+        else:
+            why = str(error) or type(error).__name__
+        return Unreachable(f"The API server {self.server} (context {self._target.context!r}) cannot be reached: {why}")
+
+    async def _renew(self) -> None:
+        """Read the credentials again: a token may have run out during a long run."""
+        self._target = await config.load(self._target.kubeconfig, self._target.context or None)
+        # Watches may still read from the old connections; they end with the process at the latest.
+        self._retired.append(self._rest)
+        self._rest = rest.RESTClientObject(self._target.configuration)
+
+
+async def _status(response: rest.RESTResponse) -> dict[str, Any]:
+    """The Status object of a refusal, or what was sent in its place."""
+    try:
+        body: bytes = await response.read()
+        status = json.loads(body)
+    except (aiohttp.ClientError, TimeoutError):
+        return {}
+    except ValueError:
+        return {"message": body.decode("utf-8", "replace")[:200]}
+    return status if isinstance(status, dict) else {}
+
+
+def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
+    """The exception for a refusal, worded with the verb and the resource that were refused."""
+    said = str(status.get("message", "")).strip()
+    reason = str(status.get("reason", ""))
+    if code == 401:
+        return Unauthorized(
+            f"The credentials are not accepted ({said or 'Unauthorized'}): log in again or choose another context.",
+            status=code,
+            reason=reason,
+        )
+    if code == 403 and "cannot" in said and "User" in said:
+        return Forbidden(f"may not {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
+    classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}
+    fallback = ServerFailed if code >= 500 or code == 429 else Rejected
+    return classes.get(code, fallback)(f"{verb} {resource}: {said or f'HTTP {code}'}", status=code, reason=reason)
