@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from aiconform.checks.contract import load_check
-from aiconform.checks.secure_accelerator_access import DeviceNode, Isolation, OpenAttempt, View
+from aiconform.checks.contract import Observation, load_check
 from aiconform.engine.evidence import Accelerator, Evidence, Record, Report, RunInfo, Tool
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import RunDirectory
@@ -18,29 +18,28 @@ CHECK = "secure_accelerator_access"
 NODE = "gpu-worker-7.corp.test"
 
 
-def isolation(*, leaks: bool = False, started: bool = True) -> Isolation:
+def isolation(*, leaks: bool = False, started: bool = True) -> Observation:
+    """What the check's probe would have seen; its shape is the check's own."""
+    (probe,) = load_check(CHECK).probes
     about = {"node": NODE, "way": "dra", "served_by": "dra", "name": "gpu.test", "product": "T1", "simulated": False}
     if not started:
-        return Isolation.model_validate({**about, "problem": "the Pod stayed Pending"})
-    one, two = (DeviceNode(path=f"/dev/gpu{n}", number=f"c:240:{n}") for n in (0, 1))
+        return probe.observes.model_validate({**about, "problem": "the Pod stayed Pending"})
+    one, two = ({"path": f"/dev/gpu{n}", "number": f"c:240:{n}"} for n in (0, 1))
     environment = {"HOST_IP": "10.20.30.40", "REGISTRY_TOKEN": "s3cr3t-value", "NODE": NODE}
 
-    def view(*nodes: DeviceNode) -> View:
-        return View(nodes=list(nodes), environment=environment, mounts=["/"])
+    def view(*nodes: dict[str, str]) -> dict[str, Any]:
+        return {"nodes": list(nodes), "environment": environment, "mounts": ["/"]}
 
-    return Isolation.model_validate(
-        {
-            **about,
-            "holder": view(one),
-            "second": view(two),
-            "sibling": view(),
-            "stranger": view(one, two) if leaks else view(),
-            "own": (OpenAttempt(device="/dev/gpu0", made=True, outcome="opened"),),
-            "forged": tuple(
-                OpenAttempt(device=node.number, made=True, outcome="Operation not permitted") for node in (one, two)
-            ),
-        }
-    )
+    refused = "Operation not permitted"
+    seen = {
+        "holder": view(one),
+        "second": view(two),
+        "sibling": view(),
+        "stranger": view(one, two) if leaks else view(),
+        "own": [{"device": "/dev/gpu0", "made": True, "outcome": "opened"}],
+        "forged": [{"device": node["number"], "made": True, "outcome": refused} for node in (one, two)],
+    }
+    return probe.observes.model_validate({**about, **seen})
 
 
 def make_run(
@@ -84,7 +83,7 @@ def make_run(
         target=f"{NODE}/dra",
         outcome=outcome,
         message="" if started else f"isolation: no room on {NODE}",
-        observes="Isolation",
+        observes=load_check(CHECK).probes[0].observes.__name__,
         observation=seen if started else None,
         seconds=8.2,
         requests=93,
