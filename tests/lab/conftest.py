@@ -1,4 +1,4 @@
-"""A real cluster for the tests: one lab for the whole session, reached as a user reaches it, by the command."""
+"""A real cluster for the tests: one lab for all of them, reached as a user reaches it, by the command."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def aiconform(*arguments: str | Path, kubeconfig: Path | None = None) -> subproc
         capture_output=True,
         text=True,
         check=False,
+        # The longest is a first build of the lab's binaries.
+        timeout=2400,
     )
 
 
@@ -88,7 +90,7 @@ class Lab:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("the lab needs root on Linux")
-    # A lab that an earlier session left runs that session's code.
+    # A lab that is still up from an earlier test run has that run's code.
     succeed("lab", "down", "--name", LAB)
     succeed("lab", "up", "--name", LAB)
     yield Lab(LAB, tmp_path_factory.mktemp("runs"))
