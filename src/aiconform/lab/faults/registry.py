@@ -1,7 +1,7 @@
 """The deliberate defects, and which of them are on.
 
 Each breaks one thing that a check of the suite must notice. Which are on is kept in the lab's state folder, so that it
-outlives commands, crashes and `lab down`.
+outlives commands and crashes; it ends with `lab down`.
 """
 
 from __future__ import annotations
