@@ -40,6 +40,9 @@ FAULTS = {
     "no-driver": {DRA: {PUBLISHES}, ACCESS: set()},
     "no-dra-api": {DRA: {SERVED}, ACCESS: set()},
 }
+# What a fault may break as well, by chance: when the claim that got too much is deleted, the scheduler takes all its
+# devices for free, also one that a holder has, and gives that to a second one.
+CONSEQUENCES = {"allocator-overcommits": {ACCESS: {DISJOINT}}}
 
 
 def test_every_assertion_is_broken_by_a_fault() -> None:
@@ -81,12 +84,12 @@ def test_a_whole_run_does_not_call_conformant_what_it_did_not_check(lab: Lab) ->
 def test_a_fault_breaks_its_assertions_and_no_others(lab: Lab, fault: str) -> None:
     with lab.fault(fault):
         done = lab.run(DRA, ACCESS, *QUICK)
-    assert {name: done.broken(name) for name in (DRA, ACCESS)} == FAULTS[fault]
     assert done.code == 1
     assert done.report["verdict"] == "not-conformant"
     for name, broken in FAULTS[fault].items():
+        assert done.broken(name) - CONSEQUENCES.get(fault, {}).get(name, set()) == broken
         verdict = done.check(name)["verdict"]
-        assert verdict == "fail" if broken else verdict in ("pass", "error")
+        assert verdict == "fail" if done.broken(name) else verdict in ("pass", "error")
         for entry in done.check(name)["assertions"]:
             assert entry["reason"]
     succeed("judge", done.folder)
