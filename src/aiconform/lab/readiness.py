@@ -209,9 +209,10 @@ def _moment(text: str) -> float:
 
 
 def _objects(lab: Lab) -> list[Object]:
-    text = (Path(__file__).parent / "manifests" / "dns.yaml").read_text()
-    filled = string.Template(text).substitute(dns=lab.network.dns, image=COREDNS)
-    objects = [obj for obj in yaml.safe_load_all(filled) if obj]
+    objects: list[Object] = []
+    for manifest in sorted((Path(__file__).parent / "manifests").glob("*.yaml")):
+        filled = string.Template(manifest.read_text()).substitute(dns=lab.network.dns, image=COREDNS)
+        objects += [obj for obj in yaml.safe_load_all(filled) if obj]
     by_dra = any(node.accelerators and node.allocation != "device-plugin" for node in lab.plan.nodes)
     for obj in cluster_objects(find_identity(lab.plan.identity)):
         group = obj["apiVersion"].partition("/")[0]
