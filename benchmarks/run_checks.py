@@ -21,9 +21,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from aiconform.platform.images import IMAGES
+
 LAB = "bench"
 CHECKS = ("dra_support", "secure_accelerator_access")
-IMAGE = "registry.k8s.io/e2e-test-images/busybox:1.36.1-1"
+IMAGE = IMAGES["shell"]
 KUBECTL = Path(sys.executable).with_name("kubectl")
 CLAIM = """
 apiVersion: resource.k8s.io/v1

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiconform.cluster import Cluster, NotFound, Object
+from aiconform.platform.images import IMAGES
 
-IMAGE = "registry.k8s.io/e2e-test-images/busybox:1.36.1-1"
+IMAGE = IMAGES["shell"]
 PATIENCE = 60.0
 MAJOR = 4
 # Opening is left to dd: a shell would make the console its terminal. `forged` makes a node of its own for each number

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.engine.capacity import Capacity
+from aiconform.lab.images import BUSYBOX
 from aiconform.platform import Accelerators, NodeAccelerators, accelerators
 from aiconform.platform.devices import allocated, published
+from aiconform.platform.images import IMAGES
 from aiconform.platform.profiles import load_profiles
 
 Object = dict[str, Any]
@@ -155,6 +157,10 @@ def entry(node_name: str, free: int, product: str = "H100") -> NodeAccelerators:
 def test_one_node_of_each_kind_is_the_one_with_most_room() -> None:
     found = Accelerators((entry("n1", 1), entry("n2", 5), entry("n3", 5, "A100"), entry("n4", 2)), ())
     assert [each.node for each in found.one_of_each_kind()] == ["n2", "n3"]
+
+
+def test_the_lab_has_the_image_that_test_pods_run() -> None:
+    assert IMAGES["shell"] == BUSYBOX
 
 
 def test_profiles_name_a_family_once() -> None:

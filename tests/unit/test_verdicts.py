@@ -31,7 +31,7 @@ async def look(*_: object) -> Number:
 
 REQUIREMENT = load_standard().requirement("secure_accelerator_access")
 PROBE = Probe("look", look, Number, None, 1, (0, 0), "restricted", ())
-CHECK = Check(REQUIREMENT.id, (PROBE,), (Assertion("The number is positive", positive, Number),), "")
+CHECK = Check(REQUIREMENT.id, (PROBE,), (Assertion("The number is positive", positive, Number),))
 
 
 def record(value: int | None, outcome: str = "seen", subjects: int = 1) -> Record:

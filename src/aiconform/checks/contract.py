@@ -8,7 +8,6 @@ a verdict again from the files of a run.
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -173,7 +172,6 @@ class Check:
     id: str
     probes: tuple[Probe, ...]
     assertions: tuple[Assertion, ...]
-    source: str
 
     @property
     def access(self) -> tuple[Access, ...]:
@@ -200,5 +198,4 @@ def from_module(module: ModuleType) -> Check:
     for declared in assertions:
         if declared.over not in observed:
             raise TypeError(f"{module.__name__}: no probe observes the {declared.over.__name__} of {declared.title!r}")
-    source = inspect.getsource(sys.modules[module.__name__])
-    return Check(module.__name__.rpartition(".")[2], probes, assertions, source)
+    return Check(module.__name__.rpartition(".")[2], probes, assertions)

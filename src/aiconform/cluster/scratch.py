@@ -122,11 +122,6 @@ class Scratch:
         self.created = [created if entry is obj else entry for entry in self.created]
         return created
 
-    async def delete(self, *objects: Object) -> None:
-        """Delete and wait for the end: of Pods, until the node has let go of them."""
-        await asyncio.gather(*(self.cluster.delete(obj) for obj in objects))
-        await asyncio.gather(*(wait.gone(self.cluster, obj, seconds=CLEANUP_SECONDS) for obj in objects))
-
     async def remains(self) -> Object:
         """What was made here as it is now, with the warnings about it: `{"objects": [...], "events": [...]}`."""
         kinds = sorted(

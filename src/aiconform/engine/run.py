@@ -207,7 +207,7 @@ class Run:
                 try:
                     targets = await probe.targets(self.platform, self.options.settings)
                 except (NothingToLookAt, NotApplicable, ClusterError) as reason:
-                    self._observed(1, space)
+                    self._observed(space)
                     return (_record(probe, "cluster", _outcome(reason), str(reason), requests=meter.total),)
         self._observing += len(targets) - 1
         names = ["cluster" if target is None else str(target) for target in targets]
@@ -217,9 +217,9 @@ class Run:
             )
         )
 
-    def _observed(self, count: int, space: Space) -> None:
+    def _observed(self, space: Space) -> None:
         """After the last observation nothing more is made: the run's Namespaces can start to go."""
-        self._observing -= count
+        self._observing -= 1
         if self._observing == 0:
             self._ending = asyncio.ensure_future(space.end())
 
@@ -259,7 +259,7 @@ class Run:
                 None,
             )
         finally:
-            self._observed(1, space)
+            self._observed(space)
             if scratch is not None and scratch.created:
                 await self._let_go(check, scratch, name)
 
