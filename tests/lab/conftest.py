@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-LAB = "test"
+# Two checkouts can be tested on one machine, each with labs of its own.
+LAB = os.environ.get("AICONFORM_TEST_LAB", "test")
 # From the locked packages: a machine's own kubectl may be years old, or not there.
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
@@ -76,6 +77,10 @@ class Lab:
         done = aiconform("run", *arguments, "-o", "json", "--out", folder, kubeconfig=kubeconfig or self.kubeconfig)
         assert "Traceback" not in done.stderr, done.stderr
         return Outcome(done.returncode, json.loads(done.stdout or "{}"), folder, done.stderr)
+
+    def install(self, *add_ons: str) -> None:
+        """Install add-ons; what is there stays."""
+        succeed("lab", "up", "--name", self.name, "--with", ",".join(add_ons))
 
     @contextmanager
     def fault(self, name: str) -> Iterator[None]:

@@ -112,7 +112,7 @@ def test_an_interrupted_build_leaves_nothing_and_a_finished_one_all(
 ) -> None:
     go = golang.Toolchain(Path("/bin/false"), "go1.26.0")
 
-    def half(go: object, folder: Path, packages: object, ldflags: object, out: Path, still: object) -> None:
+    def half(go: object, folder: Path, packages: object, ldflags: object, out: Path, *rest: object) -> None:
         (out / "pause").write_text("half")
         raise LabError("out of memory")
 
@@ -121,7 +121,7 @@ def test_an_interrupted_build_leaves_nothing_and_a_finished_one_all(
         assets_of.build(assets_of.ETCD, tmp_path / "bin" / "etcd", go)
     assert list((tmp_path / "bin").iterdir()) == []
 
-    def whole(go: object, folder: Path, packages: object, ldflags: object, out: Path, still: object) -> None:
+    def whole(go: object, folder: Path, packages: object, ldflags: object, out: Path, *rest: object) -> None:
         assert (folder / "go.mod").exists()
         (out / "server").write_text("whole")
 

@@ -46,16 +46,35 @@ class Access:
     verbs: tuple[str, ...]
 
 
+class Options(BaseModel):
+    """What a user may set for one check (`--set ID.NAME=VALUE`).
+
+    A check's module defines at most one subclass. Each field has a default that suits most platforms, and a
+    description: users read it in `aiconform options`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+O = TypeVar("O", bound=Options)  # noqa: E741 - as P and A below
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a user may set for the probes.
 
     every_node: look at every accelerator node instead of one of each kind.
     patience: seconds that the platform has to start a Pod (image pull and device set-up included).
+    options: those of each check for which some were given.
     """
 
     every_node: bool = False
     patience: float = 120.0
+    options: tuple[Options, ...] = ()
+
+    def of(self, kind: type[O]) -> O:
+        """The options of a check, by their class."""
+        return next((each for each in self.options if isinstance(each, kind)), kind())
 
 
 Target = NodeAccelerators | None
@@ -72,22 +91,30 @@ async def accelerators(platform: Platform, settings: Settings) -> Sequence[NodeA
     return chosen
 
 
+Limit = float | Callable[[Settings], float]
+
+
 @dataclass(frozen=True)
 class Probe:
     """A probe function with what it declares.
 
-    limit: seconds it may take at most beside `patience`. devices: how many devices of its target it holds at once (at
-    least, at most). security: the Pod Security level of the Namespace it works in.
+    limit: seconds it may take at most beside `patience`, or a function of the settings that says so. devices: how
+    many devices of its target it holds at once (at least, at most). security: the Pod Security level of the Namespace
+    it works in.
     """
 
     name: str
     function: Callable[..., Awaitable[Observation]]
     observes: type[Observation]
     targets: Targets | None
-    limit: float
+    limit: Limit
     devices: tuple[int, int]
     security: PodSecurity
     access: tuple[Access, ...]
+
+    def seconds(self, settings: Settings) -> float:
+        """How long it may take at most."""
+        return settings.patience + (self.limit(settings) if callable(self.limit) else self.limit)
 
 
 P = TypeVar("P", bound=Callable[..., Awaitable[Observation]])
@@ -95,7 +122,7 @@ P = TypeVar("P", bound=Callable[..., Awaitable[Observation]])
 
 def probe(
     *,
-    limit: float,
+    limit: Limit,
     targets: Targets | None = None,
     devices: tuple[int, int] = (0, 0),
     security: PodSecurity = "restricted",
@@ -110,6 +137,26 @@ def probe(
         return function
 
     return mark
+
+
+# Inspection
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `aiconform inspect` says of a check before anything is made: what it would use, and what it misses."""
+
+    found: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+Inspect = Callable[[Platform, Settings], Awaitable[Inspection]]
+
+
+def inspection(function: Inspect) -> Inspect:
+    """Declare what `aiconform inspect` calls for this check; it may only read."""
+    function.__inspection__ = True  # type: ignore[attr-defined]
+    return function
 
 
 # Assertions
@@ -172,6 +219,8 @@ class Check:
     id: str
     probes: tuple[Probe, ...]
     assertions: tuple[Assertion, ...]
+    options: type[Options] | None = None
+    inspect: Inspect | None = None
 
     @property
     def access(self) -> tuple[Access, ...]:
@@ -198,4 +247,18 @@ def from_module(module: ModuleType) -> Check:
     for declared in assertions:
         if declared.over not in observed:
             raise TypeError(f"{module.__name__}: no probe observes the {declared.over.__name__} of {declared.title!r}")
-    return Check(module.__name__.rpartition(".")[2], probes, assertions)
+    options = [
+        each
+        for each in members
+        if isinstance(each, type) and issubclass(each, Options) and each.__module__ == module.__name__
+    ]
+    inspects = [member for member in members if hasattr(member, "__inspection__")]
+    if len(options) > 1 or len(inspects) > 1:
+        raise TypeError(f"{module.__name__}: more than one Options or @inspection")
+    return Check(
+        module.__name__.rpartition(".")[2],
+        probes,
+        assertions,
+        next(iter(options), None),
+        next(iter(inspects), None),
+    )

@@ -20,6 +20,7 @@ COMMANDS = {
     "spec": "Read, compare and render the standard.",
     "certify": "Build, validate, sign, verify and compare submissions.",
     "cleanup": "Remove what interrupted runs left on a cluster.",
+    "options": "List what can be set for each check.",
     "rbac": "Print the least ClusterRole that the chosen checks need.",
     "images": "List the test images and where they come from.",
     "lab": "A reference AI platform of real components on this machine.",

@@ -37,6 +37,11 @@ output_option = click.option(
 )
 
 
+set_option = click.option(
+    "--set", "options", multiple=True, metavar="ID.NAME=VALUE", help="An option of one check, see `aiconform options`."
+)
+
+
 def print_json(data: Any) -> None:
     """Data to standard output, in ASCII: text from a cluster may hold what no terminal should get."""
     click.echo(json.dumps(data, indent=2))

@@ -7,15 +7,16 @@ from typing import Any
 
 import click
 
-from aiconform.cli.common import cluster_options, fail, output_option, print_json, run_async
+from aiconform.cli.common import cluster_options, fail, output_option, print_json, run_async, set_option
 
 
 @click.command("inspect")
 @cluster_options
+@set_option
 @output_option
-def command(kubeconfig: str | None, context: str | None, output: str) -> None:
+def command(kubeconfig: str | None, context: str | None, options: tuple[str, ...], output: str) -> None:
     """Show what the platform offers to the checks, and what would keep one from running. Nothing is created."""
-    found = run_async(_inspect(kubeconfig, context))
+    found = run_async(_inspect(kubeconfig, context, options))
     if output == "json":
         print_json(found)
         return
@@ -39,12 +40,16 @@ def command(kubeconfig: str | None, context: str | None, output: str) -> None:
                 click.echo("  " + plain(text))
     for entry in found["checks"]:
         click.echo(plain(f"{entry['id']}: {entry['state']}"))
+        for word in ("found", "missing"):
+            for text in entry[word]:
+                click.echo(plain(f"  {word}: {text}"))
 
 
-async def _inspect(kubeconfig: str | None, context: str | None) -> dict[str, Any]:
-    from aiconform.checks.contract import NotApplicable, NothingToLookAt, Settings
+async def _inspect(kubeconfig: str | None, context: str | None, options: tuple[str, ...]) -> dict[str, Any]:
+    from aiconform.checks.contract import Inspection, NotApplicable, NothingToLookAt, Settings
     from aiconform.cluster import ClusterError, connect
     from aiconform.engine.access import missing
+    from aiconform.engine.options import parse
     from aiconform.engine.plan import BadChoice, make_plan
     from aiconform.platform import Platform
     from aiconform.platform.accelerators import usable_node
@@ -54,6 +59,7 @@ async def _inspect(kubeconfig: str | None, context: str | None) -> dict[str, Any
     problems: list[str] = []
     found: dict[str, Any] = {"dra": None, "nodes": {"total": 0, "ready": 0}, "accelerators": [], "passed_over": []}
     try:
+        settings = Settings(options=parse(options))
         async with connect(kubeconfig, context) as cluster:
             platform = Platform(cluster, Images())
             found |= {"server": cluster.server, "kubernetes": await platform.version()}
@@ -81,10 +87,17 @@ async def _inspect(kubeconfig: str | None, context: str | None) -> dict[str, Any
                 for probe in item.check.probes if item.check else ():
                     try:
                         if probe.targets:
-                            await probe.targets(platform, Settings())
+                            await probe.targets(platform, settings)
                     except (NothingToLookAt, NotApplicable, ClusterError) as reason:
                         state = str(reason)
-                checks.append({"id": item.requirement.id, "level": item.level, "state": state})
+                seen = Inspection()
+                if item.check and item.check.inspect:
+                    try:
+                        seen = await item.check.inspect(platform, settings)
+                    except (NothingToLookAt, NotApplicable, ClusterError) as reason:
+                        seen = Inspection(missing=(str(reason),))
+                told = {"found": list(seen.found), "missing": list(seen.missing)}
+                checks.append({"id": item.requirement.id, "level": item.level, "state": state, **told})
     except (ClusterError, SpecError, BadChoice) as error:
         fail(str(error))
     return {**found, "problems": problems, "checks": checks}

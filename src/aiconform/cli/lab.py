@@ -71,6 +71,8 @@ def command() -> None:
 )
 @click.option("--feature-gate", "gates", multiple=True, metavar="NAME=true|false", help="Of every component.")
 @click.option("--runtime-config", "served", multiple=True, metavar="API=true|false", help="Of the API server.")
+@click.option("--with", "add_ons", multiple=True, metavar="ADD-ON", help="Install it, or `all` (see `lab add-ons`).")
+@click.option("--without", multiple=True, metavar="ADD-ON", help="Remove it.")
 @output_option
 def up(
     name: str,
@@ -82,6 +84,8 @@ def up(
     assets: Path | None,
     gates: tuple[str, ...],
     served: tuple[str, ...],
+    add_ons: tuple[str, ...],
+    without: tuple[str, ...],
     output: str,
 ) -> None:
     """Bring a lab up, or change one that is up. Prints the path of its kubeconfig."""
@@ -98,6 +102,8 @@ def up(
             assets=assets,
             feature_gates=_switches("--feature-gate", gates),
             runtime_config=_switches("--runtime-config", served),
+            add_ons=_names(add_ons),
+            without_add_ons=_names(without),
         )
         lab = up(config, progress)
         progress.done(f"lab {name} is up: Kubernetes {lab.plan.kubernetes}, {len(lab.plan.nodes)} nodes")
@@ -105,6 +111,25 @@ def up(
         print_json({"name": name, "kubeconfig": str(lab.kubeconfig), "server": lab.network.server})
     else:
         click.echo(lab.kubeconfig)
+
+
+@command.command("add-ons")
+@output_option
+def list_add_ons(output: str) -> None:
+    """List what a lab can have beside Kubernetes (`lab up --with`)."""
+    from aiconform.lab.addons import ADD_ONS
+
+    if output == "json":
+        print_json(
+            [
+                {"name": each.name, "summary": each.summary, "needs": list(each.needs), "since": each.since}
+                for each in ADD_ONS.values()
+            ]
+        )
+        return
+    width = max(map(len, ADD_ONS))
+    for each in ADD_ONS.values():
+        click.echo(f"{each.name:{width}}  {each.summary}")
 
 
 @command.command()
@@ -192,6 +217,11 @@ def _ways(words: tuple[str, ...]) -> str | dict[str, str] | None:
     return {node: way for node, _, way in pairs}
 
 
+def _names(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that were given one by one, or several with commas."""
+    return tuple(name for word in words for name in word.replace(",", " ").split())
+
+
 def _switches(option: str, words: tuple[str, ...]) -> dict[str, bool] | None:
     if not words:
         return None
@@ -204,6 +234,7 @@ def _switches(option: str, words: tuple[str, ...]) -> dict[str, bool] | None:
 def _print_status(found: dict[str, Any]) -> None:
     click.echo(f"lab {found['name']}: Kubernetes {found['kubernetes']}, {'up' if found['running'] else 'not running'}")
     click.echo(f"  kubeconfig {found['kubeconfig']}, server {found['server']}")
+    click.echo(f"  add-ons: {', '.join(found['add_ons']) or 'none'}")
     for name, machine in found["machines"].items():
         node = found["nodes"].get(name)
         words = f"{machine['address']}, pid {machine['pid']}, restarts {machine['restarts']}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aiconform.cli.common import cluster_options, fail, output_option, run_async
+from aiconform.cli.common import cluster_options, fail, output_option, run_async, set_option
 from aiconform.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--image-registry", default="", metavar="REGISTRY", help="Mirror that has the test images (see `images`)."
 )
+@set_option
 @output_option
 def command(
     ids: tuple[str, ...],
@@ -48,6 +49,7 @@ def command(
     every_node: bool,
     patience: float,
     image_registry: str,
+    options: tuple[str, ...],
     output: str,
 ) -> None:
     """Run the suite, or the checks of the requirements ID..., on a cluster.
@@ -56,6 +58,8 @@ def command(
     the run directory, from which `aiconform judge` computes every verdict again.
     """
     from aiconform.checks.contract import Settings
+    from aiconform.engine.options import parse
+    from aiconform.engine.plan import BadChoice
     from aiconform.platform.images import Images
 
     if resume and (out or ids or kubernetes):
@@ -65,8 +69,11 @@ def command(
     if lab:
         if kubeconfig or context:
             raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
-        kubeconfig = _lab_kubeconfig()
-    settings = Settings(every_node=every_node, patience=patience)
+        kubeconfig = _lab_kubeconfig(ids)
+    try:
+        settings = Settings(every_node=every_node, patience=patience, options=parse(options))
+    except BadChoice as error:
+        fail(str(error))
     report = run_async(
         _run(ids, kubeconfig, context, kubernetes, out, resume, settings, Images(image_registry), output == "json")
     )
@@ -75,17 +82,21 @@ def command(
     sys.exit(EXIT_CODES[report.verdict])
 
 
-def _lab_kubeconfig() -> str:
+def _lab_kubeconfig(ids: tuple[str, ...]) -> str:
+    """The kubeconfig of the lab, with what the checks of these requirements (or all of them) need in it."""
     from aiconform.lab import LabConfig, LabError
+    from aiconform.lab.addons import FOR_CHECKS
 
+    wanted = tuple(name for check, names in FOR_CHECKS.items() if not ids or check in ids for name in names)
     try:
         from aiconform.lab import load, up
 
         running = load(LabConfig().name)
-        lab = running if running and running.healthy() else up(LabConfig(), progress=Progress())
+        if running is None or not running.has(wanted) or not running.healthy():
+            running = up(LabConfig(add_ons=wanted), progress=Progress())
     except LabError as error:
         fail(str(error))
-    return str(lab.kubeconfig)
+    return str(running.kubeconfig)
 
 
 async def _run(

@@ -7,7 +7,7 @@ by it, so that deleting that one Namespace collects everything, also after the t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from aiconform.cluster import wait
@@ -80,10 +80,14 @@ class Scratch:
     The Namespace is made with the first object: a probe that only reads leaves no trace at all.
     """
 
-    def __init__(self, space: Space, probe: str, security: PodSecurity) -> None:
+    def __init__(
+        self, space: Space, probe: str, security: PodSecurity, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.cluster = space.cluster
         self.probe = probe
         self.security = security
+        self.tell = tell
+        """Takes a line for people about what the probe waits for."""
         self.created: list[Object] = []
         self._space = space
 

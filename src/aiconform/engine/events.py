@@ -22,6 +22,16 @@ class ProbeStarted:
 
 
 @dataclass(frozen=True)
+class ProbeProgressed:
+    """What a probe that takes long waits for now."""
+
+    check: str
+    probe: str
+    target: str
+    message: str
+
+
+@dataclass(frozen=True)
 class ProbeFinished:
     """`outcome` as in a Record; `message` is empty if it observed something."""
 
@@ -50,5 +60,5 @@ class RunFinished:
     report: Report
 
 
-Event = RunStarted | ProbeStarted | ProbeFinished | CheckFinished | Noted | RunFinished
+Event = RunStarted | ProbeStarted | ProbeProgressed | ProbeFinished | CheckFinished | Noted | RunFinished
 Listener = Callable[[Event], None]

@@ -8,7 +8,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from aiconform.engine import events
 from aiconform.engine.capacity import Capacity
 from aiconform.engine.evidence import Accelerator, CheckResult, Evidence, Outcome, Record, Report, RunInfo, Tool
 from aiconform.engine.journal import now
+from aiconform.engine.options import in_force
 from aiconform.engine.plan import Item, Plan, suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run, not_run
@@ -152,9 +153,19 @@ class Run:
             ),
             passed_over=found.passed_over,
             chosen=self.plan.chosen,
-            options={**asdict(self.options.settings), "image_registry": self.options.images.registry},
+            options=self._options(),
             started=now(),
         )
+
+    def _options(self) -> dict[str, Any]:
+        settings = self.options.settings
+        checks = [item.check for item in self.plan.items if item.check]
+        return {
+            "every_node": settings.every_node,
+            "patience": settings.patience,
+            "image_registry": self.options.images.registry,
+            **{check.id: in_force(check, settings) for check in checks if check.options},
+        }
 
     async def _identity(self) -> dict[str, str]:
         """What tells this cluster from all others: the UID of its kube-system Namespace, by custom."""
@@ -239,10 +250,15 @@ class Run:
         place = "" if target is None else f"-{target.node}-{target.way}".replace(".", "-")
         name = f"{check.id}-{probe.name}{place}".replace("_", "-")
         scratch: Scratch | None = None
-        limit = probe.limit + self.options.settings.patience
+        limit = probe.seconds(self.options.settings)
+
+        def tell(message: str) -> None:
+            where = "cluster" if target is None else str(target)
+            self._tell(events.ProbeProgressed(check.id, probe.name, where, message))
+
         try:
             async with asyncio.timeout(limit):
-                scratch = Scratch(space, _short(name), probe.security)
+                scratch = Scratch(space, _short(name), probe.security, tell)
                 observation = await probe.function(self.platform, scratch, self.options.settings, target)
             return "seen", "", observation.model_dump(mode="json")
         except (NothingToLookAt, NotApplicable) as reason:

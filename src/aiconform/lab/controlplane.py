@@ -80,7 +80,7 @@ def _etcd(folder: Path) -> tuple[str, ...]:
 
 def _api_server(plan: Plan, paths: Paths, network: Network) -> tuple[str, ...]:
     pki = paths.pki
-    served = {**plan.runtime_config, **plan.runtime_overrides}
+    served = plan.served
     return (
         f"--advertise-address={network.control_plane}",
         "--secure-port=6443",
@@ -151,7 +151,7 @@ def _scheduler(plan: Plan, paths: Paths) -> tuple[str, ...]:
 
 
 def _gates(plan: Plan) -> list[str]:
-    return ["--feature-gates=" + _pairs(plan.feature_gates)] if plan.feature_gates else []
+    return ["--feature-gates=" + _pairs(plan.gates)] if plan.gates else []
 
 
 def _pairs(values: Mapping[str, bool]) -> str:

@@ -72,25 +72,15 @@ def build(
     ldflags: str,
     out: Path,
     still: Callable[[], None] = lambda: None,
+    tags: tuple[str, ...] = (),
 ) -> None:
     """Build commands of the module in `folder` into the folder `out`; `still` is called every now and then meanwhile.
 
     Raises LabError with the compiler's or the network's words.
     """
-    environment = {
-        "HOME": "/root",
-        **os.environ,
-        # The same binaries on every machine, with a C compiler or without.
-        "CGO_ENABLED": "0",
-        # Only what go.mod names, by the toolchain we chose: no workspace, no flags of the user, no other toolchain.
-        "GOWORK": "off",
-        "GOTOOLCHAIN": "local",
-        "GOFLAGS": "-buildvcs=false -mod=readonly",
-        "GOOS": "linux",
-    }
-    command = [str(go.command), "build", "-ldflags", ldflags, "-o", f"{out}/", *packages]
+    command = [str(go.command), "build", "-tags", ",".join(tags), "-ldflags", ldflags, "-o", f"{out}/", *packages]
     with tempfile.TemporaryFile("w+") as log:
-        with subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log) as process:
+        with subprocess.Popen(command, cwd=folder, env=_environment(), stdout=log, stderr=log) as process:
             try:
                 while process.returncode is None:
                     try:
@@ -109,6 +99,29 @@ def build(
             f"source. {_last_line(words)}"
         )
     raise LabError(f"building {folder.name} failed:\n" + "\n".join(words.splitlines()[-15:]))
+
+
+def source(go: Toolchain, folder: Path, module: str) -> Path:
+    """Where the source of a module that the module in `folder` requires is on this machine. Raises LabError."""
+    command = [str(go.command), "list", "-m", "-f", "{{.Dir}}", module]
+    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode or not done.stdout.strip():
+        raise LabError(f"the source of {module} is not at hand: {_last_line(done.stderr or done.stdout)}")
+    return Path(done.stdout.strip())
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "HOME": "/root",
+        **os.environ,
+        # The same binaries on every machine, with a C compiler or without.
+        "CGO_ENABLED": "0",
+        # Only what go.mod names, by the toolchain we chose: no workspace, no flags of the user, no other toolchain.
+        "GOWORK": "off",
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-buildvcs=false -mod=readonly",
+        "GOOS": "linux",
+    }
 
 
 def _packaged(cache: Path) -> Path:

@@ -79,6 +79,21 @@ def lab_images(assets: Assets) -> tuple[Image, ...]:
     )
 
 
+def controller(name: str, binary: Path, path: str, *files: tuple[str, Path], user: str = "65532:65532") -> Image:
+    """An image of one static program at `path`, with certificate authorities' folder and a place for temporary files.
+
+    `files` are further (path in the image, file on this machine).
+    """
+    return Image(
+        name,
+        files=((path.lstrip("/"), binary), *files),
+        entrypoint=(path,),
+        texts=tuple(_ACCOUNTS.items()),
+        folders=(("tmp", 0o1777), ("etc", 0o755), ("var", 0o755)),
+        user=user,
+    )
+
+
 def _busybox() -> str:
     for candidate in ("/bin/busybox", "/usr/bin/busybox", "/usr/bin/busybox.static"):
         if Path(candidate).exists():

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aiconform.lab import assets as assets_of
 from aiconform.lab import cgroups, control, controlplane, host, images, nodes, plan, readiness
+from aiconform.lab.addons import ADD_ONS, chosen
 from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Network, Paths
 from aiconform.lab.end import end_lab, recorded_supervisor
 from aiconform.lab.host import Progress, quiet
@@ -40,7 +41,8 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
             old = plan.read(paths)
             minor = config.kubernetes or (old.kubernetes if old else DEFAULT_KUBERNETES)
             # Before anything is written: a build that fails leaves no half of a lab.
-            binaries = assets_of.assets(minor, progress, config.assets or _given(old))
+            add_ons = chosen((*(old.add_ons if old else ()), *config.add_ons), minor)
+            binaries = assets_of.assets(minor, progress, config.assets or _given(old), extra=_components(add_ons))
             with host.locked(root):
                 new = plan.make(config, old, root)
                 if not Lab(new, paths).running:
@@ -85,6 +87,11 @@ class Lab:
         return self.paths.kubeconfig
 
     @property
+    def add_ons(self) -> tuple[str, ...]:
+        """Names of the add-ons that are part of it."""
+        return self.plan.add_ons
+
+    @property
     def nodes(self) -> tuple[Node, ...]:
         return tuple(Node(self, node) for node in self.plan.nodes)
 
@@ -97,6 +104,10 @@ class Lab:
         """Whether its supervisor runs."""
         supervisor = recorded_supervisor(self.paths)
         return supervisor is not None and supervisor.alive
+
+    def has(self, add_ons: Sequence[str]) -> bool:
+        """Whether these add-ons, and what they need, are part of it. Raises LabError for a name that none has."""
+        return set(chosen(add_ons, self.plan.kubernetes)) <= set(self.plan.add_ons)
 
     def healthy(self) -> bool:
         """Whether it runs, every node of it is Ready, and there is no other."""
@@ -184,6 +195,7 @@ class Lab:
             "running": bool(machines),
             "kubeconfig": str(self.kubeconfig),
             "server": self.network.server,
+            "add_ons": list(self.plan.add_ons),
             "machines": machines,
             "nodes": {
                 node.name: {
@@ -223,11 +235,16 @@ class Lab:
         self.plan = new
 
     def _assets(self, progress: Progress) -> assets_of.Assets:
-        return assets_of.assets(self.plan.kubernetes, progress, _given(self.plan))
+        extra = _components(self.plan.add_ons)
+        return assets_of.assets(self.plan.kubernetes, progress, _given(self.plan), extra=extra)
 
     def _settle(self, binaries: assets_of.Assets, progress: Progress) -> None:
         """Make the machines what the plan says, and wait until the cluster agrees."""
-        tars = [images.write(image, assets_of.cache_folder() / "images") for image in images.lab_images(binaries)]
+        made = [
+            *images.lab_images(binaries),
+            *(i for name in self.plan.add_ons for i in ADD_ONS[name].images(binaries)),
+        ]
+        tars = [images.write(image, assets_of.cache_folder() / "images") for image in made]
         cgroups.create(f"{self.paths.cgroup}/system")
         authority = self._write_control_plane(binaries)
         for node in self.plan.nodes:
@@ -242,7 +259,7 @@ class Lab:
         else:
             self._start_supervisor(progress)
         self._remove_strangers()
-        readiness.wait(self, progress)
+        readiness.wait(self, binaries, progress)
 
     def _write_control_plane(self, binaries: assets_of.Assets) -> Authority:
         authority = controlplane.certificates(self.paths, self.network)
@@ -349,6 +366,11 @@ def _use_host_pids(machine: dict[str, Any]) -> None:
                         host_pids[int(line.split()[-1])] = int(child)
     for process in machine["processes"].values():
         process["pid"] = host_pids.get(process["pid"])
+
+
+def _components(add_ons: Sequence[str]) -> list[assets_of.Component]:
+    """What has to be built for these add-ons, each once."""
+    return list(dict.fromkeys(component for name in add_ons for component in ADD_ONS[name].components))
 
 
 def _given(current: plan.Plan | None) -> Path | None:

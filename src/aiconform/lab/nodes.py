@@ -243,7 +243,7 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {"memory.available": "64Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
-        "featureGates": dict(plan.feature_gates),
+        "featureGates": plan.gates,
     }
 
 
@@ -261,5 +261,5 @@ def _proxy(plan: Plan, node: NodePlan, folder: Path, network: Network) -> dict[s
         "iptables": {"minSyncPeriod": "0s", "syncPeriod": "30s"},
         # These are the kernel's own settings, not the network namespace's: leave them as they are.
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
-        "featureGates": dict(plan.feature_gates),
+        "featureGates": plan.gates,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.lab.accelerators.config import canonical_identity
+from aiconform.lab.addons import ADD_ONS, chosen
 from aiconform.lab.config import (
     ACCELERATORS,
     CONTROL_PLANE,
@@ -59,6 +60,20 @@ class Plan:
     """On top of runtime_config, by a fault that is on."""
     assets: str = ""
     """The folder of binaries that was given."""
+    add_ons: tuple[str, ...] = ()
+    """Each after what it needs."""
+
+    @property
+    def gates(self) -> dict[str, bool]:
+        """The feature gates of every component: those that add-ons need, and those that were asked for."""
+        needed = {gate: on for name in self.add_ons for gate, on in ADD_ONS[name].feature_gates.items()}
+        return {**needed, **self.feature_gates}
+
+    @property
+    def served(self) -> dict[str, bool]:
+        """The API groups and versions that the API server is told to serve or not."""
+        needed = {api: on for name in self.add_ons for api, on in ADD_ONS[name].runtime_config.items()}
+        return {**needed, **self.runtime_config, **self.runtime_overrides}
 
     def node(self, name: str) -> NodePlan:
         """Raises LabError naming the nodes there are."""
@@ -78,6 +93,7 @@ def read(paths: Paths) -> Plan | None:
         value = json.loads(paths.plan.read_text())
         del value["machines"]
         nodes = tuple(NodePlan(**node) for node in value.pop("nodes"))
+        value["add_ons"] = tuple(value["add_ons"])
         return Plan(nodes=nodes, **value)
     except FileNotFoundError:
         return None
@@ -133,6 +149,13 @@ def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
     }
     if config.assets is not None:
         changes["assets"] = str(config.assets.resolve())
+    leave = set(config.without_add_ons)
+    if unknown := sorted(leave - ADD_ONS.keys()):
+        raise LabError(f"the lab has no add-on {', '.join(unknown)}; it has {', '.join(ADD_ONS)}")
+    wanted = chosen((*(name for name in plan.add_ons if name not in leave), *config.add_ons), plan.kubernetes)
+    if kept := sorted(leave & set(wanted)):
+        raise LabError(f"add-on {', '.join(kept)} stays: another one that stays needs it")
+    changes["add_ons"] = wanted
     plan = replace(plan, **changes)
     plan = resize(plan, config.nodes if config.nodes is not None else nodes, root)
     if old is not None and ("accelerators" in changes or "allocation" in changes):

@@ -15,6 +15,7 @@ import yaml
 from aiconform.lab import network
 from aiconform.lab.accelerators.config import find_identity
 from aiconform.lab.accelerators.objects import cluster_objects
+from aiconform.lab.addons import Site, install
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.controlplane import api_is_ready
 from aiconform.lab.images import COREDNS
@@ -22,6 +23,7 @@ from aiconform.lab.processes import until_holds
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
+    from aiconform.lab.assets import Assets
     from aiconform.lab.host import Progress
     from aiconform.lab.lab import Lab
     from aiconform.lab.plan import Plan
@@ -31,6 +33,7 @@ _API_SECONDS = 90.0
 _NODES_SECONDS = 90.0
 _DNS_SECONDS = 60.0
 _SERVICES_SECONDS = 60.0
+_IMAGES_SECONDS = 180.0
 _LOOK_SECONDS = 0.2
 
 
@@ -39,8 +42,8 @@ def wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
     asyncio.run(_wait_for_api(plan, paths, addresses))
 
 
-def wait(lab: Lab, progress: Progress) -> None:
-    """Apply the lab's objects, and return when all nodes, the cluster's DNS and the accelerators are ready.
+def wait(lab: Lab, assets: Assets, progress: Progress) -> None:
+    """Apply the lab's objects, and return when all nodes, the cluster's DNS, add-ons and the accelerators are ready.
 
     Raises LabError naming what is not.
     """
@@ -48,7 +51,7 @@ def wait(lab: Lab, progress: Progress) -> None:
     from aiconform.lab.faults import reapply
 
     try:
-        asyncio.run(_wait(lab, progress))
+        asyncio.run(_wait(lab, assets, progress))
     except ClusterError as error:
         raise LabError(f"lab {lab.name}: {error}") from error
     progress("waiting for the simulated accelerators")
@@ -84,7 +87,7 @@ async def _wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
         ) from None
 
 
-async def _wait(lab: Lab, progress: Progress) -> None:
+async def _wait(lab: Lab, assets: Assets, progress: Progress) -> None:
     from aiconform.cluster import connect
 
     progress("waiting for the API server")
@@ -112,6 +115,26 @@ async def _wait(lab: Lab, progress: Progress) -> None:
         await _until(lab, cluster, "apps/v1", "Deployment", "kube-system", deployment, _DNS_SECONDS)
         await _until_dns_accepts(lab, cluster)
         await _until_services_lead_to_it(lab)
+        for name in install.installed(lab.paths):
+            if name not in lab.plan.add_ons:
+                await install.uninstall(cluster, name, lab.paths, progress)
+        if lab.plan.add_ons:
+            await _until_images_are_there(lab)
+        for name in lab.plan.add_ons:
+            await install.install(cluster, name, Site(lab.plan, lab.network, assets), lab.paths, progress)
+
+
+async def _until_images_are_there(lab: Lab) -> None:
+    """A Pod that is faster than its image waits for a pull that cannot be. Raises LabError."""
+    try:
+        async with asyncio.timeout(_IMAGES_SECONDS):
+            while True:
+                states = [lab.ask(node.name, do="status")["images"]["state"] for node in lab.plan.nodes]
+                if all(state == "done" for state in states):
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        raise LabError(f"images are not imported after {_IMAGES_SECONDS:.0f} s; see {lab.paths.state}") from None
 
 
 async def _until(

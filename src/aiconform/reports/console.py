@@ -32,6 +32,8 @@ class Console:
     def listen(self, event: events.Event) -> None:
         if isinstance(event, events.RunStarted):
             self._started(event)
+        elif isinstance(event, events.ProbeProgressed):
+            self._progress.print(Text(f"  {event.check}: {plain(event.message)}", style="dim"))
         elif isinstance(event, events.CheckFinished) and event.result.verdict != "not-run":
             self._finished(event.result)
         elif isinstance(event, events.Noted):

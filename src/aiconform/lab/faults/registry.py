@@ -23,6 +23,7 @@ class Where(StrEnum):
     RUNTIME = "runtime"
     DRIVER = "driver"
     API_SERVER = "api-server"
+    CLUSTER = "cluster"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Fault:
     where: Where
     description: str
     """What is wrong while it is on, in one line."""
+    needs: tuple[str, ...] = ()
+    """The add-ons that it spoils: the lab has to have them."""
 
 
 RUNTIME_LEAKS = "runtime-leaks-devices"

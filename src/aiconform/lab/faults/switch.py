@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,14 @@ class FaultyLab(Protocol):
     @property
     def nodes(self) -> Sequence[FaultyNode]: ...
 
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+
+    @property
+    def add_ons(self) -> Sequence[str]:
+        """Names of what is installed."""
+
     def override_runtime_config(self, served: Mapping[str, bool]) -> None:
         """Restart the API server with these groups and versions served or not, on top of its options.
 
@@ -62,15 +71,28 @@ def turn(lab: FaultyLab, name: str, *, on: bool) -> None:
     Raises UnknownFault, LabError.
     """
     fault = find(name)
+    if on and (missing := [each for each in fault.needs if each not in lab.add_ons]):
+        raise LabError(
+            f"{name} spoils {', '.join(missing)}, which this lab has not: `aiconform lab up --with {missing[0]}`"
+        )
     with changing(lab.state):
+        if fault.where is not Where.CLUSTER:
+            record(lab.state, name, on)
+            _enforce(lab, {fault.where})
+            return
+        # On as soon as it may be, off only when it is: what fails in between can be tried again.
+        if on:
+            record(lab.state, name, on)
+        _change(lab, {name: on})
         record(lab.state, name, on)
-        _enforce(lab, {fault.where})
 
 
 def reapply(lab: FaultyLab) -> None:
     """Bring a lab that has just come up to the faults that its state folder names."""
     with changing(lab.state):
         _enforce(lab, set(Where))
+        on = [name for name in active(lab.state) if find(name).where is Where.CLUSTER]
+        _change(lab, {name: True for name in on if set(find(name).needs) <= set(lab.add_ons)})
 
 
 def _enforce(lab: FaultyLab, places: set[Where]) -> None:
@@ -92,6 +114,24 @@ def _enforce(lab: FaultyLab, places: set[Where]) -> None:
         if places & {Where.DRIVER, Where.API_SERVER}:
             waits.append(_missing(node, config, dra_served=NO_DRA_API not in on))
     _wait(waits)
+
+
+def _change(lab: FaultyLab, faults: Mapping[str, bool]) -> None:
+    """Put faults of the cluster's objects in force (True) or take them back. Raises LabError."""
+    if not faults:
+        return
+    from aiconform.cluster import ClusterError, connect
+    from aiconform.lab.faults.cluster import ACTIONS
+
+    async def change() -> None:
+        async with connect(str(lab.kubeconfig)) as cluster:
+            for name, on in faults.items():
+                await (ACTIONS[name].on if on else ACTIONS[name].off)(cluster)
+
+    try:
+        asyncio.run(change())
+    except ClusterError as error:
+        raise LabError(f"{', '.join(faults)}: {error}") from error
 
 
 def _missing(node: FaultyNode, config: AcceleratorConfig, *, dra_served: bool) -> Callable[[], str]:

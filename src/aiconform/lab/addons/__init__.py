@@ -1,0 +1,52 @@
+"""Add-ons of the lab: what platforms install beside Kubernetes, as `aiconform lab up --with NAME` installs it.
+
+One module for each; `install` puts them into a lab that is up and takes them out again.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from aiconform.lab.addons import kueue, workload_api
+from aiconform.lab.addons.model import AddOn, Site
+from aiconform.lab.config import LabError
+
+__all__ = ["ADD_ONS", "FOR_CHECKS", "AddOn", "Site", "chosen"]
+
+ADD_ONS = {add_on.name: add_on for add_on in (workload_api.ADD_ON, kueue.ADD_ON)}
+"""Every add-on, by name."""
+
+FOR_CHECKS: dict[str, tuple[str, ...]] = {"gang_scheduling": ("kueue",)}
+"""What `run --lab` installs for the check of a requirement."""
+
+ALL = "all"
+
+
+def chosen(names: Iterable[str], minor: str) -> tuple[str, ...]:
+    """The add-ons of these names (or `all`) and what they need, each after what it needs.
+
+    Raises LabError for a name that no add-on has and for one that this Kubernetes minor cannot have; `all` leaves those
+    out.
+    """
+    found: dict[str, None] = {}
+    names = list(names)
+    for name in ADD_ONS if ALL in names else names:
+        if name not in ADD_ONS:
+            close = difflib.get_close_matches(name, ADD_ONS, n=1, cutoff=0.4)
+            hint = f"did you mean {close[0]}?" if close else ""
+            raise LabError(
+                f"the lab has no add-on {name!r}; {hint} It has {', '.join(ADD_ONS)}, and all for all of them"
+            )
+        add_on = ADD_ONS[name]
+        if add_on.since and _number(minor) < _number(add_on.since):
+            if ALL in names:
+                continue
+            raise LabError(f"the add-on {name} needs Kubernetes {add_on.since} or newer, the lab has {minor}")
+        found.update(dict.fromkeys(chosen(add_on.needs, minor)))
+        found[name] = None
+    return tuple(found)
+
+
+def _number(minor: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in minor.split("."))

@@ -1,0 +1,54 @@
+"""What an add-on of the lab is: a real component that platforms install, built from its own modules and manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiconform.lab.assets import Assets, Component
+from aiconform.lab.images import Image
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
+    from aiconform.lab.config import Network
+    from aiconform.lab.plan import Plan
+
+
+@dataclass(frozen=True)
+class Site:
+    """The lab that an add-on is installed into."""
+
+    plan: Plan
+    network: Network
+    assets: Assets
+
+
+def _no_images(assets: Assets) -> Sequence[Image]:
+    return ()
+
+
+def _no_objects(site: Site) -> Sequence[Object]:
+    return ()
+
+
+@dataclass(frozen=True)
+class AddOn:
+    """An add-on. What is installed are `objects`, with `images` for their Pods; all of it is removable."""
+
+    name: str
+    summary: str
+    """What it gives the platform, in one line."""
+    components: tuple[Component, ...] = ()
+    """What has to be built for it."""
+    images: Callable[[Assets], Sequence[Image]] = _no_images
+    objects: Callable[[Site], Sequence[Object]] = _no_objects
+    """Everything of it, in any order. Resources of its own CRDs are applied once its Deployments are available."""
+    needs: tuple[str, ...] = ()
+    """Other add-ons that have to be there first."""
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    """Of every Kubernetes component."""
+    runtime_config: Mapping[str, bool] = field(default_factory=dict)
+    """API groups and versions that the API server has to serve."""
+    since: str = ""
+    """The first Kubernetes minor that it works on; any if empty."""
