@@ -97,7 +97,7 @@ def offered(slices: list[Object], nodes: list[Object], claims: list[Object] | No
             "spec": {"selectors": [{"cel": {"expression": "device.driver == 'gpu.nvidia.com'"}}]},
         },
     ]
-    return accelerators.by_dra(nodes, slices, claims or [], classes)
+    return accelerators.by_dra(nodes, *published(slices), claims or [], classes)
 
 
 def test_what_cannot_be_had_is_passed_over_in_words() -> None:

@@ -34,7 +34,7 @@ from aiconform.checks.pods import (
 from aiconform.cluster import Object, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import Device, NodeAccelerators, Platform
-from aiconform.platform.devices import Attribute, published, results
+from aiconform.platform.devices import Attribute, Pools, results
 
 GROUP = "resource.k8s.io"
 KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
@@ -88,7 +88,7 @@ class Published(Observation):
 
 @probe(limit=30, access=CLAIM_ACCESS)
 async def publishing(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Published:
-    devices, incomplete = published(await platform.resource_slices())
+    devices, incomplete = await platform.devices()
     classes = [entry["metadata"]["name"] for entry in await platform.device_classes()]
     if not devices and not incomplete and not classes:
         raise NothingToLookAt("nothing to look at: no DRA driver has left a ResourceSlice or a DeviceClass here")
@@ -183,8 +183,10 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
     found = await platform.cluster.get(made["apiVersion"], made["kind"], metadata["name"], metadata["namespace"])
     given = results(found)
     # What the driver says of the device now that it was handed out, not what it said before.
-    slices = [item async for item in platform.cluster.list(made["apiVersion"], "ResourceSlice")]
-    now = {device.id: device for device in published(slices)[0]}
+    pools = Pools()
+    async for item in platform.cluster.list(made["apiVersion"], "ResourceSlice"):
+        pools.add(item)
+    now = {device.id: device for device in pools.result()[0]}
     chosen = [now.get((result["driver"], result["pool"], result["device"])) for result in given]
     return Allocation(
         node=target.node,

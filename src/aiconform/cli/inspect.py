@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from aiconform.cli.common import cluster_options, fail, output_option, print_json, run_async, set_option
+
+# So many nodes, or lines about what was passed over, are shown one by one; more are counted.
+_SHOWN = 10
 
 
 @click.command("inspect")
@@ -26,18 +30,15 @@ def command(kubeconfig: str | None, context: str | None, options: tuple[str, ...
     click.echo(f"Nodes: {found['nodes']['ready']} of {found['nodes']['total']} ready")
     click.echo(f"Dynamic Resource Allocation: {found['dra'] or 'not served'}")
     click.echo("Accelerators:" if found["accelerators"] else "Accelerators: none that a check could use")
-    for entry in found["accelerators"]:
-        way = "DRA" if entry["way"] == "dra" else "device plugin"
-        known = "simulated" if entry["simulated"] else entry["profile"] or "a driver that no profile lists"
-        line = (
-            f"{entry['node']}: {entry['free']} of {entry['total']} free, {entry['product'] or entry['name']} by {way}"
-        )
-        click.echo("  " + plain(f"{line} ({entry['name']}; {known})"))
+    for line in _accelerators(found["accelerators"]):
+        click.echo("  " + plain(line))
     for title, key in (("Passed over", "passed_over"), ("Would keep a check from running", "problems")):
         if found[key]:
             click.echo(f"{title}:")
-            for text in found[key]:
+            for text in found[key][:_SHOWN]:
                 click.echo("  " + plain(text))
+            if len(found[key]) > _SHOWN:
+                click.echo(f"  and {len(found[key]) - _SHOWN} more (-o json lists them)")
     for entry in found["checks"]:
         click.echo(plain(f"{entry['id']}: {entry['state']}"))
         for word in ("found", "missing"):
@@ -45,12 +46,29 @@ def command(kubeconfig: str | None, context: str | None, options: tuple[str, ...
                 click.echo(plain(f"  {word}: {text}"))
 
 
+def _accelerators(entries: list[dict[str, Any]]) -> list[str]:
+    """A line for each node, or for each kind of accelerator where there are many nodes."""
+    kinds: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for entry in entries:
+        each = len(entries) <= _SHOWN and entry["node"]
+        kinds[each or "", entry["product"], entry["way"], entry["name"]].append(entry)
+    lines = []
+    for (node, product, way, name), members in kinds.items():
+        known = "simulated" if members[0]["simulated"] else members[0]["profile"] or "a driver that no profile lists"
+        free, total = (sum(entry[key] for entry in members) for key in ("free", "total"))
+        where = node or f"{len(members)} nodes"
+        by = "DRA" if way == "dra" else "device plugin"
+        lines.append(f"{where}: {free} of {total} free, {product or name} by {by} ({name}; {known})")
+    return lines
+
+
 async def _inspect(kubeconfig: str | None, context: str | None, options: tuple[str, ...]) -> dict[str, Any]:
-    from aiconform.checks.contract import Inspection, NotApplicable, NothingToLookAt, Settings
+    from aiconform.checks.contract import Settings
     from aiconform.cluster import ClusterError, connect
-    from aiconform.engine.access import missing
+    from aiconform.cluster.requests import metered
     from aiconform.engine.options import parse
     from aiconform.engine.plan import BadChoice, make_plan
+    from aiconform.engine.preview import preview
     from aiconform.platform import Platform
     from aiconform.platform.accelerators import usable_node
     from aiconform.platform.images import Images
@@ -61,43 +79,24 @@ async def _inspect(kubeconfig: str | None, context: str | None, options: tuple[s
     try:
         settings = Settings(options=parse(options))
         async with connect(kubeconfig, context) as cluster:
-            platform = Platform(cluster, Images())
-            found |= {"server": cluster.server, "kubernetes": await platform.version()}
-            plan = make_plan(load_standard(), found["kubernetes"], ())
-            try:
-                found["dra"] = await platform.resource_api()
-                states = [usable_node(node) for node in await platform.nodes()]
-                found["nodes"] = {"total": len(states), "ready": states.count(None)}
-                problems += [state for state in states if state]
-                offered = await platform.accelerators()
-                for entry in offered.offered:
-                    shown = asdict(entry)
-                    shown["devices"] = [device.name for device in entry.devices]
-                    found["accelerators"].append(shown)
-                found["passed_over"] = list(offered.passed_over)
-            except ClusterError as error:
-                problems.append(str(error))
-            checks = []
-            for item in plan.items:
-                state = "can run"
-                if item.check is None:
-                    state = "the suite has no check for it yet"
-                elif refused := await missing(cluster, [item.check]):
-                    state = f"these credentials may not {', '.join(refused)}; see `aiconform rbac {item.check.id}`"
-                for probe in item.check.probes if item.check else ():
-                    try:
-                        if probe.targets:
-                            await probe.targets(platform, settings)
-                    except (NothingToLookAt, NotApplicable, ClusterError) as reason:
-                        state = str(reason)
-                seen = Inspection()
-                if item.check and item.check.inspect:
-                    try:
-                        seen = await item.check.inspect(platform, settings)
-                    except (NothingToLookAt, NotApplicable, ClusterError) as reason:
-                        seen = Inspection(missing=(str(reason),))
-                told = {"found": list(seen.found), "missing": list(seen.missing)}
-                checks.append({"id": item.requirement.id, "level": item.level, "state": state, **told})
+            with metered() as meter:
+                platform = Platform(cluster, Images())
+                found |= {"server": cluster.server, "kubernetes": await platform.version()}
+                plan = make_plan(load_standard(), found["kubernetes"], ())
+                try:
+                    found["dra"] = await platform.resource_api()
+                    states = [usable_node(node) for node in await platform.nodes()]
+                    found["nodes"] = {"total": len(states), "ready": states.count(None)}
+                    problems += [state for state in states if state]
+                    offered = await platform.accelerators()
+                    for entry in offered.offered:
+                        shown = {name: getattr(entry, name) for name in entry.__slots__}
+                        shown["devices"] = [device.name for device in entry.devices]
+                        found["accelerators"].append(shown)
+                    found["passed_over"] = list(offered.passed_over)
+                except ClusterError as error:
+                    problems.append(str(error))
+                checks = [asdict(entry) for entry in await preview(platform, plan, settings)]
     except (ClusterError, SpecError, BadChoice) as error:
         fail(str(error))
-    return {**found, "problems": problems, "checks": checks}
+    return {**found, "problems": problems, "checks": checks, "requests": meter.total}

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aiconform.cli.common import cluster_options, fail, output_option, run_async, set_option
+from aiconform.cli.common import cluster_options, fail, output_option, print_json, run_async, set_option
 from aiconform.cli.progress import Progress
 
 if TYPE_CHECKING:
     from aiconform.checks.contract import Settings
     from aiconform.engine.evidence import Report
+    from aiconform.engine.preview import Preview
     from aiconform.platform.images import Images
 
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     "--image-registry", default="", metavar="REGISTRY", help="Mirror that has the test images (see `images`)."
 )
 @set_option
+@click.option("--dry-run", is_flag=True, help="Only show which probes would run, where, and for how long at most.")
 @output_option
 def command(
     ids: tuple[str, ...],
@@ -50,6 +52,7 @@ def command(
     patience: float,
     image_registry: str,
     options: tuple[str, ...],
+    dry_run: bool,
     output: str,
 ) -> None:
     """Run the suite, or the checks of the requirements ID..., on a cluster.
@@ -74,6 +77,11 @@ def command(
         settings = Settings(every_node=every_node, patience=patience, options=parse(options))
     except BadChoice as error:
         fail(str(error))
+    if dry_run:
+        if resume or out:
+            raise click.UsageError("--dry-run makes nothing: leave out --out and --resume.")
+        _show(run_async(_preview(ids, kubeconfig, context, kubernetes, settings)), output)
+        return
     report = run_async(
         _run(ids, kubeconfig, context, kubernetes, out, resume, settings, Images(image_registry), output == "json")
     )
@@ -97,6 +105,43 @@ def _lab_kubeconfig(ids: tuple[str, ...]) -> str:
     except LabError as error:
         fail(str(error))
     return str(running.kubeconfig)
+
+
+async def _preview(
+    ids: tuple[str, ...],
+    kubeconfig: str | None,
+    context: str | None,
+    kubernetes: str | None,
+    settings: Settings,
+) -> list[Preview]:
+    from aiconform.cluster import ClusterError, connect
+    from aiconform.engine.plan import BadChoice, make_plan
+    from aiconform.engine.preview import preview
+    from aiconform.platform import Platform
+    from aiconform.platform.images import Images
+    from aiconform.spec import SpecError, load_standard
+
+    try:
+        async with connect(kubeconfig, context) as cluster:
+            plan = make_plan(load_standard(), kubernetes or await cluster.version(), ids)
+            return await preview(Platform(cluster, Images()), plan, settings)
+    except (ClusterError, SpecError, BadChoice) as error:
+        fail(str(error))
+
+
+def _show(entries: list[Preview], output: str) -> None:
+    from dataclasses import asdict
+
+    from aiconform.reports.plain import plain
+
+    if output == "json":
+        print_json([asdict(entry) for entry in entries])
+        return
+    for entry in entries:
+        click.echo(plain(f"{entry.id} ({entry.level}): {entry.state}"))
+        for attempt in entry.attempts:
+            devices = f", {attempt.devices} devices" if attempt.devices else ""
+            click.echo(plain(f"  {attempt.probe} on {attempt.target}{devices}, at most {attempt.limit:.0f} s"))
 
 
 async def _run(

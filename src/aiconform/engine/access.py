@@ -29,11 +29,24 @@ def needed(checks: Iterable[Check]) -> dict[tuple[str, str], set[str]]:
     return verbs
 
 
-async def missing(cluster: Cluster, checks: Iterable[Check]) -> list[str]:
-    """What these credentials may not do of it, as `verb resource`."""
-    asked = [(verb, *key) for key, verbs in sorted(needed(checks).items()) for verb in sorted(verbs)]
-    answers = await asyncio.gather(*(cluster.may(*each) for each in asked))
-    return [f"{verb} {resource}" for (verb, _, resource), allowed in zip(asked, answers, strict=True) if not allowed]
+class Permissions:
+    """What these credentials may do; each question is asked once, however many checks need it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._asked: dict[tuple[str, str, str], asyncio.Task[bool]] = {}
+
+    async def missing(self, checks: Iterable[Check]) -> list[str]:
+        """What these credentials may not do of what a run of these checks needs, as `verb resource`."""
+        wanted = [(verb, *key) for key, verbs in sorted(needed(checks).items()) for verb in sorted(verbs)]
+        answers = await asyncio.gather(*(self._may(*each) for each in wanted))
+        return [f"{verb} {resource}" for (verb, _, resource), may in zip(wanted, answers, strict=True) if not may]
+
+    async def _may(self, verb: str, group: str, resource: str) -> bool:
+        question = (verb, group, resource)
+        if question not in self._asked:
+            self._asked[question] = asyncio.ensure_future(self._cluster.may(*question))
+        return await asyncio.shield(self._asked[question])
 
 
 def cluster_role(name: str, checks: Iterable[Check]) -> Object:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from aiconform.cluster import Object
-from aiconform.platform.devices import Device, allocated, published
+from aiconform.platform.devices import Device, Pool, allocated
 from aiconform.platform.profiles import Profile, load_profiles
 
 Way = Literal["dra", "device-plugin"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NodeAccelerators:
     """The accelerators of one kind on one node.
 
@@ -82,12 +82,15 @@ def tolerations(node: Object) -> list[Object]:
 
 
 def by_dra(
-    nodes: Iterable[Object], slices: Iterable[Object], claims: Iterable[Object], classes: Iterable[Object]
+    nodes: Iterable[Object],
+    devices: Iterable[Device],
+    incomplete: Iterable[Pool],
+    claims: Iterable[Object],
+    classes: Iterable[Object],
 ) -> Accelerators:
-    """Accelerators that DRA drivers publish."""
+    """Accelerators that DRA drivers publish: `devices` of complete pools, and the pools that are not complete."""
     profiles = load_profiles()
     states = {node["metadata"]["name"]: usable_node(node) for node in nodes}
-    devices, incomplete = published(slices)
     held = allocated(claims)
     class_of = _classes_by_driver(classes)
     passed_over = [f"pool {pool.name} of driver {pool.driver}: {pool.problem}" for pool in incomplete]

@@ -6,7 +6,7 @@ only the slices of its newest generation count, and only when all `resourceSlice
 
 from __future__ import annotations
 
-from collections import defaultdict
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from aiconform.cluster import Object
 Attribute = str | int | bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Device:
     """One published device. `node` is the node that it is tied to, or None if several nodes can reach it."""
 
@@ -54,27 +54,53 @@ class Pool:
     problem: str
 
 
-def published(slices: Iterable[Object]) -> tuple[list[Device], list[Pool]]:
-    """The devices of all complete pools, and the pools that are not complete.
+@dataclass(slots=True)
+class _Generation:
+    """The slices of a pool's newest generation as far as they were seen."""
 
-    `slices` are ResourceSlices of any served version; those before v1 nest a device's fields in `basic`.
-    """
-    pools: dict[tuple[str, str], list[Object]] = defaultdict(list)
-    for item in slices:
+    number: int
+    expected: int
+    slices: int = 0
+    devices: list[Device] = field(default_factory=list)
+
+
+class Pools:
+    """Reads ResourceSlices one after the other and keeps only what counts: a large platform has thousands of them."""
+
+    def __init__(self) -> None:
+        self._newest: dict[tuple[str, str], _Generation] = {}
+
+    def add(self, item: Object) -> None:
+        """One ResourceSlice of any served version, in any order; those before v1 nest a device's fields in `basic`."""
         spec = item["spec"]
-        pools[spec["driver"], spec["pool"]["name"]].append(spec)
-    devices: list[Device] = []
-    incomplete: list[Pool] = []
-    for (driver, pool), specs in sorted(pools.items()):
-        newest = max(spec["pool"].get("generation", 0) for spec in specs)
-        current = [spec for spec in specs if spec["pool"].get("generation", 0) == newest]
-        expected = current[0]["pool"]["resourceSliceCount"]
-        if len(current) != expected:
-            problem = f"{len(current)} of {expected} ResourceSlices of generation {newest}"
-            incomplete.append(Pool(driver, pool, problem))
-            continue
-        devices += [_device(driver, pool, spec, entry) for spec in current for entry in spec.get("devices") or []]
-    return devices, incomplete
+        driver, pool = sys.intern(spec["driver"]), sys.intern(spec["pool"]["name"])
+        number = spec["pool"].get("generation", 0)
+        newest = self._newest.get((driver, pool))
+        if newest is None or number > newest.number:
+            newest = self._newest[driver, pool] = _Generation(number, spec["pool"]["resourceSliceCount"])
+        if number == newest.number:
+            newest.slices += 1
+            newest.devices += [_device(driver, pool, spec, entry) for entry in spec.get("devices") or []]
+
+    def result(self) -> tuple[list[Device], list[Pool]]:
+        """The devices of all complete pools, and the pools that are not complete."""
+        devices: list[Device] = []
+        incomplete: list[Pool] = []
+        for (driver, pool), seen in sorted(self._newest.items()):
+            if seen.slices == seen.expected:
+                devices += seen.devices
+            else:
+                problem = f"{seen.slices} of {seen.expected} ResourceSlices of generation {seen.number}"
+                incomplete.append(Pool(driver, pool, problem))
+        return devices, incomplete
+
+
+def published(slices: Iterable[Object]) -> tuple[list[Device], list[Pool]]:
+    """The devices of all complete pools, and the pools that are not complete. `slices` as `Pools.add` takes them."""
+    pools = Pools()
+    for item in slices:
+        pools.add(item)
+    return pools.result()
 
 
 def _device(driver: str, pool: str, spec: Object, entry: Object) -> Device:
@@ -87,8 +113,9 @@ def _device(driver: str, pool: str, spec: Object, entry: Object) -> Device:
         for taint in body.get("taints") or []
         if taint["effect"] in ("NoSchedule", "NoExecute")
     ]
-    attributes = {name: _value(value) for name, value in (body.get("attributes") or {}).items()}
-    return Device(driver, pool, entry["name"], node, attributes, tainted=", ".join(taints))
+    attributes = {sys.intern(name): _value(value) for name, value in (body.get("attributes") or {}).items()}
+    node = node if node is None else sys.intern(node)
+    return Device(driver, pool, sys.intern(entry["name"]), node, attributes, tainted=", ".join(taints))
 
 
 def _single_node(selector: Object | None) -> str | None:
@@ -104,7 +131,8 @@ def _value(value: dict[str, Any]) -> Attribute:
     for kind in ("string", "int", "bool", "version"):
         if kind in value:
             found: Attribute = value[kind]
-            return found
+            # Most values are those of every other device of its kind.
+            return sys.intern(found) if isinstance(found, str) else found
     return str(value)
 
 

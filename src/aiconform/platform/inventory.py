@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from aiconform.cluster import Cluster, NotFound, Object
 from aiconform.platform import accelerators
 from aiconform.platform.accelerators import Accelerators
+from aiconform.platform.devices import Device, Pool, Pools
 from aiconform.platform.images import Images
 
 T = TypeVar("T")
@@ -41,6 +42,12 @@ class Platform:
     async def node(self, name: str) -> Object:
         return next(node for node in await self.nodes() if node["metadata"]["name"] == name)
 
+    async def pods(self) -> list[Object]:
+        """All Pods that have not ended."""
+        return await self._once(
+            "pods", lambda: self._list("v1", "Pod", fields="status.phase!=Succeeded,status.phase!=Failed")
+        )
+
     async def resource_api(self) -> str | None:
         """The newest served version of resource.k8s.io that we know, as an apiVersion, or None."""
 
@@ -53,22 +60,34 @@ class Platform:
     async def device_classes(self) -> list[Object]:
         return await self._once("device_classes", lambda: self._dra("DeviceClass"))
 
-    async def resource_slices(self) -> list[Object]:
-        return await self._once("resource_slices", lambda: self._dra("ResourceSlice"))
+    async def devices(self) -> tuple[list[Device], list[Pool]]:
+        """The devices of all complete pools, and the pools that are not complete."""
+        return await self._once("devices", self._devices)
+
+    async def _devices(self) -> tuple[list[Device], list[Pool]]:
+        pools = Pools()
+        api = await self.resource_api()
+        try:
+            if api is not None:
+                async for item in self.cluster.list(api, "ResourceSlice"):
+                    pools.add(item)
+        except NotFound:
+            pass
+        return pools.result()
 
     async def accelerators(self) -> Accelerators:
         """All that can be asked for now, by either way."""
         return await self._once("accelerators", self._accelerators)
 
     async def _accelerators(self) -> Accelerators:
-        nodes, slices, claims, classes, pods = await asyncio.gather(
+        nodes, (devices, incomplete), claims, classes, pods = await asyncio.gather(
             self.nodes(),
-            self.resource_slices(),
+            self.devices(),
             self._dra("ResourceClaim"),
             self.device_classes(),
-            self._list("v1", "Pod", fields="status.phase!=Succeeded,status.phase!=Failed"),
+            self.pods(),
         )
-        dra = accelerators.by_dra(nodes, slices, claims, classes)
+        dra = accelerators.by_dra(nodes, devices, incomplete, claims, classes)
         plugins = accelerators.by_device_plugin(nodes, accelerators.requested(pods))
         return Accelerators(dra.offered + plugins.offered, tuple(dict.fromkeys(dra.passed_over + plugins.passed_over)))
 
@@ -78,6 +97,30 @@ class Platform:
 
     async def _list(self, api_version: str, kind: str, *, fields: str = "") -> list[Object]:
         try:
-            return [item async for item in self.cluster.list(api_version, kind, fields=fields)]
+            return [slim(item) async for item in self.cluster.list(api_version, kind, fields=fields)]
         except NotFound:
             return []
+
+
+def slim(obj: Object) -> Object:
+    """The object without what no check reads and large platforms have much of; changed in place and returned.
+
+    Items of a page are thrown away one by one as they are read, so that only this much of each is kept.
+    """
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    metadata.pop("managedFields", None)
+    (metadata.get("annotations") or {}).pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    if obj["kind"] == "Node":
+        for key in ("images", "volumesInUse", "volumesAttached", "daemonEndpoints", "runtimeHandlers", "features"):
+            status.pop(key, None)
+        # Why a node is not Ready is told by the condition Ready.
+        status["conditions"] = [entry for entry in status.get("conditions") or [] if entry["type"] == "Ready"]
+    elif obj["kind"] == "Pod":
+        for key in ("containerStatuses", "initContainerStatuses", "podIPs", "hostIPs"):
+            status.pop(key, None)
+        for key in ("volumes", "tolerations"):
+            obj["spec"].pop(key, None)
+        for container in (*obj["spec"].get("initContainers", ()), *obj["spec"]["containers"]):
+            for key in ("env", "envFrom", "volumeMounts", "command", "args", "livenessProbe", "readinessProbe"):
+                container.pop(key, None)
+    return obj

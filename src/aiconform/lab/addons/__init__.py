@@ -8,16 +8,25 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import kueue, workload_api
+from aiconform.lab.addons import kueue, kwok, workload_api
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
 __all__ = ["ADD_ONS", "FOR_CHECKS", "AddOn", "Site", "chosen"]
 
-ADD_ONS = {add_on.name: add_on for add_on in (workload_api.ADD_ON, kueue.ADD_ON)}
+ADD_ONS = {
+    add_on.name: add_on
+    for add_on in (
+        workload_api.ADD_ON,
+        kueue.ADD_ON,
+        kwok.ADD_ON,
+    )
+}
 """Every add-on, by name."""
 
-FOR_CHECKS: dict[str, tuple[str, ...]] = {"gang_scheduling": ("kueue",)}
+FOR_CHECKS: dict[str, tuple[str, ...]] = {
+    "gang_scheduling": ("kueue",),
+}
 """What `run --lab` installs for the check of a requirement."""
 
 ALL = "all"

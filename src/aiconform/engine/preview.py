@@ -1,0 +1,77 @@
+"""What a run would do, found out by reading alone."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiconform.checks.contract import Inspection, NotApplicable, NothingToLookAt, Probe, Settings
+from aiconform.cluster import ClusterError
+from aiconform.engine.access import Permissions
+from aiconform.engine.plan import Item, Plan
+from aiconform.platform import Platform
+
+READY = "can run"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One probe on one of its targets: how many devices it holds at most, and for how many seconds it may last."""
+
+    probe: str
+    target: str
+    devices: int
+    limit: float
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One requirement: `state` is READY or what keeps its check from running; `found` and `missing` are in words."""
+
+    id: str
+    level: str
+    state: str
+    attempts: tuple[Attempt, ...] = ()
+    found: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+async def preview(platform: Platform, plan: Plan, settings: Settings) -> list[Preview]:
+    """A preview of each requirement of the plan, in its order."""
+    permissions = Permissions(platform.cluster)
+    return list(await asyncio.gather(*(_preview(platform, item, settings, permissions) for item in plan.items)))
+
+
+async def _preview(platform: Platform, item: Item, settings: Settings, permissions: Permissions) -> Preview:
+    name, check = item.requirement.id, item.check
+    if check is None:
+        return Preview(name, item.level, "the suite has no check for it yet")
+    state = READY
+    try:
+        if refused := await permissions.missing([check]):
+            state = f"these credentials may not {', '.join(refused)}; see `aiconform rbac {name}`"
+    except ClusterError as error:
+        state = str(error)
+    attempts: list[Attempt] = []
+    for probe in check.probes:
+        try:
+            attempts += await _attempts(platform, probe, settings)
+        except (NothingToLookAt, NotApplicable, ClusterError) as reason:
+            state = str(reason)
+    seen = Inspection()
+    if check.inspect:
+        try:
+            seen = await check.inspect(platform, settings)
+        except (NothingToLookAt, NotApplicable, ClusterError) as reason:
+            seen = Inspection(missing=(str(reason),))
+    return Preview(name, item.level, state, tuple(attempts), seen.found, seen.missing)
+
+
+async def _attempts(platform: Platform, probe: Probe, settings: Settings) -> list[Attempt]:
+    limit = probe.seconds(settings)
+    if probe.targets is None:
+        return [Attempt(probe.name, "cluster", 0, limit)]
+    return [
+        Attempt(probe.name, str(target or "cluster"), min(probe.devices[1], getattr(target, "free", 0)), limit)
+        for target in await probe.targets(platform, settings)
+    ]

@@ -1,0 +1,53 @@
+"""kwok: Nodes without machines, to see how the suite and the API server do on a large platform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aiconform.lab.addons import manifests
+from aiconform.lab.addons.model import AddOn, Site
+from aiconform.lab.assets import Assets, Component, Render
+from aiconform.lab.images import Image, controller
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
+
+COMPONENT = Component(
+    "kwok",
+    "0.8.0",
+    "kwok",
+    ("sigs.k8s.io/kwok/cmd/kwok",),
+    ("kwok",),
+    ldflags="-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v0.8.0",
+    renders=(
+        Render("manifests.yaml", "kustomize", "kustomize/kwok"),
+        # How its Nodes and Pods come to be Ready, and keep their leases.
+        Render("stages.yaml", "kustomize", "kustomize/stage/fast", ("--load-restrictor", "LoadRestrictionsNone")),
+    ),
+)
+IMAGE = f"registry.k8s.io/kwok/kwok:v{COMPONENT.version}"
+
+
+def _images(assets: Assets) -> Sequence[Image]:
+    return (controller(IMAGE, assets.of(COMPONENT, "kwok"), "/usr/local/bin/kwok", user="0:0"),)
+
+
+def _objects(site: Site) -> Sequence[Object]:
+    read = manifests.read
+    objects = [
+        *read(site.assets.of(COMPONENT, "manifests.yaml")),
+        *read(site.assets.of(COMPONENT, "stages.yaml")),
+    ]
+    for container in manifests.containers(manifests.find(objects, "Deployment", "kwok-controller")):
+        container["image"] = IMAGE
+    return manifests.settle(objects)
+
+
+ADD_ON = AddOn(
+    name="kwok",
+    summary="kwok: Nodes without machines (those annotated kwok.x-k8s.io/node=fake), for measuring at scale.",
+    components=(COMPONENT,),
+    images=_images,
+    objects=_objects,
+)
