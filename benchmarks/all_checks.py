@@ -3,8 +3,8 @@
     ./dev python benchmarks/all_checks.py [--runs 3] [ID...]
 
 Prints for each check of the lab's Kubernetes version, as the median of the runs: seconds of the whole process (start
-and clean-up included), API requests, peak memory. Then the same for one run of all of them, beside the sum of the single
-runs, which is what a suite takes that runs one check after another, and beside the longest single one, below which no
+and clean-up included), API requests, peak memory. Then the same for one run of all of them, beside the sum of single
+runs, which is what a suite takes that runs one check after another, and the longest single one, below which no
 order of them can come.
 """
 
