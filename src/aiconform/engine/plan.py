@@ -6,8 +6,10 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from functools import cache
+from pathlib import Path
 
+import aiconform
 from aiconform.checks.contract import Check, has_check, load_check
 from aiconform.engine.evidence import ReportLevel
 from aiconform.spec import Requirement, Standard
@@ -70,12 +72,18 @@ def level_of(requirement: Requirement, version: str) -> ReportLevel:
     return level
 
 
+@cache
 def suite_digest() -> str:
-    """Names the code that observed and judged: sha256 over the modules of checks/ and the rules of verdicts."""
+    """Names the code that observed and judged: sha256 over checks/, platform/ and the rules of verdicts."""
+    root = Path(aiconform.__file__).parent
+    sources = [
+        path
+        for folder in ("checks", "platform")
+        for path in (root / folder).rglob("*")
+        if path.suffix in (".py", ".yaml")
+    ]
     total = hashlib.sha256()
-    for package, pattern in (("aiconform.checks", ".py"), ("aiconform.engine", "verdicts.py")):
-        for entry in sorted(files(package).iterdir(), key=lambda item: item.name):
-            if entry.name.endswith(pattern):
-                data = entry.read_bytes()
-                total.update(f"{entry.name}\0{len(data)}\0".encode() + data)
+    for path in sorted((*sources, root / "engine" / "verdicts.py"), key=lambda path: path.relative_to(root).as_posix()):
+        data = path.read_bytes()
+        total.update(f"{path.relative_to(root).as_posix()}\0{len(data)}\0".encode() + data)
     return f"sha256:{total.hexdigest()}"
