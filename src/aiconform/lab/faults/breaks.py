@@ -19,4 +19,11 @@ BREAKS: Mapping[str, Set[str]] = {
     "allocator-overcommits": {"dra_support"},
     "no-driver": {"dra_support"},
     "no-dra-api": {"dra_support"},
+    "kueue-stopped": {"gang_scheduling"},
+    "kueue-ignores-jobs": {"gang_scheduling"},
+    "kueue-counts-quota-only": {"gang_scheduling"},
+    "kueue-says-nothing": {"gang_scheduling"},
+    "kueue-never-releases": {"gang_scheduling"},
+    "kueue-never-finishes": {"gang_scheduling"},
+    "pod-groups-ignored": {"gang_scheduling"},
 }

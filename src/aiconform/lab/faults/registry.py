@@ -71,6 +71,23 @@ FAULTS = {
         ),
         Fault(DriverFault.OVERCOMMITS, Where.DRIVER, "Claims for more accelerators than a node has are allocated."),
         Fault(NO_DRA_API, Where.API_SERVER, "The API server does not serve resource.k8s.io."),
+        Fault("kueue-stopped", Where.CLUSTER, "Kueue's controller does not run: nor do its webhooks.", ("kueue",)),
+        Fault("kueue-ignores-jobs", Where.CLUSTER, "Kueue lets Jobs be scheduled Pod by Pod.", ("kueue",)),
+        Fault(
+            "kueue-counts-quota-only",
+            Where.CLUSTER,
+            "Kueue admits by quota and does not look at what the nodes have.",
+            ("kueue",),
+        ),
+        Fault("kueue-says-nothing", Where.CLUSTER, "Kueue cannot write that a Workload waits.", ("kueue",)),
+        Fault("kueue-never-releases", Where.CLUSTER, "Kueue never admits a Workload that had to wait.", ("kueue",)),
+        Fault("kueue-never-finishes", Where.CLUSTER, "Kueue keeps the place of Workloads that have ended.", ("kueue",)),
+        Fault(
+            "pod-groups-ignored",
+            Where.CLUSTER,
+            "Pods lose their PodGroup, and are scheduled one by one.",
+            ("workload-api",),
+        ),
     )
 }
 """Every fault, by name."""

@@ -1,0 +1,145 @@
+"""Faults of gang scheduling: of Kueue by its own configuration or by what it may write, and of the schedulers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import yaml
+
+from aiconform.lab.faults.action import Action, Change
+from aiconform.lab.faults.policies import changing, refusing
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Cluster, Object
+
+_SECONDS = 90.0
+_LOOK_SECONDS = 0.3
+_NAMESPACE = "kueue-system"
+_DEPLOYMENT = "kueue-controller-manager"
+_CONFIG = "kueue-manager-config"
+_FILE = "controller_manager_config.yaml"
+_GATE = "--feature-gates=TopologyAwareScheduling=false"
+
+
+async def scale(cluster: Cluster, namespace: str, name: str, replicas: int) -> None:
+    """Returns when a Deployment has so many available Pods, and none that is about to go. Raises TimedOut."""
+    from aiconform.cluster import wait
+
+    found = await cluster.get("apps/v1", "Deployment", name, namespace)
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", **found}
+    changed = await cluster.patch(deployment, {"spec": {"replicas": replicas}})
+
+    def settled(seen: Object) -> bool | None:
+        status = seen.get("status") or {}
+        if status.get("observedGeneration", 0) < changed["metadata"]["generation"]:
+            return None
+        counts = {status.get(key) or 0 for key in ("replicas", "updatedReplicas", "availableReplicas")}
+        return True if counts == {replicas} else None
+
+    await wait.until(cluster, deployment, settled, seconds=_SECONDS, what=f"{replicas} Pod(s) of {name}")
+    if not replicas:
+        labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
+        await wait.all_gone(cluster, "v1", "Pod", namespace, labels, seconds=_SECONDS)
+
+
+# Kueue
+
+
+async def _answers(cluster: Cluster) -> None:
+    """Wait until Kueue's webhooks are reached: a Deployment is available a little before its Service is."""
+    from aiconform.cluster import ServerFailed
+
+    flavor: Object = {
+        "apiVersion": "kueue.x-k8s.io/v1beta2",
+        "kind": "ResourceFlavor",
+        "metadata": {"name": "aiconform-lab-answers"},
+    }
+    deadline = asyncio.get_running_loop().time() + _SECONDS
+    while True:
+        try:
+            made = await cluster.create(flavor)
+        except ServerFailed:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(_LOOK_SECONDS)
+        else:
+            await cluster.delete({**flavor, "metadata": made["metadata"]})
+            return
+
+
+async def _stop(cluster: Cluster) -> None:
+    await scale(cluster, _NAMESPACE, _DEPLOYMENT, 0)
+
+
+async def _start(cluster: Cluster) -> None:
+    await scale(cluster, _NAMESPACE, _DEPLOYMENT, 1)
+    await _answers(cluster)
+
+
+def _configured(change: Callable[[Object], None]) -> Change:
+    """Run Kueue with a changed configuration file."""
+
+    async def act(cluster: Cluster) -> None:
+        await _stop(cluster)
+        found = await cluster.get("v1", "ConfigMap", _CONFIG, _NAMESPACE)
+        config = yaml.safe_load(found["data"][_FILE])
+        change(config)
+        target = {"apiVersion": "v1", "kind": "ConfigMap", **found}
+        await cluster.patch(target, {"data": {_FILE: yaml.safe_dump(config)}})
+        await _start(cluster)
+
+    return act
+
+
+def _without_jobs(config: Object) -> None:
+    frameworks = config["integrations"]["frameworks"]
+    config["integrations"]["frameworks"] = [name for name in frameworks if name != "batch/job"]
+
+
+def _with_jobs(config: Object) -> None:
+    _without_jobs(config)
+    config["integrations"]["frameworks"].insert(0, "batch/job")
+
+
+def _arguments(*wanted: str) -> Change:
+    async def act(cluster: Cluster) -> None:
+        await _stop(cluster)
+        found = await cluster.get("apps/v1", "Deployment", _DEPLOYMENT, _NAMESPACE)
+        containers = found["spec"]["template"]["spec"]["containers"]
+        containers[0]["args"] = [each for each in containers[0]["args"] if each != _GATE] + list(wanted)
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", **found}
+        await cluster.patch(target, {"spec": {"template": {"spec": {"containers": containers}}}})
+        await _start(cluster)
+
+    return act
+
+
+def _refusing_kueue(name: str, allowed: str) -> Action:
+    return refusing(name, "kueue.x-k8s.io", "workloads/status", allowed)
+
+
+def _has(obj: str, kind: str, status: str, more: str = "") -> str:
+    """CEL: whether a Workload has a condition."""
+    test = f"c.type == '{kind}' && c.status == '{status}'{more}"
+    return f"(has({obj}.status.conditions) && {obj}.status.conditions.exists(c, {test}))"
+
+
+ACTIONS: Mapping[str, Action] = {
+    "kueue-stopped": Action(_stop, _start),
+    "kueue-ignores-jobs": Action(_configured(_without_jobs), _configured(_with_jobs)),
+    "kueue-counts-quota-only": Action(_arguments(_GATE), _arguments()),
+    "kueue-says-nothing": _refusing_kueue("kueue-says-nothing", f"!{_has('object', 'QuotaReserved', 'False')}"),
+    "kueue-never-releases": _refusing_kueue(
+        "kueue-never-releases",
+        f"!({_has('oldObject', 'QuotaReserved', 'False')} && {_has('object', 'QuotaReserved', 'True')})",
+    ),
+    "kueue-never-finishes": _refusing_kueue("kueue-never-finishes", f"!{_has('object', 'Finished', 'True')}"),
+    "pod-groups-ignored": changing(
+        "pod-groups-ignored",
+        "pods",
+        "has(object.spec.schedulingGroup)",
+        "[JSONPatch{op: 'remove', path: '/spec/schedulingGroup'}]",
+    ),
+}
