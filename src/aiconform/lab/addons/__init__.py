@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import kueue, kwok, workload_api
+from aiconform.lab.addons import coscheduling, kueue, kwok, workload_api
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
@@ -19,6 +19,7 @@ ADD_ONS = {
     for add_on in (
         workload_api.ADD_ON,
         kueue.ADD_ON,
+        coscheduling.ADD_ON,
         kwok.ADD_ON,
     )
 }

@@ -19,7 +19,7 @@ BREAKS: Mapping[str, Set[str]] = {
     "allocator-overcommits": {"dra_support"},
     "no-driver": {"dra_support"},
     "no-dra-api": {"dra_support"},
-    "kueue-stopped": {"gang_scheduling"},
+    "kueue-webhooks-down": {"gang_scheduling"},
     "kueue-ignores-jobs": {"gang_scheduling"},
     "kueue-counts-quota-only": {"gang_scheduling"},
     "kueue-says-nothing": {"gang_scheduling"},

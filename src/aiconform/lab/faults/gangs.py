@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from aiconform.lab.config import LabError
 from aiconform.lab.faults.action import Action, Change
 from aiconform.lab.faults.policies import changing, refusing
 
@@ -20,7 +21,36 @@ _NAMESPACE = "kueue-system"
 _DEPLOYMENT = "kueue-controller-manager"
 _CONFIG = "kueue-manager-config"
 _FILE = "controller_manager_config.yaml"
-_GATE = "--feature-gates=TopologyAwareScheduling=false"
+# All that its release refuses to have on without topology-aware scheduling.
+_FLAG = "--feature-gates="
+_GATES = _FLAG + ",".join(
+    f"{gate}=false"
+    for gate in (
+        "TopologyAwareScheduling",
+        "TASFailedNodeReplacement",
+        "TASFailedNodeReplacementFailFast",
+        "TASHandleOverlappingFlavors",
+        "TASMultiLayerTopology",
+        "TASProfileMixed",
+        "TASRecomputeAssignmentWithinSchedulingCycle",
+        "TASReplaceNodeOnNodeTaints",
+        "TASReplaceNodeOnPodTermination",
+        "TASRespectNodeAffinityPreferred",
+    )
+)
+
+
+_SERVICE: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "kueue-webhook-service", "namespace": _NAMESPACE},
+}
+# Made to see whether its webhooks answer.
+_FLAVOR: dict[str, Any] = {
+    "apiVersion": "kueue.x-k8s.io/v1beta2",
+    "kind": "ResourceFlavor",
+    "metadata": {"name": "aiconform-lab-answers"},
+}
 
 
 async def scale(cluster: Cluster, namespace: str, name: str, replicas: int) -> None:
@@ -51,21 +81,16 @@ async def _answers(cluster: Cluster) -> None:
     """Wait until Kueue's webhooks are reached: a Deployment is available a little before its Service is."""
     from aiconform.cluster import ServerFailed
 
-    flavor: Object = {
-        "apiVersion": "kueue.x-k8s.io/v1beta2",
-        "kind": "ResourceFlavor",
-        "metadata": {"name": "aiconform-lab-answers"},
-    }
     deadline = asyncio.get_running_loop().time() + _SECONDS
     while True:
         try:
-            made = await cluster.create(flavor)
+            made = await cluster.create(_FLAVOR)
         except ServerFailed:
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(_LOOK_SECONDS)
         else:
-            await cluster.delete({**flavor, "metadata": made["metadata"]})
+            await cluster.delete({**_FLAVOR, "metadata": made["metadata"]})
             return
 
 
@@ -75,6 +100,27 @@ async def _stop(cluster: Cluster) -> None:
 
 async def _start(cluster: Cluster) -> None:
     await scale(cluster, _NAMESPACE, _DEPLOYMENT, 1)
+    await _answers(cluster)
+
+
+async def _unreachable(cluster: Cluster) -> None:
+    """Its Service leads nowhere. The controller stays: without it the API server could not end Namespaces either."""
+    from aiconform.cluster import ServerFailed
+
+    await cluster.patch(_SERVICE, {"spec": {"selector": {"aiconform.dev/nothing": "here"}}})
+    deadline = asyncio.get_running_loop().time() + _SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            made = await cluster.create(_FLAVOR)
+        except ServerFailed:
+            return
+        await cluster.delete({**_FLAVOR, "metadata": made["metadata"]})
+        await asyncio.sleep(_LOOK_SECONDS)
+    raise LabError(f"Kueue's webhooks still answer after {_SECONDS:.0f} s")
+
+
+async def _reachable(cluster: Cluster) -> None:
+    await cluster.patch(_SERVICE, {"spec": {"selector": {"aiconform.dev/nothing": None}}})
     await _answers(cluster)
 
 
@@ -108,7 +154,7 @@ def _arguments(*wanted: str) -> Change:
         await _stop(cluster)
         found = await cluster.get("apps/v1", "Deployment", _DEPLOYMENT, _NAMESPACE)
         containers = found["spec"]["template"]["spec"]["containers"]
-        containers[0]["args"] = [each for each in containers[0]["args"] if each != _GATE] + list(wanted)
+        containers[0]["args"] = [each for each in containers[0]["args"] if not each.startswith(_FLAG)] + list(wanted)
         target = {"apiVersion": "apps/v1", "kind": "Deployment", **found}
         await cluster.patch(target, {"spec": {"template": {"spec": {"containers": containers}}}})
         await _start(cluster)
@@ -127,9 +173,9 @@ def _has(obj: str, kind: str, status: str, more: str = "") -> str:
 
 
 ACTIONS: Mapping[str, Action] = {
-    "kueue-stopped": Action(_stop, _start),
+    "kueue-webhooks-down": Action(_unreachable, _reachable),
     "kueue-ignores-jobs": Action(_configured(_without_jobs), _configured(_with_jobs)),
-    "kueue-counts-quota-only": Action(_arguments(_GATE), _arguments()),
+    "kueue-counts-quota-only": Action(_arguments(_GATES), _arguments()),
     "kueue-says-nothing": _refusing_kueue("kueue-says-nothing", f"!{_has('object', 'QuotaReserved', 'False')}"),
     "kueue-never-releases": _refusing_kueue(
         "kueue-never-releases",

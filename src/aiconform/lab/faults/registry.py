@@ -71,7 +71,7 @@ FAULTS = {
         ),
         Fault(DriverFault.OVERCOMMITS, Where.DRIVER, "Claims for more accelerators than a node has are allocated."),
         Fault(NO_DRA_API, Where.API_SERVER, "The API server does not serve resource.k8s.io."),
-        Fault("kueue-stopped", Where.CLUSTER, "Kueue's controller does not run: nor do its webhooks.", ("kueue",)),
+        Fault("kueue-webhooks-down", Where.CLUSTER, "Kueue's webhooks do not answer.", ("kueue",)),
         Fault("kueue-ignores-jobs", Where.CLUSTER, "Kueue lets Jobs be scheduled Pod by Pod.", ("kueue",)),
         Fault(
             "kueue-counts-quota-only",

@@ -1,0 +1,66 @@
+"""The coscheduling plugin of scheduler-plugins: a second scheduler for Pods of a PodGroup, installed by its own chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aiconform.lab.addons import manifests
+from aiconform.lab.addons.model import AddOn, Site
+from aiconform.lab.assets import Assets, Component, Render
+from aiconform.lab.images import Image, controller
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
+
+NAMESPACE = "scheduler-plugins"
+SCHEDULER = "scheduler-plugins-scheduler"
+COMPONENT = Component(
+    "scheduler-plugins",
+    "0.33.5",
+    "scheduler-plugins",
+    ("sigs.k8s.io/scheduler-plugins/cmd/scheduler", "sigs.k8s.io/scheduler-plugins/cmd/controller"),
+    ("scheduler", "controller"),
+    # Its Makefile sets the version of the scheduler that it is built on.
+    ldflags="-s -w -X k8s.io/component-base/version.gitVersion=v0.33.5",
+    renders=(
+        Render(
+            "manifests.yaml",
+            "helm",
+            "manifests/install/charts/as-a-second-scheduler",
+            ("--namespace", NAMESPACE, "--set", "plugins.enabled={Coscheduling}"),
+        ),
+        Render("definitions.yaml", "copy", "config/crd/bases"),
+    ),
+)
+REGISTRY = "registry.k8s.io/scheduler-plugins"
+IMAGES = {
+    SCHEDULER: f"{REGISTRY}/kube-scheduler:v{COMPONENT.version}",
+    "scheduler-plugins-controller": f"{REGISTRY}/controller:v{COMPONENT.version}",
+}
+
+
+def _images(assets: Assets) -> Sequence[Image]:
+    scheduler, its_controller = IMAGES.values()
+    return (
+        controller(scheduler, assets.of(COMPONENT, "scheduler"), "/bin/kube-scheduler"),
+        controller(its_controller, assets.of(COMPONENT, "controller"), "/bin/controller"),
+    )
+
+
+def _objects(site: Site) -> Sequence[Object]:
+    objects = manifests.settle(manifests.read(site.assets.of(COMPONENT, "manifests.yaml")), NAMESPACE)
+    for name, image in IMAGES.items():
+        for container in manifests.containers(manifests.find(objects, "Deployment", name)):
+            container["image"] = image
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    return [namespace, *manifests.read(site.assets.of(COMPONENT, "definitions.yaml")), *objects]
+
+
+ADD_ON = AddOn(
+    name="coscheduling",
+    summary="The coscheduling plugin of scheduler-plugins: gangs by a second scheduler.",
+    components=(COMPONENT,),
+    images=_images,
+    objects=_objects,
+)
