@@ -356,9 +356,9 @@ def no_part(seen: Contention) -> Finding:
 def both_end(seen: Contention) -> Finding:
     if any(record.longest_split(gang) > TOGETHER for gang in seen.gangs):
         return undecided("the gangs held parts, and were watched no longer")
-    ends = {gang.name: record.finished(gang) for gang in seen.gangs}
+    ends = [record.finished(gang) for gang in seen.gangs]
     told = ", ".join(
-        f"{name} ended after {end:.0f} s" if end is not None else f"{name} did not end within {gang.watched:.0f} s"
-        for (name, end), gang in zip(ends.items(), seen.gangs, strict=True)
+        f"{gang.name} " + (f"did not end within {gang.watched:.0f} s" if end is None else f"ended after {end:.0f} s")
+        for gang, end in zip(seen.gangs, ends, strict=True)
     )
-    return holds(None not in ends.values(), f"{_who(seen)}: {told}", subjects=2)
+    return holds(None not in ends, f"{_who(seen)}: {told}", subjects=2)

@@ -21,8 +21,8 @@ COMPONENT = Component(
     "scheduler-plugins",
     ("sigs.k8s.io/scheduler-plugins/cmd/scheduler", "sigs.k8s.io/scheduler-plugins/cmd/controller"),
     ("scheduler", "controller"),
-    # Its Makefile sets the version of the scheduler that it is built on.
-    ldflags="-s -w -X k8s.io/component-base/version.gitVersion=v0.33.5",
+    # The scheduler in it wants to know which Kubernetes it is of.
+    ldflags="-s -w -X k8s.io/component-base/version.gitVersion=v1.33.5",
     renders=(
         Render(
             "manifests.yaml",

@@ -25,5 +25,6 @@ BREAKS: Mapping[str, Set[str]] = {
     "kueue-says-nothing": {"gang_scheduling"},
     "kueue-never-releases": {"gang_scheduling"},
     "kueue-never-finishes": {"gang_scheduling"},
+    "coscheduling-off": {"gang_scheduling"},
     "pod-groups-ignored": {"gang_scheduling"},
 }

@@ -172,6 +172,27 @@ def _has(obj: str, kind: str, status: str, more: str = "") -> str:
     return f"(has({obj}.status.conditions) && {obj}.status.conditions.exists(c, {test}))"
 
 
+# The second scheduler
+
+
+def _scheduler_runs(coscheduling: bool) -> Change:
+    """The second scheduler with its plugin or, as any scheduler, without."""
+    namespace, name = "scheduler-plugins", "scheduler-plugins-scheduler"
+
+    async def act(cluster: Cluster) -> None:
+        await scale(cluster, namespace, name, 0)
+        found = await cluster.get("v1", "ConfigMap", "scheduler-config", namespace)
+        config = yaml.safe_load(found["data"]["scheduler-config.yaml"])
+        (profile,) = config["profiles"]
+        plugins: dict[str, Any] = {"enabled": [{"name": "Coscheduling"}], "disabled": [{"name": "PrioritySort"}]}
+        profile["plugins"] = {"multiPoint": plugins if coscheduling else {}}
+        target = {"apiVersion": "v1", "kind": "ConfigMap", **found}
+        await cluster.patch(target, {"data": {"scheduler-config.yaml": yaml.safe_dump(config)}})
+        await scale(cluster, namespace, name, 1)
+
+    return act
+
+
 ACTIONS: Mapping[str, Action] = {
     "kueue-webhooks-down": Action(_unreachable, _reachable),
     "kueue-ignores-jobs": Action(_configured(_without_jobs), _configured(_with_jobs)),
@@ -182,6 +203,7 @@ ACTIONS: Mapping[str, Action] = {
         f"!({_has('oldObject', 'QuotaReserved', 'False')} && {_has('object', 'QuotaReserved', 'True')})",
     ),
     "kueue-never-finishes": _refusing_kueue("kueue-never-finishes", f"!{_has('object', 'Finished', 'True')}"),
+    "coscheduling-off": Action(_scheduler_runs(False), _scheduler_runs(True)),
     "pod-groups-ignored": changing(
         "pod-groups-ignored",
         "pods",

@@ -83,6 +83,12 @@ FAULTS = {
         Fault("kueue-never-releases", Where.CLUSTER, "Kueue never admits a Workload that had to wait.", ("kueue",)),
         Fault("kueue-never-finishes", Where.CLUSTER, "Kueue keeps the place of Workloads that have ended.", ("kueue",)),
         Fault(
+            "coscheduling-off",
+            Where.CLUSTER,
+            "The second scheduler runs without its plugin, and places Pods one by one.",
+            ("coscheduling",),
+        ),
+        Fault(
             "pod-groups-ignored",
             Where.CLUSTER,
             "Pods lose their PodGroup, and are scheduled one by one.",

@@ -1,0 +1,131 @@
+"""gang_scheduling with three different solutions, healthy, and with each fault that has to break it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.conftest import Lab, Outcome, succeed
+
+CHECK = "gang_scheduling"
+FITS = "With room for it a gang runs, all its Pods at the same time, and ends"
+NONE_STARTS = "Of a gang that the nodes have too little room for, no Pod starts"
+SAYS_SO = "The solution says that such a gang waits"
+RELEASED = "All Pods of a gang that waited run once there is room"
+NO_PART = "Of two gangs that do not fit together, neither holds a part of what it needs"
+BOTH_END = "Of two gangs that do not fit together, one ends and then the other"
+
+# fault -> check -> the assertions that it has to break, no more and no fewer
+FAULTS = {
+    "kueue-webhooks-down": {CHECK: {FITS}},
+    "kueue-ignores-jobs": {CHECK: {NONE_STARTS, NO_PART}},
+    "kueue-counts-quota-only": {CHECK: {NONE_STARTS, NO_PART}},
+    "kueue-says-nothing": {CHECK: {SAYS_SO}},
+    "kueue-never-releases": {CHECK: {RELEASED, BOTH_END}},
+    "kueue-never-finishes": {CHECK: {BOTH_END}},
+    "pod-groups-ignored": {CHECK: {NONE_STARTS, NO_PART}},
+    "coscheduling-off": {CHECK: {NONE_STARTS, NO_PART}},
+}
+SOLUTION = {"pod-groups-ignored": "native", "coscheduling-off": "coscheduling"}
+# Of each fault a start would be seen in the first seconds.
+QUICK = ("--patience", "20", "--set", f"{CHECK}.window=6")
+# One more node for each probe: they run side by side then.
+NODES = ("gang-1", "gang-2")
+CLUSTER_SCOPED = "namespaces,clusterqueues,resourceflavors,topologies.kueue.x-k8s.io,deviceclasses"
+
+
+def run(lab: Lab, solution: str, *arguments: str) -> Outcome:
+    return lab.run(CHECK, *QUICK, "--set", f"{CHECK}.solution={solution}", *arguments)
+
+
+def create(lab: Lab, folder: Path, obj: dict[str, Any]) -> None:
+    file = folder / "object.json"
+    file.write_text(json.dumps(obj))
+    lab.kubectl("create", "-f", str(file))
+
+
+@pytest.fixture(scope="module")
+def gangs(lab: Lab) -> Iterator[Lab]:
+    lab.install("kueue", "coscheduling", "workload-api")
+    for node in NODES:
+        succeed("lab", "node", "add", node, "--name", lab.name, "--allocation", "device-plugin")
+    yield lab
+    for node in NODES:
+        succeed("lab", "node", "remove", node, "--name", lab.name)
+    succeed("lab", "up", "--name", lab.name, "--without", "kueue,coscheduling,workload-api")
+
+
+@pytest.mark.parametrize("solution", ["kueue", "coscheduling", "native"])
+def test_the_healthy_lab_passes_with_each_solution(gangs: Lab, solution: str) -> None:
+    # Kueue with the window that users get.
+    done = run(gangs, solution, *(("--set", f"{CHECK}.window=30") if solution == "kueue" else ()))
+    assert done.code == 0, done.stderr
+    assert done.report["leaks"] == []
+    assert done.check(CHECK)["verdict"] == "pass"
+    for entry in done.check(CHECK)["assertions"]:
+        assert entry["holds"], entry
+        assert entry["subjects"], entry
+        assert entry["reason"].startswith(solution)
+    succeed("judge", done.folder)
+    left = gangs.kubectl("get", CLUSTER_SCOPED, "-o", "name").replace("simulated-accelerator.aiconform.dev", "")
+    assert "aiconform" not in left
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_breaks_its_assertions_and_no_others(gangs: Lab, fault: str) -> None:
+    with gangs.fault(fault):
+        done = run(gangs, SOLUTION.get(fault, "kueue"))
+    assert done.code == 1, done.stderr
+    assert done.broken(CHECK) == FAULTS[fault][CHECK]
+    assert done.check(CHECK)["verdict"] == "fail"
+    assert done.report["leaks"] == []
+    succeed("judge", done.folder)
+
+
+def test_what_is_installed_is_shown_and_one_of_it_taken(gangs: Lab) -> None:
+    found = succeed("inspect", "--kubeconfig", gangs.kubeconfig)
+    for title in ("Kueue 0.19.2", "scheduler-plugins coscheduling 0.33.5", "Kubernetes PodGroup"):
+        assert title in found
+    assert "taken: the first of those that work; also here: scheduler-plugins coscheduling" in found
+    assert f"gangs of 3 Pods on {NODES[0]}" in found or "gangs of 3 Pods on node-2" in found
+
+
+def test_a_queue_without_quota_is_no_verdict(gangs: Lab, tmp_path: Path) -> None:
+    queue = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ClusterQueue", "metadata": {"name": "team"}, "spec": {}}
+    create(gangs, tmp_path, queue)
+    try:
+        done = run(gangs, "kueue", "--set", f"{CHECK}.queue=team")
+        missing = run(gangs, "kueue", "--set", f"{CHECK}.queue=nobody")
+    finally:
+        gangs.kubectl("delete", "clusterqueue", "team")
+    assert (done.code, done.check(CHECK)["verdict"]) == (3, "error")
+    assert "ClusterQueue team has no quota for aiconform.dev/simulated-accelerator" in done.check(CHECK)["reason"]
+    assert "there is no ClusterQueue nobody" in missing.check(CHECK)["reason"]
+
+
+def test_who_takes_the_accelerators_is_named(gangs: Lab, tmp_path: Path) -> None:
+    names = []
+    for node in ("node-2", *NODES):
+        names.append(f"busy-{node}")
+        limits = {"aiconform.dev/simulated-accelerator": "4"}
+        container = {
+            "name": "busy",
+            "image": "registry.k8s.io/e2e-test-images/busybox:1.36.1-1",
+            "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"],
+            "resources": {"limits": limits},
+        }
+        spec = {"nodeName": node, "terminationGracePeriodSeconds": 1, "containers": [container]}
+        create(gangs, tmp_path, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": names[-1]}, "spec": spec})
+    try:
+        done = run(gangs, "kueue")
+    finally:
+        gangs.kubectl("delete", "pod", *names)
+    assert (done.code, done.check(CHECK)["verdict"]) == (3, "error")
+    assert (
+        "held by default/busy-gang-1 (4), default/busy-gang-2 (4), default/busy-node-2 (4)"
+        in (done.check(CHECK)["reason"])
+    )
