@@ -52,6 +52,7 @@ class Component:
     module: str
     """Folder of go.mod and go.sum under go/."""
     packages: tuple[str, ...]
+    """None for one of which only files are rendered; each Render says then of which module."""
     binaries: tuple[str, ...]
     ldflags: str = "-s -w"
     main: str = ""
@@ -239,7 +240,10 @@ def build(
         out.mkdir()
         for file in _sources(component):
             shutil.copy(file, module)
-        golang.build(go, module, component.packages, component.ldflags, out, still, component.tags)
+        if component.packages:
+            golang.build(go, module, component.packages, component.ldflags, out, still, component.tags)
+        else:
+            golang.download(go, module, [each.module for each in component.renders])
         built = sorted(path.name for path in out.iterdir())
         if component.packages == (".",) or component.called_by:
             # Go calls the binary after its module; we call it after the component.

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +99,14 @@ def build(
             f"source. {_last_line(words)}"
         )
     raise LabError(f"building {folder.name} failed:\n" + "\n".join(words.splitlines()[-15:]))
+
+
+def download(go: Toolchain, folder: Path, modules: Sequence[str]) -> None:
+    """Get the source of modules that the module in `folder` requires, without building any. Raises LabError."""
+    command = [str(go.command), "mod", "download", *modules]
+    done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"{', '.join(modules)} cannot be downloaded: {_last_line(done.stderr or done.stdout)}")
 
 
 def source(go: Toolchain, folder: Path, module: str) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import coscheduling, kueue, kwok, workload_api
+from aiconform.lab.addons import coscheduling, gang_definitions, kueue, kwok, workload_api
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
@@ -20,6 +20,7 @@ ADD_ONS = {
         workload_api.ADD_ON,
         kueue.ADD_ON,
         coscheduling.ADD_ON,
+        gang_definitions.ADD_ON,
         kwok.ADD_ON,
     )
 }

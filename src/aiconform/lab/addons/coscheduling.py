@@ -1,4 +1,4 @@
-"""The coscheduling plugin of scheduler-plugins: a second scheduler for Pods of a PodGroup, installed by its own chart."""
+"""The coscheduling plugin of scheduler-plugins: a second scheduler for Pods of a PodGroup, by its own chart."""
 
 from __future__ import annotations
 
