@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aiconform.checks.gangs.choice import ADAPTERS
+from aiconform.checks.gangs.model import Order
+from aiconform.checks.pods import container, pod
+from aiconform.platform.images import IMAGES
 from tests.lab.conftest import Lab, Outcome, succeed
 
 CHECK = "gang_scheduling"
@@ -35,28 +40,40 @@ SOLUTION = {"pod-groups-ignored": "native", "coscheduling-off": "coscheduling"}
 QUICK = ("--patience", "20", "--set", f"{CHECK}.window=6")
 # One more node for each probe: they run side by side then.
 NODES = ("gang-1", "gang-2")
+BY_BOTH_WAYS = ("--allocation", "both", "--accelerators", "8")
 CLUSTER_SCOPED = "namespaces,clusterqueues,resourceflavors,topologies.kueue.x-k8s.io,deviceclasses"
+
+
+# Solutions whose objects the lab has the definitions of, or that have none.
+MADE_FOR = ("volcano", "kai", "coscheduling", "yunikorn")
 
 
 def run(lab: Lab, solution: str, *arguments: str) -> Outcome:
     return lab.run(CHECK, *QUICK, "--set", f"{CHECK}.solution={solution}", *arguments)
 
 
-def create(lab: Lab, folder: Path, obj: dict[str, Any]) -> None:
+def create(lab: Lab, folder: Path, obj: dict[str, Any], *options: str) -> None:
     file = folder / "object.json"
     file.write_text(json.dumps(obj))
-    lab.kubectl("create", "-f", str(file))
+    lab.kubectl("create", "-f", str(file), *options)
 
 
 @pytest.fixture(scope="module")
 def gangs(lab: Lab) -> Iterator[Lab]:
     lab.install("kueue", "coscheduling", "workload-api")
     for node in NODES:
-        succeed("lab", "node", "add", node, "--name", lab.name, "--allocation", "device-plugin")
+        succeed("lab", "node", "add", node, "--name", lab.name, *BY_BOTH_WAYS)
     yield lab
     for node in NODES:
         succeed("lab", "node", "remove", node, "--name", lab.name)
     succeed("lab", "up", "--name", lab.name, "--without", "kueue,coscheduling,workload-api")
+
+
+@pytest.fixture(scope="module")
+def definitions(gangs: Lab) -> Iterator[Lab]:
+    gangs.install("gang-definitions")
+    yield gangs
+    succeed("lab", "up", "--name", gangs.name, "--without", "gang-definitions")
 
 
 @pytest.mark.parametrize("solution", ["kueue", "coscheduling", "native"])
@@ -92,6 +109,38 @@ def test_what_is_installed_is_shown_and_one_of_it_taken(gangs: Lab) -> None:
         assert title in found
     assert "taken: the first of those that work; also here: scheduler-plugins coscheduling" in found
     assert f"gangs of 3 Pods on {NODES[0]}" in found or "gangs of 3 Pods on node-2" in found
+
+
+@pytest.mark.parametrize("solution", MADE_FOR)
+def test_what_is_made_for_a_solution_is_valid_by_its_own_definitions(
+    definitions: Lab, solution: str, tmp_path: Path
+) -> None:
+    adapter = next(each for each in ADAPTERS if each.name == solution)
+    worker = container("worker", IMAGES["shell"], "exit 0", resources={"limits": {"example.com/gpu": "1"}})
+    template = pod("", {"metadata": {"name": "node-1"}, "spec": {}}, [worker])
+    order = Order(
+        name="gang",
+        size=3,
+        api_version=f"{adapter.group}/{adapter.versions[0]}" if adapter.group else "",
+        template={"metadata": {"labels": {"aiconform.dev/gang": "gang"}}, "spec": template["spec"]},
+        resource="example.com/gpu",
+        nodes=({"metadata": {"name": "node-1"}},),
+        shared="aiconform-gang",
+        local="gang",
+    )
+    for obj in (*adapter.setup(order), *adapter.gang(order)):
+        create(definitions, tmp_path, obj, "--dry-run=server", "--validate=strict")
+        if obj["kind"] != "Pod":
+            with pytest.raises(subprocess.CalledProcessError):
+                wrong = {**obj, "spec": {**obj["spec"], "minMembers": 3}}
+                create(definitions, tmp_path, wrong, "--dry-run=server", "--validate=strict")
+
+
+def test_definitions_without_a_controller_are_found_and_not_taken(definitions: Lab) -> None:
+    found = succeed("inspect", "--kubeconfig", definitions.kubeconfig)
+    assert "Volcano (scheduling.volcano.sh/v1beta1)" in found
+    assert "KAI Scheduler (scheduling.run.ai/v2alpha2)" in found
+    assert "taken: the first of those that work; also here: scheduler-plugins coscheduling" in found
 
 
 def test_a_queue_without_quota_is_no_verdict(gangs: Lab, tmp_path: Path) -> None:

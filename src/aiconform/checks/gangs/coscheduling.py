@@ -24,7 +24,7 @@ def gang(order: Order) -> list[Object]:
 def word(group: Object, order: Order) -> str:
     phase = (group.get("status") or {}).get("phase", "")
     waits = named(group, order) and phase in ("Pending", "PreScheduling", "Scheduling")
-    return f"PodGroup {phase}" if waits else ""
+    return f"phase {phase}" if waits else ""
 
 
 ADAPTER = Adapter(

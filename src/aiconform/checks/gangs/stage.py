@@ -103,12 +103,14 @@ class Stage:
     async def said(self, order: Order, timeline: Timeline) -> str:
         """What the solution says of a gang that waits; empty if it says nothing."""
         adapter = self.found.adapter
+        said: dict[str, str] = {}
         if adapter.speaks:
             namespace = await self.scratch.namespace()
             async for obj in self.platform.cluster.list(self.found.api_version, adapter.speaks, namespace):
-                if said := adapter.word(obj, order):
-                    return f"{adapter.speaks}: {said}"
-        return timeline.said(order.name) if adapter.by_pods else ""
+                said[adapter.speaks] = adapter.word(obj, order) or said.get(adapter.speaks, "")
+        if adapter.by_pods:
+            said["Pod"] = timeline.said(order.name)
+        return "; ".join(f"{kind}: {text}" for kind, text in said.items() if text)
 
     async def insist_on_room(self, held: int) -> None:
         """The room that a gang needs is still there, `held` accelerators being held by gangs. Raises Stuck if not."""

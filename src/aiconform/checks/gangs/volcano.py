@@ -26,7 +26,7 @@ def word(group: Object, order: Order) -> str:
         return ""
     phase = (group.get("status") or {}).get("phase", "")
     said = condition(group, "Unschedulable", "True")
-    return said or (f"PodGroup {phase}" if phase in ("Pending", "Inqueue") else "")
+    return said or (f"phase {phase}" if phase in ("Pending", "Inqueue") else "")
 
 
 ADAPTER = Adapter(
