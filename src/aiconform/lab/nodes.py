@@ -228,6 +228,9 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "cgroupRoot": f"/{paths.node_cgroup(node.name)}",
         "failCgroupV1": False,
         "failSwapOn": False,
+        # How soon a changed Secret or ConfigMap is seen in a volume, at most. Kubernetes' minute would be most of the
+        # time that a new PodMonitor takes to come into force.
+        "syncFrequency": "10s",
         # Pods get the cluster's name server and nothing of this machine's.
         "resolvConf": "",
         "clusterDNS": [network.dns],
