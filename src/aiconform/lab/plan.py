@@ -105,7 +105,10 @@ class Plan:
         """All but the autoscaled nodes, which have files of their own."""
         machines = {CONTROL_PLANE: {"number": 0}} | {node.name: {"number": node.number} for node in self.own}
         value = asdict(replace(self, nodes=self.own))
+        # What an older release does not know is left out where it says nothing: it, too, has to see whose the index is.
         del value["unreadable"]
+        for node in value["nodes"]:
+            del node["autoscaled"], node["identity"]
         write_json(paths.plan, value | {"machines": machines})
 
 
