@@ -9,6 +9,7 @@ moment, and goes on where it was when the control plane's init starts it again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sys
 import time
@@ -36,6 +37,16 @@ def kubelet_speaks(node: Object) -> bool:
     version = (status.get("nodeInfo") or {}).get("kubeletVersion")
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
     return bool(version) and ready
+
+
+def made_up_resources(node: Object) -> list[str]:
+    """Extended resources that the provider wrote into the status: the kubelet would leave them there."""
+    status = node.get("status") or {}
+    if (status.get("nodeInfo") or {}).get("kubeletVersion"):
+        return []
+    return sorted(
+        name for name in {**(status.get("capacity") or {}), **(status.get("allocatable") or {})} if "/" in name
+    )
 
 
 class Cloud:
@@ -126,9 +137,15 @@ class Cloud:
         control.ask(self._paths.supervisor_socket, do="reload")
 
     async def _attend(self, cluster: Cluster, node: Object, seen: dict[str, Object]) -> None:
-        """Let Pods onto a node whose kubelet speaks."""
+        """Take back what was made up of a node, and let Pods onto it when its kubelet speaks."""
         from aiconform.cluster import Conflict, NotFound
 
+        if made_up := made_up_resources(node):
+            nothing = dict.fromkeys(made_up)
+            with contextlib.suppress(Conflict, NotFound):
+                status = {"status": {"capacity": nothing, "allocatable": nothing}}
+                await cluster.patch(node, status, subresource="status")
+            return
         taints = node["spec"].get("taints") or []
         left = [taint for taint in taints if taint["key"] != STARTING_TAINT]
         if not kubelet_speaks(node) or left == taints:

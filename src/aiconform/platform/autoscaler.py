@@ -257,7 +257,7 @@ _SUFFIXES = {
 def quantity(text: object) -> float | None:
     """The number of a Kubernetes quantity; None if it is none that is known here."""
     words = str(text)
-    digits = words.rstrip("mkMGTi")
+    digits = words.rstrip("mkKMGTi")
     try:
         return float(digits) * _SUFFIXES[words[len(digits) :]]
     except (ValueError, KeyError):

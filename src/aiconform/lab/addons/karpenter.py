@@ -38,6 +38,8 @@ COMPONENT = Component(
                 *("--namespace", NAMESPACE),
                 # The chart leaves these out of its values, and Karpenter refuses an empty one.
                 *("--set", "settings.featureGates.staticCapacity=false"),
+                *("--api-versions", "policy/v1", "--kube-version", "1.34.0"),
+                *("--set", "fullnameOverride=karpenter"),
                 *("--set", "controller.image.repository=karpenter"),
             ),
         ),
