@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import kueue, kwok, prometheus, prometheus_adapter, workload_api
+from aiconform.lab.addons import karpenter, kueue, kwok, prometheus, prometheus_adapter, workload_api
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
@@ -22,12 +22,14 @@ ADD_ONS = {
         kwok.ADD_ON,
         prometheus.ADD_ON,
         prometheus_adapter.ADD_ON,
+        karpenter.ADD_ON,
     )
 }
 """Every add-on, by name."""
 
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "gang_scheduling": ("kueue",),
+    "cluster_autoscaling": ("karpenter",),
     "pod_autoscaling": ("prometheus-adapter",),
 }
 """What `run --lab` installs for the check of a requirement."""

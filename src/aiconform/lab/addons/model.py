@@ -54,5 +54,8 @@ class AddOn:
     """API groups and versions that the API server has to serve."""
     manager_flags: tuple[str, ...] = ()
     """Further flags of the controller-manager."""
+    helper: str = ""
+    """A module of the lab that has to run, too, while it is installed: `python -m MODULE STATE` beside the control
+    plane."""
     since: str = ""
     """The first Kubernetes minor that it works on; any if empty."""
