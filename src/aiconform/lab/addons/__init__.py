@@ -8,7 +8,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import coscheduling, gang_definitions, kueue, kwok, workload_api
+from aiconform.lab.addons import (
+    coscheduling,
+    gang_definitions,
+    karpenter,
+    kueue,
+    kwok,
+    prometheus,
+    prometheus_adapter,
+    workload_api,
+)
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
@@ -22,12 +31,17 @@ ADD_ONS = {
         coscheduling.ADD_ON,
         gang_definitions.ADD_ON,
         kwok.ADD_ON,
+        prometheus.ADD_ON,
+        prometheus_adapter.ADD_ON,
+        karpenter.ADD_ON,
     )
 }
 """Every add-on, by name."""
 
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "gang_scheduling": ("kueue",),
+    "cluster_autoscaling": ("karpenter",),
+    "pod_autoscaling": ("prometheus-adapter",),
 }
 """What `run --lab` installs for the check of a requirement."""
 
