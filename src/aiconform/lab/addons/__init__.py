@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import karpenter, kueue, kwok, workload_api
+from aiconform.lab.addons import karpenter, kueue, kwok, prometheus, prometheus_adapter, workload_api
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
@@ -21,6 +21,8 @@ ADD_ONS = {
         kueue.ADD_ON,
         kwok.ADD_ON,
         karpenter.ADD_ON,
+        prometheus.ADD_ON,
+        prometheus_adapter.ADD_ON,
     )
 }
 """Every add-on, by name."""
@@ -28,6 +30,7 @@ ADD_ONS = {
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "gang_scheduling": ("kueue",),
     "cluster_autoscaling": ("karpenter",),
+    "pod_autoscaling": ("prometheus-adapter",),
 }
 """What `run --lab` installs for the check of a requirement."""
 
