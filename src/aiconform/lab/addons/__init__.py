@@ -20,9 +20,9 @@ ADD_ONS = {
         workload_api.ADD_ON,
         kueue.ADD_ON,
         kwok.ADD_ON,
-        karpenter.ADD_ON,
         prometheus.ADD_ON,
         prometheus_adapter.ADD_ON,
+        karpenter.ADD_ON,
     )
 }
 """Every add-on, by name."""

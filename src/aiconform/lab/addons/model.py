@@ -52,10 +52,10 @@ class AddOn:
     """Of every Kubernetes component."""
     runtime_config: Mapping[str, bool] = field(default_factory=dict)
     """API groups and versions that the API server has to serve."""
+    manager_flags: tuple[str, ...] = ()
+    """Further flags of the controller-manager."""
     helper: str = ""
     """A module of the lab that has to run, too, while it is installed: `python -m MODULE STATE` beside the control
     plane."""
-    manager_flags: tuple[str, ...] = ()
-    """Further flags of the controller-manager."""
     since: str = ""
     """The first Kubernetes minor that it works on; any if empty."""

@@ -57,6 +57,9 @@ def _objects(site: Site) -> Sequence[Object]:
         *read(site.assets.of(OPERATOR, "bundle.yaml")),
         *manifests.without(read(site.assets.of(OPERATOR, "rbac.yaml")), "Prometheus"),
     ]
+    for container in manifests.containers(manifests.find(own, "Deployment", "prometheus-operator")):
+        # A Service for the kubelets in another Namespace, which nobody here asks and which it never removes.
+        container["args"] = [word for word in container["args"] if not word.startswith("--kubelet-")]
     return manifests.into(NAMESPACE, manifests.settle([*own, _prometheus(), _service()]))
 
 
