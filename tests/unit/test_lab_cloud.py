@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiconform.lab import cloudnodes, plan
@@ -105,6 +105,7 @@ def test_a_full_lab_takes_no_order(tmp_path: Path) -> None:
         order(tmp_path, "brave-curie")
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from(["up", "own", "order", "end", "break"]), max_size=12))
 def test_numbers_and_device_numbers_are_never_given_twice(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]

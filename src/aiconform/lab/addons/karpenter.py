@@ -41,6 +41,8 @@ COMPONENT = Component(
                 *("--api-versions", "policy/v1", "--kube-version", "1.34.0"),
                 *("--set", "fullnameOverride=karpenter"),
                 *("--set", "controller.image.repository=karpenter"),
+                # For twice as long as it may collect Pods, a node that it made for one is not looked at again.
+                *("--set", "settings.batchMaxDuration=2s"),
             ),
         ),
         Render("crds.yaml", "copy", "kwok/charts/crds"),

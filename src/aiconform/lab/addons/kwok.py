@@ -45,6 +45,10 @@ def _objects(site: Site) -> Sequence[Object]:
     for container in manifests.containers(manifests.find(objects, "Deployment", "kwok-controller")):
         container["image"] = IMAGE
         container["args"].append(f"--node-lease-duration-seconds={_SILENT_SECONDS}")
+    settings = manifests.find(objects, "ConfigMap", "kwok")["data"]
+    # Karpenter's provider marks its Nodes as kwok's, and they have kubelets here.
+    theirs = "manageNodesWithLabelSelector: '!karpenter.sh/nodepool'"
+    settings["kwok.yaml"] = settings["kwok.yaml"].replace("manageNodesWithLabelSelector: ''", theirs)
     return manifests.settle(objects)
 
 
