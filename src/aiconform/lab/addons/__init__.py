@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import kueue, kwok, workload_api
+from aiconform.lab.addons import accelerator_exporter, kueue, kwok, workload_api
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
@@ -20,12 +20,14 @@ ADD_ONS = {
         workload_api.ADD_ON,
         kueue.ADD_ON,
         kwok.ADD_ON,
+        accelerator_exporter.ADD_ON,
     )
 }
 """Every add-on, by name."""
 
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "gang_scheduling": ("kueue",),
+    "accelerator_metrics": ("accelerator-exporter",),
 }
 """What `run --lab` installs for the check of a requirement."""
 

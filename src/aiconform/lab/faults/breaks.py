@@ -19,4 +19,13 @@ BREAKS: Mapping[str, Set[str]] = {
     "allocator-overcommits": {"dra_support"},
     "no-driver": {"dra_support"},
     "no-dra-api": {"dra_support"},
+    "metrics-omit-a-device": {"accelerator_metrics"},
+    "metrics-omit-utilization": {"accelerator_metrics"},
+    "metrics-without-memory": {"accelerator_metrics"},
+    "metrics-without-labels": {"accelerator_metrics"},
+    "metrics-frozen": {"accelerator_metrics"},
+    "metrics-of-another-device": {"accelerator_metrics"},
+    "metrics-of-the-whole-node": {"accelerator_metrics"},
+    "metrics-keep-peaks": {"accelerator_metrics"},
+    "metrics-are-garbage": {"accelerator_metrics"},
 }
