@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-# Two checkouts can be tested on one machine, each with labs of its own.
-LAB = os.environ.get("AICONFORM_TEST_LAB", "test")
+# Two checkouts can be tested on one machine, each with labs of its own; and so can two workers of one test run.
+LAB = "-".join(filter(None, (os.environ.get("AICONFORM_TEST_LAB", "test"), os.environ.get("PYTEST_XDIST_WORKER"))))
 # From the locked packages: a machine's own kubectl may be years old, or not there.
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
