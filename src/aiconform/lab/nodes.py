@@ -243,6 +243,8 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "nodeLeaseDurationSeconds": NODE_GRACE_SECONDS,
         # A device plugin's devices reach the Node's status at this pace: 10 s by default.
         "nodeStatusUpdateFrequency": "1s",
+        # A changed Secret or ConfigMap reaches the volumes of running Pods at this pace: 1 min by default.
+        "syncFrequency": "5s",
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         "healthzPort": 0,
         # The images were made here: what is thrown away cannot be pulled again. And that the machine's disk is nearly

@@ -28,6 +28,7 @@ ADD_ONS = {
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "gang_scheduling": ("kueue",),
     "accelerator_metrics": ("accelerator-exporter",),
+    "ai_service_metrics": ("prometheus",),
 }
 """What `run --lab` installs for the check of a requirement."""
 
