@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from aiconform.lab.addons import ADD_ONS
 from aiconform.lab.assets import Assets
 from aiconform.lab.config import Network, Paths
 from aiconform.lab.pki import Authority, signing_key, write_kubeconfig
 from aiconform.lab.plan import Plan
 from aiconform.lab.processes import Probe, ProcessSpec
-
-# Flags beyond the lab's own, by component: the one place for what a later feature needs everywhere.
-EXTRA_FLAGS: Mapping[str, tuple[str, ...]] = {}
 
 # A node that stops answering is NotReady after this long. Kubernetes' 50 s would make every test of it wait.
 NODE_GRACE_SECONDS = 20
@@ -50,8 +49,10 @@ def api_is_ready(paths: Paths, network: Network) -> Probe:
     )
 
 
-def processes(plan: Plan, paths: Paths, network: Network, assets: Assets) -> tuple[ProcessSpec, ...]:
-    """etcd, API server, controller-manager and scheduler."""
+def processes(
+    plan: Plan, paths: Paths, network: Network, assets: Assets, helpers: Sequence[str] = ()
+) -> tuple[ProcessSpec, ...]:
+    """etcd, API server, controller-manager, scheduler, and the add-ons' `helpers` (modules of the lab)."""
     ready = (api_is_ready(paths, network),)
     etcd_ready = (Probe(tcp=_ETCD.removeprefix("http://")),)
     return (
@@ -61,6 +62,10 @@ def processes(plan: Plan, paths: Paths, network: Network, assets: Assets) -> tup
             "kube-controller-manager", (assets["kube-controller-manager"], *_manager(plan, paths)), needs=ready
         ),
         ProcessSpec("kube-scheduler", (assets["kube-scheduler"], *_scheduler(plan, paths)), needs=ready),
+        *(
+            ProcessSpec(module.rpartition(".")[2], (sys.executable, "-P", "-m", module, str(paths.state)), needs=ready)
+            for module in helpers
+        ),
     )
 
 
@@ -74,7 +79,6 @@ def _etcd(folder: Path) -> tuple[str, ...]:
         "--initial-advertise-peer-urls=http://127.0.0.1:2380",
         "--initial-cluster=etcd=http://127.0.0.1:2380",
         "--log-level=warn",
-        *EXTRA_FLAGS.get("etcd", ()),
     )
 
 
@@ -111,7 +115,6 @@ def _api_server(plan: Plan, paths: Paths, network: Network) -> tuple[str, ...]:
         "--profiling=false",
         *(["--runtime-config=" + _pairs(served)] if served else []),
         *_gates(plan),
-        *EXTRA_FLAGS.get("kube-apiserver", ()),
     )
 
 
@@ -134,7 +137,8 @@ def _manager(plan: Plan, paths: Paths) -> tuple[str, ...]:
         "--node-monitor-period=2s",
         "--profiling=false",
         *_gates(plan),
-        *EXTRA_FLAGS.get("kube-controller-manager", ()),
+        # Of a flag that comes twice the last one counts.
+        *(flag for name in plan.add_ons for flag in ADD_ONS[name].manager_flags),
     )
 
 
@@ -146,7 +150,6 @@ def _scheduler(plan: Plan, paths: Paths) -> tuple[str, ...]:
         f"--authorization-kubeconfig={kubeconfig}",
         "--leader-elect=false",
         *_gates(plan),
-        *EXTRA_FLAGS.get("kube-scheduler", ()),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -20,18 +19,27 @@ from aiconform.lab.accelerators.config import (
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
 from aiconform.lab.assets import Assets
 from aiconform.lab.config import Network, Paths
-from aiconform.lab.controlplane import EXTRA_FLAGS, NODE_GRACE_SECONDS, api_is_ready
+from aiconform.lab.controlplane import NODE_GRACE_SECONDS, api_is_ready
 from aiconform.lab.faults.registry import driver_faults
 from aiconform.lab.faults.runtime import write_wrapper
 from aiconform.lab.images import PAUSE
+from aiconform.lab.installation import Installation
 from aiconform.lab.pki import Authority, write_kubeconfig
 from aiconform.lab.plan import NodePlan, Plan
-from aiconform.lab.processes import Probe, ProcessSpec, write_json, write_text
+from aiconform.lab.processes import Probe, ProcessSpec, write_json, write_processes, write_text
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 # Where the runtime looks for CDI specifications: the usual folders, of which only the second is the machine's own.
 CDI_FOLDER = "/run/cdi"
 _DIGEST = "AICONFORM_CONFIGURATION"
+
+
+def install(
+    plan: Plan, node: NodePlan, paths: Paths, network: Network, installation: Installation, authority: Authority
+) -> None:
+    """Write all that the node is made of; its machine starts with the supervisor's next reload. Raises LabError."""
+    furnish(plan, node, paths, network, installation.assets, authority)
+    write_processes(paths, node.name, processes(plan, node, paths, network, installation))
 
 
 def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, authority: Authority) -> None:
@@ -58,11 +66,16 @@ def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: 
 
 
 def processes(
-    plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, images: Sequence[Path]
+    plan: Plan, node: NodePlan, paths: Paths, network: Network, installation: Installation
 ) -> tuple[ProcessSpec, ...]:
     """containerd, the import of the lab's images, kubelet, kube-proxy and the simulated accelerators."""
-    folder = paths.machine(node.name)
+    folder, assets = paths.machine(node.name), installation.assets
     runtime_ready, api_ready = Probe(unix=CONTAINERD_SOCKET), api_is_ready(paths, network)
+    # An autoscaled node is waited for: what only add-ons need comes when it runs, and nobody who has use for that is
+    # placed on it before.
+    first, later = installation.images, installation.more_images
+    if not node.autoscaled:
+        first, later = (*first, *later), ()
     script = 'ctr=$1; shift; for image; do "$ctr" -a "$0" -n k8s.io images import --local "$image" || exit 1; done'
     # containerd finds its shim in PATH.
     path = f"{assets.folder('containerd-shim-runc-v2')}:{host.environment()['PATH']}"
@@ -74,7 +87,7 @@ def processes(
         ),
         ProcessSpec(
             "images",
-            ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, images)),
+            ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, first)),
             needs=(runtime_ready,),
             once=True,
         ),
@@ -86,18 +99,26 @@ def processes(
                 f"--kubeconfig={folder / 'kubelet.kubeconfig'}",
                 f"--hostname-override={node.name}",
                 f"--node-ip={network.node(node.number)}",
-                *EXTRA_FLAGS.get("kubelet", ()),
             ),
             env=_of(folder / "kubelet.yaml"),
             needs=(runtime_ready, Probe(done="images"), api_ready),
         ),
         ProcessSpec(
             "kube-proxy",
-            (assets["kube-proxy"], f"--config={folder / 'kube-proxy.yaml'}", *EXTRA_FLAGS.get("kube-proxy", ())),
+            (assets["kube-proxy"], f"--config={folder / 'kube-proxy.yaml'}"),
             env=_of(folder / "kube-proxy.yaml"),
             needs=(api_ready,),
         ),
     ]
+    if later:
+        specs.append(
+            ProcessSpec(
+                "more-images",
+                ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, later)),
+                needs=(Probe(done="images"),),
+                once=True,
+            )
+        )
     if node.accelerators:
         argv = (sys.executable, "-P", "-m", "aiconform.lab.accelerators", "--config")
         # Faults come and go without a restart.
@@ -143,7 +164,7 @@ def accelerators(plan: Plan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
         offer=Offer(node.allocation),
         count=node.accelerators,
         first_minor=node.first_minor,
-        identity=find_identity(plan.identity),
+        identity=find_identity(node.identity or plan.identity),
         faults=driver_faults(paths.state),
     )
 
@@ -236,6 +257,9 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "cgroupRoot": f"/{paths.node_cgroup(node.name)}",
         "failCgroupV1": False,
         "failSwapOn": False,
+        # How soon a changed Secret or ConfigMap is seen in a volume, at most. Kubernetes' minute would be most of the
+        # time that a new PodMonitor takes to come into force.
+        "syncFrequency": "10s",
         # Pods get the cluster's name server and nothing of this machine's.
         "resolvConf": "",
         "clusterDNS": [network.dns],
@@ -243,8 +267,6 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "nodeLeaseDurationSeconds": NODE_GRACE_SECONDS,
         # A device plugin's devices reach the Node's status at this pace: 10 s by default.
         "nodeStatusUpdateFrequency": "1s",
-        # A changed Secret or ConfigMap reaches the volumes of running Pods at this pace: 1 min by default.
-        "syncFrequency": "5s",
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         "healthzPort": 0,
         # The images were made here: what is thrown away cannot be pulled again. And that the machine's disk is nearly
