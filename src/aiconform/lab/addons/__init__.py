@@ -41,7 +41,6 @@ FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "cluster_autoscaling": ("karpenter",),
     "pod_autoscaling": ("prometheus-adapter",),
     "accelerator_metrics": ("accelerator-exporter",),
-    "ai_service_metrics": ("prometheus",),
 }
 """What `run --lab` installs for the check of a requirement."""
 

@@ -33,7 +33,4 @@ BREAKS: Mapping[str, Set[str]] = {
     "metrics-of-the-whole-node": {"accelerator_metrics"},
     "metrics-keep-peaks": {"accelerator_metrics"},
     "metrics-are-garbage": {"accelerator_metrics"},
-    "monitoring-drops-targets": {"ai_service_metrics"},
-    "monitoring-answers-stale": {"ai_service_metrics"},
-    "monitoring-answers-tenfold": {"ai_service_metrics"},
 }

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiconform.lab.faults import autoscaling, monitoring
+from aiconform.lab.faults import autoscaling
 from aiconform.lab.faults.action import Action
 
 ACTIONS: Mapping[str, Action] = {
     **autoscaling.ACTIONS,
-    **monitoring.ACTIONS,
 }
 """By the name of the fault, which the registry describes."""
