@@ -108,7 +108,7 @@ def test_an_identity_can_be_a_file_and_outlives_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (None, "give one of simulated, nvidia, tpu, neuron, or a file"),
+        (None, "give one of simulated, nvidia, amd, tpu, neuron, or a file"),
         ("drivr: x", "drivr: Extra inputs are not permitted"),
         ("[1]", "file: Input should be"),
         ("{", "while parsing"),

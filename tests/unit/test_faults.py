@@ -20,6 +20,7 @@ from aiconform.lab import LabError, faults
 from aiconform.lab.accelerators import AcceleratorConfig, DriverFault, devices_of, read_config, write_config
 from aiconform.lab.accelerators.config import write_json
 from aiconform.lab.accelerators.status import digest
+from aiconform.lab.addons import ADD_ONS
 from aiconform.lab.faults.command import command
 
 
@@ -58,6 +59,7 @@ class FakeLab:
             FakeNode(folder, "node-2"),
             FakeNode(folder, "bare", accelerators=False),
         ]
+        self.add_ons = tuple(ADD_ONS)
         self.overrides: list[Mapping[str, bool]] = []
 
     def override_runtime_config(self, served: Mapping[str, bool]) -> None:

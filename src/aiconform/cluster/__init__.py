@@ -19,8 +19,10 @@ from aiconform.cluster.errors import (
     Unauthorized,
     Unreachable,
 )
+from aiconform.cluster.transport import Answer
 
 __all__ = [
+    "Answer",
     "ApiError",
     "Cluster",
     "ClusterError",

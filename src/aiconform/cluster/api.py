@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from aiconform.cluster import config
 from aiconform.cluster.errors import Conflict, NotFound
-from aiconform.cluster.transport import Request, Transport, refusal
+from aiconform.cluster.transport import Answer, Request, Transport, refusal
 
 Object = dict[str, Any]
 PAGE = 500  # objects a page: what kubectl asks for, and the API server's own advice
@@ -190,6 +190,27 @@ class Cluster:
         query = {"container": container, "follow": "true"}
         async for line in self._transport.lines(Request("GET", path, "get", "pods/log", query, seconds=seconds)):
             yield line.decode("utf-8", "replace")
+
+    async def proxied(
+        self,
+        kind: Literal["pods", "services"],
+        namespace: str,
+        name: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        accept: str = "*/*",
+        seconds: float = 10.0,
+        limit_bytes: int = 8 << 20,
+    ) -> Answer:
+        """A GET to a Pod or Service through the API server; `name` is NAME, NAME:PORT or SCHEME:NAME:PORT.
+
+        Whatever it answers is an Answer, a refusal of its own (401, 500) too. Raises TimedOut, and ClusterError where
+        the API server refuses or does not reach it.
+        """
+        route = f"/api/v1/namespaces/{namespace}/{kind}/{name}/proxy/{path.lstrip('/')}"
+        request = Request("GET", route, "get", f"{kind}/proxy", query, seconds=None, accept=accept)
+        return await self._transport.behind(request, seconds=seconds, limit_bytes=limit_bytes)
 
     # What is served
 

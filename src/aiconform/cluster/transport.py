@@ -24,6 +24,7 @@ from aiconform.cluster.errors import (
     NotFound,
     Rejected,
     ServerFailed,
+    TimedOut,
     Unauthorized,
     Unreachable,
 )
@@ -45,10 +46,21 @@ class Request:
     body: Any = None
     content_type: str = "application/json"
     seconds: float | None = REQUEST_SECONDS
+    accept: str = "application/json"
 
     def url(self, server: str) -> str:
         parameters = {key: value for key, value in (self.query or {}).items() if value}
         return server + self.path + (f"?{urlencode(parameters)}" if parameters else "")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What something behind the API server answered. `whole` is false where it said more than was read."""
+
+    status: int
+    content_type: str
+    text: str
+    whole: bool
 
 
 class Transport:
@@ -79,6 +91,28 @@ class Transport:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from error
         return data.decode("utf-8", "replace")
+
+    async def behind(self, request: Request, *, seconds: float, limit_bytes: int) -> Answer:
+        """What a Pod or Service answers through the API server's proxy, whatever its status.
+
+        Raises TimedOut after `seconds`, and what the API server itself refuses as for any other request.
+        """
+        requests.count(request.verb, request.resource)
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._once(request)
+                try:
+                    body, whole = await _bounded(response.response.content, limit_bytes)
+                except aiohttp.ClientError as error:
+                    raise Unreachable(f"{request.path} broke off: {error}") from error
+                finally:
+                    response.response.close()
+        except TimeoutError:
+            raise TimedOut(f"no whole answer within {seconds:.0f} s") from None
+        text = body.decode("utf-8", "replace")
+        if response.status >= 400 and (status := _api_status(text)):
+            raise refusal(response.status, status, request.verb, request.resource)
+        return Answer(response.status, response.headers.get("Content-Type", ""), text, whole)
 
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
         """Whole lines of any length as they come; ends with the stream, or when the request's seconds have passed."""
@@ -124,7 +158,7 @@ class Transport:
 
     async def _once(self, request: Request) -> rest.RESTResponse:
         headers = {
-            "Accept": "application/json",
+            "Accept": request.accept,
             "Content-Type": request.content_type,
             "User-Agent": f"aiconform/{__version__}",
         }
@@ -154,6 +188,25 @@ class Transport:
         # Watches may still read from the old connections; they end with the process at the latest.
         self._retired.append(self._rest)
         self._rest = rest.RESTClientObject(self._target.configuration)
+
+
+async def _bounded(content: aiohttp.StreamReader, limit_bytes: int) -> tuple[bytes, bool]:
+    """(at most so many bytes, whether that was all)."""
+    body = b""
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > limit_bytes:
+            return body[:limit_bytes], False
+    return body, True
+
+
+def _api_status(text: str) -> dict[str, Any] | None:
+    """The API server's own refusal, to tell it from that of what is behind its proxy."""
+    try:
+        status = json.loads(text)
+    except ValueError:
+        return None
+    return status if isinstance(status, dict) and status.get("kind") == "Status" else None
 
 
 async def _status(response: rest.RESTResponse) -> dict[str, Any]:

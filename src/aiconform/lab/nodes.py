@@ -9,7 +9,13 @@ from pathlib import Path
 import yaml
 
 from aiconform.lab import host
-from aiconform.lab.accelerators.config import AcceleratorConfig, Offer, find_identity, write_config
+from aiconform.lab.accelerators.config import (
+    TELEMETRY_FOLDER,
+    AcceleratorConfig,
+    Offer,
+    find_identity,
+    write_config,
+)
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
 from aiconform.lab.assets import Assets
 from aiconform.lab.config import Network, Paths
@@ -154,6 +160,7 @@ def accelerators(plan: Plan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
         plugins_dir=Path("/var/lib/kubelet/plugins"),
         registry_dir=Path("/var/lib/kubelet/plugins_registry"),
         device_plugin_dir=Path("/var/lib/kubelet/device-plugins"),
+        telemetry=Path(TELEMETRY_FOLDER) / "telemetry.json",
         offer=Offer(node.allocation),
         count=node.accelerators,
         first_minor=node.first_minor,

@@ -21,6 +21,8 @@ from aiconform.lab.config import LabError
 # Virtual consoles: the character devices that exist and open on any Linux, and that containers may not open by default.
 VT_MAJOR = 4
 VT_FIRST, VT_LAST = 10, 63
+# Where a node's accelerators tell the exporter of their metrics what they are: a folder of the node's own.
+TELEMETRY_FOLDER = "/run/aiconform-accelerators"
 
 
 class AcceleratorError(LabError):
@@ -45,6 +47,25 @@ class DriverFault(StrEnum):
     NO_DRIVER = "no-driver"
     RENUMBERS = "driver-renumbers-devices"
     OVERCOMMITS = "allocator-overcommits"
+    METRICS_OMIT_DEVICE = "metrics-omit-a-device"
+    METRICS_OMIT_UTILIZATION = "metrics-omit-utilization"
+    METRICS_WITHOUT_MEMORY = "metrics-without-memory"
+    METRICS_UNLABELLED = "metrics-without-labels"
+    METRICS_FROZEN = "metrics-frozen"
+    METRICS_OF_ANOTHER = "metrics-of-another-device"
+    METRICS_OF_NODE = "metrics-of-the-whole-node"
+    METRICS_KEEP_PEAKS = "metrics-keep-peaks"
+    METRICS_GARBAGE = "metrics-are-garbage"
+
+
+class Metrics(StrEnum):
+    """Whose names the metrics of the accelerators have; see `telemetry`."""
+
+    OPENTELEMETRY = "opentelemetry"
+    DCGM = "dcgm"
+    AMD = "amd"
+    TPU = "tpu"
+    NEURON = "neuron"
 
 
 class _Strict(BaseModel):
@@ -99,6 +120,8 @@ class Identity(_Strict):
     """The attribute that carries the runtime's version: `cudaDriverVersion` at one vendor."""
     memory: Memory = "16Gi"
     """Memory of one device, a Kubernetes quantity: the capacity `memory`."""
+    metrics: Metrics = Metrics.OPENTELEMETRY
+    """Under whose names the exporter reports them."""
     attributes: dict[AttributeName, AttributeValue] = {}
     """Further attributes of every device. `simulated: true` is always added."""
 
@@ -120,7 +143,20 @@ IDENTITIES = {
         runtime_version="13.0.0",
         runtime_version_attribute="cudaDriverVersion",
         memory="80Gi",
+        metrics=Metrics.DCGM,
         attributes={"type": "gpu", "brand": "Simulated", "architecture": "Hopper"},
+    ),
+    "amd": Identity(
+        driver="gpu.amd.com",
+        device_class="gpu.amd.com",
+        extended_resource="amd.com/gpu",
+        device_prefix="/dev/dri/renderD",
+        product="Simulated MI300X",
+        product_attribute="productName",
+        uuid_prefix="AMD-",
+        env_prefix="AMD",
+        memory="192Gi",
+        metrics=Metrics.AMD,
     ),
     "tpu": Identity(
         driver="tpu.google.com",
@@ -130,6 +166,7 @@ IDENTITIES = {
         product="Simulated TPU v6e",
         uuid_prefix="TPU-",
         env_prefix="TPU",
+        metrics=Metrics.TPU,
     ),
     "neuron": Identity(
         driver="neuron.aws.com",
@@ -139,6 +176,7 @@ IDENTITIES = {
         product="Simulated Trainium2",
         uuid_prefix="NEURON-",
         env_prefix="NEURON",
+        metrics=Metrics.NEURON,
     ),
 }
 """Known identities by name."""
@@ -188,6 +226,8 @@ class AcceleratorConfig(_Strict):
     """The kubelet's folder for registration sockets, `<root>/plugins_registry`. (start)"""
     device_plugin_dir: Path
     """The kubelet's folder for device plugins, which holds its `kubelet.sock`. (start)"""
+    telemetry: Path | None = None
+    """The file that the metrics' exporter reads; none is written without it. (start)"""
     offer: Offer = Offer.DRA
     """How Pods ask for the devices. With `both`, the first half (rounded up) goes to DRA, the rest to the plugin."""
     count: Annotated[int, Field(ge=0, le=VT_LAST - VT_FIRST + 1)] = 4

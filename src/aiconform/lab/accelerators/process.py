@@ -26,6 +26,7 @@ from aiconform.lab.accelerators.plugin import DevicePlugin
 from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes
 from aiconform.lab.accelerators.publisher import Publisher
 from aiconform.lab.accelerators.status import FILE, digest
+from aiconform.lab.accelerators.telemetry import write_telemetry
 
 # Fields that are taken up only at start: the sockets, folders and names are bound to them.
 FIXED = (
@@ -37,6 +38,7 @@ FIXED = (
     "plugins_dir",
     "registry_dir",
     "device_plugin_dir",
+    "telemetry",
     "major",
     "first_minor",
     "identity",
@@ -72,6 +74,7 @@ class Accelerators:
         self._plugin.update(config)
         to_dra, to_plugin = split(config)
         make_device_nodes(devices_of(config))
+        write_telemetry(config)
         config.cdi_dir.mkdir(parents=True, exist_ok=True)
         runs = DriverFault.NO_DRIVER not in config.faults
         if DriverFault.RENUMBERS not in config.faults:

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable
 
 from aiconform.lab.addons import (
+    accelerator_exporter,
     coscheduling,
     gang_definitions,
     karpenter,
@@ -34,6 +35,7 @@ ADD_ONS = {
         prometheus.ADD_ON,
         prometheus_adapter.ADD_ON,
         karpenter.ADD_ON,
+        accelerator_exporter.ADD_ON,
     )
 }
 """Every add-on, by name."""
@@ -42,6 +44,7 @@ FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "gang_scheduling": ("kueue",),
     "cluster_autoscaling": ("karpenter",),
     "pod_autoscaling": ("prometheus-adapter",),
+    "accelerator_metrics": ("accelerator-exporter",),
 }
 """What `run --lab` installs for the check of a requirement."""
 

@@ -32,4 +32,13 @@ BREAKS: Mapping[str, Set[str]] = {
     "autoscaled-never-ready": {"cluster_autoscaling"},
     "autoscaled-another-kind": {"cluster_autoscaling"},
     "autoscaler-removes-used-nodes": {"cluster_autoscaling"},
+    "metrics-omit-a-device": {"accelerator_metrics"},
+    "metrics-omit-utilization": {"accelerator_metrics"},
+    "metrics-without-memory": {"accelerator_metrics"},
+    "metrics-without-labels": {"accelerator_metrics"},
+    "metrics-frozen": {"accelerator_metrics"},
+    "metrics-of-another-device": {"accelerator_metrics"},
+    "metrics-of-the-whole-node": {"accelerator_metrics"},
+    "metrics-keep-peaks": {"accelerator_metrics"},
+    "metrics-are-garbage": {"accelerator_metrics"},
 }

@@ -73,6 +73,20 @@ FAULTS = {
             "Preparing an accelerator changes the attributes of all: it no longer is what was asked for.",
         ),
         Fault(DriverFault.OVERCOMMITS, Where.DRIVER, "Claims for more accelerators than a node has are allocated."),
+        *(
+            Fault(name, Where.DRIVER, description, needs=("accelerator-exporter",))
+            for name, description in (
+                (DriverFault.METRICS_OMIT_DEVICE, "The last accelerator of each node is not in the metrics."),
+                (DriverFault.METRICS_OMIT_UTILIZATION, "The last accelerator's utilization is not in the metrics."),
+                (DriverFault.METRICS_WITHOUT_MEMORY, "No metric tells of memory."),
+                (DriverFault.METRICS_UNLABELLED, "Metrics are means of a node's accelerators, without their names."),
+                (DriverFault.METRICS_FROZEN, "Utilization has the same value at all times."),
+                (DriverFault.METRICS_OF_ANOTHER, "Each accelerator's utilization is reported as that of the next one."),
+                (DriverFault.METRICS_OF_NODE, "Each accelerator reports the highest utilization on its node."),
+                (DriverFault.METRICS_KEEP_PEAKS, "Utilization rises, but does not fall again."),
+                (DriverFault.METRICS_GARBAGE, "The exporter answers with a page that is no metrics."),
+            )
+        ),
         Fault(NO_DRA_API, Where.API_SERVER, "The API server does not serve resource.k8s.io."),
         Fault("kueue-webhooks-down", Where.CLUSTER, "Kueue's webhooks do not answer.", ("kueue",)),
         Fault("kueue-ignores-jobs", Where.CLUSTER, "Kueue lets Jobs be scheduled Pod by Pod.", ("kueue",)),

@@ -1,0 +1,98 @@
+"""The exporter of the simulated accelerators' metrics, deployed as vendors deploy theirs: one Pod on each node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aiconform.lab.accelerators.config import TELEMETRY_FOLDER
+from aiconform.lab.addons.model import AddOn, Site
+from aiconform.lab.assets import Assets, Component
+from aiconform.lab.images import Image, controller
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
+
+COMPONENT = Component(
+    "accelerator-exporter",
+    "1.0.0",
+    "accelerator-exporter",
+    (".",),
+    ("accelerator-exporter",),
+    main="accelerator-exporter/main.go",
+)
+IMAGE = f"aiconform.dev/lab/simulated-accelerator-exporter:{COMPONENT.version}"
+NAME = "simulated-accelerator-exporter"
+NAMESPACE = "accelerator-metrics"
+PORT = 9400
+_LABELS = {"app.kubernetes.io/name": NAME}
+
+
+def _images(assets: Assets) -> Sequence[Image]:
+    binary = assets.of(COMPONENT, "accelerator-exporter")
+    return (controller(IMAGE, binary, "/accelerator-exporter", user="0:0"),)
+
+
+def _objects(site: Site) -> Sequence[Object]:
+    # Who holds a device open is seen from the node's process table, by a process that may look into others.
+    container = {
+        "name": "exporter",
+        "image": IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "env": [
+            {"name": "TELEMETRY", "value": f"{TELEMETRY_FOLDER}/telemetry.json"},
+            {"name": "PORT", "value": str(PORT)},
+        ],
+        "ports": [{"name": "metrics", "containerPort": PORT}],
+        "readinessProbe": {"httpGet": {"path": "/metrics", "port": "metrics"}, "periodSeconds": 1},
+        "securityContext": {"capabilities": {"drop": ["ALL"], "add": ["SYS_PTRACE", "DAC_READ_SEARCH"]}},
+        "volumeMounts": [{"name": "telemetry", "mountPath": TELEMETRY_FOLDER, "readOnly": True}],
+    }
+    template: Object = {
+        "metadata": {
+            "labels": _LABELS,
+            "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)},
+        },
+        "spec": {
+            "hostPID": True,
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 1,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [container],
+            "volumes": [{"name": "telemetry", "hostPath": {"path": TELEMETRY_FOLDER, "type": "DirectoryOrCreate"}}],
+        },
+    }
+    about = {"name": NAME, "namespace": NAMESPACE, "labels": _LABELS}
+    objects: list[Object] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": about,
+            "spec": {"selector": {"matchLabels": _LABELS}, "template": template},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": about,
+            "spec": {
+                "clusterIP": "None",
+                "selector": _LABELS,
+                "ports": [{"name": "metrics", "port": PORT, "targetPort": "metrics"}],
+            },
+        },
+    ]
+    return objects
+
+
+ADD_ON = AddOn(
+    name="accelerator-exporter",
+    summary="Metrics of the simulated accelerators, measured from who holds them open, under a vendor's names.",
+    components=(COMPONENT,),
+    images=_images,
+    objects=_objects,
+)

@@ -1,0 +1,3 @@
+module aiconform.dev/lab/accelerator-exporter
+
+go 1.26
