@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from aiconform.lab.addons import ADD_ONS, chosen
 from aiconform.lab.addons.install import LABEL
 from aiconform.lab.config import DEFAULT_KUBERNETES
-from tests.lab.conftest import Lab, aiconform, succeed
+from tests.lab.conftest import LAB, Lab, aiconform, succeed
 
 # What an add-on brings in such kinds is recorded by name and removed; what controllers make of it goes with it.
 KINDS = (
@@ -21,6 +22,16 @@ KINDS = (
     "validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,"
     "validatingadmissionpolicybindings,nodes,deployments,statefulsets,daemonsets,services,configmaps,roles,rolebindings"
 )
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One of its own: other tests leave add-ons in theirs."""
+    name = f"{LAB}-add-ons"
+    succeed("lab", "down", "--name", name)
+    succeed("lab", "up", "--name", name)
+    yield Lab(name, tmp_path_factory.mktemp("runs"))
+    succeed("lab", "down", "--name", name)
 
 
 def objects(lab: Lab) -> set[str]:
