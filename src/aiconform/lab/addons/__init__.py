@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import kueue, kwok, workload_api
+from aiconform.lab.addons import envoy_gateway, kueue, kwok, workload_api
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
@@ -20,11 +20,13 @@ ADD_ONS = {
         workload_api.ADD_ON,
         kueue.ADD_ON,
         kwok.ADD_ON,
+        envoy_gateway.ADD_ON,
     )
 }
 """Every add-on, by name."""
 
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
+    "ai_inference": ("envoy-gateway",),
     "gang_scheduling": ("kueue",),
 }
 """What `run --lab` installs for the check of a requirement."""

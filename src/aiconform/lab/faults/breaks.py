@@ -19,4 +19,13 @@ BREAKS: Mapping[str, Set[str]] = {
     "allocator-overcommits": {"dra_support"},
     "no-driver": {"dra_support"},
     "no-dra-api": {"dra_support"},
+    "gateway-class-refused": {"ai_inference"},
+    "gateway-without-data-plane": {"ai_inference"},
+    "routes-not-attached": {"ai_inference"},
+    "weights-ignored": {"ai_inference"},
+    "weights-never-change": {"ai_inference"},
+    "header-rules-ignored": {"ai_inference"},
+    "path-rules-ignored": {"ai_inference"},
+    "routes-match-all": {"ai_inference"},
+    "changes-lose-requests": {"ai_inference"},
 }

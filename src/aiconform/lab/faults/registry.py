@@ -41,6 +41,7 @@ class Fault:
 RUNTIME_LEAKS = "runtime-leaks-devices"
 RUNTIME_OPENS = "runtime-opens-devices"
 NO_DRA_API = "no-dra-api"
+_GATEWAY = ("envoy-gateway",)
 
 FAULTS = {
     fault.name: fault
@@ -71,6 +72,21 @@ FAULTS = {
         ),
         Fault(DriverFault.OVERCOMMITS, Where.DRIVER, "Claims for more accelerators than a node has are allocated."),
         Fault(NO_DRA_API, Where.API_SERVER, "The API server does not serve resource.k8s.io."),
+        Fault(
+            "gateway-class-refused", Where.CLUSTER, "The GatewayClass refers to settings that are not there.", _GATEWAY
+        ),
+        Fault(
+            "gateway-without-data-plane", Where.CLUSTER, "No node may run the data planes of new Gateways.", _GATEWAY
+        ),
+        Fault("routes-not-attached", Where.CLUSTER, "HTTPRoutes are attached to no listener.", _GATEWAY),
+        Fault("weights-ignored", Where.CLUSTER, "Backends of an HTTPRoute get equal shares.", _GATEWAY),
+        Fault("weights-never-change", Where.CLUSTER, "Backends of an HTTPRoute keep their first weights.", _GATEWAY),
+        Fault("header-rules-ignored", Where.CLUSTER, "Rules with a header never match.", _GATEWAY),
+        Fault("path-rules-ignored", Where.CLUSTER, "Rules with a model's path never match.", _GATEWAY),
+        Fault("routes-match-all", Where.CLUSTER, "An HTTPRoute takes requests that no rule of it matches.", _GATEWAY),
+        Fault(
+            "changes-lose-requests", Where.CLUSTER, "Changing an HTTPRoute makes some of its requests fail.", _GATEWAY
+        ),
     )
 }
 """Every fault, by name."""
