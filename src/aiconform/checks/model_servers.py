@@ -174,21 +174,25 @@ _SECONDS = 3.0
 _ALL_SECONDS = 30.0
 
 
-def ask_from_here(address: str, host: str, *, requests: int) -> tuple[list[Answer], str]:
+def ask_from_here(address: str, host: str, *, requests: int, port: int = 80) -> tuple[list[Answer], str]:
     """(answers, why there are none): requests by every rule from this machine, if the address is reached from it.
 
     An address that is private to the cluster may mean another machine here. So nothing counts unless the first answer
     is one of our servers', and connections that break on the way are not the data plane's doing. Blocks.
     """
-    first, problem = _get("weights", "", address, host, CHAT)
+
+    def get(rule: Rule, model: str, path: str, headers: dict[str, str]) -> tuple[Answer | None, str]:
+        return _get(address, port, rule, model, path, {"Host": host, "Connection": "close", **headers})
+
+    first, problem = get("weights", "", CHAT, {})
     if first is None:
         return [], f"{address} is not reached from here: {problem}"
     if not first.backend:
         return [], f"{address} means something else here: {first.failure}"
     found = [first]
     end = time.monotonic() + _ALL_SECONDS
-    for rule, model, path, headers in _questions(requests - 1):
-        answer, problem = _get(rule, model, address, host, path, headers)
+    for question in _questions(requests - 1):
+        answer, problem = get(*question)
         if answer is None:
             return [], f"{address} is not reached from here all the time: {problem}"
         if time.monotonic() > end:
@@ -209,11 +213,12 @@ def _questions(weighted: int) -> Iterable[tuple[Rule, str, str, dict[str, str]]]
 
 
 def _get(
-    rule: Rule, model: str, address: str, host: str, path: str, headers: dict[str, str] | None = None
+    address: str, port: int, rule: Rule, model: str, path: str, headers: dict[str, str]
 ) -> tuple[Answer | None, str]:
-    connection = http.client.HTTPConnection(address.strip("[]"), 80, timeout=_SECONDS)
+    """(the answer, why there is no HTTP answer at all)."""
+    connection = http.client.HTTPConnection(address.strip("[]"), port, timeout=_SECONDS)
     try:
-        connection.request("GET", path, headers={"Host": host, "Connection": "close", **(headers or {})})
+        connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         body = response.read(1000).decode("utf-8", "replace").split()
     except (OSError, http.client.HTTPException) as error:

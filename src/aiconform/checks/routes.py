@@ -112,7 +112,7 @@ async def programmed(platform: Platform, made: Object, seconds: float) -> tuple[
     def condition(seen: Object) -> Object | None:
         nonlocal last
         last = seen
-        return seen if gateways.condition(seen, "Programmed")[0] and _address(seen) else None
+        return seen if gateways.condition(seen, "Programmed")[0] and address_of(seen) else None
 
     name = made["metadata"]["name"]
     try:
@@ -122,10 +122,10 @@ async def programmed(platform: Platform, made: Object, seconds: float) -> tuple[
         if gateways.condition(last, "Programmed")[0]:
             words.append("it has no address")
         return False, "; ".join(word for word in words if word) or "no condition at all", ""
-    return True, gateways.condition(seen, "Programmed")[1], _address(seen)
+    return True, gateways.condition(seen, "Programmed")[1], address_of(seen)
 
 
-def _address(seen: Object) -> str:
+def address_of(seen: Object) -> str:
     """The first address, one in numbers if there is one, as it stands in a URL."""
     found = (seen.get("status") or {}).get("addresses") or []
     found = sorted(found, key=lambda entry: entry.get("type", "IPAddress") != "IPAddress")
