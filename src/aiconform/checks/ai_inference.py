@@ -39,8 +39,6 @@ from aiconform.platform.gateways import GROUP, NoGatewayClass
 # The host's own part of the split: it is not asked to say anything alone.
 OUTSIDE_REQUESTS = 100
 ACCEPT_SECONDS = 30.0
-ROUTE_SECONDS = 30.0
-SETTLE_SECONDS = 60
 OPTION = "--set ai_inference.gateway_class"
 
 
@@ -48,7 +46,15 @@ class IngressOptions(Options):
     gateway_class: str = Field("", description="GatewayClass to use, where there are several.")
     requests: int = Field(200, ge=100, le=5000, description="Requests by which each split of traffic is judged.")
     programmed_within: float = Field(300.0, ge=1, description="Seconds that a Gateway may take to be programmed.")
+    route_within: float = Field(
+        60.0, ge=1, description="Seconds that a route may take to be accepted, and then to be followed by requests."
+    )
     change_within: float = Field(60.0, ge=1, description="Seconds that a change of weights may take to be in force.")
+
+    @property
+    def seconds(self) -> float:
+        """What the probe may take in all: also for the Pods, and for as many requests as a slow machine sends."""
+        return self.programmed_within + 2 * self.route_within + self.change_within + 120 + self.requests / 2
 
 
 # What is seen
@@ -119,9 +125,7 @@ async def _gateway_class(
 
 
 @probe(
-    limit=lambda settings: (
-        settings.of(IngressOptions).programmed_within + settings.of(IngressOptions).change_within + SETTLE_SECONDS + 180
-    ),
+    limit=lambda settings: settings.of(IngressOptions).seconds,
     access=routes.ACCESS,
 )
 async def routing(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Routing:
@@ -157,17 +161,15 @@ async def routing(platform: Platform, scratch: Scratch, settings: Settings, targ
     routed = await scratch.create(
         routes.route(scratch.name("route"), api_version, made["metadata"]["name"], host, services)
     )
-    accepted, says = await routes.accepted(platform, routed, min(ROUTE_SECONDS, options.programmed_within))
+    accepted, says = await routes.accepted(platform, routed, options.route_within)
     about |= {"route_accepted": accepted, "route_says": says}
     if not accepted:
         return Routing(**about)
     image = platform.images["shell"]
-    asks = model_servers.client(image, address, host, requests=options.requests, settle=SETTLE_SECONDS)
+    asks = model_servers.client(image, address, host, requests=options.requests, settle=int(options.route_within))
     client = await scratch.create(model_servers.pod(scratch.name("client"), {}, [asks]))
     await wait.until(platform.cluster, client, wait.running, seconds=settings.patience, what="the client to start")
-    lines = platform.cluster.follow(
-        namespace, client["metadata"]["name"], "client", seconds=SETTLE_SECONDS + options.change_within + 150
-    )
+    lines = platform.cluster.follow(namespace, client["metadata"]["name"], "client", seconds=options.seconds)
     scratch.tell(f"sending {options.requests} requests through {address}")
     return await _talk(lines, about, platform, scratch, routed, services, options, host)
 
