@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator
 from fractions import Fraction
 from itertools import product
@@ -16,17 +17,17 @@ from hypothesis import strategies as st
 from aiconform.checks import ai_inference as check
 from aiconform.checks import flow, model_servers, routes, shares
 from aiconform.checks.ai_inference import Class, Routing
-from aiconform.checks.contract import Finding, load_check
+from aiconform.checks.contract import Finding, NothingToLookAt, Settings, load_check
 from aiconform.checks.flow import Asked, Change
 from aiconform.checks.model_servers import Answer, parse
-from aiconform.cluster import TimedOut
+from aiconform.cluster import Event, NotFound, TimedOut
 from aiconform.platform import gateways
 from aiconform.platform.gateways import GatewayClass, NoGatewayClass, choose
 
 # The binomial test
 
 
-@given(st.integers(1, 9), st.integers(1, 6), st.integers(1, 6), st.data())
+@given(st.integers(1, 7), st.integers(1, 6), st.integers(1, 6), st.data())
 def test_a_p_value_is_what_counting_all_cases_gives(requests: int, weight: int, rest: int, data: st.DataObject) -> None:
     count = data.draw(st.integers(0, requests))
     total = weight + rest
@@ -179,6 +180,95 @@ def test_a_condition_of_an_older_generation_decides_nothing() -> None:
 )
 def test_the_address_that_is_asked(addresses: list[dict[str, str]], address: str) -> None:
     assert routes.address_of({"status": {"addresses": addresses}}) == address
+
+
+# A controller that says nothing good
+
+
+class Silent:
+    """A cluster in which one object stays as it is."""
+
+    def __init__(self, *, groups: dict[str, tuple[str, ...]] | None = None, status: dict[str, Any] | None = None):
+        self._groups = groups or {}
+        self._status = status or {}
+
+    @property
+    def cluster(self) -> Any:
+        return self
+
+    async def groups(self) -> dict[str, tuple[str, ...]]:
+        return self._groups
+
+    async def get(self, *words: str) -> Any:
+        raise NotFound("not there")
+
+    async def list(self, *words: str) -> AsyncIterator[Any]:
+        for entry in ():
+            yield entry
+
+    async def watch(self, api_version: str, kind: str, *rest: Any, **fields: Any) -> AsyncIterator[Event]:
+        metadata = {"name": "x", "generation": 1}
+        yield Event("ADDED", {"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": self._status})
+        await asyncio.Event().wait()
+
+
+def condition(kind: str, status: str, reason: str) -> dict[str, Any]:
+    return {"type": kind, "status": status, "reason": reason, "message": "So it is.", "observedGeneration": 1}
+
+
+GATEWAY = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "x", "generation": 1}}
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({}, "no condition at all"),
+        (
+            {
+                "conditions": [
+                    condition("Accepted", "True", "Accepted"),
+                    condition("Programmed", "False", "NoResources"),
+                ]
+            },
+            "Accepted is True: Accepted: So it is.; Programmed is False: NoRoom: So it is.",
+        ),
+        (
+            {"conditions": [condition("Programmed", "True", "Programmed")]},
+            "Programmed is True: Programmed: So it is.; it has no address",
+        ),
+    ],
+)
+async def test_a_gateway_that_does_not_come_says_its_conditions(status: dict[str, Any], said: str) -> None:
+    platform: Any = Silent(status=status)
+    assert await routes.programmed(platform, GATEWAY, 0.05) == (False, said, "")
+
+
+async def test_a_route_that_is_not_accepted_says_its_conditions() -> None:
+    refused = [condition("Accepted", "False", "NoMatchingParent"), condition("ResolvedRefs", "True", "ResolvedRefs")]
+    platform: Any = Silent(status={"parents": [{"conditions": refused}]})
+    accepted, said = await routes.accepted(platform, {**GATEWAY, "kind": "HTTPRoute"}, 0.05)
+    assert not accepted
+    assert "NoMatchingParent: So it is." in said
+    empty: Any = Silent()
+    assert (await routes.accepted(empty, GATEWAY, 0.05))[1] == "no condition of any parent"
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ({}, "does not serve gateway.networking.k8s.io"),
+        ({"gateway.networking.k8s.io": ("v1alpha2",)}, "does not serve gateway.networking.k8s.io"),
+        ({"gateway.networking.k8s.io": ("v1", "v1beta1")}, "there is none at all"),
+    ],
+)
+async def test_a_platform_without_a_gateway_is_nothing_to_look_at(
+    groups: dict[str, tuple[str, ...]], said: str
+) -> None:
+    platform: Any = Silent(groups=groups)
+    with pytest.raises(NothingToLookAt, match=re.escape(said)):
+        await check.routing(platform, platform, Settings(), None)
+    looked = await check.look(platform, Settings())
+    assert any("none at all" in word or "is not served" in word for word in looked.missing)
 
 
 # The change under load
