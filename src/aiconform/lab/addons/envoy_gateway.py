@@ -78,6 +78,7 @@ ENVOY = Component(
         (("envoy/_bin/envoy", "envoy"),),
     ),
 )
+_IN_POD = ("envoy", "shutdown-manager")
 ENVOY_IMAGE = f"docker.io/envoyproxy/envoy:v{ENVOY.version}"
 
 
@@ -121,16 +122,29 @@ def _settings(addresses: Sequence[str]) -> Object:
                             "image": ENVOY_IMAGE,
                             "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
                         },
+                        "patch": _patch(
+                            {"template": {"spec": {"containers": [_asked_often(each) for each in _IN_POD]}}}
+                        ),
                     },
                     "envoyService": {
                         "type": "NodePort",
                         "externalTrafficPolicy": "Cluster",
-                        "patch": {"type": "StrategicMerge", "value": {"spec": {"externalIPs": list(addresses)}}},
+                        "patch": _patch({"externalIPs": list(addresses)}),
                     },
                 },
             },
         },
     }
+
+
+def _patch(spec: Object) -> Object:
+    """What is changed of the object that Envoy Gateway makes."""
+    return {"type": "StrategicMerge", "value": {"spec": spec}}
+
+
+def _asked_often(container: str) -> Object:
+    """Probes every second instead of every ten: a Gateway is programmed when its data plane is ready."""
+    return {"name": container, "startupProbe": {"periodSeconds": 1}, "readinessProbe": {"periodSeconds": 1}}
 
 
 def _gateway_class() -> Object:
