@@ -50,5 +50,7 @@ class AddOn:
     """Of every Kubernetes component."""
     runtime_config: Mapping[str, bool] = field(default_factory=dict)
     """API groups and versions that the API server has to serve."""
+    manager_flags: tuple[str, ...] = ()
+    """Further flags of the controller-manager."""
     since: str = ""
     """The first Kubernetes minor that it works on; any if empty."""
