@@ -239,7 +239,7 @@ def _of(seen: Routing, rule: str) -> list[Asked]:
 
 
 def _told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} times {words}" for words, count in counts.items())
+    return ", ".join(f"{words} ({count})" for words, count in counts.items())
 
 
 @assertion("Requests are split between backends by their weights")
@@ -296,7 +296,7 @@ def no_rule(seen: Routing) -> Finding:
     wrong = {words: count for entry in asked for words, count in entry.failures.items() if " 404 " not in f"{words} "}
     wrong |= {f"answered by {name}": count for entry in asked for name, count in entry.answers.items()}
     requests = sum(sum(entry.answers.values()) + sum(entry.failures.values()) for entry in asked)
-    return holds(not wrong, _told(wrong) or f"{requests} times 404", subjects=requests)
+    return holds(not wrong, _told(wrong) or f"each of {requests} got 404", subjects=requests)
 
 
 @assertion("Changed weights take effect under load")
