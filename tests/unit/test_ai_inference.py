@@ -230,7 +230,7 @@ GATEWAY = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "met
                     condition("Programmed", "False", "NoResources"),
                 ]
             },
-            "Accepted is True: Accepted: So it is.; Programmed is False: NoRoom: So it is.",
+            "Accepted is True: Accepted: So it is.; Programmed is False: NoResources: So it is.",
         ),
         (
             {"conditions": [condition("Programmed", "True", "Programmed")]},

@@ -106,7 +106,7 @@ def up(
             without_add_ons=_names(without),
         )
         lab = up(config, progress)
-        progress.done(f"lab {name} is up: Kubernetes {lab.plan.kubernetes}, {len(lab.plan.nodes)} nodes")
+        progress.done(f"lab {name} is up: Kubernetes {lab.plan.kubernetes}, {len(lab.plan.own)} nodes")
     if output == "json":
         print_json({"name": name, "kubeconfig": str(lab.kubeconfig), "server": lab.network.server})
     else:
@@ -153,7 +153,9 @@ def status(name: str, output: str) -> None:
         print_json(found)
     else:
         _print_status(found)
-    if not found["running"] or not all(node["ready"] for node in found["nodes"].values()):
+    # An autoscaled node comes and goes; it is not Ready while it does.
+    own = [node for node in found["nodes"].values() if not node["autoscaled"]]
+    if not found["running"] or not all(node["ready"] for node in own):
         raise SystemExit(1)
 
 
@@ -241,6 +243,7 @@ def _print_status(found: dict[str, Any]) -> None:
         if node:
             ready = {True: "Ready", False: "NotReady", None: "unknown"}[node["ready"]]
             words = f"{ready}, {words}, {node['accelerators']} accelerators by {node['allocation']}"
+            words += ", autoscaled" if node["autoscaled"] else ""
         click.echo(f"  {name}: {words}")
         for process, state in machine["processes"].items():
             click.echo(

@@ -197,6 +197,11 @@ class Paths:
         return self.state / "lab.json"
 
     @property
+    def autoscaled(self) -> Path:
+        """Folder of the nodes that an autoscaler asked for, see `aiconform.lab.cloudnodes`."""
+        return self.state / "autoscaled"
+
+    @property
     def supervisor_record(self) -> Path:
         return self.state / "supervisor.json"
 

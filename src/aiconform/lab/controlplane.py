@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aiconform.lab.addons import ADD_ONS
@@ -48,8 +49,10 @@ def api_is_ready(paths: Paths, network: Network) -> Probe:
     )
 
 
-def processes(plan: Plan, paths: Paths, network: Network, assets: Assets) -> tuple[ProcessSpec, ...]:
-    """etcd, API server, controller-manager and scheduler."""
+def processes(
+    plan: Plan, paths: Paths, network: Network, assets: Assets, helpers: Sequence[str] = ()
+) -> tuple[ProcessSpec, ...]:
+    """etcd, API server, controller-manager, scheduler, and the add-ons' `helpers` (modules of the lab)."""
     ready = (api_is_ready(paths, network),)
     etcd_ready = (Probe(tcp=_ETCD.removeprefix("http://")),)
     return (
@@ -59,6 +62,10 @@ def processes(plan: Plan, paths: Paths, network: Network, assets: Assets) -> tup
             "kube-controller-manager", (assets["kube-controller-manager"], *_manager(plan, paths)), needs=ready
         ),
         ProcessSpec("kube-scheduler", (assets["kube-scheduler"], *_scheduler(plan, paths)), needs=ready),
+        *(
+            ProcessSpec(module.rpartition(".")[2], (sys.executable, "-P", "-m", module, str(paths.state)), needs=ready)
+            for module in helpers
+        ),
     )
 
 

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.lab import assets as assets_of
-from aiconform.lab import cgroups, control, controlplane, host, images, nodes, plan, readiness
+from aiconform.lab import cgroups, cloudnodes, control, controlplane, host, images, nodes, plan, readiness
 from aiconform.lab.addons import ADD_ONS, chosen
+from aiconform.lab.addons.install import installed
 from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Network, Paths
 from aiconform.lab.end import end_lab, recorded_supervisor
 from aiconform.lab.host import Progress, quiet
+from aiconform.lab.installation import Installation
 from aiconform.lab.pki import Authority
-from aiconform.lab.processes import ProcessSpec, write_json
+from aiconform.lab.processes import write_processes
 
 _START_SECONDS = 15.0
 _LOOK_SECONDS = 0.02
@@ -93,7 +95,8 @@ class Lab:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        return tuple(Node(self, node) for node in self.plan.nodes)
+        """Its own, without those that an autoscaler asked for."""
+        return tuple(Node(self, node) for node in self.plan.own)
 
     def node(self, name: str) -> Node:
         """Raises LabError naming the nodes there are."""
@@ -110,9 +113,11 @@ class Lab:
         return set(chosen(add_ons, self.plan.kubernetes)) <= set(self.plan.add_ons)
 
     def healthy(self) -> bool:
-        """Whether it runs, every node of it is Ready, and there is no other."""
+        """Whether it runs, every own node of it is Ready, and there is no other that nobody asked for."""
         ready = readiness.ready_nodes(self.kubeconfig) if self.running else {}
-        return ready == {node.name: True for node in self.plan.nodes}
+        for node in plan.fresh(self.plan, self.paths.root).autoscaled:
+            ready.pop(node.name, None)
+        return ready == {node.name: True for node in self.plan.own}
 
     def add_node(
         self, name: str, *, allocation: str | None = None, accelerators: int | None = None, progress: Progress = quiet
@@ -174,10 +179,11 @@ class Lab:
         """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, and by name
 
         `machines`: pid, start, restarts, since (seconds of the epoch), address and processes of each;
-        `nodes`: allocation, accelerators, and ready, which is None if the API server is silent.
+        `nodes`: allocation, accelerators, autoscaled, and ready, which is None if the API server is silent.
 
         Pids are the host's.
         """
+        self.plan = plan.fresh(self.plan, self.paths.root)
         machines: dict[str, Any] = {}
         if self.running:
             with contextlib.suppress(LabError):
@@ -201,6 +207,7 @@ class Lab:
                 node.name: {
                     "allocation": node.allocation,
                     "accelerators": node.accelerators,
+                    "autoscaled": node.autoscaled,
                     "ready": ready.get(node.name) if ready else None,
                 }
                 for node in self.plan.nodes
@@ -240,34 +247,56 @@ class Lab:
 
     def _settle(self, binaries: assets_of.Assets, progress: Progress) -> None:
         """Make the machines what the plan says, and wait until the cluster agrees."""
-        made = [
-            *images.lab_images(binaries),
-            *(i for name in self.plan.add_ons for i in ADD_ONS[name].images(binaries)),
-        ]
-        tars = [images.write(image, assets_of.cache_folder() / "images") for image in made]
+        folder = assets_of.cache_folder() / "images"
+        of_add_ons = [image for name in self.plan.add_ons for image in ADD_ONS[name].images(binaries)]
+        own, others = (
+            tuple(images.write(image, folder) for image in made) for made in (images.lab_images(binaries), of_add_ons)
+        )
+        installation = Installation(binaries, own, others)
+        installation.save(self.paths)
         cgroups.create(f"{self.paths.cgroup}/system")
         authority = self._write_control_plane(binaries)
-        for node in self.plan.nodes:
-            nodes.furnish(self.plan, node, self.paths, self.network, binaries, authority)
-            self._write_machine(node.name, nodes.processes(self.plan, node, self.paths, self.network, binaries, tars))
+        with host.locked(self.paths.root):
+            # Not while one of them is just being ended.
+            self.plan = plan.fresh(self.plan, self.paths.root)
+            for node in self.plan.nodes:
+                nodes.install(self.plan, node, self.paths, self.network, installation, authority)
         if self.running:
-            self._ask_supervisor(do="reload")
-            for machine in (CONTROL_PLANE, *(node.name for node in self.plan.nodes)):
-                # One that is only starting reads its file by itself.
-                with contextlib.suppress(OSError):
-                    control.ask(self.paths.machine_socket(machine), do="reload")
+            self._reload()
         else:
             self._start_supervisor(progress)
         self._remove_strangers()
         readiness.wait(self, binaries, progress)
+        if not self._helpers():
+            self._end_autoscaled(binaries)
+
+    def _reload(self) -> None:
+        self._ask_supervisor(do="reload")
+        for machine in (CONTROL_PLANE, *(node.name for node in self.plan.nodes)):
+            # One that is only starting reads its file by itself.
+            with contextlib.suppress(OSError):
+                control.ask(self.paths.machine_socket(machine), do="reload")
+
+    def _helpers(self) -> list[str]:
+        """Modules that have to run for add-ons, also for those that are about to be removed."""
+        names = dict.fromkeys((*self.plan.add_ons, *installed(self.paths)))
+        return [module for name in names if name in ADD_ONS and (module := ADD_ONS[name].helper)]
+
+    def _end_autoscaled(self, binaries: assets_of.Assets) -> None:
+        """Without an autoscaler nobody else ends what may be left of its nodes."""
+        self._write_control_plane(binaries)
+        left = plan.fresh(self.plan, self.paths.root)
+        for number in (*(node.number for node in left.autoscaled), *left.unreadable):
+            cloudnodes.file(self.paths, number).unlink(missing_ok=True)
+        self.plan = plan.fresh(left, self.paths.root)
+        self._reload()
+        self._remove_strangers()
 
     def _write_control_plane(self, binaries: assets_of.Assets) -> Authority:
         authority = controlplane.certificates(self.paths, self.network)
-        self._write_machine(CONTROL_PLANE, controlplane.processes(self.plan, self.paths, self.network, binaries))
+        processes = controlplane.processes(self.plan, self.paths, self.network, binaries, self._helpers())
+        write_processes(self.paths, CONTROL_PLANE, processes)
         return authority
-
-    def _write_machine(self, machine: str, processes: tuple[ProcessSpec, ...]) -> None:
-        write_json(self.paths.machine_spec(machine), {"processes": [process.to_json() for process in processes]})
 
     def _start_supervisor(self, progress: Progress) -> None:
         progress("starting the lab's machines")
@@ -301,16 +330,20 @@ class Lab:
 
     def _remove_strangers(self) -> None:
         """State and cgroups of nodes that are no longer planned, and have been ended."""
-        planned = {CONTROL_PLANE, *(node.name for node in self.plan.nodes)}
-        for folder in (self.paths.state / "machines").iterdir():
-            if folder.name not in planned:
-                cgroups.remove(self.paths.node_cgroup(folder.name))
-                shutil.rmtree(folder)
+        with host.locked(self.paths.root):
+            now = plan.fresh(self.plan, self.paths.root)
+            planned = {CONTROL_PLANE, *(node.name for node in now.nodes)}
+            # With a node whose name nobody knows any folder may be in use.
+            for folder in () if now.unreadable else (self.paths.state / "machines").iterdir():
+                if folder.name not in planned:
+                    cgroups.remove(self.paths.node_cgroup(folder.name))
+                    shutil.rmtree(folder)
 
     def _address(self, machine: str) -> str:
-        if machine == CONTROL_PLANE:
-            return self.network.control_plane
-        return self.network.node(self.plan.node(machine).number)
+        numbers = {node.name: node.number for node in self.plan.nodes}
+        if machine in numbers:
+            return self.network.node(numbers[machine])
+        return self.network.control_plane if machine == CONTROL_PLANE else "unknown"
 
 
 class Node:

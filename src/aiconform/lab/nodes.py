@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -18,14 +17,23 @@ from aiconform.lab.controlplane import NODE_GRACE_SECONDS, api_is_ready
 from aiconform.lab.faults.registry import driver_faults
 from aiconform.lab.faults.runtime import write_wrapper
 from aiconform.lab.images import PAUSE
+from aiconform.lab.installation import Installation
 from aiconform.lab.pki import Authority, write_kubeconfig
 from aiconform.lab.plan import NodePlan, Plan
-from aiconform.lab.processes import Probe, ProcessSpec, write_json, write_text
+from aiconform.lab.processes import Probe, ProcessSpec, write_json, write_processes, write_text
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 # Where the runtime looks for CDI specifications: the usual folders, of which only the second is the machine's own.
 CDI_FOLDER = "/run/cdi"
 _DIGEST = "AICONFORM_CONFIGURATION"
+
+
+def install(
+    plan: Plan, node: NodePlan, paths: Paths, network: Network, installation: Installation, authority: Authority
+) -> None:
+    """Write all that the node is made of; its machine starts with the supervisor's next reload. Raises LabError."""
+    furnish(plan, node, paths, network, installation.assets, authority)
+    write_processes(paths, node.name, processes(plan, node, paths, network, installation))
 
 
 def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, authority: Authority) -> None:
@@ -52,11 +60,16 @@ def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: 
 
 
 def processes(
-    plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, images: Sequence[Path]
+    plan: Plan, node: NodePlan, paths: Paths, network: Network, installation: Installation
 ) -> tuple[ProcessSpec, ...]:
     """containerd, the import of the lab's images, kubelet, kube-proxy and the simulated accelerators."""
-    folder = paths.machine(node.name)
+    folder, assets = paths.machine(node.name), installation.assets
     runtime_ready, api_ready = Probe(unix=CONTAINERD_SOCKET), api_is_ready(paths, network)
+    # An autoscaled node is waited for: what only add-ons need comes when it runs, and nobody who has use for that is
+    # placed on it before.
+    first, later = installation.images, installation.more_images
+    if not node.autoscaled:
+        first, later = (*first, *later), ()
     script = 'ctr=$1; shift; for image; do "$ctr" -a "$0" -n k8s.io images import --local "$image" || exit 1; done'
     # containerd finds its shim in PATH.
     path = f"{assets.folder('containerd-shim-runc-v2')}:{host.environment()['PATH']}"
@@ -68,7 +81,7 @@ def processes(
         ),
         ProcessSpec(
             "images",
-            ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, images)),
+            ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, first)),
             needs=(runtime_ready,),
             once=True,
         ),
@@ -91,6 +104,15 @@ def processes(
             needs=(api_ready,),
         ),
     ]
+    if later:
+        specs.append(
+            ProcessSpec(
+                "more-images",
+                ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, later)),
+                needs=(Probe(done="images"),),
+                once=True,
+            )
+        )
     if node.accelerators:
         argv = (sys.executable, "-P", "-m", "aiconform.lab.accelerators", "--config")
         # Faults come and go without a restart.
@@ -135,7 +157,7 @@ def accelerators(plan: Plan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
         offer=Offer(node.allocation),
         count=node.accelerators,
         first_minor=node.first_minor,
-        identity=find_identity(plan.identity),
+        identity=find_identity(node.identity or plan.identity),
         faults=driver_faults(paths.state),
     )
 
@@ -228,6 +250,9 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "cgroupRoot": f"/{paths.node_cgroup(node.name)}",
         "failCgroupV1": False,
         "failSwapOn": False,
+        # How soon a changed Secret or ConfigMap is seen in a volume, at most. Kubernetes' minute would be most of the
+        # time that a new PodMonitor takes to come into force.
+        "syncFrequency": "10s",
         # Pods get the cluster's name server and nothing of this machine's.
         "resolvConf": "",
         "clusterDNS": [network.dns],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from aiconform.lab import cloudnodes
 from aiconform.lab.accelerators.config import canonical_identity
 from aiconform.lab.addons import ADD_ONS, chosen
 from aiconform.lab.config import (
@@ -21,6 +23,7 @@ from aiconform.lab.config import (
     NODES,
     LabConfig,
     LabError,
+    Network,
     Paths,
     check_node_name,
     needs,
@@ -39,6 +42,10 @@ class NodePlan:
     allocation: str
     first_minor: int
     """Device number of its first accelerator: the minor."""
+    autoscaled: bool = False
+    """It was asked for by the cluster's autoscaler, and goes when its Node goes."""
+    identity: str = ""
+    """Whose names its accelerators carry; the lab's if empty."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,9 @@ class Plan:
     kubernetes: str = DEFAULT_KUBERNETES
     identity: str = "simulated"
     nodes: tuple[NodePlan, ...] = ()
+    """The lab's own, then those that an autoscaler asked for."""
+    unreadable: frozenset[int] = frozenset()
+    """Numbers of autoscaled nodes of which nothing else is known: nobody else may have them."""
     accelerators: int = ACCELERATORS
     """What a new node gets."""
     allocation: str | Mapping[str, str] = field(default_factory=dict)
@@ -75,6 +85,15 @@ class Plan:
         needed = {api: on for name in self.add_ons for api, on in ADD_ONS[name].runtime_config.items()}
         return {**needed, **self.runtime_config, **self.runtime_overrides}
 
+    @property
+    def own(self) -> tuple[NodePlan, ...]:
+        """The nodes that `lab up` and `lab node` make and remove."""
+        return tuple(node for node in self.nodes if not node.autoscaled)
+
+    @property
+    def autoscaled(self) -> tuple[NodePlan, ...]:
+        return tuple(node for node in self.nodes if node.autoscaled)
+
     def node(self, name: str) -> NodePlan:
         """Raises LabError naming the nodes there are."""
         for node in self.nodes:
@@ -83,8 +102,14 @@ class Plan:
         raise LabError(f"lab {self.name} has no node {name}; it has {', '.join(node.name for node in self.nodes)}")
 
     def save(self, paths: Paths) -> None:
-        machines = {CONTROL_PLANE: {"number": 0}} | {node.name: {"number": node.number} for node in self.nodes}
-        write_json(paths.plan, asdict(self) | {"machines": machines})
+        """All but the autoscaled nodes, which have files of their own."""
+        machines = {CONTROL_PLANE: {"number": 0}} | {node.name: {"number": node.number} for node in self.own}
+        value = asdict(replace(self, nodes=self.own))
+        # What an older release does not know is left out where it says nothing: it, too, has to see whose the index is.
+        del value["unreadable"]
+        for node in value["nodes"]:
+            del node["autoscaled"], node["identity"]
+        write_json(paths.plan, value | {"machines": machines})
 
 
 def read(paths: Paths) -> Plan | None:
@@ -94,7 +119,7 @@ def read(paths: Paths) -> Plan | None:
         del value["machines"]
         nodes = tuple(NodePlan(**node) for node in value.pop("nodes"))
         value["add_ons"] = tuple(value["add_ons"])
-        return Plan(nodes=nodes, **value)
+        return _with_autoscaled(Plan(nodes=nodes, **value), paths)
     except FileNotFoundError:
         return None
     except PermissionError:
@@ -103,6 +128,22 @@ def read(paths: Paths) -> Plan | None:
         raise LabError(
             f"{paths.plan} is not a lab's plan ({error}); `aiconform lab down --name {paths.name}` removes that lab"
         ) from error
+
+
+def fresh(plan: Plan, root: Path) -> Plan:
+    """The plan with the autoscaled nodes of this moment: they come and go while commands run."""
+    return _with_autoscaled(plan, Paths(plan.name, root))
+
+
+def _with_autoscaled(plan: Plan, paths: Paths) -> Plan:
+    values, unreadable = cloudnodes.read(paths)
+    nodes, broken = [], set(unreadable)
+    for value in values:
+        try:
+            nodes.append(NodePlan(**value))
+        except TypeError:
+            broken.add(value["number"])
+    return replace(plan, nodes=(*plan.own, *nodes), unreadable=frozenset(broken))
 
 
 def labs(root: Path) -> Iterator[Plan]:
@@ -118,6 +159,22 @@ def labs(root: Path) -> Iterator[Plan]:
             yield found
 
 
+def _taken_indexes(root: Path) -> set[int]:
+    """Indexes that are somebody's, also of labs whose plan cannot be read."""
+    taken = {plan.index for plan in labs(root)}
+    known = {plan.name for plan in labs(root)}
+    for folder in root.iterdir() if root.is_dir() else ():
+        if folder.name in known or not (file := Paths(folder.name, root).plan).is_file():
+            continue
+        if found := re.search(r'"index":\s*(\d+)', file.read_text(errors="replace")):
+            taken.add(int(found[1]))
+        else:
+            # It may be any: what is in use shows on the machine.
+            devices = {index: Path("/sys/class/net", Network(index).host_device) for index in range(MAX_LABS)}
+            taken |= {index for index, device in devices.items() if device.exists()}
+    return taken
+
+
 def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
     """The plan that `config` asks for: a new one, or `old` with what may change while a lab runs.
 
@@ -125,7 +182,7 @@ def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
     """
     identity = canonical_identity(config.identity) if config.identity else None
     if old is None:
-        taken = {plan.index for plan in labs(root)}
+        taken = _taken_indexes(root)
         free = [index for index in range(MAX_LABS) if index not in taken]
         if not free:
             raise LabError(f"this machine has {MAX_LABS} labs already; end one with `aiconform lab down --name NAME`")
@@ -141,7 +198,8 @@ def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
                     f"lab {old.name} is up with {option} {is_now}, not {asked}; end it with "
                     f"`aiconform lab down --name {old.name}`, or bring up another with --name"
                 )
-        plan, nodes = old, len(old.nodes)
+        plan = fresh(old, root)
+        nodes = len(plan.own)
     changes: dict[str, Any] = {
         name: value
         for name in ("accelerators", "allocation", "feature_gates", "runtime_config")
@@ -168,48 +226,59 @@ def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
 
 def resize(plan: Plan, nodes: int, root: Path) -> Plan:
     """The plan with this many nodes: the newest go first, and new ones are node-1, node-2, …"""
-    plan = replace(plan, nodes=plan.nodes[:nodes])
-    while len(plan.nodes) < nodes:
+    plan = replace(plan, nodes=(*plan.own[:nodes], *plan.autoscaled))
+    while len(plan.own) < nodes:
         names = {node.name for node in plan.nodes}
         plan = add_node(plan, next(n for i in range(1, MAX_NODES + 1) if (n := f"node-{i}") not in names), root)
     return plan
 
 
-def add_node(plan: Plan, name: str, root: Path, allocation: str | None = None, accelerators: int | None = None) -> Plan:
+def add_node(
+    plan: Plan,
+    name: str,
+    root: Path,
+    allocation: str | None = None,
+    accelerators: int | None = None,
+    *,
+    autoscaled: bool = False,
+    identity: str = "",
+) -> Plan:
     """The plan with one node more. Raises LabError for a name that is taken or no name, or when the lab is full."""
     check_node_name(name)
+    plan = fresh(plan, root)
     if any(node.name == name for node in plan.nodes):
         raise LabError(f"lab {plan.name} has a node {name} already")
-    if len(plan.nodes) >= MAX_NODES:
+    taken = {node.number for node in plan.nodes} | plan.unreadable
+    number = next((i for i in range(1, MAX_NODES + 1) if i not in taken), None)
+    if number is None:
         raise LabError(f"lab {plan.name} has {MAX_NODES} nodes already, and that is the most")
-    number = next(i for i in range(1, MAX_NODES + 1) if i not in {node.number for node in plan.nodes})
     count = plan.accelerators if accelerators is None else accelerators
-    way = allocation or _allocation_of(plan, name, len(plan.nodes))
-    node = NodePlan(name, number, count, way, _free_minors(plan, count, root))
-    return replace(plan, nodes=(*plan.nodes, node))
+    way = allocation or _allocation_of(plan, name, len(plan.own))
+    node = NodePlan(name, number, count, way, _free_minors(plan, count, root), autoscaled, identity)
+    own, others = (plan.own, (*plan.autoscaled, node)) if autoscaled else ((*plan.own, node), plan.autoscaled)
+    return replace(plan, nodes=(*own, *others))
 
 
 def remove_node(plan: Plan, name: str) -> Plan:
     """The plan without a node. Raises LabError."""
-    plan.node(name)
-    if len(plan.nodes) == 1:
+    if plan.node(name).autoscaled:
+        raise LabError(f"{name} is the autoscaler's: it goes with its NodeClaim (kubectl delete nodeclaim)")
+    if len(plan.own) == 1:
         raise LabError(f"{name} is the last node of lab {plan.name}; end the lab with `aiconform lab down`")
     return replace(plan, nodes=tuple(node for node in plan.nodes if node.name != name))
 
 
 def reoffer(plan: Plan, root: Path) -> Plan:
-    """The plan with every node's accelerators as the plan now says."""
-    fresh = replace(plan, nodes=())
-    for position, node in enumerate(plan.nodes):
+    """The plan with every own node's accelerators as the plan now says."""
+    changed = replace(plan, nodes=plan.autoscaled)
+    for position, node in enumerate(plan.own):
         minor = node.first_minor
         if plan.accelerators != node.accelerators:
-            minor = _free_minors(fresh, plan.accelerators, root)
+            minor = _free_minors(changed, plan.accelerators, root)
         way = _allocation_of(plan, node.name, position)
-        fresh = replace(
-            fresh,
-            nodes=(*fresh.nodes, replace(node, accelerators=plan.accelerators, allocation=way, first_minor=minor)),
-        )
-    return fresh
+        new = replace(node, accelerators=plan.accelerators, allocation=way, first_minor=minor)
+        changed = replace(changed, nodes=(*changed.own, new, *changed.autoscaled))
+    return changed
 
 
 def _allocation_of(plan: Plan, node: str, position: int) -> str:

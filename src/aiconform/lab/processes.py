@@ -12,11 +12,13 @@ import signal
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from aiconform.lab.config import Paths
 
 # A process that ends is started again after this many seconds, twice as many each time, up to the last.
 FIRST_BACKOFF, LAST_BACKOFF = 0.2, 10.0
@@ -312,6 +314,11 @@ def rotate(log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > _MAX_LOG:
         log.replace(log.with_name(log.name + ".1"))
+
+
+def write_processes(paths: Paths, machine: str, processes: Iterable[ProcessSpec]) -> None:
+    """What a machine is to run; it is taken up with the machine's next reload."""
+    write_json(paths.machine_spec(machine), {"processes": [process.to_json() for process in processes]})
 
 
 def write_json(path: Path, value: object) -> None:

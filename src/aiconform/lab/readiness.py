@@ -16,6 +16,7 @@ from aiconform.lab import network
 from aiconform.lab.accelerators.config import find_identity
 from aiconform.lab.accelerators.objects import cluster_objects
 from aiconform.lab.addons import Site, install
+from aiconform.lab.cloudnodes import is_autoscaled
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.controlplane import api_is_ready
 from aiconform.lab.images import COREDNS
@@ -95,9 +96,10 @@ async def _wait(lab: Lab, assets: Assets, progress: Progress) -> None:
     async with connect(str(lab.kubeconfig)) as cluster:
         for obj in _objects(lab):
             await cluster.apply(obj)
-        planned = {node.name for node in lab.plan.nodes}
+        planned = {node.name for node in lab.plan.own}
         async for node in cluster.list("v1", "Node"):
-            if node["metadata"]["name"] not in planned:
+            # An autoscaler's Nodes are its own affair.
+            if node["metadata"]["name"] not in planned and not is_autoscaled(node):
                 await cluster.delete(node)
         progress(f"waiting for {', '.join(sorted(planned))}")
         nodes = dict.fromkeys(planned, _is_ready)
@@ -129,7 +131,7 @@ async def _until_images_are_there(lab: Lab) -> None:
     try:
         async with asyncio.timeout(_IMAGES_SECONDS):
             while True:
-                states = [lab.ask(node.name, do="status")["images"]["state"] for node in lab.plan.nodes]
+                states = [lab.ask(node.name, do="status")["images"]["state"] for node in lab.plan.own]
                 if all(state == "done" for state in states):
                     return
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -192,11 +194,12 @@ async def _until_dns_accepts(lab: Lab, cluster: Cluster) -> None:
 async def _until_services_lead_to_it(lab: Lab) -> None:
     """A node's kube-proxy writes its rules at its own pace: wait for that of the name server. Raises LabError."""
     rule = f"-A KUBE-SERVICES -d {lab.network.dns}/32"
+    own = {node.name for node in lab.plan.own}
     missing: list[str] = []
     try:
         async with asyncio.timeout(_SERVICES_SECONDS):
             while True:
-                inits = {name: machine["pid"] for name, machine in lab.machines().items() if name != CONTROL_PLANE}
+                inits = {name: machine["pid"] for name, machine in lab.machines().items() if name in own}
                 missing = [name for name, pid in inits.items() if not pid or rule not in network.nat_rules(pid)]
                 if not missing:
                     return
@@ -236,7 +239,7 @@ def _objects(lab: Lab) -> list[Object]:
     for manifest in sorted((Path(__file__).parent / "manifests").glob("*.yaml")):
         filled = string.Template(manifest.read_text()).substitute(dns=lab.network.dns, image=COREDNS)
         objects += [obj for obj in yaml.safe_load_all(filled) if obj]
-    by_dra = any(node.accelerators and node.allocation != "device-plugin" for node in lab.plan.nodes)
+    by_dra = any(node.accelerators and node.allocation != "device-plugin" for node in lab.plan.own)
     for obj in cluster_objects(find_identity(lab.plan.identity)):
         group = obj["apiVersion"].partition("/")[0]
         if obj["kind"] == "DeviceClass" and not by_dra:

@@ -17,7 +17,7 @@ from pathlib import Path
 from subprocess import CalledProcessError
 from typing import Any
 
-from aiconform.lab import cgroups, control, network
+from aiconform.lab import cgroups, cloudnodes, control, network
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.machine import GO
 from aiconform.lab.processes import (
@@ -195,6 +195,10 @@ class LabSupervisor:
 
     async def _reconcile(self) -> None:
         wanted = {name: entry["number"] for name, entry in self._plan()["machines"].items()}
+        autoscaled, unreadable = cloudnodes.read(self.paths)
+        wanted |= {node["name"]: node["number"] for node in autoscaled}
+        # Whose file cannot be read goes on: nobody said that it is to end.
+        wanted |= {name: machine.number for name, machine in self._machines.items() if machine.number in unreadable}
         await self._stop(*(name for name in self._machines if name not in wanted))
         for name, number in wanted.items():
             if name not in self._machines:

@@ -8,7 +8,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import envoy_gateway, kueue, kwok, workload_api
+from aiconform.lab.addons import (
+    envoy_gateway,
+    karpenter,
+    kueue,
+    kwok,
+    prometheus,
+    prometheus_adapter,
+    workload_api,
+)
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
@@ -20,6 +28,9 @@ ADD_ONS = {
         workload_api.ADD_ON,
         kueue.ADD_ON,
         kwok.ADD_ON,
+        prometheus.ADD_ON,
+        prometheus_adapter.ADD_ON,
+        karpenter.ADD_ON,
         envoy_gateway.ADD_ON,
     )
 }
@@ -28,6 +39,8 @@ ADD_ONS = {
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "ai_inference": ("envoy-gateway",),
     "gang_scheduling": ("kueue",),
+    "cluster_autoscaling": ("karpenter",),
+    "pod_autoscaling": ("prometheus-adapter",),
 }
 """What `run --lab` installs for the check of a requirement."""
 

@@ -41,6 +41,9 @@ class Fault:
 RUNTIME_LEAKS = "runtime-leaks-devices"
 RUNTIME_OPENS = "runtime-opens-devices"
 NO_DRA_API = "no-dra-api"
+NEVER_READY = "autoscaled-never-ready"
+ANOTHER_KIND = "autoscaled-another-kind"
+RECLAIMS = "autoscaler-removes-used-nodes"
 _GATEWAY = ("envoy-gateway",)
 
 FAULTS = {
@@ -72,6 +75,36 @@ FAULTS = {
         ),
         Fault(DriverFault.OVERCOMMITS, Where.DRIVER, "Claims for more accelerators than a node has are allocated."),
         Fault(NO_DRA_API, Where.API_SERVER, "The API server does not serve resource.k8s.io."),
+        Fault(
+            "autoscaler-at-limit",
+            Where.CLUSTER,
+            "The autoscaler's pool may not grow: its limit is its size.",
+            needs=("karpenter",),
+        ),
+        Fault(
+            "autoscaler-never-removes",
+            Where.CLUSTER,
+            "The autoscaler adds nodes and never removes one.",
+            needs=("karpenter",),
+        ),
+        Fault(
+            NEVER_READY,
+            Where.CLUSTER,
+            "Nodes that the autoscaler orders come as objects only: no kubelet ever speaks for them.",
+            needs=("karpenter",),
+        ),
+        Fault(
+            ANOTHER_KIND,
+            Where.CLUSTER,
+            "Nodes that the autoscaler orders come with another kind of accelerator.",
+            needs=("karpenter",),
+        ),
+        Fault(
+            RECLAIMS,
+            Where.CLUSTER,
+            "When a node comes, the other nodes of the autoscaler's pool are removed, though Pods run on them.",
+            needs=("karpenter",),
+        ),
         Fault(
             "gateway-class-refused", Where.CLUSTER, "The GatewayClass refers to settings that are not there.", _GATEWAY
         ),

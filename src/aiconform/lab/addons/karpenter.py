@@ -1,0 +1,167 @@
+"""Karpenter: nodes on demand, ordered from the lab's own cloud, which delivers real ones.
+
+It is Karpenter with its KWOK provider, whose "machines" are Node objects; `aiconform.lab.autoscaled` brings each of
+them to life. So every decision is Karpenter's, and every node that comes of it has a kubelet and accelerators.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aiconform.lab.accelerators.config import find_identity
+from aiconform.lab.addons import manifests
+from aiconform.lab.addons.model import AddOn, Site
+from aiconform.lab.assets import Assets, Component, Render
+from aiconform.lab.cloudnodes import ACCELERATORS_LABEL, STARTING_TAINT
+from aiconform.lab.images import Image, controller
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
+
+NAMESPACE = "karpenter"
+COMPONENT = Component(
+    "karpenter",
+    "1.12.0",
+    "karpenter",
+    ("sigs.k8s.io/karpenter/kwok",),
+    ("karpenter",),
+    called_by=("karpenter",),
+    renders=(
+        Render(
+            "manifests.yaml",
+            "helm",
+            "kwok/charts",
+            (
+                *("--namespace", NAMESPACE),
+                # The chart leaves these out of its values, and Karpenter refuses an empty one.
+                *("--set", "settings.featureGates.staticCapacity=false"),
+                *("--api-versions", "policy/v1", "--kube-version", "1.34.0"),
+                *("--set", "fullnameOverride=karpenter"),
+                *("--set", "controller.image.repository=karpenter"),
+            ),
+        ),
+        Render("crds.yaml", "copy", "kwok/charts/crds"),
+        Render("kwok-crds.yaml", "copy", "kwok/apis/crds"),
+    ),
+)
+IMAGE = f"registry.k8s.io/karpenter/kwok:v{COMPONENT.version}"
+NODE_POOL = "accelerators"
+INSTANCE_TYPE = "accelerator.2x"
+ACCELERATORS = 2
+"""Simulated accelerators of each node that it orders."""
+LIMIT = 4 * ACCELERATORS
+"""The pool's limit of accelerators: four nodes."""
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_TYPES = "/etc/karpenter/instance-types.json"
+
+
+def _images(assets: Assets) -> Sequence[Image]:
+    return (controller(IMAGE, assets.of(COMPONENT, "karpenter"), "/karpenter"),)
+
+
+def _objects(site: Site) -> Sequence[Object]:
+    resource = find_identity(site.plan.identity).extended_resource
+    read = manifests.read
+    # In this order they are taken out again: what makes nodes first.
+    definitions = sorted(
+        (*read(site.assets.of(COMPONENT, "crds.yaml")), *read(site.assets.of(COMPONENT, "kwok-crds.yaml"))),
+        key=lambda obj: obj["spec"]["names"]["kind"] != "NodePool",
+    )
+    objects = manifests.settle(read(site.assets.of(COMPONENT, "manifests.yaml")), NAMESPACE)
+    deployment = manifests.find(objects, "Deployment", "karpenter")
+    pod = deployment["spec"]["template"]["spec"]
+    pod["volumes"] = [{"name": "instance-types", "configMap": {"name": "instance-types"}}]
+    (container,) = pod["containers"]
+    container["image"] = IMAGE
+    container["volumeMounts"] = [{"name": "instance-types", "mountPath": _TYPES.rpartition("/")[0]}]
+    container["env"] += [
+        {"name": "INSTANCE_TYPES_FILE_PATH", "value": _TYPES},
+        # The one replica need not wait for the lease of the one before it.
+        {"name": "DISABLE_LEADER_ELECTION", "value": "true"},
+    ]
+    container["readinessProbe"] |= {"initialDelaySeconds": 0, "periodSeconds": 1}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        *definitions,
+        *objects,
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "instance-types", "namespace": NAMESPACE},
+            "data": {_TYPES.rpartition("/")[2]: json.dumps(_instance_types(resource), indent=1)},
+        },
+        {"apiVersion": "karpenter.kwok.sh/v1alpha1", "kind": "KWOKNodeClass", "metadata": {"name": "lab"}},
+        _node_pool(resource),
+    ]
+
+
+def _instance_types(resource: str) -> list[Object]:
+    """What can be ordered, in the form of the file that the provider has built in."""
+    return [
+        {
+            "name": INSTANCE_TYPE,
+            "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
+            "operatingSystems": ["linux"],
+            "resources": {
+                "cpu": "2",
+                "memory": "2Gi",
+                "ephemeral-storage": "2Gi",
+                "pods": "110",
+                resource: str(ACCELERATORS),
+            },
+            "offerings": [
+                {
+                    "Price": 1.0,
+                    "Available": True,
+                    "Requirements": [
+                        {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]},
+                        {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["lab"]},
+                    ],
+                }
+            ],
+        }
+    ]
+
+
+def _node_pool(resource: str) -> Object:
+    """From no node at all to four, each kept for a few seconds after its last Pod."""
+    return {
+        "apiVersion": "karpenter.sh/v1",
+        "kind": "NodePool",
+        "metadata": {"name": NODE_POOL},
+        "spec": {
+            "limits": {resource: str(LIMIT)},
+            "disruption": {
+                "consolidationPolicy": "WhenEmpty",
+                "consolidateAfter": "3s",
+                "budgets": [{"nodes": "100%"}],
+            },
+            "template": {
+                "metadata": {"labels": {ACCELERATORS_LABEL: str(ACCELERATORS)}},
+                "spec": {
+                    "nodeClassRef": {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "lab"},
+                    "requirements": [
+                        {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [INSTANCE_TYPE]}
+                    ],
+                    # As platforms keep others off their accelerators.
+                    "taints": [{"key": resource, "value": "present", "effect": "NoSchedule"}],
+                    "startupTaints": [{"key": STARTING_TAINT, "effect": "NoSchedule"}],
+                    "expireAfter": "Never",
+                    "terminationGracePeriod": "10s",
+                },
+            },
+        },
+    }
+
+
+ADD_ON = AddOn(
+    name="karpenter",
+    summary="Karpenter: nodes with accelerators come when Pods wait for them, and go when they are not used.",
+    components=(COMPONENT,),
+    images=_images,
+    objects=_objects,
+    helper="aiconform.lab.autoscaled",
+)

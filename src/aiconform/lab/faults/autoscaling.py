@@ -1,0 +1,118 @@
+"""Faults of the autoscaler: of its pool, and of the nodes that the lab's cloud delivers to it.
+
+What is on is also read by `aiconform.lab.autoscaled` when a node is ordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from aiconform.lab.addons.karpenter import LIMIT, NODE_POOL
+from aiconform.lab.faults.action import Action
+from aiconform.lab.faults.registry import ANOTHER_KIND, NEVER_READY, RECLAIMS
+from aiconform.lab.images import BUSYBOX
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Cluster, Object
+
+KARPENTER = "karpenter.sh/v1"
+_GONE_SECONDS = 90.0
+_RUNS_SECONDS = 90.0
+
+
+async def _pool(cluster: Cluster) -> Object:
+    return await cluster.get(KARPENTER, "NodePool", NODE_POOL)
+
+
+async def _set_limit(cluster: Cluster, limit: int) -> None:
+    pool = await _pool(cluster)
+    await cluster.patch(pool, {"spec": {"limits": dict.fromkeys(pool["spec"]["limits"], str(limit))}})
+
+
+async def _at_limit(cluster: Cluster) -> None:
+    """Its size is none when nobody uses it."""
+    await _remove_nodes(cluster)
+    await _set_limit(cluster, 0)
+
+
+async def _within_limit(cluster: Cluster) -> None:
+    await _set_limit(cluster, LIMIT)
+
+
+async def _set_budget(cluster: Cluster, nodes: str) -> None:
+    await cluster.patch(await _pool(cluster), {"spec": {"disruption": {"budgets": [{"nodes": nodes}]}}})
+
+
+async def _never_removes(cluster: Cluster) -> None:
+    await _set_budget(cluster, "0")
+
+
+async def _removes(cluster: Cluster) -> None:
+    await _set_budget(cluster, "100%")
+    await _remove_nodes(cluster)
+
+
+async def _remove_nodes(cluster: Cluster) -> None:
+    """Give back every node that was ordered, at once."""
+    from aiconform.cluster import wait
+
+    claims = [claim async for claim in cluster.list(KARPENTER, "NodeClaim")]
+    for claim in claims:
+        await cluster.delete(claim)
+    if claims:
+        await wait.all_gone(cluster, KARPENTER, "NodeClaim", None, "", seconds=_GONE_SECONDS)
+
+
+async def _nothing(cluster: Cluster) -> None:
+    """The cloud reads by itself that the fault is on."""
+
+
+async def _someone_on_a_node(cluster: Cluster) -> None:
+    """A node of the pool is in use before anything else happens."""
+    from aiconform.cluster import Conflict, wait
+
+    somebody = _somebody(next(iter((await _pool(cluster))["spec"]["limits"])))
+    try:
+        created = await cluster.create(somebody)
+    except Conflict:
+        created = await cluster.get("v1", "Pod", somebody["metadata"]["name"], somebody["metadata"]["namespace"])
+    await wait.until(cluster, created, wait.running, seconds=_RUNS_SECONDS, what="somebody's Pod on a node of the pool")
+
+
+async def _nobody(cluster: Cluster) -> None:
+    from aiconform.cluster import wait
+
+    await cluster.delete(_somebody(""), grace=0)
+    await wait.all_gone(cluster, "v1", "Pod", "default", "aiconform.dev/fault=" + RECLAIMS, seconds=_GONE_SECONDS)
+    await _remove_nodes(cluster)
+
+
+def _somebody(resource: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": RECLAIMS, "namespace": "default", "labels": {"aiconform.dev/fault": RECLAIMS}},
+        "spec": {
+            "nodeSelector": {"karpenter.sh/nodepool": NODE_POOL},
+            "tolerations": [{"key": resource, "operator": "Exists"}],
+            "terminationGracePeriodSeconds": 1,
+            "containers": [
+                {
+                    "name": "main",
+                    "image": BUSYBOX,
+                    "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait"],
+                    "resources": {"limits": {resource: "1"}},
+                }
+            ],
+        },
+    }
+
+
+ACTIONS: Mapping[str, Action] = {
+    "autoscaler-at-limit": Action(_at_limit, _within_limit),
+    "autoscaler-never-removes": Action(_never_removes, _removes),
+    NEVER_READY: Action(_nothing, _remove_nodes),
+    ANOTHER_KIND: Action(_nothing, _remove_nodes),
+    RECLAIMS: Action(_someone_on_a_node, _nobody),
+}

@@ -1,0 +1,78 @@
+"""What Cluster Autoscaler writes into its status ConfigMap: YAML since 1.30, text for people before."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+
+class BadStatus(ValueError):
+    """The status is in neither form; the text says what is odd."""
+
+
+@dataclass(frozen=True)
+class NodeGroup:
+    """One group of nodes, by the name its cloud gives it. `target` is the size that was ordered last."""
+
+    name: str
+    minimum: int
+    maximum: int
+    target: int
+    health: str = ""
+    scale_up: str = ""
+
+
+def parse_status(text: str) -> tuple[NodeGroup, ...]:
+    """The node groups of a status in either form. Raises BadStatus."""
+    if not text.strip():
+        raise BadStatus("it is empty")
+    if text.lstrip().startswith("Cluster-autoscaler status"):
+        return _from_text(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadStatus(f"it is no YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(value, dict) or not {"autoscalerStatus", "clusterWide", "nodeGroups"} & value.keys():
+        raise BadStatus("it has neither autoscalerStatus nor nodeGroups")
+    groups = value.get("nodeGroups") or []
+    try:
+        return tuple(_group(entry) for entry in groups)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadStatus(f"a node group has unknown fields ({type(error).__name__}: {error})") from error
+
+
+def _group(entry: dict[str, Any]) -> NodeGroup:
+    health = entry["health"]
+    return NodeGroup(
+        name=str(entry["name"]),
+        minimum=int(health.get("minSize", 0)),
+        maximum=int(health["maxSize"]),
+        target=int(health.get("cloudProviderTarget", 0)),
+        health=str(health.get("status", "")),
+        scale_up=str((entry.get("scaleUp") or {}).get("status", "")),
+    )
+
+
+_NAME = re.compile(r"^\s*Name:\s+(\S+)", re.MULTILINE)
+_HEALTH = re.compile(r"^\s*Health:\s+(\w+).*?cloudProviderTarget=(\d+) \(minSize=(\d+), maxSize=(\d+)\)", re.MULTILINE)
+_SCALE_UP = re.compile(r"^\s*ScaleUp:\s+(\w+)", re.MULTILINE)
+
+
+def _from_text(text: str) -> tuple[NodeGroup, ...]:
+    _, _, part = text.partition("NodeGroups:")
+    starts = [match.start() for match in _NAME.finditer(part)]
+    groups = []
+    for start, end in zip(starts, [*starts[1:], len(part)], strict=True):
+        block = part[start:end]
+        name, health = _NAME.search(block), _HEALTH.search(block)
+        if name is None or health is None:
+            raise BadStatus(f"the node group {name[1] if name else '?'} has no Health with its sizes")
+        status, target, minimum, maximum = health.groups()
+        scale_up = _SCALE_UP.search(block)
+        groups.append(
+            NodeGroup(name[1], int(minimum), int(maximum), int(target), status, scale_up[1] if scale_up else "")
+        )
+    return tuple(groups)
