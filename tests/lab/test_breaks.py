@@ -8,12 +8,19 @@ from collections.abc import Mapping
 from aiconform.checks.contract import has_check, load_check
 from aiconform.lab.faults.breaks import BREAKS
 from aiconform.spec import load_standard
-from tests.lab import test_accelerator_metrics, test_checks, test_cluster_autoscaling, test_gang_scheduling
+from tests.lab import (
+    test_accelerator_metrics,
+    test_ai_inference,
+    test_checks,
+    test_cluster_autoscaling,
+    test_gang_scheduling,
+)
 from tests.lab.conftest import succeed
 
 # Each module has a FAULTS: fault -> check -> titles of the assertions that it breaks, no more and no fewer.
 TABLES: tuple[Mapping[str, Mapping[str, set[str]]], ...] = (
     test_checks.FAULTS,
+    test_ai_inference.FAULTS,
     test_cluster_autoscaling.FAULTS,
     test_gang_scheduling.FAULTS,
     test_accelerator_metrics.FAULTS,

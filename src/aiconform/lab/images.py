@@ -10,6 +10,7 @@ import io
 import json
 import os
 import platform
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterable
@@ -92,6 +93,21 @@ def controller(name: str, binary: Path, path: str, *files: tuple[str, Path], use
         folders=(("tmp", 0o1777), ("etc", 0o755), ("var", 0o755)),
         user=user,
     )
+
+
+def linked(binary: Path) -> tuple[tuple[str, Path], ...]:
+    """The shared libraries of a program and their loader, as (path in the image, file on this machine).
+
+    Raises LabError where the machine's own libraries do not fit the program.
+    """
+    done = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=False)
+    # `name => /path (address)`, or `/path (address)` for the loader.
+    paths = re.findall(r"(/\S+) \(0x", done.stdout)
+    missing = re.findall(r"(\S+) => not found", done.stdout)
+    if done.returncode or missing or not paths:
+        why = f"lacks {', '.join(missing)}" if missing else (done.stderr.strip() or "is not linked dynamically")
+        raise LabError(f"{binary.name} needs the libraries of a system with glibc 2.31 or newer: it {why}")
+    return tuple((path.lstrip("/"), Path(path)) for path in paths)
 
 
 def _busybox() -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from aiconform.lab.addons import (
     accelerator_exporter,
     coscheduling,
+    envoy_gateway,
     gang_definitions,
     karpenter,
     kueue,
@@ -36,11 +37,13 @@ ADD_ONS = {
         prometheus_adapter.ADD_ON,
         karpenter.ADD_ON,
         accelerator_exporter.ADD_ON,
+        envoy_gateway.ADD_ON,
     )
 }
 """Every add-on, by name."""
 
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
+    "ai_inference": ("envoy-gateway",),
     "gang_scheduling": ("kueue",),
     "cluster_autoscaling": ("karpenter",),
     "pod_autoscaling": ("prometheus-adapter",),

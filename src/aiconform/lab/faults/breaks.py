@@ -41,4 +41,13 @@ BREAKS: Mapping[str, Set[str]] = {
     "metrics-of-the-whole-node": {"accelerator_metrics"},
     "metrics-keep-peaks": {"accelerator_metrics"},
     "metrics-are-garbage": {"accelerator_metrics"},
+    "gateway-class-refused": {"ai_inference"},
+    "gateway-without-data-plane": {"ai_inference"},
+    "routes-not-attached": {"ai_inference"},
+    "weights-ignored": {"ai_inference"},
+    "weights-never-change": {"ai_inference"},
+    "header-rules-ignored": {"ai_inference"},
+    "path-rules-ignored": {"ai_inference"},
+    "routes-match-all": {"ai_inference"},
+    "changes-lose-requests": {"ai_inference"},
 }

@@ -44,6 +44,7 @@ NO_DRA_API = "no-dra-api"
 NEVER_READY = "autoscaled-never-ready"
 ANOTHER_KIND = "autoscaled-another-kind"
 RECLAIMS = "autoscaler-removes-used-nodes"
+_GATEWAY = ("envoy-gateway",)
 
 FAULTS = {
     fault.name: fault
@@ -140,6 +141,21 @@ FAULTS = {
             Where.CLUSTER,
             "When a node comes, the other nodes of the autoscaler's pool are removed, though Pods run on them.",
             needs=("karpenter",),
+        ),
+        Fault(
+            "gateway-class-refused", Where.CLUSTER, "The GatewayClass refers to settings that are not there.", _GATEWAY
+        ),
+        Fault(
+            "gateway-without-data-plane", Where.CLUSTER, "No node may run the data planes of new Gateways.", _GATEWAY
+        ),
+        Fault("routes-not-attached", Where.CLUSTER, "HTTPRoutes are attached to no listener.", _GATEWAY),
+        Fault("weights-ignored", Where.CLUSTER, "Backends of an HTTPRoute get equal shares.", _GATEWAY),
+        Fault("weights-never-change", Where.CLUSTER, "Backends of an HTTPRoute keep their first weights.", _GATEWAY),
+        Fault("header-rules-ignored", Where.CLUSTER, "Rules with a header never match.", _GATEWAY),
+        Fault("path-rules-ignored", Where.CLUSTER, "Rules with a model's path never match.", _GATEWAY),
+        Fault("routes-match-all", Where.CLUSTER, "An HTTPRoute takes requests that no rule of it matches.", _GATEWAY),
+        Fault(
+            "changes-lose-requests", Where.CLUSTER, "Changing an HTTPRoute makes some of its requests fail.", _GATEWAY
         ),
     )
 }

@@ -1,0 +1,194 @@
+"""The faults of Gateways: settings of Envoy Gateway that it cannot follow, and routes that reach it changed.
+
+A gateway that ignores part of an HTTPRoute behaves as one that was given another HTTPRoute. So a policy of the API
+server changes routes as they are written; the data plane then does exactly that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from aiconform.lab.addons.envoy_gateway import GATEWAY_CLASS, NAMESPACE, SETTINGS
+from aiconform.lab.config import LabError
+from aiconform.lab.faults.action import Action
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Cluster, Object
+
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+ADMISSION = "admissionregistration.k8s.io/v1"
+MARK = "aiconform.dev/fault"
+NOWHERE = "nowhere"
+_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
+
+# In CEL. A rule with more than one backend splits traffic.
+_SPLIT = "size(object.spec.rules[i].backendRefs) > 1"
+_CHANGED = "request.operation == 'UPDATE'"
+_MATCH = "object.spec.rules[i].matches[0]"
+
+
+def _patches(condition: str, *patches: str) -> str:
+    """A list of JSON patches for every rule that meets the condition; `i` is the rule's place."""
+    rules = (
+        "(has(object.spec.rules) ? [0, 1, 2, 3, 4, 5, 6, 7].filter(i, i < size(object.spec.rules) && "
+        f"has(object.spec.rules[i].backendRefs) && has(object.spec.rules[i].matches) && {condition}) : [])"
+    )
+    return " + ".join(f"{rules}.map(i, JSONPatch{{{patch}}})" for patch in patches)
+
+
+def _patch(place: str, value: str) -> str:
+    return f"op: 'add', path: '/spec/rules/' + string(i) + '/{place}', value: {value}"
+
+
+_OLD_WEIGHT = "oldObject.spec.rules[i].backendRefs[{}].weight"
+_BACKENDS = "'/spec/rules/' + string(i) + '/backendRefs/"
+
+CHANGES: Mapping[str, str] = {
+    "routes-not-attached": (
+        "has(object.spec.parentRefs) && size(object.spec.parentRefs) > 0 ? "
+        f"[JSONPatch{{op: 'add', path: '/spec/parentRefs/0/sectionName', value: '{NOWHERE}'}}] : []"
+    ),
+    "weights-ignored": _patches(_SPLIT, _patch("backendRefs/0/weight", "1"), _patch("backendRefs/1/weight", "1")),
+    "weights-never-change": _patches(
+        f"{_CHANGED} && {_SPLIT}",
+        _patch("backendRefs/0/weight", _OLD_WEIGHT.format(0)),
+        _patch("backendRefs/1/weight", _OLD_WEIGHT.format(1)),
+    ),
+    "header-rules-ignored": _patches(f"has({_MATCH}.headers)", _patch("matches/0/headers/0/value", f"'{NOWHERE}'")),
+    "path-rules-ignored": _patches(
+        f"{_MATCH}.path.value.startsWith('/v1/models/')", _patch("matches/0/path/value", f"'/{NOWHERE}'")
+    ),
+    "routes-match-all": _patches(_SPLIT, _patch("matches/0/path/value", "'/'")),
+    # A share of the requests then goes to a Service that is not there.
+    "changes-lose-requests": _patches(
+        f"{_CHANGED} && {_SPLIT}",
+        f"op: 'copy', from: {_BACKENDS}0', path: {_BACKENDS}-'",
+        f"op: 'replace', path: {_BACKENDS}2/name', value: '{NOWHERE}'",
+    ),
+}
+"""Fault -> what is done to each HTTPRoute that is created or updated, as JSON patches in CEL."""
+
+
+def policy(fault: str) -> Object:
+    """What changes HTTPRoutes, and marks them as changed."""
+    mark = f"Object{{metadata: Object.metadata{{annotations: {{'{MARK}': '{fault}'}}}}}}"
+    return {
+        "apiVersion": ADMISSION,
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": _name(fault)},
+        "spec": {
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": ["gateway.networking.k8s.io"],
+                        "apiVersions": ["*"],
+                        "operations": ["CREATE", "UPDATE"],
+                        "resources": ["httproutes"],
+                    }
+                ]
+            },
+            "mutations": [
+                {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": mark}},
+                {"patchType": "JSONPatch", "jsonPatch": {"expression": CHANGES[fault]}},
+            ],
+        },
+    }
+
+
+def _binding(fault: str) -> Object:
+    return {
+        "apiVersion": ADMISSION,
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": {"name": _name(fault)},
+        "spec": {"policyName": _name(fault)},
+    }
+
+
+def _name(fault: str) -> str:
+    return f"{fault}.faults.aiconform.dev"
+
+
+def _changes_routes(fault: str) -> Action:
+    async def on(cluster: Cluster) -> None:
+        await cluster.apply(policy(fault))
+        await cluster.apply(_binding(fault))
+        await _until_marked(cluster, fault, marked=True)
+
+    async def off(cluster: Cluster) -> None:
+        await cluster.delete(_binding(fault))
+        await cluster.delete(policy(fault))
+        await _until_marked(cluster, fault, marked=False)
+
+    return Action(on, off)
+
+
+async def _until_marked(cluster: Cluster, fault: str, *, marked: bool) -> None:
+    """Wait until new routes are marked, or are not any more. Raises LabError.
+
+    The API server does not tell when a policy is in force: it shows only in what it does.
+    """
+    route = {
+        "apiVersion": GATEWAY_API,
+        "kind": "HTTPRoute",
+        "metadata": {"generateName": "aiconform-fault-", "namespace": "default"},
+        "spec": {},
+    }
+    deadline = asyncio.get_running_loop().time() + _SECONDS
+    while True:
+        made = await cluster.create(route)
+        await cluster.delete(made)
+        if ((made["metadata"].get("annotations") or {}).get(MARK) == fault) == marked:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise LabError(f"{fault}: the API server still does {'not ' if marked else ''}change routes")
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _refuse_class(cluster: Cluster) -> None:
+    await _set_parameters(cluster, NOWHERE, accepted=False)
+
+
+async def _accept_class(cluster: Cluster) -> None:
+    await _set_parameters(cluster, SETTINGS, accepted=True)
+
+
+async def _set_parameters(cluster: Cluster, name: str, *, accepted: bool) -> None:
+    """Let the GatewayClass refer to settings of this name, and wait for what its controller says to that."""
+    from aiconform.cluster import wait
+    from aiconform.platform.gateways import condition
+
+    found = await cluster.get(GATEWAY_API, "GatewayClass", GATEWAY_CLASS)
+    patched = await cluster.patch(found, {"spec": {"parametersRef": {"name": name}}})
+    generation = patched["metadata"]["generation"]
+
+    def decided(seen: Object) -> bool | None:
+        current = seen["metadata"]["generation"] >= generation
+        return True if current and condition(seen, "Accepted")[0] is accepted else None
+
+    await wait.until(cluster, patched, decided, seconds=_SECONDS, what=f"GatewayClass {GATEWAY_CLASS}")
+
+
+async def _place_nowhere(cluster: Cluster) -> None:
+    await _place(cluster, {"nodeSelector": {"aiconform.dev/no-such-node": "true"}})
+
+
+async def _place_anywhere(cluster: Cluster) -> None:
+    await _place(cluster, None)
+
+
+async def _place(cluster: Cluster, pod: Object | None) -> None:
+    """For the data planes that are made from now on."""
+    settings = await cluster.get("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy", SETTINGS, NAMESPACE)
+    await cluster.patch(settings, {"spec": {"provider": {"kubernetes": {"envoyDeployment": {"pod": pod}}}}})
+
+
+ACTIONS: Mapping[str, Action] = {
+    "gateway-class-refused": Action(_refuse_class, _accept_class),
+    "gateway-without-data-plane": Action(_place_nowhere, _place_anywhere),
+    **{fault: _changes_routes(fault) for fault in CHANGES},
+}

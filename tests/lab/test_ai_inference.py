@@ -1,0 +1,97 @@
+"""ai_inference on the healthy lab with Envoy Gateway, and with each fault that has to break it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.lab.conftest import Lab, aiconform, succeed
+
+CHECK = "ai_inference"
+ADD_ON = "envoy-gateway"
+
+ACCEPTED = "A GatewayClass is accepted by its controller"
+PROGRAMMED = "A Gateway of it is programmed and has an address"
+ATTACHED = "An HTTPRoute with weights, header and path rules is accepted and its references are resolved"
+SPLIT = "Requests are split between backends by their weights"
+HEADER = "A header that names a model selects that model's backend"
+PATH = "A path that names a model selects that model's backend"
+NO_RULE = "A request that no rule matches gets 404"
+CHANGES = "Changed weights take effect under load"
+NONE_LOST = "No request is lost while weights change"
+
+# fault -> check -> the assertions that it has to break, no more and no fewer
+FAULTS = {
+    "gateway-class-refused": {CHECK: {ACCEPTED}},
+    "gateway-without-data-plane": {CHECK: {PROGRAMMED}},
+    "routes-not-attached": {CHECK: {ATTACHED}},
+    "weights-ignored": {CHECK: {SPLIT, CHANGES}},
+    "header-rules-ignored": {CHECK: {HEADER}},
+    "path-rules-ignored": {CHECK: {PATH}},
+    "routes-match-all": {CHECK: {NO_RULE}},
+    "weights-never-change": {CHECK: {CHANGES}},
+    "changes-lose-requests": {CHECK: {NONE_LOST}},
+}
+# What is waited for in vain need not be waited for long.
+SHORTER = {
+    "gateway-without-data-plane": "programmed_within=10",
+    "routes-not-attached": "route_within=8",
+    "weights-ignored": "change_within=6",
+    "weights-never-change": "change_within=6",
+}
+
+
+@pytest.fixture(scope="module")
+def gateways(lab: Lab) -> Lab:
+    lab.install(ADD_ON)
+    return lab
+
+
+def test_the_healthy_lab_passes_from_inside_and_outside(gateways: Lab) -> None:
+    done = gateways.run(CHECK)
+    assert done.code == 0, done.stderr
+    assert done.check(CHECK)["verdict"] == "pass"
+    assertions = {entry["title"]: entry for entry in done.check(CHECK)["assertions"]}
+    assert all(entry["holds"] and entry["subjects"] for entry in assertions.values())
+    assert "once in 1000000" in assertions[SPLIT]["reason"]
+    assert "from inside" in assertions[SPLIT]["reason"]
+    assert "from outside" in assertions[SPLIT]["reason"]
+    succeed("judge", done.folder)
+    assert "aiconform" not in gateways.kubectl("get", "namespaces,gateways,httproutes", "-A", "-o", "name")
+
+
+def test_inspect_says_which_class_would_be_used(gateways: Lab) -> None:
+    done = aiconform("inspect", "-o", "json", kubeconfig=gateways.kubeconfig)
+    said = json.dumps(json.loads(done.stdout))
+    assert "Gateway API v1, release v1.6.1 standard" in said
+    assert "would use envoy" in said
+
+
+def test_a_class_that_is_not_there_is_no_verdict(gateways: Lab) -> None:
+    done = gateways.run(CHECK, "--set", f"{CHECK}.gateway_class=nothing")
+    assert done.code == 3
+    assert done.check(CHECK)["verdict"] == "error"
+    assert "there is no GatewayClass nothing" in done.check(CHECK)["reason"]
+    assert "there is envoy" in done.check(CHECK)["reason"]
+
+
+def test_a_value_out_of_range_is_wrong_use(gateways: Lab) -> None:
+    done = aiconform("run", CHECK, "--set", f"{CHECK}.requests=10", kubeconfig=gateways.kubeconfig)
+    assert done.returncode == 2
+    assert "ai_inference.requests=10" in done.stderr
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_breaks_its_assertions_and_no_others(gateways: Lab, fault: str) -> None:
+    options = ("--set", f"{CHECK}.{SHORTER[fault]}") if fault in SHORTER else ()
+    with gateways.fault(fault):
+        done = gateways.run(CHECK, *options)
+    assert done.code == 1, done.stderr
+    assert done.broken(CHECK) == FAULTS[fault][CHECK], done.check(CHECK)["reason"]
+    assert done.check(CHECK)["verdict"] == "fail"
+    succeed("judge", done.folder)
+
+
+def test_the_lab_is_healthy_again_after_all_faults(gateways: Lab) -> None:
+    assert gateways.run(CHECK).code == 0
