@@ -18,7 +18,7 @@ from typing import Any, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict
 
 from aiconform.cluster.scratch import PodSecurity
-from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform import NodeAccelerators, NodeGroup, Platform
 
 # Probes
 
@@ -77,7 +77,7 @@ class Settings:
         return next((each for each in self.options if isinstance(each, kind)), kind())
 
 
-Target = NodeAccelerators | None
+Target = NodeAccelerators | NodeGroup | None
 Targets = Callable[[Platform, Settings], Awaitable[Sequence[Target]]]
 
 

@@ -100,19 +100,22 @@ class Scratch:
         return f"aiconform-{self._space.run}-{self.probe}-{part}"
 
     @property
+    def labels(self) -> dict[str, str]:
+        """What every object made here carries. Templates need it, too: then the end of their objects is awaited."""
+        return {MANAGED_BY: "aiconform", RUN_LABEL: self._space.run, PROBE_LABEL: self.probe}
+
+    @property
     def selector(self) -> str:
         return f"{RUN_LABEL}={self._space.run},{PROBE_LABEL}={self.probe}"
+
+    async def namespace(self) -> str:
+        """The Namespace in which its objects lie."""
+        return await self._space.namespace(self.security)
 
     async def create(self, obj: Object) -> Object:
         """Create `obj` with the run's labels: in the Namespace, or, cluster-scoped, owned by the run's Namespace."""
         metadata = obj["metadata"]
-        labels = {
-            **metadata.get("labels", {}),
-            MANAGED_BY: "aiconform",
-            RUN_LABEL: self._space.run,
-            PROBE_LABEL: self.probe,
-        }
-        metadata = {**metadata, "labels": labels}
+        metadata = {**metadata, "labels": {**metadata.get("labels", {}), **self.labels}}
         resource = await self.cluster.resource(obj["apiVersion"], obj["kind"])
         namespace = await self._space.namespace(self.security)
         if resource.namespaced:

@@ -39,9 +39,43 @@ class NodeAccelerators:
         """What makes two accelerators alike: the way to ask, the driver or resource, the product."""
         return (self.way, self.name, self.product)
 
+    @property
+    def members(self) -> tuple[NodeAccelerators, ...]:
+        """Itself: a group of one, see NodeGroup."""
+        return (self,)
+
     def __str__(self) -> str:
         way = "DRA" if self.way == "dra" else "device plugin"
         return f"{self.node}, {self.name} by {way}"
+
+
+@dataclass(frozen=True)
+class NodeGroup:
+    """Accelerators of one kind on several nodes, for what one node is too small for. There is at least one member."""
+
+    members: tuple[NodeAccelerators, ...]
+
+    @property
+    def way(self) -> Way:
+        return self.members[0].way
+
+    @property
+    def name(self) -> str:
+        return self.members[0].name
+
+    @property
+    def node(self) -> str:
+        """Its first node and the number of further ones: for people, and for names of objects."""
+        more = len(self.members) - 1
+        return self.members[0].node + (f"-and-{more}-more" if more else "")
+
+    @property
+    def free(self) -> int:
+        return sum(member.free for member in self.members)
+
+    def __str__(self) -> str:
+        way = "DRA" if self.way == "dra" else "device plugin"
+        return f"{', '.join(member.node for member in self.members)}, {self.name} by {way}"
 
 
 @dataclass(frozen=True)

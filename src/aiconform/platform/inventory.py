@@ -36,6 +36,14 @@ class Platform:
     async def version(self) -> str:
         return await self._once("version", self.cluster.version)
 
+    async def groups(self) -> dict[str, tuple[str, ...]]:
+        """API group -> its served versions, the preferred one first."""
+        return await self._once("groups", self.cluster.groups)
+
+    async def deployments(self) -> list[Object]:
+        """All Deployments: controllers are found among them."""
+        return await self._once("deployments", lambda: self._list("apps/v1", "Deployment"))
+
     async def nodes(self) -> list[Object]:
         return await self._once("nodes", lambda: self._list("v1", "Node"))
 
@@ -52,13 +60,16 @@ class Platform:
         """The newest served version of resource.k8s.io that we know, as an apiVersion, or None."""
 
         async def find() -> str | None:
-            served = (await self.cluster.groups()).get(RESOURCE_API, ())
+            served = (await self.groups()).get(RESOURCE_API, ())
             return next((f"{RESOURCE_API}/{version}" for version in RESOURCE_VERSIONS if version in served), None)
 
         return await self._once("resource_api", find)
 
     async def device_classes(self) -> list[Object]:
         return await self._once("device_classes", lambda: self._dra("DeviceClass"))
+
+    async def claims(self) -> list[Object]:
+        return await self._once("claims", lambda: self._dra("ResourceClaim"))
 
     async def devices(self) -> tuple[list[Device], list[Pool]]:
         """The devices of all complete pools, and the pools that are not complete."""
@@ -83,7 +94,7 @@ class Platform:
         nodes, (devices, incomplete), claims, classes, pods = await asyncio.gather(
             self.nodes(),
             self.devices(),
-            self._dra("ResourceClaim"),
+            self.claims(),
             self.device_classes(),
             self.pods(),
         )
