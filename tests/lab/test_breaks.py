@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from aiconform.checks.contract import has_check, load_check
 from aiconform.lab.faults.breaks import BREAKS
 from aiconform.spec import load_standard
-from tests.lab import test_checks, test_cluster_autoscaling
+from tests.lab import test_checks, test_cluster_autoscaling, test_pod_autoscaling
 from tests.lab.conftest import succeed
 
 # Each module has a FAULTS: fault -> check -> titles of the assertions that it breaks, no more and no fewer.
 TABLES: tuple[Mapping[str, Mapping[str, set[str]]], ...] = (
     test_checks.FAULTS,
     test_cluster_autoscaling.FAULTS,
+    test_pod_autoscaling.FAULTS,
 )
 
 

@@ -1,7 +1,8 @@
 """pod_autoscaling: Pods that each hold an accelerator grow and shrink in number with a metric of their own.
 
-One Pod reports a metric whose value is set by its annotation, and a HorizontalPodAutoscaler wants so much of it for each
-Pod. The first Pod alone reports: three times the target asks for three Pods, over which the load then is at the target.
+One Pod reports a metric whose value is set by its annotation, and a HorizontalPodAutoscaler wants so much of it for
+each Pod. Only the first Pod reports more than nothing: three times the target asks for three Pods, and over these the
+load then is at the target.
 """
 
 from __future__ import annotations

@@ -6,31 +6,48 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiconform.platform import NodeAccelerators
+from aiconform.platform import NodeAccelerators, NodeGroup
+
+Key = tuple[str, tuple[str, str, str]]
 
 
 class Capacity:
     """A ledger of the free devices of each kind on each node; probes wait here for their turn."""
 
     def __init__(self) -> None:
-        self._free: dict[tuple[str, tuple[str, str, str]], int] = {}
+        self._free: dict[Key, int] = {}
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def hold(self, target: NodeAccelerators | None, at_most: int) -> AsyncIterator[None]:
-        """Hold as many devices as the probe uses at most, or all that were free when the run began."""
-        count = min(at_most, target.free) if target else 0
-        if target is None or count == 0:
+    async def hold(self, target: NodeAccelerators | NodeGroup | None, at_most: int) -> AsyncIterator[None]:
+        """Hold as many devices as the probe uses at most, or all that were free when the run began.
+
+        Of a group of nodes all are held, or none: a probe that has some while it waits for others could wait for ever.
+        """
+        wanted = _wanted(target, at_most)
+        if not wanted:
             yield
             return
-        key = (target.node, target.kind)
         async with self._changed:
-            self._free.setdefault(key, target.free)
-            await self._changed.wait_for(lambda: self._free[key] >= count)
-            self._free[key] -= count
+            for member in () if target is None else target.members:
+                self._free.setdefault((member.node, member.kind), member.free)
+            await self._changed.wait_for(lambda: all(self._free[key] >= count for key, count in wanted.items()))
+            for key, count in wanted.items():
+                self._free[key] -= count
         try:
             yield
         finally:
             async with self._changed:
-                self._free[key] += count
+                for key, count in wanted.items():
+                    self._free[key] += count
                 self._changed.notify_all()
+
+
+def _wanted(target: NodeAccelerators | NodeGroup | None, at_most: int) -> dict[Key, int]:
+    """How many devices to hold of each kind on each node, the first nodes first."""
+    wanted: dict[Key, int] = {}
+    for member in () if target is None else target.members:
+        if count := min(at_most, member.free):
+            wanted[member.node, member.kind] = count
+            at_most -= count
+    return wanted

@@ -24,4 +24,12 @@ BREAKS: Mapping[str, Set[str]] = {
     "autoscaled-never-ready": {"cluster_autoscaling"},
     "autoscaled-another-kind": {"cluster_autoscaling"},
     "autoscaler-removes-used-nodes": {"cluster_autoscaling"},
+    "metrics-constant": {"pod_autoscaling"},
+    "metrics-of-another": {"pod_autoscaling"},
+    "metrics-down": {"pod_autoscaling"},
+    "metrics-creep": {"pod_autoscaling"},
+    "autoscaler-of-pods-capped": {"pod_autoscaling"},
+    "autoscaler-of-pods-never-shrinks": {"pod_autoscaling"},
+    "autoscaler-of-pods-ignores-window": {"pod_autoscaling"},
+    "scaled-without-accelerators": {"pod_autoscaling"},
 }

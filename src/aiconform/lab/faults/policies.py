@@ -42,8 +42,8 @@ def refusing(name: str, group: str, resource: str, allowed: str) -> Action:
     return _action(policy, binding, in_force)
 
 
-def changing(name: str, resource: str, condition: str, patch: str) -> Action:
-    """New objects of a core `resource` are changed by the CEL expression `patch` (a list of JSONPatch) where
+def changing(name: str, resource: str, condition: str, patch: str, *, group: str = "") -> Action:
+    """New objects of a `resource` are changed by the CEL expression `patch` (a list of JSONPatch) where
     `condition` holds."""
     policy: Object = {
         "apiVersion": _GROUP,
@@ -52,7 +52,7 @@ def changing(name: str, resource: str, condition: str, patch: str) -> Action:
         "spec": {
             "failurePolicy": "Fail",
             "reinvocationPolicy": "Never",
-            "matchConstraints": {"resourceRules": [_rule("", resource, "CREATE"), _CANARY_RULE]},
+            "matchConstraints": {"resourceRules": [_rule(group, resource, "CREATE"), _CANARY_RULE]},
             "matchConditions": [
                 {
                     "name": "condition",
