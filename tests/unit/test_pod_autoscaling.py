@@ -115,14 +115,14 @@ def test_pods_that_do_not_start_break_only_what_is_said_of_them() -> None:
     assert judged(observed) == [True, True, False, None, None, None]
 
 
-@given(st.floats(0, 600), st.integers(5, 600))
+@given(st.floats(0, 600), st.integers(20, 600))
 def test_a_shrinking_that_waits_for_the_whole_window_is_never_too_early(pipeline: float, window: int) -> None:
     low = 58.0 + pipeline
     after = (sample(low, 3, 3, 2.333), sample(low + window, 1, 3, 2.333))
     assert check.keeps_the_window(seen(window=window, samples=(*GOOD[:4], *after))).holds
 
 
-@given(st.floats(0, 600), st.integers(5, 600))
+@given(st.floats(0, 600), st.integers(20, 600))
 def test_a_shrinking_at_once_is_always_too_early(pipeline: float, window: int) -> None:
     after = (sample(58.0 + pipeline + 0.1, 1, 3, 2.333),)
     assert check.keeps_the_window(seen(window=window, samples=(*GOOD[:4], *after))).holds is False

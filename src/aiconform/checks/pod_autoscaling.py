@@ -71,7 +71,10 @@ class PodAutoscaling(Options):
         30.0, gt=0, description="Seconds in which the number of Pods must stay: two rounds of the autoscaler."
     )
     window: int = Field(
-        30, ge=5, le=3600, description="Seconds that the autoscaler is told to wait before it takes Pods away."
+        30,
+        ge=20,
+        le=3600,
+        description="Seconds that the autoscaler is told to wait before it takes Pods away: more than a round of it.",
     )
 
 
@@ -436,6 +439,6 @@ def keeps_the_window(seen: Scaling) -> Finding:
     least = TARGET * (1 - 2 * NEAR)
     read = next((each for each in after if each.average is not None and each.average < least), fewer)
     waited = fewer.at - min(read.at, fewer.at)
-    needed = seen.window - min(ROUND, 0.75 * seen.window)
+    needed = seen.window - ROUND
     told = f"it wanted fewer {waited:.0f} s after it had read less; its window is {seen.window} s"
     return holds(waited >= needed, told, subjects=1)
