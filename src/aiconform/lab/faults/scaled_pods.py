@@ -85,7 +85,7 @@ ACTIONS: Mapping[str, Action] = {
     "metrics-constant": _says(f"{_LOAD} * 0 + 25"),
     # Each scraped target has one of these, too.
     "metrics-of-another": _says("sum(scrape_samples_scraped{<<.LabelMatchers>>}) by (<<.GroupBy>>)"),
-    "metrics-creep": _says(f"{_LOAD} * scalar(1 + 0.5 * ({_COUNT} > bool 1))"),
+    "metrics-creep": _says(f"{_LOAD} * scalar(1 + 0.4 * ({_COUNT} > bool 1))"),
     "metrics-down": Action(_down, _up),
     "autoscaler-of-pods-capped": refusing(
         "autoscaler-of-pods-capped", "apps", "deployments/scale", f"!({_SCALE}) || object.spec.replicas <= 1"
