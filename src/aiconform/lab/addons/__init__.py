@@ -28,6 +28,7 @@ ADD_ONS = {
 
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "gang_scheduling": ("kueue",),
+    "robust_controller": ("jobset", "lws"),
 }
 """What `run --lab` installs for the check of a requirement."""
 
