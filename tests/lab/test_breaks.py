@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from aiconform.checks.contract import has_check, load_check
 from aiconform.lab.faults.breaks import BREAKS
 from aiconform.spec import load_standard
-from tests.lab import test_checks
+from tests.lab import test_checks, test_robust_controller
 from tests.lab.conftest import succeed
 
 # Each module has a FAULTS: fault -> check -> titles of the assertions that it breaks, no more and no fewer.
-TABLES: tuple[Mapping[str, Mapping[str, set[str]]], ...] = (test_checks.FAULTS,)
+TABLES: tuple[Mapping[str, Mapping[str, set[str]]], ...] = (
+    test_checks.FAULTS,
+    test_robust_controller.FAULTS,
+)
 
 
 def shown(fault: str) -> dict[str, set[str]]:

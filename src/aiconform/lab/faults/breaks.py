@@ -19,4 +19,12 @@ BREAKS: Mapping[str, Set[str]] = {
     "allocator-overcommits": {"dra_support"},
     "no-driver": {"dra_support"},
     "no-dra-api": {"dra_support"},
+    "operator-stopped": {"robust_controller"},
+    "operator-update-stuck": {"robust_controller"},
+    "operator-webhook-ignored": {"robust_controller"},
+    "operator-makes-nothing": {"robust_controller"},
+    "operator-replaces-nothing": {"robust_controller"},
+    "operator-does-not-come-back": {"robust_controller"},
+    "operator-lease-stuck": {"robust_controller"},
+    "children-stay": {"robust_controller"},
 }

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aiconform.lab.faults import operators
 from aiconform.lab.faults.action import Action
 
-ACTIONS: Mapping[str, Action] = {}
+ACTIONS: Mapping[str, Action] = {**operators.ACTIONS}
 """By the name of the fault, which the registry describes."""
