@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from aiconform.lab.addons import ADD_ONS
 from aiconform.lab.assets import Assets
 from aiconform.lab.config import Network, Paths
 from aiconform.lab.pki import Authority, signing_key, write_kubeconfig
 from aiconform.lab.plan import Plan
 from aiconform.lab.processes import Probe, ProcessSpec
-
-# Flags beyond the lab's own, by component: the one place for what a later feature needs everywhere.
-EXTRA_FLAGS: Mapping[str, tuple[str, ...]] = {}
 
 # A node that stops answering is NotReady after this long. Kubernetes' 50 s would make every test of it wait.
 NODE_GRACE_SECONDS = 20
@@ -74,7 +72,6 @@ def _etcd(folder: Path) -> tuple[str, ...]:
         "--initial-advertise-peer-urls=http://127.0.0.1:2380",
         "--initial-cluster=etcd=http://127.0.0.1:2380",
         "--log-level=warn",
-        *EXTRA_FLAGS.get("etcd", ()),
     )
 
 
@@ -111,7 +108,6 @@ def _api_server(plan: Plan, paths: Paths, network: Network) -> tuple[str, ...]:
         "--profiling=false",
         *(["--runtime-config=" + _pairs(served)] if served else []),
         *_gates(plan),
-        *EXTRA_FLAGS.get("kube-apiserver", ()),
     )
 
 
@@ -134,7 +130,8 @@ def _manager(plan: Plan, paths: Paths) -> tuple[str, ...]:
         "--node-monitor-period=2s",
         "--profiling=false",
         *_gates(plan),
-        *EXTRA_FLAGS.get("kube-controller-manager", ()),
+        # Of a flag that comes twice the last one counts.
+        *(flag for name in plan.add_ons for flag in ADD_ONS[name].manager_flags),
     )
 
 
@@ -146,7 +143,6 @@ def _scheduler(plan: Plan, paths: Paths) -> tuple[str, ...]:
         f"--authorization-kubeconfig={kubeconfig}",
         "--leader-elect=false",
         *_gates(plan),
-        *EXTRA_FLAGS.get("kube-scheduler", ()),
     )
 
 

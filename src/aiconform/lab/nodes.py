@@ -14,7 +14,7 @@ from aiconform.lab.accelerators.config import AcceleratorConfig, Offer, find_ide
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
 from aiconform.lab.assets import Assets
 from aiconform.lab.config import Network, Paths
-from aiconform.lab.controlplane import EXTRA_FLAGS, NODE_GRACE_SECONDS, api_is_ready
+from aiconform.lab.controlplane import NODE_GRACE_SECONDS, api_is_ready
 from aiconform.lab.faults.registry import driver_faults
 from aiconform.lab.faults.runtime import write_wrapper
 from aiconform.lab.images import PAUSE
@@ -80,14 +80,13 @@ def processes(
                 f"--kubeconfig={folder / 'kubelet.kubeconfig'}",
                 f"--hostname-override={node.name}",
                 f"--node-ip={network.node(node.number)}",
-                *EXTRA_FLAGS.get("kubelet", ()),
             ),
             env=_of(folder / "kubelet.yaml"),
             needs=(runtime_ready, Probe(done="images"), api_ready),
         ),
         ProcessSpec(
             "kube-proxy",
-            (assets["kube-proxy"], f"--config={folder / 'kube-proxy.yaml'}", *EXTRA_FLAGS.get("kube-proxy", ())),
+            (assets["kube-proxy"], f"--config={folder / 'kube-proxy.yaml'}"),
             env=_of(folder / "kube-proxy.yaml"),
             needs=(api_ready,),
         ),
@@ -229,6 +228,9 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "cgroupRoot": f"/{paths.node_cgroup(node.name)}",
         "failCgroupV1": False,
         "failSwapOn": False,
+        # How soon a changed Secret or ConfigMap is seen in a volume, at most. Kubernetes' minute would be most of the
+        # time that a new PodMonitor takes to come into force.
+        "syncFrequency": "10s",
         # Pods get the cluster's name server and nothing of this machine's.
         "resolvConf": "",
         "clusterDNS": [network.dns],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from aiconform.lab.addons import jobset, kueue, kwok, lws, workload_api
+from aiconform.lab.addons import jobset, kueue, kwok, lws, prometheus, prometheus_adapter, workload_api
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError
 
@@ -20,6 +20,8 @@ ADD_ONS = {
         workload_api.ADD_ON,
         kueue.ADD_ON,
         kwok.ADD_ON,
+        prometheus.ADD_ON,
+        prometheus_adapter.ADD_ON,
         jobset.ADD_ON,
         lws.ADD_ON,
     )
@@ -28,6 +30,7 @@ ADD_ONS = {
 
 FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "gang_scheduling": ("kueue",),
+    "pod_autoscaling": ("prometheus-adapter",),
     "robust_controller": ("jobset", "lws"),
 }
 """What `run --lab` installs for the check of a requirement."""

@@ -55,6 +55,11 @@ async def install(cluster: Cluster, name: str, site: Site, paths: Paths, progres
     await _until(cluster, add_on, [obj for obj in rest if obj["kind"] in (*_WORKLOADS, "APIService")])
     for obj in resources:
         await _apply(cluster, obj)
+    made = [
+        {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": made, "namespace": namespace}}
+        for kind, namespace, made in add_on.makes
+    ]
+    await _until(cluster, add_on, made)
     for entry in before:
         if entry not in now:
             await _delete(cluster, entry)

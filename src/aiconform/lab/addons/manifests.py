@@ -11,10 +11,17 @@ import yaml
 Object = dict[str, Any]
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads a bare `=`, which some CRDs have among their enums, as the text that it is in YAML 1.2."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
+
+
 def read(file: Path) -> list[Object]:
     """The objects of a YAML file, those of Lists on their own."""
     found: list[Object] = []
-    for document in yaml.load_all(file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    for document in yaml.load_all(file.read_bytes(), Loader=_Loader):
         if document:
             found += document["items"] if document.get("kind") == "List" else [document]
     return found
@@ -58,6 +65,20 @@ def settle(objects: Sequence[Object], namespace: str = "") -> list[Object]:
         if namespace and obj["kind"] not in _CLUSTER_SCOPED:
             obj["metadata"].setdefault("namespace", namespace)
     return kept
+
+
+def into(namespace: str, objects: Sequence[Object]) -> list[Object]:
+    """Changed in place so that they are in this Namespace, and returned with the Namespace itself.
+
+    For manifests that their users rewrite by a kustomization.
+    """
+    for obj in objects:
+        if obj["kind"] not in _CLUSTER_SCOPED:
+            obj["metadata"]["namespace"] = namespace
+        for subject in obj.get("subjects", ()):
+            if subject["kind"] == "ServiceAccount":
+                subject["namespace"] = namespace
+    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, *objects]
 
 
 _CLUSTER_SCOPED = {

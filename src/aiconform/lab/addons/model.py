@@ -44,11 +44,15 @@ class AddOn:
     images: Callable[[Assets], Sequence[Image]] = _no_images
     objects: Callable[[Site], Sequence[Object]] = _no_objects
     """Everything of it, in any order. Resources of its own CRDs are applied once its Deployments are available."""
+    makes: tuple[tuple[str, str, str], ...] = ()
+    """(kind, Namespace, name) of the workloads that its controllers make of its objects, and that it works by."""
     needs: tuple[str, ...] = ()
     """Other add-ons that have to be there first."""
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
     """Of every Kubernetes component."""
     runtime_config: Mapping[str, bool] = field(default_factory=dict)
     """API groups and versions that the API server has to serve."""
+    manager_flags: tuple[str, ...] = ()
+    """Further flags of the controller-manager."""
     since: str = ""
     """The first Kubernetes minor that it works on; any if empty."""

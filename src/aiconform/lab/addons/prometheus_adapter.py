@@ -1,0 +1,127 @@
+"""prometheus-adapter: what Prometheus collected, as the custom and the external metrics API that autoscalers read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import yaml
+
+from aiconform.lab.addons import manifests, prometheus
+from aiconform.lab.addons.model import AddOn, Site
+from aiconform.lab.assets import Assets, Component, Render
+from aiconform.lab.images import Image, controller
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
+
+COMPONENT = Component(
+    "prometheus-adapter",
+    "0.12.0",
+    "prometheus-adapter",
+    ("sigs.k8s.io/prometheus-adapter/cmd/adapter",),
+    ("adapter",),
+    renders=(Render("manifests.yaml", "copy", "deploy/manifests"),),
+)
+IMAGE = f"registry.k8s.io/prometheus-adapter/prometheus-adapter:v{COMPONENT.version}"
+NAME = "prometheus-adapter"
+CONFIG = "adapter-config"
+SERVED = (
+    ("custom.metrics.k8s.io", "v1beta1"),
+    ("custom.metrics.k8s.io", "v1beta2"),
+    ("external.metrics.k8s.io", "v1beta1"),
+)
+
+_NAMESPACED = {"namespace": {"resource": "namespace"}}
+# Every series that says which Pod it is of is a metric of that Pod by the same name, and every one that says its
+# Namespace an external metric.
+RULES: Object = {
+    "rules": [
+        {
+            "seriesQuery": '{__name__!="",namespace!="",pod!=""}',
+            "resources": {"overrides": {**_NAMESPACED, "pod": {"resource": "pod"}}},
+            "name": {"matches": "(.+)", "as": "$1"},
+            "metricsQuery": "sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)",
+        }
+    ],
+    "externalRules": [
+        {
+            "seriesQuery": '{__name__!="",namespace!=""}',
+            "resources": {"overrides": _NAMESPACED},
+            "name": {"matches": "(.+)", "as": "$1"},
+            "metricsQuery": "sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)",
+        }
+    ],
+}
+"""The adapter's configuration in the lab."""
+# Of a flag that comes twice the last one counts. New series are found in seconds, and forgotten half a minute after
+# they end.
+_FLAGS = (
+    f"--prometheus-url=http://{prometheus.SERVICE}.{prometheus.NAMESPACE}.svc:{prometheus.PORT}/",
+    "--metrics-relist-interval=5s",
+    "--metrics-max-age=30s",
+)
+
+
+def config_map(rules: Object) -> Object:
+    """The adapter reads it when it starts."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": CONFIG, "namespace": prometheus.NAMESPACE},
+        "data": {"config.yaml": yaml.safe_dump(rules)},
+    }
+
+
+def _images(assets: Assets) -> Sequence[Image]:
+    return (controller(IMAGE, assets.of(COMPONENT, "adapter"), "/adapter"),)
+
+
+def _objects(site: Site) -> Sequence[Object]:
+    objects = manifests.settle(manifests.read(site.assets.of(COMPONENT, "manifests.yaml")))
+    # Theirs serves the resource metrics, for which nothing in the lab has the figures.
+    objects = manifests.without(objects, "APIService", "ConfigMap")
+    for container in manifests.containers(manifests.find(objects, "Deployment", NAME)):
+        container["args"] += _FLAGS
+        container["readinessProbe"]["initialDelaySeconds"] = 1
+    return [*objects, config_map(RULES), *(_api_service(*served) for served in SERVED), _readers()]
+
+
+def _api_service(group: str, version: str) -> Object:
+    return {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": f"{version}.{group}"},
+        "spec": {
+            "group": group,
+            "version": version,
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "insecureSkipTLSVerify": True,
+            "service": {"name": NAME, "namespace": prometheus.NAMESPACE},
+        },
+    }
+
+
+def _readers() -> Object:
+    """The role that their manifests bind to the autoscaler of Pods and leave to the user."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "custom-metrics-server-resources"},
+        "rules": [
+            {"apiGroups": sorted({group for group, _ in SERVED}), "resources": ["*"], "verbs": ["get", "list", "watch"]}
+        ],
+    }
+
+
+ADD_ON = AddOn(
+    name="prometheus-adapter",
+    summary="prometheus-adapter: the custom and external metrics APIs over what Prometheus collected.",
+    components=(COMPONENT,),
+    images=_images,
+    objects=_objects,
+    needs=("prometheus",),
+    # Kubernetes' 15 s would make everyone who waits for an autoscaler wait three times as long.
+    manager_flags=("--horizontal-pod-autoscaler-sync-period=5s",),
+)
