@@ -87,11 +87,8 @@ GPU = {"nvidia.com__gpu": "8"}
 
 
 class FakeCluster:
-    def __init__(self, groups: dict[str, tuple[str, ...]], pools: list[Object], status: str | None) -> None:
-        self._groups, self._pools, self._status = groups, pools, status
-
-    async def groups(self) -> dict[str, tuple[str, ...]]:
-        return self._groups
+    def __init__(self, pools: list[Object], status: str | None) -> None:
+        self._pools, self._status = pools, status
 
     async def list(self, api_version: str, kind: str) -> Any:
         assert kind == "NodePool"
@@ -114,9 +111,12 @@ class FakePlatform:
         pools: list[Object] | None = None,
         status: str | None = None,
     ) -> None:
-        groups = {"karpenter.sh": served} if served else {}
-        self.cluster = FakeCluster(groups, pools or [], status)
+        self.cluster = FakeCluster(pools or [], status)
+        self._groups = {"karpenter.sh": served} if served else {}
         self._nodes = nodes
+
+    async def groups(self) -> dict[str, tuple[str, ...]]:
+        return self._groups
 
     async def nodes(self) -> list[Object]:
         return self._nodes

@@ -54,7 +54,7 @@ class ServedApi(Observation):
 
 @probe(limit=30)
 async def api(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> ServedApi:
-    served = (await platform.cluster.groups()).get(GROUP, ())
+    served = (await platform.groups()).get(GROUP, ())
     versions = {}
     for version in served:
         kinds = await platform.cluster.resources(f"{GROUP}/{version}")

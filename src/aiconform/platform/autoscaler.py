@@ -191,7 +191,7 @@ def _accelerator(names: Iterable[str]) -> str:
 
 async def _karpenter(platform: Platform, nodes: Sequence[Object]) -> Autoscaling:
     looked = (f"NodePools of {KARPENTER}",)
-    served = (await platform.cluster.groups()).get(KARPENTER, ())
+    served = (await platform.groups()).get(KARPENTER, ())
     if not served:
         return Autoscaling(looked=looked)
     version = next((each for each in KARPENTER_VERSIONS if each in served), None)

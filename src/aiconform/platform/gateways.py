@@ -42,7 +42,7 @@ class NoGatewayClass(LookupError):
 
 async def served(platform: Platform) -> str | None:
     """The newest served version of the Gateway API that we know, as an apiVersion, or None."""
-    versions = (await platform.cluster.groups()).get(GROUP, ())
+    versions = (await platform.groups()).get(GROUP, ())
     return next((f"{GROUP}/{version}" for version in VERSIONS if version in versions), None)
 
 
