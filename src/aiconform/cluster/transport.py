@@ -192,12 +192,12 @@ class Transport:
 
 async def _bounded(content: aiohttp.StreamReader, limit_bytes: int) -> tuple[bytes, bool]:
     """(at most so many bytes, whether that was all)."""
-    body = b""
+    body = bytearray()
     async for chunk in content.iter_any():
         body += chunk
         if len(body) > limit_bytes:
-            return body[:limit_bytes], False
-    return body, True
+            return bytes(body[:limit_bytes]), False
+    return bytes(body), True
 
 
 def _api_status(text: str) -> dict[str, Any] | None:
