@@ -207,7 +207,7 @@ ACTIONS: Mapping[str, Action] = {
     "pod-groups-ignored": changing(
         "pod-groups-ignored",
         "pods",
-        "has(object.spec.schedulingGroup)",
         "[JSONPatch{op: 'remove', path: '/spec/schedulingGroup'}]",
+        condition="has(object.spec.schedulingGroup)",
     ),
 }

@@ -6,23 +6,19 @@ server changes routes as they are written; the data plane then does exactly that
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiconform.lab.addons.envoy_gateway import GATEWAY_CLASS, NAMESPACE, SETTINGS
-from aiconform.lab.config import LabError
 from aiconform.lab.faults.action import Action
+from aiconform.lab.faults.policies import changing
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
-ADMISSION = "admissionregistration.k8s.io/v1"
-MARK = "aiconform.dev/fault"
 NOWHERE = "nowhere"
 _SECONDS = 30.0
-_LOOK_SECONDS = 0.1
 
 # In CEL. A rule with more than one backend splits traffic.
 _SPLIT = "size(object.spec.rules[i].backendRefs) > 1"
@@ -72,83 +68,6 @@ CHANGES: Mapping[str, str] = {
 """Fault -> what is done to each HTTPRoute that is created or updated, as JSON patches in CEL."""
 
 
-def policy(fault: str) -> Object:
-    """What changes HTTPRoutes, and marks them as changed."""
-    mark = f"Object{{metadata: Object.metadata{{annotations: {{'{MARK}': '{fault}'}}}}}}"
-    return {
-        "apiVersion": ADMISSION,
-        "kind": "MutatingAdmissionPolicy",
-        "metadata": {"name": _name(fault)},
-        "spec": {
-            "failurePolicy": "Fail",
-            "reinvocationPolicy": "Never",
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": ["gateway.networking.k8s.io"],
-                        "apiVersions": ["*"],
-                        "operations": ["CREATE", "UPDATE"],
-                        "resources": ["httproutes"],
-                    }
-                ]
-            },
-            "mutations": [
-                {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": mark}},
-                {"patchType": "JSONPatch", "jsonPatch": {"expression": CHANGES[fault]}},
-            ],
-        },
-    }
-
-
-def _binding(fault: str) -> Object:
-    return {
-        "apiVersion": ADMISSION,
-        "kind": "MutatingAdmissionPolicyBinding",
-        "metadata": {"name": _name(fault)},
-        "spec": {"policyName": _name(fault)},
-    }
-
-
-def _name(fault: str) -> str:
-    return f"{fault}.faults.aiconform.dev"
-
-
-def _changes_routes(fault: str) -> Action:
-    async def on(cluster: Cluster) -> None:
-        await cluster.apply(policy(fault))
-        await cluster.apply(_binding(fault))
-        await _until_marked(cluster, fault, marked=True)
-
-    async def off(cluster: Cluster) -> None:
-        await cluster.delete(_binding(fault))
-        await cluster.delete(policy(fault))
-        await _until_marked(cluster, fault, marked=False)
-
-    return Action(on, off)
-
-
-async def _until_marked(cluster: Cluster, fault: str, *, marked: bool) -> None:
-    """Wait until new routes are marked, or are not any more. Raises LabError.
-
-    The API server does not tell when a policy is in force: it shows only in what it does.
-    """
-    route = {
-        "apiVersion": GATEWAY_API,
-        "kind": "HTTPRoute",
-        "metadata": {"generateName": "aiconform-fault-", "namespace": "default"},
-        "spec": {},
-    }
-    deadline = asyncio.get_running_loop().time() + _SECONDS
-    while True:
-        made = await cluster.create(route)
-        await cluster.delete(made)
-        if ((made["metadata"].get("annotations") or {}).get(MARK) == fault) == marked:
-            return
-        if asyncio.get_running_loop().time() > deadline:
-            raise LabError(f"{fault}: the API server still does {'not ' if marked else ''}change routes")
-        await asyncio.sleep(_LOOK_SECONDS)
-
-
 async def _refuse_class(cluster: Cluster) -> None:
     await _set_parameters(cluster, NOWHERE, accepted=False)
 
@@ -190,5 +109,8 @@ async def _place(cluster: Cluster, pod: Object | None) -> None:
 ACTIONS: Mapping[str, Action] = {
     "gateway-class-refused": Action(_refuse_class, _accept_class),
     "gateway-without-data-plane": Action(_place_nowhere, _place_anywhere),
-    **{fault: _changes_routes(fault) for fault in CHANGES},
+    **{
+        fault: changing(fault, "httproutes", patch, group="gateway.networking.k8s.io", operations=("CREATE", "UPDATE"))
+        for fault, patch in CHANGES.items()
+    },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiconform.lab.config import LabError
@@ -42,9 +43,17 @@ def refusing(name: str, group: str, resource: str, allowed: str) -> Action:
     return _action(policy, binding, in_force)
 
 
-def changing(name: str, resource: str, condition: str, patch: str) -> Action:
-    """New objects of a core `resource` are changed by the CEL expression `patch` (a list of JSONPatch) where
-    `condition` holds."""
+def changing(
+    name: str,
+    resource: str,
+    patch: str,
+    *,
+    condition: str = "true",
+    group: str = "",
+    operations: Sequence[str] = ("CREATE",),
+) -> Action:
+    """Objects of a `resource` are changed as they are written, by the CEL expression `patch` (a list of JSONPatch)
+    where `condition` holds."""
     policy: Object = {
         "apiVersion": _GROUP,
         "kind": "MutatingAdmissionPolicy",
@@ -52,7 +61,7 @@ def changing(name: str, resource: str, condition: str, patch: str) -> Action:
         "spec": {
             "failurePolicy": "Fail",
             "reinvocationPolicy": "Never",
-            "matchConstraints": {"resourceRules": [_rule("", resource, "CREATE"), _CANARY_RULE]},
+            "matchConstraints": {"resourceRules": [_rule(group, resource, *operations), _CANARY_RULE]},
             "matchConditions": [
                 {
                     "name": "condition",
@@ -66,7 +75,7 @@ def changing(name: str, resource: str, condition: str, patch: str) -> Action:
                     "jsonPatch": {
                         "expression": "request.resource.resource == 'configmaps' ? "
                         "[JSONPatch{op: 'add', path: '/metadata/labels', value: {'fault': 'on'}}]"
-                        f" : {patch}"
+                        f" : ({patch})"
                     },
                 }
             ],
@@ -95,8 +104,8 @@ _CANARY_RULE: dict[str, Any] = {
 }
 
 
-def _rule(group: str, resource: str, operation: str) -> dict[str, Any]:
-    return {"apiGroups": [group], "apiVersions": ["*"], "operations": [operation], "resources": [resource]}
+def _rule(group: str, resource: str, *operations: str) -> dict[str, Any]:
+    return {"apiGroups": [group], "apiVersions": ["*"], "operations": [*operations], "resources": [resource]}
 
 
 async def _marked(cluster: Cluster, name: str) -> Object | None:
