@@ -49,6 +49,11 @@ class Image:
     user: str = ""
 
 
+def architecture() -> str:
+    """This machine's, as images and Nodes call it."""
+    return _ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
 def lab_images(assets: Assets) -> tuple[Image, ...]:
     """The images every lab has. Raises LabError without busybox-static."""
     busybox = Path(_busybox())
@@ -121,9 +126,8 @@ def write(image: Image, folder: Path) -> Path:
     """The image's tar in `folder`, named by its content; made only if it is not there."""
     layer = _layer(image)
     layer_digest = hashlib.sha256(layer).hexdigest()
-    architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
     config: dict[str, Any] = {
-        "architecture": architecture,
+        "architecture": architecture(),
         "os": "linux",
         "config": {
             "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
@@ -152,7 +156,7 @@ def write(image: Image, folder: Path) -> Path:
         return target
     entry = _descriptor(manifest_type, manifest_blob) | {
         "annotations": {"io.containerd.image.name": image.name, "org.opencontainers.image.ref.name": image.name},
-        "platform": {"architecture": architecture, "os": "linux"},
+        "platform": {"architecture": architecture(), "os": "linux"},
     }
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry]}
     folder.mkdir(parents=True, exist_ok=True)

@@ -53,8 +53,7 @@ def _objects(site: Site) -> Sequence[Object]:
     for name, image in IMAGES.items():
         for container in manifests.containers(manifests.find(objects, "Deployment", name)):
             container["image"] = image
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    return [namespace, *manifests.read(site.assets.of(COMPONENT, "definitions.yaml")), *objects]
+    return [manifests.namespace_of(NAMESPACE), *manifests.read(site.assets.of(COMPONENT, "definitions.yaml")), *objects]
 
 
 ADD_ON = AddOn(

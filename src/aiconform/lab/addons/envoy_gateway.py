@@ -94,7 +94,7 @@ def _objects(site: Site) -> Sequence[Object]:
     read = manifests.read
     objects = manifests.settle(
         [
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+            manifests.namespace_of(NAMESPACE),
             *read(site.assets.of(COMPONENT, "definitions.yaml")),
             *read(site.assets.of(COMPONENT, "manifests.yaml")),
         ],

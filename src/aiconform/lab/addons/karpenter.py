@@ -7,7 +7,6 @@ them to life. So every decision is Karpenter's, and every node that comes of it 
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from aiconform.lab.addons import manifests
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.assets import Assets, Component, Render
 from aiconform.lab.cloudnodes import ACCELERATORS_LABEL, STARTING_TAINT
-from aiconform.lab.images import Image, controller
+from aiconform.lab.images import Image, architecture, controller
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object
@@ -56,7 +55,6 @@ ACCELERATORS = 2
 """Simulated accelerators of each node that it orders."""
 LIMIT = 4 * ACCELERATORS
 """The pool's limit of accelerators: four nodes."""
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _TYPES = "/etc/karpenter/instance-types.json"
 
 
@@ -86,7 +84,7 @@ def _objects(site: Site) -> Sequence[Object]:
     ]
     container["readinessProbe"] |= {"initialDelaySeconds": 0, "periodSeconds": 1}
     return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        manifests.namespace_of(NAMESPACE),
         *definitions,
         *objects,
         {
@@ -105,7 +103,7 @@ def _instance_types(resource: str) -> list[Object]:
     return [
         {
             "name": INSTANCE_TYPE,
-            "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
+            "architecture": architecture(),
             "operatingSystems": ["linux"],
             "resources": {
                 "cpu": "2",

@@ -78,7 +78,12 @@ def into(namespace: str, objects: Sequence[Object]) -> list[Object]:
         for subject in obj.get("subjects", ()):
             if subject["kind"] == "ServiceAccount":
                 subject["namespace"] = namespace
-    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, *objects]
+    return [namespace_of(namespace), *objects]
+
+
+def namespace_of(name: str) -> Object:
+    """A Namespace, for manifests that leave it to their users."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 _CLUSTER_SCOPED = {
