@@ -45,8 +45,7 @@ def objects(lab: Lab) -> set[str]:
     }
 
 
-# What Envoy Gateway leaves is not known yet.
-@pytest.mark.parametrize("name", [name for name in ADD_ONS if name != "envoy-gateway"])
+@pytest.mark.parametrize("name", ADD_ONS)
 def test_an_add_on_comes_and_goes(lab: Lab, name: str) -> None:
     before = objects(lab)
     brought = chosen([name], DEFAULT_KUBERNETES)
