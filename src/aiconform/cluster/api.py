@@ -90,12 +90,12 @@ class Cluster:
         items = tuple({"apiVersion": api_version, "kind": kind, **item} for item in page["items"])
         return items, page["metadata"]["resourceVersion"]
 
-    async def create(self, obj: Object) -> Object:
+    async def create(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """The object as the API server stores it, or by `dry_run` would: admission answers, and nothing is made."""
         resource = await self.resource(obj["apiVersion"], obj["kind"])
         path = resource.path(obj["metadata"].get("namespace"))
-        created: Object = await self._transport.json(
-            Request("POST", path, "create", resource.plural, {"fieldManager": FIELD_MANAGER}, body=obj)
-        )
+        query = {"fieldManager": FIELD_MANAGER, "dryRun": "All" if dry_run else ""}
+        created: Object = await self._transport.json(Request("POST", path, "create", resource.plural, query, body=obj))
         return created
 
     async def apply(self, obj: Object) -> Object:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from aiconform.lab.config import LabError
 from aiconform.lab.faults.action import Action, Change
 from aiconform.lab.faults.policies import changing, refusing
+from aiconform.lab.faults.workloads import admission, scale
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
 
-_SECONDS = 90.0
-_LOOK_SECONDS = 0.3
 _NAMESPACE = "kueue-system"
 _DEPLOYMENT = "kueue-controller-manager"
 _CONFIG = "kueue-manager-config"
@@ -45,7 +42,7 @@ _SERVICE: dict[str, Any] = {
     "kind": "Service",
     "metadata": {"name": "kueue-webhook-service", "namespace": _NAMESPACE},
 }
-# Made to see whether its webhooks answer.
+# By which its webhooks are asked whether they answer.
 _FLAVOR: dict[str, Any] = {
     "apiVersion": "kueue.x-k8s.io/v1beta2",
     "kind": "ResourceFlavor",
@@ -53,45 +50,7 @@ _FLAVOR: dict[str, Any] = {
 }
 
 
-async def scale(cluster: Cluster, namespace: str, name: str, replicas: int) -> None:
-    """Returns when a Deployment has so many available Pods, and none that is about to go. Raises TimedOut."""
-    from aiconform.cluster import wait
-
-    found = await cluster.get("apps/v1", "Deployment", name, namespace)
-    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", **found}
-    changed = await cluster.patch(deployment, {"spec": {"replicas": replicas}})
-
-    def settled(seen: Object) -> bool | None:
-        status = seen.get("status") or {}
-        if status.get("observedGeneration", 0) < changed["metadata"]["generation"]:
-            return None
-        counts = {status.get(key) or 0 for key in ("replicas", "updatedReplicas", "availableReplicas")}
-        return True if counts == {replicas} else None
-
-    await wait.until(cluster, deployment, settled, seconds=_SECONDS, what=f"{replicas} Pod(s) of {name}")
-    if not replicas:
-        labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
-        await wait.all_gone(cluster, "v1", "Pod", namespace, labels, seconds=_SECONDS)
-
-
 # Kueue
-
-
-async def _answers(cluster: Cluster) -> None:
-    """Wait until Kueue's webhooks are reached: a Deployment is available a little before its Service is."""
-    from aiconform.cluster import ServerFailed
-
-    deadline = asyncio.get_running_loop().time() + _SECONDS
-    while True:
-        try:
-            made = await cluster.create(_FLAVOR)
-        except ServerFailed:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-            await asyncio.sleep(_LOOK_SECONDS)
-        else:
-            await cluster.delete({**_FLAVOR, "metadata": made["metadata"]})
-            return
 
 
 async def _stop(cluster: Cluster) -> None:
@@ -100,28 +59,17 @@ async def _stop(cluster: Cluster) -> None:
 
 async def _start(cluster: Cluster) -> None:
     await scale(cluster, _NAMESPACE, _DEPLOYMENT, 1)
-    await _answers(cluster)
+    await admission(cluster, _FLAVOR, reached=True)
 
 
-async def _unreachable(cluster: Cluster) -> None:
-    """Its Service leads nowhere. The controller stays: without it the API server could not end Namespaces either."""
-    from aiconform.cluster import ServerFailed
+def _leading(selector: str | None, reached: bool) -> Change:
+    """Its Service leads to it or nowhere. The controller stays: without it Namespaces could not end either."""
 
-    await cluster.patch(_SERVICE, {"spec": {"selector": {"aiconform.dev/nothing": "here"}}})
-    deadline = asyncio.get_running_loop().time() + _SECONDS
-    while asyncio.get_running_loop().time() < deadline:
-        try:
-            made = await cluster.create(_FLAVOR)
-        except ServerFailed:
-            return
-        await cluster.delete({**_FLAVOR, "metadata": made["metadata"]})
-        await asyncio.sleep(_LOOK_SECONDS)
-    raise LabError(f"Kueue's webhooks still answer after {_SECONDS:.0f} s")
+    async def act(cluster: Cluster) -> None:
+        await cluster.patch(_SERVICE, {"spec": {"selector": {"aiconform.dev/nothing": selector}}})
+        await admission(cluster, _FLAVOR, reached=reached)
 
-
-async def _reachable(cluster: Cluster) -> None:
-    await cluster.patch(_SERVICE, {"spec": {"selector": {"aiconform.dev/nothing": None}}})
-    await _answers(cluster)
+    return act
 
 
 def _configured(change: Callable[[Object], None]) -> Change:
@@ -194,7 +142,7 @@ def _scheduler_runs(coscheduling: bool) -> Change:
 
 
 ACTIONS: Mapping[str, Action] = {
-    "kueue-webhooks-down": Action(_unreachable, _reachable),
+    "kueue-webhooks-down": Action(_leading("here", False), _leading(None, True)),
     "kueue-ignores-jobs": Action(_configured(_without_jobs), _configured(_with_jobs)),
     "kueue-counts-quota-only": Action(_arguments(_GATES), _arguments()),
     "kueue-says-nothing": _refusing_kueue("kueue-says-nothing", f"!{_has('object', 'QuotaReserved', 'False')}"),
