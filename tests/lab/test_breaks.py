@@ -14,6 +14,7 @@ from tests.lab import (
     test_checks,
     test_cluster_autoscaling,
     test_gang_scheduling,
+    test_pod_autoscaling,
 )
 from tests.lab.conftest import succeed
 
@@ -24,6 +25,7 @@ TABLES: tuple[Mapping[str, Mapping[str, set[str]]], ...] = (
     test_cluster_autoscaling.FAULTS,
     test_gang_scheduling.FAULTS,
     test_accelerator_metrics.FAULTS,
+    test_pod_autoscaling.FAULTS,
 )
 
 

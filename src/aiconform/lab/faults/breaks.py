@@ -50,4 +50,12 @@ BREAKS: Mapping[str, Set[str]] = {
     "path-rules-ignored": {"ai_inference"},
     "routes-match-all": {"ai_inference"},
     "changes-lose-requests": {"ai_inference"},
+    "metrics-constant": {"pod_autoscaling"},
+    "metrics-of-another": {"pod_autoscaling"},
+    "metrics-down": {"pod_autoscaling"},
+    "metrics-creep": {"pod_autoscaling"},
+    "autoscaler-of-pods-capped": {"pod_autoscaling"},
+    "autoscaler-of-pods-never-shrinks": {"pod_autoscaling"},
+    "autoscaler-of-pods-ignores-window": {"pod_autoscaling"},
+    "scaled-without-accelerators": {"pod_autoscaling"},
 }

@@ -157,6 +157,19 @@ FAULTS = {
         Fault(
             "changes-lose-requests", Where.CLUSTER, "Changing an HTTPRoute makes some of its requests fail.", _GATEWAY
         ),
+        *(
+            Fault(name, Where.CLUSTER, description, needs=("prometheus-adapter",))
+            for name, description in (
+                ("metrics-constant", "The metrics APIs say the same value of every metric."),
+                ("metrics-of-another", "The metrics APIs say another metric's value of each workload's metric."),
+                ("metrics-down", "What serves the metrics APIs is gone."),
+                ("metrics-creep", "The metrics APIs say much more as soon as several Pods have a metric."),
+                ("autoscaler-of-pods-capped", "No Deployment is scaled above one Pod."),
+                ("autoscaler-of-pods-never-shrinks", "No Deployment is scaled down."),
+                ("autoscaler-of-pods-ignores-window", "Autoscalers take Pods away without the window they are given."),
+                ("scaled-without-accelerators", "The Pods of scaled workloads lose what they ask of accelerators."),
+            )
+        ),
     )
 }
 """Every fault, by name."""

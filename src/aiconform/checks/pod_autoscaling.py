@@ -1,0 +1,444 @@
+"""pod_autoscaling: Pods that each hold an accelerator grow and shrink in number with a metric of their own.
+
+One Pod reports a metric whose value is set by its annotation, and a HorizontalPodAutoscaler wants so much of it for
+each Pod. Only the first Pod reports more than nothing: three times the target asks for three Pods, and over these the
+load then is at the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from aiconform.checks.census import beside
+from aiconform.checks.contract import (
+    Access,
+    Finding,
+    Inspection,
+    NothingToLookAt,
+    Observation,
+    Options,
+    Settings,
+    assertion,
+    holds,
+    inspection,
+    probe,
+    undecided,
+)
+from aiconform.checks.contract import accelerators as any_accelerators
+from aiconform.checks.pods import CLAIM_ACCESS, POD_ACCESS
+from aiconform.checks.scaled import PATH, SCALED, SERIES, TARGET, WANTED, autoscaler, deployment, load
+from aiconform.checks.scaling_watch import Sample, Watch
+from aiconform.cluster import NotFound, Object, Stuck, TimedOut
+from aiconform.cluster.scratch import Scratch
+from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform.collection import KINDS, Way, choose
+from aiconform.platform.devices import results
+from aiconform.platform.holders import holders
+from aiconform.platform.metrics_api import CUSTOM, EXTERNAL, MetricsApi, metrics_apis
+
+LOW = 7
+HIGH = WANTED * TARGET
+# The autoscaler looks every 15 s: the last time that it wanted more may be that long before it read less.
+ROUND = 15.0
+# Adapters' arithmetic rounds.
+NEAR = 0.02
+
+
+class PodAutoscaling(Options):
+    """Which path the metric takes, and how long the platform may take."""
+
+    api: Literal["", "custom", "external"] = Field(
+        "", description="The metrics API that the autoscaler reads: custom or external; the first served one if empty."
+    )
+    scrape: Literal["", "podmonitor", "podmonitoring", "azure-podmonitor", "vmpodscrape", "annotations"] = Field(
+        "", description="How the Pods ask to be scraped; found by itself if empty."
+    )
+    metric: str = Field(
+        SERIES,
+        pattern=r"^\S+$",
+        description=f"What the metrics API calls the series {SERIES} that the Pods report.",
+    )
+    limit: float = Field(
+        240.0,
+        gt=0,
+        description="Seconds from a change of the metric to the change of the Pods' number. The autoscaler looks every "
+        "15 seconds, metrics pipelines add up to a minute, and Pods with devices start slowly.",
+    )
+    hold: float = Field(
+        30.0, gt=0, description="Seconds in which the number of Pods must stay: two rounds of the autoscaler."
+    )
+    window: int = Field(
+        30,
+        ge=20,
+        le=3600,
+        description="Seconds that the autoscaler is told to wait before it takes Pods away: more than a round of it.",
+    )
+
+
+class Scaled(Observation):
+    """A running Pod of those that are scaled. `devices`: what it holds; by device plugins only the number is known."""
+
+    name: str
+    devices: tuple[str, ...]
+
+
+class Scaling(Observation):
+    """The metric that was set, the metric that was read, and the Pods, over time.
+
+    Moments are seconds since the begin; `low_at`: when LOW was set first. `high_at`, `held_at`, `fall_at`, `end_at`:
+    when HIGH was set, three Pods ran, LOW was set again, and one Pod was left; None: it did not come to that. `broken`:
+    why the metrics API does not answer. `left`: Pods at the end.
+    """
+
+    api: str
+    by: str
+    metric: str
+    scraped: str
+    way: str
+    resource: str
+    simulated: bool
+    node: str
+    window: int
+    limit: float
+    hold: float
+    low: int
+    high: int
+    samples: tuple[Sample, ...]
+    broken: str
+    said: str
+    pods: tuple[Scaled, ...]
+    problem: str
+    high_at: float | None
+    held_at: float | None
+    fall_at: float | None
+    end_at: float | None
+    left: int
+
+
+# What there is to try
+
+
+def choose_api(found: Sequence[MetricsApi], wanted: str) -> MetricsApi:
+    """The metrics API to use. Raises NothingToLookAt."""
+    for entry in found:
+        if wanted in ("", entry.name):
+            return entry
+    names = f"{CUSTOM} nor {EXTERNAL}" if not wanted else (CUSTOM if wanted == "custom" else EXTERNAL)
+    raise NothingToLookAt(
+        f"nothing to look at: the platform serves {'neither ' if not wanted else 'no '}{names}, so no autoscaler can "
+        "read a workload's own metric. Install an adapter, for example prometheus-adapter or KEDA"
+    )
+
+
+async def _places(platform: Platform, settings: Settings) -> Sequence[NodeAccelerators]:
+    """One place with room for three. Raises NothingToLookAt, naming who is in the way."""
+    found = await any_accelerators(platform, settings)
+    usable = [entry for entry in found if entry.free >= WANTED]
+    if not usable:
+        free = ", ".join(f"{entry.node}: {entry.free} of {entry.total} free" for entry in found)
+        offered = (await platform.accelerators()).offered
+        raise NothingToLookAt(
+            f"nothing to look at: three free accelerators of one kind on a node are needed ({free}); held by "
+            f"{await holders(platform, offered)}"
+        )
+    return usable if settings.every_node else usable[:1]
+
+
+@inspection
+async def looked_at(platform: Platform, settings: Settings) -> Inspection:
+    """What serves the metrics APIs, how Pods ask to be scraped, and what is missing."""
+    options = settings.of(PodAutoscaling)
+    apis = await metrics_apis(platform.cluster)
+    found = [str(entry) for entry in apis]
+    missing = [f"{entry} does not answer: {entry.problem}" for entry in apis if entry.problem]
+    try:
+        found.append(f"would scale on {options.metric} of {choose_api(apis, options.api)}")
+        found.append(f"Pods ask to be scraped by {await _scraping(platform, options)}")
+        for target in await _places(platform, settings):
+            found.append(f"Pods would run on {target}, {target.free} of {target.total} free")
+    except NothingToLookAt as reason:
+        missing.append(str(reason))
+    return Inspection(tuple(found), tuple(missing))
+
+
+async def _scraping(platform: Platform, options: PodAutoscaling) -> Way:
+    try:
+        return await choose(platform.cluster, options.scrape)
+    except NotFound as error:
+        raise NothingToLookAt(f"nothing to look at: {error}; see --set pod_autoscaling.scrape") from error
+
+
+# The probe
+
+
+def _limit(settings: Settings) -> float:
+    options = settings.of(PodAutoscaling)
+    return 4 * options.limit + options.hold + options.window + settings.patience
+
+
+@probe(
+    limit=_limit,
+    targets=_places,
+    devices=(WANTED, WANTED + 1),
+    access=(
+        *POD_ACCESS,
+        *CLAIM_ACCESS,
+        Access("", "pods", ("patch",)),
+        Access("apps", "deployments", ("create", "get", "list", "watch", "delete")),
+        Access("autoscaling", "horizontalpodautoscalers", ("create", "get", "list", "watch", "delete")),
+        Access("resource.k8s.io", "resourceclaimtemplates", ("create", "get", "list", "watch", "delete")),
+        Access("apiregistration.k8s.io", "apiservices", ("list",)),
+        Access("monitoring.coreos.com", "prometheuses", ("list",)),
+        *(Access(kind.group, kind.plural, ("create", "get", "list", "watch", "delete")) for kind in KINDS),
+    ),
+)
+async def scaling(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Scaling:
+    options = settings.of(PodAutoscaling)
+    cluster = platform.cluster
+    api = choose_api(await metrics_apis(cluster), options.api)
+    way = await _scraping(platform, options)
+    made = await deployment(platform, scratch, target, way)
+    name = made["metadata"]["name"]
+    watch = Watch(scratch, name)
+    if declared := way.declaration(name, {SCALED: name}, "metrics", PATH):
+        await scratch.create(declared)
+    namespace = await scratch.namespace()
+    high_at = held_at = fall_at = end_at = None
+    broken = problem = ""
+    grown: tuple[Scaled, ...] = ()
+    async with beside(watch.scaled(cluster, namespace)):
+        first = await _first(platform, watch, target, settings.patience)
+        await _set(platform, first, name, LOW)
+        await scratch.create(autoscaler(name, api.name, options.metric, options.window))
+        async with beside(watch.autoscaler(cluster, namespace)):
+            scratch.tell(f"the metric is set to {LOW}: waiting until the autoscaler reads it")
+            seen = await watch.until(lambda: watch.last and near(watch.last.average, LOW), options.limit)
+            if not seen:
+                broken = await _why_unread(platform, api, watch, options)
+            else:
+                scratch.tell(f"the metric is set to {HIGH}: waiting for {WANTED} Pods")
+                await _set(platform, first, name, HIGH)
+                high_at = watch.now
+                await watch.until(lambda: len(watch.running()) >= WANTED, options.limit)
+                problem = await _what_is_missing(platform, watch, target)
+                grown = await _holding(platform, watch, target, namespace)
+            if len(grown) >= WANTED:
+                held_at = watch.now
+                scratch.tell(f"{len(grown)} Pods run: watching for {options.hold:.0f} s whether that stays")
+                await watch.until(lambda: False, options.hold)
+                scratch.tell(f"the metric is set to {LOW}: waiting for one Pod, after {options.window} s")
+                await _set(platform, first, name, LOW)
+                fall_at = watch.now
+                if await watch.until(lambda: _alone(watch), options.limit + options.window):
+                    end_at = watch.now
+    return Scaling(
+        api=api.name,
+        by=api.by,
+        metric=options.metric,
+        scraped=str(way),
+        way=target.way,
+        resource=target.name,
+        simulated=target.simulated,
+        node=target.node,
+        window=options.window,
+        limit=options.limit,
+        hold=options.hold,
+        low=LOW,
+        high=HIGH,
+        samples=tuple(watch.samples),
+        broken=broken,
+        said=watch.said,
+        pods=grown,
+        problem=problem,
+        high_at=high_at,
+        held_at=held_at,
+        fall_at=fall_at,
+        end_at=end_at,
+        left=len(watch.pods),
+    )
+
+
+def near(seen: float | None, wanted: float) -> bool:
+    return seen is not None and abs(seen - wanted) <= NEAR * wanted
+
+
+def _alone(watch: Watch) -> bool:
+    return bool(watch.last and watch.last.desired == 1 and len(watch.pods) == 1)
+
+
+async def _set(platform: Platform, pod: Object, name: str, value: int) -> None:
+    # The one that reports is the last to go when Pods are taken away.
+    annotations = {**load(name, value), "controller.kubernetes.io/pod-deletion-cost": "1000"}
+    await platform.cluster.patch(pod, {"metadata": {"annotations": annotations}})
+
+
+async def _first(platform: Platform, watch: Watch, target: NodeAccelerators, patience: float) -> Object:
+    """The first Pod, running. Raises ClusterError."""
+    if not await watch.until(lambda: watch.running(), patience):
+        raise TimedOut(
+            f"the first Pod does not run after {patience:.0f} s: {_states(watch) or 'there is none'}; the "
+            f"accelerators of {target} are held by {await _now_held(platform, target)}"
+        )
+    return watch.running()[0]
+
+
+def _states(watch: Watch) -> str:
+    from aiconform.cluster.wait import describe
+
+    return "; ".join(f"{name}: {describe(each)}" for name, each in watch.pods.items())
+
+
+async def _now_held(platform: Platform, target: NodeAccelerators) -> str:
+    return await holders(Platform(platform.cluster, platform.images), [target])
+
+
+async def _why_unread(platform: Platform, api: MetricsApi, watch: Watch, options: PodAutoscaling) -> str:
+    """What is wrong with the metrics API, empty if a wrong value was read.
+
+    Raises TimedOut where nothing was read and nothing shows that the platform is out of order: then the metric may have
+    been looked for at the wrong place.
+    """
+    now = {entry.name: entry for entry in await metrics_apis(platform.cluster)}.get(api.name)
+    if now is None or now.problem:
+        return now.problem if now else "it is not registered any more"
+    if watch.last and watch.last.average is not None:
+        return ""
+    raise TimedOut(
+        f"{api} answers, and gave no {options.metric} of the Pods in {options.limit:.0f} s: "
+        f"{watch.said or 'the autoscaler says nothing'}. Say how Pods are scraped (--set pod_autoscaling.scrape=...), "
+        "what the metric is called there (metric), or which API has it (api)"
+    )
+
+
+async def _what_is_missing(platform: Platform, watch: Watch, target: NodeAccelerators) -> str:
+    """Why Pods that were placed do not run; empty if none. Raises Stuck if one found no room."""
+    waiting = [each for each in watch.pods.values() if each.get("status", {}).get("phase") == "Pending"]
+    if len(watch.running()) >= WANTED:
+        return ""
+    if any(not each["spec"].get("nodeName") for each in waiting):
+        raise Stuck(
+            f"the autoscaler asked for Pods, and the scheduler found no room for them on {target}; its accelerators "
+            f"are held by {await _now_held(platform, target)}"
+        )
+    return _states(watch) if waiting else ""
+
+
+async def _holding(platform: Platform, watch: Watch, target: NodeAccelerators, namespace: str) -> tuple[Scaled, ...]:
+    """The running Pods, with the accelerators that are theirs."""
+    held: dict[str, list[str]] = {}
+    if target.way == "dra":
+        async for claim in platform.cluster.list(await platform.resource_api() or "", "ResourceClaim", namespace):
+            devices = [f"{each['driver']}/{each['pool']}/{each['device']}" for each in results(claim)]
+            for user in (claim.get("status") or {}).get("reservedFor") or []:
+                held.setdefault(user["name"], []).extend(devices)
+    else:
+        for name, pod in watch.pods.items():
+            for container in pod["spec"]["containers"]:
+                count = int(((container.get("resources") or {}).get("limits") or {}).get(target.name, 0))
+                held.setdefault(name, []).extend(f"{name}/{number}" for number in range(count))
+    return tuple(
+        Scaled(name=pod["metadata"]["name"], devices=tuple(held.get(pod["metadata"]["name"], ())))
+        for pod in watch.running()
+    )
+
+
+# Assertions
+
+
+def between(seen: Scaling, begin: float, end: float | None) -> list[Sample]:
+    """The states of the autoscaler in a time, that at its begin included."""
+    before = [sample for sample in seen.samples if sample.at <= begin]
+    return [*before[-1:], *(each for each in seen.samples if begin < each.at and (end is None or each.at < end))]
+
+
+@assertion("The autoscaler reads the value that was set")
+def reads_it(seen: Scaling) -> Finding:
+    where = f"{seen.metric} by the {seen.api} metrics API of {seen.by}"
+    if seen.broken:
+        return holds(False, f"{where}: the API does not answer: {seen.broken}", subjects=1)
+    read = [sample.average for sample in seen.samples if sample.average is not None]
+    if not read:
+        return undecided(f"{where}: nothing was read")
+    if seen.high_at is None:
+        shown = ", ".join(f"{value:g}" for value in dict.fromkeys(read[-5:]))
+        return holds(False, f"{where}: set {seen.low}, read {shown} in {seen.limit:.0f} s", subjects=1)
+    raised = [each.average for each in between(seen, seen.high_at, seen.held_at) if each.average is not None]
+    if any(near(value, seen.high) for value in raised):
+        return holds(True, f"{where}: set {seen.low} and {seen.high}, read the same", subjects=2)
+    shown = ", ".join(f"{value:g}" for value in dict.fromkeys(raised[-5:])) or "nothing"
+    return holds(False, f"{where}: set {seen.high}, read {shown}", subjects=2)
+
+
+@assertion("The number of Pods grows as the metric asks")
+def grows(seen: Scaling) -> Finding:
+    if seen.high_at is None:
+        return undecided("the metric was not read")
+    wanted = [sample.desired for sample in between(seen, seen.high_at, seen.held_at)]
+    told = f"for {seen.high} at a target of {TARGET} the autoscaler wanted {_path(wanted)}"
+    if WANTED in wanted:
+        return holds(True, told, subjects=1)
+    return holds(False, f"{told}, and not {WANTED}, in {seen.limit:.0f} s; {seen.said}".rstrip("; "), subjects=1)
+
+
+def _path(numbers: Sequence[int]) -> str:
+    return ", then ".join(str(number) for number in dict.fromkeys(numbers)) or "nothing"
+
+
+@assertion("Every Pod runs with an accelerator of its own")
+def has_its_own(seen: Scaling) -> Finding:
+    if not seen.pods:
+        return undecided("the number of Pods did not grow")
+    if seen.problem:
+        return holds(False, f"{len(seen.pods)} Pods run; {seen.problem}", subjects=len(seen.pods))
+    if len(seen.pods) < WANTED:
+        return undecided("the number of Pods did not grow")
+    without = [pod.name for pod in seen.pods if not pod.devices]
+    if without:
+        return holds(False, f"Pods without an accelerator: {', '.join(without)}", subjects=len(seen.pods))
+    devices = [device for pod in seen.pods for device in pod.devices]
+    shared = sorted({device for device in devices if devices.count(device) > 1})
+    if shared:
+        return holds(False, f"held by more than one Pod: {', '.join(shared)}", subjects=len(seen.pods))
+    return holds(
+        True, f"{len(seen.pods)} Pods hold {len(devices)} accelerators ({seen.resource})", subjects=len(devices)
+    )
+
+
+@assertion("The number of Pods stays while the metric is at its target")
+def stays(seen: Scaling) -> Finding:
+    if seen.held_at is None:
+        return undecided(f"there never were {WANTED} Pods")
+    wanted = [sample.desired for sample in between(seen, seen.held_at, seen.fall_at)]
+    told = f"the autoscaler wanted {_path(wanted)} in {seen.hold:.0f} s"
+    return holds(set(wanted) == {WANTED}, told, subjects=len(wanted))
+
+
+@assertion("The number of Pods goes back when the metric falls")
+def goes_back(seen: Scaling) -> Finding:
+    if seen.fall_at is None:
+        return undecided(f"there never were {WANTED} Pods")
+    if seen.end_at is not None:
+        return holds(True, f"one Pod was left {seen.end_at - seen.fall_at:.0f} s after the metric fell", subjects=1)
+    within = seen.limit + seen.window
+    return holds(False, f"{seen.left} Pods {within:.0f} s after the metric fell; {seen.said}".rstrip("; "), subjects=1)
+
+
+@assertion("It does not go back before its window is over")
+def keeps_the_window(seen: Scaling) -> Finding:
+    if seen.fall_at is None:
+        return undecided(f"there never were {WANTED} Pods")
+    after = between(seen, seen.fall_at, None)
+    most = max((sample.desired for sample in after[:1]), default=0)
+    fewer = next((sample for sample in after if sample.desired < most), None)
+    if fewer is None:
+        return undecided("the number of Pods did not go back")
+    # It began to want fewer when it first read less than before.
+    least = TARGET * (1 - 2 * NEAR)
+    read = next((each for each in after if each.average is not None and each.average < least), fewer)
+    waited = fewer.at - min(read.at, fewer.at)
+    needed = seen.window - ROUND
+    told = f"it wanted fewer {waited:.0f} s after it had read less; its window is {seen.window} s"
+    return holds(waited >= needed, told, subjects=1)

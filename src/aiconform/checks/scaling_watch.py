@@ -1,0 +1,141 @@
+"""Following an autoscaler and the Pods that it scales over time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiconform.checks.census import Board
+from aiconform.checks.contract import Observation
+from aiconform.checks.scaled import SCALED, quantity
+from aiconform.cluster import Cluster, Expired, Object, Unreachable, wait
+from aiconform.cluster.scratch import Scratch
+
+_RETRY_SECONDS = 1.0
+_WATCH_SECONDS = 3600.0
+
+
+class Sample(Observation):
+    """One state of the autoscaler. `at`: seconds since the begin. `average`: the metric for each Pod as it read it.
+
+    `desired` and `current` are numbers of Pods; `average` is None where it has read nothing.
+    """
+
+    at: float
+    desired: int
+    current: int
+    average: float | None
+
+
+class Watch:
+    """What the autoscaler and the Pods were, from now on."""
+
+    def __init__(self, scratch: Scratch, name: str) -> None:
+        self.samples: list[Sample] = []
+        self.pods: dict[str, Object] = {}
+        """The Pods that are there now, by name."""
+        self.said = ""
+        """Why the autoscaler cannot work, in its own words."""
+        self._board = Board()
+        self._scratch = scratch
+        self._name = name
+        self._begun = time.monotonic()
+
+    @property
+    def now(self) -> float:
+        return round(time.monotonic() - self._begun, 1)
+
+    @property
+    def last(self) -> Sample | None:
+        return self.samples[-1] if self.samples else None
+
+    def running(self) -> list[Object]:
+        """The Pods all of whose containers run and that nobody asked to end. Raises Stuck, as `wait.running`."""
+        return [
+            each
+            for each in self.pods.values()
+            if "deletionTimestamp" not in each["metadata"]
+            and each.get("status", {}).get("phase") == "Running"
+            and wait.running(each)
+        ]
+
+    async def until(self, condition: Callable[[], Any], seconds: float) -> bool:
+        """Whether the condition came to hold in time."""
+        return bool(await self._board.until(condition, seconds))
+
+    def see(self, autoscaler: Object) -> None:
+        """Take note of one state of the autoscaler."""
+        status = autoscaler.get("status") or {}
+        active = next((each for each in status.get("conditions") or [] if each["type"] == "ScalingActive"), None)
+        self.said = "" if active is None or active["status"] == "True" else str(active.get("message") or "")
+        sample = Sample(
+            at=self.now,
+            desired=status.get("desiredReplicas", 0),
+            current=status.get("currentReplicas", 0),
+            average=read(status),
+        )
+        before = self.last
+        if before is None or (before.desired, before.current, before.average) != (
+            sample.desired,
+            sample.current,
+            sample.average,
+        ):
+            self.samples.append(sample)
+            self._scratch.tell(f"the autoscaler read {_shown(sample.average)} for each Pod and wants {sample.desired}")
+        self._board.tell()
+
+    async def autoscaler(self, cluster: Cluster, namespace: str) -> None:
+        """Follow until cancelled. Raises ClusterError."""
+
+        def take(kind: str, obj: Object) -> None:
+            if kind != "DELETED":
+                self.see(obj)
+
+        await _follow(
+            cluster, "autoscaling/v2", "HorizontalPodAutoscaler", namespace, take, fields=f"metadata.name={self._name}"
+        )
+
+    async def scaled(self, cluster: Cluster, namespace: str) -> None:
+        """Follow until cancelled. Raises ClusterError."""
+
+        def take(kind: str, obj: Object) -> None:
+            if kind == "DELETED":
+                self.pods.pop(obj["metadata"]["name"], None)
+            else:
+                self.pods[obj["metadata"]["name"]] = obj
+            self._board.tell()
+
+        await _follow(cluster, "v1", "Pod", namespace, take, labels=f"{SCALED}={self._name}")
+
+
+async def _follow(
+    cluster: Cluster, api_version: str, kind: str, namespace: str, take: Callable[[str, Object], None], **which: str
+) -> None:
+    since = ""
+    while True:
+        try:
+            async for event in cluster.watch(
+                api_version, kind, namespace, since=since, seconds=_WATCH_SECONDS, **which
+            ):
+                since = event.object["metadata"]["resourceVersion"]
+                if event.type != "BOOKMARK":
+                    take(event.type, event.object)
+        except Expired:
+            since = ""
+        except Unreachable:
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+def read(status: Object) -> float | None:
+    """The metric for each Pod that a HorizontalPodAutoscaler's status says it read; None if it says nothing."""
+    for entry in status.get("currentMetrics") or []:
+        source = entry.get("pods") or entry.get("external") or {}
+        if text := (source.get("current") or {}).get("averageValue"):
+            return round(quantity(text), 3)
+    return None
+
+
+def _shown(average: float | None) -> str:
+    return "nothing" if average is None else f"{average:g}"

@@ -1,0 +1,43 @@
+"""What serves the metrics APIs that autoscalers read, and whether it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiconform.cluster import Cluster
+
+CUSTOM = "custom.metrics.k8s.io"
+EXTERNAL = "external.metrics.k8s.io"
+GROUPS = {"custom": CUSTOM, "external": EXTERNAL}
+
+
+@dataclass(frozen=True)
+class MetricsApi:
+    """A served metrics API. `by`: the Service behind it; `problem`: why it does not answer, empty if it does."""
+
+    name: str
+    by: str
+    problem: str = ""
+
+    def __str__(self) -> str:
+        return f"{GROUPS[self.name]} by {self.by}"
+
+
+async def metrics_apis(cluster: Cluster) -> list[MetricsApi]:
+    """Those that are registered, custom metrics first; read afresh each time."""
+    found: dict[str, MetricsApi] = {}
+    async for entry in cluster.list("apiregistration.k8s.io/v1", "APIService"):
+        for name, group in GROUPS.items():
+            if entry["spec"].get("group") != group:
+                continue
+            service = entry["spec"].get("service") or {}
+            conditions = (entry.get("status") or {}).get("conditions") or []
+            available = next((each for each in conditions if each["type"] == "Available"), None)
+            problem = ""
+            if available is None or available["status"] != "True":
+                problem = (available or {}).get("message") or "nothing says that it is available"
+            by = f"{service.get('namespace')}/{service.get('name')}"
+            # Of several versions it is enough that one answers.
+            if name not in found or found[name].problem:
+                found[name] = MetricsApi(name, by, problem)
+    return [found[name] for name in GROUPS if name in found]

@@ -1,0 +1,112 @@
+"""pod_autoscaling on Prometheus and its adapter: healthy by both APIs, with each fault, and where it cannot decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.conftest import Lab, Outcome, aiconform, succeed
+
+CHECK = "pod_autoscaling"
+READS = "The autoscaler reads the value that was set"
+GROWS = "The number of Pods grows as the metric asks"
+OWN = "Every Pod runs with an accelerator of its own"
+STAYS = "The number of Pods stays while the metric is at its target"
+BACK = "The number of Pods goes back when the metric falls"
+WINDOW = "It does not go back before its window is over"
+
+# fault -> check -> the assertions that it has to break, no more and no fewer
+FAULTS = {
+    "metrics-constant": {CHECK: {READS}},
+    "metrics-of-another": {CHECK: {READS}},
+    "metrics-down": {CHECK: {READS}},
+    "metrics-creep": {CHECK: {STAYS}},
+    "autoscaler-of-pods-capped": {CHECK: {GROWS}},
+    "autoscaler-of-pods-never-shrinks": {CHECK: {BACK}},
+    "autoscaler-of-pods-ignores-window": {CHECK: {WINDOW}},
+    "scaled-without-accelerators": {CHECK: {OWN}},
+}
+ENOUGH = {"limit": 90, "hold": 12, "window": 20}
+# What does not come is not waited for any longer than the lab's own path takes, with some to spare.
+SHORT = {"limit": 35, "hold": 5, "window": 20}
+LIMITS = {
+    "metrics-constant": SHORT,
+    "metrics-of-another": SHORT,
+    "metrics-down": {**SHORT, "limit": 10},
+    "autoscaler-of-pods-capped": SHORT,
+    "autoscaler-of-pods-never-shrinks": SHORT,
+    "scaled-without-accelerators": SHORT,
+}
+
+
+def check(lab: Lab, limits: dict[str, int], *arguments: str, kubeconfig: Path | None = None) -> Outcome:
+    given = [word for name, value in limits.items() for word in ("--set", f"{CHECK}.{name}={value}")]
+    return lab.run(CHECK, *arguments, *given, kubeconfig=kubeconfig)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def metrics_path(lab: Lab) -> Iterator[None]:
+    lab.install("prometheus-adapter")
+    yield
+    assert "aiconform" not in lab.kubectl("get", "namespaces", "-o", "name")
+
+
+@pytest.mark.parametrize("api", ["custom", "external"])
+def test_pods_with_accelerators_come_and_go_with_their_metric(lab: Lab, api: str) -> None:
+    done = check(lab, ENOUGH, "--set", f"{CHECK}.api={api}")
+    assert done.code == 0, done.stderr
+    found = done.check(CHECK)
+    assert found["verdict"] == "pass"
+    assert all(entry["holds"] and entry["subjects"] for entry in found["assertions"])
+    assert f"by the {api} metrics API of monitoring/prometheus-adapter" in found["assertions"][0]["reason"]
+    # It follows by watches: the number of requests does not grow with the time that passes.
+    assert found["requests"] < 60
+    for told in ("the metric is set to 30", "wants 3", "waiting for one Pod"):
+        assert told in done.stderr
+    succeed("judge", done.folder)
+    assert "aiconform" not in lab.kubectl("get", "namespaces", "-o", "name")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_breaks_its_assertion_and_no_other(lab: Lab, fault: str) -> None:
+    with lab.fault(fault):
+        done = check(lab, LIMITS.get(fault, ENOUGH))
+    assert done.code == 1, done.stderr
+    assert done.broken(CHECK) == FAULTS[fault][CHECK]
+    succeed("judge", done.folder)
+
+
+def test_inspect_says_what_serves_the_metric(lab: Lab) -> None:
+    shown = json.loads(succeed("inspect", "-o", "json", kubeconfig=lab.kubeconfig))
+    (entry,) = (each for each in shown["checks"] if each["id"] == CHECK)
+    assert "custom.metrics.k8s.io by monitoring/prometheus-adapter" in entry["found"]
+    assert any("PodMonitor" in text for text in entry["found"])
+    assert entry["missing"] == []
+
+
+def test_a_metric_that_nobody_has_is_an_error_with_the_way_out(lab: Lab) -> None:
+    done = check(lab, {**SHORT, "limit": 10}, "--set", f"{CHECK}.metric=nobody_has_this")
+    assert done.code == 3
+    assert done.check(CHECK)["verdict"] == "error"
+    assert f"--set {CHECK}.scrape" in done.check(CHECK)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("word", "told"), [("api=other", "'custom' or 'external'"), ("window=0", "greater than or equal to 20")]
+)
+def test_options_that_cannot_be_are_refused(lab: Lab, word: str, told: str) -> None:
+    done = aiconform("run", CHECK, "--set", f"{CHECK}.{word}", kubeconfig=lab.kubeconfig)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_without_a_metrics_api_the_way_out_is_said(lab: Lab) -> None:
+    """The last one: it takes the adapter out."""
+    succeed("lab", "up", "--name", lab.name, "--without", "prometheus-adapter")
+    done = check(lab, SHORT)
+    assert done.code == 3
+    assert "neither custom.metrics.k8s.io nor external.metrics.k8s.io" in done.check(CHECK)["reason"]
+    assert "custom.metrics" not in lab.kubectl("get", "apiservices", "-o", "name")
