@@ -15,6 +15,7 @@ from tests.lab import (
     test_cluster_autoscaling,
     test_gang_scheduling,
     test_pod_autoscaling,
+    test_robust_controller,
 )
 from tests.lab.conftest import succeed
 
@@ -26,6 +27,7 @@ TABLES: tuple[Mapping[str, Mapping[str, set[str]]], ...] = (
     test_gang_scheduling.FAULTS,
     test_accelerator_metrics.FAULTS,
     test_pod_autoscaling.FAULTS,
+    test_robust_controller.FAULTS,
 )
 
 

@@ -77,7 +77,20 @@ class Settings:
         return next((each for each in self.options if isinstance(each, kind)), kind())
 
 
-Target = NodeAccelerators | NodeGroup | None
+@dataclass(frozen=True)
+class Part:
+    """A part of the platform that a probe is about and that holds no accelerators, for example an operator.
+
+    `name` becomes part of the names of objects: lower-case letters, digits, hyphens.
+    """
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Target = NodeAccelerators | NodeGroup | Part | None
 Targets = Callable[[Platform, Settings], Awaitable[Sequence[Target]]]
 
 

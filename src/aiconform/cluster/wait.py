@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from aiconform.cluster.api import Cluster, Object
@@ -53,6 +53,47 @@ async def until(
                     await asyncio.sleep(0.5)
     except TimeoutError:
         raise TimedOut(f"{what}: not within {seconds:.0f} s; last seen: {describe(last)}") from None
+
+
+async def among(
+    cluster: Cluster,
+    api_version: str,
+    kind: str,
+    namespace: str | None,
+    condition: Callable[[Sequence[Object]], T | None],
+    *,
+    labels: str = "",
+    seconds: float,
+    what: str,
+) -> T:
+    """The first result of `condition` that is not None, over all objects of a kind as they come, change and go.
+
+    `condition` may raise Stuck. Raises TimedOut (naming `what` and how many objects there were last).
+    """
+    there: dict[str, Object] = {}
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                items, version = await cluster.snapshot(api_version, kind, namespace, labels=labels)
+                there = {item["metadata"]["uid"]: item for item in items}
+                if (result := condition(tuple(there.values()))) is not None:
+                    return result
+                try:
+                    async for event in cluster.watch(
+                        api_version, kind, namespace, labels=labels, since=version, seconds=seconds
+                    ):
+                        uid = event.object["metadata"]["uid"]
+                        if event.type == "DELETED":
+                            there.pop(uid, None)
+                        else:
+                            there[uid] = event.object
+                        if (result := condition(tuple(there.values()))) is not None:
+                            return result
+                except (Expired, Unreachable):
+                    await asyncio.sleep(0.5)
+    except TimeoutError:
+        names = ", ".join(sorted(item["metadata"]["name"] for item in there.values())) or "none"
+        raise TimedOut(f"{what}: not within {seconds:.0f} s; {kind} objects there: {names}") from None
 
 
 async def gone(cluster: Cluster, obj: Object, *, seconds: float) -> None:

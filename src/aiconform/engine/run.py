@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform import __version__
-from aiconform.checks.contract import Check, NotApplicable, NothingToLookAt, Probe, Settings, Target
+from aiconform.checks.contract import Check, NotApplicable, NothingToLookAt, Part, Probe, Settings, Target
 from aiconform.cluster import Cluster, ClusterError
 from aiconform.cluster.requests import metered
 from aiconform.cluster.scratch import Scratch, Space, left_behind, remove
@@ -235,7 +235,7 @@ class Run:
             self._ending = asyncio.ensure_future(space.end())
 
     async def _attempt(self, check: Check, probe: Probe, target: Target, name: str, space: Space) -> Record:
-        async with self._capacity.hold(target, probe.devices[1]):
+        async with self._capacity.hold(None if isinstance(target, Part) else target, probe.devices[1]):
             begun = time.monotonic()
             self._tell(events.ProbeStarted(check.id, probe.name, name))
             with metered() as meter:
@@ -247,8 +247,7 @@ class Run:
     async def _observe(
         self, check: Check, probe: Probe, target: Target, space: Space
     ) -> tuple[Outcome, str, dict[str, Any] | None]:
-        place = "" if target is None else f"-{target.node}-{target.way}".replace(".", "-")
-        name = f"{check.id}-{probe.name}{place}".replace("_", "-")
+        name = f"{check.id}-{probe.name}{_place(target)}".replace("_", "-")
         scratch: Scratch | None = None
         limit = probe.seconds(self.options.settings)
 
@@ -298,6 +297,15 @@ class Run:
         except ClusterError as error:
             self.leaks.append(str(error))
             self._tell(events.Noted(f"left behind: {error}; try: aiconform cleanup --run {space.run}"))
+
+
+def _place(target: Target) -> str:
+    """What tells the objects of a probe on this target from those of the same probe on others."""
+    if target is None:
+        return ""
+    if isinstance(target, Part):
+        return f"-{target.name}"
+    return f"-{target.node}-{target.way}".replace(".", "-")
 
 
 def _outcome(reason: Exception) -> Outcome:

@@ -13,9 +13,11 @@ from aiconform.lab.addons import (
     coscheduling,
     envoy_gateway,
     gang_definitions,
+    jobset,
     karpenter,
     kueue,
     kwok,
+    lws,
     prometheus,
     prometheus_adapter,
     workload_api,
@@ -38,6 +40,8 @@ ADD_ONS = {
         karpenter.ADD_ON,
         accelerator_exporter.ADD_ON,
         envoy_gateway.ADD_ON,
+        jobset.ADD_ON,
+        lws.ADD_ON,
     )
 }
 """Every add-on, by name."""
@@ -48,6 +52,7 @@ FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "cluster_autoscaling": ("karpenter",),
     "pod_autoscaling": ("prometheus-adapter",),
     "accelerator_metrics": ("accelerator-exporter",),
+    "robust_controller": ("jobset", "lws"),
 }
 """What `run --lab` installs for the check of a requirement."""
 

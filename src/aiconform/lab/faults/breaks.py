@@ -58,4 +58,12 @@ BREAKS: Mapping[str, Set[str]] = {
     "autoscaler-of-pods-never-shrinks": {"pod_autoscaling"},
     "autoscaler-of-pods-ignores-window": {"pod_autoscaling"},
     "scaled-without-accelerators": {"pod_autoscaling"},
+    "operator-stopped": {"robust_controller"},
+    "operator-update-stuck": {"robust_controller"},
+    "operator-webhook-ignored": {"robust_controller"},
+    "operator-makes-nothing": {"robust_controller"},
+    "operator-replaces-nothing": {"robust_controller"},
+    "operator-does-not-come-back": {"robust_controller"},
+    "operator-lease-stuck": {"robust_controller"},
+    "children-stay": {"robust_controller"},
 }

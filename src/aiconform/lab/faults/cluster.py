@@ -7,8 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiconform.lab.faults import autoscaling, gangs, gateways, scaled_pods
+from aiconform.lab.faults import autoscaling, gangs, gateways, operators, scaled_pods
 from aiconform.lab.faults.action import Action
 
-ACTIONS: Mapping[str, Action] = {**autoscaling.ACTIONS, **gangs.ACTIONS, **gateways.ACTIONS, **scaled_pods.ACTIONS}
+ACTIONS: Mapping[str, Action] = {
+    **autoscaling.ACTIONS,
+    **gangs.ACTIONS,
+    **gateways.ACTIONS,
+    **scaled_pods.ACTIONS,
+    **operators.ACTIONS,
+}
 """By the name of the fault, which the registry describes."""

@@ -17,24 +17,39 @@ _SECONDS = 30.0
 _LOOK_SECONDS = 0.2
 
 
-def refusing(name: str, group: str, resource: str, allowed: str) -> Action:
-    """Updates of `resource` (plural, or plural/subresource) are refused unless the CEL expression `allowed` holds."""
-    canary = f"request.resource.resource == 'configmaps' ? object.metadata.name != '{name}' : ({allowed})"
-    policy: Object = {
-        "apiVersion": _GROUP,
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": [_rule(group, resource, "UPDATE"), _CANARY_RULE]},
-            "validations": [{"expression": canary, "message": f"the fault {name} is on"}],
-        },
+def refusing(
+    name: str,
+    group: str,
+    resource: str,
+    allowed: str,
+    *,
+    operation: str = "UPDATE",
+    condition: str = "true",
+    params: tuple[str, str] | None = None,
+) -> Action:
+    """Requests for a `resource` (plural, or plural/subresource) where the CEL expression `condition` holds are refused
+    unless `allowed` holds.
+
+    `params` is (apiVersion, kind) of objects in the request's Namespace: `allowed` has to hold for each as `params`.
+    """
+    validation = f"{_IS_CANARY} ? false : ({allowed})"
+    spec: dict[str, Any] = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [_rule(group, resource, operation), _CANARY_RULE]},
+        "matchConditions": [_condition(name, condition)],
+        "validations": [{"expression": validation, "message": f"the fault {name} is on"}],
     }
+    bound: dict[str, Any] = {"policyName": name, "validationActions": ["Deny"]}
+    if params:
+        spec["paramKind"] = {"apiVersion": params[0], "kind": params[1]}
+        bound["paramRef"] = {"selector": {}, "parameterNotFoundAction": "Deny"}
+    metadata = {"name": name}
+    policy: Object = {"apiVersion": _GROUP, "kind": "ValidatingAdmissionPolicy", "metadata": metadata, "spec": spec}
     binding: Object = {
         "apiVersion": _GROUP,
         "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
+        "metadata": metadata,
+        "spec": bound,
     }
 
     async def in_force(cluster: Cluster) -> bool:
@@ -62,18 +77,12 @@ def changing(
             "failurePolicy": "Fail",
             "reinvocationPolicy": "Never",
             "matchConstraints": {"resourceRules": [_rule(group, resource, *operations), _CANARY_RULE]},
-            "matchConditions": [
-                {
-                    "name": "condition",
-                    "expression": f"request.resource.resource == 'configmaps' ? object.metadata.name == '{name}'"
-                    f" : ({condition})",
-                }
-            ],
+            "matchConditions": [_condition(name, condition)],
             "mutations": [
                 {
                     "patchType": "JSONPatch",
                     "jsonPatch": {
-                        "expression": "request.resource.resource == 'configmaps' ? "
+                        "expression": f"{_IS_CANARY} ? "
                         "[JSONPatch{op: 'add', path: '/metadata/labels', value: {'fault': 'on'}}]"
                         f" : ({patch})"
                     },
@@ -102,6 +111,13 @@ _CANARY_RULE: dict[str, Any] = {
     "operations": ["CREATE"],
     "resources": ["configmaps"],
 }
+
+
+_IS_CANARY = "request.resource.resource == 'configmaps'"
+
+
+def _condition(name: str, condition: str) -> dict[str, Any]:
+    return {"name": "condition", "expression": f"{_IS_CANARY} ? object.metadata.name == '{name}' : ({condition})"}
 
 
 def _rule(group: str, resource: str, *operations: str) -> dict[str, Any]:

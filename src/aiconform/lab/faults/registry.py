@@ -170,6 +170,49 @@ FAULTS = {
                 ("scaled-without-accelerators", "The Pods of scaled workloads lose what they ask of accelerators."),
             )
         ),
+        Fault("operator-stopped", Where.CLUSTER, "The controller of JobSet is scaled to nothing.", ("jobset",)),
+        Fault(
+            "operator-update-stuck",
+            Where.CLUSTER,
+            "An update of JobSet's controller does not go on: no node takes the new Pod.",
+            ("jobset",),
+        ),
+        Fault(
+            "operator-webhook-ignored",
+            Where.CLUSTER,
+            "The API server does not reach JobSet's webhook, and lets every JobSet in (failurePolicy Ignore).",
+            ("jobset",),
+        ),
+        Fault(
+            "operator-makes-nothing",
+            Where.CLUSTER,
+            "The API server refuses the Jobs that JobSet's controller makes.",
+            ("jobset",),
+        ),
+        Fault(
+            "operator-replaces-nothing",
+            Where.CLUSTER,
+            "The API server refuses the Jobs that JobSet's controller makes in place of lost ones.",
+            ("jobset",),
+        ),
+        Fault(
+            "operator-does-not-come-back",
+            Where.CLUSTER,
+            "No new Pod can be made for JobSet's controller: a lost one stays lost.",
+            ("jobset",),
+        ),
+        Fault(
+            "operator-lease-stuck",
+            Where.CLUSTER,
+            "The lease of JobSet's controller cannot change hands: a new Pod answers, but never leads.",
+            ("jobset",),
+        ),
+        Fault(
+            "children-stay",
+            Where.CLUSTER,
+            "The garbage collector may not delete Jobs: they stay when their owner goes.",
+            ("jobset",),
+        ),
     )
 }
 """Every fault, by name."""

@@ -1,0 +1,73 @@
+"""Waiting over all objects of a kind: what was there, what comes and goes, and what ends it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from aiconform.cluster import Event, Expired, Object, Stuck, TimedOut, wait
+
+
+def named(name: str, **fields: Any) -> Object:
+    return {"kind": "Job", "metadata": {"name": name, "uid": name}, **fields}
+
+
+class FakeCluster:
+    """Each list answers with the next of `lists`, each watch with the next of `watches`; the last watch never ends."""
+
+    def __init__(self, lists: list[list[Object]], watches: list[list[Event | Exception]]) -> None:
+        self.lists, self.watches = lists, watches
+
+    async def snapshot(self, *kind: Any, labels: str) -> tuple[tuple[Object, ...], str]:
+        return tuple(self.lists.pop(0)), "1"
+
+    async def watch(self, *kind: Any, labels: str, since: str, seconds: float) -> AsyncIterator[Event]:
+        for event in self.watches.pop(0):
+            if isinstance(event, Exception):
+                raise event
+            yield event
+        if not self.watches:
+            import asyncio
+
+            await asyncio.sleep(60)
+
+
+async def two_there(cluster: FakeCluster, seconds: float = 5) -> str:
+    def condition(objects: Sequence[Object]) -> str | None:
+        names = sorted(obj["metadata"]["name"] for obj in objects)
+        if "broken" in names:
+            raise Stuck("broken")
+        return "".join(names) if len(names) == 2 else None
+
+    return await wait.among(cluster, "batch/v1", "Job", "ns", condition, seconds=seconds, what="two")  # type: ignore[arg-type]
+
+
+async def test_what_is_there_already_counts() -> None:
+    assert await two_there(FakeCluster([[named("a"), named("b")]], [])) == "ab"
+
+
+async def test_what_comes_counts_and_what_went_does_not() -> None:
+    events: list[Event | Exception] = [
+        Event("DELETED", named("a")),
+        Event("ADDED", named("b")),
+        Event("MODIFIED", named("b")),
+        Event("ADDED", named("c")),
+    ]
+    assert await two_there(FakeCluster([[named("a")]], [events])) == "bc"
+
+
+async def test_a_watch_that_is_too_old_begins_anew() -> None:
+    expired = Expired("too old", status=410, reason="Expired")
+    assert await two_there(FakeCluster([[], [named("a"), named("b")]], [[expired], []])) == "ab"
+
+
+async def test_a_condition_may_end_the_wait() -> None:
+    with pytest.raises(Stuck, match="broken"):
+        await two_there(FakeCluster([[]], [[Event("ADDED", named("broken"))]]))
+
+
+async def test_the_end_of_time_tells_what_was_there() -> None:
+    with pytest.raises(TimedOut, match="two: not within 0 s; Job objects there: a"):
+        await two_there(FakeCluster([[named("a")]], [[]]), seconds=0.1)
