@@ -11,6 +11,7 @@ from aiconform.spec import load_standard
 from tests.lab import (
     test_accelerator_metrics,
     test_ai_inference,
+    test_ai_service_metrics,
     test_checks,
     test_cluster_autoscaling,
     test_gang_scheduling,
@@ -28,6 +29,7 @@ TABLES: tuple[Mapping[str, Mapping[str, set[str]]], ...] = (
     test_accelerator_metrics.FAULTS,
     test_pod_autoscaling.FAULTS,
     test_robust_controller.FAULTS,
+    test_ai_service_metrics.FAULTS,
 )
 
 

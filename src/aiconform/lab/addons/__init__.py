@@ -53,6 +53,7 @@ FOR_CHECKS: dict[str, tuple[str, ...]] = {
     "pod_autoscaling": ("prometheus-adapter",),
     "accelerator_metrics": ("accelerator-exporter",),
     "robust_controller": ("jobset", "lws"),
+    "ai_service_metrics": ("prometheus",),
 }
 """What `run --lab` installs for the check of a requirement."""
 

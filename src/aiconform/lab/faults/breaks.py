@@ -66,4 +66,7 @@ BREAKS: Mapping[str, Set[str]] = {
     "operator-does-not-come-back": {"robust_controller"},
     "operator-lease-stuck": {"robust_controller"},
     "children-stay": {"robust_controller"},
+    "monitoring-drops-targets": {"ai_service_metrics"},
+    "monitoring-answers-stale": {"ai_service_metrics"},
+    "monitoring-answers-tenfold": {"ai_service_metrics"},
 }

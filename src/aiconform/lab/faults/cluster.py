@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiconform.lab.faults import autoscaling, gangs, gateways, operators, scaled_pods
+from aiconform.lab.faults import autoscaling, gangs, gateways, monitoring, operators, scaled_pods
 from aiconform.lab.faults.action import Action
 
 ACTIONS: Mapping[str, Action] = {
@@ -16,5 +16,6 @@ ACTIONS: Mapping[str, Action] = {
     **gateways.ACTIONS,
     **scaled_pods.ACTIONS,
     **operators.ACTIONS,
+    **monitoring.ACTIONS,
 }
 """By the name of the fault, which the registry describes."""

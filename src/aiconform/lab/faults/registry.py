@@ -45,6 +45,9 @@ NEVER_READY = "autoscaled-never-ready"
 ANOTHER_KIND = "autoscaled-another-kind"
 RECLAIMS = "autoscaler-removes-used-nodes"
 _GATEWAY = ("envoy-gateway",)
+MONITORING_DROPS = "monitoring-drops-targets"
+MONITORING_STALE = "monitoring-answers-stale"
+MONITORING_TENFOLD = "monitoring-answers-tenfold"
 
 FAULTS = {
     fault.name: fault
@@ -87,6 +90,24 @@ FAULTS = {
                 (DriverFault.METRICS_KEEP_PEAKS, "Utilization rises, but does not fall again."),
                 (DriverFault.METRICS_GARBAGE, "The exporter answers with a page that is no metrics."),
             )
+        ),
+        Fault(
+            MONITORING_DROPS,
+            Where.CLUSTER,
+            "Prometheus drops the targets that checks make: nothing of them is scraped.",
+            needs=("prometheus",),
+        ),
+        Fault(
+            MONITORING_STALE,
+            Where.CLUSTER,
+            "Prometheus answers each query with the first value that it had for it.",
+            needs=("prometheus",),
+        ),
+        Fault(
+            MONITORING_TENFOLD,
+            Where.CLUSTER,
+            "Prometheus answers queries with ten times the value it collected.",
+            needs=("prometheus",),
         ),
         Fault(NO_DRA_API, Where.API_SERVER, "The API server does not serve resource.k8s.io."),
         Fault("kueue-webhooks-down", Where.CLUSTER, "Kueue's webhooks do not answer.", ("kueue",)),

@@ -1,0 +1,195 @@
+"""Faults of the lab's monitoring (the add-on prometheus): it does not scrape, or answers with something else.
+
+A wrong answer comes from a Pod that is put before Prometheus: it asks the true one, and changes what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from aiconform.lab.config import LabError
+from aiconform.lab.faults.action import Action
+from aiconform.lab.faults.registry import MONITORING_DROPS, MONITORING_STALE, MONITORING_TENFOLD
+from aiconform.lab.images import BUSYBOX
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiconform.cluster import Cluster, Object
+
+NAMESPACE, SERVICE, PORT = "monitoring", "prometheus-k8s", 9090
+_TRUE = "prometheus-true"
+_FALSE = "prometheus-false"
+_LABELS = {"aiconform.dev/fault": _FALSE}
+_KEPT = "aiconform.dev/true-selector"
+_OPERATOR = "monitoring.coreos.com/v1"
+# The namespaces of runs.
+_DROPPED = "aiconform-.*"
+_SECONDS = 120.0
+_LOOK_SECONDS = 0.5
+_CHANGES = {
+    # The first answer that has a value is the answer for ever.
+    MONITORING_STALE: """
+file=/tmp/$(echo "$path" | md5sum | cut -c1-32)
+if [ -s $file ]; then body=$(cat $file); else case $body in *'"value":'*) echo "$body" > $file ;; esac; fi
+""",
+    MONITORING_TENFOLD: """
+body=$(echo "$body" | sed 's/\\("value":\\[[0-9.]*,"[1-9][0-9]*\\)"/\\10"/g')
+""",
+}
+_ANSWER = """
+cat > /tmp/answer <<'END'
+#!/bin/sh
+read -r method path version
+while read -r line && [ "${{line%?}}" ]; do :; done
+if [ "$path" = /which ]; then body={name}
+else
+body=$(wget -qO- "http://{true}.{namespace}.svc.cluster.local:{port}$path" 2>/dev/null)
+{change}
+fi
+printf 'HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n' ${{#body}}
+printf 'Connection: close\\r\\n\\r\\n%s' "$body"
+END
+chmod +x /tmp/answer
+exec nc -ll -p {port} -e /tmp/answer
+"""
+
+
+async def _until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Raises LabError if it does not hold in time."""
+    deadline = asyncio.get_running_loop().time() + _SECONDS
+    while not await holds():
+        if asyncio.get_running_loop().time() > deadline:
+            raise LabError(f"{what}: not within {_SECONDS:.0f} s")
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _said(cluster: Cluster, path: str) -> str:
+    """What the monitoring answers; empty while it does not."""
+    from aiconform.cluster import ClusterError
+
+    try:
+        answer = await cluster.proxied("services", NAMESPACE, f"{SERVICE}:{PORT}", path)
+    except ClusterError:
+        return ""
+    return answer.text if answer.status == 200 else f"HTTP {answer.status}"
+
+
+# No scrape
+
+
+async def _scrape(cluster: Cluster, *, dropped: bool) -> None:
+    rule = {"action": "drop", "sourceLabels": ["__meta_kubernetes_namespace"], "regex": _DROPPED}
+    classes = [{"name": "fault", "default": True, "relabelings": [rule]}] if dropped else None
+    async for prometheus in cluster.list(_OPERATOR, "Prometheus", NAMESPACE):
+        await cluster.patch(prometheus, {"spec": {"scrapeClasses": classes}})
+
+    async def loaded() -> bool:
+        configuration = await _said(cluster, "/api/v1/status/config")
+        return "global:" in configuration and (_DROPPED in configuration) is dropped
+
+    await _until(loaded, "Prometheus takes up its configuration")
+
+
+async def _drop(cluster: Cluster) -> None:
+    await _scrape(cluster, dropped=True)
+
+
+async def _scrape_again(cluster: Cluster) -> None:
+    await _scrape(cluster, dropped=False)
+
+
+# Wrong answers
+
+
+def _service(selector: dict[str, str]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": _TRUE, "namespace": NAMESPACE},
+        "spec": {"selector": selector, "ports": [{"name": "web", "port": PORT, "targetPort": "web"}]},
+    }
+
+
+def _pod(fault: str) -> Object:
+    script = _ANSWER.format(name=fault, true=_TRUE, namespace=NAMESPACE, port=PORT, change=_CHANGES[fault])
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": _FALSE, "namespace": NAMESPACE, "labels": _LABELS},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "containers": [
+                {
+                    "name": "answer",
+                    "image": BUSYBOX,
+                    "command": ["sh", "-c", script],
+                    "ports": [{"name": "web", "containerPort": PORT}],
+                }
+            ],
+        },
+    }
+
+
+async def _put_before(cluster: Cluster, fault: str) -> None:
+    service = await cluster.get("v1", "Service", SERVICE, NAMESPACE)
+    service = {"apiVersion": "v1", "kind": "Service", **service}
+    kept = (service["metadata"].get("annotations") or {}).get(_KEPT)
+    true = json.loads(kept) if kept else service["spec"]["selector"]
+    await cluster.apply(_service(true))
+    await _remove_pod(cluster)
+    await cluster.create(_pod(fault))
+    selector = {**dict.fromkeys(true), **_LABELS}
+    await cluster.patch(
+        service, {"metadata": {"annotations": {_KEPT: json.dumps(true)}}, "spec": {"selector": selector}}
+    )
+
+    async def answers() -> bool:
+        return await _said(cluster, "/which") == fault
+
+    await _until(answers, "the false Prometheus answers")
+
+
+async def _take_away(cluster: Cluster) -> None:
+    service = await cluster.get("v1", "Service", SERVICE, NAMESPACE)
+    service = {"apiVersion": "v1", "kind": "Service", **service}
+    kept = (service["metadata"].get("annotations") or {}).get(_KEPT)
+    if kept:
+        selector = {**dict.fromkeys(_LABELS), **json.loads(kept)}
+        await cluster.patch(service, {"metadata": {"annotations": {_KEPT: None}}, "spec": {"selector": selector}})
+    await _remove_pod(cluster)
+    await cluster.delete(_service({}))
+
+    async def answers() -> bool:
+        return (await _said(cluster, "/-/ready")).startswith("Prometheus")
+
+    await _until(answers, "the true Prometheus answers")
+
+
+async def _remove_pod(cluster: Cluster) -> None:
+    from aiconform.cluster import NotFound, wait
+
+    try:
+        found = await cluster.get("v1", "Pod", _FALSE, NAMESPACE)
+    except NotFound:
+        return
+    found = {"apiVersion": "v1", "kind": "Pod", **found}
+    await cluster.delete(found, grace=0)
+    await wait.gone(cluster, found, seconds=_SECONDS)
+
+
+def _false(fault: str) -> Action:
+    async def on(cluster: Cluster) -> None:
+        await _put_before(cluster, fault)
+
+    return Action(on, _take_away)
+
+
+ACTIONS = {
+    MONITORING_DROPS: Action(_drop, _scrape_again),
+    MONITORING_STALE: _false(MONITORING_STALE),
+    MONITORING_TENFOLD: _false(MONITORING_TENFOLD),
+}

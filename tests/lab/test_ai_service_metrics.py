@@ -1,0 +1,56 @@
+"""ai_service_metrics on the healthy lab, and with each fault that has to break it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.lab.conftest import Lab, succeed
+
+METRICS = "ai_service_metrics"
+FOUND = "The platform's monitoring finds a declared workload, and its series name Namespace and Pod"
+EQUALS = "The collected counter equals the number of requests that were sent"
+FOLLOWS = "The collected counter follows when more requests are sent"
+
+# fault -> check -> the assertions that it has to break, no more and no fewer
+FAULTS = {
+    "monitoring-drops-targets": {METRICS: {FOUND}},
+    "monitoring-answers-tenfold": {METRICS: {EQUALS, FOLLOWS}},
+    "monitoring-answers-stale": {METRICS: {FOLLOWS}},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prometheus(lab: Lab) -> None:
+    lab.install("prometheus")
+
+
+def test_the_healthy_lab_passes(lab: Lab) -> None:
+    done = lab.run(METRICS)
+    assert done.code == 0, done.stderr
+    assert done.check(METRICS)["verdict"] == "pass"
+    assert all(entry["holds"] and entry["subjects"] for entry in done.check(METRICS)["assertions"])
+    succeed("judge", done.folder)
+    assert "aiconform" not in lab.kubectl("get", "namespaces,pods,podmonitors", "-A", "-o", "name")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_breaks_its_assertions_and_no_others(lab: Lab, fault: str) -> None:
+    # A new target is scraped within seconds here; the longer limits are for platforms.
+    quick = ("--set", f"{METRICS}.discovery_seconds=40", "--set", f"{METRICS}.seconds=10")
+    with lab.fault(fault):
+        done = lab.run(METRICS, *quick)
+    assert done.code == 1, done.stderr
+    assert done.broken(METRICS) == FAULTS[fault][METRICS]
+    assert all(entry["reason"] for entry in done.check(METRICS)["assertions"])
+
+
+def test_a_query_api_that_is_none_is_an_error_with_its_words(lab: Lab) -> None:
+    done = lab.run(
+        METRICS,
+        *("--set", f"{METRICS}.query=kube-system/kube-dns:9153", "--set", f"{METRICS}.discovery_seconds=2"),
+    )
+    assert done.code == 3
+    assert done.check(METRICS)["verdict"] == "error"
+    assert "query API" in json.dumps(done.check(METRICS))
