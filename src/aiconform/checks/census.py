@@ -9,13 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from aiconform.cluster import Cluster, Expired, Object, Unreachable
+from aiconform.cluster import Cluster, Object, wait
 from aiconform.platform.accelerators import usable_node
 from aiconform.platform.autoscaler import offers
 
 T = TypeVar("T")
-_RETRY_SECONDS = 1.0
-_WATCH_SECONDS = 3600.0
 
 
 class Board:
@@ -110,29 +108,11 @@ class Census:
                 self._tell(f"node {entry.name} offers {count} {name}")
             entry.offers[name] = max(count, entry.offers.get(name, 0))
 
-    def compare(self, nodes: Iterable[Object]) -> None:
-        """Take note of all nodes at once, after a gap in which some may have gone."""
-        seen = {node["metadata"]["uid"]: node for node in nodes}
-        for uid, entry in self.newcomers.items():
-            if uid not in seen and entry.gone is None:
-                self.see({"metadata": {"uid": uid, "name": entry.name}}, deleted=True)
-        for node in seen.values():
-            self.see(node)
-
     async def follow(self, cluster: Cluster) -> None:
         """Follow until cancelled. Raises ClusterError."""
-        since = ""
-        while True:
-            try:
-                async for event in cluster.watch("v1", "Node", since=since, seconds=_WATCH_SECONDS):
-                    since = event.object["metadata"]["resourceVersion"]
-                    if event.type != "BOOKMARK":
-                        self.see(event.object, deleted=event.type == "DELETED")
-            except Expired:
-                since = ""
-                self.compare([node async for node in cluster.list("v1", "Node")])
-            except Unreachable:
-                await asyncio.sleep(_RETRY_SECONDS)
+        async for _, events in wait.states(cluster, "v1", "Node"):
+            for event in events:
+                self.see(event.object, deleted=event.type == "DELETED")
 
 
 def _is_ready(node: Object) -> bool:

@@ -12,7 +12,7 @@ from pydantic import Field
 from aiconform.checks.contract import Observation
 from aiconform.checks.pods import STAY, claim, class_for, container, device_request, holding, pod, said, started
 from aiconform.checks.views import LOOK, LOOKED, parse_view
-from aiconform.cluster import Cluster, Expired, Object, Unreachable, wait
+from aiconform.cluster import Cluster, Object, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import Device, NodeAccelerators, Platform
 from aiconform.platform.devices import results
@@ -241,13 +241,9 @@ async def _watched(platform: Platform, target: NodeAccelerators, devices: Sequen
 
 
 async def _watch(cluster: Cluster, api_version: str, kind: str, fields: str, note: Callable[[Object], None]) -> None:
-    while True:
-        try:
-            async for event in cluster.watch(api_version, kind, fields=fields):
-                if event.type != "DELETED":
-                    note(event.object)
-        except (Expired, Unreachable):
-            await asyncio.sleep(_POLL_SECONDS)
+    async for there, _ in wait.states(cluster, api_version, kind, fields=fields):
+        for obj in there.values():
+            note(obj)
 
 
 def _asked(seen: Object, resource: str) -> int:

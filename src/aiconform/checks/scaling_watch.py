@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +9,8 @@ from typing import Any
 from aiconform.checks.census import Board
 from aiconform.checks.contract import Observation
 from aiconform.checks.scaled import SCALED, quantity
-from aiconform.cluster import Cluster, Expired, Object, Unreachable, wait
+from aiconform.cluster import Cluster, Object, wait
 from aiconform.cluster.scratch import Scratch
-
-_RETRY_SECONDS = 1.0
-_WATCH_SECONDS = 3600.0
 
 
 class Sample(Observation):
@@ -88,44 +84,16 @@ class Watch:
 
     async def autoscaler(self, cluster: Cluster, namespace: str) -> None:
         """Follow until cancelled. Raises ClusterError."""
-
-        def take(kind: str, obj: Object) -> None:
-            if kind != "DELETED":
+        kind = ("autoscaling/v2", "HorizontalPodAutoscaler", namespace)
+        async for there, _ in wait.states(cluster, *kind, fields=f"metadata.name={self._name}"):
+            for obj in there.values():
                 self.see(obj)
-
-        await _follow(
-            cluster, "autoscaling/v2", "HorizontalPodAutoscaler", namespace, take, fields=f"metadata.name={self._name}"
-        )
 
     async def scaled(self, cluster: Cluster, namespace: str) -> None:
         """Follow until cancelled. Raises ClusterError."""
-
-        def take(kind: str, obj: Object) -> None:
-            if kind == "DELETED":
-                self.pods.pop(obj["metadata"]["name"], None)
-            else:
-                self.pods[obj["metadata"]["name"]] = obj
+        async for there, _ in wait.states(cluster, "v1", "Pod", namespace, labels=f"{SCALED}={self._name}"):
+            self.pods = {obj["metadata"]["name"]: obj for obj in there.values()}
             self._board.tell()
-
-        await _follow(cluster, "v1", "Pod", namespace, take, labels=f"{SCALED}={self._name}")
-
-
-async def _follow(
-    cluster: Cluster, api_version: str, kind: str, namespace: str, take: Callable[[str, Object], None], **which: str
-) -> None:
-    since = ""
-    while True:
-        try:
-            async for event in cluster.watch(
-                api_version, kind, namespace, since=since, seconds=_WATCH_SECONDS, **which
-            ):
-                since = event.object["metadata"]["resourceVersion"]
-                if event.type != "BOOKMARK":
-                    take(event.type, event.object)
-        except Expired:
-            since = ""
-        except Unreachable:
-            await asyncio.sleep(_RETRY_SECONDS)
 
 
 def read(status: Object) -> float | None:

@@ -81,11 +81,11 @@ class Cluster:
                 return
 
     async def snapshot(
-        self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = ""
+        self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> tuple[tuple[Object, ...], str]:
         """All objects and the resourceVersion from which a watch goes on without a gap."""
         resource = await self.resource(api_version, kind)
-        query = {"labelSelector": labels}
+        query = {"labelSelector": labels, "fieldSelector": fields}
         page = await self._transport.json(Request("GET", resource.path(namespace), "list", resource.plural, query))
         items = tuple({"apiVersion": api_version, "kind": kind, **item} for item in page["items"])
         return items, page["metadata"]["resourceVersion"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from aiconform.cluster.api import Cluster, Object
+from aiconform.cluster.api import Cluster, Event, Object
 from aiconform.cluster.errors import Expired, NotFound, Stuck, TimedOut, Unreachable
 
 T = TypeVar("T")
+_RETRY_SECONDS = 0.5
+_WATCH_SECONDS = 300.0
 
 # A kubelet repeats these for ever; none of them has been seen to mend itself within a check's deadline.
 HOPELESS = {
@@ -21,6 +23,38 @@ HOPELESS = {
     "CreateContainerError",
     "RunContainerError",
 }
+
+
+async def states(
+    cluster: Cluster, api_version: str, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
+) -> AsyncIterator[tuple[Mapping[str, Object], Sequence[Event]]]:
+    """(all objects of a kind by UID, what has changed) now and whenever something changes, without an end.
+
+    A lost connection is no error: what came, changed or went meanwhile is told when it is back. Raises ClusterError.
+    """
+    there: dict[str, Object] = {}
+    while True:
+        try:
+            items, version = await cluster.snapshot(api_version, kind, namespace, labels=labels, fields=fields)
+            now = {item["metadata"]["uid"]: item for item in items}
+            events = [Event("DELETED", obj) for uid, obj in there.items() if uid not in now]
+            events += [Event("MODIFIED" if uid in there else "ADDED", obj) for uid, obj in now.items()]
+            there = now
+            yield there, events
+            async for event in cluster.watch(
+                api_version, kind, namespace, labels=labels, fields=fields, since=version, seconds=_WATCH_SECONDS
+            ):
+                if event.type == "BOOKMARK":
+                    continue
+                if event.type == "DELETED":
+                    there.pop(event.object["metadata"]["uid"], None)
+                else:
+                    there[event.object["metadata"]["uid"]] = event.object
+                yield there, [event]
+        except Expired:
+            continue
+        except Unreachable:
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def until(
@@ -50,7 +84,7 @@ async def until(
                         if result is not None:
                             return result
                 except (Expired, Unreachable):
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(_RETRY_SECONDS)
     except TimeoutError:
         raise TimedOut(f"{what}: not within {seconds:.0f} s; last seen: {describe(last)}") from None
 
@@ -70,27 +104,13 @@ async def among(
 
     `condition` may raise Stuck. Raises TimedOut (naming `what` and how many objects there were last).
     """
-    there: dict[str, Object] = {}
+    there: Mapping[str, Object] = {}
     try:
         async with asyncio.timeout(seconds):
-            while True:
-                items, version = await cluster.snapshot(api_version, kind, namespace, labels=labels)
-                there = {item["metadata"]["uid"]: item for item in items}
+            async for there, _ in states(cluster, api_version, kind, namespace, labels=labels):
                 if (result := condition(tuple(there.values()))) is not None:
                     return result
-                try:
-                    async for event in cluster.watch(
-                        api_version, kind, namespace, labels=labels, since=version, seconds=seconds
-                    ):
-                        uid = event.object["metadata"]["uid"]
-                        if event.type == "DELETED":
-                            there.pop(uid, None)
-                        else:
-                            there[uid] = event.object
-                        if (result := condition(tuple(there.values()))) is not None:
-                            return result
-                except (Expired, Unreachable):
-                    await asyncio.sleep(0.5)
+            raise AssertionError("states of objects have no end")
     except TimeoutError:
         names = ", ".join(sorted(item["metadata"]["name"] for item in there.values())) or "none"
         raise TimedOut(f"{what}: not within {seconds:.0f} s; {kind} objects there: {names}") from None
@@ -122,7 +142,7 @@ async def gone(cluster: Cluster, obj: Object, *, seconds: float) -> None:
                 except NotFound:
                     return
                 except (Expired, Unreachable):
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(_RETRY_SECONDS)
     except TimeoutError:
         raise TimedOut(f"{what}: not within {seconds:.0f} s") from None
 
@@ -131,29 +151,15 @@ async def all_gone(
     cluster: Cluster, api_version: str, kind: str, namespace: str | None, labels: str, *, seconds: float
 ) -> None:
     """Wait until no object with these labels is left. Raises TimedOut, naming those that stayed."""
-    left: dict[str, str] = {}
+    left: Mapping[str, Object] = {}
     try:
         async with asyncio.timeout(seconds):
-            while True:
-                items, version = await cluster.snapshot(api_version, kind, namespace, labels=labels)
-                left = {item["metadata"]["uid"]: item["metadata"]["name"] for item in items}
+            async for left, _ in states(cluster, api_version, kind, namespace, labels=labels):
                 if not left:
                     return
-                try:
-                    async for event in cluster.watch(
-                        api_version, kind, namespace, labels=labels, since=version, seconds=seconds
-                    ):
-                        metadata = event.object["metadata"]
-                        if event.type == "DELETED":
-                            left.pop(metadata["uid"], None)
-                        elif event.type == "ADDED":
-                            left[metadata["uid"]] = metadata["name"]
-                        if not left:
-                            return
-                except (Expired, Unreachable):
-                    await asyncio.sleep(0.5)
     except TimeoutError:
-        raise TimedOut(f"still there after {seconds:.0f} s: {kind} {', '.join(sorted(left.values()))}") from None
+        names = ", ".join(sorted(obj["metadata"]["name"] for obj in left.values()))
+        raise TimedOut(f"still there after {seconds:.0f} s: {kind} {names}") from None
 
 
 # Conditions on Pods

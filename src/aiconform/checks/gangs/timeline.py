@@ -10,11 +10,10 @@ from typing import Any
 
 from aiconform.checks.gangs.model import GANG_LABEL
 from aiconform.checks.gangs.record import Gang, Member
-from aiconform.cluster import Cluster, Event, Expired, Object, Stuck, Unreachable, wait
+from aiconform.cluster import Cluster, Event, Object, Stuck, wait
 
 # Conditions over time are looked at this often between events; no request is made for it.
 _TICK = 0.5
-_WATCH_SECONDS = 300.0
 
 
 class Timeline:
@@ -68,23 +67,12 @@ class Timeline:
 
     async def follow(self, cluster: Cluster, namespace: str, labels: str) -> None:
         """Take in all that the watch says, until cancelled."""
-        version = ""
-        while True:
-            try:
-                async for event in cluster.watch(
-                    "v1", "Pod", namespace, labels=labels, since=version, seconds=_WATCH_SECONDS
-                ):
-                    version = event.object["metadata"]["resourceVersion"]
-                    self.take(event)
-            except Expired:
-                version = ""
-            except Unreachable:
-                await asyncio.sleep(_TICK)
+        async for _, events in wait.states(cluster, "v1", "Pod", namespace, labels=labels):
+            for event in events:
+                self.take(event)
 
     def take(self, event: Event) -> None:
         """One event of the watch."""
-        if event.type == "BOOKMARK":
-            return
         pod: Object = event.object
         metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
         uid = metadata["uid"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import Event, Expired, Object, Stuck, TimedOut, wait
+from aiconform.cluster import Event, Expired, Object, Stuck, TimedOut, Unreachable, wait
 
 
 def named(name: str, **fields: Any) -> Object:
@@ -20,10 +20,10 @@ class FakeCluster:
     def __init__(self, lists: list[list[Object]], watches: list[list[Event | Exception]]) -> None:
         self.lists, self.watches = lists, watches
 
-    async def snapshot(self, *kind: Any, labels: str) -> tuple[tuple[Object, ...], str]:
+    async def snapshot(self, *kind: Any, labels: str, fields: str) -> tuple[tuple[Object, ...], str]:
         return tuple(self.lists.pop(0)), "1"
 
-    async def watch(self, *kind: Any, labels: str, since: str, seconds: float) -> AsyncIterator[Event]:
+    async def watch(self, *kind: Any, labels: str, fields: str, since: str, seconds: float) -> AsyncIterator[Event]:
         for event in self.watches.pop(0):
             if isinstance(event, Exception):
                 raise event
@@ -61,6 +61,17 @@ async def test_what_comes_counts_and_what_went_does_not() -> None:
 async def test_a_watch_that_is_too_old_begins_anew() -> None:
     expired = Expired("too old", status=410, reason="Expired")
     assert await two_there(FakeCluster([[], [named("a"), named("b")]], [[expired], []])) == "ab"
+
+
+async def test_what_went_while_the_connection_was_lost_is_told() -> None:
+    lists = [[named("a"), named("b")], [named("b"), named("c")]]
+    cluster = FakeCluster(lists, [[Unreachable("lost")], [Event("BOOKMARK", {}), Event("DELETED", named("c"))]])
+    told: list[str] = []
+    async for there, events in wait.states(cluster, "batch/v1", "Job", "ns"):  # type: ignore[arg-type]
+        told += [f"{event.type} {event.object['metadata']['name']}" for event in events]
+        if sorted(there) == ["b"]:
+            break
+    assert told == ["ADDED a", "ADDED b", "DELETED a", "MODIFIED b", "ADDED c", "DELETED c"]
 
 
 async def test_a_condition_may_end_the_wait() -> None:
