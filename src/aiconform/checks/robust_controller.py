@@ -43,7 +43,6 @@ from aiconform.checks.operated import (
     children,
     created,
     left_after,
-    offer,
     offer_until_answered,
     replaced,
 )
@@ -250,7 +249,7 @@ async def life(platform: Platform, scratch: Scratch, settings: Settings, target:
     name = f"{operator.name}-{unique}"
     objects = operator.objects(name=name, image=platform.images["shell"], version=found.version)
     prepared = {obj["kind"]: await scratch.create(obj) for obj in objects.prepare}
-    refusal = await offer(scratch, objects.invalid)
+    refusal = await offer_until_answered(scratch, objects.invalid, seconds=settings.patience)
 
     obj, problem = await created(scratch, objects.valid)
     arrival, grown, loss, restarted, spared, left = None, [], None, None, "", None

@@ -24,6 +24,7 @@ _READY_SECONDS = 240.0
 _GONE_SECONDS = 90.0
 _LOOK_SECONDS = 0.5
 _DEFINITIONS = ("Namespace", "CustomResourceDefinition")
+_WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
@@ -53,6 +54,7 @@ async def install(cluster: Cluster, name: str, site: Site, paths: Paths, progres
     for obj in rest:
         await _apply(cluster, obj)
     await _until(cluster, add_on, [obj for obj in rest if obj["kind"] in (*_WORKLOADS, "APIService")])
+    await _until_reached(cluster, add_on, [obj for obj in rest if obj["kind"] in _WEBHOOKS])
     for obj in resources:
         await _apply(cluster, obj)
     made = [
@@ -166,6 +168,31 @@ async def _until(cluster: Cluster, add_on: AddOn, objects: Sequence[Object]) -> 
             return
         if asyncio.get_running_loop().time() > deadline:
             raise LabError(f"add-on {add_on.name} is not ready after {_READY_SECONDS:.0f} s: {'; '.join(missing)}")
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _until_reached(cluster: Cluster, add_on: AddOn, configurations: Sequence[Object]) -> None:
+    """Wait until something answers where webhooks are: a Pod may be ready before its webhooks are. Raises LabError."""
+    from aiconform.cluster import ClusterError
+
+    services = [webhook["clientConfig"]["service"] for obj in configurations for webhook in obj.get("webhooks") or []]
+    waiting = {(each["namespace"], f"https:{each['name']}:{each.get('port', 443)}"): "" for each in services}
+    deadline = asyncio.get_running_loop().time() + _READY_SECONDS
+    while True:
+        for place in list(waiting):
+            try:
+                await cluster.proxied("services", *place, "/")
+            except ClusterError as error:
+                waiting[place] = str(error)
+            else:
+                del waiting[place]
+        if not waiting:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            missing = "; ".join(waiting.values())
+            raise LabError(
+                f"add-on {add_on.name}: its webhooks are not reached after {_READY_SECONDS:.0f} s: {missing}"
+            )
         await asyncio.sleep(_LOOK_SECONDS)
 
 
