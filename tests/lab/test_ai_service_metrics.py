@@ -49,7 +49,7 @@ def test_a_fault_breaks_its_assertions_and_no_others(lab: Lab, fault: str) -> No
 def test_a_query_api_that_is_none_is_an_error_with_its_words(lab: Lab) -> None:
     done = lab.run(
         METRICS,
-        *("--set", f"{METRICS}.query=kube-system/kube-dns:9153", "--set", f"{METRICS}.discovery_seconds=2"),
+        *("--set", f"{METRICS}.query=monitoring/prometheus-operator:8080", "--set", f"{METRICS}.discovery_seconds=2"),
     )
     assert done.code == 3
     assert done.check(METRICS)["verdict"] == "error"

@@ -27,6 +27,7 @@ _KEPT = "aiconform.dev/true-selector"
 _OPERATOR = "monitoring.coreos.com/v1"
 # The namespaces of runs.
 _DROPPED = "aiconform-.*"
+_MARK = "aiconform_lab_drops"
 _SECONDS = 120.0
 _LOOK_SECONDS = 0.5
 _CHANGES = {
@@ -83,12 +84,14 @@ async def _said(cluster: Cluster, path: str) -> str:
 async def _scrape(cluster: Cluster, *, dropped: bool) -> None:
     rule = {"action": "drop", "sourceLabels": ["__meta_kubernetes_namespace"], "regex": _DROPPED}
     classes = [{"name": "fault", "default": True, "relabelings": [rule]}] if dropped else None
+    # The classes come into its configuration only together with targets: so it is marked as well.
+    labels = {_MARK: "on" if dropped else None}
     async for prometheus in cluster.list(_OPERATOR, "Prometheus", NAMESPACE):
-        await cluster.patch(prometheus, {"spec": {"scrapeClasses": classes}})
+        await cluster.patch(prometheus, {"spec": {"scrapeClasses": classes, "externalLabels": labels}})
 
     async def loaded() -> bool:
         configuration = await _said(cluster, "/api/v1/status/config")
-        return "global:" in configuration and (_DROPPED in configuration) is dropped
+        return "global:" in configuration and (_MARK in configuration) is dropped
 
     await _until(loaded, "Prometheus takes up its configuration")
 
