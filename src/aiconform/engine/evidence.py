@@ -36,7 +36,10 @@ class Record(_Model):
 
 
 class Evidence(_Model):
-    """The file `observations/<check>.json`: all that the check's verdict is computed from."""
+    """The file `observations/<check>.json`: all that the check's verdict is computed from.
+
+    `seconds` count from when the first of its probes had the accelerators that it holds.
+    """
 
     check: str
     suite: str

@@ -55,6 +55,7 @@ class Run:
         self._standard_digest = standard_digest
         self._listeners = listeners
         self._capacity = Capacity()
+        self._began: dict[str, float] = {}
         self._observing = 0
         self._ending: asyncio.Task[None] | None = None
 
@@ -205,7 +206,7 @@ class Run:
         return Evidence(
             check=check.id,
             suite=suite_digest(),
-            seconds=round(time.monotonic() - begun, 3),
+            seconds=round(time.monotonic() - self._began.get(check.id, begun), 3),
             requests=sum(record.requests for record in flat),
             records=flat,
         )
@@ -237,6 +238,8 @@ class Run:
     async def _attempt(self, check: Check, probe: Probe, target: Target, name: str, space: Space) -> Record:
         async with self._capacity.hold(None if isinstance(target, Part) else target, probe.devices[1]):
             begun = time.monotonic()
+            # What a check waits for accelerators that others hold is no time of its own.
+            self._began.setdefault(check.id, begun)
             self._tell(events.ProbeStarted(check.id, probe.name, name))
             with metered() as meter:
                 outcome, message, observation = await self._observe(check, probe, target, space)
