@@ -43,6 +43,15 @@ LIMITS = {
 }
 
 
+OPERATORS = ("jobset", "lws", "trainer", "kueue")
+# As the check calls them, with the webhook that refuses.
+WEBHOOKS = {
+    "jobset": "vjobset.kb.io",
+    "leaderworkerset": "vleaderworkerset.kb.io",
+    "trainer": "validator.trainjob.trainer.kubeflow.org",
+    "kueue": "vresourceflavor.kb.io",
+}
+
 UNKNOWN = """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -63,10 +72,10 @@ def run(lab: Lab, *, kubeconfig: Path | None = None, **options: str) -> Outcome:
 
 @pytest.fixture(scope="module")
 def operators(lab: Lab) -> Iterator[Lab]:
-    lab.install("jobset", "lws")
+    lab.install(*OPERATORS)
     yield lab
     # Other tests look at a lab without operators.
-    for name in ("lws", "jobset"):
+    for name in reversed(OPERATORS):
         succeed("lab", "up", "--name", lab.name, "--without", name)
 
 
@@ -75,16 +84,17 @@ def test_healthy_operators_pass_with_the_role_that_rbac_prints(operators: Lab, t
     assert "takes JobSet (deletes the Pods of jobset-system/jobset-controller-manager once)" in inspected
     try:
         account = limited(operators, tmp_path, ("nothing", ""))
-        done = run(operators, operator="jobset,leaderworkerset", kubeconfig=account)
+        done = run(operators, operator=",".join(WEBHOOKS), kubeconfig=account)
     finally:
         drop_limited(operators)
     assert done.code == 0, done.stderr
     assert all(entry["holds"] and entry["subjects"] for entry in done.check(CHECK)["assertions"])
     reasons = " ".join(entry["reason"] for entry in done.check(CHECK)["assertions"])
-    assert 'admission webhook "vjobset.kb.io" denied the request' in reasons
-    assert 'admission webhook "vleaderworkerset.kb.io" denied the request' in reasons
+    for webhook in WEBHOOKS.values():
+        assert f'admission webhook "{webhook}" denied the request' in reasons
     succeed("judge", done.folder)
-    left = operators.kubectl("get", "namespaces,jobsets,leaderworkersets,jobs", "--all-namespaces", "-o", "name")
+    kinds = "namespaces,jobsets,leaderworkersets,trainjobs,trainingruntimes,clusterqueues,resourceflavors,jobs"
+    left = operators.kubectl("get", kinds, "--all-namespaces", "-o", "name")
     assert "aiconform" not in left
     assert not [line for line in left.splitlines() if not line.startswith("namespace/")]
 

@@ -20,6 +20,7 @@ from aiconform.lab.addons import (
     lws,
     prometheus,
     prometheus_adapter,
+    trainer,
     workload_api,
 )
 from aiconform.lab.addons.model import AddOn, Site
@@ -42,6 +43,7 @@ ADD_ONS = {
         envoy_gateway.ADD_ON,
         jobset.ADD_ON,
         lws.ADD_ON,
+        trainer.ADD_ON,
     )
 }
 """Every add-on, by name."""
