@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.lab.accelerator_pods import IMAGE, STAY
 from tests.lab.conftest import Lab, Outcome, aiconform, succeed
 
 CHECK = "pod_autoscaling"
@@ -47,6 +49,12 @@ def check(lab: Lab, limits: dict[str, int], *arguments: str, kubeconfig: Path | 
     return lab.run(CHECK, *arguments, *given, kubeconfig=kubeconfig)
 
 
+def records(done: Outcome) -> list[dict[str, Any]]:
+    """What the probe saw, for each node."""
+    found: list[dict[str, Any]] = json.loads((done.folder / f"observations/{CHECK}.json").read_text())["records"]
+    return found
+
+
 @pytest.fixture(scope="module", autouse=True)
 def metrics_path(lab: Lab) -> Iterator[None]:
     lab.install("prometheus-adapter")
@@ -54,16 +62,19 @@ def metrics_path(lab: Lab) -> Iterator[None]:
     assert "aiconform" not in lab.kubectl("get", "namespaces", "-o", "name")
 
 
-@pytest.mark.parametrize("api", ["custom", "external"])
-def test_pods_with_accelerators_come_and_go_with_their_metric(lab: Lab, api: str) -> None:
-    done = check(lab, ENOUGH, "--set", f"{CHECK}.api={api}")
+# On every node: one gives accelerators by DRA, the other by a device plugin.
+@pytest.mark.parametrize(("api", "arguments"), [("custom", ("--every-node",)), ("external", ())])
+def test_pods_with_accelerators_come_and_go_with_their_metric(lab: Lab, api: str, arguments: tuple[str, ...]) -> None:
+    done = check(lab, ENOUGH, "--set", f"{CHECK}.api={api}", *arguments)
     assert done.code == 0, done.stderr
     found = done.check(CHECK)
     assert found["verdict"] == "pass"
     assert all(entry["holds"] and entry["subjects"] for entry in found["assertions"])
     assert f"by the {api} metrics API of monitoring/prometheus-adapter" in found["assertions"][0]["reason"]
     # It follows by watches: the number of requests does not grow with the time that passes.
-    assert found["requests"] < 60
+    assert found["requests"] < (120 if arguments else 60)
+    ways = {record["observation"]["way"] for record in records(done)}
+    assert ways == {"dra", "device-plugin"} if arguments else len(ways) == 1
     for told in ("the metric is set to 30", "wants 3", "waiting for one Pod"):
         assert told in done.stderr
     succeed("judge", done.folder)
@@ -92,6 +103,28 @@ def test_a_metric_that_nobody_has_is_an_error_with_the_way_out(lab: Lab) -> None
     assert done.code == 3
     assert done.check(CHECK)["verdict"] == "error"
     assert f"--set {CHECK}.scrape" in done.check(CHECK)["reason"]
+
+
+def test_who_takes_the_accelerators_is_named(lab: Lab, tmp_path: Path) -> None:
+    container = {
+        "name": "busy",
+        "image": IMAGE,
+        "command": ["sh", "-c", STAY],
+        "resources": {"limits": {"aiconform.dev/simulated-accelerator": "2"}},
+    }
+    spec = {"nodeName": "node-2", "terminationGracePeriodSeconds": 1, "containers": [container]}
+    manifest = tmp_path / "busy.json"
+    manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "busy"}, "spec": spec}))
+    lab.kubectl("create", "-f", str(manifest))
+    lab.kubectl("cordon", "node-1")
+    try:
+        done = check(lab, SHORT)
+    finally:
+        lab.kubectl("uncordon", "node-1")
+        lab.kubectl("delete", "pod", "busy")
+    assert (done.code, done.check(CHECK)["verdict"]) == (3, "error")
+    assert "node-2: 2 of 4 free" in done.check(CHECK)["reason"]
+    assert "held by default/busy (2)" in done.check(CHECK)["reason"]
 
 
 @pytest.mark.parametrize(
