@@ -104,7 +104,7 @@ def changing(
     return _action(policy, binding, in_force)
 
 
-# A policy says nowhere that it is in force: so it also covers one ConfigMap that is made to see whether it is.
+# A policy says nowhere that it is in force: so it also covers one ConfigMap that is asked for to see whether it is.
 _CANARY_RULE: dict[str, Any] = {
     "apiGroups": [""],
     "apiVersions": ["v1"],
@@ -125,16 +125,14 @@ def _rule(group: str, resource: str, *operations: str) -> dict[str, Any]:
 
 
 async def _marked(cluster: Cluster, name: str) -> Object | None:
-    """The ConfigMap as the API server would have it (it is deleted at once), None if it is refused."""
+    """The ConfigMap as the API server would have it (none is made), None if it is refused."""
     from aiconform.cluster import Rejected
 
-    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
+    metadata = {"name": name, "namespace": "default"}
     try:
-        made = await cluster.create(obj)
+        return await cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}, dry_run=True)
     except Rejected:
         return None
-    await cluster.delete({**obj, "metadata": made["metadata"]})
-    return made
 
 
 def _action(policy: Object, binding: Object, in_force: Any) -> Action:
