@@ -31,6 +31,8 @@ from aiconform.cluster.errors import (
 
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
+SILENT_SECONDS = 90.0
+"""A watch in which nothing comes for so long is ended, as if the API server had ended it."""
 BUSY_TRIES = 5  # a request that the server puts off (429, 503 with Retry-After) is sent this often
 
 
@@ -165,7 +167,9 @@ class Transport:
         token = await self._target.configuration.get_api_key_with_prefix("BearerToken")
         if token:
             headers["Authorization"] = token
-        limits = aiohttp.ClientTimeout(total=request.seconds, connect=CONNECT_SECONDS)
+        # A connection that something on the way has dropped without a word would be read from for ever.
+        silence = SILENT_SECONDS if request.verb == "watch" else None
+        limits = aiohttp.ClientTimeout(total=request.seconds, connect=CONNECT_SECONDS, sock_read=silence)
         try:
             return await self._rest.request(
                 request.method, request.url(self.server), headers=headers, body=request.body, _request_timeout=limits

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from typing import TypeVar
 
 from aiconform.cluster.api import Cluster, Event, Object
-from aiconform.cluster.errors import Expired, NotFound, Stuck, TimedOut, Unreachable
+from aiconform.cluster.errors import Expired, NotFound, ServerFailed, Stuck, TimedOut, Unreachable
 
 T = TypeVar("T")
 _RETRY_SECONDS = 0.5
@@ -30,7 +30,8 @@ async def states(
 ) -> AsyncIterator[tuple[Mapping[str, Object], Sequence[Event]]]:
     """(all objects of a kind by UID, what has changed) now and whenever something changes, without an end.
 
-    A lost connection is no error: what came, changed or went meanwhile is told when it is back. Raises ClusterError.
+    A lost connection, or a server that fails for a while, is no error: what came, changed or went meanwhile is told
+    when it is back. Raises ClusterError.
     """
     there: dict[str, Object] = {}
     while True:
@@ -53,8 +54,10 @@ async def states(
                 yield there, [event]
         except Expired:
             continue
-        except Unreachable:
-            await asyncio.sleep(_RETRY_SECONDS)
+        except (ServerFailed, Unreachable):
+            pass
+        # After a watch that ended by itself, too: nothing is asked in a tight loop.
+        await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def until(
