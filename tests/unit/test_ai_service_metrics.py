@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiconform.checks import ai_service_metrics as check
 from aiconform.checks.ai_service_metrics import AiServiceMetrics, Collected, Round
 from aiconform.checks.contract import load_check
 from aiconform.cluster import Answer, ClusterError, NotFound
@@ -76,24 +77,78 @@ def test_only_the_true_count_equals(first: float | None, second: float | None) -
         assert second > first
 
 
+@pytest.mark.parametrize(
+    ("options", "way", "certain"),
+    [
+        ({}, collection.Way("Prometheus monitoring/k8s selects it", namespace="monitoring"), True),
+        ({}, collection.Way("Prometheus team/own selects it", namespace="team"), False),
+        ({}, collection.Way("served"), False),
+        ({"query": "a/b:9090"}, collection.Way("served"), False),
+        ({"way": "podmonitoring"}, collection.Way("as set"), False),
+        ({"way": "podmonitoring", "query": "a/b:9090"}, collection.Way("as set"), True),
+    ],
+)
+def test_missing_series_are_a_verdict_only_where_declaration_and_query_belong_together(
+    options: dict[str, str], way: collection.Way, certain: bool
+) -> None:
+    apis = [QueryApi("monitoring", "prometheus:9090", "", "Service")]
+    if certain:
+        check._insist_on_certainty(AiServiceMetrics(**options), way, apis)
+        return
+    with pytest.raises(ClusterError, match="nothing says that these belong together"):
+        check._insist_on_certainty(AiServiceMetrics(**options), way, apis)
+
+
+class Answering:
+    """Query APIs by Namespace: those that are None do not answer, the others have a series of this value or none."""
+
+    def __init__(self, **values: float | str | None) -> None:
+        self.values = values
+
+    async def proxied(self, _kind: str, namespace: str, *_place: Any, **_how: Any) -> Answer:
+        value = self.values[namespace]
+        if value is None:
+            raise ClusterError(f"{namespace} is away")
+        result = [] if value == "" else [{"metric": {}, "value": [0, str(value)]}]
+        return Answer(200, "", json.dumps({"status": "success", "data": {"result": result}}), True)
+
+
+def until(cluster: Answering) -> Any:
+    apis = [QueryApi(name, "prometheus:9090", "", "") for name in cluster.values]
+    return asyncio.run(check._until(apis, cluster, "w", lambda sample: sample.value == 7, 0.0))  # type: ignore[arg-type]
+
+
+def test_the_api_that_has_the_series_is_found_among_several() -> None:
+    api, sample, _ = until(Answering(other="", down=None, true=7))
+    assert (api.namespace, sample.value) == ("true", 7)
+    assert until(Answering(other="", empty=""))[:2] == (None, None)
+    with pytest.raises(ClusterError, match="down is away"):
+        until(Answering(other="", down=None))
+
+
 # How a workload is declared
 
 
 class Served:
     """A cluster that serves some kinds, with Prometheus objects of some selectors."""
 
-    def __init__(self, *api_versions: str, selectors: tuple[Object | None, ...] = ()) -> None:
+    def __init__(
+        self, *api_versions: str, selectors: tuple[Object | None, ...] = (), namespaces: Object | None = None
+    ) -> None:
         self.api_versions = api_versions
+        self.namespaces = {} if namespaces is None else namespaces
         self.selectors = selectors
 
     async def resources(self, api_version: str) -> Object:
         kinds = [kind.kind for kind in collection.KINDS if kind.api_version == api_version]
+        kinds += ["Prometheus"] if self.selectors else []
         return dict.fromkeys(kinds) if api_version in self.api_versions else {}
 
     async def list(self, _version: str, _kind: str) -> Any:
         for position, selector in enumerate(self.selectors):
             about = {"namespace": "monitoring", "name": f"k8s-{position}"}
-            yield {"metadata": about, "spec": {} if selector is None else {"podMonitorSelector": selector}}
+            spec = {} if selector is None else {"podMonitorSelector": selector}
+            yield {"metadata": about, "spec": {"podMonitorNamespaceSelector": self.namespaces, **spec}}
 
 
 OPERATOR = "monitoring.coreos.com/v1"
@@ -112,6 +167,26 @@ def test_a_pod_monitor_gets_the_labels_that_prometheus_selects() -> None:
     assert declared["spec"]["podMetricsEndpoints"] == [{"port": "http", "path": "/m"}]
     assert way.annotations(80, "/m") == {}
     assert "monitoring/k8s-1" in way.why
+
+
+@pytest.mark.parametrize(
+    ("selector", "taken"),
+    [
+        (None, False),
+        ({}, True),
+        ({"matchLabels": {"monitored": "true"}}, False),
+        ({"matchExpressions": [{"key": "monitored", "operator": "Exists"}]}, False),
+        ({"matchExpressions": [{"key": "user-monitoring", "operator": "NotIn", "values": ["false"]}]}, True),
+    ],
+)
+def test_a_prometheus_has_to_look_into_new_namespaces(selector: Object | None, taken: bool) -> None:
+    assert collection.selects_new(selector) is taken
+
+
+def test_a_prometheus_of_other_namespaces_and_pod_monitors_without_one_are_passed_over() -> None:
+    of_others = Served(OPERATOR, GOOGLE, selectors=({},), namespaces={"matchLabels": {"team": "a"}})
+    assert "PodMonitoring" in str(chosen(of_others))
+    assert "PodMonitoring" in str(chosen(Served(OPERATOR, GOOGLE)))
 
 
 def test_a_managed_kind_is_taken_where_no_prometheus_selects() -> None:

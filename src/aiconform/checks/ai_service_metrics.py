@@ -7,7 +7,7 @@ as PodMonitor, or annotations), and what the monitoring then answers has to be i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -102,10 +102,10 @@ class Collected(Observation):
     rounds: list[Round]
 
 
-async def _api(platform: Platform, options: AiServiceMetrics) -> QueryApi:
-    """Raises NothingToLookAt."""
+async def _apis(platform: Platform, options: AiServiceMetrics) -> list[QueryApi]:
+    """Where the series may be. Raises NothingToLookAt."""
     if options.query:
-        return prometheus.given(options.query)
+        return [prometheus.given(options.query)]
     answering, tried = await prometheus.find(platform.cluster)
     if not answering:
         why = "; ".join(tried) or "no Service is named as one"
@@ -113,7 +113,23 @@ async def _api(platform: Platform, options: AiServiceMetrics) -> QueryApi:
             f"nothing to look at: no query API of a monitoring system answers ({why}); "
             "name its Service: --set ai_service_metrics.query=NAMESPACE/SERVICE:PORT"
         )
-    return answering[0]
+    return answering
+
+
+def _named(apis: Sequence[QueryApi]) -> str:
+    return ", ".join(map(str, apis))
+
+
+def _insist_on_certainty(options: AiServiceMetrics, way: Way, apis: Sequence[QueryApi]) -> None:
+    """Raises ClusterError where series may be missing only since we declared or asked at the wrong place."""
+    declared = bool(options.way or way.namespace)
+    asked = bool(options.query) or any(api.namespace == way.namespace for api in apis)
+    if not (declared and asked):
+        raise ClusterError(
+            f"no series of a workload declared by {way} ({way.why}) in {_named(apis)} after "
+            f"{options.discovery_seconds:.0f} s; nothing says that these belong together. Name them: "
+            "--set ai_service_metrics.way=..., --set ai_service_metrics.query=NAMESPACE/SERVICE:PORT"
+        )
 
 
 def _limit(settings: Settings) -> float:
@@ -134,7 +150,7 @@ def _limit(settings: Settings) -> float:
 )
 async def collected(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Collected:
     cluster, options = platform.cluster, settings.of(AiServiceMetrics)
-    way, api = await asyncio.gather(collection.choose(cluster, options.way), _api(platform, options))
+    way, apis = await asyncio.gather(collection.choose(cluster, options.way), _apis(platform, options))
     workload = scratch.cluster_name("workload")
     pod = await _workload(platform, scratch, way, workload, settings.patience)
     # Before anybody knows of it: the first value that is collected is this one.
@@ -142,10 +158,13 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
     declared = way.declaration(scratch.name("workload"), {"aiconform.dev/workload": workload}, PORT_NAME, PATH)
     if declared:
         await scratch.create(declared)
-    scratch.tell(f"declared by {way}; waiting until {api} has its counter")
+    scratch.tell(f"declared by {way}; waiting until {_named(apis)} has its counter")
 
     async def reading(sent: int, seconds: float, enough: Callable[[Sample], bool]) -> tuple[Round, Sample | None]:
-        sample, took = await _until(api, cluster, workload, enough, seconds)
+        nonlocal apis
+        answering, sample, took = await _until(apis, cluster, workload, enough, seconds)
+        # From the first series on there is one that is asked.
+        apis = [answering] if answering else apis
         own = await _own(cluster, pod)
         if own != sent:
             raise ClusterError(f"our own workload counted {own} requests of {sent}: something else calls it")
@@ -154,6 +173,8 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
 
     first, sample = await reading(FIRST, options.discovery_seconds, lambda _: True)
     rounds = [first]
+    if sample is None:
+        _insist_on_certainty(options, way, apis)
     if sample and sample.value != FIRST:
         rounds[0], _ = await reading(FIRST, options.seconds, lambda now: now.value == FIRST)
     if sample:
@@ -164,7 +185,7 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
     return Collected(
         way=str(way),
         why=way.why,
-        query=str(api),
+        query=_named(apis),
         namespace=pod["metadata"]["namespace"],
         pod=pod["metadata"]["name"],
         labels=sample.labels if sample else {},
@@ -230,27 +251,32 @@ async def _own(cluster: Cluster, pod: Object) -> int:
 
 
 async def _until(
-    api: QueryApi, cluster: Cluster, workload: str, enough: Callable[[Sample], bool], seconds: float
-) -> tuple[Sample | None, float]:
-    """(the first sample of the workload that is enough, or the last one seen, or None; seconds waited).
+    apis: Sequence[QueryApi], cluster: Cluster, workload: str, enough: Callable[[Sample], bool], seconds: float
+) -> tuple[QueryApi | None, Sample | None, float]:
+    """(the API that has the workload's series, its first sample that is enough or the last one seen, seconds waited).
 
     An API that does not answer now and then is asked again. Raises ClusterError if its last word is none.
     """
     loop = asyncio.get_running_loop()
     begun, pause = loop.time(), _POLL_SECONDS
-    last: Sample | None = None
+    last: tuple[QueryApi, Sample] | None = None
     while True:
         refused: ClusterError | None = None
-        try:
-            samples = await api.query(cluster, f'{METRIC}{{workload="{workload}"}}')
-            last = samples[0] if samples else last
-        except ClusterError as error:
-            refused = error
+        now: tuple[QueryApi, Sample] | None = None
+        for api in apis:
+            try:
+                samples = await api.query(cluster, f'{METRIC}{{workload="{workload}"}}')
+            except ClusterError as error:
+                refused = error
+                continue
+            if samples:
+                last = now = api, samples[0]
+                break
         waited = loop.time() - begun
-        if (last and enough(last)) or waited + pause > seconds:
-            if refused:
+        if (last and enough(last[1])) or waited + pause > seconds:
+            if refused and not now:
                 raise refused
-            return last, waited
+            return (*last, waited) if last else (None, None, waited)
         await asyncio.sleep(pause)
         pause = min(_MOST_POLL_SECONDS, pause * 1.2)
 
@@ -298,7 +324,8 @@ async def monitoring(platform: Platform, settings: Settings) -> Inspection:
     way = await collection.choose(platform.cluster, options.way)
     told = f"workloads are declared by {way} ({way.why})"
     try:
-        api = await _api(platform, options)
+        apis = await _apis(platform, options)
     except NothingToLookAt as reason:
         return Inspection((told,), (str(reason),))
-    return Inspection((told, f"collected metrics are read from {api} ({api.why})"))
+    read = "; ".join(f"{api} ({api.why})" for api in apis)
+    return Inspection((told, f"collected metrics are read from {read}"))

@@ -40,11 +40,15 @@ NAMES = (*(kind.name for kind in KINDS), ANNOTATIONS)
 
 @dataclass(frozen=True)
 class Way:
-    """The way that was chosen: `kind`, or None for annotations. `labels` are those that the monitoring selects by."""
+    """The way that was chosen: `kind`, or None for annotations. `labels` are those that the monitoring selects by.
+
+    `namespace` is that of the Prometheus which selects it, empty where nothing says who does.
+    """
 
     why: str
     kind: Kind | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    namespace: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind.kind} ({self.kind.api_version})" if self.kind else "annotations prometheus.io/*"
@@ -85,14 +89,25 @@ async def choose(cluster: Cluster, wanted: str = "") -> Way:
             continue
         if kind.name != "podmonitor":
             return Way("as set" if wanted else "served", kind)
-        selecting = [item async for item in cluster.list(kind.api_version, "Prometheus")]
+        # Others than the operator take its PodMonitors, too, and do not bring its Prometheus.
+        known = "Prometheus" in await cluster.resources(kind.api_version)
+        selecting = [item async for item in cluster.list(kind.api_version, "Prometheus")] if known else []
         for prometheus in selecting:
-            if (labels := labels_for(prometheus["spec"].get("podMonitorSelector"))) is not None:
-                about = prometheus["metadata"]
-                return Way(f"Prometheus {about['namespace']}/{about['name']} selects it", kind, labels)
+            spec, about = prometheus["spec"], prometheus["metadata"]
+            labels = labels_for(spec.get("podMonitorSelector"))
+            if labels is not None and selects_new(spec.get("podMonitorNamespaceSelector")):
+                why = f"Prometheus {about['namespace']}/{about['name']} selects it"
+                return Way(why, kind, labels, about["namespace"])
         if wanted:
             return Way("as set", kind)
     return Way("no kind of object for it is served and selected")
+
+
+def selects_new(selector: Object | None) -> bool:
+    """Whether a selector of Namespaces takes one that has no labels of the platform: no selector is its own alone."""
+    if selector is None or selector.get("matchLabels"):
+        return False
+    return all(term["operator"] in ("NotIn", "DoesNotExist") for term in selector.get("matchExpressions") or [])
 
 
 def labels_for(selector: Object | None) -> dict[str, str] | None:
