@@ -26,7 +26,7 @@ GOOD = (
     sample(26, 3, 1, 30),
     sample(36, 3, 3, 10),
     sample(62, 3, 3, 2.333),
-    sample(92, 1, 3, 2.333),
+    sample(107, 1, 3, 2.333),
 )
 
 
@@ -40,7 +40,8 @@ def seen(**changes: Any) -> Scaling:
         "resource": "gpu.example.com",
         "simulated": False,
         "node": "node-1",
-        "window": 30,
+        "window": 45,
+        "round": 15.0,
         "limit": 240.0,
         "hold": 30.0,
         "low": 7,
@@ -53,7 +54,7 @@ def seen(**changes: Any) -> Scaling:
         "high_at": 21.0,
         "held_at": 28.0,
         "fall_at": 58.0,
-        "end_at": 95.0,
+        "end_at": 110.0,
         "left": 1,
     }
     return Scaling(**{**fields, **changes})
@@ -91,7 +92,7 @@ def without(**changes: Any) -> Scaling:
     [
         (without(samples=(sample(20, 1, 1, 25),)), 0),
         (without(samples=(), broken="no endpoints available"), 0),
-        (seen(samples=(*GOOD[:2], sample(26, 3, 1, 25), *GOOD[3:])), 0),
+        (seen(samples=(*GOOD[:2], sample(26, 3, 1, 25), sample(36, 3, 3, 8.333), *GOOD[4:])), 0),
         (seen(samples=GOOD[:2], high_at=21.0, held_at=None, fall_at=None, end_at=None, pods=()), 1),
         (seen(pods=tuple(Scaled(name=f"pod-{number}", devices=()) for number in range(3))), 2),
         (seen(pods=tuple(Scaled(name=f"pod-{number}", devices=("gpu",)) for number in range(3))), 2),
@@ -102,6 +103,19 @@ def without(**changes: Any) -> Scaling:
 )
 def test_each_defect_breaks_its_assertion(observed: Scaling, broken: int) -> None:
     assert judged(observed)[broken] is False
+
+
+def test_a_load_that_is_told_while_more_pods_come_is_read_as_well() -> None:
+    """A pipeline that averages over time lets Pods come before it shows all of the load."""
+    slow = (*GOOD[:2], sample(26, 2, 1, 15), sample(40, 3, 2, 11), sample(45, 3, 3, 10))
+    assert check.reads_it(seen(samples=slow, held_at=41.0)).holds
+
+
+def test_a_number_that_stays_before_the_target_was_read_is_undecided() -> None:
+    assert check.stays(seen(samples=(*GOOD[:3], *GOOD[4:]))).holds is None
+    assert check.settled(sample(30, 3, 3, 30)) is False
+    assert check.settled(sample(30, 3, 3, 10)) is True
+    assert check.settled(sample(30, 4, 3, 14)) is True
 
 
 def test_what_was_never_reached_is_undecided() -> None:
@@ -115,14 +129,17 @@ def test_pods_that_do_not_start_break_only_what_is_said_of_them() -> None:
     assert judged(observed) == [True, True, False, None, None, None]
 
 
-@given(st.floats(0, 600), st.integers(20, 600))
-def test_a_shrinking_that_waits_for_the_whole_window_is_never_too_early(pipeline: float, window: int) -> None:
+@given(st.floats(0, 600), st.integers(32, 600), st.floats(0, 15))
+def test_a_shrinking_at_the_first_look_after_its_window_is_never_too_early(
+    pipeline: float, window: int, late: float
+) -> None:
+    """It last wanted more up to a round before it read less, and looks once in a round."""
     low = 58.0 + pipeline
-    after = (sample(low, 3, 3, 2.333), sample(low + window, 1, 3, 2.333))
+    after = (sample(low, 3, 3, 2.333), sample(round(low + window - 15 + late, 1), 1, 3, 2.333))
     assert check.keeps_the_window(seen(window=window, samples=(*GOOD[:4], *after))).holds
 
 
-@given(st.floats(0, 600), st.integers(20, 600))
+@given(st.floats(0, 600), st.integers(32, 600))
 def test_a_shrinking_at_once_is_always_too_early(pipeline: float, window: int) -> None:
     after = (sample(58.0 + pipeline + 0.1, 1, 3, 2.333),)
     assert check.keeps_the_window(seen(window=window, samples=(*GOOD[:4], *after))).holds is False
@@ -151,6 +168,9 @@ def test_the_api_is_the_first_that_is_served_or_the_one_that_is_wanted() -> None
     custom, external = MetricsApi("custom", "a/b"), MetricsApi("external", "c/d")
     assert check.choose_api([custom, external], "") is custom
     assert check.choose_api([custom, external], "external") is external
+    dead = MetricsApi("custom", "a/b", "no endpoints available")
+    assert check.choose_api([dead, external], "") is external
+    assert check.choose_api([dead, external], "custom") is dead
     with pytest.raises(NothingToLookAt, match=r"no external\.metrics\.k8s\.io"):
         check.choose_api([custom], "external")
     with pytest.raises(NothingToLookAt, match=r"neither custom\.metrics\.k8s\.io"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from aiconform.checks.census import beside
 from aiconform.checks.contract import (
@@ -41,8 +41,6 @@ from aiconform.platform.metrics_api import CUSTOM, EXTERNAL, MetricsApi, metrics
 
 LOW = 7
 HIGH = WANTED * TARGET
-# The autoscaler looks every 15 s: the last time that it wanted more may be that long before it read less.
-ROUND = 15.0
 # Adapters' arithmetic rounds.
 NEAR = 0.02
 
@@ -70,12 +68,32 @@ class PodAutoscaling(Options):
     hold: float = Field(
         30.0, gt=0, description="Seconds in which the number of Pods must stay: two rounds of the autoscaler."
     )
-    window: int = Field(
-        30,
-        ge=20,
-        le=3600,
-        description="Seconds that the autoscaler is told to wait before it takes Pods away: more than a round of it.",
+    round: float = Field(
+        15.0,
+        ge=1,
+        description="Seconds between two looks of the autoscaler (its flag --horizontal-pod-autoscaler-sync-period).",
     )
+    window: int = Field(
+        45,
+        le=3600,
+        description="Seconds that the autoscaler is to wait before it takes Pods away: more than two rounds of it.",
+    )
+
+    @field_validator("window")
+    @classmethod
+    def _longer_than_two_rounds(cls, window: int, info: ValidationInfo) -> int:
+        if needed(window, info.data.get("round", 15.0)) <= 0:
+            raise ValueError("is to be more than a second longer than two rounds of the autoscaler")
+        return window
+
+
+def needed(window: int, round_: float) -> float:
+    """Seconds for which the autoscaler keeps the number after it has read less.
+
+    The last look that wanted more may be one round earlier, and the look that sees the window over one round later than
+    the window says; one more second for clocks and rounding.
+    """
+    return window - 2 * round_ - 1
 
 
 class Scaled(Observation):
@@ -102,6 +120,7 @@ class Scaling(Observation):
     simulated: bool
     node: str
     window: int
+    round: float
     limit: float
     hold: float
     low: int
@@ -123,13 +142,14 @@ class Scaling(Observation):
 
 def choose_api(found: Sequence[MetricsApi], wanted: str) -> MetricsApi:
     """The metrics API to use. Raises NothingToLookAt."""
-    for entry in found:
+    # An adapter that was taken away leaves its registration behind.
+    for entry in sorted(found, key=lambda entry: bool(entry.problem)):
         if wanted in ("", entry.name):
             return entry
     names = f"{CUSTOM} nor {EXTERNAL}" if not wanted else (CUSTOM if wanted == "custom" else EXTERNAL)
     raise NothingToLookAt(
         f"nothing to look at: the platform serves {'neither ' if not wanted else 'no '}{names}, so no autoscaler can "
-        "read a workload's own metric. Install an adapter, for example prometheus-adapter or KEDA"
+        "read a workload's own metric. Install an adapter, for example prometheus-adapter"
     )
 
 
@@ -176,7 +196,7 @@ async def _scraping(platform: Platform, options: PodAutoscaling) -> Way:
 
 def _limit(settings: Settings) -> float:
     options = settings.of(PodAutoscaling)
-    return 4 * options.limit + options.hold + options.window + settings.patience
+    return 5 * options.limit + options.hold + options.window + settings.patience
 
 
 @probe(
@@ -227,6 +247,8 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
                 grown = await _holding(platform, watch, target, namespace)
             if len(grown) >= WANTED:
                 held_at = watch.now
+                # What it read may still be of the one Pod that there was.
+                await watch.until(lambda: settled(watch.last), options.limit)
                 scratch.tell(f"{len(grown)} Pods run: watching for {options.hold:.0f} s whether that stays")
                 await watch.until(lambda: False, options.hold)
                 scratch.tell(f"the metric is set to {LOW}: waiting for one Pod, after {options.window} s")
@@ -244,6 +266,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
         simulated=target.simulated,
         node=target.node,
         window=options.window,
+        round=options.round,
         limit=options.limit,
         hold=options.hold,
         low=LOW,
@@ -259,6 +282,11 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
         end_at=end_at,
         left=len(watch.pods),
     )
+
+
+def settled(last: Sample | None) -> bool:
+    """Whether the metric was read at its target, or the number of Pods has left what it asked for."""
+    return last is not None and (near(last.average, TARGET) or last.desired != WANTED)
 
 
 def near(seen: float | None, wanted: float) -> bool:
@@ -365,10 +393,12 @@ def reads_it(seen: Scaling) -> Finding:
     if seen.high_at is None:
         shown = ", ".join(f"{value:g}" for value in dict.fromkeys(read[-5:]))
         return holds(False, f"{where}: set {seen.low}, read {shown} in {seen.limit:.0f} s", subjects=1)
-    raised = [each.average for each in between(seen, seen.high_at, seen.held_at) if each.average is not None]
-    if any(near(value, seen.high) for value in raised):
+    raised = [each for each in between(seen, seen.high_at, seen.fall_at) if each.average is not None]
+    # For each Pod, or, where a slow pipeline let some come before it showed all of it, for all of them.
+    values = [value for each in raised for value in (each.average, (each.average or 0) * each.current)]
+    if any(near(value, seen.high) for value in values):
         return holds(True, f"{where}: set {seen.low} and {seen.high}, read the same", subjects=2)
-    shown = ", ".join(f"{value:g}" for value in dict.fromkeys(raised[-5:])) or "nothing"
+    shown = ", ".join(f"{value:g}" for value in dict.fromkeys(each.average or 0 for each in raised[-5:])) or "nothing"
     return holds(False, f"{where}: set {seen.high}, read {shown}", subjects=2)
 
 
@@ -411,8 +441,11 @@ def has_its_own(seen: Scaling) -> Finding:
 def stays(seen: Scaling) -> Finding:
     if seen.held_at is None:
         return undecided(f"there never were {WANTED} Pods")
-    wanted = [sample.desired for sample in between(seen, seen.held_at, seen.fall_at)]
+    there = between(seen, seen.held_at, seen.fall_at)
+    wanted = [sample.desired for sample in there]
     told = f"the autoscaler wanted {_path(wanted)} in {seen.hold:.0f} s"
+    if set(wanted) == {WANTED} and not any(near(sample.average, TARGET) for sample in there):
+        return undecided(f"{told}, and never read the metric at its target of {TARGET}")
     return holds(set(wanted) == {WANTED}, told, subjects=len(wanted))
 
 
@@ -439,6 +472,5 @@ def keeps_the_window(seen: Scaling) -> Finding:
     least = TARGET * (1 - 2 * NEAR)
     read = next((each for each in after if each.average is not None and each.average < least), fewer)
     waited = fewer.at - min(read.at, fewer.at)
-    needed = seen.window - ROUND
     told = f"it wanted fewer {waited:.0f} s after it had read less; its window is {seen.window} s"
-    return holds(waited >= needed, told, subjects=1)
+    return holds(waited >= needed(seen.window, seen.round), told, subjects=1)
