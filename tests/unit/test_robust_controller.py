@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiconform.checks import operated
 from aiconform.checks import robust_controller as check
 from aiconform.checks.contract import Finding, Settings, load_check
-from aiconform.checks.controllers import Controller, ControllerPod
+from aiconform.checks.controllers import Controller, ControllerPod, _controller_pods
 from aiconform.checks.operated import Arrival, Child, Refusal
 from aiconform.checks.robust_controller import Life
+from aiconform.cluster import ServerFailed, scratch
+from aiconform.cluster.scratch import Scratch
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 
@@ -211,3 +215,49 @@ def test_the_limit_covers_all_waits() -> None:
     options = check.Choice(ready_seconds=1, child_seconds=1, restart_seconds=1)
     assert probe.seconds(Settings(patience=1, options=(options,))) > 6
     assert probe.seconds(Settings()) > 300 + 2 * 60 + 3 * 120
+
+
+def test_pods_that_a_replica_set_has_replaced_do_not_count() -> None:
+    def pod(name: str, phase: str) -> Any:
+        metadata = {"name": name, "uid": name, "ownerReferences": [{"uid": "set"}]}
+        return {"metadata": metadata, "status": {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]}}
+
+    pods = [pod("evicted", "Failed"), pod("ended", "Succeeded"), pod("a", "Running")]
+    assert [each.name for each in _controller_pods(pods, {"set"})] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("said", "platforms"),
+    [
+        ('Error creating: pods "a-" is forbidden: unable to validate against any security context constraint', True),
+        ('Error creating: admission webhook "validate.kyverno.svc-fail" denied the request: no', True),
+        ('jobs.batch "a" is forbidden: ValidatingAdmissionPolicy denied request', False),
+        ("Error creating: etcdserver: leader changed", False),
+    ],
+)
+def test_what_the_platform_refuses_of_pods_is_told_from_what_the_operator_fails_at(said: str, platforms: bool) -> None:
+    assert bool(operated.FORBIDDEN_PODS.search(said)) is platforms
+
+
+class Restarting:
+    """A cluster whose webhook is away for the first requests."""
+
+    def __init__(self, away: int) -> None:
+        self.away, self.asked = away, 0
+
+    async def create(self, obj: Any) -> Any:
+        self.asked += 1
+        if self.asked <= self.away:
+            raise ServerFailed('failed calling webhook "v.example.com": connection refused', status=500)
+        return obj
+
+
+async def test_a_webhook_that_is_away_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "_AGAIN_SECONDS", 0.01)
+    cluster = Restarting(2)
+    made = Scratch(SimpleNamespace(cluster=cluster), "probe", "restricted")  # type: ignore[arg-type]
+    assert await made._reaching_webhooks({"kind": "Job"}, 5.0) == {"kind": "Job"}
+    assert cluster.asked == 3
+    cluster.asked = 0
+    with pytest.raises(ServerFailed):
+        await made._reaching_webhooks({"kind": "Job"}, 0.0)

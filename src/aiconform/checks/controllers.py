@@ -76,7 +76,9 @@ def _controller_pods(pods: Sequence[Object], replica_sets: set[str]) -> list[Con
             ready=not pod["metadata"].get("deletionTimestamp") and _ready(pod),
         )
         for pod in pods
-        if any(reference["uid"] in replica_sets for reference in pod["metadata"].get("ownerReferences") or [])
+        # A ReplicaSet leaves its Pods that were evicted or ended with their node, and has others in their place.
+        if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        and any(reference["uid"] in replica_sets for reference in pod["metadata"].get("ownerReferences") or [])
     ]
 
 

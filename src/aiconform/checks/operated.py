@@ -16,6 +16,8 @@ T = TypeVar("T")
 # The words of the API server itself: a webhook cannot put them in front of a refusal of the schema.
 DENIED = re.compile(r'admission webhook "([^"]+)" denied the request')
 UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
+# What the Job or ReplicaSet controller says of a Pod that admission refuses it.
+FORBIDDEN_PODS = re.compile(r"Error creating: (pods \"|admission webhook )")
 # How soon a webhook that was not reached is tried again.
 AGAIN_SECONDS = 1.0
 
@@ -74,7 +76,7 @@ class Changed(Observation):
 async def offer(scratch: Scratch, obj: Object) -> Refusal:
     """Try to create what must be refused; where it is let in, it is deleted at once."""
     try:
-        created = await scratch.create(obj)
+        created = await scratch.create(obj, webhook_seconds=0)
     except (Rejected, ServerFailed) as error:
         said = str(error)
         denied, unreached = DENIED.search(said), UNREACHED.search(said)
@@ -166,6 +168,7 @@ async def arrives(cluster: Cluster, obj: Object, state: State, kinds: Sequence[K
         await _unless_hopeless(cluster, obj, coming, seconds)
     except TimedOut:
         await _refuse_unplaced(cluster, obj)
+        await _refuse_forbidden(cluster, obj)
         return Arrival(reached=False, wanted=str(state), last=last)
     return Arrival(reached=True, wanted=str(state), last=last)
 
@@ -208,19 +211,28 @@ async def _refuse_unplaced(cluster: Cluster, obj: Object) -> None:
                 raise TimedOut(f"no node took Pod {name}: {condition.get('message') or condition.get('reason')}")
 
 
+async def _refuse_forbidden(cluster: Cluster, obj: Object) -> None:
+    """Raises Stuck if the platform's policies let nobody make the Pods of `obj`: that says nothing of the operator."""
+    name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
+    async for event in cluster.list("v1", "Event", namespace, fields="type=Warning"):
+        said = event.get("message") or ""
+        if event["involvedObject"].get("name", "").startswith(name) and FORBIDDEN_PODS.search(said):
+            raise Stuck(f"the platform refuses the Pods of {obj['kind']} {name}: {said}")
+
+
 async def replaced(cluster: Cluster, owner: Object, lost: Object, *, seconds: float) -> Child | None:
     """Delete a child of `owner` and wait for another one of its kind in its place; None if there is none in time."""
+    kind, namespace = lost["kind"], owner["metadata"]["namespace"]
+    before = {obj["metadata"]["uid"] async for obj in cluster.list(lost["apiVersion"], kind, namespace)}
     await cluster.delete(lost)
-    uid = lost["metadata"]["uid"]
 
     def condition(objects: Sequence[Object]) -> Child | None:
         for obj in owned(objects, owner):
             metadata = obj["metadata"]
-            if metadata["uid"] != uid and not metadata.get("deletionTimestamp"):
+            if metadata["uid"] not in before and not metadata.get("deletionTimestamp"):
                 return child(obj)
         return None
 
-    kind, namespace = lost["kind"], owner["metadata"]["namespace"]
     try:
         return await wait.among(
             cluster, lost["apiVersion"], kind, namespace, condition, seconds=seconds, what=f"another {kind}"

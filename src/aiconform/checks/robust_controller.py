@@ -229,6 +229,7 @@ def _access() -> list[Access]:
         Access("", "services", ("get",)),
         Access("apps", "deployments", ("list",)),
         Access("apps", "replicasets", ("list",)),
+        Access("", "events", ("list",)),
     ]
     for operator in known():
         for group, resources in operator.makes.items():
