@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from aiconform.checks import pod_autoscaling as check
 from aiconform.checks.contract import NothingToLookAt
-from aiconform.checks.pod_autoscaling import Scaled, Scaling
+from aiconform.checks.pod_autoscaling import Scaling
 from aiconform.checks.scaled import autoscaler, load, quantity
+from aiconform.checks.scaled_pods import Scaled
 from aiconform.checks.scaling_watch import Sample, read
 from aiconform.platform.metrics_api import MetricsApi
 

@@ -29,13 +29,13 @@ from aiconform.checks.contract import (
 )
 from aiconform.checks.contract import accelerators as any_accelerators
 from aiconform.checks.pods import CLAIM_ACCESS, POD_ACCESS
-from aiconform.checks.scaled import PATH, SCALED, SERIES, TARGET, WANTED, autoscaler, deployment, load
+from aiconform.checks.scaled import PATH, SCALED, SERIES, TARGET, WANTED, autoscaler, deployment
+from aiconform.checks.scaled_pods import Scaled, first_pod, holding, set_metric, what_is_missing
 from aiconform.checks.scaling_watch import Sample, Watch
-from aiconform.cluster import NotFound, Object, Stuck, TimedOut
+from aiconform.cluster import NotFound, TimedOut
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.collection import KINDS, Way, choose
-from aiconform.platform.devices import results
 from aiconform.platform.holders import holders
 from aiconform.platform.metrics_api import CUSTOM, EXTERNAL, MetricsApi, metrics_apis
 
@@ -94,13 +94,6 @@ def needed(window: int, round_: float) -> float:
     the window says; one more second for clocks and rounding.
     """
     return window - 2 * round_ - 1
-
-
-class Scaled(Observation):
-    """A running Pod of those that are scaled. `devices`: what it holds; by device plugins only the number is known."""
-
-    name: str
-    devices: tuple[str, ...]
 
 
 class Scaling(Observation):
@@ -230,8 +223,8 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     broken = problem = ""
     grown: tuple[Scaled, ...] = ()
     async with beside(watch.scaled(cluster, namespace)):
-        first = await _first(platform, watch, target, settings.patience)
-        await _set(platform, first, name, LOW)
+        first = await first_pod(platform, watch, target, settings.patience)
+        await set_metric(platform, first, name, LOW)
         await scratch.create(autoscaler(name, api.name, options.metric, options.window))
         async with beside(watch.autoscaler(cluster, namespace)):
             scratch.tell(f"the metric is set to {LOW}: waiting until the autoscaler reads it")
@@ -240,11 +233,11 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
                 broken = await _why_unread(platform, api, watch, options)
             else:
                 scratch.tell(f"the metric is set to {HIGH}: waiting for {WANTED} Pods")
-                await _set(platform, first, name, HIGH)
+                await set_metric(platform, first, name, HIGH)
                 high_at = watch.now
                 await watch.until(lambda: len(watch.running()) >= WANTED, options.limit)
-                problem = await _what_is_missing(platform, watch, target)
-                grown = await _holding(platform, watch, target, namespace)
+                problem = await what_is_missing(platform, watch, target)
+                grown = await holding(platform, watch, target, namespace)
             if len(grown) >= WANTED:
                 held_at = watch.now
                 # What it read may still be of the one Pod that there was.
@@ -252,7 +245,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
                 scratch.tell(f"{len(grown)} Pods run: watching for {options.hold:.0f} s whether that stays")
                 await watch.until(lambda: False, options.hold)
                 scratch.tell(f"the metric is set to {LOW}: waiting for one Pod, after {options.window} s")
-                await _set(platform, first, name, LOW)
+                await set_metric(platform, first, name, LOW)
                 fall_at = watch.now
                 if await watch.until(lambda: _alone(watch), options.limit + options.window):
                     end_at = watch.now
@@ -297,32 +290,6 @@ def _alone(watch: Watch) -> bool:
     return bool(watch.last and watch.last.desired == 1 and len(watch.pods) == 1)
 
 
-async def _set(platform: Platform, pod: Object, name: str, value: int) -> None:
-    # The one that reports is the last to go when Pods are taken away.
-    annotations = {**load(name, value), "controller.kubernetes.io/pod-deletion-cost": "1000"}
-    await platform.cluster.patch(pod, {"metadata": {"annotations": annotations}})
-
-
-async def _first(platform: Platform, watch: Watch, target: NodeAccelerators, patience: float) -> Object:
-    """The first Pod, running. Raises ClusterError."""
-    if not await watch.until(lambda: watch.running(), patience):
-        raise TimedOut(
-            f"the first Pod does not run after {patience:.0f} s: {_states(watch) or 'there is none'}; the "
-            f"accelerators of {target} are held by {await _now_held(platform, target)}"
-        )
-    return watch.running()[0]
-
-
-def _states(watch: Watch) -> str:
-    from aiconform.cluster.wait import describe
-
-    return "; ".join(f"{name}: {describe(each)}" for name, each in watch.pods.items())
-
-
-async def _now_held(platform: Platform, target: NodeAccelerators) -> str:
-    return await holders(Platform(platform.cluster, platform.images), [target])
-
-
 async def _why_unread(platform: Platform, api: MetricsApi, watch: Watch, options: PodAutoscaling) -> str:
     """What is wrong with the metrics API, empty if a wrong value was read.
 
@@ -338,38 +305,6 @@ async def _why_unread(platform: Platform, api: MetricsApi, watch: Watch, options
         f"{api} answers, and gave no {options.metric} of the Pods in {options.limit:.0f} s: "
         f"{watch.said or 'the autoscaler says nothing'}. Say how Pods are scraped (--set pod_autoscaling.scrape=...), "
         "what the metric is called there (metric), or which API has it (api)"
-    )
-
-
-async def _what_is_missing(platform: Platform, watch: Watch, target: NodeAccelerators) -> str:
-    """Why Pods that were placed do not run; empty if none. Raises Stuck if one found no room."""
-    waiting = [each for each in watch.pods.values() if each.get("status", {}).get("phase") == "Pending"]
-    if len(watch.running()) >= WANTED:
-        return ""
-    if any(not each["spec"].get("nodeName") for each in waiting):
-        raise Stuck(
-            f"the autoscaler asked for Pods, and the scheduler found no room for them on {target}; its accelerators "
-            f"are held by {await _now_held(platform, target)}"
-        )
-    return _states(watch) if waiting else ""
-
-
-async def _holding(platform: Platform, watch: Watch, target: NodeAccelerators, namespace: str) -> tuple[Scaled, ...]:
-    """The running Pods, with the accelerators that are theirs."""
-    held: dict[str, list[str]] = {}
-    if target.way == "dra":
-        async for claim in platform.cluster.list(await platform.resource_api() or "", "ResourceClaim", namespace):
-            devices = [f"{each['driver']}/{each['pool']}/{each['device']}" for each in results(claim)]
-            for user in (claim.get("status") or {}).get("reservedFor") or []:
-                held.setdefault(user["name"], []).extend(devices)
-    else:
-        for name, pod in watch.pods.items():
-            for container in pod["spec"]["containers"]:
-                count = int(((container.get("resources") or {}).get("limits") or {}).get(target.name, 0))
-                held.setdefault(name, []).extend(f"{name}/{number}" for number in range(count))
-    return tuple(
-        Scaled(name=pod["metadata"]["name"], devices=tuple(held.get(pod["metadata"]["name"], ())))
-        for pod in watch.running()
     )
 
 
