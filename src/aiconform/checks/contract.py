@@ -86,6 +86,14 @@ class Part:
 
     name: str
 
+    @property
+    def place(self) -> str:
+        return self.name
+
+    @property
+    def members(self) -> tuple[NodeAccelerators, ...]:
+        return ()
+
     def __str__(self) -> str:
         return self.name
 

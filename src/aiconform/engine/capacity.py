@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiconform.platform import NodeAccelerators, NodeGroup
+from aiconform.checks.contract import Target
 
 Key = tuple[str, tuple[str, str, str]]
 
@@ -19,7 +19,7 @@ class Capacity:
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def hold(self, target: NodeAccelerators | NodeGroup | None, at_most: int) -> AsyncIterator[None]:
+    async def hold(self, target: Target, at_most: int) -> AsyncIterator[None]:
         """Hold as many devices as the probe uses at most, or all that were free when the run began.
 
         Of a group of nodes all are held, or none: a probe that has some while it waits for others could wait for ever.
@@ -43,7 +43,7 @@ class Capacity:
                 self._changed.notify_all()
 
 
-def _wanted(target: NodeAccelerators | NodeGroup | None, at_most: int) -> dict[Key, int]:
+def _wanted(target: Target, at_most: int) -> dict[Key, int]:
     """How many devices to hold of each kind on each node, the first nodes first."""
     wanted: dict[Key, int] = {}
     for member in () if target is None else target.members:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform import __version__
-from aiconform.checks.contract import Check, NotApplicable, NothingToLookAt, Part, Probe, Settings, Target
+from aiconform.checks.contract import Check, NotApplicable, NothingToLookAt, Probe, Settings, Target
 from aiconform.cluster import Cluster, ClusterError
 from aiconform.cluster.requests import metered
 from aiconform.cluster.scratch import Scratch, Space, left_behind, remove
@@ -236,7 +236,7 @@ class Run:
             self._ending = asyncio.ensure_future(space.end())
 
     async def _attempt(self, check: Check, probe: Probe, target: Target, name: str, space: Space) -> Record:
-        async with self._capacity.hold(None if isinstance(target, Part) else target, probe.devices[1]):
+        async with self._capacity.hold(target, probe.devices[1]):
             begun = time.monotonic()
             # What a check waits for accelerators that others hold is no time of its own.
             self._began.setdefault(check.id, begun)
@@ -250,7 +250,8 @@ class Run:
     async def _observe(
         self, check: Check, probe: Probe, target: Target, space: Space
     ) -> tuple[Outcome, str, dict[str, Any] | None]:
-        name = f"{check.id}-{probe.name}{_place(target)}".replace("_", "-")
+        place = "" if target is None else f"-{target.place}".replace(".", "-")
+        name = f"{check.id}-{probe.name}{place}".replace("_", "-")
         scratch: Scratch | None = None
         limit = probe.seconds(self.options.settings)
 
@@ -300,15 +301,6 @@ class Run:
         except ClusterError as error:
             self.leaks.append(str(error))
             self._tell(events.Noted(f"left behind: {error}; try: aiconform cleanup --run {space.run}"))
-
-
-def _place(target: Target) -> str:
-    """What tells the objects of a probe on this target from those of the same probe on others."""
-    if target is None:
-        return ""
-    if isinstance(target, Part):
-        return f"-{target.name}"
-    return f"-{target.node}-{target.way}".replace(".", "-")
 
 
 def _outcome(reason: Exception) -> Outcome:

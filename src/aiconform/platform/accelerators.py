@@ -35,6 +35,11 @@ class NodeAccelerators:
     devices: tuple[Device, ...] = field(default=(), repr=False)
 
     @property
+    def place(self) -> str:
+        """For names of objects: what tells this from accelerators of other nodes and ways."""
+        return f"{self.node}-{self.way}"
+
+    @property
     def kind(self) -> tuple[str, str, str]:
         """What makes two accelerators alike: the way to ask, the driver or resource, the product."""
         return (self.way, self.name, self.product)
@@ -68,6 +73,10 @@ class NodeGroup:
         """Its first node and the number of further ones: for people, and for names of objects."""
         more = len(self.members) - 1
         return self.members[0].node + (f"-and-{more}-more" if more else "")
+
+    @property
+    def place(self) -> str:
+        return f"{self.node}-{self.way}"
 
     @property
     def free(self) -> int:
