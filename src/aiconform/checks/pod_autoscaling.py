@@ -328,12 +328,12 @@ def reads_it(seen: Scaling) -> Finding:
     if seen.high_at is None:
         shown = ", ".join(f"{value:g}" for value in dict.fromkeys(read[-5:]))
         return holds(False, f"{where}: set {seen.low}, read {shown} in {seen.limit:.0f} s", subjects=1)
-    raised = [each for each in between(seen, seen.high_at, seen.fall_at) if each.average is not None]
+    there = between(seen, seen.high_at, seen.fall_at)
+    raised = [(each.average, each.average * each.current) for each in there if each.average is not None]
     # For each Pod, or, where a slow pipeline let some come before it showed all of it, for all of them.
-    values = [value for each in raised for value in (each.average, (each.average or 0) * each.current)]
-    if any(near(value, seen.high) for value in values):
+    if any(near(value, seen.high) for values in raised for value in values):
         return holds(True, f"{where}: set {seen.low} and {seen.high}, read the same", subjects=2)
-    shown = ", ".join(f"{value:g}" for value in dict.fromkeys(each.average or 0 for each in raised[-5:])) or "nothing"
+    shown = ", ".join(f"{value:g}" for value in dict.fromkeys(average for average, _ in raised[-5:])) or "nothing"
     return holds(False, f"{where}: set {seen.high}, read {shown}", subjects=2)
 
 

@@ -96,6 +96,24 @@ def claim(api_version: str, name: str, requests: Sequence[Object]) -> Object:
     }
 
 
+async def claiming(platform: Platform, scratch: Scratch, device_class: str) -> tuple[Object, Object]:
+    """(entry of `spec.resourceClaims`, resources of a container) by which each Pod of a workload claims one device."""
+    api_version = await platform.resource_api() or ""
+    made = await scratch.create(
+        {
+            "apiVersion": api_version,
+            "kind": "ResourceClaimTemplate",
+            "metadata": {"name": scratch.name("claim")},
+            "spec": {
+                "metadata": {"labels": scratch.labels},
+                "spec": {"devices": {"requests": [device_request(api_version, "device", device_class)]}},
+            },
+        }
+    )
+    entry = {"name": "device", "resourceClaimTemplateName": made["metadata"]["name"]}
+    return entry, {"claims": [{"name": "device"}]}
+
+
 async def class_for(platform: Platform, scratch: Scratch, target: NodeAccelerators) -> str:
     """The platform's DeviceClass for the target's driver, or one of our own that selects the driver."""
     if target.device_class:

@@ -5,7 +5,7 @@ The text of the metric is an annotation of the Pod. The kubelet writes it into a
 
 from __future__ import annotations
 
-from aiconform.checks.pods import RESTRICTED, class_for, device_request, pod
+from aiconform.checks.pods import RESTRICTED, claiming, class_for, pod
 from aiconform.cluster import Object
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import NodeAccelerators, Platform
@@ -37,18 +37,8 @@ async def deployment(platform: Platform, scratch: Scratch, target: NodeAccelerat
     spec: Object = {}
     resources: Object = {"limits": {target.name: "1"}}
     if target.way == "dra":
-        api_version = await platform.resource_api() or ""
-        request = device_request(api_version, "device", await class_for(platform, scratch, target))
-        made = await scratch.create(
-            {
-                "apiVersion": api_version,
-                "kind": "ResourceClaimTemplate",
-                "metadata": {"name": scratch.name("claim")},
-                "spec": {"metadata": {"labels": scratch.labels}, "spec": {"devices": {"requests": [request]}}},
-            }
-        )
-        spec["resourceClaims"] = [{"name": "device", "resourceClaimTemplateName": made["metadata"]["name"]}]
-        resources = {"claims": [{"name": "device"}]}
+        entry, resources = await claiming(platform, scratch, await class_for(platform, scratch, target))
+        spec["resourceClaims"] = [entry]
     server = {
         "name": "server",
         "image": platform.images["shell"],

@@ -13,6 +13,7 @@ from aiconform.checks.gangs.record import TOGETHER
 from aiconform.checks.pods import (
     STAY,
     claim,
+    claiming,
     container,
     device_request,
     holding,
@@ -117,18 +118,8 @@ async def template(
     spec: Object = {}
     resources: Object = {"limits": {target.name: "1"}}
     if target.way == "dra":
-        api_version = await platform.resource_api() or ""
-        request = device_request(api_version, "device", device_class)
-        made = await scratch.create(
-            {
-                "apiVersion": api_version,
-                "kind": "ResourceClaimTemplate",
-                "metadata": {"name": scratch.name("claim")},
-                "spec": {"metadata": {"labels": scratch.labels}, "spec": {"devices": {"requests": [request]}}},
-            }
-        )
-        spec["resourceClaims"] = [{"name": "device", "resourceClaimTemplateName": made["metadata"]["name"]}]
-        resources = {"claims": [{"name": "device"}]}
+        entry, resources = await claiming(platform, scratch, device_class)
+        spec["resourceClaims"] = [entry]
     # Asked to go it must not seem to have done its work.
     number = "${JOB_COMPLETION_INDEX:-$MEMBER}"
     script = f'trap "exit 143" TERM INT; sleep $(({WORK} + {number} * {stagger})) & wait $!'
