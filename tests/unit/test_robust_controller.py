@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ from aiconform.checks.contract import Finding, Settings, load_check
 from aiconform.checks.controllers import Controller, ControllerPod, _controller_pods
 from aiconform.checks.operated import Arrival, Child, Refusal
 from aiconform.checks.robust_controller import Life
-from aiconform.cluster import ServerFailed, scratch
-from aiconform.cluster.scratch import Scratch
+from aiconform.cluster import WebhookUnreached, wait
+from aiconform.cluster.transport import refusal
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 
@@ -177,10 +176,9 @@ def test_only_the_named_webhook_counts_and_nothing_holds_over_no_subject(
     ],
 )
 def test_who_refused_is_in_the_api_server_s_words(said: str, by: str, unreached: str) -> None:
-    from aiconform.checks.operated import DENIED, UNREACHED
-
-    denied, failed = DENIED.search(said), UNREACHED.search(said)
-    assert (denied[1] if denied else "", failed[1] if failed else "") == (by, unreached)
+    denied, failed = operated.DENIED.search(said), refusal(500, {"message": said}, "create", "jobsets")
+    asked = failed.webhook if isinstance(failed, WebhookUnreached) else ""
+    assert (denied[1] if denied else "", asked) == (by, unreached)
 
 
 # Options
@@ -248,16 +246,17 @@ class Restarting:
     async def create(self, obj: Any) -> Any:
         self.asked += 1
         if self.asked <= self.away:
-            raise ServerFailed('failed calling webhook "v.example.com": connection refused', status=500)
+            said = 'failed calling webhook "v.example.com": connection refused'
+            raise refusal(500, {"message": said}, "create", "jobs")
         return obj
 
 
 async def test_a_webhook_that_is_away_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(wait, "_WEBHOOK_RETRY_SECONDS", 0.01)
     cluster = Restarting(2)
-    made = Scratch(SimpleNamespace(cluster=cluster), "probe", "restricted")  # type: ignore[arg-type]
-    assert await made._reaching_webhooks({"kind": "Job"}, 5.0) == {"kind": "Job"}
+    assert await wait.reaching_webhooks(lambda: cluster.create({"kind": "Job"}), seconds=5.0) == {"kind": "Job"}
     assert cluster.asked == 3
     cluster.asked = 0
-    with pytest.raises(ServerFailed):
-        await made._reaching_webhooks({"kind": "Job"}, 0.0)
+    with pytest.raises(WebhookUnreached) as unreached:
+        await wait.reaching_webhooks(lambda: cluster.create({"kind": "Job"}), seconds=0.0)
+    assert unreached.value.webhook == "v.example.com"

@@ -227,8 +227,7 @@ async def _workload(platform: Platform, scratch: Scratch, way: Way, workload: st
 
 def _ready(seen: Object) -> Object | None:
     wait.refuse_hopeless(seen)
-    conditions = (seen.get("status") or {}).get("conditions") or []
-    return seen if any(each["type"] == "Ready" and each["status"] == "True" for each in conditions) else None
+    return seen if wait.is_true(seen, "Ready") else None
 
 
 async def _get(cluster: Cluster, pod: Object, path: str) -> str:

@@ -96,8 +96,8 @@ class Census:
 
     def _update(self, entry: Newcomer, node: Object) -> None:
         entry.labels = dict(node["metadata"].get("labels") or {})
-        entry.problem = "" if _is_ready(node) else usable_node(node) or ""
-        if not _is_ready(node):
+        entry.problem = "" if wait.is_true(node, "Ready") else usable_node(node) or ""
+        if not wait.is_true(node, "Ready"):
             # What it says it has is made up as long as no kubelet speaks for it.
             return
         if entry.ready is None:
@@ -113,11 +113,6 @@ class Census:
         async for _, events in wait.states(cluster, "v1", "Node"):
             for event in events:
                 self.see(event.object, deleted=event.type == "DELETED")
-
-
-def _is_ready(node: Object) -> bool:
-    conditions = (node.get("status") or {}).get("conditions") or []
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
 @asynccontextmanager

@@ -73,18 +73,13 @@ def _controller_pods(pods: Sequence[Object], replica_sets: set[str]) -> list[Con
         ControllerPod(
             name=pod["metadata"]["name"],
             uid=pod["metadata"]["uid"],
-            ready=not pod["metadata"].get("deletionTimestamp") and _ready(pod),
+            ready=not pod["metadata"].get("deletionTimestamp") and wait.is_true(pod, "Ready"),
         )
         for pod in pods
         # A ReplicaSet leaves its Pods that were evicted or ended with their node, and has others in their place.
         if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
         and any(reference["uid"] in replica_sets for reference in pod["metadata"].get("ownerReferences") or [])
     ]
-
-
-def _ready(pod: Object) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
 async def restart(

@@ -8,18 +8,15 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from aiconform.checks.contract import Observation
-from aiconform.cluster import Cluster, Object, Rejected, ServerFailed, Stuck, TimedOut, wait
+from aiconform.cluster import Cluster, Object, Rejected, Stuck, TimedOut, WebhookUnreached, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform.operators import Change, Kind, State
 
 T = TypeVar("T")
 # The words of the API server itself: a webhook cannot put them in front of a refusal of the schema.
 DENIED = re.compile(r'admission webhook "([^"]+)" denied the request')
-UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
 # What the Job or ReplicaSet controller says of a Pod that admission refuses it.
 FORBIDDEN_PODS = re.compile(r"Error creating: (pods \"|admission webhook )")
-# How soon a webhook that was not reached is tried again.
-AGAIN_SECONDS = 1.0
 
 
 class Refusal(Observation):
@@ -73,30 +70,17 @@ class Changed(Observation):
 # Admission
 
 
-async def offer(scratch: Scratch, obj: Object) -> Refusal:
-    """Try to create what must be refused; where it is let in, it is deleted at once."""
+async def offer(scratch: Scratch, obj: Object, *, seconds: float) -> Refusal:
+    """Try to create what must be refused, again while its webhook is away. Where it is let in, it is deleted."""
     try:
-        created = await scratch.create(obj, webhook_seconds=0)
-    except (Rejected, ServerFailed) as error:
-        said = str(error)
-        denied, unreached = DENIED.search(said), UNREACHED.search(said)
-        if isinstance(error, ServerFailed) and not unreached:
-            raise
-        return Refusal(
-            accepted=False, by=denied[1] if denied else "", unreached=unreached[1] if unreached else "", said=said
-        )
+        created = await scratch.create(obj, webhook_seconds=seconds)
+    except WebhookUnreached as error:
+        return Refusal(accepted=False, by="", unreached=error.webhook, said=str(error))
+    except Rejected as error:
+        denied = DENIED.search(str(error))
+        return Refusal(accepted=False, by=denied[1] if denied else "", unreached="", said=str(error))
     await scratch.cluster.delete(created)
     return Refusal(accepted=True, by="", unreached="", said="created")
-
-
-async def offer_until_answered(scratch: Scratch, obj: Object, *, seconds: float) -> Refusal:
-    """The same, again as long as the API server does not reach the webhook: after a restart that takes a moment."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        answer = await offer(scratch, obj)
-        if not answer.unreached or asyncio.get_running_loop().time() > deadline:
-            return answer
-        await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def created(scratch: Scratch, obj: Object) -> tuple[Object | None, str]:
@@ -106,9 +90,7 @@ async def created(scratch: Scratch, obj: Object) -> tuple[Object | None, str]:
     """
     try:
         return await scratch.create(obj), ""
-    except ServerFailed as error:
-        if not UNREACHED.search(str(error)):
-            raise
+    except WebhookUnreached as error:
         return None, str(error)
     except Rejected as error:
         kind = f"{obj['kind']} {obj['apiVersion']}"
@@ -262,19 +244,10 @@ async def change(
 
     Raises Stuck if the patch is refused.
     """
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        try:
-            await cluster.patch(subject, dict(what.patch))
-            break
-        except Rejected as error:
-            raise Stuck(
-                f"the change of {subject['kind']} that the suite takes for valid is refused: {error}"
-            ) from error
-        except ServerFailed as error:
-            if not UNREACHED.search(str(error)):
-                raise
-            if asyncio.get_running_loop().time() > deadline:
-                return Changed(problem=str(error), arrival=None)
-            await asyncio.sleep(AGAIN_SECONDS)
+    try:
+        await wait.reaching_webhooks(lambda: cluster.patch(subject, dict(what.patch)), seconds=seconds)
+    except Rejected as error:
+        raise Stuck(f"the change of {subject['kind']} that the suite takes for valid is refused: {error}") from error
+    except WebhookUnreached as error:
+        return Changed(problem=str(error), arrival=None)
     return Changed(problem="", arrival=await arrives(cluster, obj, what.ready, kinds, seconds=seconds))

@@ -43,7 +43,7 @@ from aiconform.checks.operated import (
     children,
     created,
     left_after,
-    offer_until_answered,
+    offer,
     replaced,
 )
 from aiconform.checks.pods import POD_ACCESS
@@ -250,7 +250,7 @@ async def life(platform: Platform, scratch: Scratch, settings: Settings, target:
     name = f"{operator.name}-{unique}"
     objects = operator.objects(name=name, image=platform.images["shell"], version=found.version)
     prepared = {obj["kind"]: await scratch.create(obj) for obj in objects.prepare}
-    refusal = await offer_until_answered(scratch, objects.invalid, seconds=settings.patience)
+    refusal = await offer(scratch, objects.invalid, seconds=settings.patience)
 
     obj, problem = await created(scratch, objects.valid)
     arrival, grown, loss, restarted, spared, left = None, [], None, None, "", None
@@ -276,7 +276,7 @@ async def life(platform: Platform, scratch: Scratch, settings: Settings, target:
         back = all(now.ready >= before.ready > 0 for now, before in zip(after, controllers, strict=True))
         again, changed = None, None
         if back:
-            again = await offer_until_answered(scratch, objects.invalid, seconds=options.restart_seconds)
+            again = await offer(scratch, objects.invalid, seconds=options.restart_seconds)
             scratch.tell(f"changed {operator.change.of or obj['kind']}, waiting for {operator.change.ready}")
             subject = prepared[operator.change.of] if operator.change.of else obj
             changed = await change(

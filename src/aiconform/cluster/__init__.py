@@ -18,6 +18,7 @@ from aiconform.cluster.errors import (
     TimedOut,
     Unauthorized,
     Unreachable,
+    WebhookUnreached,
 )
 from aiconform.cluster.transport import Answer
 
@@ -40,5 +41,6 @@ __all__ = [
     "TimedOut",
     "Unauthorized",
     "Unreachable",
+    "WebhookUnreached",
     "connect",
 ]

@@ -10,6 +10,7 @@ ClusterError
 ├── Rejected          invalid, or refused by an admission webhook or a quota
 ├── Expired           a watch's or a page's resourceVersion is too old
 ├── ServerFailed      the API server answered 5xx, or asked to come back later and stayed that way
+│   └── WebhookUnreached  an admission webhook does not answer the API server
 ├── Stuck             an object reached a state that it will not leave by waiting
 └── TimedOut          a wait's deadline passed
 """
@@ -72,6 +73,14 @@ class Expired(ApiError):
 
 class ServerFailed(ApiError):
     """5xx, or 429 for longer than we wait."""
+
+
+class WebhookUnreached(ServerFailed):
+    """The API server could not ask the admission webhook `webhook`, and let the request fail for it."""
+
+    def __init__(self, message: str, *, webhook: str, status: int = 500, reason: str = "") -> None:
+        super().__init__(message, status=status, reason=reason)
+        self.webhook = webhook
 
 
 class Stuck(ClusterError):

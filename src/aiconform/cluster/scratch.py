@@ -12,7 +12,7 @@ from typing import Literal
 
 from aiconform.cluster import wait
 from aiconform.cluster.api import Cluster, Object
-from aiconform.cluster.errors import ClusterError, NotFound, ServerFailed, TimedOut
+from aiconform.cluster.errors import ClusterError, NotFound, TimedOut
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN_LABEL = "aiconform.dev/run"
@@ -20,8 +20,6 @@ PROBE_LABEL = "aiconform.dev/probe"
 PodSecurity = Literal["restricted", "baseline", "privileged"]
 CLEANUP_SECONDS = 60.0
 WEBHOOK_SECONDS = 15.0
-_AGAIN_SECONDS = 1.0
-_UNREACHED = "failed calling webhook"
 
 
 class Space:
@@ -118,8 +116,7 @@ class Scratch:
     async def create(self, obj: Object, *, webhook_seconds: float = WEBHOOK_SECONDS) -> Object:
         """Create `obj` with the run's labels: in the Namespace, or, cluster-scoped, owned by the run's Namespace.
 
-        A webhook that the API server does not reach is asked again for that long: controllers are restarted now and
-        then, by robust_controller, too.
+        A webhook that the API server does not reach is asked again for that long: robust_controller restarts some, too.
         """
         metadata = obj["metadata"]
         metadata = {**metadata, "labels": {**metadata.get("labels", {}), **self.labels}}
@@ -132,19 +129,9 @@ class Scratch:
         obj = {**obj, "metadata": metadata}
         self.created.append(obj)
         # An interrupted request may still have made the object; its name and labels are known to the clean-up.
-        created = await self._reaching_webhooks(obj, webhook_seconds)
+        created = await wait.reaching_webhooks(lambda: self.cluster.create(obj), seconds=webhook_seconds)
         self.created = [created if entry is obj else entry for entry in self.created]
         return created
-
-    async def _reaching_webhooks(self, obj: Object, seconds: float) -> Object:
-        deadline = asyncio.get_running_loop().time() + seconds
-        while True:
-            try:
-                return await self.cluster.create(obj)
-            except ServerFailed as error:
-                if _UNREACHED not in str(error) or asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(_AGAIN_SECONDS)
 
     async def remains(self) -> Object:
         """What was made here as it is now, with the warnings about it: `{"objects": [...], "events": [...]}`."""

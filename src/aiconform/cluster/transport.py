@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from aiconform.cluster.errors import (
     TimedOut,
     Unauthorized,
     Unreachable,
+    WebhookUnreached,
 )
 
 REQUEST_SECONDS = 30.0
@@ -225,6 +227,9 @@ async def _status(response: rest.RESTResponse) -> dict[str, Any]:
     return status if isinstance(status, dict) else {}
 
 
+_UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
+
+
 def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
     """The exception for a refusal, worded with the verb and the resource that were refused."""
     said = str(status.get("message", "")).strip()
@@ -237,6 +242,8 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
         )
     if code == 403 and "cannot" in said and "User" in said:
         return Forbidden(f"may not {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
+    if code >= 500 and (unreached := _UNREACHED.search(said)):
+        return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)
     classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}
     fallback = ServerFailed if code >= 500 or code == 429 else Rejected
     return classes.get(code, fallback)(f"{verb} {resource}: {said or f'HTTP {code}'}", status=code, reason=reason)

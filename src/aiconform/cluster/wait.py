@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from aiconform.cluster.api import Cluster, Event, Object
-from aiconform.cluster.errors import Expired, NotFound, ServerFailed, Stuck, TimedOut, Unreachable
+from aiconform.cluster.errors import Expired, NotFound, ServerFailed, Stuck, TimedOut, Unreachable, WebhookUnreached
 
 T = TypeVar("T")
 _RETRY_SECONDS = 0.5
 _WATCH_SECONDS = 300.0
+_WEBHOOK_RETRY_SECONDS = 1.0
 
 # A kubelet repeats these for ever; none of them has been seen to mend itself within a check's deadline.
 HOPELESS = {
@@ -58,6 +59,21 @@ async def states(
             pass
         # After a watch that ended by itself, too: nothing is asked in a tight loop.
         await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def reaching_webhooks(request: Callable[[], Awaitable[T]], *, seconds: float) -> T:
+    """The result of `request`, made again as long as the API server does not reach a webhook for it.
+
+    Controllers are restarted now and then. Raises WebhookUnreached when the time is over.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await request()
+        except WebhookUnreached:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(_WEBHOOK_RETRY_SECONDS)
 
 
 async def until(
@@ -163,6 +179,15 @@ async def all_gone(
     except TimeoutError:
         names = ", ".join(sorted(obj["metadata"]["name"] for obj in left.values()))
         raise TimedOut(f"still there after {seconds:.0f} s: {kind} {names}") from None
+
+
+# Conditions
+
+
+def is_true(obj: Object, condition: str) -> bool:
+    """Whether the status of an object says so of the condition of this type."""
+    conditions = (obj.get("status") or {}).get("conditions") or []
+    return any(entry["type"] == condition and entry["status"] == "True" for entry in conditions)
 
 
 # Conditions on Pods

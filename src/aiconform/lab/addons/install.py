@@ -197,6 +197,8 @@ async def _until_reached(cluster: Cluster, add_on: AddOn, configurations: Sequen
 
 
 def _works(obj: Object) -> bool:
+    from aiconform.cluster import wait
+
     status = obj.get("status") or {}
     if obj["kind"] in _WORKLOADS:
         current = status.get("observedGeneration") == obj["metadata"]["generation"]
@@ -207,9 +209,7 @@ def _works(obj: Object) -> bool:
         updated = status.get("updatedReplicas", 0) >= wanted
         return bool(current and updated and status.get("availableReplicas", 0) >= wanted)
     kind = "Established" if obj["kind"] == "CustomResourceDefinition" else "Available"
-    return any(
-        condition["type"] == kind and condition["status"] == "True" for condition in status.get("conditions") or []
-    )
+    return wait.is_true(obj, kind)
 
 
 async def _get(cluster: Cluster, entry: dict[str, str]) -> Object | None:

@@ -6,10 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiconform.lab.config import LabError
 from aiconform.lab.faults.action import Action
 from aiconform.lab.faults.policies import refusing
-from aiconform.lab.faults.workloads import admission, scale
+from aiconform.lab.faults.workloads import SECONDS, admission, scale
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
@@ -20,7 +19,6 @@ _WEBHOOKS = "jobset-validating-webhook-configuration"
 _WEBHOOK = "vjobset.kb.io"
 _SERVICE = "jobset-webhook-service"
 _LABELS = "control-plane=controller-manager"
-_SECONDS = 90.0
 _JOBSET = ("jobset.x-k8s.io/v1alpha2", "JobSet")
 _ACCOUNT = f"system:serviceaccount:{_NAMESPACE}:{_DEPLOYMENT}"
 _COLLECTOR = "system:serviceaccount:kube-system:generic-garbage-collector"
@@ -31,40 +29,25 @@ async def _deployment(cluster: Cluster) -> Object:
 
 
 async def _pods(cluster: Cluster, *, ready: int, others: int = 0) -> None:
-    """Wait until so many of the controller's Pods are ready and so many others are there. Raises LabError."""
-    from aiconform.cluster import TimedOut, wait
+    """Wait until so many of the controller's Pods are ready and so many others are there. Raises TimedOut."""
+    from aiconform.cluster import wait
 
     def condition(pods: Sequence[Object]) -> bool | None:
-        states = [
-            any(entry["type"] == "Ready" and entry["status"] == "True" for entry in pod["status"].get("conditions", ()))
-            and not pod["metadata"].get("deletionTimestamp")
-            for pod in pods
-        ]
+        states = [wait.is_true(pod, "Ready") and not pod["metadata"].get("deletionTimestamp") for pod in pods]
         return True if (states.count(True), states.count(False)) == (ready, others) else None
 
-    try:
-        await wait.among(
-            cluster,
-            "v1",
-            "Pod",
-            _NAMESPACE,
-            condition,
-            labels=_LABELS,
-            seconds=_SECONDS,
-            what=f"{ready} ready Pods of JobSet's controller and {others} others",
-        )
-    except TimedOut as error:
-        raise LabError(str(error)) from error
+    what = f"{ready} ready Pods of JobSet's controller and {others} others"
+    await wait.among(cluster, "v1", "Pod", _NAMESPACE, condition, labels=_LABELS, seconds=SECONDS, what=what)
 
 
 async def _works(cluster: Cluster) -> None:
-    """Wait until the webhook answers and a Pod that is there leads. Raises LabError."""
+    """Wait until the webhook answers and a Pod that is there leads. Raises LabError, TimedOut."""
     await admission(cluster, _ASKED, reached=True)
     await _leads(cluster)
 
 
 async def _leads(cluster: Cluster) -> None:
-    from aiconform.cluster import TimedOut, wait
+    from aiconform.cluster import wait
 
     pods = cluster.list("v1", "Pod", _NAMESPACE, labels=_LABELS)
     names = [pod["metadata"]["name"] async for pod in pods]
@@ -73,18 +56,9 @@ async def _leads(cluster: Cluster) -> None:
         holders = [lease["spec"].get("holderIdentity") or "" for lease in leases]
         return True if any(holder.startswith(f"{name}_") for holder in holders for name in names) else None
 
-    try:
-        await wait.among(
-            cluster,
-            "coordination.k8s.io/v1",
-            "Lease",
-            _NAMESPACE,
-            condition,
-            seconds=_SECONDS,
-            what=f"one of {', '.join(names)} to lead",
-        )
-    except TimedOut as error:
-        raise LabError(str(error)) from error
+    what = f"one of {', '.join(names)} to lead"
+    lease = ("coordination.k8s.io/v1", "Lease", _NAMESPACE)
+    await wait.among(cluster, *lease, condition, seconds=SECONDS, what=what)
 
 
 # Its webhook is asked about this one.

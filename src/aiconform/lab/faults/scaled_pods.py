@@ -32,9 +32,7 @@ async def _scale(cluster: Cluster, replicas: int) -> None:
     }
 
     def reached(seen: Object) -> bool | None:
-        conditions = (seen.get("status") or {}).get("conditions") or []
-        available = any(each["type"] == "Available" and each["status"] == "True" for each in conditions)
-        return True if available is bool(replicas) else None
+        return True if wait.is_true(seen, "Available") is bool(replicas) else None
 
     await wait.until(cluster, service, reached, seconds=SECONDS, what="the metrics API to be found so")
 
