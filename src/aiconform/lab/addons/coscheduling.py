@@ -51,8 +51,7 @@ def _images(assets: Assets) -> Sequence[Image]:
 def _objects(site: Site) -> Sequence[Object]:
     objects = manifests.settle(manifests.read(site.assets.of(COMPONENT, "manifests.yaml")), NAMESPACE)
     for name, image in IMAGES.items():
-        for container in manifests.containers(manifests.find(objects, "Deployment", name)):
-            container["image"] = image
+        manifests.use_image(objects, name, image)
     return [manifests.namespace_of(NAMESPACE), *manifests.read(site.assets.of(COMPONENT, "definitions.yaml")), *objects]
 
 

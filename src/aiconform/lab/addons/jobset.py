@@ -30,8 +30,7 @@ def _images(assets: Assets) -> Sequence[Image]:
 
 def _objects(site: Site) -> Sequence[Object]:
     objects = manifests.settle(manifests.read(site.assets.of(COMPONENT, "manifests.yaml")))
-    for container in manifests.containers(manifests.find(objects, "Deployment", "jobset-controller-manager")):
-        container["image"] = IMAGE
+    manifests.use_image(objects, "jobset-controller-manager", IMAGE)
     return objects
 
 

@@ -31,8 +31,7 @@ def _images(assets: Assets) -> Sequence[Image]:
 
 def _objects(site: Site) -> Sequence[Object]:
     objects = manifests.settle(manifests.read(site.assets.of(COMPONENT, "manifests.yaml")))
-    for container in manifests.containers(manifests.find(objects, "Deployment", "lws-controller-manager")):
-        container["image"] = IMAGE
+    manifests.use_image(objects, "lws-controller-manager", IMAGE)
     return objects
 
 

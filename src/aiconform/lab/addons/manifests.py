@@ -47,6 +47,12 @@ def containers(workload: Object) -> Iterator[Object]:
     yield from spec["containers"]
 
 
+def use_image(objects: Sequence[Object], deployment: str, image: str) -> None:
+    """Have every container of a Deployment run this image. Raises LookupError if there is no such Deployment."""
+    for container in containers(find(objects, "Deployment", deployment)):
+        container["image"] = image
+
+
 def settle(objects: Sequence[Object], namespace: str = "") -> list[Object]:
     """Changed in place for a lab on a small machine, and returned.
 

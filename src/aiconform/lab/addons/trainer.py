@@ -38,8 +38,7 @@ def _objects(site: Site) -> Sequence[Object]:
     # Filled by the controller itself.
     found.append({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kubeflow-trainer-webhook-cert"}})
     objects = manifests.into(NAMESPACE, manifests.settle(found))
-    for container in manifests.containers(manifests.find(objects, "Deployment", "kubeflow-trainer-controller-manager")):
-        container["image"] = IMAGE
+    manifests.use_image(objects, "kubeflow-trainer-controller-manager", IMAGE)
     for obj in objects:
         for webhook in obj.get("webhooks", ()):
             webhook["clientConfig"]["service"]["namespace"] = NAMESPACE

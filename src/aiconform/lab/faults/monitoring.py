@@ -5,18 +5,15 @@ A wrong answer comes from a Pod that is put before Prometheus: it asks the true 
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from aiconform.lab.config import LabError
 from aiconform.lab.faults.action import Action
 from aiconform.lab.faults.registry import MONITORING_DROPS, MONITORING_STALE, MONITORING_TENFOLD
+from aiconform.lab.faults.workloads import until
 from aiconform.lab.images import BUSYBOX
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from aiconform.cluster import Cluster, Object
 
 NAMESPACE, SERVICE, PORT = "monitoring", "prometheus-k8s", 9090
@@ -29,7 +26,6 @@ _OPERATOR = "monitoring.coreos.com/v1"
 _DROPPED = "aiconform-.*"
 _MARK = "aiconform_lab_drops"
 _SECONDS = 120.0
-_LOOK_SECONDS = 0.5
 _CHANGES = {
     # The first answer that has a value is the answer for ever.
     MONITORING_STALE: """
@@ -58,15 +54,6 @@ exec nc -ll -p {port} -e /tmp/answer
 """
 
 
-async def _until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Raises LabError if it does not hold in time."""
-    deadline = asyncio.get_running_loop().time() + _SECONDS
-    while not await holds():
-        if asyncio.get_running_loop().time() > deadline:
-            raise LabError(f"{what}: not within {_SECONDS:.0f} s")
-        await asyncio.sleep(_LOOK_SECONDS)
-
-
 async def _said(cluster: Cluster, path: str) -> str:
     """What the monitoring answers; empty while it does not."""
     from aiconform.cluster import ClusterError
@@ -93,7 +80,7 @@ async def _scrape(cluster: Cluster, *, dropped: bool) -> None:
         configuration = await _said(cluster, "/api/v1/status/config")
         return "global:" in configuration and (_MARK in configuration) is dropped
 
-    await _until(loaded, "Prometheus takes up its configuration")
+    await until(loaded, "Prometheus takes up its configuration", seconds=_SECONDS)
 
 
 async def _drop(cluster: Cluster) -> None:
@@ -153,7 +140,7 @@ async def _put_before(cluster: Cluster, fault: str) -> None:
     async def answers() -> bool:
         return await _said(cluster, "/which") == fault
 
-    await _until(answers, "the false Prometheus answers")
+    await until(answers, "the false Prometheus answers", seconds=_SECONDS)
 
 
 async def _take_away(cluster: Cluster) -> None:
@@ -169,7 +156,7 @@ async def _take_away(cluster: Cluster) -> None:
     async def answers() -> bool:
         return (await _said(cluster, "/-/ready")).startswith("Prometheus")
 
-    await _until(answers, "the true Prometheus answers")
+    await until(answers, "the true Prometheus answers", seconds=_SECONDS)
 
 
 async def _remove_pod(cluster: Cluster) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiconform.lab.config import LabError
 from aiconform.lab.faults.action import Action
+from aiconform.lab.faults.workloads import until
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
 
 _GROUP = "admissionregistration.k8s.io/v1"
 _SECONDS = 30.0
-_LOOK_SECONDS = 0.2
 
 
 def refusing(
@@ -137,12 +135,11 @@ async def _marked(cluster: Cluster, name: str) -> Object | None:
 
 def _action(policy: Object, binding: Object, in_force: Any) -> Action:
     async def settle(cluster: Cluster, on: bool) -> None:
-        deadline = asyncio.get_running_loop().time() + _SECONDS
-        while await in_force(cluster) is not on:
-            if asyncio.get_running_loop().time() > deadline:
-                state = "in force" if on else "gone"
-                raise LabError(f"{policy['kind']} {policy['metadata']['name']} is not {state} after {_SECONDS:.0f} s")
-            await asyncio.sleep(_LOOK_SECONDS)
+        async def settled() -> bool:
+            return await in_force(cluster) is on
+
+        state = "in force" if on else "gone"
+        await until(settled, f"{policy['kind']} {policy['metadata']['name']} to be {state}", seconds=_SECONDS)
 
     async def on(cluster: Cluster) -> None:
         await cluster.apply(policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from aiconform.lab.config import LabError
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
 
 SECONDS = 90.0
 _LOOK_SECONDS = 0.3
+
+
+async def until(holds: Callable[[], Awaitable[bool]], what: str, *, seconds: float) -> None:
+    """Ask until it holds. Raises LabError if it does not in time."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not await holds():
+        if asyncio.get_running_loop().time() > deadline:
+            raise LabError(f"{what}: not within {seconds:.0f} s")
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def scale(cluster: Cluster, namespace: str, name: str, replicas: int) -> None:
