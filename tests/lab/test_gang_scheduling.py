@@ -102,6 +102,16 @@ def test_a_fault_breaks_its_assertions_and_no_others(gangs: Lab, fault: str) -> 
     succeed("judge", done.folder)
 
 
+def test_kueue_is_restarted_after_its_gangs_are_done(gangs: Lab) -> None:
+    done = run(gangs, "kueue", "robust_controller", "--set", "robust_controller.operator=kueue")
+    assert done.code == 0, done.stderr
+    assert {entry["verdict"] for entry in done.report["checks"]} == {"pass"}
+    lines = [json.loads(line) for line in (done.folder / "journal.ndjson").read_text().splitlines()]
+    observed = [line["data"]["check"] for line in lines if line["event"] == "observed"]
+    # Alone it takes a third of the time of the gangs.
+    assert observed == [CHECK, "robust_controller"]
+
+
 def test_what_is_installed_is_shown_and_one_of_it_taken(gangs: Lab) -> None:
     found = succeed("inspect", "--kubeconfig", gangs.kubeconfig)
     for title in ("Kueue 0.19.2", "scheduler-plugins coscheduling 0.33.5", "Kubernetes PodGroup"):

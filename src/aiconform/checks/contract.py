@@ -94,6 +94,11 @@ class Part:
     def members(self) -> tuple[NodeAccelerators, ...]:
         return ()
 
+    @property
+    def disturbs(self) -> bool:
+        """Whether other probes could fail because of this one: then it begins when all others are done."""
+        return False
+
     def __str__(self) -> str:
         return self.name
 

@@ -118,9 +118,14 @@ class Installed(Part):
     why: str
     restarts: bool
 
+    @property
+    def disturbs(self) -> bool:
+        return self.restarts and self.present.operator.everywhere
+
     def __str__(self) -> str:
         names = [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in self.present.deployments]
-        note = f" (deletes the Pods of {', '.join(names)} once)" if self.restarts and names else ""
+        when = ", after all other probes" if self.disturbs else ""
+        note = f" (deletes the Pods of {', '.join(names)} once{when})" if self.restarts and names else ""
         return self.present.operator.title + note
 
 

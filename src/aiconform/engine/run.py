@@ -22,6 +22,7 @@ from aiconform.engine.capacity import Capacity
 from aiconform.engine.evidence import Accelerator, CheckResult, Evidence, Outcome, Record, Report, RunInfo, Tool
 from aiconform.engine.journal import now
 from aiconform.engine.options import in_force
+from aiconform.engine.outstanding import Outstanding
 from aiconform.engine.plan import Item, Plan, suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run, not_run
@@ -56,7 +57,7 @@ class Run:
         self._listeners = listeners
         self._capacity = Capacity()
         self._began: dict[str, float] = {}
-        self._observing = 0
+        self._outstanding = Outstanding(0)
         self._ending: asyncio.Task[None] | None = None
 
     def _tell(self, event: events.Event) -> None:
@@ -182,7 +183,7 @@ class Run:
 
     async def _all_checks(self, space: Space, done: dict[str, Evidence]) -> list[CheckResult]:
         checks = [item.check for item in self.plan.items if item.check and item.check.id not in done]
-        self._observing = sum(len(check.probes) for check in checks)
+        self._outstanding = Outstanding(sum(len(check.probes) for check in checks))
         return list(await _gather(*(self._item(item, space, done) for item in self.plan.items)))
 
     async def _item(self, item: Item, space: Space, done: dict[str, Evidence]) -> CheckResult:
@@ -212,7 +213,7 @@ class Run:
         )
 
     async def _probe(self, check: Check, probe: Probe, space: Space) -> tuple[Record, ...]:
-        """The probe on each of its targets, side by side."""
+        """The probe on each of its targets, side by side; those that disturb others after all others."""
         targets: Sequence[Target] = (None,)
         if probe.targets is not None:
             with metered() as meter:
@@ -221,7 +222,7 @@ class Run:
                 except (NothingToLookAt, NotApplicable, ClusterError) as reason:
                     self._observed(space)
                     return (_record(probe, "cluster", _outcome(reason), str(reason), requests=meter.total),)
-        self._observing += len(targets) - 1
+        self._outstanding.found(targets)
         names = ["cluster" if target is None else str(target) for target in targets]
         return tuple(
             await _gather(
@@ -231,14 +232,15 @@ class Run:
 
     def _observed(self, space: Space) -> None:
         """After the last observation nothing more is made: the run's Namespaces can start to go."""
-        self._observing -= 1
-        if self._observing == 0:
+        self._outstanding.observed()
+        if self._outstanding.none:
             self._ending = asyncio.ensure_future(space.end())
 
     async def _attempt(self, check: Check, probe: Probe, target: Target, name: str, space: Space) -> Record:
+        await self._outstanding.turn(target)
         async with self._capacity.hold(target, probe.devices[1]):
             begun = time.monotonic()
-            # What a check waits for accelerators that others hold is no time of its own.
+            # What a check waits for its turn, or for accelerators that others hold, is no time of its own.
             self._began.setdefault(check.id, begun)
             self._tell(events.ProbeStarted(check.id, probe.name, name))
             with metered() as meter:

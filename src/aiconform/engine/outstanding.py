@@ -1,0 +1,46 @@
+"""What a run still waits for, and which of it has to come after all the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from aiconform.checks.contract import Part, Target
+
+
+class Outstanding:
+    """Counts the observations that are still to be made: one for each probe, then one for each of its targets."""
+
+    def __init__(self, probes: int) -> None:
+        self._all = probes
+        self._disturbing = 0
+        self._quiet = asyncio.Event()
+        self._look()
+
+    @property
+    def none(self) -> bool:
+        return self._all == 0
+
+    def found(self, targets: Iterable[Target]) -> None:
+        """A probe has these targets, at least one."""
+        targets = list(targets)
+        self._all += len(targets) - 1
+        self._disturbing += sum(map(_disturbs, targets))
+        self._look()
+
+    def observed(self) -> None:
+        self._all -= 1
+        self._look()
+
+    async def turn(self, target: Target) -> None:
+        """Wait for the end of all others, if the probe of this target disturbs them."""
+        if _disturbs(target):
+            await self._quiet.wait()
+
+    def _look(self) -> None:
+        if self._all <= self._disturbing:
+            self._quiet.set()
+
+
+def _disturbs(target: Target) -> bool:
+    return isinstance(target, Part) and target.disturbs
