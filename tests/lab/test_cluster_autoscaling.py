@@ -34,7 +34,7 @@ FAULTS = {
 # A node of the lab is ready in a few seconds, and goes half a minute after its last Pod. What does not come or go is
 # not waited for any longer than that takes on a busy machine.
 ENOUGH = {"up_limit": 90, "down_limit": 120}
-SHORT_UP = {"up_limit": 25, "down_limit": 120}
+SHORT_UP = {"up_limit": 45, "down_limit": 120}
 LIMITS = {
     "autoscaler-at-limit": SHORT_UP,
     "autoscaled-another-kind": SHORT_UP,

@@ -34,7 +34,7 @@ FAULTS = {
 # The lab's autoscaler looks every five seconds.
 ENOUGH = {"limit": 90, "hold": 12, "round": 5, "window": 20}
 # What does not come is not waited for any longer than the lab's own path takes, with some to spare.
-SHORT = {"limit": 35, "hold": 5, "round": 5, "window": 20}
+SHORT = {"limit": 50, "hold": 5, "round": 5, "window": 20}
 LIMITS = {
     "metrics-creep": SHORT,
     "metrics-constant": SHORT,

@@ -36,10 +36,10 @@ FAULTS = {
 LIMITS = {
     "operator-update-stuck": {"restart": "false"},
     "operator-makes-nothing": {"ready_seconds": "10"},
-    "operator-replaces-nothing": {"child_seconds": "10"},
+    "operator-replaces-nothing": {"child_seconds": "20"},
     "operator-does-not-come-back": {"restart_seconds": "15"},
-    "operator-lease-stuck": {"restart_seconds": "25"},
-    "children-stay": {"child_seconds": "10", "restart": "false"},
+    "operator-lease-stuck": {"restart_seconds": "45"},
+    "children-stay": {"child_seconds": "20", "restart": "false"},
 }
 
 
