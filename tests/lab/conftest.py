@@ -29,8 +29,8 @@ def aiconform(*arguments: str | Path, kubeconfig: Path | None = None) -> subproc
         capture_output=True,
         text=True,
         check=False,
-        # The longest is a first build of the lab's binaries.
-        timeout=2400,
+        # The longest is a first build of the lab's binaries, beside another worker's tests or its builds.
+        timeout=3600,
     )
 
 
