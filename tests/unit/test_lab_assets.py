@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,36 @@ def test_an_interrupted_build_leaves_nothing_and_a_finished_one_all(
     monkeypatch.setattr(golang, "build", whole)
     assets_of.build(assets_of.ETCD, tmp_path / "bin" / "etcd", go)
     assert (tmp_path / "bin" / "etcd" / "etcd").read_text() == "whole"
+
+
+def test_what_two_processes_want_at_once_is_built_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder,) = (cache / "bin").glob("etcd-*")
+    shutil.rmtree(folder)
+    said: list[str] = []
+    waiting = threading.Event()
+    builds = 0
+
+    def tell(text: str) -> None:
+        said.append(text)
+        if text.startswith("waiting"):
+            waiting.set()
+
+    def slow(go: object, module: object, packages: object, ldflags: object, out: Path, *rest: object) -> None:
+        nonlocal builds
+        builds += 1
+        assert waiting.wait(10)
+        (out / "server").write_text("built")
+
+    go = golang.toolchain(cache) or golang.Toolchain(Path("/bin/false"), f"go{golang.PACKAGED}")
+    monkeypatch.setattr(golang, "toolchain", lambda _: go)
+    monkeypatch.setattr(golang, "build", slow)
+    with ThreadPoolExecutor() as two:
+        asked = [two.submit(assets_of.assets, DEFAULT_KUBERNETES, tell, None, cache) for _ in range(2)]
+        paths = {each.result()["etcd"] for each in asked}
+    assert (builds, len(paths)) == (1, 1)
+    assert Path(paths.pop()).read_text() == "built"
+    assert "waiting for another process that is making etcd 3.7.3 (1 of 1)" in said
+    assert not list((cache / "bin").glob(".*"))
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="needs Go")

