@@ -76,7 +76,7 @@ class ServerFailed(ApiError):
 
 
 class WebhookUnreached(ServerFailed):
-    """The API server could not ask the admission webhook `webhook`, and let the request fail for it."""
+    """The API server could not ask the admission webhook `webhook`, or it does not know the Namespace yet."""
 
     def __init__(self, message: str, *, webhook: str, status: int = 500, reason: str = "") -> None:
         super().__init__(message, status=status, reason=reason)

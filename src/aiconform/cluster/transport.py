@@ -228,6 +228,8 @@ async def _status(response: rest.RESTResponse) -> dict[str, Any]:
 
 
 _UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
+# A webhook that reads from a cache does not know a Namespace in its first moments (Kueue's for Pods).
+_BEHIND = re.compile(r'admission webhook "([^"]+)" denied the request: Namespace "[^"]+" not found')
 
 
 def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
@@ -242,7 +244,7 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
         )
     if code == 403 and "cannot" in said and "User" in said:
         return Forbidden(f"may not {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
-    if code >= 500 and (unreached := _UNREACHED.search(said)):
+    if unreached := (code >= 500 and _UNREACHED.search(said)) or _BEHIND.search(said):
         return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)
     classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}
     fallback = ServerFailed if code >= 500 or code == 429 else Rejected
