@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import Event, Expired, Object, Stuck, TimedOut, Unreachable, wait
+from aiconform.cluster import Event, Expired, Object, Stuck, TimedOut, Unreachable, WebhookUnreached, wait
+from aiconform.cluster.transport import refusal
 
 
 def named(name: str, **fields: Any) -> Object:
@@ -82,3 +83,11 @@ async def test_a_condition_may_end_the_wait() -> None:
 async def test_the_end_of_time_tells_what_was_there() -> None:
     with pytest.raises(TimedOut, match="two: not within 0 s; Job objects there: a"):
         await two_there(FakeCluster([[named("a")]], [[]]), seconds=0.1)
+
+
+@pytest.mark.parametrize("code", [403, 404, 500])
+def test_a_webhook_that_does_not_know_the_namespace_yet_is_one_to_ask_again(code: int) -> None:
+    said = 'admission webhook "mpod.kb.io" denied the request: Namespace "aiconform-635d4970-baseline" not found'
+    behind = refusal(code, {"message": said}, "create", "pods")
+    assert isinstance(behind, WebhookUnreached)
+    assert behind.webhook == "mpod.kb.io"
