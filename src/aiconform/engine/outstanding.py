@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from aiconform.checks.contract import Part, Target
 
@@ -15,15 +15,13 @@ class Outstanding:
         self._all = probes
         self._disturbing = 0
         self._quiet = asyncio.Event()
-        self._look()
 
     @property
     def none(self) -> bool:
         return self._all == 0
 
-    def found(self, targets: Iterable[Target]) -> None:
+    def found(self, targets: Sequence[Target]) -> None:
         """A probe has these targets, at least one."""
-        targets = list(targets)
         self._all += len(targets) - 1
         self._disturbing += sum(map(_disturbs, targets))
         self._look()
