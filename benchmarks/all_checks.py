@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from aiconform.checks.contract import has_check
+from aiconform.check.registry import has_check
 from aiconform.lab.addons import FOR_CHECKS
 from aiconform.lab.config import DEFAULT_KUBERNETES
 from aiconform.spec import load_standard

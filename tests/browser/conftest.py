@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -38,14 +37,3 @@ def page(browser: Browser) -> Iterator[Page]:
     yield opened
     context.close()
     assert wrong == []
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, of any impact."""
-    # Preloading fetches style sheets, which a browser refuses to pages from a folder; they are in force all the same.
-    found = Axe().run(page, options={"preload": False}).response
-    assert found["passes"]
-    return [
-        f"{entry['impact']}: {entry['id']}: {entry['help']}: {entry['nodes'][0]['html']}"
-        for entry in found["violations"]
-    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser import violations
 
 from aiconform.engine.evidence import (
     Accelerator,
@@ -18,7 +19,6 @@ from aiconform.engine.evidence import (
     Tool,
 )
 from aiconform.reports.html import render_html
-from tests.browser.conftest import violations
 
 pytestmark = pytest.mark.browser
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, expect
+from support.browser import violations
 
 from aiconform.cli import main
 from aiconform.spec import load_standard
-from tests.browser.conftest import violations
 
 pytestmark = pytest.mark.browser
 

@@ -1,94 +1,14 @@
-"""A real cluster for the tests: one lab for all of them, reached as a user reaches it, by the command."""
+"""A real cluster for the tests: one lab for all of them."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-# Two checkouts can be tested on one machine, each with labs of its own; and so can two workers of one test run.
-LAB = "-".join(filter(None, (os.environ.get("AICONFORM_TEST_LAB", "test"), os.environ.get("PYTEST_XDIST_WORKER"))))
-# From the locked packages: a machine's own kubectl may be years old, or not there.
-KUBECTL = Path(sys.executable).with_name("kubectl")
-
-
-def aiconform(*arguments: str | Path, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command as a user calls it."""
-    environment = {**os.environ, "KUBECONFIG": str(kubeconfig or "/nonexistent")}
-    return subprocess.run(
-        [sys.executable, "-m", "aiconform", *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        # The longest is a first build of the lab's binaries, beside another worker's tests or its builds.
-        timeout=3600,
-    )
-
-
-def succeed(*arguments: str | Path, **options: Any) -> str:
-    done = aiconform(*arguments, **options)
-    assert done.returncode == 0, f"aiconform {' '.join(map(str, arguments))}: {done.stderr[-3000:]}"
-    return done.stdout
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run came to."""
-
-    code: int
-    report: dict[str, Any]
-    folder: Path
-    stderr: str
-
-    def check(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = next(entry for entry in self.report["checks"] if entry["id"] == name)
-        return found
-
-    def broken(self, name: str) -> set[str]:
-        """Titles of the assertions that did not hold."""
-        return {entry["title"] for entry in self.check(name)["assertions"] if entry["holds"] is False}
-
-
-class Lab:
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
-        self.kubeconfig = Path(succeed("lab", "kubeconfig", "--name", name).strip())
-        self._folder = folder
-        self._runs = 0
-
-    def kubectl(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [KUBECTL, "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=True
-        )
-        return done.stdout
-
-    def run(self, *arguments: str, kubeconfig: Path | None = None) -> Outcome:
-        self._runs += 1
-        folder = self._folder / f"run-{self._runs}"
-        done = aiconform("run", *arguments, "-o", "json", "--out", folder, kubeconfig=kubeconfig or self.kubeconfig)
-        assert "Traceback" not in done.stderr, done.stderr
-        return Outcome(done.returncode, json.loads(done.stdout or "{}"), folder, done.stderr)
-
-    def install(self, *add_ons: str) -> None:
-        """Install add-ons; what is there stays."""
-        succeed("lab", "up", "--name", self.name, "--with", ",".join(add_ons))
-
-    @contextmanager
-    def fault(self, name: str) -> Iterator[None]:
-        succeed("lab", "fault", name, "--name", self.name)
-        try:
-            yield
-        finally:
-            succeed("lab", "fault", name, "--off", "--name", self.name)
+from support.lab import LAB, Lab, succeed
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from tests.lab.conftest import Lab, succeed
+from support.lab import Lab, succeed
 
 METRICS = "accelerator_metrics"
 # The lab's exporter tells the mean of two seconds.

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from support.accelerator_pods import MAJOR, NOTHING, STAY, Pods, View, container
 
 from aiconform.cluster import Cluster, connect
 from aiconform.lab import Lab, LabConfig, load, up
 from aiconform.lab.accelerators import IDENTITIES, Device, devices_of, read_config
 from aiconform.lab.faults import turn
 from tests.lab import conftest
-from tests.lab.accelerator_pods import MAJOR, NOTHING, STAY, Pods, View, container
 
 BY_DRA, BY_PLUGIN = "node-1", "node-2"
 IDENTITY = IDENTITIES["simulated"]

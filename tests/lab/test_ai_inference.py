@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from tests.lab.conftest import Lab, aiconform, succeed
+from support.lab import Lab, aiconform, succeed
 
 CHECK = "ai_inference"
 ADD_ON = "envoy-gateway"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-
-from tests.lab.conftest import Lab, succeed
+from support.lab import Lab, succeed
 
 METRICS = "ai_service_metrics"
 FOUND = "The platform's monitoring finds a declared workload, and its series name Namespace and Pod"

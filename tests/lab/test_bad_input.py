@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from tests.lab.conftest import Lab, aiconform, succeed
+from support.lab import Lab, aiconform, succeed
 
 DRA = "dra_support"
 ACCESS = "secure_accelerator_access"

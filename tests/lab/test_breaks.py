@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from aiconform.checks.contract import has_check, load_check
+from support.lab import succeed
+
+from aiconform.check.registry import has_check, load_check
 from aiconform.lab.faults.breaks import BREAKS
 from aiconform.spec import load_standard
 from tests.lab import (
@@ -18,7 +20,6 @@ from tests.lab import (
     test_pod_autoscaling,
     test_robust_controller,
 )
-from tests.lab.conftest import succeed
 
 # Each module has a FAULTS: fault -> check -> titles of the assertions that it breaks, no more and no fewer.
 TABLES: tuple[Mapping[str, Mapping[str, set[str]]], ...] = (

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from tests.lab.conftest import Lab, aiconform, succeed
+from support.lab import Lab, aiconform, succeed
 
 CHECK = "secure_accelerator_access"
 METADATA = {

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from tests.lab.conftest import Lab, succeed
+from support.lab import Lab, succeed
 
 DRA = "dra_support"
 ACCESS = "secure_accelerator_access"

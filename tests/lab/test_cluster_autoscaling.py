@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.lab.conftest import Lab, Outcome, aiconform, succeed
+from support.lab import Lab, Outcome, aiconform, succeed
 
 CHECK = "cluster_autoscaling"
 COMES = "A new node comes for a Pod that no node has room for"

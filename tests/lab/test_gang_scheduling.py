@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.lab import Lab, Outcome, succeed
 
-from aiconform.checks.gangs.choice import ADAPTERS
-from aiconform.checks.gangs.model import Order
-from aiconform.checks.pods import container, pod
+from aiconform.checks.gang_scheduling.choice import ADAPTERS
+from aiconform.checks.gang_scheduling.solutions.adapter import Order
+from aiconform.kit.pods import container, pod
 from aiconform.platform.images import IMAGES
-from tests.lab.conftest import Lab, Outcome, succeed
 
 CHECK = "gang_scheduling"
 FITS = "With room for it a gang runs, all its Pods at the same time, and ends"

@@ -15,10 +15,11 @@ import pytest
 
 from aiconform.cluster import ClusterError, Object, connect
 from aiconform.cluster.wait import finished, running, until
-from aiconform.lab import Lab, cgroups, load
-from aiconform.lab.images import BUSYBOX
-from aiconform.lab.machine import KERNEL_SETTINGS
-from aiconform.lab.processes import Identity
+from aiconform.lab import Lab, load
+from aiconform.lab.build.images import BUSYBOX
+from aiconform.lab.machines import cgroups
+from aiconform.lab.machines.machine import KERNEL_SETTINGS
+from aiconform.lab.machines.processes import Identity
 
 pytestmark = pytest.mark.lab
 

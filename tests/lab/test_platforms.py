@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.lab import Lab, succeed
 
-from tests.lab.conftest import Lab, succeed
 from tests.lab.test_checks import ACCESS, DRA, FAULTS, QUICK
 
 Bring = Callable[..., Lab]

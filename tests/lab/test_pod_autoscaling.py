@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.lab.accelerator_pods import IMAGE, STAY
-from tests.lab.conftest import Lab, Outcome, aiconform, succeed
+from support.accelerator_pods import IMAGE, STAY
+from support.lab import Lab, Outcome, aiconform, succeed
 
 CHECK = "pod_autoscaling"
 READS = "The autoscaler reads the value that was set"

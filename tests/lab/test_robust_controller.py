@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.lab import Lab, Outcome, succeed
 
-from tests.lab.conftest import Lab, Outcome, succeed
 from tests.lab.test_bad_input import drop_limited, limited
 
 CHECK = "robust_controller"

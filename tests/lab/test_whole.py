@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from support.lab import Lab, succeed
+
 from aiconform.lab.addons import FOR_CHECKS
 from aiconform.lab.config import DEFAULT_KUBERNETES
 from aiconform.spec import load_standard
 from aiconform.spec.model import Level
-from tests.lab.conftest import Lab, succeed
 
 
 def test_the_healthy_lab_is_conformant(lab: Lab) -> None:

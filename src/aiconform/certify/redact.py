@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from aiconform import __version__
-from aiconform.checks.contract import load_check
+from aiconform.check.registry import load_check
 from aiconform.engine import journal
 from aiconform.engine.evidence import Evidence, Report, RunInfo
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory

@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from aiconform.checks.contract import (
+from aiconform.check import (
     Finding,
     NothingToLookAt,
     Observation,
     Settings,
     accelerators,
     assertion,
+    collect,
     holds,
     probe,
 )
-from aiconform.checks.pods import (
+from aiconform.cluster import Object, TimedOut, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.kit.pods import (
     CLAIM_ACCESS,
     POD_ACCESS,
     STAY,
@@ -31,10 +34,8 @@ from aiconform.checks.pods import (
     pod,
     started,
 )
-from aiconform.cluster import Object, TimedOut, wait
-from aiconform.cluster.scratch import Scratch
 from aiconform.platform import Device, NodeAccelerators, Platform
-from aiconform.platform.devices import Attribute, Pools, results
+from aiconform.platform.accelerators.devices import Attribute, Pools, results
 
 GROUP = "resource.k8s.io"
 KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
@@ -62,8 +63,8 @@ async def api(platform: Platform, scratch: Scratch, settings: Settings, target: 
     return ServedApi(kubernetes=await platform.version(), versions=versions)
 
 
-@assertion("The DRA API is served with its four kinds and all their verbs")
-def served_whole(seen: ServedApi) -> Finding:
+@assertion("api_is_served", "The DRA API is served with its four kinds and all their verbs")
+def api_is_served(seen: ServedApi) -> Finding:
     minor = int(seen.kubernetes.split(".")[1])
     # v1 came with Kubernetes 1.34; 1.33 has beta versions only.
     wanted = ["v1"] if minor >= 34 else ["v1beta2", "v1beta1"]
@@ -99,8 +100,8 @@ async def publishing(platform: Platform, scratch: Scratch, settings: Settings, t
     )
 
 
-@assertion("A DRA driver publishes devices")
-def publishes(seen: Published) -> Finding:
+@assertion("devices_are_published", "A DRA driver publishes devices")
+def devices_are_published(seen: Published) -> Finding:
     if seen.devices:
         said = ", ".join(f"{driver}: {count}" for driver, count in sorted(seen.devices.items()))
         return holds(True, f"devices by driver: {said}", subjects=sum(seen.devices.values()))
@@ -201,8 +202,8 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
     )
 
 
-@assertion("A claim with a selector is allocated one device that satisfies it")
-def satisfied(seen: Allocation) -> Finding:
+@assertion("selector_is_satisfied", "A claim with a selector is allocated one device that satisfies it")
+def selector_is_satisfied(seen: Allocation) -> Finding:
     if len(seen.allocated) != 1:
         got = ", ".join(seen.allocated) or "nothing"
         return holds(False, f"asked for one device where {seen.selector}; allocated: {got}", subjects=1)
@@ -215,7 +216,7 @@ def satisfied(seen: Allocation) -> Finding:
     return holds(not wrong, said if wrong else f"{seen.allocated[0]} satisfies {seen.selector}", subjects=1)
 
 
-@assertion("The Pod that holds an allocated claim starts")
+@assertion("pod_starts", "The Pod that holds an allocated claim starts")
 def pod_starts(seen: Allocation) -> Finding:
     if seen.started:
         return holds(True, f"the Pod runs on {seen.node} with {', '.join(seen.allocated)}", subjects=1)
@@ -274,9 +275,12 @@ def _allocated(claim_seen: Object) -> list[str] | None:
     return [f"{entry['driver']}/{entry['pool']}/{entry['device']}" for entry in results(claim_seen)] or None
 
 
-@assertion("A claim for more devices than a node has stays unallocated")
-def no_more_than_there_are(seen: Excess) -> Finding:
+@assertion("excess_claim_stays_unallocated", "A claim for more devices than a node has stays unallocated")
+def excess_claim_stays_unallocated(seen: Excess) -> Finding:
     asked = f"asked for {seen.asked} where {seen.node} publishes {seen.published}"
     if seen.allocated:
         return holds(False, f"{asked}; allocated: {', '.join(seen.allocated)}", subjects=1)
     return holds(True, f"{asked}; unallocated for {seen.window:.0f} s; scheduler: {seen.scheduler}", subjects=1)
+
+
+CHECK = collect("dra_support", __name__)

@@ -63,14 +63,14 @@ def _accelerators(entries: list[dict[str, Any]]) -> list[str]:
 
 
 async def _inspect(kubeconfig: str | None, context: str | None, options: tuple[str, ...]) -> dict[str, Any]:
-    from aiconform.checks.contract import Settings
+    from aiconform.check import Settings
     from aiconform.cluster import ClusterError, connect
     from aiconform.cluster.requests import metered
     from aiconform.engine.options import parse
     from aiconform.engine.plan import BadChoice, make_plan
     from aiconform.engine.preview import preview
     from aiconform.platform import Platform
-    from aiconform.platform.accelerators import usable_node
+    from aiconform.platform.accelerators.offered import usable_node
     from aiconform.platform.images import Images
     from aiconform.spec import SpecError, load_standard
 

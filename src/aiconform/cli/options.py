@@ -14,7 +14,7 @@ from aiconform.cli.common import fail, output_option, print_json
 @output_option
 def command(ids: tuple[str, ...], output: str) -> None:
     """List what `aiconform run --set ID.NAME=VALUE` can set for the checks of ID..., or for all of them."""
-    from aiconform.checks.contract import NoSuchCheck, has_check, load_check
+    from aiconform.check.registry import NoSuchCheck, has_check, load_check
     from aiconform.spec import SpecError, load_standard
 
     try:

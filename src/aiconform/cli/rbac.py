@@ -18,7 +18,7 @@ def command(ids: tuple[str, ...], name: str, output: str) -> None:
     """
     import yaml
 
-    from aiconform.checks.contract import NoSuchCheck, has_check, load_check
+    from aiconform.check.registry import NoSuchCheck, has_check, load_check
     from aiconform.engine.access import cluster_role
     from aiconform.spec import SpecError, load_standard
 

@@ -12,7 +12,7 @@ from aiconform.cli.common import cluster_options, fail, output_option, print_jso
 from aiconform.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from aiconform.checks.contract import Settings
+    from aiconform.check import Settings
     from aiconform.engine.evidence import Report
     from aiconform.engine.preview import Preview
     from aiconform.platform.images import Images
@@ -60,7 +60,7 @@ def command(
     Requirements are those of the cluster's Kubernetes version (`aiconform spec list`). Everything that was seen goes to
     the run directory, from which `aiconform judge` computes every verdict again.
     """
-    from aiconform.checks.contract import Settings
+    from aiconform.check import Settings
     from aiconform.engine.options import parse
     from aiconform.engine.plan import BadChoice
     from aiconform.platform.images import Images

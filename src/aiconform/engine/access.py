@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 
-from aiconform.checks.contract import Access, Check
+from aiconform.check import Access, Check
 from aiconform.cluster import Cluster, Object
 
 # Namespaces are made, watched until they are gone, and read for the cluster's identity (kube-system's UID).

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiconform.checks.contract import Target
+from aiconform.check import Target
 
 Key = tuple[str, tuple[str, str, str]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiconform.checks.contract import NoSuchCheck, load_check
+from aiconform.check.registry import NoSuchCheck, load_check
 from aiconform.engine import journal
 from aiconform.engine.evidence import CheckResult, Report, RunInfo
 from aiconform.engine.plan import suite_digest

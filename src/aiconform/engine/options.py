@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from aiconform.checks.contract import Check, Options, Settings, has_check, load_check
+from aiconform.check import Check, Options, Settings
+from aiconform.check.registry import has_check, load_check
 from aiconform.engine.plan import BadChoice
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from aiconform.checks.contract import Part, Target
+from aiconform.check import PlatformComponent, Target
 
 
 class Outstanding:
@@ -41,4 +41,4 @@ class Outstanding:
 
 
 def _disturbs(target: Target) -> bool:
-    return isinstance(target, Part) and target.disturbs
+    return isinstance(target, PlatformComponent) and target.disturbs

@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 
 import aiconform
-from aiconform.checks.contract import Check, has_check, load_check
+from aiconform.check import Check
+from aiconform.check.registry import has_check, load_check
 from aiconform.engine.evidence import ReportLevel
 from aiconform.spec import Requirement, Standard
 
@@ -74,11 +75,11 @@ def level_of(requirement: Requirement, version: str) -> ReportLevel:
 
 @cache
 def suite_digest() -> str:
-    """Names the code that observed and judged: sha256 over checks/, platform/ and the rules of verdicts."""
+    """Names the code that observed and judged: sha256 over what checks are made of and verdicts."""
     root = Path(aiconform.__file__).parent
     sources = [
         path
-        for folder in ("checks", "platform")
+        for folder in ("check", "kit", "checks", "platform")
         for path in (root / folder).rglob("*")
         if path.suffix in (".py", ".yaml")
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from aiconform.checks.contract import Inspection, NotApplicable, NothingToLookAt, Probe, Settings
+from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Probe, Settings
 from aiconform.cluster import ClusterError
 from aiconform.engine.access import Permissions
 from aiconform.engine.plan import Item, Plan

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform import __version__
-from aiconform.checks.contract import Check, NotApplicable, NothingToLookAt, Probe, Settings, Target
+from aiconform.check import Check, NotApplicable, NothingToLookAt, Probe, Settings, Target
 from aiconform.cluster import Cluster, ClusterError
 from aiconform.cluster.requests import metered
 from aiconform.cluster.scratch import Scratch, Space, left_behind, remove

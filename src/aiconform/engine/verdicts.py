@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from aiconform.checks.contract import Assertion, Check, Finding, Observation
+from aiconform.check import Assertion, Check, Finding, Observation
 from aiconform.engine.evidence import (
     AssertionResult,
     CheckResult,

@@ -198,7 +198,7 @@ class Paths:
 
     @property
     def autoscaled(self) -> Path:
-        """Folder of the nodes that an autoscaler asked for, see `aiconform.lab.cloudnodes`."""
+        """Folder of the nodes that an autoscaler asked for, see `aiconform.lab.cloud.orders`."""
         return self.state / "autoscaled"
 
     @property

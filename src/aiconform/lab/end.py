@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from aiconform.lab import cgroups, control, host, network, plan
+from aiconform.lab import plan
 from aiconform.lab.config import ROOT, LabError, Network, Paths
-from aiconform.lab.host import Progress, quiet
-from aiconform.lab.processes import Identity, boot
+from aiconform.lab.machines import cgroups, control, host, network
+from aiconform.lab.machines.host import Progress, quiet
+from aiconform.lab.machines.processes import Identity, boot
 
 _SUPERVISOR_SECONDS = 10.0
 _KERNEL_SECONDS = 3.0

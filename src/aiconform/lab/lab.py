@@ -13,16 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aiconform.lab import assets as assets_of
-from aiconform.lab import cgroups, cloudnodes, control, controlplane, host, images, nodes, plan, readiness
+from aiconform.lab import plan
 from aiconform.lab.addons import ADD_ONS, chosen
 from aiconform.lab.addons.install import installed
+from aiconform.lab.build import assets as assets_of
+from aiconform.lab.build import images
+from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Network, Paths
 from aiconform.lab.end import end_lab, recorded_supervisor
-from aiconform.lab.host import Progress, quiet
-from aiconform.lab.installation import Installation
-from aiconform.lab.pki import Authority
-from aiconform.lab.processes import write_processes
+from aiconform.lab.kubernetes import controlplane, nodes, readiness
+from aiconform.lab.kubernetes.installation import Installation
+from aiconform.lab.kubernetes.pki import Authority
+from aiconform.lab.machines import cgroups, control, host
+from aiconform.lab.machines.host import Progress, quiet
+from aiconform.lab.machines.processes import write_processes
 
 _START_SECONDS = 15.0
 _LOOK_SECONDS = 0.02
@@ -302,7 +306,7 @@ class Lab:
         progress("starting the lab's machines")
         with (self.paths.state / "supervisor.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "aiconform.lab.supervisor", str(self.paths.state)],
+                [sys.executable, "-P", "-m", "aiconform.lab.machines.supervisor", str(self.paths.state)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

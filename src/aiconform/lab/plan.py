@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from aiconform.lab import cloudnodes
 from aiconform.lab.accelerators.config import canonical_identity
 from aiconform.lab.addons import ADD_ONS, chosen
+from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import (
     ACCELERATORS,
     CONTROL_PLANE,
@@ -28,7 +28,7 @@ from aiconform.lab.config import (
     check_node_name,
     needs,
 )
-from aiconform.lab.processes import write_json
+from aiconform.lab.machines.processes import write_json
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from aiconform.cluster import Cluster, NotFound, Object
-from aiconform.platform import accelerators
-from aiconform.platform.accelerators import Accelerators
-from aiconform.platform.devices import Device, Pool, Pools
+from aiconform.platform.accelerators import offered as accelerators
+from aiconform.platform.accelerators.devices import Device, Pool, Pools
+from aiconform.platform.accelerators.offered import Accelerators
 from aiconform.platform.images import Images
 
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.accelerators.config import TELEMETRY_FOLDER
 from aiconform.lab.addons.model import AddOn, Site
-from aiconform.lab.assets import Assets, Component
-from aiconform.lab.images import Image, controller
+from aiconform.lab.build.assets import Assets, Component
+from aiconform.lab.build.images import Image, controller
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object

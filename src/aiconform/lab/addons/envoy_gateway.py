@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.addons import manifests
 from aiconform.lab.addons.model import AddOn, Site
-from aiconform.lab.assets import Assets, Component, Render
-from aiconform.lab.images import Image, controller, linked
-from aiconform.lab.wheels import Wheel
+from aiconform.lab.build.assets import Assets, Component, Render
+from aiconform.lab.build.images import Image, controller, linked
+from aiconform.lab.build.wheels import Wheel
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object

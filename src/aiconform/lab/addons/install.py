@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from aiconform.lab.addons import ADD_ONS
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError, Paths
-from aiconform.lab.processes import write_json
+from aiconform.lab.machines.processes import write_json
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
-    from aiconform.lab.host import Progress
+    from aiconform.lab.machines.host import Progress
 
 LABEL = "aiconform.dev/add-on"
 # On two processors the slowest add-on takes less than a minute.

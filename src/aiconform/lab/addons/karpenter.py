@@ -1,6 +1,6 @@
 """Karpenter: nodes on demand, ordered from the lab's own cloud, which delivers real ones.
 
-It is Karpenter with its KWOK provider, whose "machines" are Node objects; `aiconform.lab.autoscaled` brings each of
+It is Karpenter with its KWOK provider, whose "machines" are Node objects; `aiconform.lab.cloud.delivery` brings each of
 them to life. So every decision is Karpenter's, and every node that comes of it has a kubelet and accelerators.
 """
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from aiconform.lab.accelerators.config import find_identity
 from aiconform.lab.addons import manifests
 from aiconform.lab.addons.model import AddOn, Site
-from aiconform.lab.assets import Assets, Component, Render
-from aiconform.lab.cloudnodes import ACCELERATORS_LABEL, STARTING_TAINT
-from aiconform.lab.images import Image, architecture, controller
+from aiconform.lab.build.assets import Assets, Component, Render
+from aiconform.lab.build.images import Image, architecture, controller
+from aiconform.lab.cloud.orders import ACCELERATORS_LABEL, STARTING_TAINT
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object
@@ -163,5 +163,5 @@ ADD_ON = AddOn(
     components=(COMPONENT,),
     images=_images,
     objects=_objects,
-    helper="aiconform.lab.autoscaled",
+    helper="aiconform.lab.cloud.delivery",
 )

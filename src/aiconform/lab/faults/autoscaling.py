@@ -1,6 +1,6 @@
 """Faults of the autoscaler: of its pool, and of the nodes that the lab's cloud delivers to it.
 
-What is on is also read by `aiconform.lab.autoscaled` when a node is ordered.
+What is on is also read by `aiconform.lab.cloud.delivery` when a node is ordered.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiconform.lab.addons.karpenter import LIMIT, NODE_POOL
+from aiconform.lab.build.images import BUSYBOX
 from aiconform.lab.faults.action import Action
 from aiconform.lab.faults.registry import ANOTHER_KIND, NEVER_READY, RECLAIMS
-from aiconform.lab.images import BUSYBOX
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from aiconform.lab.build.images import BUSYBOX
 from aiconform.lab.faults.action import Action
 from aiconform.lab.faults.registry import MONITORING_DROPS, MONITORING_STALE, MONITORING_TENFOLD
 from aiconform.lab.faults.workloads import until
-from aiconform.lab.images import BUSYBOX
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object

@@ -1,0 +1,37 @@
+"""What a check is made of: probes that look, observations that last, assertions that judge.
+
+A probe acts on the cluster and returns an Observation: the evidence, plain data that goes to a file and comes back the
+same. An assertion is a pure function over one Observation. So anyone can compute a verdict again from the files of a
+run. The names in `__all__` are the public surface: they change only with API_VERSION.
+"""
+
+from aiconform.check.assertion import Assertion, Finding, assertion, holds, undecided
+from aiconform.check.check import API_VERSION, Check, Inspection, collect, inspection
+from aiconform.check.observation import NotApplicable, NothingToLookAt, Observation
+from aiconform.check.options import Options, Settings
+from aiconform.check.probe import Access, Probe, probe
+from aiconform.check.targets import PlatformComponent, Target, accelerators
+
+__all__ = [
+    "API_VERSION",
+    "Access",
+    "Assertion",
+    "Check",
+    "Finding",
+    "Inspection",
+    "NotApplicable",
+    "NothingToLookAt",
+    "Observation",
+    "Options",
+    "PlatformComponent",
+    "Probe",
+    "Settings",
+    "Target",
+    "accelerators",
+    "assertion",
+    "collect",
+    "holds",
+    "inspection",
+    "probe",
+    "undecided",
+]

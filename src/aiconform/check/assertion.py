@@ -1,0 +1,71 @@
+"""Assertions: pure functions over one observation. No cluster, no clock, no randomness."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
+
+from aiconform.check.observation import Observation
+
+_ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of an assertion over one observation. `holds` is None where it could not be decided.
+
+    `subjects` counts what was judged (devices, Pods, requests): zero subjects decide nothing.
+    """
+
+    holds: bool | None
+    reason: str
+    subjects: int
+
+
+def holds(condition: bool, reason: str, *, subjects: int) -> Finding:
+    """Decided: `reason` says what was seen, whichever way it went."""
+    return Finding(condition, reason, subjects)
+
+
+def undecided(reason: str) -> Finding:
+    return Finding(None, reason, 0)
+
+
+@dataclass(frozen=True)
+class Assertion:
+    """id: stable for ever; reports, faults and tests name the assertion `check/id`.
+
+    title: the sentence that people read; it may be reworded. serves: ids of the lines of the requirement's procedure
+    that it shows. formerly: earlier sentences, by which runs made before assertions had ids are judged.
+    """
+
+    id: str
+    title: str
+    function: Callable[[Any], Finding]
+    over: type[Observation]
+    serves: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
+
+
+A = TypeVar("A", bound=Callable[[Any], Finding])
+
+
+def assertion(id_: str, title: str, *, serves: Iterable[str] = (), formerly: Iterable[str] = ()) -> Callable[[A], A]:
+    """Declare an assertion; the type of its one parameter says which observations it judges.
+
+    `serves` is the assertion's own id unless other lines of the procedure are named. Raises ValueError for a bad id.
+    """
+    if not _ID.fullmatch(id_):
+        raise ValueError(f"{id_!r} is no id of an assertion: lower-case words, joined by underscores")
+
+    def mark(function: A) -> A:
+        (parameter,) = inspect.signature(function).parameters
+        over = get_type_hints(function)[parameter]
+        declared = Assertion(id_, title, function, over, tuple(serves) or (id_,), tuple(formerly))
+        function.__assertion__ = declared  # type: ignore[attr-defined]
+        return function
+
+    return mark

@@ -1,0 +1,83 @@
+"""A check: the probes and assertions of one requirement, collected from the modules that define them."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from aiconform.check.assertion import Assertion
+from aiconform.check.options import Options, Settings
+from aiconform.check.probe import Access, Probe
+from aiconform.platform import Platform
+
+API_VERSION = 1
+"""Version of this contract. A check made for another one is refused by the registry."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `aiconform inspect` says of a check before anything is made: what it would use, and what it misses."""
+
+    found: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+Inspect = Callable[[Platform, Settings], Awaitable[Inspection]]
+
+
+def inspection(function: Inspect) -> Inspect:
+    """Declare what `aiconform inspect` calls for this check; it may only read."""
+    function.__inspection__ = True  # type: ignore[attr-defined]
+    return function
+
+
+@dataclass(frozen=True)
+class Check:
+    """The probes and assertions of one requirement, in the order in which its modules define them.
+
+    requirement: the requirement's file, of an extension; the standard has its own. api: the version of the contract
+    that the check was made for.
+    """
+
+    id: str
+    probes: tuple[Probe, ...]
+    assertions: tuple[Assertion, ...]
+    options: type[Options] | None = None
+    inspect: Inspect | None = None
+    requirement: Traversable | None = None
+    api: int = API_VERSION
+
+    @property
+    def access(self) -> tuple[Access, ...]:
+        return tuple(access for probe in self.probes for access in probe.access)
+
+
+def collect(id_: str, *modules: str, requirement: Traversable | None = None, api: int = API_VERSION) -> Check:
+    """The check that these imported modules define, given by name (`__name__`).
+
+    Raises TypeError if an assertion judges what no probe observes, if two assertions have one id, or if there is more
+    than one Options or @inspection.
+    """
+    members = list(dict.fromkeys(member for name in modules for member in _members(name)))
+    probes = tuple(member.__probe__ for member in members if hasattr(member, "__probe__"))
+    assertions = tuple(member.__assertion__ for member in members if hasattr(member, "__assertion__"))
+    observed = {declared.observes for declared in probes}
+    for declared in assertions:
+        if declared.over not in observed:
+            raise TypeError(f"{id_}: no probe observes the {declared.over.__name__} of {declared.id}")
+    if twice := [name for name, count in Counter(declared.id for declared in assertions).items() if count > 1]:
+        raise TypeError(f"{id_}: more than one assertion has the id {', '.join(twice)}")
+    options = [each for each in members if isinstance(each, type) and issubclass(each, Options)]
+    inspects = [member for member in members if hasattr(member, "__inspection__")]
+    if len(options) > 1 or len(inspects) > 1:
+        raise TypeError(f"{id_}: more than one Options or @inspection")
+    return Check(id_, probes, assertions, next(iter(options), None), next(iter(inspects), None), requirement, api)
+
+
+def _members(module: str) -> list[Any]:
+    """What a module defines itself, in its order; what it imports is another module's."""
+    return [member for member in vars(sys.modules[module]).values() if getattr(member, "__module__", "") == module]

@@ -1,0 +1,50 @@
+"""What a probe is about: the accelerators of a node or of several, another part of the platform, or the whole of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from aiconform.check.observation import NothingToLookAt
+from aiconform.check.options import Settings
+from aiconform.platform import NodeAccelerators, NodeGroup, Platform
+
+
+@dataclass(frozen=True)
+class PlatformComponent:
+    """A component of the platform that a probe is about and that holds no accelerators, for example an operator.
+
+    `name` becomes part of the names of objects: lower-case letters, digits, hyphens.
+    """
+
+    name: str
+
+    @property
+    def place(self) -> str:
+        return self.name
+
+    @property
+    def members(self) -> tuple[NodeAccelerators, ...]:
+        return ()
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether other probes could fail because of this one: then it begins when all others are done."""
+        return False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Target = NodeAccelerators | NodeGroup | PlatformComponent | None
+Targets = Callable[[Platform, Settings], Awaitable[Sequence[Target]]]
+
+
+async def accelerators(platform: Platform, settings: Settings) -> Sequence[NodeAccelerators]:
+    """One node of each kind of accelerator, or every accelerator node. Raises NothingToLookAt."""
+    found = await platform.accelerators()
+    chosen = found.offered if settings.every_node else found.one_of_each_kind()
+    if not chosen:
+        looked = "; ".join(found.passed_over) or "no ResourceSlice and no extended resource of a known accelerator"
+        raise NothingToLookAt(f"nothing to look at: no usable accelerator on this platform ({looked})")
+    return chosen

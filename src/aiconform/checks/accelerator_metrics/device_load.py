@@ -1,0 +1,253 @@
+"""Putting one accelerator to use, and watching what its metrics and those of the others say meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from pydantic import Field
+
+from aiconform.check import Observation
+from aiconform.cluster import Cluster, Object, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.kit.container_view import LOOK, LOOKED, parse_view
+from aiconform.kit.pods import STAY, claim, class_for, container, device_request, holding, pod, said, started
+from aiconform.platform import Device, NodeAccelerators, Platform
+from aiconform.platform.accelerators.devices import results
+from aiconform.platform.monitoring.exporters import Source
+from aiconform.platform.monitoring.metrics import match
+
+# Exporters sample every second at best.
+_POLL_SECONDS = 1.0
+_MOST_POLL_SECONDS = 5.0
+# Above it a device counts as busy: what used it before us may still be in a mean.
+_QUIET = 50.0
+_QUIET_SECONDS = 15.0
+# Holds every device that this container got open. Not by the first shell itself: a console would become its terminal.
+_HOLD = """
+find /dev -type c -o -type b | grep -vE '^/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*)$' |
+while read -r path; do (exec 3<"$path" && exec sleep 86400) & done
+"""
+
+
+class Load(Observation):
+    """Utilization (percent, by the label that tells a device) of one node's devices before, during and after a load.
+
+    `device` is the device that the Pod got, `label` its label; both are empty where that cannot be known. `idle` are
+    the labels of the other devices that nobody held meanwhile; where only numbers are known these are all others, and
+    `foreign` says how many devices other Pods held. `load` says what the Pod did: `open` held the device open, `work`
+    ran the image that was given. Without `during` no Pod started with a device, and `problem` says why.
+    """
+
+    node: str
+    way: Literal["dra", "device-plugin"]
+    name: str
+    product: str
+    simulated: bool
+    endpoint: str
+    load: Literal["open", "work"]
+    device: str = ""
+    label: str = ""
+    before: dict[str, float] = Field(default_factory=dict)
+    during: dict[str, float] = Field(default_factory=dict)
+    after: dict[str, float] = Field(default_factory=dict)
+    idle: tuple[str, ...] = ()
+    foreign: int = 0
+    seconds_during: float = 0.0
+    seconds_after: float = 0.0
+    problem: str = ""
+
+
+async def under_load(
+    platform: Platform,
+    scratch: Scratch,
+    target: NodeAccelerators,
+    source: Source,
+    devices: Sequence[Device],
+    *,
+    image: str,
+    command: str,
+    seconds: float,
+    patience: float,
+    margin: float,
+) -> Load:
+    """Use one device of the target for as long as it takes to show (at most `seconds`), and see it end."""
+    cluster = platform.cluster
+    seen = Load(
+        node=target.node,
+        way=target.way,
+        name=target.name,
+        product=target.product,
+        simulated=target.simulated,
+        endpoint=source.place,
+        load="work" if image else "open",
+    )
+    labels = {name: each.label for name, each in match(devices, source.readings(source.first)).items()}
+    async with _watched(platform, target, devices) as others:
+        before, _ = await _until(source, lambda now: all(value < _QUIET for value in now.values()), _QUIET_SECONDS)
+        made, created = await _user(platform, scratch, target, image, command)
+        running, problem = await started(cluster, created, seconds=patience)
+        if running is None:
+            return seen.model_copy(update={"before": before, "problem": problem})
+        device, label = "", ""
+        if made is not None:
+            about = made["metadata"]
+            held = results(await cluster.get(made["apiVersion"], made["kind"], about["name"], about["namespace"]))
+            device = held[0]["device"] if held else ""
+            label = labels.get(device, "")
+        elif not image:
+            label = _told(await said(cluster, running, "user", LOOKED, seconds=patience), source)
+        scratch.tell(f"a Pod uses {label or device or 'a device'}; waiting until that shows")
+
+        def shows(now: dict[str, float]) -> bool:
+            watched = [label] if label else list(now)
+            return any(name in now and now[name] - before.get(name, 0.0) >= margin for name in watched)
+
+        during, took = await _until(source, shows, seconds)
+        # As long again for the others, up to a few seconds: their samples may come later.
+        await asyncio.sleep(min(took, 2 * _POLL_SECONDS))
+        during = await _read(source) or during
+        await cluster.delete(running)
+        await wait.gone(cluster, running, seconds=patience)
+        after: dict[str, float] = {}
+        left = 0.0
+        if shows(during):
+            scratch.tell(f"the Pod is gone; waiting until {label or 'the device'} is idle again")
+            after, left = await _until(source, lambda now: not shows(now), seconds)
+    busy = {labels.get(name) for name in others.devices(made)}
+    idle = tuple(each for each in (labels.values() if devices else during) if each != label and each not in busy)
+    return seen.model_copy(
+        update={
+            "device": device,
+            "label": label,
+            "before": before,
+            "during": during,
+            "after": after,
+            "idle": idle,
+            "foreign": others.count(running),
+            "seconds_during": round(took, 1),
+            "seconds_after": round(left, 1),
+        }
+    )
+
+
+async def _read(source: Source) -> dict[str, float]:
+    """Utilization by label; empty if this scrape failed."""
+    found = {}
+    for each in source.readings(await source.read()):
+        value = each.highest("utilization")
+        if each.label and value is not None:
+            found[each.label] = value
+    return found
+
+
+async def _until(
+    source: Source, condition: Callable[[dict[str, float]], bool], seconds: float
+) -> tuple[dict[str, float], float]:
+    """(the first utilization for which the condition holds or the last one, seconds waited)."""
+    loop = asyncio.get_running_loop()
+    begun, pause = loop.time(), _POLL_SECONDS
+    last: dict[str, float] = {}
+    while True:
+        now = await _read(source)
+        last = now or last
+        waited = loop.time() - begun
+        if (now and condition(now)) or waited + pause > seconds:
+            return last, waited
+        await asyncio.sleep(pause)
+        pause = min(_MOST_POLL_SECONDS, pause * 1.2)
+
+
+async def _user(
+    platform: Platform, scratch: Scratch, target: NodeAccelerators, image: str, command: str
+) -> tuple[Object | None, Object]:
+    """(the ResourceClaim or None, the Pod that uses one device of the target)."""
+    spec: Object = {}
+    resources: Object = {"limits": {target.name: "1"}}
+    made = None
+    if target.way == "dra":
+        api_version = await platform.resource_api() or ""
+        device_class = await class_for(platform, scratch, target)
+        made = await scratch.create(
+            claim(api_version, scratch.name("claim"), [device_request(api_version, "device", device_class)])
+        )
+        entry, resources = holding(made["metadata"]["name"])
+        spec["resourceClaims"] = [entry]
+    script = command if image else f"{LOOK}{_HOLD}echo {LOOKED}; {STAY}"
+    user = container("user", image or platform.images["shell"], script, resources=resources)
+    if image and not command:
+        del user["command"]
+    node = await platform.node(target.node)
+    return made, await scratch.create(pod(scratch.name("user"), node, [user], **spec))
+
+
+def _told(lines: list[str], source: Source) -> str:
+    """The label of the device that a container was given, if its environment or device nodes tell it."""
+    view = parse_view(lines)
+    values = {part.strip().lower() for value in view.environment.values() for part in value.split(",")}
+    for each in source.readings(source.first):
+        if each.label and values & {value.lower() for _, value in each.labels if len(value) > 3}:
+            return each.label
+    return ""
+
+
+class _Others:
+    """Who else holds devices of the target, or has held some since we began to look: by UID of claim or Pod."""
+
+    def __init__(self, target: NodeAccelerators, devices: Sequence[Device]) -> None:
+        self._target = target
+        self._pools = {device.pool for device in devices}
+        self._devices: dict[str, set[str]] = {}
+        self._counts: dict[str, int] = {}
+
+    def note(self, obj: Object) -> None:
+        """A ResourceClaim, or a Pod of the target's node."""
+        uid = obj["metadata"]["uid"]
+        if obj["kind"] == "ResourceClaim":
+            names = {
+                each["device"]
+                for each in results(obj)
+                if each["driver"] == self._target.name and each["pool"] in self._pools
+            }
+            self._devices.setdefault(uid, set()).update(names)
+        elif (obj.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
+            self._counts[uid] = _asked(obj, self._target.name)
+
+    def devices(self, own: Object | None) -> set[str]:
+        """Names of devices that claims other than our own hold."""
+        mine = own["metadata"]["uid"] if own else ""
+        return {name for uid, names in self._devices.items() if uid != mine for name in names}
+
+    def count(self, own: Object) -> int:
+        """How many devices other Pods than our own asked for."""
+        return sum(count for uid, count in self._counts.items() if uid != own["metadata"]["uid"])
+
+
+@asynccontextmanager
+async def _watched(platform: Platform, target: NodeAccelerators, devices: Sequence[Device]) -> AsyncIterator[_Others]:
+    others = _Others(target, devices)
+    if target.way == "dra":
+        what = (await platform.resource_api() or "", "ResourceClaim", "")
+    else:
+        what = ("v1", "Pod", f"spec.nodeName={target.node}")
+    watching = asyncio.create_task(_watch(platform.cluster, *what, others.note))
+    try:
+        yield others
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(cluster: Cluster, api_version: str, kind: str, fields: str, note: Callable[[Object], None]) -> None:
+    async for there, _ in wait.states(cluster, api_version, kind, fields=fields):
+        for obj in there.values():
+            note(obj)
+
+
+def _asked(seen: Object, resource: str) -> int:
+    """How many of an extended resource a Pod's containers ask for."""
+    return sum(
+        int(((each.get("resources") or {}).get("limits") or {}).get(resource, 0)) for each in seen["spec"]["containers"]
+    )

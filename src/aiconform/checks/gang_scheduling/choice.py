@@ -1,0 +1,116 @@
+"""Which gang scheduling solution of a platform a run takes, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from aiconform.check import NothingToLookAt
+from aiconform.checks.gang_scheduling.solutions import coscheduling, kai, kueue, native, volcano, yunikorn
+from aiconform.checks.gang_scheduling.solutions.adapter import Adapter, Controller, Found
+from aiconform.cluster import Object
+from aiconform.platform import Platform
+
+# In the order in which one is taken: what was installed beside Kubernetes was installed to be used.
+ADAPTERS = (
+    kueue.ADAPTER,
+    volcano.ADAPTER,
+    kai.ADAPTER,
+    yunikorn.ADAPTER,
+    coscheduling.ADAPTER,
+    native.ADAPTER,
+)
+NAMES = tuple(adapter.name for adapter in ADAPTERS)
+
+
+async def solutions(platform: Platform) -> list[Found]:
+    """What there is, in the order of ADAPTERS."""
+    groups, deployments = await platform.groups(), await platform.deployments()
+    kinds = {}
+    for adapter in ADAPTERS:
+        if version := _version(adapter, groups):
+            kinds[adapter.name] = frozenset(await platform.cluster.resources(version))
+    return find(groups, kinds, deployments)
+
+
+def find(
+    groups: Mapping[str, Sequence[str]], kinds: Mapping[str, frozenset[str]], deployments: Iterable[Object]
+) -> list[Found]:
+    """As `solutions`, over what was read: `groups` with their versions, and the kinds of each adapter's version."""
+    deployments = list(deployments)
+    found = []
+    for adapter in ADAPTERS:
+        controllers = tuple(entry for each in deployments if (entry := _controller(each, adapter)))
+        version = _version(adapter, groups)
+        missing = [kind for kind in adapter.kinds if version and kind not in kinds[adapter.name]]
+        if not adapter.group:
+            if controllers:
+                found.append(Found(adapter, controllers=controllers))
+        elif version and not missing:
+            found.append(Found(adapter, version, controllers))
+        elif version and adapter is not native.ADAPTER:
+            found.append(Found(adapter, version, controllers, f"{version} is served without {', '.join(missing)}"))
+        elif adapter.group in groups and adapter is not native.ADAPTER:
+            served, known = ", ".join(groups[adapter.group]), ", ".join(adapter.versions)
+            problem = f"{adapter.group} is served in {served} only; this suite knows {known}"
+            found.append(Found(adapter, "", controllers, problem))
+    return found
+
+
+def _version(adapter: Adapter, groups: Mapping[str, Sequence[str]]) -> str:
+    """The newest served version that we know, as an apiVersion; empty if there is none."""
+    served = groups.get(adapter.group, ())
+    return next((f"{adapter.group}/{version}" for version in adapter.versions if version in served), "")
+
+
+def _controller(deployment: Object, adapter: Adapter) -> Controller | None:
+    for container in deployment["spec"]["template"]["spec"]["containers"]:
+        image = container.get("image", "")
+        if any(part in image for part in adapter.images):
+            metadata, status = deployment["metadata"], deployment.get("status") or {}
+            _, colon, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
+            return Controller(
+                f"{metadata.get('namespace')}/{metadata['name']}",
+                tag.removeprefix("v") if colon else "",
+                bool(status.get("availableReplicas")),
+            )
+    return None
+
+
+def _rank(found: Found) -> int:
+    """What works first, then what may work, then what is down."""
+    if found.down:
+        return 2
+    return 0 if found.controllers or found.adapter is native.ADAPTER else 1
+
+
+def choose(found: Sequence[Found], wanted: str) -> tuple[Found, str]:
+    """(the solution to use, why). `wanted` is the name of one, or empty. Raises NothingToLookAt."""
+    if wanted:
+        for each in found:
+            if each.adapter.name == wanted:
+                return usable(each), f"--set gang_scheduling.solution={wanted} says so"
+        there = ", ".join(each.adapter.name for each in found) or "none"
+        raise NothingToLookAt(f"nothing to look at: {wanted} is not installed; solutions that are: {there}")
+    if not found:
+        known = ", ".join(adapter.title for adapter in ADAPTERS)
+        raise NothingToLookAt(
+            f"nothing to look at: no gang scheduling solution that this suite knows is installed ({known})"
+        )
+    able = sorted((each for each in found if not each.problem), key=_rank)
+    if not able:
+        usable(found[0])
+    first, *others = able
+    if not others:
+        why = "it is the only one"
+        refused = [f"{each.adapter.title}: {each.problem}" for each in found if each.problem]
+        return first, why + (f" that can be used ({'; '.join(refused)})" if refused else "")
+    because = "the first of those that work" if _rank(others[0]) == _rank(first) else "the one that works"
+    names = ", ".join(each.adapter.title for each in others)
+    return first, f"{because}; also here: {names} (--set gang_scheduling.solution={others[0].adapter.name} takes that)"
+
+
+def usable(found: Found) -> Found:
+    """Raises NothingToLookAt if it cannot be used."""
+    if found.problem:
+        raise NothingToLookAt(f"nothing to look at: {found.adapter.title} is installed, but {found.problem}")
+    return found

@@ -1,0 +1,184 @@
+"""Where a gang runs: which accelerators it may have, what fills the rest of them, and how its Pods ask for one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiconform.check import NothingToLookAt
+from aiconform.checks.gang_scheduling.outcome import TOGETHER
+from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, Adapter
+from aiconform.cluster import Object, Stuck, TimedOut
+from aiconform.cluster.scratch import Scratch
+from aiconform.kit.pods import STAY, claim, claiming, container, device_request, holding, pod, started
+from aiconform.platform import NodeAccelerators, NodeGroup, Platform, tolerations
+from aiconform.platform.accelerators.holders import holders
+
+# How long each Pod of a gang works once it runs: long enough that none has ended before the last one started.
+WORK = 8
+# So that one accelerator is left when a gang that fits is placed, and a second gang could begin with it.
+_ENOUGH = 4
+Place = NodeAccelerators | NodeGroup
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """gang: Pods of a gang. room: accelerators that two gangs compete for: one fits, two do not."""
+
+    gang: int
+    room: int
+
+    @property
+    def stagger(self) -> int:
+        """Seconds that each Pod works longer than the one before it.
+
+        Where a gang takes all the room, its Pods must not end together: a scheduler that places Pod by Pod would then
+        have the room for the next gang as a whole, by luck.
+        """
+        return 0 if self.room > self.gang else int(2 * TOGETHER)
+
+    @property
+    def work(self) -> int:
+        """Seconds from the start of a gang's Pods to the end of the last one."""
+        return WORK + self.stagger * (self.gang - 1)
+
+
+def sizes(free: int, most: int) -> Sizes:
+    """For so many free accelerators (2 or more) and a gang of `most` Pods at most."""
+    gang = min(most, free // 2 + 1)
+    return Sizes(gang, min(free, gang + 1, 2 * gang - 1))
+
+
+async def places(platform: Platform, adapter: Adapter) -> list[Place]:
+    """Where gangs can run, the best first. Raises NothingToLookAt, naming who is in the way."""
+    offered = [entry for entry in (await platform.accelerators()).offered if entry.way in adapter.ways]
+    if not offered:
+        passed = "; ".join((await platform.accelerators()).passed_over[:3])
+        raise NothingToLookAt(
+            f"nothing to look at: no accelerators that a gang of {adapter.title} could ask for"
+            + (f"; {adapter.needs}" if adapter.needs and "dra" not in adapter.ways else "")
+            + (f" ({passed})" if passed else "")
+        )
+    found = choose_places(offered, adapter)
+    if not found:
+        held = await holders(platform, offered)
+        free = sum(entry.free for entry in offered)
+        raise NothingToLookAt(
+            f"nothing to look at: a gang needs two free accelerators of a kind, and of {len(offered)} node(s) with "
+            f"accelerators {free} are free; held by {held}"
+        )
+    return found
+
+
+def choose_places(offered: Sequence[NodeAccelerators], adapter: Adapter) -> list[Place]:
+    """Nodes that are large enough, the smallest first, else several nodes of a kind together.
+
+    As few accelerators as will do: whatever else runs at the same time gets the others.
+    """
+    for way in adapter.ways:
+        alike = [entry for entry in offered if entry.way == way and entry.free]
+        large = sorted((entry for entry in alike if entry.free >= _ENOUGH), key=lambda entry: entry.free)
+        if large:
+            return list(large)
+        kinds: dict[tuple[str, str, str], list[NodeAccelerators]] = defaultdict(list)
+        for entry in sorted(alike, key=lambda entry: -entry.free):
+            kinds[entry.kind].append(entry)
+        groups = [_group(members) for members in kinds.values()]
+        best = max(groups, key=lambda group: group.free, default=None)
+        if best and best.free > 1:
+            return [best if len(best.members) > 1 else best.members[0]]
+    return []
+
+
+def _group(members: Sequence[NodeAccelerators]) -> NodeGroup:
+    """The first of these nodes that have enough together, or all."""
+    taken: list[NodeAccelerators] = []
+    for member in members:
+        if sum(entry.free for entry in taken) >= _ENOUGH:
+            break
+        taken.append(member)
+    return NodeGroup(tuple(taken))
+
+
+async def template(
+    platform: Platform, scratch: Scratch, target: Place, nodes: Sequence[Object], stagger: int, device_class: str
+) -> Object:
+    """Metadata and spec of a gang's Pod: it asks for one accelerator on one of the nodes, and works for a while."""
+    spec: Object = {}
+    resources: Object = {"limits": {target.name: "1"}}
+    if target.way == "dra":
+        entry, resources = await claiming(platform, scratch, device_class)
+        spec["resourceClaims"] = [entry]
+    # Asked to go it must not seem to have done its work.
+    number = "${JOB_COMPLETION_INDEX:-$MEMBER}"
+    script = f'trap "exit 143" TERM INT; sleep $(({WORK} + {number} * {stagger})) & wait $!'
+    worker = container("worker", platform.images["shell"], script, resources=resources)
+    made = pod("", nodes[0], [worker], **spec)
+    # One term for each node: a term may name one node only.
+    affinity = made["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    affinity["nodeSelectorTerms"] = [
+        {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node["metadata"]["name"]]}]}
+        for node in nodes
+    ]
+    every = [toleration for node in nodes for toleration in tolerations(node)]
+    made["spec"]["tolerations"] = [entry for position, entry in enumerate(every) if entry not in every[:position]]
+    return {"metadata": {"labels": scratch.labels}, "spec": made["spec"]}
+
+
+def label(order_template: Object, gang: str) -> Object:
+    """The template for the Pods of one gang."""
+    metadata = order_template["metadata"]
+    return {**order_template, "metadata": {**metadata, "labels": {**metadata["labels"], GANG_LABEL: gang}}}
+
+
+def shares(target: Place, count: int) -> list[tuple[NodeAccelerators, int]]:
+    """How many accelerators to fill on each node, the last nodes first, so that `count` of all are filled."""
+    filled = []
+    for member in reversed(target.members):
+        if here := min(count, member.free):
+            filled.append((member, here))
+            count -= here
+    return filled
+
+
+async def fill(
+    platform: Platform, scratch: Scratch, target: Place, count: int, device_class: str, *, seconds: float
+) -> list[Object]:
+    """Running Pods of no gang that hold `count` accelerators. Raises ClusterError, naming who took the room."""
+    scratch.tell(f"filling {count} accelerator(s) of {target}")
+    made = await asyncio.gather(
+        *(_filler(platform, scratch, member, here, device_class) for member, here in shares(target, count))
+    )
+    try:
+        outcomes = await asyncio.gather(*(started(platform.cluster, each, seconds=seconds) for each in made))
+    except TimedOut as error:
+        raise TimedOut(
+            f"{error}; the accelerators of {target} are held by {await now_held(platform, target)}"
+        ) from error
+    for _, problem in outcomes:
+        if problem:
+            raise Stuck(f"a Pod that was to hold accelerators of {target} did not start: {problem}")
+    return made
+
+
+async def _filler(
+    platform: Platform, scratch: Scratch, member: NodeAccelerators, count: int, device_class: str
+) -> Object:
+    spec: Object = {}
+    resources: Object = {"limits": {member.name: str(count)}}
+    name = scratch.name(f"filler-{member.node}".replace(".", "-"))[:63].rstrip("-")
+    if member.way == "dra":
+        api_version = await platform.resource_api() or ""
+        request = device_request(api_version, "device", device_class, count=count)
+        held = await scratch.create(claim(api_version, name, [request]))
+        entry, resources = holding(held["metadata"]["name"])
+        spec["resourceClaims"] = [entry]
+    holder = container("holder", platform.images["shell"], STAY, resources=resources)
+    return await scratch.create(pod(name, await platform.node(member.node), [holder], **spec))
+
+
+async def now_held(platform: Platform, target: Place) -> str:
+    """Who holds the target's accelerators now, read afresh."""
+    return await holders(Platform(platform.cluster, platform.images), target.members)

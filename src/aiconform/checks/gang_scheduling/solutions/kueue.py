@@ -1,0 +1,138 @@
+"""Kueue: a suspended Job that is let go as a whole, once its ClusterQueue has quota and its topology has room.
+
+Quota alone would say nothing about the nodes. So the queue that the check makes for itself has ample quota and a
+ResourceFlavor with a Topology down to the host name: with that Kueue counts what is free on each node. It does so for
+extended resources; devices that only DRA hands out are no part of it.
+"""
+
+from __future__ import annotations
+
+from aiconform.check import Access
+from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, condition
+from aiconform.cluster import Object
+
+HOSTNAME = "kubernetes.io/hostname"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+UNCONSTRAINED = "kueue.x-k8s.io/podset-unconstrained-topology"
+# More than any gang of ours: quota must not be what makes it wait.
+AMPLE = "1000"
+
+
+def flavor(order: Order, topology: str) -> Object:
+    """A flavor of the order's nodes. Kueue wants labels with a topology, so several nodes need one in common."""
+    labels = [node["metadata"].get("labels") or {} for node in order.nodes]
+    if len(labels) == 1:
+        common = {HOSTNAME: labels[0].get(HOSTNAME, order.nodes[0]["metadata"]["name"])}
+    else:
+        common = {"kubernetes.io/os": labels[0].get("kubernetes.io/os", "linux")}
+    return {
+        "apiVersion": order.api_version,
+        "kind": "ResourceFlavor",
+        "metadata": {"name": order.shared},
+        "spec": {"nodeLabels": common, "topologyName": topology},
+    }
+
+
+def setup(order: Order) -> list[Object]:
+    local: Object = {
+        "apiVersion": order.api_version,
+        "kind": "LocalQueue",
+        "metadata": {"name": order.local},
+        "spec": {"clusterQueue": order.queue or order.shared},
+    }
+    if order.queue:
+        return [local]
+    covered = [order.resource, "cpu", "memory"]
+    quotas = [{"name": name, "nominalQuota": AMPLE if name != "memory" else f"{AMPLE}Gi"} for name in covered]
+    return [
+        {
+            "apiVersion": order.api_version,
+            "kind": "Topology",
+            "metadata": {"name": order.shared},
+            "spec": {"levels": [{"nodeLabel": HOSTNAME}]},
+        },
+        flavor(order, order.shared),
+        {
+            "apiVersion": order.api_version,
+            "kind": "ClusterQueue",
+            "metadata": {"name": order.shared},
+            "spec": {
+                "namespaceSelector": {},
+                "queueingStrategy": "BestEffortFIFO",
+                "resourceGroups": [
+                    {"coveredResources": covered, "flavors": [{"name": order.shared, "resources": quotas}]}
+                ],
+            },
+        },
+        local,
+    ]
+
+
+def gang(order: Order) -> list[Object]:
+    metadata = order.template["metadata"]
+    annotations = {**metadata.get("annotations", {}), UNCONSTRAINED: "true"}
+    template = {"metadata": {**metadata, "annotations": annotations}, "spec": order.template["spec"]}
+    return [
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            # Not suspended: that is what Kueue has to see to.
+            "metadata": {"name": order.name, "labels": {QUEUE_LABEL: order.local}},
+            "spec": {
+                "parallelism": order.size,
+                "completions": order.size,
+                "completionMode": "Indexed",
+                "backoffLimit": 0,
+                "template": template,
+            },
+        }
+    ]
+
+
+def word(workload: Object, order: Order) -> str:
+    owners = [owner["name"] for owner in workload["metadata"].get("ownerReferences") or []]
+    return condition(workload, "QuotaReserved", "False") if order.name in owners else ""
+
+
+def too_little_quota(cluster_queue: Object, resource: str, size: int) -> str:
+    """Why a queue of the user's never has room for the gang, whatever the nodes have; empty if it may."""
+    name = cluster_queue["metadata"]["name"]
+    quotas = [
+        int(entry["nominalQuota"])
+        for group in cluster_queue["spec"].get("resourceGroups") or []
+        for each in group["flavors"]
+        for entry in each["resources"]
+        if entry["name"] == resource and str(entry["nominalQuota"]).isdigit()
+    ]
+    if cluster_queue["spec"].get("cohortName") or cluster_queue["spec"].get("cohort"):
+        return ""
+    if not quotas:
+        return f"ClusterQueue {name} has no quota for {resource}"
+    if max(quotas) < size:
+        return f"ClusterQueue {name} has quota for {max(quotas)} of {resource}, the gang asks for {size}"
+    return ""
+
+
+ADAPTER = Adapter(
+    name="kueue",
+    title="Kueue",
+    group="kueue.x-k8s.io",
+    kinds=("ClusterQueue", "LocalQueue", "ResourceFlavor", "Topology", "Workload"),
+    versions=("v1beta2", "v1beta1"),
+    images=("kueue/kueue", "kueue-rhel", "/kueue:"),
+    ways=("device-plugin",),
+    needs="Kueue counts what is free on the nodes only for extended resources",
+    setup=setup,
+    gang=gang,
+    speaks="Workload",
+    word=word,
+    by_pods=False,
+    access=(
+        Access("batch", "jobs", MADE),
+        Access("kueue.x-k8s.io", "clusterqueues", (*MADE, "get")),
+        Access("kueue.x-k8s.io", "localqueues", MADE),
+        Access("kueue.x-k8s.io", "resourceflavors", MADE),
+        Access("kueue.x-k8s.io", "topologies", MADE),
+        Access("kueue.x-k8s.io", "workloads", ("list",)),
+    ),
+)

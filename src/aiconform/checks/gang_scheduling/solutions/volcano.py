@@ -1,0 +1,45 @@
+"""Volcano: Pods of a PodGroup, by its own scheduler."""
+
+from __future__ import annotations
+
+from aiconform.check import Access
+from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, condition, named, pods
+from aiconform.cluster import Object
+
+GROUP = "scheduling.volcano.sh"
+SCHEDULER = "volcano"
+
+
+def gang(order: Order) -> list[Object]:
+    group: Object = {
+        "apiVersion": order.api_version,
+        "kind": "PodGroup",
+        "metadata": {"name": order.name},
+        "spec": {"minMember": order.size, "queue": order.queue or "default"},
+    }
+    annotations = {"scheduling.k8s.io/group-name": order.name}
+    return [group, *pods(order, annotations=annotations, schedulerName=order.scheduler or SCHEDULER)]
+
+
+def word(group: Object, order: Order) -> str:
+    if not named(group, order):
+        return ""
+    phase = (group.get("status") or {}).get("phase", "")
+    said = condition(group, "Unschedulable", "True")
+    return said or (f"phase {phase}" if phase in ("Pending", "Inqueue") else "")
+
+
+ADAPTER = Adapter(
+    name="volcano",
+    title="Volcano",
+    group=GROUP,
+    kinds=("PodGroup", "Queue"),
+    versions=("v1beta1",),
+    images=("vc-scheduler", "vc-controller-manager", "vc-webhook-manager"),
+    ways=("device-plugin",),
+    needs="of Volcano's releases only some count devices of Dynamic Resource Allocation",
+    gang=gang,
+    speaks="PodGroup",
+    word=word,
+    access=(Access(GROUP, "podgroups", MADE),),
+)

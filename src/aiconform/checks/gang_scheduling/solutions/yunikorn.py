@@ -1,0 +1,48 @@
+"""Apache YuniKorn: Pods whose annotations declare a task group. It has no kinds of its own: its controller shows it.
+
+It keeps a gang's place by placeholder Pods of its own, which are not the gang's and do no work.
+"""
+
+from __future__ import annotations
+
+import json
+
+from aiconform.checks.gang_scheduling.solutions.adapter import Adapter, Order, pods
+from aiconform.cluster import Object
+
+DOMAIN = "yunikorn.apache.org"
+SCHEDULER = "yunikorn"
+GROUP_NAME = "workers"
+
+
+def gang(order: Order) -> list[Object]:
+    spec = order.template["spec"]
+    # What is given here is what a placeholder asks for: it has to fit where the Pod that takes its place does.
+    task_group: Object = {
+        "name": GROUP_NAME,
+        "minMember": order.size,
+        "minResource": {"cpu": "1m", "memory": "1Mi", **({order.resource: "1"} if order.resource else {})},
+        "tolerations": spec.get("tolerations") or [],
+        "affinity": spec["affinity"],
+    }
+    annotations = {
+        f"{DOMAIN}/task-group-name": GROUP_NAME,
+        f"{DOMAIN}/task-groups": json.dumps([task_group]),
+        # Soft would start the Pods one by one after a time-out.
+        f"{DOMAIN}/schedulingPolicyParameters": "gangSchedulingStyle=Hard",
+        f"{DOMAIN}/app-id": order.name,
+        **({f"{DOMAIN}/queue": order.queue} if order.queue else {}),
+    }
+    # Older releases read these labels, newer ones the annotations of the same meaning.
+    labels = {"applicationId": order.name, **({"queue": order.queue} if order.queue else {})}
+    return pods(order, labels=labels, annotations=annotations, schedulerName=order.scheduler or SCHEDULER)
+
+
+ADAPTER = Adapter(
+    name="yunikorn",
+    title="Apache YuniKorn",
+    images=("yunikorn",),
+    ways=("device-plugin",),
+    needs="YuniKorn counts extended resources",
+    gang=gang,
+)

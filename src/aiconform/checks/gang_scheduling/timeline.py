@@ -1,0 +1,122 @@
+"""Watching what becomes of gangs: one watch over all their Pods, and waiting for what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiconform.checks.gang_scheduling.outcome import Gang, Member
+from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL
+from aiconform.cluster import Cluster, Event, Object, Stuck, wait
+
+# Conditions over time are looked at this often between events; no request is made for it.
+_TICK = 0.5
+
+
+class Timeline:
+    """The Pods of the gangs of one probe. Use `watching`."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._members: dict[str, dict[str, Any]] = {}
+        self._gangs: dict[str, str] = {}
+        self._said: dict[str, str] = {}
+        self._changed = asyncio.Event()
+        self._broken: Stuck | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Times count from now."""
+        self._begun = time.monotonic()
+
+    @property
+    def now(self) -> float:
+        return round(time.monotonic() - self._begun, 3)
+
+    def gang(self, name: str, size: int) -> Gang:
+        """What was seen of a gang up to now."""
+        members = [Member(**fields) for uid, fields in self._members.items() if self._gangs[uid] == name]
+        return Gang(name=name, size=size, watched=self.now, members=tuple(members))
+
+    def said(self, name: str) -> str:
+        """What the scheduler says of a Pod of this gang that it could not place."""
+        return next((said for uid, said in self._said.items() if said and self._gangs[uid] == name), "")
+
+    async def until(self, condition: Callable[[], bool], *, seconds: float) -> bool:
+        """Whether the condition came to hold in that time. Raises Stuck if a Pod fails for a reason of its own."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._changed.clear()
+            if self._broken:
+                raise self._broken
+            if self.task and self.task.done():
+                self.task.result()
+            if condition():
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            try:
+                async with asyncio.timeout(min(left, _TICK)):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def follow(self, cluster: Cluster, namespace: str, labels: str) -> None:
+        """Take in all that the watch says, until cancelled."""
+        async for _, events in wait.states(cluster, "v1", "Pod", namespace, labels=labels):
+            for event in events:
+                self.take(event)
+
+    def take(self, event: Event) -> None:
+        """One event of the watch."""
+        pod: Object = event.object
+        metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
+        uid = metadata["uid"]
+        self._gangs[uid] = metadata["labels"][GANG_LABEL]
+        seen = self._members.setdefault(uid, {"name": metadata["name"], "created": self.now})
+        phase = status.get("phase")
+        if spec.get("nodeName"):
+            seen["node"] = spec["nodeName"]
+            seen.setdefault("scheduled", self.now)
+        going = event.type == "DELETED" or "deletionTimestamp" in metadata
+        if phase in ("Succeeded", "Failed"):
+            seen.setdefault("ended", self.now)
+            seen["succeeded"] = phase == "Succeeded"
+            if phase == "Succeeded":
+                seen.setdefault("running", self.now)
+        if going and "ended" not in seen:
+            seen.setdefault("gone", self.now)
+        try:
+            if phase == "Running" and wait.running(pod):
+                seen.setdefault("running", self.now)
+            wait.refuse_hopeless(pod)
+            if phase == "Failed" and not going:
+                raise Stuck(f"Pod {metadata['name']} failed: {status.get('reason', '')} {wait.describe(pod)}")
+        except Stuck as error:
+            self._broken = self._broken or error
+        self._said[uid] = next(
+            (
+                entry.get("message", "")
+                for entry in status.get("conditions") or []
+                if entry["type"] == "PodScheduled" and entry["status"] == "False" and not spec.get("nodeName")
+            ),
+            "",
+        )
+        self._changed.set()
+
+
+@asynccontextmanager
+async def watching(cluster: Cluster, namespace: str, labels: str) -> AsyncIterator[Timeline]:
+    """A timeline over the Pods of gangs with these labels, as long as the block lasts. Raises ClusterError."""
+    timeline = Timeline()
+    # What ends it before its time is raised where the probe waits.
+    timeline.task = asyncio.ensure_future(timeline.follow(cluster, namespace, f"{labels},{GANG_LABEL}"))
+    try:
+        yield timeline
+    finally:
+        timeline.task.cancel()
+        await asyncio.gather(timeline.task, return_exceptions=True)

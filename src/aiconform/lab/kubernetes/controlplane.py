@@ -1,0 +1,161 @@
+"""The control plane's processes and what they read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aiconform.lab.addons import ADD_ONS
+from aiconform.lab.build.assets import Assets
+from aiconform.lab.config import Network, Paths
+from aiconform.lab.kubernetes.pki import Authority, signing_key, write_kubeconfig
+from aiconform.lab.machines.processes import Probe, ProcessSpec
+from aiconform.lab.plan import Plan
+
+# A node that stops answering is NotReady after this long. Kubernetes' 50 s would make every test of it wait.
+NODE_GRACE_SECONDS = 20
+_ETCD = "http://127.0.0.1:2379"
+
+
+def certificates(paths: Paths, network: Network) -> Authority:
+    """Make all certificates and kubeconfigs of the control plane and the administrator; the cluster's CA.
+
+    Those of the control plane's other components are beside it in the folder `pki`.
+    """
+    authority = Authority(paths.pki, "ca")
+    front_proxy = Authority(paths.pki, "front-proxy-ca")  # its users may speak for others: never the cluster's CA
+    front_proxy.issue(paths.pki, "front-proxy", "front-proxy")
+    signing_key(paths.pki)
+    hosts = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+    hosts += ["localhost", "127.0.0.1", network.control_plane, network.kubernetes_service]
+    authority.issue(paths.pki, "apiserver", "kube-apiserver", hosts=hosts)
+    authority.issue(paths.pki, "apiserver-kubelet", "kube-apiserver-kubelet", ["system:masters"])
+    admin = authority.issue(paths.pki, "admin", "admin", ["system:masters"])
+    write_kubeconfig(paths.kubeconfig, authority, network.server, *admin, name=f"aiconform-{paths.name}")
+    for component in ("kube-controller-manager", "kube-scheduler"):
+        pair = authority.issue(paths.pki, component, f"system:{component}")
+        write_kubeconfig(paths.pki / f"{component}.kubeconfig", authority, network.server, *pair)
+    return authority
+
+
+def api_is_ready(paths: Paths, network: Network) -> Probe:
+    """Holds when the API server says so, which includes that the bootstrap roles are there."""
+    return Probe(
+        https=f"{network.server}/readyz",
+        ca=str(paths.pki / "ca.crt"),
+        cert=str(paths.pki / "admin.crt"),
+        key=str(paths.pki / "admin.key"),
+    )
+
+
+def processes(
+    plan: Plan, paths: Paths, network: Network, assets: Assets, helpers: Sequence[str] = ()
+) -> tuple[ProcessSpec, ...]:
+    """etcd, API server, controller-manager, scheduler, and the add-ons' `helpers` (modules of the lab)."""
+    ready = (api_is_ready(paths, network),)
+    etcd_ready = (Probe(tcp=_ETCD.removeprefix("http://")),)
+    return (
+        ProcessSpec("etcd", (assets["etcd"], *_etcd(paths.machine("control-plane")))),
+        ProcessSpec("kube-apiserver", (assets["kube-apiserver"], *_api_server(plan, paths, network)), needs=etcd_ready),
+        ProcessSpec(
+            "kube-controller-manager", (assets["kube-controller-manager"], *_manager(plan, paths)), needs=ready
+        ),
+        ProcessSpec("kube-scheduler", (assets["kube-scheduler"], *_scheduler(plan, paths)), needs=ready),
+        *(
+            ProcessSpec(module.rpartition(".")[2], (sys.executable, "-P", "-m", module, str(paths.state)), needs=ready)
+            for module in helpers
+        ),
+    )
+
+
+def _etcd(folder: Path) -> tuple[str, ...]:
+    return (
+        "--name=etcd",
+        f"--data-dir={folder / 'etcd'}",
+        f"--listen-client-urls={_ETCD}",
+        f"--advertise-client-urls={_ETCD}",
+        "--listen-peer-urls=http://127.0.0.1:2380",
+        "--initial-advertise-peer-urls=http://127.0.0.1:2380",
+        "--initial-cluster=etcd=http://127.0.0.1:2380",
+        "--log-level=warn",
+    )
+
+
+def _api_server(plan: Plan, paths: Paths, network: Network) -> tuple[str, ...]:
+    pki = paths.pki
+    served = plan.served
+    return (
+        f"--advertise-address={network.control_plane}",
+        "--secure-port=6443",
+        f"--etcd-servers={_ETCD}",
+        f"--service-cluster-ip-range={network.services}",
+        f"--client-ca-file={pki / 'ca.crt'}",
+        f"--tls-cert-file={pki / 'apiserver.crt'}",
+        f"--tls-private-key-file={pki / 'apiserver.key'}",
+        f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+        f"--kubelet-client-certificate={pki / 'apiserver-kubelet.crt'}",
+        f"--kubelet-client-key={pki / 'apiserver-kubelet.key'}",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--service-account-key-file={pki / 'sa.pub'}",
+        f"--service-account-signing-key-file={pki / 'sa.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--requestheader-client-ca-file={pki / 'front-proxy-ca.crt'}",
+        "--requestheader-allowed-names=front-proxy",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={pki / 'front-proxy.crt'}",
+        f"--proxy-client-key-file={pki / 'front-proxy.key'}",
+        # Webhooks and aggregated APIs are reached at their Pods' addresses: no kube-proxy is needed here.
+        "--enable-aggregator-routing=true",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        "--profiling=false",
+        *(["--runtime-config=" + _pairs(served)] if served else []),
+        *_gates(plan),
+    )
+
+
+def _manager(plan: Plan, paths: Paths) -> tuple[str, ...]:
+    pki, kubeconfig = paths.pki, paths.pki / "kube-controller-manager.kubeconfig"
+    return (
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        f"--root-ca-file={pki / 'ca.crt'}",
+        f"--service-account-private-key-file={pki / 'sa.key'}",
+        f"--cluster-signing-cert-file={pki / 'ca.crt'}",
+        f"--cluster-signing-key-file={pki / 'ca.key'}",
+        "--use-service-account-credentials=true",
+        # It asks for a token for each controller at its start: 20 a second would take it five seconds.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+        "--leader-elect=false",
+        f"--node-monitor-grace-period={NODE_GRACE_SECONDS}s",
+        "--node-monitor-period=2s",
+        "--profiling=false",
+        *_gates(plan),
+        # Of a flag that comes twice the last one counts.
+        *(flag for name in plan.add_ons for flag in ADD_ONS[name].manager_flags),
+    )
+
+
+def _scheduler(plan: Plan, paths: Paths) -> tuple[str, ...]:
+    kubeconfig = paths.pki / "kube-scheduler.kubeconfig"
+    return (
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        "--leader-elect=false",
+        *_gates(plan),
+    )
+
+
+def _gates(plan: Plan) -> list[str]:
+    return ["--feature-gates=" + _pairs(plan.gates)] if plan.gates else []
+
+
+def _pairs(values: Mapping[str, bool]) -> str:
+    return ",".join(f"{name}={str(on).lower()}" for name, on in sorted(values.items()))

@@ -1,0 +1,47 @@
+"""What the nodes of a lab are made from, kept in its state folder for whoever adds nodes later."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiconform.lab.build.assets import Assets
+from aiconform.lab.config import LabError, Paths
+from aiconform.lab.machines.processes import write_json
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Binaries and images."""
+
+    assets: Assets
+    images: tuple[Path, ...]
+    """Tars of the images that a node gets before its kubelet starts."""
+    more_images: tuple[Path, ...] = ()
+    """Those of add-ons, which on an autoscaled node may come later."""
+
+    def save(self, paths: Paths) -> None:
+        write_json(
+            _file(paths),
+            {
+                "binaries": {name: str(path) for name, path in self.assets.paths.items()},
+                "images": list(map(str, self.images)),
+                "more_images": list(map(str, self.more_images)),
+            },
+        )
+
+
+def read(paths: Paths) -> Installation:
+    """Raises LabError."""
+    try:
+        value = json.loads(_file(paths).read_bytes())
+        binaries = {name: Path(path) for name, path in value["binaries"].items()}
+        images, more = (tuple(map(Path, value[key])) for key in ("images", "more_images"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LabError(f"{_file(paths)} cannot be read ({error}); `aiconform lab up` writes it anew") from error
+    return Installation(Assets(binaries), images, more)
+
+
+def _file(paths: Paths) -> Path:
+    return paths.state / "installation.json"

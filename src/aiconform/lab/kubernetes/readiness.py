@@ -1,0 +1,265 @@
+"""What the lab asks of its cluster: a few objects of its own, and whether everything is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from aiconform.lab.accelerators.config import find_identity
+from aiconform.lab.accelerators.objects import cluster_objects
+from aiconform.lab.addons import Site, install
+from aiconform.lab.build.images import COREDNS
+from aiconform.lab.cloud.orders import is_autoscaled
+from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
+from aiconform.lab.kubernetes.controlplane import api_is_ready
+from aiconform.lab.machines import network
+from aiconform.lab.machines.processes import until_holds
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Cluster, Object
+    from aiconform.lab.build.assets import Assets
+    from aiconform.lab.lab import Lab
+    from aiconform.lab.machines.host import Progress
+    from aiconform.lab.plan import Plan
+
+# More than ten times what each takes on two processors.
+_API_SECONDS = 90.0
+_NODES_SECONDS = 90.0
+_DNS_SECONDS = 60.0
+_SERVICES_SECONDS = 60.0
+_IMAGES_SECONDS = 180.0
+_LOOK_SECONDS = 0.2
+
+
+def wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
+    """Return when the API server is ready. Raises LabError."""
+    asyncio.run(_wait_for_api(plan, paths, addresses))
+
+
+def wait(lab: Lab, assets: Assets, progress: Progress) -> None:
+    """Apply the lab's objects, and return when all nodes, the cluster's DNS, add-ons and the accelerators are ready.
+
+    Raises LabError naming what is not.
+    """
+    from aiconform.cluster import ClusterError
+    from aiconform.lab.faults import reapply
+
+    try:
+        asyncio.run(_wait(lab, assets, progress))
+    except ClusterError as error:
+        raise LabError(f"lab {lab.name}: {error}") from error
+    progress("waiting for the simulated accelerators")
+    reapply(lab)
+
+
+def ready_nodes(kubeconfig: Path) -> dict[str, bool]:
+    """Node name -> whether it is Ready; empty if the API server does not answer."""
+    from aiconform.cluster import ClusterError, connect
+
+    async def ask() -> dict[str, bool]:
+        async with asyncio.timeout(5), connect(str(kubeconfig)) as cluster:
+            return {node["metadata"]["name"]: _is_ready(node) async for node in cluster.list("v1", "Node")}
+
+    try:
+        return asyncio.run(ask())
+    except (ClusterError, TimeoutError):
+        return {}
+
+
+async def _wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
+    probe = api_is_ready(paths, addresses)
+    if plan.runtime_overrides:
+        # The API server's own watches of what it does not serve never get ready.
+        probe = replace(probe, https=f"{probe.https}?exclude=informer-sync")
+    try:
+        async with asyncio.timeout(_API_SECONDS):
+            await until_holds(probe, lambda _: False)
+    except TimeoutError:
+        raise LabError(
+            f"the API server of lab {plan.name} is not ready after {_API_SECONDS:.0f} s; "
+            f"see {paths.logs(CONTROL_PLANE)}"
+        ) from None
+
+
+async def _wait(lab: Lab, assets: Assets, progress: Progress) -> None:
+    from aiconform.cluster import connect
+
+    progress("waiting for the API server")
+    await _wait_for_api(lab.plan, lab.paths, lab.network)
+    async with connect(str(lab.kubeconfig)) as cluster:
+        for obj in _objects(lab):
+            await cluster.apply(obj)
+        planned = {node.name for node in lab.plan.own}
+        async for node in cluster.list("v1", "Node"):
+            # An autoscaler's Nodes are its own affair.
+            if node["metadata"]["name"] not in planned and not is_autoscaled(node):
+                await cluster.delete(node)
+        progress(f"waiting for {', '.join(sorted(planned))}")
+        nodes = dict.fromkeys(planned, _is_ready)
+        seen = await _until(lab, cluster, "v1", "Node", None, nodes, _NODES_SECONDS)
+        # What the API server holds of a Node may be from before a crash: a kubelet that runs renews its Lease.
+        begun = {name: entry["since"] for name, entry in lab.machines().items() if name in planned}
+        leases = {
+            name: _renewed_since(since)
+            for name, since in begun.items()
+            if _moment(seen[name]["metadata"]["creationTimestamp"]) < since
+        }
+        await _until(lab, cluster, "coordination.k8s.io/v1", "Lease", "kube-node-lease", leases, _NODES_SECONDS)
+        progress("waiting for the cluster's DNS")
+        deployment = {"coredns": _is_available}
+        await _until(lab, cluster, "apps/v1", "Deployment", "kube-system", deployment, _DNS_SECONDS)
+        await _until_dns_accepts(lab, cluster)
+        await _until_services_lead_to_it(lab)
+        for name in install.installed(lab.paths):
+            if name not in lab.plan.add_ons:
+                await install.uninstall(cluster, name, lab.paths, progress)
+        if lab.plan.add_ons:
+            await _until_images_are_there(lab)
+        for name in lab.plan.add_ons:
+            await install.install(cluster, name, Site(lab.plan, lab.network, assets), lab.paths, progress)
+
+
+async def _until_images_are_there(lab: Lab) -> None:
+    """A Pod that is faster than its image waits for a pull that cannot be. Raises LabError."""
+    try:
+        async with asyncio.timeout(_IMAGES_SECONDS):
+            while True:
+                states = [lab.ask(node.name, do="status")["images"]["state"] for node in lab.plan.own]
+                if all(state == "done" for state in states):
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        raise LabError(f"images are not imported after {_IMAGES_SECONDS:.0f} s; see {lab.paths.state}") from None
+
+
+async def _until(
+    lab: Lab,
+    cluster: Cluster,
+    api_version: str,
+    kind: str,
+    namespace: str | None,
+    wanted: Mapping[str, Callable[[Object], bool]],
+    seconds: float,
+) -> dict[str, Object]:
+    """Watch until every wanted object fulfils its condition; the objects by name. Raises LabError."""
+    from aiconform.cluster import Expired, Unreachable
+    from aiconform.cluster.wait import describe
+
+    seen: dict[str, Object] = {}
+
+    if not wanted:
+        return seen
+
+    def missing() -> list[str]:
+        return [name for name, fulfilled in wanted.items() if name not in seen or not fulfilled(seen[name])]
+
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    async for event in cluster.watch(api_version, kind, namespace, seconds=seconds):
+                        name = event.object["metadata"]["name"]
+                        seen[name] = event.object
+                        if event.type == "DELETED":
+                            del seen[name]
+                        if not missing():
+                            return seen
+                except (Expired, Unreachable):
+                    await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        words = "; ".join(f"{name}: {describe(seen[name]) if name in seen else 'not there'}" for name in missing())
+        raise LabError(f"not ready after {seconds:.0f} s: {kind} {words}. The logs are in {lab.state}") from None
+
+
+async def _until_dns_accepts(lab: Lab, cluster: Cluster) -> None:
+    """Connect to the name server itself: after a crash it is Available in word only. Raises LabError."""
+    try:
+        async with asyncio.timeout(_DNS_SECONDS):
+            while True:
+                async for pod in cluster.list("v1", "Pod", "kube-system", labels="k8s-app=kube-dns"):
+                    if _is_ready(pod) and await _accepts(pod["status"]["podIP"]):
+                        return
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        raise LabError(f"no CoreDNS Pod answers after {_DNS_SECONDS:.0f} s. The logs are in {lab.state}") from None
+
+
+async def _until_services_lead_to_it(lab: Lab) -> None:
+    """A node's kube-proxy writes its rules at its own pace: wait for that of the name server. Raises LabError."""
+    rule = f"-A KUBE-SERVICES -d {lab.network.dns}/32"
+    own = {node.name for node in lab.plan.own}
+    missing: list[str] = []
+    try:
+        async with asyncio.timeout(_SERVICES_SECONDS):
+            while True:
+                inits = {name: machine["pid"] for name, machine in lab.machines().items() if name in own}
+                missing = [name for name, pid in inits.items() if not pid or rule not in network.nat_rules(pid)]
+                if not missing:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        raise LabError(
+            f"kube-proxy has no rule for the cluster's DNS after {_SERVICES_SECONDS:.0f} s on {', '.join(missing)}; "
+            f"its log is in {lab.paths.logs(missing[0])}"
+        ) from None
+
+
+async def _accepts(address: str) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            _, writer = await asyncio.open_connection(address, 53)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _renewed_since(moment: float) -> Callable[[Object], bool]:
+    def fulfilled(lease: Object) -> bool:
+        renewed = (lease.get("spec") or {}).get("renewTime")
+        return renewed is not None and _moment(renewed) > moment
+
+    return fulfilled
+
+
+def _moment(text: str) -> float:
+    """Seconds of the epoch."""
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+def _objects(lab: Lab) -> list[Object]:
+    objects: list[Object] = []
+    for manifest in sorted((Path(__file__).parent / "manifests").glob("*.yaml")):
+        filled = string.Template(manifest.read_text()).substitute(dns=lab.network.dns, image=COREDNS)
+        objects += [obj for obj in yaml.safe_load_all(filled) if obj]
+    by_dra = any(node.accelerators and node.allocation != "device-plugin" for node in lab.plan.own)
+    for obj in cluster_objects(find_identity(lab.plan.identity)):
+        group = obj["apiVersion"].partition("/")[0]
+        if obj["kind"] == "DeviceClass" and not by_dra:
+            # A platform without the driver has no class of its either.
+            continue
+        if not any(version.startswith(group) and not on for version, on in lab.plan.runtime_overrides.items()):
+            objects.append(obj)
+    return objects
+
+
+def _is_ready(obj: Object) -> bool:
+    return _condition(obj, "Ready")
+
+
+def _is_available(deployment: Object) -> bool:
+    # Of this generation: after a change the old status says nothing.
+    observed = deployment.get("status", {}).get("observedGeneration") == deployment["metadata"]["generation"]
+    return observed and _condition(deployment, "Available")
+
+
+def _condition(obj: Object, kind: str) -> bool:
+    conditions = obj.get("status", {}).get("conditions", [])
+    return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)

@@ -1,0 +1,115 @@
+"""The init of one machine of the lab: `python -m aiconform.lab.machines.machine STATE NAME`.
+
+A machine is a set of namespaces (pid, mount, network, host name) that live as long as this process: when it ends, in
+whatever way, the kernel ends every process, mount and network device in them. Inside, /run, /var/log and the kubelet's
+folders are the machine's own at their usual paths, so that whatever runs there finds a node as it expects one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiconform.lab.config import Paths
+from aiconform.lab.machines import control
+from aiconform.lab.machines.processes import Children, ProcessSpec, Supervisor
+
+# Folders that components insist on -> their place in the machine's state folder. The host must have these paths.
+MOUNTS = {"/var/log": "log", "/var/lib/kubelet": "kubelet", "/var/lib/cni": "cni"}
+# The kubelet sets these for the whole kernel unless it finds them so. It finds them so.
+KERNEL_SETTINGS = {
+    "vm/overcommit_memory": "1",
+    "vm/panic_on_oom": "0",
+    "kernel/panic": "10",
+    "kernel/panic_on_oops": "1",
+    "kernel/keys/root_maxkeys": "1000000",
+    "kernel/keys/root_maxbytes": "25000000",
+}
+
+# What the supervisor says when the machine's network is connected.
+GO = b"go"
+
+
+def furnish(state: Path, name: str) -> None:
+    """Give the new mount namespace its own /proc, /run and the folders of MOUNTS. Raises CalledProcessError."""
+    socket.sethostname(name)
+    # Mounts that a Pod's volumes make must reach the containers (rshared), and never the host (it was private before).
+    mount("--make-rshared", "/")
+    mount("-t", "proc", "-o", "nosuid,nodev,noexec", "proc", "/proc")
+    mount("-t", "tmpfs", "-o", "mode=755,nosuid", "tmpfs", "/run")
+    for target, source in MOUNTS.items():
+        folder = state / source
+        folder.mkdir(parents=True, exist_ok=True)
+        mount("--bind", str(folder), target)
+    # Every machine routes: nodes for their Pods, the control plane for the nodes.
+    for setting, value in (("ip_forward", "1"), ("conf/all/send_redirects", "0"), ("conf/all/rp_filter", "0")):
+        Path("/proc/sys/net/ipv4", setting).write_text(value)
+    settings = Path("/run/kernel-settings")
+    for setting, value in KERNEL_SETTINGS.items():
+        shadow = settings / setting
+        shadow.parent.mkdir(parents=True, exist_ok=True)
+        shadow.write_text(value + "\n")
+        target = f"/proc/sys/{setting}"
+        if Path(target).exists():
+            mount("--bind", str(shadow), target)
+
+
+def mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True)
+
+
+async def run(paths: Paths, name: str) -> None:
+    """Keep the machine's processes running until SIGTERM."""
+    children = Children()
+    children.listen()
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    supervisor = Supervisor(paths.logs(name), children)
+
+    def specs() -> tuple[ProcessSpec, ...]:
+        content = json.loads(paths.machine_spec(name).read_text())
+        return tuple(ProcessSpec.from_json(spec) for spec in content["processes"])
+
+    async def handle(request: dict[str, Any]) -> Any:
+        match request["do"]:
+            case "reload":
+                await supervisor.reconcile(specs())
+            case "restart":
+                await supervisor.restart(request["process"])
+            case "stop":
+                await supervisor.stop(request["process"])
+            case "signal":
+                supervisor.signal(request["process"], int(request["signal"]))
+            case "status":
+                return supervisor.status()
+            case other:
+                raise ValueError(f"no such request: {other}")
+        return None
+
+    await supervisor.reconcile(specs())
+    server = await control.serve(paths.machine_socket(name), handle)
+    await ended.wait()
+    server.close()
+
+
+def main() -> None:
+    state, name = Path(sys.argv[1]), sys.argv[2]
+    paths = Paths(state.name, state.parent)
+    # Inherited by all processes: "read your configuration again" must not end one that has only just started, and that
+    # reads it in any case.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    furnish(paths.machine(name), name)
+    # The supervisor connects our network and then says so; if it ends before, so do we.
+    if sys.stdin.buffer.read(len(GO)) != GO:
+        sys.exit("the supervisor ended")
+    asyncio.run(run(paths, name))
+
+
+if __name__ == "__main__":
+    main()

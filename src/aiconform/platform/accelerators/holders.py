@@ -1,0 +1,45 @@
+"""Who holds the accelerators of a node: what an error says when none is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiconform.cluster import Object
+from aiconform.platform.accelerators.devices import Device, allocated
+from aiconform.platform.accelerators.offered import NodeAccelerators, requested
+from aiconform.platform.inventory import Platform
+
+_NAMED = 5
+
+
+async def holders(platform: Platform, members: Iterable[NodeAccelerators]) -> str:
+    """`namespace/name (2), ...` of the Pods, or of the claims, that hold these accelerators; `nobody` if none does."""
+    members = list(members)
+    devices, _ = await platform.devices()
+    return describe(members, await platform.pods(), await platform.claims(), devices)
+
+
+def describe(
+    members: Iterable[NodeAccelerators], pods: Iterable[Object], claims: Iterable[Object], devices: Iterable[Device]
+) -> str:
+    """As `holders`, over objects that were read. The largest holders come first, and the rest is counted."""
+    wanted = {(member.way, member.node, member.name) for member in members}
+    counts: dict[str, int] = {}
+    for pod in pods:
+        name = f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}"
+        for (node, resource), number in requested([pod]).items():
+            if ("device-plugin", node, resource) in wanted:
+                counts[name] = counts.get(name, 0) + number
+    places = {device.id: device.node for device in devices}
+    users = {}
+    claims = list(claims)
+    for claim in claims:
+        metadata = claim["metadata"]
+        reserved = (claim.get("status") or {}).get("reservedFor") or [{"name": f"claim {metadata['name']}"}]
+        users[f"{metadata.get('namespace')}/{metadata['name']}"] = f"{metadata.get('namespace')}/{reserved[0]['name']}"
+    for device, claim_name in allocated(claims).items():
+        if ("dra", places.get(device), device[0]) in wanted:
+            counts[users[claim_name]] = counts.get(users[claim_name], 0) + 1
+    names = [f"{name} ({count})" for name, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))]
+    more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return ", ".join([*names[:_NAMED], *more]) or "nobody"

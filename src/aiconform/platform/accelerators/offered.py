@@ -1,0 +1,235 @@
+"""Which accelerators a platform offers, on which nodes, and how a Pod asks for them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from aiconform.cluster import Object
+from aiconform.platform.accelerators.devices import Device, Pool, allocated
+from aiconform.platform.accelerators.profiles import Profile, load_profiles
+
+Way = Literal["dra", "device-plugin"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAccelerators:
+    """The accelerators of one kind on one node.
+
+    `name` is the DRA driver or the extended resource; `device_class` the platform's DeviceClass for that driver, if
+    one names it; `free` those that nothing holds now; `devices` (DRA only) the free ones.
+    """
+
+    way: Way
+    node: str
+    name: str
+    product: str
+    total: int
+    free: int
+    profile: str = ""
+    simulated: bool = False
+    device_class: str = ""
+    devices: tuple[Device, ...] = field(default=(), repr=False)
+
+    @property
+    def place(self) -> str:
+        """For names of objects: what tells this from accelerators of other nodes and ways."""
+        return f"{self.node}-{self.way}"
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What makes two accelerators alike: the way to ask, the driver or resource, the product."""
+        return (self.way, self.name, self.product)
+
+    @property
+    def members(self) -> tuple[NodeAccelerators, ...]:
+        """Itself: a group of one, see NodeGroup."""
+        return (self,)
+
+    def __str__(self) -> str:
+        way = "DRA" if self.way == "dra" else "device plugin"
+        return f"{self.node}, {self.name} by {way}"
+
+
+@dataclass(frozen=True)
+class NodeGroup:
+    """Accelerators of one kind on several nodes, for what one node is too small for. There is at least one member."""
+
+    members: tuple[NodeAccelerators, ...]
+
+    @property
+    def way(self) -> Way:
+        return self.members[0].way
+
+    @property
+    def name(self) -> str:
+        return self.members[0].name
+
+    @property
+    def node(self) -> str:
+        """Its first node and the number of further ones: for people, and for names of objects."""
+        more = len(self.members) - 1
+        return self.members[0].node + (f"-and-{more}-more" if more else "")
+
+    @property
+    def place(self) -> str:
+        return f"{self.node}-{self.way}"
+
+    @property
+    def free(self) -> int:
+        return sum(member.free for member in self.members)
+
+    def __str__(self) -> str:
+        way = "DRA" if self.way == "dra" else "device plugin"
+        return f"{', '.join(member.node for member in self.members)}, {self.name} by {way}"
+
+
+@dataclass(frozen=True)
+class Accelerators:
+    """All accelerators of a platform, and in words what was passed over."""
+
+    offered: tuple[NodeAccelerators, ...]
+    passed_over: tuple[str, ...]
+
+    def one_of_each_kind(self) -> tuple[NodeAccelerators, ...]:
+        """For each kind the node with the most free devices."""
+        best: dict[tuple[str, str, str], NodeAccelerators] = {}
+        for entry in self.offered:
+            if entry.kind not in best or entry.free > best[entry.kind].free:
+                best[entry.kind] = entry
+        return tuple(best.values())
+
+
+def usable_node(node: Object) -> str | None:
+    """Why nothing can be started on this node, or None."""
+    name = node["metadata"]["name"]
+    ready = next((c for c in node["status"].get("conditions", []) if c["type"] == "Ready"), None)
+    if ready is None or ready["status"] != "True":
+        why = (ready or {}).get("message") or (ready or {}).get("reason") or "it never reported"
+        return f"node {name} is not Ready: {why}"
+    if node["spec"].get("unschedulable"):
+        return f"node {name} is cordoned"
+    return None
+
+
+def tolerations(node: Object) -> list[Object]:
+    """What a Pod needs to be allowed on this node in spite of its taints (accelerator nodes often carry some)."""
+    return [
+        {"key": taint["key"], "operator": "Exists", "effect": taint["effect"]}
+        for taint in node["spec"].get("taints") or []
+        if taint["effect"] != "PreferNoSchedule"
+    ]
+
+
+def by_dra(
+    nodes: Iterable[Object],
+    devices: Iterable[Device],
+    incomplete: Iterable[Pool],
+    claims: Iterable[Object],
+    classes: Iterable[Object],
+) -> Accelerators:
+    """Accelerators that DRA drivers publish: `devices` of complete pools, and the pools that are not complete."""
+    profiles = load_profiles()
+    states = {node["metadata"]["name"]: usable_node(node) for node in nodes}
+    held = allocated(claims)
+    class_of = _classes_by_driver(classes)
+    passed_over = [f"pool {pool.name} of driver {pool.driver}: {pool.problem}" for pool in incomplete]
+    groups: dict[tuple[str, str, str], list[Device]] = defaultdict(list)
+    skipped: set[str] = set()
+    for device in devices:
+        if profiles.is_other(device.driver):
+            skipped.add(f"driver {device.driver}: its devices are no accelerators")
+        elif device.tainted:
+            skipped.add(f"device {device.name} of pool {device.pool}: tainted {device.tainted}")
+        elif device.node is None:
+            skipped.add(f"device {device.name} of pool {device.pool}: not tied to one node")
+        elif problem := states.get(device.node, f"node {device.node} does not exist"):
+            skipped.add(problem)
+        else:
+            groups[device.node, device.driver, device.product].append(device)
+    offered = []
+    for (node, driver, product), members in sorted(groups.items()):
+        profile = profiles.by_driver(driver)
+        free = tuple(device for device in members if device.id not in held)
+        offered.append(
+            NodeAccelerators(
+                way="dra",
+                node=node,
+                name=driver,
+                product=product,
+                total=len(members),
+                free=len(free),
+                profile=profile.name if profile else "",
+                simulated=_simulated(profile, members),
+                device_class=class_of.get(driver, ""),
+                devices=free,
+            )
+        )
+    return Accelerators(tuple(offered), (*passed_over, *sorted(skipped)))
+
+
+def by_device_plugin(nodes: Iterable[Object], used: dict[tuple[str, str], int]) -> Accelerators:
+    """Accelerators that device plugins offer as extended resources; `used` counts them by (node, resource)."""
+    profiles = load_profiles()
+    offered, passed_over = [], []
+    for node in nodes:
+        name = node["metadata"]["name"]
+        problem = usable_node(node)
+        for resource, quantity in sorted((node["status"].get("allocatable") or {}).items()):
+            if "/" not in resource or resource.partition("/")[0].endswith("kubernetes.io") or not quantity.isdigit():
+                continue
+            profile = profiles.by_resource(resource)
+            count = int(quantity)
+            if profile is None:
+                passed_over.append(f"extended resource {resource} on node {name}: not known to be an accelerator")
+            elif problem:
+                passed_over.append(problem)
+            elif count:
+                labels = node["metadata"].get("labels") or {}
+                product = next((labels[label] for label in profile.labels if label in labels), "")
+                offered.append(
+                    NodeAccelerators(
+                        way="device-plugin",
+                        node=name,
+                        name=resource,
+                        product=product,
+                        total=count,
+                        free=max(0, count - used.get((name, resource), 0)),
+                        profile=profile.name,
+                        simulated=profile.simulated,
+                    )
+                )
+    return Accelerators(tuple(offered), tuple(dict.fromkeys(passed_over)))
+
+
+def requested(pods: Iterable[Object]) -> dict[tuple[str, str], int]:
+    """Extended resources that Pods hold, by (node, resource)."""
+    used: dict[tuple[str, str], int] = defaultdict(int)
+    for pod in pods:
+        node = pod["spec"].get("nodeName")
+        if not node or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            continue
+        for container in pod["spec"]["containers"]:
+            for resource, quantity in ((container.get("resources") or {}).get("limits") or {}).items():
+                if "/" in resource and str(quantity).isdigit():
+                    used[node, resource] += int(quantity)
+    return used
+
+
+def _simulated(profile: Profile | None, devices: Iterable[Device]) -> bool:
+    return bool(profile and profile.simulated) or any(device.attribute("simulated") is True for device in devices)
+
+
+def _classes_by_driver(classes: Iterable[Object]) -> dict[str, str]:
+    """Driver -> a DeviceClass whose selectors name it; a class with the driver's own name goes first."""
+    found: dict[str, str] = {}
+    for entry in sorted(classes, key=lambda item: str(item["metadata"]["name"])):
+        for selector in entry["spec"].get("selectors") or []:
+            expression = (selector.get("cel") or {}).get("expression", "")
+            for driver in re.findall(r"""device\.driver\s*==\s*["']([^"']+)["']""", expression):
+                if driver not in found or entry["metadata"]["name"] == driver:
+                    found[driver] = entry["metadata"]["name"]
+    return found

@@ -1,0 +1,58 @@
+"""Names of known accelerators: data in profiles.yaml beside this module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How one family of accelerators names itself; the fields are explained at the top of profiles.yaml."""
+
+    name: str
+    simulated: bool = False
+    drivers: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Profiles:
+    accelerators: tuple[Profile, ...]
+    other_drivers: tuple[str, ...]
+
+    def by_driver(self, driver: str) -> Profile | None:
+        return next((profile for profile in self.accelerators if driver in profile.drivers), None)
+
+    def by_resource(self, resource: str) -> Profile | None:
+        """The accelerators that an extended resource stands for, or None: then it is no accelerator we know."""
+        for profile in self.accelerators:
+            if any(fnmatchcase(resource, pattern) for pattern in profile.resources):
+                return profile
+        return None
+
+    def is_other(self, driver: str) -> bool:
+        return any(fnmatchcase(driver, pattern) for pattern in self.other_drivers)
+
+
+@cache
+def load_profiles() -> Profiles:
+    content = yaml.safe_load(
+        files("aiconform.platform.accelerators").joinpath("profiles.yaml").read_text(encoding="utf-8")
+    )
+    return Profiles(
+        accelerators=tuple(
+            Profile(
+                name=entry["name"],
+                simulated=entry.get("simulated", False),
+                **{key: tuple(entry.get(key, ())) for key in ("drivers", "resources", "labels")},
+            )
+            for entry in content["accelerators"]
+        ),
+        other_drivers=tuple(content["other_drivers"]),
+    )

@@ -1,0 +1,97 @@
+"""Which endpoint tells of a node's accelerators, found without asking anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from aiconform.cluster import Object
+from aiconform.platform.inventory import Platform
+from aiconform.platform.monitoring.metrics import Family, Readings, by_device, of_family
+from aiconform.platform.monitoring.scrape import Endpoint, Scrape, endpoints, monitors, read
+
+# Scrapes at once, and the most endpoints of one node that are tried where no exporter is known.
+_AT_ONCE = 16
+_TRIED = 12
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a node's accelerators are told of. `read` asks again."""
+
+    place: str
+    found_by: str
+    family: Family
+    first: Scrape
+    read: Callable[[], Awaitable[Scrape]]
+
+    def readings(self, scrape: Scrape) -> list[Readings]:
+        return by_device(scrape.samples, self.family)
+
+
+@dataclass(frozen=True)
+class NodeSources:
+    """What was found for one node: sources, what kept known exporters from being one, and all that was tried."""
+
+    sources: tuple[Source, ...] = ()
+    problems: tuple[Scrape, ...] = ()
+    tried: tuple[str, ...] = ()
+
+
+async def find(
+    platform: Platform, nodes: Iterable[str], families: Sequence[Family], *, only: str = ""
+) -> dict[str, NodeSources]:
+    """Node -> where its accelerators' metrics are. `only` is a shell pattern of NAMESPACE/POD. Raises ClusterError.
+
+    Known exporters are asked first, and others only where these say nothing of accelerators.
+    """
+    pods, found = await asyncio.gather(platform.pods(), monitors(platform))
+    of_node: dict[str, list[Object]] = defaultdict(list)
+    for pod in pods:
+        metadata = pod["metadata"]
+        if not only or fnmatchcase(f"{metadata['namespace']}/{metadata['name']}", only):
+            of_node[pod["spec"].get("nodeName", "")].append(pod)
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(node: str) -> NodeSources:
+        candidates = endpoints(of_node[node], found, families)
+        chosen = [each for each in candidates if each.exporter or only]
+        sources, problems, tried = await _ask(platform, chosen, families, gate)
+        if sources or problems:
+            return NodeSources(tuple(sources), tuple(problems), tuple(tried))
+        others = [each for each in candidates if each not in chosen][:_TRIED]
+        sources, _, also = await _ask(platform, others, families, gate)
+        return NodeSources(tuple(sources), (), (*tried, *also))
+
+    names = list(dict.fromkeys(nodes))
+    return dict(zip(names, await asyncio.gather(*(one(node) for node in names)), strict=True))
+
+
+async def _ask(
+    platform: Platform, chosen: Sequence[Endpoint], families: Sequence[Family], gate: asyncio.Semaphore
+) -> tuple[list[Source], list[Scrape], list[str]]:
+    async def scrape(endpoint: Endpoint) -> Scrape:
+        async with gate:
+            return await read(platform.cluster, endpoint)
+
+    sources, problems, tried = [], [], []
+    for result in await asyncio.gather(*(scrape(endpoint) for endpoint in chosen)):
+        family = of_family(result.samples, families)
+        if family:
+            sources.append(_source(platform, result, family))
+        elif result.problem:
+            problems.append(result)
+        tried.append(result.message or f"{result.endpoint}: nothing of accelerators")
+    return sources, problems, tried
+
+
+def _source(platform: Platform, first: Scrape, family: Family) -> Source:
+    endpoint = first.endpoint
+
+    async def again() -> Scrape:
+        return await read(platform.cluster, endpoint)
+
+    return Source(str(endpoint), endpoint.why, family, first, again)

@@ -1,0 +1,129 @@
+"""Reading back what a platform's monitoring has collected: the query API that Prometheus and its kin serve."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from aiconform.cluster import Cluster, ClusterError, Forbidden, Object
+from aiconform.platform.monitoring.metrics import Sample
+
+QUERY_SECONDS = 15.0
+QUERY_BYTES = 8 << 20
+# Services of monitoring systems that answer Prometheus' query API: name or label app.kubernetes.io/name -> its path.
+_KNOWN = (
+    ("prometheus", ""),
+    ("prometheus-*", ""),
+    ("*-prometheus", ""),
+    ("*-prometheus-server", ""),
+    ("thanos-quer*", ""),
+    ("*-thanos-quer*", ""),
+    ("frontend", ""),  # of Google's managed collection
+    ("vmsingle*", ""),
+    ("victoria-metrics-single*", ""),
+    ("vmselect*", "/select/0/prometheus"),
+    ("mimir-*", "/prometheus"),
+)
+_OTHERS = ("*operator*", "*adapter*", "*node-exporter*", "*alertmanager*", "*pushgateway*", "*kube-state*")
+_PORTS = ("web", "http-web", "http", "https", "http-query", "server")
+_GIVEN = re.compile(r"(?P<namespace>[^/]+)/(?P<service>(https?:)?[^:/]+):(?P<port>[^/]+)(?P<prefix>/.*)?")
+
+
+@dataclass(frozen=True)
+class QueryApi:
+    """A query API behind a Service. `service` is as the API server's proxy takes it, `why` says how it was found."""
+
+    namespace: str
+    service: str
+    prefix: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.service}{self.prefix}"
+
+    async def query(self, cluster: Cluster, expression: str) -> list[Sample]:
+        """The samples of an instant vector now. Raises ClusterError with what was answered instead."""
+        answer = await cluster.proxied(
+            "services",
+            self.namespace,
+            self.service,
+            f"{self.prefix}/api/v1/query",
+            query={"query": expression},
+            accept="application/json",
+            seconds=QUERY_SECONDS,
+            limit_bytes=QUERY_BYTES,
+        )
+        if answer.status in (401, 403):
+            raise ClusterError(f"the query API {self} asks for authentication (HTTP {answer.status})")
+        try:
+            found = json.loads(answer.text)
+            if found["status"] != "success":
+                raise ClusterError(f"the query API {self} refused: {found.get('error', answer.status)}")
+            return [_sample(entry) for entry in found["data"]["result"]]
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise ClusterError(f"{self} is no query API: HTTP {answer.status}, {answer.text[:60]!r}") from error
+
+
+def _sample(entry: Object) -> Sample:
+    labels = {str(name): str(value) for name, value in entry["metric"].items()}
+    return Sample(labels.pop("__name__", ""), labels, float(entry["value"][1]))
+
+
+def given(text: str) -> QueryApi:
+    """What an option names: NAMESPACE/SERVICE:PORT, with a path prefix behind it if there is one. Raises ValueError."""
+    match = _GIVEN.fullmatch(text)
+    if match is None:
+        raise ValueError("give NAMESPACE/SERVICE:PORT, for example monitoring/prometheus-k8s:9090")
+    return QueryApi(match["namespace"], f"{match['service']}:{match['port']}", match["prefix"] or "", "as given")
+
+
+def candidates(services: Sequence[Object]) -> list[QueryApi]:
+    """Services that may serve the query API, by their names, the likeliest first."""
+    found: dict[tuple[int, str, str], QueryApi] = {}
+    for service in services:
+        metadata, spec = service["metadata"], service["spec"]
+        names = (metadata["name"], (metadata.get("labels") or {}).get("app.kubernetes.io/name", ""))
+        if any(fnmatchcase(metadata["name"], pattern) for pattern in _OTHERS):
+            continue
+        rank = next((n for n, (known, _) in enumerate(_KNOWN) if any(fnmatchcase(each, known) for each in names)), None)
+        port = _port(spec.get("ports") or [])
+        if rank is None or port is None:
+            continue
+        scheme = "https:" if port.get("name") == "https" or port["port"] == 443 else ""
+        place = f"{scheme}{metadata['name']}:{port['port']}"
+        # A headless Service of the same Pods (as operators make) is as good, and comes after the others.
+        later = 100 if spec.get("clusterIP") == "None" else 0
+        why = f"Service {metadata['namespace']}/{metadata['name']}"
+        found[rank + later, metadata["namespace"], place] = QueryApi(metadata["namespace"], place, _KNOWN[rank][1], why)
+    return [found[key] for key in sorted(found)]
+
+
+def _port(ports: Sequence[Object]) -> Object | None:
+    by_number = [port for port in ports if port["port"] == 9090]
+    by_name = [port for name in _PORTS for port in ports if port.get("name") == name]
+    rest = [port for port in ports if "name" not in port]
+    return next(iter((*by_number, *by_name, *rest)), None)
+
+
+async def find(cluster: Cluster) -> tuple[list[QueryApi], list[str]]:
+    """(the query APIs that answer, what became of the others). Raises Forbidden where the proxy may not be used."""
+    services = [item async for item in cluster.list("v1", "Service")]
+    tried: list[str] = []
+
+    async def answers(api: QueryApi) -> bool:
+        try:
+            await api.query(cluster, "vector(1)")
+        except Forbidden:
+            raise
+        except ClusterError as error:
+            tried.append(str(error))
+            return False
+        return True
+
+    listed = candidates(services)
+    good = await asyncio.gather(*(answers(api) for api in listed))
+    return [api for api, works in zip(listed, good, strict=True) if works], tried

@@ -1,0 +1,226 @@
+"""Where metrics can be read on a platform, and reading them: bounded in time and size, through the API server.
+
+An endpoint is a port of a Pod. It is found as monitoring systems find it (PodMonitor, ServiceMonitor, annotations), by
+what is known of exporters, and by ports that are named for metrics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut
+from aiconform.platform.inventory import Platform
+from aiconform.platform.monitoring.metrics import BadFormat, Family, Sample, parse
+
+# What Prometheus allows a scrape by default, and more than any exporter says.
+SCRAPE_SECONDS = 10.0
+SCRAPE_BYTES = 16 << 20
+ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4"
+MONITORING = "monitoring.coreos.com/v1"
+Problem = Literal["", "authentication", "slow", "format", "unreachable"]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A place to scrape. `why` says by what it was found; `exporter` is the known family that it serves, or empty."""
+
+    namespace: str
+    pod: str
+    node: str
+    port: str
+    path: str
+    scheme: str
+    why: str
+    exporter: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.pod}:{self.port}{self.path}"
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """What came of reading an endpoint: its samples, or what kept it from giving any."""
+
+    endpoint: Endpoint
+    samples: tuple[Sample, ...] = ()
+    problem: Problem = ""
+    message: str = ""
+
+
+async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_SECONDS) -> Scrape:
+    """Scrape once. Raises Forbidden where these credentials may not use the proxy; all else is in the Scrape."""
+    scheme = f"{endpoint.scheme}:" if endpoint.scheme == "https" else ""
+    try:
+        answer = await cluster.proxied(
+            "pods",
+            endpoint.namespace,
+            f"{scheme}{endpoint.pod}:{endpoint.port}",
+            endpoint.path,
+            accept=ACCEPT,
+            seconds=seconds,
+            limit_bytes=SCRAPE_BYTES,
+        )
+    except Forbidden:
+        raise
+    except TimedOut as error:
+        return Scrape(endpoint, problem="slow", message=f"{endpoint}: {error}")
+    except ClusterError as error:
+        return Scrape(endpoint, problem="unreachable", message=f"{endpoint}: {error}")
+    if answer.status in (401, 403):
+        return Scrape(
+            endpoint, problem="authentication", message=f"{endpoint} asks for authentication (HTTP {answer.status})"
+        )
+    if answer.status != 200:
+        return Scrape(endpoint, problem="unreachable", message=f"{endpoint} answers HTTP {answer.status}")
+    if not answer.whole:
+        return Scrape(endpoint, problem="format", message=f"{endpoint} says more than {SCRAPE_BYTES >> 20} MiB")
+    try:
+        return Scrape(endpoint, tuple(parse(answer.text, answer.content_type)))
+    except BadFormat as error:
+        return Scrape(endpoint, problem="format", message=f"{endpoint}: {error}")
+
+
+@dataclass(frozen=True)
+class Monitors:
+    """What tells a platform's monitoring where to scrape: PodMonitors, ServiceMonitors and the latter's Services."""
+
+    pods: tuple[Object, ...] = ()
+    services: tuple[Object, ...] = ()
+    targets: tuple[Object, ...] = ()
+
+
+async def monitors(platform: Platform) -> Monitors:
+    """All of the cluster; empty where the Prometheus operator's API is not served."""
+    cluster = platform.cluster
+    served = await cluster.resources(MONITORING)
+    kinds = [kind for kind in ("PodMonitor", "ServiceMonitor") if kind in served]
+    found = dict(zip(kinds, await asyncio.gather(*(_all(cluster, MONITORING, kind) for kind in kinds)), strict=True))
+    of_services = found.get("ServiceMonitor", ())
+    services = await _all(cluster, "v1", "Service") if of_services else ()
+    return Monitors(found.get("PodMonitor", ()), of_services, services)
+
+
+async def _all(cluster: Cluster, api_version: str, kind: str) -> tuple[Object, ...]:
+    return tuple([item async for item in cluster.list(api_version, kind)])
+
+
+def endpoints(pods: Iterable[Object], found: Monitors, families: Sequence[Family]) -> list[Endpoint]:
+    """The places of these Pods that may serve metrics, known exporters first, each once."""
+    ways: list[list[Endpoint]] = [[], [], [], []]
+    for pod in pods:
+        if (pod.get("status") or {}).get("phase") not in (None, "Running"):
+            continue
+        ways[0] += _known(pod, families)
+        ways[1] += _annotated(pod)
+        ways[2] += _monitored(pod, found)
+        ways[3] += _named(pod)
+    unique: dict[tuple[str, str, str, str], Endpoint] = {}
+    for endpoint in (each for way in ways for each in way):
+        unique.setdefault((endpoint.namespace, endpoint.pod, endpoint.port, endpoint.path), endpoint)
+    return list(unique.values())
+
+
+def _at(pod: Object, port: str, why: str, path: str = "", scheme: str = "", exporter: str = "") -> Endpoint:
+    metadata = pod["metadata"]
+    node = pod["spec"].get("nodeName", "")
+    return Endpoint(
+        metadata["namespace"], metadata["name"], node, port, path or "/metrics", scheme.lower(), why, exporter
+    )
+
+
+def _ports(pod: Object) -> list[tuple[str, str]]:
+    """(number, name) of each port that the Pod declares."""
+    return [
+        (str(port["containerPort"]), port.get("name", ""))
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports") or []
+    ]
+
+
+def _known(pod: Object, families: Sequence[Family]) -> list[Endpoint]:
+    names = [pod["metadata"]["name"], *(container.get("image", "") for container in pod["spec"]["containers"])]
+    family = next((family for family in families if family.serves(names)), None)
+    if family is None:
+        return []
+    declared = _ports(pod)
+    named = [number for number, name in declared if "metric" in name or number == str(family.port)]
+    numbers = named or [number for number, _ in declared] or ([str(family.port)] if family.port else [])
+    return [_at(pod, number, f"known as {family.name}", family.path, exporter=family.name) for number in numbers]
+
+
+def _annotated(pod: Object) -> list[Endpoint]:
+    annotations = pod["metadata"].get("annotations") or {}
+    if annotations.get("prometheus.io/scrape") != "true":
+        return []
+    given = annotations.get("prometheus.io/port")
+    path, scheme = annotations.get("prometheus.io/path", ""), annotations.get("prometheus.io/scheme", "")
+    numbers = [given] if given else [number for number, _ in _ports(pod)]
+    return [_at(pod, number, "annotated for scraping", path, scheme) for number in numbers]
+
+
+def _named(pod: Object) -> list[Endpoint]:
+    return [_at(pod, number, f"its port {name}") for number, name in _ports(pod) if "metric" in name]
+
+
+def _monitored(pod: Object, found: Monitors) -> list[Endpoint]:
+    metadata = pod["metadata"]
+    labels, namespace = metadata.get("labels") or {}, metadata["namespace"]
+    places = []
+    for monitor in found.pods:
+        spec = monitor["spec"]
+        if _in_namespace(monitor, namespace) and selects(spec.get("selector") or {}, labels):
+            why = f"PodMonitor {monitor['metadata']['namespace']}/{monitor['metadata']['name']}"
+            for entry in spec.get("podMetricsEndpoints") or []:
+                port = entry.get("portNumber") or entry.get("port") or entry.get("targetPort")
+                places += _place(pod, port, entry, why)
+    for monitor in found.services:
+        spec = monitor["spec"]
+        why = f"ServiceMonitor {monitor['metadata']['namespace']}/{monitor['metadata']['name']}"
+        for service in found.targets:
+            about, chosen = service["metadata"], service["spec"].get("selector") or {}
+            if (
+                about["namespace"] != namespace
+                or not chosen
+                or not chosen.items() <= labels.items()
+                or not _in_namespace(monitor, namespace)
+                or not selects(spec.get("selector") or {}, about.get("labels") or {})
+            ):
+                continue
+            target_of = {port.get("name"): port.get("targetPort", port["port"]) for port in service["spec"]["ports"]}
+            for entry in spec.get("endpoints") or []:
+                places += _place(pod, entry.get("targetPort") or target_of.get(entry.get("port")), entry, why)
+    return places
+
+
+def _place(pod: Object, port: str | int | None, entry: Object, why: str) -> list[Endpoint]:
+    """The endpoint at a port that is given by name or number; none where the Pod has no port of that name."""
+    number = next((number for number, name in _ports(pod) if str(port) in (number, name)), None)
+    if number is None and str(port).isdigit():
+        number = str(port)
+    return [_at(pod, number, why, entry.get("path", ""), entry.get("scheme", ""))] if number else []
+
+
+def _in_namespace(monitor: Object, namespace: str) -> bool:
+    chosen = monitor["spec"].get("namespaceSelector") or {}
+    names = chosen.get("matchNames") or [monitor["metadata"]["namespace"]]
+    return bool(chosen.get("any")) or namespace in names
+
+
+def selects(selector: Object, labels: dict[str, str]) -> bool:
+    """Whether a label selector selects these labels; an empty one selects all."""
+    if not (selector.get("matchLabels") or {}).items() <= labels.items():
+        return False
+    for term in selector.get("matchExpressions") or []:
+        value = labels.get(term["key"])
+        holds = {
+            "In": value in (term.get("values") or []),
+            "NotIn": value not in (term.get("values") or []),
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }
+        if not holds.get(term["operator"], False):
+            return False
+    return True

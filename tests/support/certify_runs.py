@@ -1,0 +1,129 @@
+"""Run directories without a cluster: real files by the engine's own code, over observations that the tests made up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aiconform.check import Observation
+from aiconform.check.registry import load_check
+from aiconform.engine.evidence import Accelerator, Evidence, Record, Report, RunInfo, Tool
+from aiconform.engine.plan import suite_digest
+from aiconform.engine.rundir import RunDirectory
+from aiconform.engine.verdicts import judge_check, judge_run
+from aiconform.reports.files import write_reports
+from aiconform.spec import load_standard
+
+CHECK = "secure_accelerator_access"
+NODE = "gpu-worker-7.corp.test"
+
+
+def isolation(*, leaks: bool = False, started: bool = True) -> Observation:
+    """What the check's probe would have seen; its shape is the check's own."""
+    (probe,) = load_check(CHECK).probes
+    about = {"node": NODE, "way": "dra", "served_by": "dra", "name": "gpu.test", "product": "T1", "simulated": False}
+    if not started:
+        return probe.observes.model_validate({**about, "problem": "the Pod stayed Pending"})
+    one, two = ({"path": f"/dev/gpu{n}", "number": f"c:240:{n}"} for n in (0, 1))
+    environment = {"HOST_IP": "10.20.30.40", "REGISTRY_TOKEN": "s3cr3t-value", "NODE": NODE}
+
+    def view(*nodes: dict[str, str]) -> dict[str, Any]:
+        return {"nodes": list(nodes), "environment": environment, "mounts": ["/"]}
+
+    refused = "Operation not permitted"
+    seen = {
+        "holder": view(one),
+        "second": view(two),
+        "sibling": view(),
+        "stranger": view(one, two) if leaks else view(),
+        "own": [{"device": "/dev/gpu0", "made": True, "outcome": "opened"}],
+        "forged": [{"device": node["number"], "made": True, "outcome": refused} for node in (one, two)],
+    }
+    return probe.observes.model_validate({**about, **seen})
+
+
+def make_run(
+    folder: Path,
+    *,
+    run: str = "0a1b2c3d",
+    leaks: bool = False,
+    started: bool = True,
+    at: str = "2026-11-24T02:00:00.000Z",
+    cluster: str = "11111111-2222-3333-4444-555555555555",
+    version: str = "v1.37",
+) -> Path:
+    """A finished run of one check, chosen by name: pass, fail (leaks) or error (started: False)."""
+    standard = load_standard()
+    requirement = standard.requirement(CHECK)
+    directory = RunDirectory(folder)
+    directory.create()
+    accelerator = Accelerator(node=NODE, way="dra", name="gpu.test", product="T1", total=2, free=2, simulated=False)
+    info = RunInfo.model_validate(
+        {
+            "run": run,
+            "tool": Tool(name="aiconform", version="0.1.0"),
+            "suite": suite_digest(),
+            "standard": version,
+            "standard_digest": standard.digest,
+            "kubernetes": f"{version}.2",
+            "cluster": {"server": "https://api.corp.test:6443", "context": "corp", "uid": cluster},
+            "accelerators": (accelerator,),
+            "passed_over": (),
+            "chosen": (CHECK,),
+            "options": {},
+            "started": at,
+        }
+    )
+    directory.write_info(info)
+    directory.journal.append("started", info.model_dump(mode="json"))
+    seen = isolation(leaks=leaks, started=started).model_dump(mode="json")
+    outcome = "seen" if started else "error"
+    record = Record(
+        probe="isolation",
+        target=f"{NODE}/dra",
+        outcome=outcome,
+        message="" if started else f"isolation: no room on {NODE}",
+        observes=load_check(CHECK).probes[0].observes.__name__,
+        observation=seen if started else None,
+        seconds=8.2,
+        requests=93,
+    )
+    evidence = Evidence(check=CHECK, suite=info.suite, seconds=8.2, requests=93, records=(record,))
+    directory.journal.append("observed", {"check": CHECK, "digest": directory.write_evidence(evidence)})
+    result = judge_check(requirement, "MUST", load_check(CHECK), evidence)
+    directory.journal.append("judged", {"check": CHECK, "verdict": result.verdict})
+    directory.write_objects(
+        CHECK, f"isolation-{NODE}", {"pods": [{"spec": {"nodeName": NODE}, "podIP": "10.20.30.41"}]}
+    )
+    verdict = judge_run([result], chosen=True)
+    report = Report(
+        **{
+            name: getattr(info, name)
+            for name in sorted(Report.model_fields.keys() & RunInfo.model_fields.keys() - {"ended"})
+        },
+        verdict=verdict,
+        scope="chosen",
+        uncovered=(),
+        simulated=False,
+        checks=(result,),
+        leaks=(),
+        ended=at,
+        seconds=8.2,
+        requests=93,
+    )
+    directory.write_report(report)
+    directory.journal.append("ended", {"verdict": verdict, "leaks": []})
+    directory.write_info(info.model_copy(update={"ended": at, "journal": directory.journal.head}))
+    write_reports(directory)
+    return folder
+
+
+def change_json(path: Path, *keys: str | int, value: object) -> None:
+    """Set one value deep in a JSON file, the way somebody would who hopes that nobody looks."""
+    data = json.loads(path.read_text())
+    place = data
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")

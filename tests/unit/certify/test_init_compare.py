@@ -1,0 +1,85 @@
+"""`certify init` and `certify compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.certify_material import METADATA, certify, junit, product, rules, validated, write
+
+
+def test_a_new_checklist_has_every_requirement_and_only_placeholders_to_mend(tmp_path: Path) -> None:
+    out = tmp_path / "v1.37/p"
+    result = certify(
+        "init", "--kubernetes", "1.37", "--no-input", "--out", out, "--platform-name", 'A "new" platform: #1'
+    )
+    assert result.exit_code == 0
+    assert "to fill in: platformVersion" in result.stderr
+    submission = validated(out)
+    assert rules(submission["errors"]) == {"P-placeholder", "P-status", "P-must"}
+    assert set(submission["grades"].values()) == {"bare-claim", "not-claimed"} or submission["grades"]
+    assert "F-level" not in rules(submission["findings"])
+    assert len(submission["grades"]) == 15
+
+
+@pytest.mark.parametrize("version", ["v1.33", "v1.34", "v1.35", "v1.36", "v1.37"])
+def test_every_version(tmp_path: Path, version: str) -> None:
+    metadata = tmp_path / "metadata.yaml"
+    metadata.write_text(json.dumps({k: v for k, v in METADATA.items() if k != "kubernetesVersion"}))
+    out = tmp_path / version / "p"
+    assert certify("init", "--kubernetes", version, "--no-input", "--metadata", metadata, "--out", out).exit_code == 0
+    assert rules(validated(out)["errors"]) == {"P-status", "P-must"}
+
+
+def test_the_programmes_wording_where_it_is_at_hand(tmp_path: Path) -> None:
+    (tmp_path / "AIConformance-1.37.yaml").write_text(
+        "spec:\n  security:\n  - id: secure_accelerator_access\n    description: Their words.\n    level: MUST\n"
+    )
+    out = tmp_path / "v1.37/p"
+    assert certify("init", "--no-input", "--out", out, "--checklists", tmp_path).exit_code == 0
+    assert 'description: "Their words."' in (out / "PRODUCT.yaml").read_text()
+
+
+def test_wrong_use_of_init(tmp_path: Path) -> None:
+    assert certify("init", "--kubernetes", "v9.9", "--no-input", "--out", tmp_path).exit_code == 2
+    assert certify("init", "--kubernetes", "v1.38", "--no-input", "--out", tmp_path).exit_code == 2
+    (tmp_path / "m.yaml").write_text("platfromName: x\n")
+    assert "platfromName" in certify("init", "--no-input", "--out", tmp_path, "--metadata", tmp_path / "m.yaml").output
+    assert certify("init", "--no-input", "--out", tmp_path / "x").exit_code == 0
+    assert "exists" in certify("init", "--no-input", "--out", tmp_path / "x").output
+
+
+def test_two_versions_of_a_product(tmp_path: Path) -> None:
+    old = product(metadata={"platformVersion": "2.0"})
+    new = product(
+        gang_scheduling={"evidence": ["junit.xml"], "notes": "By a run."}, gpu_sharing={"status": "Implemented"}
+    )
+    one = write(tmp_path, old, "v1.36/p")
+    two = write(tmp_path, new, "v1.37/p", junit__xml=junit(TestGangScheduling="pass"))
+    result = certify("compare", one, two)
+    assert result.exit_code == 0
+    assert "platformVersion: 2.0 -> 2.1" in result.stdout
+    assert "gang_scheduling: grade: documentation-link -> artifact" in result.stdout
+    assert "gpu_sharing: status: - -> Implemented" in result.stdout
+    assert "ai_inference: evidence unchanged" in result.stdout
+    data = json.loads(certify("compare", one, two, "-o", "json").stdout)
+    assert data["requirements"]["workload_sandboxing"][0]["level"] is None
+    assert data["requirements"]["workload_sandboxing"][1]["level"] == "SHOULD"
+    assert {"requirement": "gpu_sharing", "what": "status", "before": "", "after": "Implemented"} in data["changes"]
+
+
+def test_platforms_side_by_side(tmp_path: Path) -> None:
+    paths = [write(tmp_path, product(), f"v1.37/{name}") for name in "abc"]
+    result = certify("compare", *paths)
+    assert "v1.37/a" in result.stdout.splitlines()[0]
+    assert json.loads(certify("compare", *paths, "-o", "json").stdout)["changes"] is None
+
+
+def test_what_cannot_be_compared(tmp_path: Path) -> None:
+    one = write(tmp_path, product())
+    assert certify("compare", one).exit_code == 2
+    broken = write(tmp_path, "a: [", "v1.37/broken")
+    result = certify("compare", one, broken)
+    assert result.exit_code == 2
+    assert "broken" in result.output

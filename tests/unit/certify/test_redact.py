@@ -1,0 +1,96 @@
+"""Redaction: what the rules name is gone, a value has one placeholder everywhere, and the run still judges."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from support.certify_material import certify, product, write
+from support.certify_runs import CHECK, NODE, make_run
+
+from aiconform.certify.redact import Redaction, Redactor
+from aiconform.cli import main
+
+SECRETS = (NODE, "gpu-worker-7", "10.20.30.40", "10.20.30.41", "s3cr3t-value", "api.corp.test", "corp", "T1")
+
+
+def everything(folder: Path) -> str:
+    names = " ".join(path.name for path in folder.rglob("*"))
+    return names + " ".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("kind", ["pass", "fail", "error"])
+def test_a_redacted_run_judges_as_before(tmp_path: Path, kind: str) -> None:
+    run = make_run(tmp_path / "run", leaks=kind == "fail", started=kind != "error")
+    assert all(secret in everything(run) for secret in (NODE, "api.corp.test"))
+    result = certify("redact", run, "--out", tmp_path / "out", "--word", "T1", "-o", "json")
+    assert result.exit_code == 0, result.output
+    text = everything(tmp_path / "out")
+    assert not [secret for secret in SECRETS if re.search(rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])", text)]
+    judged = CliRunner().invoke(main, ["judge", str(tmp_path / "out"), "-o", "json"])
+    assert judged.exit_code == 0, judged.output
+    report = json.loads(judged.stdout)["report"]
+    assert [check["verdict"] for check in report["checks"]] == [kind]
+    last = json.loads((tmp_path / "out/journal.ndjson").read_text().splitlines()[-1])
+    assert last["event"] == "redacted"
+    assert last["data"]["original"] == json.loads((run / "run.json").read_text())["journal"]
+
+
+def test_a_redacted_bundle_verifies_and_says_so(tmp_path: Path) -> None:
+    start = write(tmp_path / "start", product(**{CHECK: {"status": "", "evidence": []}}))
+    out = tmp_path / "v1.37/p"
+    built = certify("build", make_run(tmp_path / "run"), "--product", start, "--out", out, "--redact")
+    assert built.exit_code == 0, built.output
+    assert NODE not in everything(out)
+    found = json.loads(certify("verify", out, "--unsigned", "-o", "json").stdout)
+    assert found["verified"]
+    assert found["grades"][CHECK] == "executed"
+    assert any("redacted" in text for text in found["notes"])
+
+
+def test_redacting_what_the_verdict_needs_is_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    result = certify("redact", run, "--out", tmp_path / "out", "--word", "Operation not permitted")
+    assert result.exit_code == 2
+    assert "took too much" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("at 10.1.2.3:443", "10.1.2.3"),
+        ("from fd00:1:2::17 port", "fd00:1:2::17"),
+        ("arn:aws:iam::123456789012:role/x", "123456789012"),
+        ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/x", "123456789012"),
+        ("/subscriptions/01234567-89ab-cdef-0123-456789abcdef/x", "01234567-89ab-cdef-0123-456789abcdef"),
+        ("Authorization: Bearer abcdefghijklmnop1234", "abcdefghijklmnop1234"),
+        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "ghp_abcdefghijklmnopqrstuvwxyz0123456789"),
+        ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0AA.c2lnbmF0dXJl", "eyJzdWIiOiJ4In0AA"),
+        ("mail someone@corp.test now", "someone@corp.test"),
+        ("02:42:ac:11:00:02", "02:42:ac:11:00:02"),
+        ("on node-a/dra", "node-a"),
+    ],
+)
+def test_what_is_taken_out(text: str, gone: str) -> None:
+    assert gone not in Redactor(["node-a"], Redaction()).text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["127.0.0.1", "v1.37.2", "c:240:0", "node-ab", "12:30:45", "sha256:0011223344556677", "/dev/gpu0"],
+)
+def test_what_stays(text: str) -> None:
+    assert Redactor(["node-a"], Redaction()).text(text) == text
+
+
+@given(st.text(alphabet="nodea-1. :/10.2fd@x", max_size=60))
+def test_redacting_twice_changes_nothing(text: str) -> None:
+    redactor = Redactor(["node-a", "node-a1"], Redaction())
+    once = redactor.text(text)
+    assert redactor.text(once) == once

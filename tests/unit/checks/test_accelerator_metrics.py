@@ -1,0 +1,161 @@
+"""What is judged of accelerators' metrics: made-up observations, no cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.check import Finding
+from aiconform.check.registry import load_check
+from aiconform.checks.accelerator_metrics.device_load import Load
+from aiconform.checks.accelerator_metrics.device_metrics import DeviceMetrics, NodeMetrics
+from aiconform.checks.accelerator_metrics.probes import AcceleratorMetrics, Coverage, families
+
+CHECK = load_check("accelerator_metrics")
+TITLES = {entry.title: entry.function for entry in CHECK.assertions}
+FORMAT = "The exporters that were found answer a scrape in a standard format"
+EVERY = "Every advertised device is in the metrics, by a label of its own"
+UTILIZATION = "Utilization is reported for every device that the metrics name, in range"
+MEMORY = "Memory in use is reported for every device that the metrics name, in range"
+RISES = "Utilization of a device that a Pod uses rises"
+OTHERS = "Utilization of idle devices does not rise meanwhile"
+FALLS = "It falls again when the Pod is gone"
+
+
+def judged(seen: Any) -> dict[str, Finding]:
+    return {entry.title: entry.function(seen) for entry in CHECK.assertions if entry.over is type(seen)}
+
+
+def verdicts(seen: Any) -> dict[str, bool | None]:
+    found = judged(seen)
+    assert all(entry.reason for entry in found.values())
+    return {title: entry.holds for title, entry in found.items()}
+
+
+def device(index: int, *, utilization: float | None = 0.0, used: float | None = 1.0) -> DeviceMetrics:
+    return DeviceMetrics(
+        device=f"gpu-{index}",
+        label=f"UUID=GPU-{index}",
+        utilization=utilization,
+        memory_used=used,
+        memory_total=9.0,
+        values={},
+    )
+
+
+def node(*devices: DeviceMetrics, advertised: int = 2, **fields: Any) -> NodeMetrics:
+    about: dict[str, Any] = {
+        "node": "n1", "way": "dra", "name": "gpu.nvidia.com", "product": "H100", "simulated": False,
+        "endpoint": "ns/x:9400/metrics", "found_by": "annotated", "convention": "NVIDIA DCGM exporter",
+    }  # fmt: skip
+    return NodeMetrics(**{**about, "advertised": advertised, "devices": devices, **fields})
+
+
+def test_all_is_well() -> None:
+    seen = Coverage(nodes=[node(device(0), device(1), reported=("power", "utilization"))])
+    assert set(verdicts(seen).values()) == {True}
+    told = judged(seen)[EVERY].reason
+    assert "not OpenTelemetry's" in told
+    assert "also reported: power" in told
+
+
+def test_a_device_is_missing() -> None:
+    seen = Coverage(nodes=[node(device(0), missing=("gpu-1",))])
+    assert verdicts(seen) == {FORMAT: True, EVERY: False, UTILIZATION: True, MEMORY: True}
+    assert "gpu-1" in judged(seen)[EVERY].reason
+
+
+def test_fewer_devices_than_the_node_counts() -> None:
+    assert verdicts(Coverage(nodes=[node(device(0), advertised=3, way="device-plugin")]))[EVERY] is False
+
+
+def test_metrics_of_a_node_name_no_device() -> None:
+    seen = Coverage(nodes=[node(missing=("gpu-0", "gpu-1"), unnamed=1)])
+    assert verdicts(seen) == {FORMAT: True, EVERY: False, UTILIZATION: None, MEMORY: None}
+
+
+@pytest.mark.parametrize("value", [None, -1.0, 250.0, 9.2e18])
+def test_utilization_is_missing_or_out_of_range(value: float | None) -> None:
+    seen = Coverage(nodes=[node(device(0), device(1, utilization=value))])
+    assert [title for title, holds in verdicts(seen).items() if holds is False] == [UTILIZATION]
+
+
+@pytest.mark.parametrize("value", [None, -1.0, 10.0])
+def test_memory_is_missing_or_out_of_range(value: float | None) -> None:
+    seen = Coverage(nodes=[node(device(0), device(1, used=value))])
+    assert [title for title, holds in verdicts(seen).items() if holds is False] == [MEMORY]
+
+
+@pytest.mark.parametrize(("problem", "holds"), [("slow", False), ("format", False), ("authentication", None)])
+def test_an_exporter_that_cannot_be_read(problem: Any, holds: bool | None) -> None:
+    bad = node(endpoint="", problem=problem, message="ns/x:9400/metrics: no", missing=("gpu-0",))
+    assert verdicts(Coverage(nodes=[bad])) == {FORMAT: holds, EVERY: None, UTILIZATION: None, MEMORY: None}
+
+
+def test_a_node_without_any_endpoint_fails_beside_one_that_has_one() -> None:
+    bare = node(endpoint="", missing=("gpu-0", "gpu-1"), message="no endpoint for metrics on this node")
+    assert verdicts(Coverage(nodes=[node(device(0), device(1)), bare]))[EVERY] is False
+
+
+# Under load
+
+
+def load(label: str = "a", **fields: Any) -> Load:
+    about: dict[str, Any] = {
+        "node": "n1", "way": "dra", "name": "d", "product": "H100", "simulated": True, "endpoint": "e", "load": "open",
+        "device": "gpu-0" if label else "", "label": label, "before": {"a": 1, "b": 2, "c": 70},
+        "during": {"a": 99, "b": 3, "c": 99}, "after": {"a": 0, "b": 2, "c": 99}, "idle": ("b",),
+    }  # fmt: skip
+    return Load(**{**about, **fields})
+
+
+def test_the_used_device_alone_rises_and_falls() -> None:
+    # c is busy with somebody else's work.
+    assert verdicts(load()) == {RISES: True, OTHERS: True, FALLS: True}
+
+
+@pytest.mark.parametrize(
+    ("fields", "rises", "others", "falls"),
+    [
+        ({"during": {"a": 1, "b": 2, "c": 70}}, False, None, None),  # frozen
+        ({"during": {"a": 1, "b": 99, "c": 70}}, False, False, None),  # another one
+        ({"during": {"a": 99, "b": 99, "c": 99}}, True, False, True),  # all of them
+        ({"after": {"a": 99}}, True, True, False),  # keeps its peak
+        ({"after": {}}, True, True, False),  # vanishes
+        ({"idle": ()}, True, None, True),
+        ({"label": "", "device": "gpu-0"}, None, None, None),  # not in the metrics
+        ({"problem": "no", "during": {}}, None, None, None),
+        # Holding it open is no load for real hardware.
+        ({"during": {"a": 1}, "simulated": False}, None, None, None),
+        ({"during": {"a": 1}, "simulated": False, "load": "work"}, False, None, None),
+    ],
+)
+def test_what_else_may_be_seen(fields: Any, rises: bool | None, others: bool | None, falls: bool | None) -> None:
+    assert verdicts(load(**fields)) == {RISES: rises, OTHERS: others, FALLS: falls}
+
+
+@pytest.mark.parametrize(("foreign", "others"), [(0, False), (1, True)])
+def test_without_a_device_that_is_known_exactly_one_may_rise(foreign: int, others: bool) -> None:
+    seen = load("", idle=("a", "b", "c"), foreign=foreign)
+    assert verdicts(seen) == {RISES: True, OTHERS: others, FALLS: True}
+
+
+values = st.dictionaries(st.sampled_from("abc"), st.floats(0, 100), max_size=3)
+
+
+@given(values, values, values)
+def test_nothing_that_did_not_rise_is_said_to_fall(before: Any, during: Any, after: Any) -> None:
+    found = verdicts(load(before=before, during=during, after=after))
+    if found[FALLS] is not None:
+        assert found[RISES] is True
+    if found[RISES]:
+        assert during["a"] - before.get("a", 0) >= 10
+
+
+def test_names_that_were_set_are_a_family_of_their_own() -> None:
+    first = families(AcceleratorMetrics(utilization="my_util", memory="my_mem"))[0]
+    assert first.units == {"my_util": ("utilization", "percent"), "my_mem": ("memory_used", "bytes")}
+    assert "UUID" in first.device_labels

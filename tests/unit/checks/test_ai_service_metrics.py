@@ -1,0 +1,314 @@
+"""What is judged of a collected workload, how it is declared, and where collected metrics are read: no cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.check.registry import load_check
+from aiconform.checks.ai_service_metrics import probes as check
+from aiconform.checks.ai_service_metrics.probes import AiServiceMetrics, Collected, Round
+from aiconform.cluster import Answer, ClusterError, NotFound
+from aiconform.engine.options import parse
+from aiconform.engine.plan import BadChoice
+from aiconform.platform.monitoring import collection, prometheus
+from aiconform.platform.monitoring.prometheus import QueryApi, candidates
+
+CHECK = load_check("ai_service_metrics")
+FOUND = "The platform's monitoring finds a declared workload, and its series name Namespace and Pod"
+EQUALS = "The collected counter equals the number of requests that were sent"
+FOLLOWS = "The collected counter follows when more requests are sent"
+Object = dict[str, Any]
+
+
+def collected(*values: float | None, **labels: str) -> Collected:
+    return Collected(
+        way="PodMonitor (monitoring.coreos.com/v1)",
+        why="served",
+        query="monitoring/prometheus:9090",
+        namespace="ns",
+        pod="workload",
+        labels=labels or {"namespace": "ns", "pod": "workload"},
+        rounds=[
+            Round(sent=sent, own=sent, collected=value, seconds=1.0)
+            for sent, value in zip((7, 12), values, strict=False)
+        ],
+    )
+
+
+def verdicts(seen: Collected) -> dict[str, bool | None]:
+    found = {entry.title: entry.function(seen) for entry in CHECK.assertions}
+    assert all(each.reason for each in found.values())
+    return {title: each.holds for title, each in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("values", "found", "equals", "follows"),
+    [
+        ((7, 12), True, True, True),
+        ((7, 7), True, True, False),
+        ((70, 120), True, False, False),
+        ((7, 11), True, True, False),
+        ((7, None), True, True, False),
+        ((None,), False, None, None),
+    ],
+)
+def test_what_may_be_collected(values: Any, found: bool, equals: bool | None, follows: bool | None) -> None:
+    assert verdicts(collected(*values)) == {FOUND: found, EQUALS: equals, FOLLOWS: follows}
+
+
+def test_series_have_to_say_whose_they_are() -> None:
+    assert verdicts(collected(7, 12, job="x"))[FOUND] is False
+    assert verdicts(collected(7, 12, kubernetes_namespace="ns", kubernetes_pod_name="workload"))[FOUND] is True
+
+
+@given(st.none() | st.floats(0, 1000), st.none() | st.floats(0, 1000))
+def test_only_the_true_count_equals(first: float | None, second: float | None) -> None:
+    found = verdicts(collected(first, second))
+    assert (found[EQUALS] is True) == (first == 7)
+    if found[FOLLOWS]:
+        assert first is not None
+        assert second is not None
+        assert second > first
+
+
+@pytest.mark.parametrize(
+    ("options", "way", "certain"),
+    [
+        ({}, collection.Way("Prometheus monitoring/k8s selects it", namespace="monitoring"), True),
+        ({}, collection.Way("Prometheus team/own selects it", namespace="team"), False),
+        ({}, collection.Way("served"), False),
+        ({"query": "a/b:9090"}, collection.Way("served"), False),
+        ({"way": "podmonitoring"}, collection.Way("as set"), False),
+        ({"way": "podmonitoring", "query": "a/b:9090"}, collection.Way("as set"), True),
+    ],
+)
+def test_missing_series_are_a_verdict_only_where_declaration_and_query_belong_together(
+    options: dict[str, str], way: collection.Way, certain: bool
+) -> None:
+    apis = [QueryApi("monitoring", "prometheus:9090", "", "Service")]
+    if certain:
+        check._insist_on_certainty(AiServiceMetrics(**options), way, apis)
+        return
+    with pytest.raises(ClusterError, match="nothing says that these belong together"):
+        check._insist_on_certainty(AiServiceMetrics(**options), way, apis)
+
+
+class Answering:
+    """Query APIs by Namespace: those that are None do not answer, the others have a series of this value or none."""
+
+    def __init__(self, **values: float | str | None) -> None:
+        self.values = values
+
+    async def proxied(self, _kind: str, namespace: str, *_place: Any, **_how: Any) -> Answer:
+        value = self.values[namespace]
+        if value is None:
+            raise ClusterError(f"{namespace} is away")
+        result = [] if value == "" else [{"metric": {}, "value": [0, str(value)]}]
+        return Answer(200, "", json.dumps({"status": "success", "data": {"result": result}}), True)
+
+
+def until(cluster: Answering) -> Any:
+    apis = [QueryApi(name, "prometheus:9090", "", "") for name in cluster.values]
+    return asyncio.run(check._until(apis, cluster, "w", lambda sample: sample.value == 7, 0.0))  # type: ignore[arg-type]
+
+
+def test_the_api_that_has_the_series_is_found_among_several() -> None:
+    api, sample, _ = until(Answering(other="", down=None, true=7))
+    assert (api.namespace, sample.value) == ("true", 7)
+    assert until(Answering(other="", empty=""))[:2] == (None, None)
+    with pytest.raises(ClusterError, match="down is away"):
+        until(Answering(other="", down=None))
+
+
+# How a workload is declared
+
+
+class Served:
+    """A cluster that serves some kinds, with Prometheus objects of some selectors."""
+
+    def __init__(
+        self, *api_versions: str, selectors: tuple[Object | None, ...] = (), namespaces: Object | None = None
+    ) -> None:
+        self.api_versions = api_versions
+        self.namespaces = {} if namespaces is None else namespaces
+        self.selectors = selectors
+
+    async def resources(self, api_version: str) -> Object:
+        kinds = [kind.kind for kind in collection.KINDS if kind.api_version == api_version]
+        kinds += ["Prometheus"] if self.selectors else []
+        return dict.fromkeys(kinds) if api_version in self.api_versions else {}
+
+    async def list(self, _version: str, _kind: str) -> Any:
+        for position, selector in enumerate(self.selectors):
+            about = {"namespace": "monitoring", "name": f"k8s-{position}"}
+            spec = {} if selector is None else {"podMonitorSelector": selector}
+            yield {"metadata": about, "spec": {"podMonitorNamespaceSelector": self.namespaces, **spec}}
+
+
+OPERATOR = "monitoring.coreos.com/v1"
+GOOGLE = "monitoring.googleapis.com/v1"
+
+
+def chosen(cluster: Any, wanted: str = "") -> collection.Way:
+    return asyncio.run(collection.choose(cluster, wanted))
+
+
+def test_a_pod_monitor_gets_the_labels_that_prometheus_selects() -> None:
+    way = chosen(Served(OPERATOR, selectors=(None, {"matchLabels": {"release": "stack"}})))
+    declared = way.declaration("w", {"a": "b"}, "http", "/m")
+    assert declared
+    assert declared["metadata"]["labels"] == {"release": "stack"}
+    assert declared["spec"]["podMetricsEndpoints"] == [{"port": "http", "path": "/m"}]
+    assert way.annotations(80, "/m") == {}
+    assert "monitoring/k8s-1" in way.why
+
+
+@pytest.mark.parametrize(
+    ("selector", "taken"),
+    [
+        (None, False),
+        ({}, True),
+        ({"matchLabels": {"monitored": "true"}}, False),
+        ({"matchExpressions": [{"key": "monitored", "operator": "Exists"}]}, False),
+        ({"matchExpressions": [{"key": "user-monitoring", "operator": "NotIn", "values": ["false"]}]}, True),
+    ],
+)
+def test_a_prometheus_has_to_look_into_new_namespaces(selector: Object | None, taken: bool) -> None:
+    assert collection.selects_new(selector) is taken
+
+
+def test_a_prometheus_of_other_namespaces_and_pod_monitors_without_one_are_passed_over() -> None:
+    of_others = Served(OPERATOR, GOOGLE, selectors=({},), namespaces={"matchLabels": {"team": "a"}})
+    assert "PodMonitoring" in str(chosen(of_others))
+    assert "PodMonitoring" in str(chosen(Served(OPERATOR, GOOGLE)))
+
+
+def test_a_managed_kind_is_taken_where_no_prometheus_selects() -> None:
+    way = chosen(Served(OPERATOR, GOOGLE, selectors=(None,)))
+    declared = way.declaration("w", {"a": "b"}, "http", "/m")
+    assert declared
+    assert (declared["kind"], declared["spec"]["endpoints"][0]["interval"]) == ("PodMonitoring", "5s")
+
+
+def test_else_annotations() -> None:
+    way = chosen(Served(OPERATOR, selectors=(None,)))
+    assert way.declaration("w", {}, "http", "/m") is None
+    assert way.annotations(80, "/m") == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "80",
+        "prometheus.io/path": "/m",
+    }
+    assert str(chosen(Served(OPERATOR, selectors=({},)), "annotations")).startswith("annotations")
+
+
+def test_what_was_asked_for_has_to_be_served() -> None:
+    with pytest.raises(NotFound, match="PodMonitoring"):
+        chosen(Served(OPERATOR), "podmonitoring")
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels"),
+    [
+        (None, None),
+        ({}, {}),
+        ({"matchExpressions": [{"key": "team", "operator": "In", "values": ["ai", "x"]}]}, {"team": "ai"}),
+        ({"matchExpressions": [{"key": "scrape", "operator": "Exists"}]}, {"scrape": "true"}),
+    ],
+)
+def test_labels_that_a_selector_selects(selector: Object | None, labels: Object | None) -> None:
+    assert collection.labels_for(selector) == labels
+
+
+# Where collected metrics are read
+
+
+def service(name: str, *ports: Object, ip: str = "10.0.0.1", **labels: str) -> Object:
+    return {
+        "metadata": {"name": name, "namespace": "mon", "labels": labels},
+        "spec": {"clusterIP": ip, "ports": list(ports)},
+    }
+
+
+def test_query_apis_are_known_by_their_services() -> None:
+    web = {"name": "web", "port": 9090}
+    services = [
+        service("prometheus-operated", web, ip="None"),
+        service("prometheus-operator", {"name": "https", "port": 8443}),
+        service("thanos-querier", {"name": "web", "port": 9091}),
+        service("kps-kube-prometheus-stack-prometheus", {"name": "reloader-web", "port": 8080}, web),
+        service("prometheus-k8s", web, {"name": "reloader-web", "port": 8080}),
+        service("web", {"name": "http", "port": 80}),
+        service("vmselect-x", {"name": "http", "port": 8481}),
+    ]
+    assert [str(each) for each in candidates(services)] == [
+        "mon/prometheus-k8s:9090",
+        "mon/kps-kube-prometheus-stack-prometheus:9090",
+        "mon/thanos-querier:9091",
+        "mon/vmselect-x:8481/select/0/prometheus",
+        "mon/prometheus-operated:9090",
+    ]
+
+
+def test_a_service_can_be_named() -> None:
+    assert prometheus.given("mon/https:thanos:9091/p") == QueryApi("mon", "https:thanos:9091", "/p", "as given")
+    with pytest.raises(ValueError, match="NAMESPACE/SERVICE:PORT"):
+        prometheus.given("thanos")
+
+
+class Api:
+    def __init__(self, status: int, body: Any) -> None:
+        self.answer = Answer(status, "application/json", body if isinstance(body, str) else json.dumps(body), True)
+
+    async def proxied(self, *_: str, **__: Any) -> Answer:
+        return self.answer
+
+
+def query(status: int, body: Any) -> Any:
+    cluster: Any = Api(status, body)
+    return asyncio.run(QueryApi("mon", "p:9090", "", "").query(cluster, "x"))
+
+
+def test_an_instant_vector_is_read() -> None:
+    (sample,) = query(
+        200, {"status": "success", "data": {"result": [{"metric": {"__name__": "x", "a": "b"}, "value": [1, "7"]}]}}
+    )
+    assert (sample.name, sample.labels, sample.value) == ("x", {"a": "b"}, 7)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (401, "", "asks for authentication"),
+        (400, {"status": "error", "error": "bad query"}, "bad query"),
+        (200, "<html>", "no query API"),
+        (200, {"status": "success", "data": {"result": [{"metric": {}, "value": None}]}}, "no query API"),
+        (200, [], "no query API"),
+    ],
+)
+def test_what_else_is_answered_is_said(status: int, body: Any, told: str) -> None:
+    with pytest.raises(ClusterError, match=told):
+        query(status, body)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("query=thanos", "NAMESPACE/SERVICE:PORT"),
+        ("way=magic", "podmonitor"),
+        ("seconds=0", "greater than or equal to 1"),
+    ],
+)
+def test_bad_options_are_refused(word: str, told: str) -> None:
+    with pytest.raises(BadChoice, match=told):
+        parse([f"ai_service_metrics.{word}"])
+
+
+def test_good_options_are_taken() -> None:
+    (options,) = parse(["ai_service_metrics.way=annotations", "ai_service_metrics.query=m/p:9090"])
+    assert options == AiServiceMetrics(way="annotations", query="m/p:9090")

@@ -1,0 +1,374 @@
+"""What a scaling that was seen means, and how nodes and the waiting Pod are followed: no cluster, made-up objects."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.check import Finding, NotApplicable, NothingToLookAt, Settings
+from aiconform.check.registry import load_check
+from aiconform.checks.cluster_autoscaling.node_history import Census
+from aiconform.checks.cluster_autoscaling.probes import ClusterAutoscaling, NodeSeen, Scaling, choose, scaling, subject
+from aiconform.checks.cluster_autoscaling.waiting_pod import MOST_HELD, Waiter, holder, to_hold, users, waiting_pod
+from aiconform.cluster import ClusterError, Stuck
+from aiconform.kit.following import Board, beside
+from aiconform.platform.autoscaling.autoscaler import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, Autoscaling, Pool
+
+Object = dict[str, Any]
+GPU = "nvidia.com/gpu"
+TITLES = {entry.title: entry.function for entry in load_check("cluster_autoscaling").assertions}
+COMES = "A new node comes for a Pod that no node has room for"
+KIND = "The new node is of the kind that the Pod asks for"
+READY = "The new node becomes Ready"
+OFFERS = "The new node offers the accelerator"
+RUNS = "The waiting Pod runs on the new node"
+GOES = "The new node goes when nothing uses it any more"
+STAY = "Nodes in use stay"
+
+
+def came(name: str = "new-1", **fields: Any) -> NodeSeen:
+    seen: dict[str, Any] = {"of_pool": True, "came": 30.0, "ready": 90.0, "gone": 700.0, "offers": {GPU: 8}}
+    return NodeSeen(name=name, **(seen | {"problem": ""} | fields))
+
+
+def seen(*nodes: NodeSeen, **fields: Any) -> Scaling:
+    """A pool that grew from one node and shrank again, but for what is given."""
+    values: dict[str, Any] = {
+        "autoscaler": BY_CLUSTER_AUTOSCALER,
+        "pool": "gpu",
+        "resource": GPU,
+        "simulated": False,
+        "size": 1,
+        "bounds": "",
+        "full": "",
+        "held": ("old-1",),
+        "lost": (),
+        "unschedulable": "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
+        "said": (),
+        "nodes": nodes or (came(),),
+        "pod_node": "new-1",
+        "ran": 95.0,
+        "problem": "",
+        "released": 96.0,
+        "waited_up": 1200.0,
+        "waited_down": 1800.0,
+    }
+    return Scaling(**(values | fields))
+
+
+NOT_PLACED = {"pod_node": "", "ran": None, "problem": "Pending", "released": None}
+
+
+def findings(of: Scaling) -> dict[str, Finding]:
+    return {title: judge(of) for title, judge in TITLES.items()}
+
+
+def broken(of: Scaling) -> set[str]:
+    return {title for title, finding in findings(of).items() if finding.holds is False}
+
+
+def open_(of: Scaling) -> set[str]:
+    return {title for title, finding in findings(of).items() if finding.holds is None}
+
+
+def test_a_pool_that_grows_and_shrinks_passes() -> None:
+    assert all(finding.holds and finding.subjects for finding in findings(seen()).values())
+
+
+@pytest.mark.parametrize(
+    ("what", "breaks", "undecided"),
+    [
+        (
+            seen(nodes=(), full="full", bounds="its maximum of 1 nodes is reached", **NOT_PLACED),
+            {COMES},
+            {KIND, READY, OFFERS, RUNS, GOES},
+        ),
+        (seen(came(of_pool=False), **NOT_PLACED), {COMES}, {KIND, READY, OFFERS, RUNS, GOES}),
+        (seen(came(offers={"amd.com/gpu": 8}, gone=None), **NOT_PLACED), {KIND}, {OFFERS, RUNS, GOES}),
+        (
+            seen(came(of_pool=None, offers={"amd.com/gpu": 8}, gone=None), **NOT_PLACED),
+            {KIND},
+            {OFFERS, RUNS, GOES},
+        ),
+        (
+            seen(came(ready=None, gone=None, offers={}, problem="no CNI"), **NOT_PLACED),
+            {READY},
+            {OFFERS, RUNS, GOES},
+        ),
+        (seen(came(gone=None, offers={}), **NOT_PLACED), {OFFERS}, {RUNS, GOES}),
+        (seen(ran=None, problem="UnexpectedAdmissionError: no device"), {RUNS}, set()),
+        (seen(came(gone=None), **NOT_PLACED), {RUNS}, {GOES}),
+        (seen(came(gone=None)), {GOES}, set()),
+        (seen(came(gone=95.5)), {GOES}, set()),
+        (seen(lost=("old-1",)), {STAY}, set()),
+    ],
+)
+def test_what_goes_wrong_breaks_one_assertion(what: Scaling, breaks: set[str], undecided: set[str]) -> None:
+    assert broken(what) == breaks
+    assert open_(what) == undecided
+
+
+def test_a_pool_of_which_only_a_label_is_known_is_not_blamed_for_not_growing() -> None:
+    what = seen(nodes=(), autoscaler=BY_LABEL, **NOT_PLACED)
+    assert broken(what) == set()
+    assert COMES in open_(what)
+
+
+def test_the_reason_says_the_bounds_what_was_said_and_what_else_came() -> None:
+    what = seen(
+        came("cpu-7", of_pool=False, offers={}),
+        bounds="minimum is maximum",
+        said=("NotTriggerScaleUp: 1 max node group size reached",),
+        **NOT_PLACED,
+    )
+    reason = findings(what)[COMES].reason
+    assert "minimum is maximum" in reason
+    assert "max node group size reached" in reason
+    assert "cpu-7" in reason
+
+
+def test_an_autoscaler_that_flaps_is_told_from_one_that_is_slow() -> None:
+    flaps = seen(came("new-1", gone=120.0), came("new-2", came=130.0, gone=200.0), **NOT_PLACED)
+    assert broken(flaps) == {RUNS}
+    assert "came and went again: new-1 after 90 s, new-2 after 70 s" in findings(flaps)[RUNS].reason
+    gone_at_once = seen(came(ready=None, gone=45.0, offers={}), **NOT_PLACED)
+    assert "it went again after 15 s" in findings(gone_at_once)[READY].reason
+
+
+def test_the_node_that_the_pod_was_on_counts_and_the_newest_of_its_name() -> None:
+    two = (came("new-0", of_pool=True, gone=None), came("new-1", came=10.0, gone=20.0), came("new-1", came=40.0))
+    found = subject(seen(*two))
+    assert found is not None
+    assert found.came == 40.0
+    later = subject(seen(came("a", gone=50.0), came("b", gone=None), **NOT_PLACED))
+    assert later is not None
+    assert later.name == "b"
+
+
+moments = st.none() | st.floats(0, 5000)
+nodes_seen = st.builds(
+    NodeSeen,
+    name=st.sampled_from(["new-1", "new-2", "old-1"]),
+    of_pool=st.none() | st.booleans(),
+    came=st.floats(0, 1000),
+    ready=moments,
+    gone=moments,
+    offers=st.dictionaries(st.sampled_from([GPU, "amd.com/gpu"]), st.integers(1, 8)),
+    problem=st.text(max_size=5),
+)
+scalings = st.builds(
+    seen,
+    nodes=st.lists(nodes_seen, max_size=4).map(tuple),
+    pod_node=st.sampled_from(["", "new-1", "new-2"]),
+    ran=moments,
+    released=moments,
+    held=st.sampled_from([(), ("old-1",)]),
+    lost=st.sampled_from([(), ("old-1",)]),
+    autoscaler=st.sampled_from([BY_KARPENTER, BY_LABEL]),
+)
+
+
+@given(scalings)
+def test_every_judgement_has_a_reason_and_what_was_not_seen_holds_nothing(what: Scaling) -> None:
+    for finding in findings(what).values():
+        assert finding.reason
+        assert (finding.holds is None) == (finding.subjects == 0)
+    if all(finding.holds for finding in findings(what).values()):
+        node = subject(what)
+        assert node is not None
+        assert what.ran is not None
+        assert node.offers[GPU]
+        assert node.gone is not None
+        assert what.held
+        assert not what.lost
+
+
+@given(scalings)
+def test_an_observation_survives_its_file(what: Scaling) -> None:
+    assert Scaling.model_validate_json(what.model_dump_json()) == what
+
+
+# Which pool
+
+
+def pools(*found: Pool, **fields: Any) -> Autoscaling:
+    return Autoscaling(pools=found, looked=("NodePools", "a ConfigMap"), **fields)
+
+
+def test_no_autoscaler_is_not_applicable_only_if_the_user_says_so() -> None:
+    with pytest.raises(NothingToLookAt, match=r"cluster_autoscaling\.none=true"):
+        choose(pools(), ClusterAutoscaling())
+    with pytest.raises(NotApplicable, match="looked at: NodePools; a ConfigMap"):
+        choose(pools(), ClusterAutoscaling(none=True))
+    with pytest.raises(NothingToLookAt, match="there is Karpenter"):
+        choose(pools(autoscalers=(BY_KARPENTER,)), ClusterAutoscaling(none=True))
+
+
+def test_a_pool_without_a_known_accelerator_is_told_with_the_way_out() -> None:
+    with pytest.raises(NothingToLookAt, match=r"cpu \(no accelerator known; 2 nodes\)\); odd. Give the extended"):
+        choose(pools(Pool("cpu", BY_KARPENTER, size=2), problems=("odd",)), ClusterAutoscaling())
+    assert choose(pools(Pool("gpu", BY_KARPENTER, resource=GPU)), ClusterAutoscaling()).name == "gpu"
+
+
+def test_the_limits_of_the_user_bound_the_probe() -> None:
+    declared = scaling.__probe__  # type: ignore[attr-defined]
+    options = ClusterAutoscaling(up_limit=10, down_limit=20)
+    assert declared.seconds(Settings(patience=5, options=(options,))) == 10 + 20 + 3 * 5 + 60
+
+
+# Places that are held
+
+
+def node(name: str, *, ready: bool = True, taint: str = "", labels: dict[str, str] | None = None) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "uid": f"uid-{name}", "labels": labels or {}, "resourceVersion": "1"},
+        "spec": {"taints": [{"key": taint, "effect": "NoSchedule"}] if taint else []},
+        "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False", "message": "no CNI"}]},
+    }
+
+
+IN_POOL = {"pool": "gpu"}
+POOL = Pool("gpu", BY_KARPENTER, ("pool", "gpu"), resource=GPU, taints=((GPU, "NoSchedule"), ("soft", "Prefer")))
+
+
+def held(pool: Pool, nodes: list[Object], free: dict[str, int]) -> list[str]:
+    return [each["metadata"]["name"] for each in to_hold(pool, nodes, free)]
+
+
+def test_places_are_held_where_the_pod_could_go_and_somewhere_in_any_case() -> None:
+    members = [node("a", labels=IN_POOL, taint=GPU), node("b", labels=IN_POOL), node("c", labels=IN_POOL, ready=False)]
+    others = [node("tainted", taint="control-plane"), node("other")]
+    assert held(POOL, [*members, *others], {"a": 1, "b": 2, "c": 3, "other": 4}) == ["a", "b"]
+    assert held(POOL, [*members, *others], {"a": 0, "b": 0}) == ["a"]
+    assert held(POOL, others, {"other": 4}) == ["other"]
+    assert held(POOL, others[:1], {}) == ["tainted"]
+    unlabelled = Pool("gpu", BY_CLUSTER_AUTOSCALER, resource=GPU)
+    assert held(unlabelled, [*members, *others], {"b": 1, "other": 4}) == ["b", "other"]
+    many = [node(f"n{i}", labels=IN_POOL) for i in range(MOST_HELD + 1)]
+    with pytest.raises(NothingToLookAt, match="51 nodes of pool gpu"):
+        to_hold(POOL, many, {each["metadata"]["name"]: 1 for each in many})
+
+
+def test_the_waiting_pod_goes_to_the_pool_alone_and_where_no_place_is_held() -> None:
+    made = waiting_pod("w", POOL, "image")
+    spec = made["spec"]
+    assert spec["nodeSelector"] == {"pool": "gpu"}
+    assert [each["key"] for each in spec["tolerations"]] == [GPU]
+    assert spec["containers"][0]["resources"] == {"limits": {GPU: "1"}}
+    (term,) = spec["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    place = holder({"metadata": {"name": "h"}})
+    assert place["metadata"]["labels"].items() >= term["labelSelector"]["matchLabels"].items()
+    assert "nodeSelector" not in waiting_pod("w", Pool("x", BY_CLUSTER_AUTOSCALER, resource=GPU), "image")["spec"]
+
+
+def test_daemon_sets_ended_pods_and_our_own_keep_no_node_in_use() -> None:
+    def pod(name: str, namespace: str = "a", *, owner: str = "", phase: str = "Running") -> Object:
+        owners = [{"kind": owner}] if owner else []
+        metadata = {"name": name, "namespace": namespace, "ownerReferences": owners}
+        return {"metadata": metadata, "status": {"phase": phase}}
+
+    found = [pod("x"), pod("d", owner="DaemonSet"), pod("e", phase="Failed"), pod("o", "ours"), pod("j", owner="Job")]
+    assert users(found, "ours") == ["a/j", "a/x"]
+
+
+# Following
+
+
+def test_a_census_tells_newcomers_from_those_that_were_there() -> None:
+    told: list[str] = []
+    census = Census(["uid-old"], Board(), told.append)
+    census.see(node("old"))
+    starting = node("new", ready=False, labels={"pool": "gpu"})
+    starting["status"]["allocatable"] = {GPU: "8"}
+    census.see(starting)
+    (entry,) = census.newcomers.values()
+    # What a node offers before it is Ready was only made up.
+    assert (entry.ready, entry.offers, entry.problem) == (None, {}, "node new is not Ready: no CNI")
+    ready = node("new", labels={"pool": "gpu"})
+    ready["status"]["allocatable"] = {GPU: "8", "cpu": "4"}
+    census.see(ready)
+    assert entry.ready is not None
+    assert entry.offers == {GPU: 8}
+    census.see(ready, deleted=True)
+    census.see(node("old"), deleted=True)
+    assert entry.gone is not None
+    assert list(census.lost) == ["old"]
+    said = ["node new came", "node new is Ready", f"node new offers 8 {GPU}", "node new is gone", "node old is gone"]
+    assert told == said
+
+
+def test_a_node_that_went_before_it_was_seen_is_no_newcomer() -> None:
+    census = Census(["uid-old"], Board())
+    census.see(node("never-seen"), deleted=True)
+    assert not census.newcomers
+
+
+def pod_state(phase: str = "Pending", *, at: str = "", unschedulable: str = "", **status: Any) -> Object:
+    conditions = [{"type": "PodScheduled", "status": "False", "message": unschedulable}] if unschedulable else []
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "w", "namespace": "n", "uid": "u"},
+        "spec": {"nodeName": at} if at else {},
+        "status": {"phase": phase, "conditions": conditions, **status},
+    }
+
+
+def test_the_waiting_pod_is_unschedulable_once_and_for_all() -> None:
+    waiter = Waiter(pod_state(), Board())
+    assert (waiter.node, waiter.unschedulable, waiter.ended) == ("", "", False)
+    waiter.see(pod_state(unschedulable="no room"))
+    waiter.see(pod_state(unschedulable="something else"))
+    running = [{"name": "holder", "state": {"running": {}}}]
+    waiter.see(pod_state("Running", at="new", containerStatuses=running))
+    assert (waiter.node, waiter.unschedulable, waiter.started, waiter.problem) == ("new", "no room", True, "")
+
+
+def test_a_pod_that_its_node_refuses_did_not_start_and_a_missing_image_is_nobody_s_fault() -> None:
+    waiter = Waiter(pod_state(), Board())
+    waiter.see(pod_state("Failed", at="new", reason="UnexpectedAdmissionError", message="no device"))
+    assert waiter.ended
+    assert not waiter.started
+    assert waiter.problem == "UnexpectedAdmissionError: no device"
+    pulling = [{"name": "holder", "state": {"waiting": {"reason": "ErrImagePull"}}, "image": "x"}]
+    waiter.see(pod_state(at="new", containerStatuses=pulling))
+    with pytest.raises(Stuck, match="ErrImagePull"):
+        assert waiter.ended
+
+
+async def test_a_wait_ends_with_the_change_or_with_the_time() -> None:
+    board = Board()
+    values: list[int] = []
+
+    def change() -> None:
+        values.append(1)
+        board.tell()
+
+    asyncio.get_running_loop().call_soon(change)
+    assert await board.until(lambda: values[:1], 30) == [1]
+    assert await board.until(lambda: None, 0.01) is None
+
+
+async def test_what_breaks_beside_ends_the_block_with_its_own_error() -> None:
+    async def breaks() -> None:
+        await asyncio.sleep(0)
+        raise ClusterError("refused")
+
+    with pytest.raises(ClusterError, match="refused"):
+        async with beside(breaks()):
+            await asyncio.sleep(30)
+
+    async def goes_on() -> None:
+        await asyncio.sleep(30)
+
+    async with beside(goes_on()):
+        pass
+    with pytest.raises(NothingToLookAt, match="ours"):
+        async with beside(goes_on()):
+            raise NothingToLookAt("ours")

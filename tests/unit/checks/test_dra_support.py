@@ -1,0 +1,129 @@
+"""The DRA check's assertions and the claims that it makes, without a cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.checks import dra_support as check
+from aiconform.checks.dra_support import KINDS, VERBS, Allocation, Excess, Published, ServedApi
+from aiconform.kit.pods import device_request
+from aiconform.platform import Device
+
+
+def served(*versions: str, kubernetes: str = "v1.37.2", **change: list[str]) -> ServedApi:
+    kinds = {kind: list(VERBS) for kind in KINDS} | change
+    return ServedApi(kubernetes=kubernetes, versions=dict.fromkeys(versions, kinds))
+
+
+def test_the_api_is_whole_with_four_kinds_and_their_verbs() -> None:
+    assert check.api_is_served(served("v1", "v1beta2")).holds is True
+
+
+@pytest.mark.parametrize("kubernetes", ["v1.34.4", "v1.37.2-gke.1", "v1.38.0"])
+def test_beta_versions_alone_are_not_enough_from_1_34(kubernetes: str) -> None:
+    finding = check.api_is_served(served("v1beta2", "v1beta1", kubernetes=kubernetes))
+    assert finding.holds is False
+    assert "v1beta2" in finding.reason
+
+
+def test_beta_versions_are_what_1_33_has() -> None:
+    assert check.api_is_served(served("v1beta1", kubernetes="v1.33.9")).holds is True
+
+
+@given(st.sampled_from(KINDS), st.sampled_from(VERBS))
+def test_any_missing_verb_is_found(kind: str, verb: str) -> None:
+    finding = check.api_is_served(served("v1", **{kind: [each for each in VERBS if each != verb]}))
+    assert finding.holds is False
+    assert f"{verb} {kind}" in finding.reason
+
+
+def test_no_api_at_all() -> None:
+    assert check.api_is_served(ServedApi(kubernetes="v1.37.2", versions={})).holds is False
+
+
+def test_publishing() -> None:
+    assert check.devices_are_published(Published(devices={"d": 4}, incomplete=[], classes=[])).subjects == 4
+    finding = check.devices_are_published(Published(devices={}, incomplete=["d/p: 1 of 2"], classes=["gpu"]))
+    assert finding.holds is False
+    assert "1 of 2" in finding.reason
+    assert "gpu" in finding.reason
+
+
+def allocation(**change: object) -> Allocation:
+    fields: dict[str, object] = {
+        "node": "n",
+        "driver": "d",
+        "simulated": False,
+        "selector": "...",
+        "wanted": {"uuid": "U1", "ok": True},
+        "allocated": ["d/p/a"],
+        "given": {"uuid": "U1", "ok": True},
+        "started": True,
+        "problem": "",
+    }
+    return Allocation.model_validate(fields | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "holds"),
+    [
+        ({}, True),
+        ({"allocated": []}, False),
+        ({"allocated": ["d/p/a", "d/p/b"]}, False),
+        ({"given": {"uuid": "U2", "ok": True}}, False),
+        ({"given": {"uuid": None, "ok": None}}, False),
+        ({"given": {}}, False),
+    ],
+)
+def test_an_allocation_satisfies_its_selector(change: dict[str, object], holds: bool) -> None:
+    assert check.selector_is_satisfied(allocation(**change)).holds is holds
+
+
+def test_a_pod_that_does_not_start() -> None:
+    finding = check.pod_starts(allocation(started=False, problem="FailedPrepareDynamicResources"))
+    assert finding.holds is False
+    assert "FailedPrepareDynamicResources" in finding.reason
+
+
+def test_an_excess_that_is_allocated() -> None:
+    excess = Excess(node="n", driver="d", published=4, asked=5, window=2, scheduler="Unschedulable", allocated=[])
+    assert check.excess_claim_stays_unallocated(excess).holds is True
+    assert check.excess_claim_stays_unallocated(excess.model_copy(update={"allocated": ["d/p/a"]})).holds is False
+
+
+texts = st.text(min_size=1, max_size=20)
+attributes = st.dictionaries(
+    st.from_regex(r"([a-z]{1,5}\.com/)?[a-zA-Z_]{1,8}", fullmatch=True),
+    st.one_of(texts, st.integers(), st.booleans()),
+    max_size=5,
+)
+
+
+@given(st.lists(attributes, min_size=1, max_size=4))
+def test_a_selector_names_values_that_its_device_has(all_attributes: list[dict[str, str | int | bool]]) -> None:
+    devices = [Device("d.com", "p", f"x{index}", "n", each) for index, each in enumerate(all_attributes)]
+    expression, wanted = check.selector_for(devices[0], devices)
+    assert wanted.items() <= devices[0].attributes.items()
+    assert expression.startswith('device.driver == "d.com"')
+    for name, value in wanted.items():
+        short = name.rpartition("/")[2]
+        assert f'"].{short} == {json.dumps(value, ensure_ascii=False)}' in expression
+        assert not (isinstance(value, str) and short.lower().endswith("version"))
+
+
+def test_a_selector_prefers_what_tells_devices_apart() -> None:
+    devices = [Device("d", "p", f"x{i}", "n", {"model": "M", "uuid": f"U{i}", "index": i}) for i in range(3)]
+    expression, wanted = check.selector_for(devices[2], devices)
+    assert wanted == {"uuid": "U2", "index": 2}
+    assert re.search(r'device\.attributes\["d"\]\.uuid == "U2"', expression)
+
+
+def test_a_request_has_the_shape_of_its_version() -> None:
+    new = device_request("resource.k8s.io/v1", "r", "c", selector="true")
+    old = device_request("resource.k8s.io/v1beta1", "r", "c", selector="true")
+    assert new == {"name": "r", "exactly": {key: value for key, value in old.items() if key != "name"}}

@@ -1,0 +1,178 @@
+"""What is judged of scalings of Pods that were made up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.check import NothingToLookAt
+from aiconform.checks.pod_autoscaling import probes as check
+from aiconform.checks.pod_autoscaling.probes import Scaling
+from aiconform.checks.pod_autoscaling.scaled_pods import Scaled
+from aiconform.checks.pod_autoscaling.scaled_workload import autoscaler, load, quantity
+from aiconform.checks.pod_autoscaling.scaling_history import Sample, read
+from aiconform.platform.autoscaling.metrics_api import MetricsApi
+
+
+def sample(at: float, desired: int, current: int, average: float | None) -> Sample:
+    return Sample(at=at, desired=desired, current=current, average=average)
+
+
+GOOD = (
+    sample(1, 0, 1, None),
+    sample(20, 1, 1, 7),
+    sample(26, 3, 1, 30),
+    sample(36, 3, 3, 10),
+    sample(62, 3, 3, 2.333),
+    sample(107, 1, 3, 2.333),
+)
+
+
+def seen(**changes: Any) -> Scaling:
+    fields: dict[str, Any] = {
+        "api": "custom",
+        "by": "monitoring/adapter",
+        "metric": "load",
+        "scraped": "PodMonitor",
+        "way": "dra",
+        "resource": "gpu.example.com",
+        "simulated": False,
+        "node": "node-1",
+        "window": 45,
+        "round": 15.0,
+        "limit": 240.0,
+        "hold": 30.0,
+        "low": 7,
+        "high": 30,
+        "samples": GOOD,
+        "broken": "",
+        "said": "",
+        "pods": tuple(Scaled(name=f"pod-{number}", devices=(f"gpu-{number}",)) for number in range(3)),
+        "problem": "",
+        "high_at": 21.0,
+        "held_at": 28.0,
+        "fall_at": 58.0,
+        "end_at": 110.0,
+        "left": 1,
+    }
+    return Scaling(**{**fields, **changes})
+
+
+ASSERTIONS = (
+    check.metric_is_read,
+    check.scales_up,
+    check.each_pod_has_accelerator,
+    check.holds_at_target,
+    check.scales_down,
+    check.respects_stabilization_window,
+)
+
+
+def judged(observed: Scaling) -> list[bool | None]:
+    return [judge(observed).holds for judge in ASSERTIONS]
+
+
+def test_a_good_scaling_holds_with_subjects() -> None:
+    for judge in ASSERTIONS:
+        finding = judge(seen())
+        assert finding.holds
+        assert finding.subjects
+
+
+def without(**changes: Any) -> Scaling:
+    """One that came to nothing after the first reading."""
+    nothing = {"high_at": None, "held_at": None, "fall_at": None, "end_at": None, "pods": ()}
+    return seen(**{**nothing, **changes})
+
+
+@pytest.mark.parametrize(
+    ("observed", "broken"),
+    [
+        (without(samples=(sample(20, 1, 1, 25),)), 0),
+        (without(samples=(), broken="no endpoints available"), 0),
+        (seen(samples=(*GOOD[:2], sample(26, 3, 1, 25), sample(36, 3, 3, 8.333), *GOOD[4:])), 0),
+        (seen(samples=GOOD[:2], high_at=21.0, held_at=None, fall_at=None, end_at=None, pods=()), 1),
+        (seen(pods=tuple(Scaled(name=f"pod-{number}", devices=()) for number in range(3))), 2),
+        (seen(pods=tuple(Scaled(name=f"pod-{number}", devices=("gpu",)) for number in range(3))), 2),
+        (seen(samples=(*GOOD[:4], sample(40, 4, 3, 15), *GOOD[4:])), 3),
+        (seen(samples=GOOD[:5], end_at=None, left=3), 4),
+        (seen(samples=(*GOOD[:4], sample(62, 1, 3, 2.333))), 5),
+    ],
+)
+def test_each_defect_breaks_its_assertion(observed: Scaling, broken: int) -> None:
+    assert judged(observed)[broken] is False
+
+
+def test_a_load_that_is_told_while_more_pods_come_is_read_as_well() -> None:
+    """A pipeline that averages over time lets Pods come before it shows all of the load."""
+    slow = (*GOOD[:2], sample(26, 2, 1, 15), sample(40, 3, 2, 11), sample(45, 3, 3, 10))
+    assert check.metric_is_read(seen(samples=slow, held_at=41.0)).holds
+
+
+def test_a_number_that_stays_before_the_target_was_read_is_undecided() -> None:
+    assert check.holds_at_target(seen(samples=(*GOOD[:3], *GOOD[4:]))).holds is None
+    assert check.settled(sample(30, 3, 3, 30)) is False
+    assert check.settled(sample(30, 3, 3, 10)) is True
+    assert check.settled(sample(30, 4, 3, 14)) is True
+
+
+def test_what_was_never_reached_is_undecided() -> None:
+    assert judged(without(samples=(sample(20, 1, 1, 25),))) == [False, None, None, None, None, None]
+
+
+def test_pods_that_do_not_start_break_only_what_is_said_of_them() -> None:
+    observed = seen(
+        samples=GOOD[:4], held_at=None, fall_at=None, end_at=None, pods=seen().pods[:1], problem="pod-2: it waits"
+    )
+    assert judged(observed) == [True, True, False, None, None, None]
+
+
+@given(st.floats(0, 600), st.integers(32, 600), st.floats(0, 15))
+def test_a_shrinking_at_the_first_look_after_its_window_is_never_too_early(
+    pipeline: float, window: int, late: float
+) -> None:
+    """It last wanted more up to a round before it read less, and looks once in a round."""
+    low = 58.0 + pipeline
+    after = (sample(low, 3, 3, 2.333), sample(round(low + window - 15 + late, 1), 1, 3, 2.333))
+    assert check.respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds
+
+
+@given(st.floats(0, 600), st.integers(32, 600))
+def test_a_shrinking_at_once_is_always_too_early(pipeline: float, window: int) -> None:
+    after = (sample(58.0 + pipeline + 0.1, 1, 3, 2.333),)
+    assert check.respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds is False
+
+
+@pytest.mark.parametrize(("text", "number"), [("7", 7), ("2333m", 2.333), ("1k", 1000), ("0", 0), ("1M", 10**6)])
+def test_quantities_are_read(text: str, number: float) -> None:
+    assert quantity(text) == pytest.approx(number)
+
+
+@pytest.mark.parametrize("api", ["custom", "external"])
+def test_what_the_autoscaler_says_it_read_is_found_for_either_api(api: str) -> None:
+    made = autoscaler("scaled", api, "load", 30)
+    source = "pods" if api == "custom" else "external"
+    assert made["spec"]["metrics"][0][source]["target"]["averageValue"] == "10"
+    assert read({"currentMetrics": [{source: {"current": {"averageValue": "2333m"}}}]}) == 2.333
+    assert read({"currentMetrics": [{"type": ""}]}) is None
+    assert read({}) is None
+
+
+def test_the_text_of_a_metric_is_as_prometheus_reads_it() -> None:
+    assert load("scaled", 30)["aiconform.dev/load"].endswith('aiconform_load{workload="scaled"} 30\n')
+
+
+def test_the_api_is_the_first_that_is_served_or_the_one_that_is_wanted() -> None:
+    custom, external = MetricsApi("custom", "a/b"), MetricsApi("external", "c/d")
+    assert check.choose_api([custom, external], "") is custom
+    assert check.choose_api([custom, external], "external") is external
+    dead = MetricsApi("custom", "a/b", "no endpoints available")
+    assert check.choose_api([dead, external], "") is external
+    assert check.choose_api([dead, external], "custom") is dead
+    with pytest.raises(NothingToLookAt, match=r"no external\.metrics\.k8s\.io"):
+        check.choose_api([custom], "external")
+    with pytest.raises(NothingToLookAt, match=r"neither custom\.metrics\.k8s\.io"):
+        check.choose_api([], "")

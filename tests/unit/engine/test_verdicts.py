@@ -1,0 +1,138 @@
+"""From observations to verdicts: the rules that a report lives by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.check import Assertion, Check, Finding, Observation, Probe
+from aiconform.engine.evidence import CheckResult, Evidence, Record
+from aiconform.engine.verdicts import UnreadableEvidence, judge_check, judge_run
+from aiconform.spec import load_standard
+
+
+class Number(Observation):
+    """A number that assertions judge: negative breaks, zero is undecided."""
+
+    value: int
+    subjects: int = 1
+
+
+def positive(seen: Number) -> Finding:
+    return Finding(None if seen.value == 0 else seen.value > 0, f"value {seen.value}", seen.subjects)
+
+
+async def look(*_: object) -> Number:
+    raise NotImplementedError
+
+
+REQUIREMENT = load_standard().requirement("secure_accelerator_access")
+PROBE = Probe("look", look, Number, None, 1, (0, 0), "restricted", ())
+CHECK = Check(REQUIREMENT.id, (PROBE,), (Assertion("positive", "The number is positive", positive, Number),))
+
+
+def record(value: int | None, outcome: str = "seen", subjects: int = 1) -> Record:
+    observation = None if value is None else {"value": value, "subjects": subjects}
+    message = "" if outcome == "seen" else f"because {outcome}"
+    return Record(
+        probe="look",
+        target="here",
+        outcome=outcome,
+        message=message,
+        observes="Number",
+        observation=observation,
+        seconds=0,
+        requests=0,
+    )
+
+
+def judged(*records: Record) -> CheckResult:
+    evidence = Evidence(check=CHECK.id, suite="", seconds=0, requests=0, records=records)
+    return judge_check(REQUIREMENT, "MUST", CHECK, evidence)
+
+
+@pytest.mark.parametrize(
+    ("records", "verdict"),
+    [
+        ([record(1)], "pass"),
+        ([record(1), record(2)], "pass"),
+        ([record(1), record(-1)], "fail"),
+        ([record(1), record(0)], "error"),
+        ([record(-1), record(0)], "fail"),
+        ([record(1, subjects=0)], "error"),
+        ([], "error"),
+        ([record(1), record(None, "error")], "error"),
+        ([record(-1), record(None, "error")], "fail"),
+        ([record(None, "nothing")], "error"),
+        ([record(None, "not-applicable")], "not-applicable"),
+        ([record(None, "not-applicable"), record(1)], "pass"),
+        ([record(None, "not-applicable"), record(None, "error")], "error"),
+    ],
+)
+def test_the_verdict_of_a_check(records: list[Record], verdict: str) -> None:
+    assert judged(*records).verdict == verdict
+
+
+records_strategy = st.lists(
+    st.one_of(
+        st.builds(record, st.integers(-2, 2), subjects=st.integers(0, 2)),
+        st.builds(record, st.none(), st.sampled_from(["error", "nothing", "not-applicable"])),
+    ),
+    max_size=5,
+)
+
+
+@given(records_strategy)
+def test_a_pass_needs_every_observation_to_hold_over_a_subject(records: list[Record]) -> None:
+    result = judged(*records)
+    seen = [entry.observation for entry in records if entry.observation]
+    clean = seen and all(entry["value"] > 0 and entry["subjects"] > 0 for entry in seen)
+    harmless = all(entry.outcome in ("seen", "not-applicable") for entry in records)
+    assert (result.verdict == "pass") == bool(clean and harmless)
+    assert (result.verdict == "fail") == any(entry["value"] < 0 for entry in seen)
+    assert result.reason
+
+
+def test_a_reason_names_the_target_when_there_are_several() -> None:
+    assert "here: value -1" in judged(record(1), record(-1)).reason
+
+
+@pytest.mark.parametrize("change", [{"probe": "other"}, {"observes": "Other"}, {"observation": {"value": "x"}}])
+def test_an_observation_that_this_suite_does_not_make_is_not_judged(change: dict[str, object]) -> None:
+    with pytest.raises(UnreadableEvidence, match="secure_accelerator_access"):
+        judged(record(1).model_copy(update=change))
+
+
+@dataclass(frozen=True)
+class Run:
+    verdicts: tuple[tuple[str, str, str], ...]
+    chosen: bool
+    expected: str
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        Run((("a", "MUST", "pass"), ("b", "SHOULD", "fail")), False, "conformant"),
+        Run((("a", "MUST", "pass"), ("b", "SHOULD", "fail")), True, "not-conformant"),
+        Run((("a", "MUST", "pass"), ("b", "folded", "fail")), False, "not-conformant"),
+        Run((("a", "MUST", "pass"), ("b", "MUST", "not-run")), False, "undetermined"),
+        Run((("a", "MUST", "pass"), ("b", "MUST", "error")), False, "undetermined"),
+        Run((("a", "MUST", "error"), ("b", "MUST", "fail")), False, "not-conformant"),
+        Run((("a", "MUST", "pass"), ("cluster_autoscaling", "MUST", "not-applicable")), False, "conformant"),
+        Run((("a", "MUST", "pass"), ("b", "MUST", "not-applicable")), False, "undetermined"),
+        Run((("cluster_autoscaling", "MUST", "not-applicable"),), False, "undetermined"),
+        Run((("a", "SHOULD", "pass"),), False, "undetermined"),
+        Run((("a", "SHOULD", "pass"),), True, "conformant"),
+        Run((), True, "undetermined"),
+    ],
+)
+def test_the_verdict_of_a_run(run: Run) -> None:
+    results = [
+        CheckResult(id=name, title=name, level=level, verdict=verdict, reason="", seconds=0, requests=0, assertions=())
+        for name, level, verdict in run.verdicts
+    ]
+    assert judge_run(results, chosen=run.chosen) == run.expected

@@ -1,0 +1,242 @@
+"""The configuration of a node's accelerators, and the slices built from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.fake_kubelet import NODE, FakeCluster, configuration
+
+from aiconform.lab.accelerators import (
+    IDENTITIES,
+    AcceleratorError,
+    Identity,
+    Offer,
+    cluster_objects,
+    devices_of,
+    read_config,
+    split,
+    write_config,
+)
+from aiconform.lab.accelerators.config import canonical_identity, find_identity
+from aiconform.lab.accelerators.prepared import make_device_nodes
+from aiconform.lab.accelerators.slices import best_version, describe, plan
+
+FOLDER = Path("/lab")
+
+
+@given(
+    count=st.integers(0, 54),
+    offer=st.sampled_from(Offer),
+    identity=st.sampled_from(list(IDENTITIES.values())),
+)
+def test_each_device_is_offered_once_under_a_name_and_number_of_its_own(
+    count: int, offer: Offer, identity: Identity
+) -> None:
+    config = configuration(FOLDER, count=count, offer=offer, identity=identity)
+    devices = devices_of(config)
+    to_dra, to_plugin = split(config)
+    assert to_dra + to_plugin == devices
+    assert len(devices) == count
+    for of_device in ("name", "uuid", "minor", "host_path", "container_path"):
+        assert len({getattr(device, of_device) for device in devices}) == count
+    assert devices_of(config) == devices
+    assert all(device.container_path.startswith(identity.device_prefix) for device in devices)
+    if offer is Offer.BOTH:
+        assert len(to_dra) - len(to_plugin) in (0, 1)
+
+
+def test_a_configuration_outlives_its_file(tmp_path: Path) -> None:
+    config = configuration(tmp_path, identity=IDENTITIES["nvidia"], offer="both")
+    write_config(tmp_path / "a.json", config)
+    assert read_config(tmp_path / "a.json") == config
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{", "Invalid JSON"),
+        ('{"node_name": "a"}', "kubeconfig: Field required"),
+        ('{"colour": 1}', "colour: Extra inputs are not permitted"),
+    ],
+)
+def test_a_bad_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(AcceleratorError, match=re.escape(expected)) as caught:
+        read_config(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"first_minor": 62, "count": 3}, "10-63"),
+        ({"first_minor": 9, "count": 1}, "10-63"),
+        ({"device_dir": Path("/dev")}, "own /dev"),
+        ({"identity": Identity.model_construct(driver="x").model_dump() | {"memory": "lots"}}, "memory"),
+    ],
+)
+def test_impossible_values_are_refused(change: dict[str, object], expected: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        configuration(FOLDER, **change)
+
+
+def test_an_identity_can_be_a_file_and_outlives_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("driver: gpu.example.com\nproduct: Simulated X1\nattributes: {cores: 64, fast: true}\n")
+    found = find_identity(str(file))
+    assert (found.driver, found.product, found.attributes) == (
+        "gpu.example.com",
+        "Simulated X1",
+        {"cores": 64, "fast": True},
+    )
+    kept = canonical_identity(str(file))
+    file.unlink()
+    assert find_identity(kept) == found
+    assert canonical_identity("nvidia") == "nvidia"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "give one of simulated, nvidia, amd, tpu, neuron, or a file"),
+        ("drivr: x", "drivr: Extra inputs are not permitted"),
+        ("[1]", "file: Input should be"),
+        ("{", "while parsing"),
+    ],
+)
+def test_a_bad_identity_is_refused_with_what_is_wrong(tmp_path: Path, content: str | None, expected: str) -> None:
+    file = tmp_path / "mine.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(AcceleratorError, match=expected):
+        find_identity(str(file))
+
+
+def test_memory_is_kept_as_the_api_server_writes_it() -> None:
+    assert Identity(memory="81920Mi").memory == "80Gi"
+
+
+def test_a_simulated_device_says_so_under_any_name() -> None:
+    for identity in IDENTITIES.values():
+        config = configuration(FOLDER, identity=identity)
+        for device in describe(config, devices_of(config)):
+            assert device["attributes"]["simulated"] == {"bool": True}
+            assert "Simulated" in device["attributes"][identity.product_attribute]["string"]
+
+
+def test_renumbering_changes_every_value_but_that_one() -> None:
+    config = configuration(FOLDER, identity=IDENTITIES["nvidia"])
+    before, after = (describe(config, devices_of(config), times) for times in (0, 1))
+    for old, new in zip(before, after, strict=True):
+        same = {name for name, value in old["attributes"].items() if new["attributes"][name] == value}
+        assert same == {"simulated"}
+
+
+@given(st.data())
+def test_any_history_of_publishing_ends_in_one_whole_pool(data: st.DataObject) -> None:
+    """Whatever was published or lost: one plan leads to a pool that a scheduler accepts, a second is empty."""
+    version = data.draw(st.sampled_from(["v1", "v1beta2", "v1beta1"]))
+    slices: list[dict] = []
+    last = 0
+    for _ in range(data.draw(st.integers(1, 4))):
+        config = configuration(
+            FOLDER, count=data.draw(st.integers(0, 12)), devices_per_slice=data.draw(st.integers(1, 5))
+        )
+        wanted = describe(config, devices_of(config), data.draw(st.integers(0, 2)))
+        changes = plan(slices, wanted, config=config, version=version, node_uid="u", last_generation=last)
+        assert not changes or changes.generation > max(last, 0)
+        slices = _carried_out(slices, changes)
+        last = max(last, changes.generation)
+        count = -(-len(wanted) // config.devices_per_slice)
+        assert len(slices) == count
+        for slice_ in slices:
+            pool = slice_["spec"]["pool"]
+            assert pool == {"name": NODE, "generation": changes.generation, "resourceSliceCount": count}
+            assert slice_["metadata"]["ownerReferences"][0]["kind"] == "Node"
+        published = [device["name"] for slice_ in slices for device in slice_["spec"]["devices"]]
+        assert sorted(published) == sorted(device["name"] for device in wanted)
+        assert all(("basic" in d) == (version == "v1beta1") for s in slices for d in s["spec"]["devices"])
+        assert not plan(slices, wanted, config=config, version=version, node_uid="u", last_generation=last)
+        lost = data.draw(st.sets(st.integers(0, max(len(slices) - 1, 0))))
+        slices = [slice_ for position, slice_ in enumerate(slices) if position not in lost]
+
+
+def _carried_out(slices: list[dict], changes) -> list[dict]:
+    gone = [old["metadata"]["name"] for old in changes.delete]
+    patched = {old["metadata"]["name"]: {**old, "spec": old["spec"] | new["spec"]} for old, new in changes.change}
+    kept = [patched.get(s["metadata"]["name"], s) for s in slices if s["metadata"]["name"] not in gone]
+    fresh = [
+        {**new, "metadata": {**new["metadata"], "name": f"s{changes.generation}-{position}"}}
+        for position, new in enumerate(changes.create)
+    ]
+    return kept + fresh
+
+
+@pytest.mark.parametrize(
+    ("served", "best"),
+    [(("v1beta1", "v1"), "v1"), (("v1beta1", "v1beta2"), "v1beta2"), (("v1alpha3",), None), ((), None)],
+)
+def test_the_best_served_version_is_used(served: tuple[str, ...], best: str | None) -> None:
+    assert best_version(served) == best
+
+
+def test_the_device_class_selects_the_driver() -> None:
+    device_class = cluster_objects(IDENTITIES["nvidia"], resource_by_dra=True)[0]
+    assert device_class["metadata"]["name"] == "gpu.nvidia.com"
+    assert device_class["spec"]["selectors"][0]["cel"]["expression"] == 'device.driver == "gpu.nvidia.com"'
+    assert device_class["spec"]["extendedResourceName"] == "nvidia.com/gpu"
+    assert "extendedResourceName" not in cluster_objects(Identity())[0]["spec"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")
+def test_device_nodes_are_character_devices_and_wrong_ones_are_replaced(tmp_path: Path) -> None:
+    devices = devices_of(configuration(tmp_path, count=2))
+    devices[0].host_path.parent.mkdir(parents=True)
+    devices[0].host_path.write_text("not a device")
+    make_device_nodes(devices)
+    inodes = [device.host_path.stat().st_ino for device in devices]
+    make_device_nodes(devices)
+    for device, inode in zip(devices, inodes, strict=True):
+        found = device.host_path.stat()
+        assert stat.S_ISCHR(found.st_mode)
+        assert found.st_rdev == os.makedev(4, device.minor)
+        assert found.st_ino == inode
+        assert stat.S_IMODE(found.st_mode) == 0o666
+
+
+def test_a_folder_that_cannot_hold_device_nodes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "device").write_text("a file")
+    with pytest.raises(AcceleratorError, match="device_dir needs root"):
+        make_device_nodes(devices_of(configuration(tmp_path)))
+
+
+def test_the_fake_cluster_merges_as_rfc_7386_says() -> None:
+    """The tests beside this one lean on it."""
+    from support.fake_kubelet import _merged
+
+    assert _merged({"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": None}, "d": [2]}) == {"a": {"c": 2}, "d": [2]}
+    assert FakeCluster().of("Node")[0]["metadata"]["name"] == NODE
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [({"count": 99}, "count: Input should be less than or equal to 54"), ({}, "No kubeconfig at")],
+)
+def test_the_process_says_why_it_does_not_start(tmp_path: Path, change: dict[str, object], expected: str) -> None:
+    path = tmp_path / "node.json"
+    path.write_text(json.dumps(configuration(tmp_path).model_dump(mode="json") | change))
+    words = [sys.executable, "-m", "aiconform.lab.accelerators", "--config", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,454 @@
+"""A node's accelerators towards a kubelet on real sockets and an API server of dictionaries."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from support.fake_kubelet import NODE, FakeCluster, FakeKubelet, claim, configuration
+
+from aiconform.lab.accelerators import (
+    IDENTITIES,
+    AcceleratorConfig,
+    AcceleratorError,
+    DriverFault,
+    devices_of,
+    messages,
+    read_status,
+    split,
+    unsettled,
+)
+from aiconform.lab.accelerators.process import Accelerators
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")
+PATIENCE = 10.0
+
+
+class Node:
+    """One node: its accelerators, its kubelet, its API server."""
+
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        self.config = configuration(folder, **changes)
+        self.cluster = FakeCluster()
+        self.kubelet = FakeKubelet(self.config)
+        self.parts = self.restarted()
+
+    def restarted(self) -> Accelerators:
+        self.parts = Accelerators(self.cluster, self.config)  # type: ignore[arg-type]
+        return self.parts
+
+    async def change(self, **changes: Any) -> None:
+        self.config = AcceleratorConfig.model_validate({**self.config.model_dump(), **changes})
+        await self.parts.apply(self.config)
+
+    def claim(self, name: str, *devices: str, **more: Any) -> dict[str, Any]:
+        return self.cluster.put(claim(name, *devices, driver=self.config.identity.driver, **more))
+
+    def specs(self) -> dict[str, dict[str, Any]]:
+        """CDI device name -> its edits, of all CDI files on the node."""
+        found = {}
+        for file in self.config.cdi_dir.glob("*.json"):
+            spec = json.loads(file.read_text())
+            found |= {f"{spec['kind']}={device['name']}": device["containerEdits"] for device in spec["devices"]}
+        return found
+
+    def given(self, answer: Any) -> list[str]:
+        """Paths of the device nodes that an answer to NodePrepareResources puts into containers."""
+        specs = self.specs()
+        return [
+            node["path"]
+            for device in answer.devices
+            for name in device.cdi_device_ids
+            for node in specs[name]["deviceNodes"]
+        ]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: sockets allow no long paths."""
+    with tempfile.TemporaryDirectory(prefix="a-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+async def make(folder: Path) -> AsyncIterator[Callable[..., Any]]:
+    nodes: list[Node] = []
+
+    async def start(**changes: Any) -> Node:
+        node = Node(folder, **changes)
+        nodes.append(node)
+        await node.kubelet.start()
+        await node.parts.apply(node.config)
+        return node
+
+    yield start
+    for node in nodes:
+        await node.parts.stop()
+        await node.kubelet.stop()
+
+
+async def eventually(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0.02)
+
+
+# DRA
+
+
+@pytest.mark.parametrize("version", list(messages.DRA_SERVICES))
+async def test_a_claim_gets_its_device_and_gives_it_back(make: Any, version: str) -> None:
+    node = await make(count=3)
+    one = node.claim("one", "accel-1")
+    answer = (await node.kubelet.dra("NodePrepareResources", one, version=version))[one["metadata"]["uid"]]
+    assert not answer.error
+    assert [(d.pool_name, d.device_name, list(d.request_names)) for d in answer.devices] == [(NODE, "accel-1", ["gpu"])]
+    assert node.given(answer) == ["/dev/aiconform-accel1"]
+    (edits,) = node.specs().values()
+    device = devices_of(node.config)[1]
+    assert edits["deviceNodes"][0]["hostPath"] == str(device.host_path)
+    assert f"SIMULATED_ACCELERATOR_DEVICE_1={device.uuid}" in edits["env"]
+    for _ in range(2):
+        gone = (await node.kubelet.dra("NodeUnprepareResources", one, version=version))[one["metadata"]["uid"]]
+        assert not gone.error
+        assert node.specs() == {}
+
+
+async def test_preparing_again_answers_the_same_also_after_a_restart(make: Any) -> None:
+    node = await make()
+    one = node.claim("one", "accel-0", "accel-3")
+    first = await node.kubelet.dra("NodePrepareResources", one)
+    node.cluster.remove("ResourceClaim", "one")
+    assert await node.kubelet.dra("NodePrepareResources", one) == first
+    await node.parts.stop()
+    await node.restarted().apply(node.config)
+    assert await node.kubelet.dra("NodePrepareResources", one) == first
+    assert node.given(first[one["metadata"]["uid"]]) == ["/dev/aiconform-accel0", "/dev/aiconform-accel3"]
+
+
+async def test_a_lost_cdi_spec_is_written_again(make: Any) -> None:
+    node = await make()
+    one = node.claim("one", "accel-0")
+    await node.kubelet.dra("NodePrepareResources", one)
+    for file in node.config.cdi_dir.iterdir():
+        file.unlink()
+    again = await node.kubelet.dra("NodePrepareResources", one)
+    assert node.given(again[one["metadata"]["uid"]]) == ["/dev/aiconform-accel0"]
+
+
+async def test_only_this_drivers_devices_on_this_node_are_prepared(make: Any) -> None:
+    node = await make()
+    one = node.claim("one", "accel-0")
+    results = one["status"]["allocation"]["devices"]["results"]
+    results += [{**results[0], "driver": "other.example"}, {**results[0], "pool": "elsewhere"}]
+    node.cluster.put(one)
+    answer = (await node.kubelet.dra("NodePrepareResources", one))[one["metadata"]["uid"]]
+    assert [device.device_name for device in answer.devices] == ["accel-0"]
+
+
+async def test_a_request_with_alternatives_is_named_without_them(make: Any) -> None:
+    node = await make()
+    one = node.claim("one", "accel-0", request="gpu/large")
+    answer = (await node.kubelet.dra("NodePrepareResources", one))[one["metadata"]["uid"]]
+    assert list(answer.devices[0].request_names) == ["gpu"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda c: c["metadata"].update(uid="other"), "has the UID"),
+        (lambda c: c["status"].clear(), "not allocated"),
+        (lambda c: c["status"]["allocation"]["devices"]["results"][0].update(device="accel-9"), "no device accel-9"),
+    ],
+)
+async def test_a_claim_that_cannot_be_prepared_says_why_and_the_others_are(
+    make: Any, spoil: Callable[[Any], Any], expected: str
+) -> None:
+    node = await make()
+    good, bad = node.claim("good", "accel-0"), node.claim("bad", "accel-1")
+    stored = copy.deepcopy(bad)
+    spoil(stored)
+    node.cluster.put(stored)
+    answer = await node.kubelet.dra("NodePrepareResources", good, bad)
+    assert expected in answer[bad["metadata"]["uid"]].error
+    assert "default/bad" in answer[bad["metadata"]["uid"]].error
+    assert node.given(answer[good["metadata"]["uid"]]) == ["/dev/aiconform-accel0"]
+
+
+async def test_an_absent_claim_says_so(make: Any) -> None:
+    node = await make()
+    answer = await node.kubelet.dra("NodePrepareResources", {"metadata": {"name": "none", "uid": "u"}})
+    assert "not found" in answer["u"].error
+
+
+# Slices
+
+
+async def test_slices_are_published_and_come_back_when_somebody_deletes_them(make: Any) -> None:
+    node = await make(count=5, devices_per_slice=2)
+    assert sum(len(s["spec"]["devices"]) for s in node.cluster.of("ResourceSlice")) == 5
+    for slice_ in node.cluster.of("ResourceSlice"):
+        node.cluster.remove("ResourceSlice", slice_["metadata"]["name"])
+    await eventually(lambda: len(node.cluster.of("ResourceSlice")) == 3)
+    assert {s["spec"]["pool"]["resourceSliceCount"] for s in node.cluster.of("ResourceSlice")} == {3}
+
+
+async def test_a_restart_writes_nothing_and_stopping_leaves_the_slices(make: Any) -> None:
+    node = await make()
+    before = node.cluster.of("ResourceSlice")
+    await node.parts.stop()
+    assert node.cluster.of("ResourceSlice") == before
+    writes = node.cluster.writes
+    await node.restarted().apply(node.config)
+    assert node.cluster.writes == writes
+
+
+async def test_fewer_devices_raise_the_generation(make: Any) -> None:
+    node = await make(count=4)
+    await node.change(count=2)
+    (slice_,) = node.cluster.of("ResourceSlice")
+    assert slice_["spec"]["pool"]["generation"] == 2
+    assert [device["name"] for device in slice_["spec"]["devices"]] == ["accel-0", "accel-1"]
+
+
+async def test_the_node_carries_labels_of_the_product(make: Any) -> None:
+    node = await make(offer="device-plugin", identity=IDENTITIES["nvidia"], count=2)
+    (labels,) = (n["metadata"]["labels"] for n in node.cluster.of("Node"))
+    assert labels["nvidia.com/gpu.product"] == "Simulated-H100"
+    assert labels["nvidia.com/gpu.simulated"] == "true"
+    assert labels["nvidia.com/gpu.count"] == "2"
+
+
+async def test_slices_follow_when_the_api_server_serves_the_group_again(make: Any) -> None:
+    node = await make()
+    node.cluster.versions = ()
+    await node.change(count=2)
+    status = read_status(node.config.state_dir)
+    assert "is not served" in unsettled(status, node.config)
+    assert unsettled(status, node.config, dra_served=False) == "the kubelet has not registered the DRA driver yet"
+    node.cluster.versions = ("v1",)
+    await eventually(lambda: len(node.cluster.of("ResourceSlice")[0]["spec"]["devices"]) == 2)
+
+
+# Device plugin
+
+
+async def plugin(node: Node, method: str, message: Any) -> Any:
+    registered = await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+    node.kubelet.registered.put_nowait(registered)
+    assert registered.version == "v1beta1"
+    assert registered.resource_name == node.config.identity.extended_resource
+    socket = node.config.device_plugin_dir / registered.endpoint
+    return await node.kubelet.ask(socket, messages.DEVICE_PLUGIN, method, message)
+
+
+def wants(*containers: list[str]) -> Any:
+    return messages.new("Allocate", containers=[messages.new("AllocateContainer", ids=ids) for ids in containers])
+
+
+def paths(allocated: Any) -> list[list[str]]:
+    return [[device.container_path for device in container.devices] for container in allocated.containers]
+
+
+def count(node: Node, devices: int) -> None:
+    """What a kubelet writes into its Node's status."""
+    (found,) = node.cluster.of("Node")
+    resource = node.config.identity.extended_resource
+    node.cluster.put({**found, "status": {"allocatable": {"cpu": "2", resource: str(devices)}}})
+
+
+async def test_the_plugin_settles_when_the_kubelet_counts_its_devices(make: Any) -> None:
+    node = await make(offer="device-plugin", count=3)
+    state = node.config.state_dir
+    await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+    count(node, 2)
+    what = "the kubelet counts 2 aiconform.dev/simulated-accelerator, not 3"
+    await eventually(lambda: unsettled(read_status(state), node.config) == what)
+    count(node, 3)
+    await eventually(lambda: unsettled(read_status(state), node.config) == "")
+
+
+async def test_the_plugin_hands_out_what_is_asked_for(make: Any) -> None:
+    node = await make(offer="device-plugin", count=3)
+    ids = [device.uuid for device in devices_of(node.config)]
+    answer = await plugin(node, "Allocate", wants([ids[2]], [ids[0], ids[1]]))
+    assert paths(answer) == [["/dev/aiconform-accel2"], ["/dev/aiconform-accel0", "/dev/aiconform-accel1"]]
+    assert answer.containers[0].devices[0].host_path == str(devices_of(node.config)[2].host_path)
+    assert answer.containers[0].envs["SIMULATED_ACCELERATOR_DEVICE_2"] == ids[2]
+    with pytest.raises(grpc.aio.AioRpcError, match="no such device: x"):
+        await plugin(node, "Allocate", wants(["x"]))
+
+
+async def test_the_plugin_prefers_low_indexes_and_keeps_what_it_must(make: Any) -> None:
+    node = await make(offer="device-plugin", count=4)
+    ids = [device.uuid for device in devices_of(node.config)]
+    container = messages.new("PreferContainer", available=ids[::-1], must_include=[ids[3]], size=2)
+    answer = await plugin(node, "GetPreferredAllocation", messages.new("Prefer", containers=[container]))
+    assert list(answer.containers[0].ids) == [ids[3], ids[0]]
+
+
+async def test_the_plugin_registers_again_after_a_kubelet_restart(make: Any) -> None:
+    node = await make(offer="device-plugin", count=1)
+    await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+    await node.kubelet.restart()
+    options = await plugin(node, "GetDevicePluginOptions", messages.new("Nothing"))
+    assert options.get_preferred_allocation_available
+
+
+async def test_the_list_of_devices_follows_the_configuration(make: Any) -> None:
+    from aiconform.lab.accelerators import sockets
+
+    node = await make(offer="both", count=4)
+    registered = await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+    async with sockets.channel(node.config.device_plugin_dir / registered.endpoint) as channel:
+        stream = messages.call(channel, messages.DEVICE_PLUGIN, "ListAndWatch")(messages.new("Nothing"))
+        first = await stream.read()
+        assert [(d.id, d.health) for d in first.devices] == [(d.uuid, "Healthy") for d in split(node.config)[1]]
+        await node.change(count=6)
+        second = await stream.read()
+        assert [d.id for d in second.devices] == [d.uuid for d in split(node.config)[1]]
+        stream.cancel()
+
+
+# Faults
+
+
+async def test_prepares_all(make: Any) -> None:
+    node = await make(offer="both", count=4, faults=[DriverFault.PREPARES_ALL])
+    everything = [device.container_path for device in devices_of(node.config)]
+    one = node.claim("one", "accel-1")
+    answer = (await node.kubelet.dra("NodePrepareResources", one))[one["metadata"]["uid"]]
+    assert [device.device_name for device in answer.devices] == ["accel-1"]
+    assert node.given(answer) == everything
+    assert paths(await plugin(node, "Allocate", wants([split(node.config)[1][0].uuid]))) == [everything]
+
+
+async def test_prepares_nothing(make: Any) -> None:
+    node = await make(offer="both", count=4, faults=[DriverFault.PREPARES_NOTHING])
+    one = node.claim("one", "accel-1")
+    answer = (await node.kubelet.dra("NodePrepareResources", one))[one["metadata"]["uid"]]
+    assert [device.device_name for device in answer.devices] == ["accel-1"]
+    assert not answer.error
+    assert node.given(answer) == []
+    allocated = await plugin(node, "Allocate", wants([split(node.config)[1][0].uuid]))
+    assert paths(allocated) == [[]]
+    assert dict(allocated.containers[0].envs) == {}
+
+
+async def test_never_prepares_until_it_is_off(make: Any) -> None:
+    node = await make(offer="both", count=4, faults=[DriverFault.NEVER_PREPARES])
+    one = node.claim("one", "accel-1")
+    answer = await node.kubelet.dra("NodePrepareResources", one)
+    assert "driver-never-prepares" in answer[one["metadata"]["uid"]].error
+    with pytest.raises(grpc.aio.AioRpcError, match="driver-never-prepares"):
+        await plugin(node, "Allocate", wants([split(node.config)[1][0].uuid]))
+    await node.change(faults=[])
+    answer = await node.kubelet.dra("NodePrepareResources", one)
+    assert node.given(answer[one["metadata"]["uid"]]) == ["/dev/aiconform-accel1"]
+
+
+async def test_no_driver_leaves_kubelet_and_api_server_and_comes_back(make: Any) -> None:
+    node = await make(offer="both", count=4)
+    await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+    count(node, 2)
+    await eventually(lambda: (read_status(node.config.state_dir) or {})["allocatable"] == 2)
+    await node.change(faults=[DriverFault.NO_DRIVER])
+    assert node.cluster.of("ResourceSlice") == []
+    assert list(node.config.registry_dir.iterdir()) == []
+    assert [socket.name for socket in node.config.device_plugin_dir.iterdir()] == ["kubelet.sock"]
+    count(node, 0)
+    await eventually(lambda: unsettled(read_status(node.config.state_dir), node.config) == "")
+    await node.change(faults=[])
+    (slice_,) = node.cluster.of("ResourceSlice")
+    assert slice_["spec"]["pool"]["generation"] > 1
+    await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+
+
+async def test_renumbering_strikes_when_a_device_is_prepared(make: Any) -> None:
+    node = await make(faults=[DriverFault.RENUMBERS])
+    (before,) = node.cluster.of("ResourceSlice")
+    one = node.claim("one", "accel-1")
+    await node.kubelet.dra("NodePrepareResources", one)
+    (after,) = node.cluster.of("ResourceSlice")
+    for old, new in zip(before["spec"]["devices"], after["spec"]["devices"], strict=True):
+        assert old["name"] == new["name"]
+        assert old["attributes"]["uuid"] != new["attributes"]["uuid"]
+    await node.change(faults=[])
+    (healed,) = node.cluster.of("ResourceSlice")
+    assert healed["spec"]["devices"] == before["spec"]["devices"]
+    assert healed["spec"]["pool"]["generation"] == 3
+
+
+@pytest.mark.parametrize(("count", "allocated"), [(4, False), (5, True), (40, True)])
+async def test_the_rogue_allocator_allocates_only_what_cannot_be_had(make: Any, count: int, allocated: bool) -> None:
+    node = await make(count=4, faults=[DriverFault.OVERCOMMITS])
+    asked = node.claim("greedy")
+    exactly = {"deviceClassName": node.config.identity.device_class, "count": count}
+    asked["spec"]["devices"]["requests"] = [{"name": "many", "exactly": exactly}]
+    del asked["status"]
+    node.cluster.put(asked)
+
+    def results() -> list[dict[str, str]]:
+        (found,) = node.cluster.of("ResourceClaim")
+        return found.get("status", {}).get("allocation", {}).get("devices", {}).get("results", [])
+
+    if allocated:
+        await eventually(results)
+        assert len(results()) == min(count, 32)
+        assert {result["device"] for result in results()} == {f"accel-{index}" for index in range(4)}
+        assert {result["request"] for result in results()} == {"many"}
+    else:
+        await asyncio.sleep(0.3)
+        assert results() == []
+
+
+# The process
+
+
+async def test_status_tells_when_a_configuration_holds(make: Any) -> None:
+    node = await make()
+    state = node.config.state_dir
+    assert unsettled(read_status(state), node.config) == "the kubelet has not registered the DRA driver yet"
+    one = node.claim("one", "accel-0")
+    await node.kubelet.dra("NodePrepareResources", one)
+    status = read_status(state)
+    assert unsettled(status, node.config) == ""
+    assert status is not None
+    assert (status["prepared"], status["devices"]) == (1, ["accel-0", "accel-1", "accel-2", "accel-3"])
+    wanted = node.config.model_copy(update={"count": 2})
+    assert unsettled(status, wanted) == "the configuration is not taken up yet"
+    assert unsettled(None, wanted) == "the accelerators' process has not started"
+
+
+async def test_a_process_that_has_ended_says_nothing(make: Any) -> None:
+    node = await make()
+    await node.parts.stop()
+    assert read_status(node.config.state_dir) is None
+    node.restarted()
+    assert unsettled(read_status(node.config.state_dir), node.config) == "the configuration is not taken up yet"
+
+
+async def test_names_and_paths_cannot_change_while_it_runs(make: Any) -> None:
+    node = await make()
+    with pytest.raises(AcceleratorError, match="identity can only change with a restart"):
+        await node.change(identity=IDENTITIES["nvidia"].model_dump())
+
+
+async def test_a_spoilt_record_is_named(make: Any) -> None:
+    node = await make()
+    (node.config.state_dir / "prepared.json").write_text("[]")
+    with pytest.raises(AcceleratorError, match=r"prepared\.json is not a record"):
+        node.restarted()
+
+
+async def test_a_socket_path_that_is_too_long_is_named(make: Any, folder: Path) -> None:
+    with pytest.raises(AcceleratorError, match="longer than the 107 characters"):
+        await make(plugins_dir=folder / ("x" * 100))

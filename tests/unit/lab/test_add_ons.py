@@ -1,0 +1,101 @@
+"""What add-ons are made of, and how they are chosen."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from aiconform.lab import LabConfig
+from aiconform.lab.addons import ADD_ONS, FOR_CHECKS, chosen, manifests
+from aiconform.lab.build import assets as assets_of
+from aiconform.lab.config import DEFAULT_KUBERNETES, LabError
+from aiconform.spec import load_standard
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for Linux")
+
+MODULES = Path(assets_of.__file__).parent / "go"
+
+
+@pytest.mark.parametrize("name", ADD_ONS)
+def test_every_add_on_is_pinned_and_names_no_registry(name: str) -> None:
+    for component in ADD_ONS[name].components:
+        if component.wheel:
+            assert component.wheel.hashes
+            continue
+        module = (MODULES / component.module / "go.mod").read_text()
+        if component.main and "require" not in module:
+            continue  # a program of our own that needs no other module
+        assert re.search(rf" v{re.escape(component.version)}( // indirect)?$", module, re.MULTILINE), component
+        assert not re.search(r"=> [./]", module), "a replacement by a folder"
+        assert "://" not in module
+
+
+def test_what_an_add_on_needs_comes_before_it() -> None:
+    order = chosen(["all"], DEFAULT_KUBERNETES)
+    assert set(order) == set(ADD_ONS)
+    for position, name in enumerate(order):
+        assert set(ADD_ONS[name].needs) <= set(order[:position])
+
+
+def test_all_leaves_out_what_an_old_kubernetes_cannot_have() -> None:
+    assert "workload-api" not in chosen(["all"], "1.34")
+    with pytest.raises(LabError, match=r"workload-api needs Kubernetes 1\.37"):
+        chosen(["workload-api"], "1.34")
+
+
+def test_an_unknown_add_on_is_refused_with_a_guess() -> None:
+    with pytest.raises(LabError, match="did you mean kueue"):
+        chosen(["kueu"], DEFAULT_KUBERNETES)
+
+
+def test_what_run_installs_is_there_and_for_requirements_that_are() -> None:
+    assert set(FOR_CHECKS) <= set(load_standard().ids)
+    for names in FOR_CHECKS.values():
+        chosen(names, DEFAULT_KUBERNETES)
+
+
+def test_a_lab_s_plan_keeps_add_ons_and_their_gates(tmp_path: Path) -> None:
+    from aiconform.lab import plan
+
+    made = plan.make(LabConfig(add_ons=("workload-api",)), None, tmp_path)
+    assert made.gates == {"GenericWorkload": True}
+    assert made.served == {"scheduling.k8s.io/v1beta1": True}
+    again = plan.make(LabConfig(), made, tmp_path)
+    assert again.add_ons == ("workload-api",)
+    gone = plan.make(LabConfig(without_add_ons=("workload-api",)), again, tmp_path)
+    assert (gone.add_ons, gone.gates) == ((), {})
+    with pytest.raises(LabError, match="no add-on nothing"):
+        plan.make(LabConfig(without_add_ons=("nothing",)), again, tmp_path)
+
+
+def test_manifests_are_settled_for_a_small_machine(tmp_path: Path) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(
+        """
+kind: List
+items:
+  - kind: Deployment
+    metadata: {name: a}
+    spec:
+      replicas: 3
+      template:
+        spec:
+          containers: [{name: c, image: x, imagePullPolicy: Always, resources: {limits: {cpu: 1}}}]
+---
+kind: ClusterRole
+metadata: {name: b}
+---
+"""
+    )
+    deployment, role = manifests.settle(manifests.read(file), "ns")
+    assert deployment["metadata"]["namespace"] == "ns"
+    assert "namespace" not in role["metadata"]
+    assert deployment["spec"]["replicas"] == 1
+    (container,) = manifests.containers(deployment)
+    assert container["imagePullPolicy"] == "IfNotPresent"
+    assert "resources" not in container
+    with pytest.raises(LookupError, match="no Service s"):
+        manifests.find([deployment, role], "Service", "s")

@@ -1,0 +1,263 @@
+"""Faults of the lab: their names, the command, and how they are put in force on a node."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support.fake_kubelet import configuration
+
+from aiconform import lab as lab_package
+from aiconform.lab import LabError, faults
+from aiconform.lab.accelerators import AcceleratorConfig, DriverFault, devices_of, read_config, write_config
+from aiconform.lab.accelerators.config import write_json
+from aiconform.lab.accelerators.status import digest
+from aiconform.lab.addons import ADD_ONS
+from aiconform.lab.faults.command import command
+
+
+class FakeNode:
+    """A node whose accelerator process takes up its configuration at once, if it listens."""
+
+    def __init__(self, folder: Path, name: str, *, accelerators: bool = True) -> None:
+        self.name = name
+        self.accelerators = folder / name / "accelerators.json" if accelerators else None
+        self.runtime_switch = folder / name / "runtime-faults.json"
+        self.runtime_switch.parent.mkdir(parents=True)
+        self.listens = True
+        self.signals = 0
+        if self.accelerators:
+            write_config(self.accelerators, configuration(folder / name, node_name=name, count=2))
+            self.reload_accelerators()
+
+    @property
+    def config(self) -> AcceleratorConfig:
+        assert self.accelerators
+        return read_config(self.accelerators)
+
+    def reload_accelerators(self) -> None:
+        self.signals += 1
+        if self.listens:
+            held = {"published": True, "dra_registered": True, "plugin_registered": True, "allocatable": 0}
+            write_json(self.config.state_dir / "status.json", {"config": digest(self.config), "problem": "", **held})
+
+
+class FakeLab:
+    def __init__(self, folder: Path) -> None:
+        self.state = folder / "state"
+        self.running = True
+        self.nodes = [
+            FakeNode(folder, "node-1"),
+            FakeNode(folder, "node-2"),
+            FakeNode(folder, "bare", accelerators=False),
+        ]
+        self.add_ons = tuple(ADD_ONS)
+        self.overrides: list[Mapping[str, bool]] = []
+
+    def override_runtime_config(self, served: Mapping[str, bool]) -> None:
+        self.overrides.append(served)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeLab:
+    fake = FakeLab(tmp_path)
+    monkeypatch.setattr(lab_package, "load", lambda name: fake if name == "lab" else None)
+    return fake
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(command, arguments)
+
+
+# The command
+
+
+def test_the_list_names_every_fault_and_says_which_are_on(lab: FakeLab) -> None:
+    assert run("driver-prepares-all").exit_code == 0
+    listed = run("--list", "-o", "json")
+    assert listed.exit_code == 0
+    rows = {row["name"]: row for row in json.loads(listed.stdout)}
+    assert set(rows) == set(faults.FAULTS)
+    assert {name for name, row in rows.items() if row["on"]} == {"driver-prepares-all"}
+    assert all(row["description"].endswith(".") and "\n" not in row["description"] for row in rows.values())
+    assert "on   driver-prepares-all" in run("--list").stdout
+
+
+def test_the_list_needs_no_lab(lab: FakeLab) -> None:
+    listed = run("--list", "--name", "none", "-o", "json")
+    assert listed.exit_code == 0
+    assert not any(row["on"] for row in json.loads(listed.stdout))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("driver-prepare-all",), "did you mean driver-prepares-all?"),
+        (("qqqqqqqq",), "aiconform lab fault --list"),
+        ((), "give the name of a fault, or --list"),
+        (("no-driver", "--list"), "give the name of a fault, or --list"),
+        (("--list", "--off"), "give the name of a fault, or --list"),
+        (("no-driver", "--name", "other"), "aiconform lab up --name other"),
+    ],
+)
+def test_wrong_use_is_told_with_the_way_out(lab: FakeLab, arguments: tuple[str, ...], expected: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert faults.active(lab.state) == ()
+
+
+def test_a_fault_that_does_not_come_in_force_is_an_error(lab: FakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiconform.lab.faults.switch.IN_FORCE_SECONDS", 0.1)
+    lab.nodes[1].listens = False
+    result = run("no-driver")
+    assert result.exit_code == 2
+    assert "node-2: the configuration is not taken up yet" in result.stderr
+
+
+def test_a_lab_that_is_down_takes_no_fault(lab: FakeLab) -> None:
+    lab.running = False
+    result = run("no-driver")
+    assert result.exit_code == 2
+    assert "lab lab is not up" in result.stderr
+    assert faults.active(lab.state) == ()
+
+
+# Drivers
+
+
+def test_a_process_that_is_only_starting_gets_no_signal(lab: FakeLab) -> None:
+    """It reads the new configuration by itself, and before it can handle signals one would end it."""
+    node = lab.nodes[0]
+    (node.config.state_dir / "status.json").unlink()
+    before = node.signals
+    later = threading.Timer(0.3, node.reload_accelerators)
+    later.start()
+    assert run("driver-prepares-all").exit_code == 0
+    later.join()
+    assert node.signals == before + 1
+
+
+@pytest.mark.parametrize("name", [fault.value for fault in DriverFault])
+def test_a_driver_fault_reaches_every_driver_and_leaves_it(lab: FakeLab, name: str) -> None:
+    assert run(name).stdout == f"{name} is on\n"
+    assert [node.config.faults for node in lab.nodes[:2]] == [(name,), (name,)]
+    assert run(name, "--off").stdout == f"{name} is off\n"
+    assert [node.config.faults for node in lab.nodes[:2]] == [(), ()]
+    assert lab.overrides == []
+
+
+def test_faults_add_up_and_outlive_the_lab(lab: FakeLab) -> None:
+    run("no-driver")
+    run("runtime-leaks-devices")
+    assert lab.nodes[0].accelerators
+    write_config(lab.nodes[0].accelerators, lab.nodes[0].config.model_copy(update={"faults": ()}))
+    lab.nodes[0].runtime_switch.unlink()
+    faults.reapply(lab)
+    assert faults.active(lab.state) == ("runtime-leaks-devices", "no-driver")
+    assert faults.driver_faults(lab.state) == (DriverFault.NO_DRIVER,)
+    assert lab.nodes[0].config.faults == (DriverFault.NO_DRIVER,)
+    assert lab.nodes[0].runtime_switch.exists()
+
+
+def test_without_the_dra_api_nothing_published_is_waited_for(lab: FakeLab) -> None:
+    for node in lab.nodes[:2]:
+        status = json.loads((node.config.state_dir / "status.json").read_text())
+        write_json(node.config.state_dir / "status.json", {**status, "published": False})
+    assert run("no-dra-api").exit_code == 0
+    assert lab.overrides[-1]["resource.k8s.io/v1"] is False
+    for node in lab.nodes[:2]:
+        node.reload_accelerators()
+    assert run("no-dra-api", "--off").exit_code == 0
+    assert lab.overrides[-1] == {}
+
+
+# The runtime
+
+
+def configured(tmp_path: Path) -> Path:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    own = {"path": "/dev/aiconform-accel0", "type": "c", "major": 4, "minor": 10}
+    config = {"linux": {"devices": [own], "resources": {"devices": [{"allow": False, "access": "rwm"}]}}}
+    (bundle / "config.json").write_text(json.dumps(config))
+    return bundle
+
+
+def runc(wrapper: Path, bundle: Path, command: str = "create") -> dict[str, Any]:
+    """What runc would see: the wrapper is made to hand over to a program that prints its arguments."""
+    words = [str(wrapper), "--root", "/r", command, "--bundle", str(bundle), "id"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == words[1:]
+    found: dict[str, Any] = json.loads((bundle / "config.json").read_text())["linux"]
+    return found
+
+
+def test_the_wrapper_spoils_a_container_only_while_the_fault_is_on(tmp_path: Path, lab: FakeLab) -> None:
+    node, wrapper, bundle = lab.nodes[0], tmp_path / "runc", configured(tmp_path)
+    faults.write_wrapper(wrapper, runc=Path("/bin/echo"), switch=node.runtime_switch)
+    sound = runc(wrapper, bundle)
+
+    assert run("runtime-leaks-devices").exit_code == 0
+    assert runc(wrapper, bundle, "start") == sound
+    leaking = runc(wrapper, bundle)
+    assert [device["path"] for device in leaking["devices"]] == [
+        device.container_path for device in devices_of(node.config)
+    ]
+    opened = [(rule["major"], rule["minor"]) for rule in leaking["resources"]["devices"] if rule["allow"]]
+    assert opened == [(device.major, device.minor) for device in devices_of(node.config)]
+
+    assert run("runtime-leaks-devices", "--off").exit_code == 0
+    assert run("runtime-opens-devices").exit_code == 0
+    (bundle / "config.json").write_text(json.dumps({"linux": sound}))
+    opening = runc(wrapper, bundle)
+    assert opening["devices"] == sound["devices"]
+    assert opening["resources"]["devices"][-1] == {"allow": True, "type": "c", "access": "rwm"}
+
+    assert run("runtime-opens-devices", "--off").exit_code == 0
+    (bundle / "config.json").write_text(json.dumps({"linux": sound}))
+    assert runc(wrapper, bundle) == sound
+
+
+def test_a_container_without_any_device_leaks_too(tmp_path: Path, lab: FakeLab) -> None:
+    wrapper, bundle = tmp_path / "runc", configured(tmp_path)
+    (bundle / "config.json").write_text("{}")
+    faults.write_wrapper(wrapper, runc=Path("/bin/echo"), switch=lab.nodes[0].runtime_switch)
+    assert run("runtime-leaks-devices").exit_code == 0
+    assert len(runc(wrapper, bundle)["devices"]) == 2
+
+
+def test_nodes_leak_only_their_own_accelerators(lab: FakeLab) -> None:
+    assert lab.nodes[1].accelerators
+    write_config(lab.nodes[1].accelerators, lab.nodes[1].config.model_copy(update={"first_minor": 30}))
+    lab.nodes[1].reload_accelerators()
+    assert run("runtime-leaks-devices").exit_code == 0
+    shown = [json.loads(node.runtime_switch.read_text())["show"] for node in lab.nodes]
+    assert [[device["minor"] for device in devices] for devices in shown] == [[10, 11], [30, 31], []]
+
+
+def test_help_and_list_import_no_kubernetes_client() -> None:
+    code = (
+        "import sys; from aiconform.lab.faults.command import command; "
+        "command.main(['--list', '--name', 'no-such-lab'], standalone_mode=False); "
+        "print([name for name in ('kubernetes', 'aiohttp', 'grpc') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_unknown_fault_is_an_error_of_its_own() -> None:
+    with pytest.raises(faults.UnknownFault) as caught:
+        faults.find("no-drivr")
+    assert caught.value.nearest == "no-driver"
+    assert not isinstance(caught.value, LabError)
