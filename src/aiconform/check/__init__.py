@@ -8,7 +8,7 @@ run. The names in `__all__` are the public surface: they change only with API_VE
 from aiconform.check.assertion import Assertion, Finding, assertion, holds, undecided
 from aiconform.check.check import API_VERSION, Check, Inspection, collect, inspection
 from aiconform.check.observation import NotApplicable, NothingToLookAt, Observation
-from aiconform.check.options import Options, Settings
+from aiconform.check.options import Options, Settings, option
 from aiconform.check.probe import Access, Probe, probe
 from aiconform.check.targets import PlatformComponent, Target, accelerators
 
@@ -32,6 +32,7 @@ __all__ = [
     "collect",
     "holds",
     "inspection",
+    "option",
     "probe",
     "undecided",
 ]

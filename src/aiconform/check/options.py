@@ -2,20 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """What `option` says of a field beside its default and its description."""
+
+    serves: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
+    choices: Callable[[], Iterable[str]] | None = None
 
 
 class Options(BaseModel):
     """What a user may set for one check (`--set ID.NAME=VALUE`).
 
-    A check has at most one subclass. Each field has a default that suits most platforms, and a description: users read
-    it in `aiconform options`.
+    A check has at most one subclass; each of its fields is an `option`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _is_a_choice(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.field_name or ""
+        choices = cls.info(name).choices
+        if choices is None or value == cls.model_fields[name].default or value in (known := tuple(choices())):
+            return value
+        raise ValueError(f"choose one of {', '.join(known)}")
+
+    @classmethod
+    def info(cls, name: str) -> OptionInfo:
+        """What is declared of a field."""
+        extra: Any = cls.model_fields[name].json_schema_extra
+        found: OptionInfo = (extra or {}).get("option", OptionInfo())
+        return found
+
+
+def option(
+    default: Any,
+    description: str,
+    *,
+    serves: Iterable[str] = (),
+    formerly: Iterable[str] = (),
+    choices: Callable[[], Iterable[str]] | None = None,
+    **bounds: float,
+) -> Any:
+    """A field of Options. `description` is what users read in `aiconform options`; the default suits most platforms.
+
+    serves: ids of the limits of the requirement's procedure that it sets. formerly: earlier names, which `--set` still
+    takes. choices: what gives the values that may be chosen beside the default, from a registry.
+    bounds: ge, gt, le, lt.
+    """
+    field: Any = Field
+    about = OptionInfo(tuple(serves), tuple(formerly), choices)
+    return field(default, description=description, json_schema_extra={"option": about}, **bounds)
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the usual name for a type variable of options
