@@ -18,6 +18,14 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN_LABEL = "aiconform.dev/run"
 PROBE_LABEL = "aiconform.dev/probe"
 PodSecurity = Literal["restricted", "baseline", "privileged"]
+# What the restricted Pod Security Standard asks of a container.
+RESTRICTED: Object = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "runAsUser": 65534,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 CLEANUP_SECONDS = 60.0
 WEBHOOK_SECONDS = 15.0
 

@@ -7,18 +7,10 @@ from typing import Any
 
 from aiconform.check import Access
 from aiconform.cluster import Cluster, Object, Stuck, TimedOut, wait
-from aiconform.cluster.scratch import Scratch
+from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.offered import tolerations, usable_node
 
-# What the restricted Pod Security Standard asks of a container.
-RESTRICTED: Object = {
-    "allowPrivilegeEscalation": False,
-    "runAsNonRoot": True,
-    "runAsUser": 65534,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 # A container's first process gets no default action for SIGTERM: without the trap a deletion takes the whole grace.
 STAY = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
 

@@ -17,7 +17,10 @@ class Images:
     registry: str = ""
 
     def __getitem__(self, purpose: str) -> str:
-        public = IMAGES[purpose]
+        return self.mirrored(IMAGES[purpose])
+
+    def mirrored(self, public: str) -> str:
+        """The name of an image by which this platform pulls it."""
         if not self.registry:
             return public
         return f"{self.registry.rstrip('/')}/{public.partition('/')[2]}"

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aiconform.cluster import Object
-from aiconform.kit.pods import RESTRICTED, container
+from aiconform.cluster.scratch import RESTRICTED
+from aiconform.kit.pods import container
 
 PORT = 8080
 CHAT = "/v1/chat/completions"

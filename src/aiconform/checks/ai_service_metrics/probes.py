@@ -27,8 +27,8 @@ from aiconform.check import (
     undecided,
 )
 from aiconform.cluster import Cluster, ClusterError, Object, wait
-from aiconform.cluster.scratch import Scratch
-from aiconform.kit.pods import POD_ACCESS, RESTRICTED
+from aiconform.cluster.scratch import RESTRICTED, Scratch
+from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import Platform
 from aiconform.platform.monitoring import collection, prometheus
 from aiconform.platform.monitoring.collection import KINDS, Way

@@ -6,8 +6,8 @@ The text of the metric is an annotation of the Pod. The kubelet writes it into a
 from __future__ import annotations
 
 from aiconform.cluster import Object
-from aiconform.cluster.scratch import Scratch
-from aiconform.kit.pods import RESTRICTED, claiming, class_for, pod
+from aiconform.cluster.scratch import RESTRICTED, Scratch
+from aiconform.kit.pods import claiming, class_for, pod
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.monitoring.collection import Way
 
