@@ -20,7 +20,7 @@ from aiconform.check import (
     holds,
     probe,
 )
-from aiconform.cluster import Object, TimedOut, wait
+from aiconform.cluster import Object, TimedOut, conditions, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.pods import (
     CLAIM_ACCESS,
@@ -265,10 +265,8 @@ async def excess(platform: Platform, scratch: Scratch, settings: Settings, targe
 
 
 def _scheduled(pod_seen: Object) -> str | None:
-    for condition in (pod_seen.get("status") or {}).get("conditions") or []:
-        if condition["type"] == "PodScheduled":
-            return f"{condition.get('reason', 'Scheduled')}: {condition.get('message', '')}".strip(": ")
-    return None
+    scheduled = conditions.find(pod_seen, "PodScheduled")
+    return (scheduled.words or "Scheduled") if scheduled else None
 
 
 def _allocated(claim_seen: Object) -> list[str] | None:

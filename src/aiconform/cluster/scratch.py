@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from aiconform.cluster import wait
+from aiconform.cluster import conditions, wait
 from aiconform.cluster.api import Cluster, Object
 from aiconform.cluster.errors import ClusterError, NotFound, TimedOut
 
@@ -217,8 +217,8 @@ async def _why_it_stays(cluster: Cluster, namespace: Object) -> str:
     except ClusterError as error:
         return str(error)
     messages = [
-        condition["message"]
-        for condition in found.get("status", {}).get("conditions", [])
-        if condition["status"] == "True" and condition.get("message")
+        condition.message
+        for condition in conditions.read(found.get("status"))
+        if condition.is_true and condition.message
     ]
     return "; ".join(messages) or "no reason given"

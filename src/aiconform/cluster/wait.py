@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
+from aiconform.cluster import conditions
 from aiconform.cluster.api import Cluster, Event, Object
 from aiconform.cluster.errors import Expired, NotFound, ServerFailed, Stuck, TimedOut, Unreachable, WebhookUnreached
 
@@ -181,16 +182,7 @@ async def all_gone(
         raise TimedOut(f"still there after {seconds:.0f} s: {kind} {names}") from None
 
 
-# Conditions
-
-
-def is_true(obj: Object, condition: str) -> bool:
-    """Whether the status of an object says so of the condition of this type."""
-    conditions = (obj.get("status") or {}).get("conditions") or []
-    return any(entry["type"] == condition and entry["status"] == "True" for entry in conditions)
-
-
-# Conditions on Pods
+# Pods
 
 
 def running(pod: Object) -> Object | None:
@@ -237,8 +229,7 @@ def describe(obj: Object) -> str:
             waiting = container.get("state", {}).get("waiting")
             if waiting:
                 parts.append(f"{container['name']} waits: {waiting.get('reason')} {waiting.get('message', '')}".strip())
-    conditions: Collection[Object] = status.get("conditions") or []
-    for condition in conditions:
-        if condition.get("status") != "True" and condition.get("message"):
-            parts.append(f"{condition['type']}: {condition.get('reason', '')}: {condition['message']}")
+    for condition in conditions.read(status):
+        if not condition.is_true and condition.message:
+            parts.append(f"{condition.type}: {condition.reason}: {condition.message}")
     return "; ".join(parts) or "no status yet"

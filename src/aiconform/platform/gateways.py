@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiconform.cluster import ClusterError, NotFound, Object
+from aiconform.cluster import ClusterError, NotFound, Object, conditions
 from aiconform.platform.inventory import Platform
 
 GROUP = "gateway.networking.k8s.io"
@@ -77,25 +77,23 @@ async def in_use(platform: Platform, api_version: str) -> Counter[str]:
 
 def condition(obj: Object, kind: str) -> tuple[bool | None, str]:
     """(whether the condition holds, in what words); None if its controller has not decided about this generation."""
-    return _condition(obj, (obj.get("status") or {}).get("conditions") or [], kind)
+    return _decided(obj, obj.get("status"), kind)
 
 
 def parent_condition(route: Object, kind: str) -> tuple[bool | None, str]:
     """The same for a route with one parent: its conditions stand in the parent's entry."""
     for parent in (route.get("status") or {}).get("parents") or []:
-        decided, words = _condition(route, parent.get("conditions") or [], kind)
+        decided, words = _decided(route, parent, kind)
         if words:
             return decided, words
     return None, ""
 
 
-def _condition(obj: Object, conditions: Sequence[Object], kind: str) -> tuple[bool | None, str]:
-    for entry in conditions:
-        if entry["type"] == kind:
-            words = f"{kind} is {entry['status']}: {entry.get('reason', '')}: {entry.get('message', '')}".strip(": ")
-            current = entry.get("observedGeneration", 0) in (0, obj["metadata"].get("generation", 0))
-            decided = {"True": True, "False": False}.get(entry["status"])
-            return (decided if current else None), words
+def _decided(obj: Object, status: Object | None, kind: str) -> tuple[bool | None, str]:
+    for entry in conditions.read(status):
+        if entry.type == kind:
+            words = f"{kind} is {entry.status}: {entry.words}".strip(": ")
+            return entry.decided(obj["metadata"].get("generation", 0)), words
     return None, ""
 
 

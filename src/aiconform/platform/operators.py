@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aiconform.cluster import Cluster, NotFound, Object
+from aiconform.cluster import Cluster, NotFound, Object, conditions
 
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 WEBHOOKS = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
@@ -51,16 +51,14 @@ class State(_Data):
     def seen(self, obj: Object) -> str | None:
         """The value that `obj` has there, in words; None as long as it has none."""
         if self.condition:
-            for entry in (obj.get("status") or {}).get("conditions") or []:
-                if entry["type"] == self.condition:
-                    return " ".join(filter(None, (str(entry["status"]), entry.get("reason"), entry.get("message"))))
-            return None
+            found = conditions.find(obj, self.condition)
+            return " ".join(filter(None, (found.status, found.reason, found.message))) if found else None
         value = self._value(obj)
         return None if value is None else str(value)
 
     def holds(self, obj: Object) -> bool:
         if self.condition:
-            return (self.seen(obj) or "").split(" ")[0] == "True"
+            return conditions.is_true(obj, self.condition)
         return bool(self._value(obj) == self.equals)
 
     def _value(self, obj: Object) -> Any:
@@ -310,10 +308,9 @@ async def _present(
 def _unestablished(name: str, crd: Object | None) -> str:
     if crd is None:
         return f"{name} is not there"
-    conditions = {entry["type"]: entry for entry in (crd.get("status") or {}).get("conditions") or []}
-    if (conditions.get("Established") or {}).get("status") == "True":
+    if conditions.is_true(crd, "Established"):
         return ""
-    why = [str(entry["message"]) for entry in conditions.values() if entry["status"] != "True" and entry.get("message")]
+    why = [entry.message for entry in conditions.read(crd.get("status")) if not entry.is_true and entry.message]
     return f"{name} is not established" + (f": {'; '.join(why)}" if why else "")
 
 

@@ -12,7 +12,7 @@ from aiconform.check import NothingToLookAt
 from aiconform.checks.pod_autoscaling import probes as check
 from aiconform.checks.pod_autoscaling.probes import Scaling
 from aiconform.checks.pod_autoscaling.scaled_pods import Scaled
-from aiconform.checks.pod_autoscaling.scaled_workload import autoscaler, load, quantity
+from aiconform.checks.pod_autoscaling.scaled_workload import autoscaler, load
 from aiconform.checks.pod_autoscaling.scaling_history import Sample, read
 from aiconform.platform.autoscaling.metrics_api import MetricsApi
 
@@ -144,11 +144,6 @@ def test_a_shrinking_at_the_first_look_after_its_window_is_never_too_early(
 def test_a_shrinking_at_once_is_always_too_early(pipeline: float, window: int) -> None:
     after = (sample(58.0 + pipeline + 0.1, 1, 3, 2.333),)
     assert check.respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds is False
-
-
-@pytest.mark.parametrize(("text", "number"), [("7", 7), ("2333m", 2.333), ("1k", 1000), ("0", 0), ("1M", 10**6)])
-def test_quantities_are_read(text: str, number: float) -> None:
-    assert quantity(text) == pytest.approx(number)
 
 
 @pytest.mark.parametrize("api", ["custom", "external"])

@@ -276,18 +276,6 @@ async def test_karpenter_without_a_pool_is_told() -> None:
     )
 
 
-@given(st.integers(0, 10**9), st.sampled_from(["", "m", "k", "M", "G", "Ki", "Mi", "Gi", "Ti"]))
-def test_quantities_are_numbers(number: int, suffix: str) -> None:
-    found = autoscaler.quantity(f"{number}{suffix}")
-    assert found is not None
-    assert found >= (number / 1000 if suffix == "m" else number)
-
-
-@pytest.mark.parametrize("text", ["", "x", "1e", "Ki", "1Kim", "one"])
-def test_no_quantity_is_no_number(text: str) -> None:
-    assert autoscaler.quantity(text) is None
-
-
 # Labels, and what is given
 
 

@@ -16,6 +16,7 @@ from aiconform.kit.container_view import LOOK, LOOKED, parse_view
 from aiconform.kit.pods import STAY, claim, class_for, container, device_request, holding, pod, said, started
 from aiconform.platform import Device, NodeAccelerators, Platform
 from aiconform.platform.accelerators.devices import results
+from aiconform.platform.accelerators.offered import extended_resources
 from aiconform.platform.monitoring.exporters import Source
 from aiconform.platform.monitoring.metrics import match
 
@@ -213,7 +214,7 @@ class _Others:
             }
             self._devices.setdefault(uid, set()).update(names)
         elif (obj.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
-            self._counts[uid] = _asked(obj, self._target.name)
+            self._counts[uid] = extended_resources(obj)[self._target.name]
 
     def devices(self, own: Object | None) -> set[str]:
         """Names of devices that claims other than our own hold."""
@@ -244,10 +245,3 @@ async def _watch(cluster: Cluster, api_version: str, kind: str, fields: str, not
     async for there, _ in wait.states(cluster, api_version, kind, fields=fields):
         for obj in there.values():
             note(obj)
-
-
-def _asked(seen: Object, resource: str) -> int:
-    """How many of an extended resource a Pod's containers ask for."""
-    return sum(
-        int(((each.get("resources") or {}).get("limits") or {}).get(resource, 0)) for each in seen["spec"]["containers"]
-    )

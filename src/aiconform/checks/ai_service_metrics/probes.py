@@ -26,7 +26,7 @@ from aiconform.check import (
     probe,
     undecided,
 )
-from aiconform.cluster import Cluster, ClusterError, Object, wait
+from aiconform.cluster import Cluster, ClusterError, Object, conditions, wait
 from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import Platform
@@ -228,7 +228,7 @@ async def _workload(platform: Platform, scratch: Scratch, way: Way, workload: st
 
 def _ready(seen: Object) -> Object | None:
     wait.refuse_hopeless(seen)
-    return seen if wait.is_true(seen, "Ready") else None
+    return seen if conditions.is_true(seen, "Ready") else None
 
 
 async def _get(cluster: Cluster, pod: Object, path: str) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from aiconform.cluster import Cluster, Object, wait
+from aiconform.cluster import Cluster, Object, conditions, wait
 from aiconform.kit.following import Board
 from aiconform.platform.accelerators.offered import usable_node
 from aiconform.platform.autoscaling.autoscaler import offers
@@ -70,8 +70,8 @@ class Census:
 
     def _update(self, entry: Newcomer, node: Object) -> None:
         entry.labels = dict(node["metadata"].get("labels") or {})
-        entry.problem = "" if wait.is_true(node, "Ready") else usable_node(node) or ""
-        if not wait.is_true(node, "Ready"):
+        entry.problem = "" if conditions.is_true(node, "Ready") else usable_node(node) or ""
+        if not conditions.is_true(node, "Ready"):
             # What it says it has is made up as long as no kubelet speaks for it.
             return
         if entry.ready is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aiconform.check import NothingToLookAt
-from aiconform.cluster import Cluster, Object, Stuck, wait
+from aiconform.cluster import Cluster, Object, Stuck, conditions, wait
 from aiconform.kit.following import Board
 from aiconform.kit.pods import STAY, container, refused_by_kubelet
 from aiconform.platform.accelerators.offered import usable_node
@@ -109,9 +109,9 @@ class Waiter:
     def see(self, seen: Object) -> None:
         """Take note of one state."""
         self._last = seen
-        for entry in (seen.get("status") or {}).get("conditions") or []:
-            if entry["type"] == "PodScheduled" and entry["status"] == "False" and not self.unschedulable:
-                self.unschedulable = str(entry.get("message") or entry.get("reason"))
+        scheduled = conditions.find(seen, "PodScheduled")
+        if scheduled and scheduled.is_false and not self.unschedulable:
+            self.unschedulable = scheduled.explanation
         self._board.tell()
 
     async def follow(self, cluster: Cluster) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiconform.checks.gang_scheduling.outcome import Gang, Member
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL
-from aiconform.cluster import Cluster, Event, Object, Stuck, wait
+from aiconform.cluster import Cluster, Event, Object, Stuck, conditions, wait
 
 # Conditions over time are looked at this often between events; no request is made for it.
 _TICK = 0.5
@@ -98,14 +98,9 @@ class Timeline:
                 raise Stuck(f"Pod {metadata['name']} failed: {status.get('reason', '')} {wait.describe(pod)}")
         except Stuck as error:
             self._broken = self._broken or error
-        self._said[uid] = next(
-            (
-                entry.get("message", "")
-                for entry in status.get("conditions") or []
-                if entry["type"] == "PodScheduled" and entry["status"] == "False" and not spec.get("nodeName")
-            ),
-            "",
-        )
+        scheduled = conditions.find(pod, "PodScheduled")
+        waits = scheduled and scheduled.is_false and not spec.get("nodeName")
+        self._said[uid] = scheduled.message if scheduled and waits else ""
         self._changed.set()
 
 

@@ -9,6 +9,7 @@ from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.devices import results
 from aiconform.platform.accelerators.holders import holders
+from aiconform.platform.accelerators.offered import extended_resources
 
 
 class Scaled(Observation):
@@ -69,9 +70,7 @@ async def holding(platform: Platform, watch: Watch, target: NodeAccelerators, na
                 held.setdefault(user["name"], []).extend(devices)
     else:
         for name, pod in watch.pods.items():
-            for container in pod["spec"]["containers"]:
-                count = int(((container.get("resources") or {}).get("limits") or {}).get(target.name, 0))
-                held.setdefault(name, []).extend(f"{name}/{number}" for number in range(count))
+            held[name] = [f"{name}/{number}" for number in range(extended_resources(pod)[target.name])]
     return tuple(
         Scaled(name=pod["metadata"]["name"], devices=tuple(held.get(pod["metadata"]["name"], ())))
         for pod in watch.running()

@@ -109,11 +109,3 @@ def autoscaler(name: str, api: str, metric: str, window: int) -> Object:
             },
         },
     }
-
-
-def quantity(text: str) -> float:
-    """A Kubernetes quantity as a number. Raises ValueError for what metrics never are."""
-    for suffix, factor in (("m", 1e-3), ("k", 1e3), ("M", 1e6), ("G", 1e9)):
-        if text.endswith(suffix):
-            return float(text.removesuffix(suffix)) * factor
-    return float(text)

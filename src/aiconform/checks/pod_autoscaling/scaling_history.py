@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from aiconform.check import Observation
-from aiconform.checks.pod_autoscaling.scaled_workload import SCALED, quantity
-from aiconform.cluster import Cluster, Object, wait
+from aiconform.checks.pod_autoscaling.scaled_workload import SCALED
+from aiconform.cluster import Cluster, Object, conditions, quantity, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.following import Board
 
@@ -64,8 +64,8 @@ class Watch:
     def see(self, autoscaler: Object) -> None:
         """Take note of one state of the autoscaler."""
         status = autoscaler.get("status") or {}
-        active = next((each for each in status.get("conditions") or [] if each["type"] == "ScalingActive"), None)
-        self.said = "" if active is None or active["status"] == "True" else str(active.get("message") or "")
+        active = conditions.find(autoscaler, "ScalingActive")
+        self.said = "" if active is None or active.is_true else active.message
         sample = Sample(
             at=self.now,
             desired=status.get("desiredReplicas", 0),
@@ -101,7 +101,7 @@ def read(status: Object) -> float | None:
     for entry in status.get("currentMetrics") or []:
         source = entry.get("pods") or entry.get("external") or {}
         if text := (source.get("current") or {}).get("averageValue"):
-            return round(quantity(text), 3)
+            return round(quantity.number(text), 3)
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from aiconform.check import Observation
 from aiconform.checks.robust_controller.operator_steps import owned
-from aiconform.cluster import Cluster, Forbidden, Object, TimedOut, wait
+from aiconform.cluster import Cluster, Forbidden, Object, TimedOut, conditions, wait
 
 
 class ControllerPod(Observation):
@@ -73,7 +73,7 @@ def _controller_pods(pods: Sequence[Object], replica_sets: set[str]) -> list[Con
         ControllerPod(
             name=pod["metadata"]["name"],
             uid=pod["metadata"]["uid"],
-            ready=not pod["metadata"].get("deletionTimestamp") and wait.is_true(pod, "Ready"),
+            ready=not pod["metadata"].get("deletionTimestamp") and conditions.is_true(pod, "Ready"),
         )
         for pod in pods
         # A ReplicaSet leaves its Pods that were evicted or ended with their node, and has others in their place.

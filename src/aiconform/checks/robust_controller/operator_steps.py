@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from aiconform.check import Observation
-from aiconform.cluster import Cluster, Object, Rejected, Stuck, TimedOut, WebhookUnreached, wait
+from aiconform.cluster import Cluster, Object, Rejected, Stuck, TimedOut, WebhookUnreached, conditions, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform.operators import Change, Kind, State
 
@@ -187,10 +187,9 @@ async def _refuse_unplaced(cluster: Cluster, obj: Object) -> None:
     """Raises TimedOut if the scheduler has no place for a Pod of `obj`: that says nothing of the operator."""
     pods = [pod async for pod in cluster.list("v1", "Pod", obj["metadata"]["namespace"])]
     for pod in _pods_of(pods, obj):
-        for condition in (pod.get("status") or {}).get("conditions") or []:
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                name = pod["metadata"]["name"]
-                raise TimedOut(f"no node took Pod {name}: {condition.get('message') or condition.get('reason')}")
+        scheduled = conditions.find(pod, "PodScheduled")
+        if scheduled and scheduled.is_false:
+            raise TimedOut(f"no node took Pod {pod['metadata']['name']}: {scheduled.explanation}")
 
 
 async def _refuse_forbidden(cluster: Cluster, obj: Object) -> None:

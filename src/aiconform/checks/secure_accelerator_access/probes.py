@@ -21,7 +21,7 @@ from aiconform.check import (
     probe,
     undecided,
 )
-from aiconform.cluster import Object, wait
+from aiconform.cluster import Object, conditions, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import (
     FORGE,
@@ -137,8 +137,8 @@ async def _started_pair(
 def _placed(seen: Object) -> bool | None:
     if seen["spec"].get("nodeName"):
         return True
-    conditions = (seen.get("status") or {}).get("conditions") or []
-    return False if any(c["type"] == "PodScheduled" and c["status"] == "False" for c in conditions) else None
+    scheduled = conditions.find(seen, "PodScheduled")
+    return False if scheduled and scheduled.is_false else None
 
 
 @probe(

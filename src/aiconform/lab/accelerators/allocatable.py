@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from aiconform.cluster import Cluster, ClusterError, Object
+from aiconform.cluster import Cluster, ClusterError, Object, quantity
 from aiconform.lab.accelerators.config import AcceleratorConfig
 
 RETRY_SECONDS = 1.0
@@ -42,4 +42,4 @@ class Allocatable:
 
 def allocatable(node: Object, resource: str) -> int:
     """How many of an extended resource a Node has for Pods; 0 if it does not know the resource."""
-    return int(((node.get("status") or {}).get("allocatable") or {}).get(resource, "0"))
+    return quantity.whole(((node.get("status") or {}).get("allocatable") or {}).get(resource, "0"))

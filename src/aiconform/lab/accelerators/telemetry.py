@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, Device, DriverFault, Metrics, devices_of, write_json
 
-_UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _MIB = 1 / 2**20
 
 
@@ -98,8 +97,10 @@ _DEFECTS = {
 
 def telemetry(config: AcceleratorConfig) -> dict[str, object]:
     """The content of the file, with the defects that are on."""
+    from aiconform.cluster import quantity
+
     devices, faults = devices_of(config), set(config.faults)
-    memory = int(config.identity.memory[:-2]) * _UNITS[config.identity.memory[-2:]]
+    memory = quantity.whole(config.identity.memory)
     series = [each for each in SERIES[config.identity.metrics] if not _left_out(each, faults)]
     return {
         "devices": [{"major": each.major, "minor": each.minor, "memory": memory} for each in devices],

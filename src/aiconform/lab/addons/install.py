@@ -197,7 +197,7 @@ async def _until_reached(cluster: Cluster, add_on: AddOn, configurations: Sequen
 
 
 def _works(obj: Object) -> bool:
-    from aiconform.cluster import wait
+    from aiconform.cluster import conditions
 
     status = obj.get("status") or {}
     if obj["kind"] in _WORKLOADS:
@@ -209,7 +209,7 @@ def _works(obj: Object) -> bool:
         updated = status.get("updatedReplicas", 0) >= wanted
         return bool(current and updated and status.get("availableReplicas", 0) >= wanted)
     kind = "Established" if obj["kind"] == "CustomResourceDefinition" else "Available"
-    return wait.is_true(obj, kind)
+    return conditions.is_true(obj, kind)
 
 
 async def _get(cluster: Cluster, entry: dict[str, str]) -> Object | None:

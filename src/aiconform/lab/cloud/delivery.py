@@ -36,10 +36,10 @@ _RETRY_SECONDS = 1.0
 
 def kubelet_speaks(node: Object) -> bool:
     """Whether the Node's own kubelet has reported it Ready."""
-    status = node.get("status") or {}
-    version = (status.get("nodeInfo") or {}).get("kubeletVersion")
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
-    return bool(version) and ready
+    from aiconform.cluster import conditions
+
+    version = ((node.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion")
+    return bool(version) and conditions.is_true(node, "Ready")
 
 
 def made_up_resources(node: Object) -> list[str]:

@@ -30,10 +30,10 @@ async def _deployment(cluster: Cluster) -> Object:
 
 async def _pods(cluster: Cluster, *, ready: int, others: int = 0) -> None:
     """Wait until so many of the controller's Pods are ready and so many others are there. Raises TimedOut."""
-    from aiconform.cluster import wait
+    from aiconform.cluster import conditions, wait
 
     def condition(pods: Sequence[Object]) -> bool | None:
-        states = [wait.is_true(pod, "Ready") and not pod["metadata"].get("deletionTimestamp") for pod in pods]
+        states = [conditions.is_true(pod, "Ready") and not pod["metadata"].get("deletionTimestamp") for pod in pods]
         return True if (states.count(True), states.count(False)) == (ready, others) else None
 
     what = f"{ready} ready Pods of JobSet's controller and {others} others"

@@ -21,7 +21,7 @@ _SCALE = "request.userInfo.username == 'system:serviceaccount:kube-system:horizo
 
 async def _scale(cluster: Cluster, replicas: int) -> None:
     """Returns when the adapter has so many available Pods, and no others. Raises TimedOut."""
-    from aiconform.cluster import wait
+    from aiconform.cluster import conditions, wait
 
     await scale(cluster, prometheus.NAMESPACE, NAME, replicas)
     # Whether the API server reaches it is found out on its own.
@@ -32,7 +32,7 @@ async def _scale(cluster: Cluster, replicas: int) -> None:
     }
 
     def reached(seen: Object) -> bool | None:
-        return True if wait.is_true(seen, "Available") is bool(replicas) else None
+        return True if conditions.is_true(seen, "Available") is bool(replicas) else None
 
     await wait.until(cluster, service, reached, seconds=SECONDS, what="the metrics API to be found so")
 

@@ -251,15 +251,14 @@ def _objects(lab: Lab) -> list[Object]:
 
 
 def _is_ready(obj: Object) -> bool:
-    return _condition(obj, "Ready")
+    from aiconform.cluster import conditions
+
+    return conditions.is_true(obj, "Ready")
 
 
 def _is_available(deployment: Object) -> bool:
     # Of this generation: after a change the old status says nothing.
+    from aiconform.cluster import conditions
+
     observed = deployment.get("status", {}).get("observedGeneration") == deployment["metadata"]["generation"]
-    return observed and _condition(deployment, "Available")
-
-
-def _condition(obj: Object, kind: str) -> bool:
-    conditions = obj.get("status", {}).get("conditions", [])
-    return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
+    return observed and conditions.is_true(deployment, "Available")

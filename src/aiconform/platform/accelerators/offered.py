@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from aiconform.cluster import Object
+from aiconform.cluster import Object, conditions, quantity
 from aiconform.platform.accelerators.devices import Device, Pool, allocated
 from aiconform.platform.accelerators.profiles import Profile, load_profiles
 
@@ -106,10 +106,9 @@ class Accelerators:
 def usable_node(node: Object) -> str | None:
     """Why nothing can be started on this node, or None."""
     name = node["metadata"]["name"]
-    ready = next((c for c in node["status"].get("conditions", []) if c["type"] == "Ready"), None)
-    if ready is None or ready["status"] != "True":
-        why = (ready or {}).get("message") or (ready or {}).get("reason") or "it never reported"
-        return f"node {name} is not Ready: {why}"
+    ready = conditions.find(node, "Ready")
+    if ready is None or not ready.is_true:
+        return f"node {name} is not Ready: {(ready and ready.explanation) or 'it never reported'}"
     if node["spec"].get("unschedulable"):
         return f"node {name} is cordoned"
     return None
@@ -178,11 +177,11 @@ def by_device_plugin(nodes: Iterable[Object], used: dict[tuple[str, str], int]) 
     for node in nodes:
         name = node["metadata"]["name"]
         problem = usable_node(node)
-        for resource, quantity in sorted((node["status"].get("allocatable") or {}).items()):
-            if "/" not in resource or resource.partition("/")[0].endswith("kubernetes.io") or not quantity.isdigit():
+        for resource, amount in sorted((node["status"].get("allocatable") or {}).items()):
+            if "/" not in resource or resource.partition("/")[0].endswith("kubernetes.io"):
                 continue
             profile = profiles.by_resource(resource)
-            count = int(quantity)
+            count = quantity.whole(amount)
             if profile is None:
                 passed_over.append(f"extended resource {resource} on node {name}: not known to be an accelerator")
             elif problem:
@@ -212,11 +211,19 @@ def requested(pods: Iterable[Object]) -> dict[tuple[str, str], int]:
         node = pod["spec"].get("nodeName")
         if not node or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             continue
-        for container in pod["spec"]["containers"]:
-            for resource, quantity in ((container.get("resources") or {}).get("limits") or {}).items():
-                if "/" in resource and str(quantity).isdigit():
-                    used[node, resource] += int(quantity)
+        for resource, count in extended_resources(pod).items():
+            used[node, resource] += count
     return used
+
+
+def extended_resources(pod: Object) -> Counter[str]:
+    """How many of each extended resource the containers of a Pod ask for."""
+    asked: Counter[str] = Counter()
+    for container in pod["spec"]["containers"]:
+        for resource, amount in ((container.get("resources") or {}).get("limits") or {}).items():
+            if "/" in resource:
+                asked[resource] += quantity.whole(amount)
+    return asked
 
 
 def _simulated(profile: Profile | None, devices: Iterable[Device]) -> bool:

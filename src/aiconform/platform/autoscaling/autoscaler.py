@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aiconform.cluster import NotFound, Object
+from aiconform.cluster import NotFound, Object, conditions, quantity
 from aiconform.platform.accelerators.offered import usable_node
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.autoscaling.status import BadStatus, NodeGroup, parse_status
@@ -219,10 +219,9 @@ def node_pool(obj: Object, nodes: Iterable[Object]) -> Pool:
     reached = [
         f"its limit of {limit} {name} is reached"
         for name, limit in sorted(limits.items())
-        if (most := quantity(limit)) is not None and (quantity(used.get(name, "0")) or 0.0) >= most
+        if (most := _number(limit)) is not None and (_number(used.get(name, "0")) or 0.0) >= most
     ]
-    conditions: list[Object] = status.get("conditions") or []
-    ready: Object = next((each for each in conditions if each["type"] == "Ready"), {})
+    ready = conditions.find(obj, "Ready")
     name = obj["metadata"]["name"]
     return pool_of(
         name,
@@ -234,33 +233,17 @@ def node_pool(obj: Object, nodes: Iterable[Object]) -> Pool:
         maximum=spec.get("replicas"),
         limits="limits " + ", ".join(f"{key}: {value}" for key, value in sorted(limits.items())) if limits else "",
         full="; ".join(reached) or ("it is of fixed size" if spec.get("replicas") is not None else ""),
-        resource=_accelerator(name for name in used if quantity(used[name])) or _accelerator([*limits, *dict(taints)]),
+        resource=_accelerator(name for name in used if _number(used[name])) or _accelerator([*limits, *dict(taints)]),
         taints=taints,
-        problem=f"not Ready: {ready.get('message') or ready.get('reason')}" if ready.get("status") == "False" else "",
+        problem=f"not Ready: {ready.explanation}" if ready and ready.is_false else "",
     )
 
 
-_SUFFIXES = {
-    "": 1.0,
-    "m": 1e-3,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
-    "T": 1e12,
-    "Ki": 1024.0,
-    "Mi": 1024.0**2,
-    "Gi": 1024.0**3,
-    "Ti": 1024.0**4,
-}
-
-
-def quantity(text: object) -> float | None:
-    """The number of a Kubernetes quantity; None if it is none that is known here."""
-    words = str(text)
-    digits = words.rstrip("mkKMGTi")
+def _number(text: object) -> float | None:
+    """The number that a quantity stands for; None if it is none."""
     try:
-        return float(digits) * _SUFFIXES[words[len(digits) :]]
-    except (ValueError, KeyError):
+        return quantity.number(text)
+    except ValueError:
         return None
 
 

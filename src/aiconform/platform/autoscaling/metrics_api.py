@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aiconform.cluster import Cluster
+from aiconform.cluster import Cluster, conditions
 
 CUSTOM = "custom.metrics.k8s.io"
 EXTERNAL = "external.metrics.k8s.io"
@@ -31,11 +31,10 @@ async def metrics_apis(cluster: Cluster) -> list[MetricsApi]:
             if entry["spec"].get("group") != group:
                 continue
             service = entry["spec"].get("service") or {}
-            conditions = (entry.get("status") or {}).get("conditions") or []
-            available = next((each for each in conditions if each["type"] == "Available"), None)
+            available = conditions.find(entry, "Available")
             problem = ""
-            if available is None or available["status"] != "True":
-                problem = (available or {}).get("message") or "nothing says that it is available"
+            if available is None or not available.is_true:
+                problem = (available.message if available else "") or "nothing says that it is available"
             by = f"{service.get('namespace')}/{service.get('name')}"
             # Of several versions it is enough that one answers.
             if name not in found or found[name].problem:

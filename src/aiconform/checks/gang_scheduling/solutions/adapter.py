@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiconform.check import Access
-from aiconform.cluster import Object
+from aiconform.cluster import Object, conditions
 from aiconform.platform.accelerators.offered import Way
 
 GANG_LABEL = "aiconform.dev/gang"
@@ -93,10 +93,8 @@ def pods(
 
 def condition(obj: Object, kind: str, status: str) -> str:
     """`reason: message` of a condition that has this status, empty if it has not."""
-    for entry in (obj.get("status") or {}).get("conditions") or []:
-        if entry["type"] == kind and entry["status"] == status:
-            return ": ".join(filter(None, (entry.get("reason", ""), entry.get("message", ""))))
-    return ""
+    found = conditions.find(obj, kind)
+    return found.words if found and found.status == status else ""
 
 
 def named(obj: Object, order: Order) -> bool:
