@@ -119,7 +119,7 @@ def _product_text(product: Path) -> str:
         submission = read_submission(product)
         data = product.read_bytes()
     except Unreadable as error:
-        raise CannotBuild(f"{product}, line {error.line}: {error.problem}; {error.mend}") from error
+        raise CannotBuild(f"{product}, line {error.line}: {error.problem}; {error.help}") from error
     return data.decode("utf-16" if "utf-16" in submission.oddities else "utf-8-sig").replace("\r\n", "\n")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -15,18 +16,43 @@ from pathlib import Path
 
 import yaml
 
-from aiconform.certify.nodes import Malformed, Mapping, Scalar, Sequence, parse
+from aiconform.certify import nodes
+from aiconform.certify.nodes import Malformed, Scalar, Sequence, parse
+from aiconform.engine.verdicts import MAY_NOT_APPLY
+from aiconform.reports.cases import PROGRAMME_TESTS
 from aiconform.spec import load_standard
 
 CATEGORIES = ("accelerators", "networking", "schedulingOrchestration", "observability", "security", "operator")
-MAY_BE_NA = frozenset({"cluster_autoscaling"})
-"""The MUST requirements that the programme lets a platform answer with N/A."""
-TESTS = {
-    "secure_accelerator_access": "TestSecureAcceleratorAccess",
-    "gang_scheduling": "TestGangScheduling",
-    "cluster_autoscaling": "TestAcceleratorClusterAutoscaling",
+
+# What a requirement is about, as its vendor's notes and test names word it.
+SUBJECTS = {
+    "dra_support": ("dra", "dynamic resource", "resourceclaim", "resourceslice", "deviceclass"),
+    "driver_runtime_management": ("driver", "runtime"),
+    "gpu_sharing": ("shar", "slic", "mig", "mps", "partition", "fraction"),
+    "virtualized_accelerator": ("virtual", "vgpu", "sriov", "sr-iov"),
+    "ai_inference": ("gateway", "inference", "traffic", "httproute", "ingress"),
+    "advanced_inference_ingress": ("inference", "gateway", "inferencepool", "gaie", "epp"),
+    "high_performance_networking": ("network", "rdma", "dranet", "interface", "nic", "sriov", "infiniband"),
+    "disaggregated_inference": ("disaggregat", "prefill", "decode", "inference"),
+    "gang_scheduling": (
+        "gang",
+        "all-or-nothing",
+        "allornothing",
+        "podgroup",
+        "kueue",
+        "volcano",
+        "coscheduling",
+        "kai",
+        "workload",
+    ),
+    "cluster_autoscaling": ("autoscal", "karpenter", "nodepool", "node pool", "scaleup", "scale-up"),
+    "pod_autoscaling": ("hpa", "autoscal", "horizontal"),
+    "accelerator_metrics": ("metric", "dcgm", "telemetry", "exporter"),
+    "ai_service_metrics": ("metric", "prometheus", "monitor", "scrap"),
+    "secure_accelerator_access": ("secure", "access", "isolat"),
+    "workload_sandboxing": ("sandbox", "gvisor", "kata", "runtimeclass"),
+    "robust_controller": ("operator", "controller", "ray", "kubeflow", "crd", "webhook", "kserve", "jobset"),
 }
-"""The requirements that the programme maps to a test of its suite."""
 
 
 class BadChecklists(Exception):
@@ -35,7 +61,12 @@ class BadChecklists(Exception):
 
 @dataclass(frozen=True)
 class Item:
-    """`digests`: of the accepted descriptions, normalised; empty if none is known. `description`: if at hand."""
+    """A requirement as the checklist lists it, and what the programme says about it.
+
+    digests: of the accepted descriptions, normalised; empty if none is known. description: if available. test: the
+    test of the programme's suite for this requirement, if there is one. keywords: what notes and test names about it
+    mention. may_not_apply: whether a platform may answer this MUST requirement with N/A.
+    """
 
     category: str
     id: str
@@ -43,6 +74,9 @@ class Item:
     title: str
     digests: frozenset[str]
     description: str | None = None
+    test: str | None = None
+    keywords: tuple[str, ...] = ()
+    may_not_apply: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +110,11 @@ def known_digests() -> dict[str, list[str]]:
     return found
 
 
+def programme_tests() -> Mapping[str, str]:
+    """The tests of the programme's suite, by requirement."""
+    return PROGRAMME_TESTS
+
+
 def versions() -> tuple[str, ...]:
     """The versions with a released list, oldest first."""
     standard = load_standard()
@@ -91,13 +130,7 @@ def checklist_of(version: str, folder: Path | None = None) -> Checklist | None:
     if version not in versions():
         return None
     items = [
-        Item(
-            str(requirement.category),
-            requirement.id,
-            str(level),
-            requirement.title,
-            frozenset(known_digests().get(requirement.id, ())),
-        )
+        _item(str(requirement.category), requirement.id, str(level))
         for requirement in standard.at(version)
         if (level := requirement.level_at(version)) in ("MUST", "SHOULD") and requirement.category
     ]
@@ -118,32 +151,30 @@ def _from_folder(version: str, folder: Path) -> Checklist | None:
         root = parse(path.read_bytes()).root
     except (OSError, Malformed) as error:
         raise BadChecklists(f"{path}: {error}") from error
-    spec = root.get("spec") if isinstance(root, Mapping) else None
-    if not isinstance(spec, Mapping):
+    spec = root.get("spec") if isinstance(root, nodes.Mapping) else None
+    if not isinstance(spec, nodes.Mapping):
         raise BadChecklists(f"{path} has no spec: name a folder with the programme's AIConformance-1.NN.yaml files")
     items = []
     for category, listed in spec.entries.items():
         for entry in listed.items if isinstance(listed, Sequence) else []:
-            values = (
-                {k: v.text for k, v in entry.entries.items() if isinstance(v, Scalar)}
-                if isinstance(entry, Mapping)
-                else {}
-            )
+            entries = entry.entries.items() if isinstance(entry, nodes.Mapping) else ()
+            values = {key: node.text for key, node in entries if isinstance(node, Scalar)}
             if re.fullmatch(r"[a-z0-9_]+", values.get("id", "")):
-                description = values.get("description", "")
-                items.append(
-                    Item(
-                        category,
-                        values["id"],
-                        values.get("level", ""),
-                        _title(values["id"]),
-                        frozenset({digest_of(description), *known_digests().get(values["id"], ())}),
-                        description,
-                    )
-                )
+                items.append(_item(category, values["id"], values.get("level", ""), values.get("description", "")))
     return Checklist(version, tuple(items), str(path))
 
 
-def _title(requirement: str) -> str:
-    standard = load_standard()
-    return next((r.title for r in standard.requirements if r.id == requirement), requirement)
+def _item(category: str, requirement: str, level: str, description: str | None = None) -> Item:
+    known = next((each for each in load_standard().requirements if each.id == requirement), None)
+    digests = {*known_digests().get(requirement, ()), *([] if description is None else [digest_of(description)])}
+    return Item(
+        category,
+        requirement,
+        level,
+        known.title if known else requirement,
+        frozenset(digests),
+        description,
+        PROGRAMME_TESTS.get(requirement),
+        SUBJECTS.get(requirement, ()),
+        requirement in MAY_NOT_APPLY,
+    )

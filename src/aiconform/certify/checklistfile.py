@@ -24,7 +24,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     except OSError as error:
         raise BadMetadata(f"{path} cannot be read: {error.strerror}") from error
     except Malformed as error:
-        raise BadMetadata(f"{path}, line {error.line}: {error}; {error.mend}") from error
+        raise BadMetadata(f"{path}, line {error.line}: {error}; {error.help}") from error
     inner = root.get("metadata") if isinstance(root, Mapping) else None
     fields = inner if isinstance(inner, Mapping) else root
     if not isinstance(fields, Mapping):

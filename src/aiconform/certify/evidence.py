@@ -73,7 +73,7 @@ class Answer:
                 yield reference, reference.artifact
 
 
-@dataclass
+@dataclass(eq=False)
 class Examined:
     """A submission beside its checklist. `answers` by requirement id, in the checklist's order."""
 

@@ -1,9 +1,9 @@
-"""A finding: what is wrong, where, and how to mend it; and the rules that findings come from."""
+"""Rules, the problems that rules report, and the findings that users read: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ SEVERITIES: tuple[Severity, ...] = ("note", "warning", "error")
 
 @dataclass(frozen=True)
 class Rule:
-    """P-… are the programme's own rules; F-… go beyond them. `fixable`: `--fix` mends it."""
+    """P-… are the programme's own rules; F-… go beyond them. `fixable`: `--fix` corrects it."""
 
     id: str
     severity: Severity
@@ -26,8 +26,22 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """A violation of a rule, as the rule reports it.
+
+    `requirement` is None where the problem concerns the whole submission. `severity` is the rule's own if None.
+    """
+
+    rule: str
+    line: int
+    message: str
+    requirement: str | None = None
+    severity: Severity | None = None
+
+
+@dataclass(frozen=True)
 class Finding:
-    """`requirement` is None where the finding is about the whole submission."""
+    """A problem in a file, with the rule's severity and help."""
 
     rule: str
     severity: Severity
@@ -41,39 +55,24 @@ class Finding:
         return asdict(self)
 
 
-class Report:
-    """Collects the findings about one file, by the rules of a catalogue."""
-
-    def __init__(self, file: str, rules: dict[str, Rule]) -> None:
-        self.file = file
-        self.findings: list[Finding] = []
-        self._rules = rules
-        self._counts: Counter[str] = Counter()
-
-    def add(
-        self, rule: str, line: int, message: str, *, requirement: str | None = None, severity: Severity | None = None
-    ) -> None:
-        known = self._rules[rule]
-        self._counts[rule] += 1
-        if self._counts[rule] > MOST:
-            return
-        self.findings.append(
-            Finding(rule, severity or known.severity, self.file, line, requirement, message, known.help)
-        )
-
-    def sorted(self) -> list[Finding]:
-        """By line; where a rule found more than anybody reads, how many more."""
-        found = sorted(self.findings, key=lambda finding: (finding.line, finding.rule, finding.message))
-        for rule, count in self._counts.items():
-            if count > MOST:
-                known = self._rules[rule]
-                text = f"{count - MOST} more like this"
-                found.append(Finding(rule, known.severity, self.file, 1, None, text, known.help))
-        return found
-
-
-def catalogue(rules: Iterable[Rule]) -> dict[str, Rule]:
-    return {rule.id: rule for rule in rules}
+def findings(file: str, rules: Mapping[str, Rule], problems: Iterable[Problem]) -> list[Finding]:
+    """The problems of one file, by line. Of each rule the first MOST are listed and the others counted."""
+    found: list[Finding] = []
+    counts: Counter[str] = Counter()
+    for problem in problems:
+        rule = rules[problem.rule]
+        counts[rule.id] += 1
+        if counts[rule.id] <= MOST:
+            severity = problem.severity or rule.severity
+            found.append(
+                Finding(rule.id, severity, file, problem.line, problem.requirement, problem.message, rule.help)
+            )
+    found.sort(key=lambda finding: (finding.line, finding.rule, finding.message))
+    for name, count in counts.items():
+        if count > MOST:
+            rule = rules[name]
+            found.append(Finding(name, rule.severity, file, 1, None, f"{count - MOST} more like this", rule.help))
+    return found
 
 
 def listed(names: Iterable[str], most: int = 5, show: Callable[[str], str] = shown) -> str:

@@ -1,11 +1,10 @@
-"""How well a claim is proven: the best grade that any piece of its evidence has."""
+"""Proof grades: a claim has the best grade of any piece of its evidence."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-from aiconform.certify.checklist import TESTS
 from aiconform.certify.evidence import Answer, Examined, Reference
 
 GRADES = ("executed", "artifact", "captured-log", "documentation-link", "bare-claim")
@@ -42,6 +41,6 @@ def _grade(answer: Answer, reference: Reference, executed: Executed) -> str:
     if executed(answer.item.id, reference):
         return "executed"
     if reference.artifact and reference.artifact.results and reference.artifact.read_by_programme:
-        test = reference.fragment or TESTS.get(answer.item.id)
+        test = reference.fragment or answer.item.test
         return "artifact" if test and reference.artifact.results.outcome(test) == "pass" else "captured-log"
     return "captured-log" if reference.path.is_file() and reference.path.stat().st_size else "bare-claim"

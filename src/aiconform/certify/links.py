@@ -1,62 +1,89 @@
-"""Whether links answer: HEAD, then GET, side by side, each address once."""
+"""The links of a submission, and whether they answer: HEAD, then GET, concurrently, each address once."""
 
 from __future__ import annotations
 
-import http.client
-import socket
-import urllib.error
-import urllib.request
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+import ssl
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import httpx
+
+from aiconform.certify.evidence import Examined
+from aiconform.certify.submission import BASE_CONFORMANCE, METADATA
 
 TIMEOUT = 30.0  # seconds, the programme's
 AT_ONCE = 16
-AGENT = "aiconform-certify (validator of AI conformance submissions)"
+MOST_REDIRECTS = 10
+HEADERS = {"User-Agent": "aiconform-certify (validator of AI conformance submissions)", "Accept": "*/*"}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link that must answer; `what` names the metadata field, or says that it is evidence."""
+
+    url: str
+    line: int
+    requirement: str | None
+    what: str
+
+
+def links_of(examined: Examined) -> Iterator[Link]:
+    """The links that the programme's validator checks: of the metadata, then of the evidence that counts."""
+    for name in METADATA:
+        given = (examined.submission.metadata or {}).get(name)
+        if given is None or not (given.text or "").startswith("http"):
+            continue
+        text = given.text or ""
+        if name != "k8sConformanceUrl" or BASE_CONFORMANCE.fullmatch(text):
+            yield Link(text, given.line, None, given.key)
+    for answer in examined.answers.values():
+        for reference in answer.references if answer.counts else ():
+            if reference.kind == "link":
+                yield Link(reference.text, reference.line, answer.item.id, "evidence")
 
 
 def unreachable(urls: Iterable[str], timeout: float = TIMEOUT) -> dict[str, str]:
-    """Why, by address, for those that did not answer with a status below 400."""
-    every = sorted({url.partition("#")[0] for url in urls})
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = pool.map(lambda url: _problem(url, timeout), every)
-        problems = {url: problem for url, problem in zip(every, answers, strict=True) if problem}
-    return {url: problems[bare] for url in urls if (bare := url.partition("#")[0]) in problems}
+    """The reason, by address, for those that do not answer with a status below 400. Bodies are not read."""
+    given = list(urls)
+    client = httpx.AsyncClient(
+        headers=HEADERS,
+        timeout=timeout,
+        follow_redirects=True,
+        max_redirects=MOST_REDIRECTS,
+        verify=ssl.create_default_context(),
+    )
+    problems = asyncio.run(_ask_all(client, sorted({_page(url) for url in given})))
+    return {url: problems[_page(url)] for url in given if _page(url) in problems}
 
 
-def _problem(url: str, timeout: float) -> str:
-    return "" if not _ask("HEAD", url, timeout) else _ask("GET", url, timeout)
+def _page(url: str) -> str:
+    """Without the fragment, which no server gets."""
+    return url.partition("#")[0]
 
 
-class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """A redirect may lead to another web address, never to a file or another scheme."""
+async def _ask_all(client: httpx.AsyncClient, urls: list[str]) -> dict[str, str]:
+    places = asyncio.Semaphore(AT_ONCE)
 
-    max_redirections = 10
+    async def ask(url: str) -> str:
+        async with places:
+            return "" if not await _ask(client, "HEAD", url) else await _ask(client, "GET", url)
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
-        if not newurl.startswith(("http://", "https://")):
-            raise urllib.error.URLError(f"redirects to {newurl[:60]!r}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    async with client:
+        answers = await asyncio.gather(*(ask(url) for url in urls))
+    return {url: problem for url, problem in zip(urls, answers, strict=True) if problem}
 
 
-def _ask(method: str, url: str, timeout: float) -> str:
-    """ "" if it answers, else why not. The body is not read."""
+async def _ask(client: httpx.AsyncClient, method: str, url: str) -> str:
+    """An empty text if the address answers, else the reason why it does not. httpx follows web addresses only."""
     if not url.startswith(("http://", "https://")):
         return "not a web address"
     try:
-        request = urllib.request.Request(url, method=method, headers={"User-Agent": AGENT, "Accept": "*/*"})  # noqa: S310
-        opener = urllib.request.build_opener(_WebOnly)
-        with opener.open(request, timeout=timeout):
-            return ""
-    except urllib.error.HTTPError as error:
-        error.close()
-        return f"status {error.code}"
-    except urllib.error.URLError as error:
-        return _why(error.reason)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return _why(error)
-
-
-def _why(reason: object) -> str:
-    if isinstance(reason, TimeoutError | socket.timeout):
+        async with client.stream(method, url) as response:
+            return "" if response.status_code < 400 else f"status {response.status_code}"
+    except httpx.TimeoutException:
         return "no answer in time"
-    return str(reason)[:200] or type(reason).__name__
+    except httpx.TooManyRedirects:
+        return f"more than {MOST_REDIRECTS} redirects"
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
+        return str(error)[:200] or type(error).__name__

@@ -41,9 +41,9 @@ _TAGS: dict[str, Kind] = {
 class Malformed(Exception):
     """The bytes are no YAML that anybody should read; `line` counts from 1."""
 
-    def __init__(self, line: int, problem: str, mend: str) -> None:
+    def __init__(self, line: int, problem: str, help: str) -> None:
         super().__init__(problem)
-        self.line, self.problem, self.mend = line, problem, mend
+        self.line, self.problem, self.help = line, problem, help
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from aiconform import __version__
 from aiconform.certify.findings import Finding, Rule
-from aiconform.certify.rules import CATALOGUE
+from aiconform.certify.rules import CATALOGUE, of_programme
 from aiconform.certify.validate import Validated
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -45,7 +45,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "shortDescription": {"text": rule.title},
         "help": {"text": rule.help},
         "defaultConfiguration": {"level": rule.severity},
-        "properties": {"source": "programme" if rule.id.startswith("P-") else "aiconform", "fixable": rule.fixable},
+        "properties": {"source": "programme" if of_programme(rule.id) else "aiconform", "fixable": rule.fixable},
     }
 
 

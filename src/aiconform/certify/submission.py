@@ -31,15 +31,17 @@ METADATA = {
 }
 """The fields, and whether the programme requires each."""
 CLAIM_KEYS = ("id", "description", "level", "status", "evidence", "notes")
+BASE_CONFORMANCE = re.compile(r"https://github\.com/cncf/k8s-conformance/tree/(master|main)/v[0-9]+\.[0-9]+/[^/]+/?")
+"""What k8sConformanceUrl has to look like."""
 VERSION = re.compile(r"(?:^|/)(v[0-9]+\.[0-9]+)/")
 
 
 class Unreadable(Exception):
     """The PRODUCT.yaml cannot be loaded, which the programme's validator answers with an error as well."""
 
-    def __init__(self, line: int, problem: str, mend: str) -> None:
+    def __init__(self, line: int, problem: str, help: str) -> None:
         super().__init__(problem)
-        self.line, self.problem, self.mend = line, problem, mend
+        self.line, self.problem, self.help = line, problem, help
 
 
 def snake_case(name: str) -> str:
@@ -163,7 +165,7 @@ def load(path: Path, data: bytes, folder: Path) -> Submission:
     try:
         document = parse(data)
     except Malformed as error:
-        raise Unreadable(error.line, error.problem, error.mend) from error
+        raise Unreadable(error.line, error.problem, error.help) from error
     root = document.root
     if root is None or (isinstance(root, Scalar) and root.kind == "null"):
         root = Mapping(1)

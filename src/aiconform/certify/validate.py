@@ -1,26 +1,26 @@
-"""Validation of submissions: one, many, or a repository of them, with what they have to do with one another."""
+"""Validation of submissions: one, several, or a whole repository, each also compared with the others."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiconform.certify.checklist import checklist_of
-from aiconform.certify.evidence import Examined, examine
-from aiconform.certify.findings import Finding, Report
+from aiconform.certify import rules
+from aiconform.certify.context import Context
+from aiconform.certify.corpus import Corpus
+from aiconform.certify.evidence import Examined
+from aiconform.certify.findings import Finding, Problem, findings
 from aiconform.certify.grades import grades
-from aiconform.certify.links import unreachable
-from aiconform.certify.nodes import LARGEST
-from aiconform.certify.rules import BEYOND, CATALOGUE, corpus, programme
-from aiconform.certify.rules.programme import Link
-from aiconform.certify.submission import FILE, Submission, Unreadable, load, read_bytes, version_of
+from aiconform.certify.links import links_of, unreachable
+from aiconform.certify.rules import loading
+from aiconform.certify.submission import FILE, version_of
 
 MOST_SUBMISSIONS = 10_000
-MOST_LINKS = 500  # of one submission that are asked; a real one has about 40
+MOST_LINKS = 500  # of one submission that are tried; a real one has about 40
 SKIPPED = {".git", "node_modules", ".venv"}
 
 
@@ -29,8 +29,8 @@ class NothingToValidate(Exception):
 
 
 @dataclass(frozen=True)
-class Options:
-    """offline: links are not asked and count as answering. members: names, or None without a list."""
+class ValidationSettings:
+    """offline: links are not tried and count as answering. members: names of CNCF members, None without a list."""
 
     offline: bool = False
     members: frozenset[str] | None = None
@@ -39,9 +39,9 @@ class Options:
 
 @dataclass
 class Validated:
-    """The outcome for one PRODUCT.yaml. `valid`: as the programme's validator says, findings beyond it apart.
+    """The result for one PRODUCT.yaml. `valid`: by the programme's rules; findings beyond them do not count.
 
-    not_checked: what could not be looked at, in words.
+    not_checked: what could not be checked, in words.
     """
 
     path: Path
@@ -68,15 +68,6 @@ class Validated:
             "grades": self.grades,
             "not_checked": self.not_checked,
         }
-
-
-@dataclass
-class _Draft:
-    path: Path
-    said: Report
-    beyond: Report
-    examined: Examined | None = None
-    links: list[Link] = field(default_factory=list)
 
 
 def find(paths: Sequence[Path]) -> list[Path]:
@@ -108,71 +99,55 @@ def _below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def validate(paths: Sequence[Path], options: Options) -> list[Validated]:
+def validate(paths: Sequence[Path], settings: ValidationSettings) -> list[Validated]:
     """Raises BadChecklists."""
-    drafts = [_draft(path, options) for path in paths]
-    if not options.offline:
-        _links(drafts)
-    corpus.check([(draft.examined, draft.beyond) for draft in drafts if draft.examined])
-    return [_finish(draft, options) for draft in drafts]
+    examined = [loading.examined(path, settings.checklists) for path in paths]
+    corpus = Corpus([each for each in examined if isinstance(each, Examined)])
+    links = {} if settings.offline else unreachable(_asked(examined))
+    results = []
+    for path, each in zip(paths, examined, strict=True):
+        if isinstance(each, Problem):
+            problems: Iterable[Problem] = [each]
+        else:
+            problems = rules.check(Context(each, corpus, settings.members, links))
+        results.append(_validated(path, each, findings(path.as_posix(), rules.CATALOGUE, problems), settings))
+    return results
 
 
-def _draft(path: Path, options: Options) -> _Draft:
-    draft = _Draft(path, Report(path.as_posix(), CATALOGUE), Report(path.as_posix(), CATALOGUE))
-    version = version_of(path)
-    checklist = checklist_of(version, options.checklists) if version else None
-    if not programme.of_checklist(checklist, version, draft.said) or checklist is None:
-        return draft
-    submission = _read(path, draft)
-    if submission is None:
-        return draft
-    draft.examined = examine(submission, checklist)
-    draft.links = programme.check(draft.examined, draft.said, options.members)
-    for rules in BEYOND:
-        rules.check(draft.examined, draft.beyond)
-    return draft
+def _asked(examined: Sequence[Examined | Problem]) -> set[str]:
+    submissions = [each for each in examined if isinstance(each, Examined)]
+    return {url for each in submissions for url in list(dict.fromkeys(_urls(each)))[:MOST_LINKS]}
 
 
-def _read(path: Path, draft: _Draft) -> Submission | None:
-    try:
-        folder = path.parent.resolve()
-        return load(path, read_bytes(path, folder, LARGEST), folder)
-    except Unreadable as error:
-        draft.said.add("P-load", error.line, f"{error.problem}; {error.mend}")
-        return None
+def _urls(examined: Examined) -> list[str]:
+    return [link.url for link in links_of(examined)]
 
 
-def _links(drafts: Sequence[_Draft]) -> None:
-    asked = {url for draft in drafts for url in list(dict.fromkeys(link.url for link in draft.links))[:MOST_LINKS]}
-    problems = unreachable(asked)
-    for draft in drafts:
-        for link in draft.links:
-            if link.url in problems:
-                text = f"{link.what} {link.url[:200]}: {problems[link.url]}"
-                draft.said.add("P-link", link.line, text, requirement=link.requirement)
-
-
-def _finish(draft: _Draft, options: Options) -> Validated:
-    said = draft.said.sorted()
-    not_checked = []
-    if draft.examined:
-        links = len({link.url for link in draft.links})
-        if options.offline and links:
-            not_checked.append(f"{links} links (offline): taken as answering")
-        elif links > MOST_LINKS:
-            not_checked.append(f"{links - MOST_LINKS} links beyond the first {MOST_LINKS}: taken as answering")
-        if options.members is None:
-            not_checked.append("whether the vendor is a CNCF member: no list given (--members)")
+def _validated(
+    path: Path, examined: Examined | Problem, found: list[Finding], settings: ValidationSettings
+) -> Validated:
+    known = examined if isinstance(examined, Examined) else None
+    own = [finding for finding in found if rules.of_programme(finding.rule)]
     return Validated(
-        draft.path,
-        version_of(draft.path),
-        [finding for finding in said if finding.severity == "error"],
-        [finding for finding in said if finding.severity == "warning"],
-        draft.beyond.sorted(),
-        grades(draft.examined) if draft.examined else {},
-        not_checked,
-        draft.examined,
+        path,
+        version_of(path),
+        [finding for finding in own if finding.severity == "error"],
+        [finding for finding in own if finding.severity == "warning"],
+        [finding for finding in found if not rules.of_programme(finding.rule)],
+        grades(known) if known else {},
+        list(_not_checked(known, settings)) if known else [],
+        known,
     )
+
+
+def _not_checked(examined: Examined, settings: ValidationSettings) -> Iterator[str]:
+    links = len(set(_urls(examined)))
+    if settings.offline and links:
+        yield f"{links} links (offline): counted as answering"
+    elif links > MOST_LINKS:
+        yield f"{links - MOST_LINKS} links beyond the first {MOST_LINKS}: counted as answering"
+    if settings.members is None:
+        yield "whether the vendor is a CNCF member: no list given (--members)"
 
 
 def summary(results: Sequence[Validated]) -> dict[str, Any]:

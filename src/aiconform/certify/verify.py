@@ -16,7 +16,7 @@ from aiconform.certify.predicate import platform, runs_said
 from aiconform.certify.rules.runs import latest
 from aiconform.certify.runs import JudgedRun
 from aiconform.certify.submission import FILE
-from aiconform.certify.validate import Options, Validated, validate
+from aiconform.certify.validate import Validated, ValidationSettings, validate
 
 CLAIMING = ("Implemented", "N/A")
 # Rules of the programme about what is offered as evidence.
@@ -72,7 +72,7 @@ def verify(folder: Path, attested: Attested | None, checklists: Path | None = No
     except BadBundle as error:
         found.step("files", [str(error)])
         return found
-    (validated,) = validate([folder / FILE], Options(offline=True, checklists=checklists))
+    (validated,) = validate([folder / FILE], ValidationSettings(offline=True, checklists=checklists))
     examined = validated.examined
     judged = examined.runs.every()[0] if examined else []
     if attested is None:

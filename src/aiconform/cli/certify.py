@@ -83,11 +83,11 @@ def validate(
     from aiconform.certify.members import BadMembers, read_members
     from aiconform.certify.sarif import sarif
     from aiconform.certify.text import lines
-    from aiconform.certify.validate import Options, find, summary
+    from aiconform.certify.validate import ValidationSettings, find, summary
     from aiconform.certify.validate import validate as run
 
     try:
-        options = Options(offline, read_members(members) if members else None, checklists)
+        settings = ValidationSettings(offline, read_members(members) if members else None, checklists)
     except BadMembers as error:
         fail(str(error))
     files = find(paths)
@@ -100,7 +100,7 @@ def validate(
                     note(f"{path}: {done}")
             except OSError as error:
                 fail(f"{path} cannot be mended: {error.strerror}")
-    results = run(files, options)
+    results = run(files, settings)
     if sarif_file:
         try:
             sarif_file.write_text(json.dumps(sarif(results), indent=1) + "\n", encoding="utf-8")
@@ -181,11 +181,11 @@ def compare(paths: tuple[Path, ...], checklists: Path | None, output: str) -> No
     """Compare submissions by requirement and proof grade; of two of one product also what changed."""
     from aiconform.certify.compare import CannotCompare, lines
     from aiconform.certify.compare import compare as run
-    from aiconform.certify.validate import Options, find
+    from aiconform.certify.validate import ValidationSettings, find
     from aiconform.certify.validate import validate as validated
 
     try:
-        found = run(validated(find(paths), Options(offline=True, checklists=checklists)))
+        found = run(validated(find(paths), ValidationSettings(offline=True, checklists=checklists)))
     except CannotCompare as error:
         fail(str(error))
     if output == "json":

@@ -226,4 +226,4 @@ def sign(
     except (BadBundle, attestation.SigningFailed) as error:
         fail(str(error))
     except Unreadable as error:
-        fail(f"{bundle / PRODUCT}, line {error.line}: {error.problem}; {error.mend}")
+        fail(f"{bundle / PRODUCT}, line {error.line}: {error.problem}; {error.help}")

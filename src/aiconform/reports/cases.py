@@ -58,9 +58,13 @@ def go_name(requirement: str, taken: Collection[str] = frozenset()) -> str:
     """The programme's name for the requirement's test, else Test and the id in camel case."""
     if requirement in PROGRAMME_TESTS and PROGRAMME_TESTS[requirement] not in taken:
         return PROGRAMME_TESTS[requirement]
+    return _unlike(own_name(requirement), {*taken, *PROGRAMME_TESTS.values(), "Test"})
+
+
+def own_name(requirement: str) -> str:
+    """Test and the id in camel case."""
     words = re.findall(r"[A-Za-z0-9]+", requirement)
-    name = "Test" + "".join(word[0].upper() + word[1:] for word in words)[:NAME_LIMIT]
-    return _unlike(name, {*taken, *PROGRAMME_TESTS.values(), "Test"})
+    return "Test" + "".join(word[0].upper() + word[1:] for word in words)[:NAME_LIMIT]
 
 
 def source(report: Report) -> tuple[str, ...]:

@@ -167,9 +167,9 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         parse(data)
         load(Path("v1.37/x/PRODUCT.yaml"), data, Path("/v1.37/x"))
     except (Malformed, Unreadable) as error:
-        refused = (error.line, error.mend)
+        refused = (error.line, error.help)
     else:
-        refused = (1, "nothing to mend")
+        refused = (1, "nothing to correct")
     assert refused[0] >= 1
     assert refused[1]
 

@@ -1,12 +1,41 @@
-"""The rules, one module for each thing they look at; a module has RULES and one function that applies them.
+"""The rules, one module for each thing that they look at.
 
-P-… rules are the programme's (its validator's errors and warnings), F-… rules go beyond them.
+P-… rules are the programme's own (the errors and warnings of its validator); F-… rules go beyond them. Every module has
+`RULES` and `check(context)`, which yields the problems found in one submission; `loading` alone comes before there is
+a context.
 """
 
 from __future__ import annotations
 
-from aiconform.certify.findings import Rule, catalogue
-from aiconform.certify.rules import artifacts, claims, corpus, evidence, form, metadata, programme, runs
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
-BEYOND = (form, metadata, claims, evidence, artifacts, runs)
-CATALOGUE: dict[str, Rule] = catalogue(rule for module in (programme, *BEYOND, corpus) for rule in module.RULES)
+from aiconform.certify.context import Context
+from aiconform.certify.findings import Problem, Rule
+from aiconform.certify.rules import artifacts, claims, evidence, form, loading, metadata, originality, programme, runs
+
+
+class RuleModule(Protocol):
+    """What each module of rules offers."""
+
+    @property
+    def RULES(self) -> tuple[Rule, ...]: ...  # noqa: N802
+
+    def check(self, context: Context, /) -> Iterator[Problem]: ...
+
+
+MODULES: tuple[RuleModule, ...] = (programme, form, metadata, claims, evidence, artifacts, runs, originality)
+CATALOGUE: Mapping[str, Rule] = {
+    rule.id: rule for rules in (loading.RULES, *(m.RULES for m in MODULES)) for rule in rules
+}
+
+
+def check(context: Context) -> Iterator[Problem]:
+    """The problems that all rules find in a submission."""
+    for module in MODULES:
+        yield from module.check(context)
+
+
+def of_programme(rule: str) -> bool:
+    """Whether the rule is the programme's own."""
+    return rule.startswith("P-")

@@ -1,41 +1,42 @@
-"""Findings about evidence: the same everywhere, moving targets, other versions, empty files, the wrong test."""
+"""Rules about evidence: reused, moving or outdated links, empty files, tests of another requirement."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 
-from aiconform.certify.checklist import TESTS
-from aiconform.certify.evidence import Answer, Examined, Reference
-from aiconform.certify.findings import Report, Rule, listed
+from aiconform.certify.checklist import Item, programme_tests
+from aiconform.certify.context import Context
+from aiconform.certify.evidence import Answer, Reference
+from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.certify.nodes import shown
-from aiconform.certify.rules.claims import SUBJECTS
 
 RULES = (
     Rule(
         "F-reused",
         "warning",
         "Each requirement has its own evidence",
-        "point at the part that is about this requirement (a section, a test after the #), or at another document",
+        "link the part about this requirement (a section, a test after the #), or another document",
     ),
     Rule("F-twice", "note", "Evidence is named once", "remove the repetition", True),
     Rule(
         "F-unpinned",
         "warning",
         "Links into repositories are pinned",
-        "link a commit (…/blob/<commit>/…), so that reviewers see what was submitted",
+        "link a commit (…/blob/<commit>/…), so that reviewers see what you submitted",
     ),
     Rule(
         "F-moving",
         "note",
-        "Documents are for a version",
-        "link the document of the platform's version instead of the latest",
+        "Documents are versioned",
+        "link the document for the platform's version instead of the latest",
     ),
     Rule(
         "F-other-version",
         "warning",
         "Evidence is for this version",
-        "run the procedure on this version and link that result; evidence of an older version shows the older one",
+        "run the procedure on this version and link that result; evidence for an older version does not show this one",
     ),
     Rule("F-empty-file", "warning", "Evidence files have content", "put the output of the procedure into the file"),
     Rule("F-folder", "warning", "Evidence names files", "name the file in the folder that shows the requirement"),
@@ -43,13 +44,13 @@ RULES = (
         "F-fragment",
         "error",
         "The test after the # is about the requirement",
-        "name the test that shows this requirement",
+        "name the test for this requirement",
     ),
     Rule(
         "F-no-fragment",
         "warning",
-        "An artifact is named with the test to look at",
-        "add #TestName; without it nobody, the programme included, looks for any test",
+        "An artifact is named together with a test",
+        "add #TestName; without it no test is checked, not even by the programme",
     ),
 )
 MANY = 3  # requirements that share one piece of evidence before it counts as reused
@@ -64,24 +65,25 @@ _ABOUT_KUBERNETES = re.compile(r"k8s|kubernetes|conformance")
 _MOVING = re.compile(r"/(?:latest|main|master|head|next|current|nightly|edge)(?:/|$)", re.IGNORECASE)
 
 
-def check(found: Examined, report: Report) -> None:
+def check(context: Context) -> Iterator[Problem]:
+    found = context.examined
     answers = [answer for answer in found.answers.values() if answer.counts]
-    _reused(answers, report)
+    yield from _reused(answers)
     for answer in answers:
         seen: set[str] = set()
         for reference in answer.given:
             if reference.text.strip() in seen:
-                report.add(
+                yield Problem(
                     "F-twice", reference.line, f"{shown(reference.text)} is named twice", requirement=answer.item.id
                 )
             seen.add(reference.text.strip())
             if reference.kind == "link":
-                _link(answer, reference, found.checklist.version, report)
+                yield from _link(answer, reference, found.checklist.version)
             elif reference.kind == "file":
-                _file(answer, reference, report)
+                yield from _file(answer, reference)
 
 
-def _reused(answers: list[Answer], report: Report) -> None:
+def _reused(answers: list[Answer]) -> Iterator[Problem]:
     users: dict[str, list[tuple[Answer, Reference]]] = defaultdict(list)
     for answer in answers:
         for text, reference in {reference.text.strip(): reference for reference in reversed(answer.given)}.items():
@@ -91,7 +93,7 @@ def _reused(answers: list[Answer], report: Report) -> None:
             others = [answer.item.id for answer, _ in used]
             for answer, reference in used:
                 rest = listed((name for name in others if name != answer.item.id), 4, str)
-                report.add(
+                yield Problem(
                     "F-reused",
                     reference.line,
                     f"{shown(text)} is also the evidence of {rest}",
@@ -99,27 +101,25 @@ def _reused(answers: list[Answer], report: Report) -> None:
                 )
 
 
-def _link(answer: Answer, reference: Reference, version: str, report: Report) -> None:
+def _link(answer: Answer, reference: Reference, version: str) -> Iterator[Problem]:
     url, requirement = reference.bare, answer.item.id
     repository = _REPOSITORY.match(url)
     if repository:
         rest = next(part for part in repository.groups() if part)
         if not _COMMIT.match(rest) and not _TAG.match(rest):
             branch = rest.partition("/")[0] if not rest.startswith("refs/heads/") else rest.split("/")[2]
-            report.add(
+            yield Problem(
                 "F-unpinned",
                 reference.line,
                 f"the link follows the branch {shown(branch)}: {shown(url)}",
                 requirement=requirement,
             )
     elif _MOVING.search(url):
-        report.add(
-            "F-moving", reference.line, f"the page changes with the product: {shown(url)}", requirement=requirement
-        )
+        yield Problem("F-moving", reference.line, f"the page is not versioned: {shown(url)}", requirement=requirement)
     named = _kubernetes_versions(url)
     if named and version.removeprefix("v") not in named:
         text = f"the link is about {listed(sorted(named), 3, str)}: {shown(url)}"
-        report.add("F-other-version", reference.line, text, requirement=requirement)
+        yield Problem("F-other-version", reference.line, text, requirement=requirement)
 
 
 def _kubernetes_versions(url: str) -> set[str]:
@@ -128,7 +128,7 @@ def _kubernetes_versions(url: str) -> set[str]:
     Other numbers are taken for the product's own.
     """
     named = set()
-    about = False  # whether the part before names Kubernetes or conformance
+    about = False  # whether the previous part names Kubernetes or conformance
     for part in re.split(r"[/?#=&]", url.partition("://")[2].lower())[1:]:
         exact = re.fullmatch(r"v(1\.[2-9][0-9])" if not about else r"v?(1\.[2-9][0-9])", part)
         inside = re.search(r"(?:^|[^0-9.])v?(1\.[2-9][0-9])(?![0-9])", part)
@@ -140,49 +140,49 @@ def _kubernetes_versions(url: str) -> set[str]:
     return named
 
 
-def _file(answer: Answer, reference: Reference, report: Report) -> None:
+def _file(answer: Answer, reference: Reference) -> Iterator[Problem]:
     path, requirement = reference.path, answer.item.id
     if path is None:
         return
     if path.is_dir():
-        report.add("F-folder", reference.line, f"{shown(reference.bare)} is a folder", requirement=requirement)
+        yield Problem("F-folder", reference.line, f"{shown(reference.bare)} is a folder", requirement=requirement)
     elif path.is_file() and path.stat().st_size == 0:
-        report.add("F-empty-file", reference.line, f"{shown(reference.bare)} is empty", requirement=requirement)
+        yield Problem("F-empty-file", reference.line, f"{shown(reference.bare)} is empty", requirement=requirement)
     if reference.artifact:
-        _fragment(answer, reference, report)
+        yield from _fragment(answer, reference)
 
 
-def _fragment(answer: Answer, reference: Reference, report: Report) -> None:
+def _fragment(answer: Answer, reference: Reference) -> Iterator[Problem]:
     requirement, test = answer.item.id, reference.fragment
-    mapped = TESTS.get(requirement)
-    told = f"{shown(test)} in {reference.bare}"
+    mapped = answer.item.test
+    name = f"{shown(test)} in {reference.bare}"
     if not test:
         if not mapped:
-            report.add(
+            yield Problem(
                 "F-no-fragment",
                 reference.line,
-                f"{shown(reference.bare)} without a test to look at",
+                f"{shown(reference.bare)} without a test",
                 requirement=requirement,
             )
         return
     top = test.partition("/")[0]
-    other = next((name for name, known in TESTS.items() if known == top and name != requirement), None)
+    other = next((id_ for id_, known in programme_tests().items() if known == top and id_ != requirement), None)
     if other:
-        report.add("F-fragment", reference.line, f"{told} is the test of {other}", requirement=requirement)
+        yield Problem("F-fragment", reference.line, f"{name} is the test of {other}", requirement=requirement)
     elif mapped and top != mapped:
-        report.add("F-fragment", reference.line, f"{told} is not {mapped}", requirement=requirement)
-    elif not mapped and not _about(test, requirement):
-        report.add(
+        yield Problem("F-fragment", reference.line, f"{name} is not {mapped}", requirement=requirement)
+    elif not mapped and not _about(test, answer.item):
+        yield Problem(
             "F-fragment",
             reference.line,
-            f"{told} does not sound like {requirement}",
+            f"{name} does not seem to test {requirement}",
             requirement=requirement,
             severity="warning",
         )
 
 
-def _about(test: str, requirement: str) -> bool:
-    """Whether the test's name has a word of the requirement's subject."""
+def _about(test: str, item: Item) -> bool:
+    """Whether the test's name contains one of the requirement's keywords."""
     name = re.sub(r"[^a-z0-9]", "", test.lower())
-    words = [*SUBJECTS.get(requirement, ()), *requirement.split("_")]
+    words = [*item.keywords, *item.id.split("_")]
     return any(re.sub(r"[^a-z0-9]", "", word.lower()) in name for word in words)

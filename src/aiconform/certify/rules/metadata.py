@@ -1,20 +1,21 @@
-"""Findings about the metadata: versions that do not fit together, a logo that the landscape cannot use."""
+"""Rules about metadata: versions that do not match, a logo that the landscape cannot use."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from aiconform.certify.evidence import Examined
-from aiconform.certify.findings import Report, Rule
+from aiconform.certify.context import Context
+from aiconform.certify.findings import Problem, Rule
 from aiconform.certify.nodes import shown
-from aiconform.certify.rules.programme import BASE_CONFORMANCE
+from aiconform.certify.submission import BASE_CONFORMANCE
 
 RULES = (
     Rule(
         "F-version-form",
         "warning",
-        "kubernetesVersion is the version of the list",
-        "write the minor version, as the folder does: the certification is for all its patch releases",
+        "kubernetesVersion is the checklist's version",
+        "write the minor version, as in the folder's name: the certification covers all its patch releases",
         True,
     ),
     Rule(
@@ -27,36 +28,36 @@ RULES = (
         "F-base-version",
         "warning",
         "The base certification is for the same version",
-        "certify Kubernetes conformance for this version first, and link that",
+        "certify Kubernetes conformance for this version first, and link that certification",
     ),
-    Rule("F-example", "warning", "No example value is left", "replace it by the platform's own"),
-    Rule("F-logo", "note", "The logo is a vector file", "link an .svg file; the landscape shows nothing else"),
+    Rule("F-example", "warning", "No example value is left", "replace it with the platform's own value"),
+    Rule("F-logo", "note", "The logo is a vector file", "link an .svg file; the landscape shows no other format"),
 )
 _EXAMPLE = re.compile(r"turbo-encabulator|yoyo\.?dyne|\bexample\.(?:com|org|net)(?:/|$)", re.IGNORECASE)
 _MINOR = re.compile(r"v?([0-9]+\.[0-9]+)(?:[.+-].*)?")
 
 
-def check(found: Examined, report: Report) -> None:
-    fields = found.submission.metadata or {}
-    version = found.checklist.version
+def check(context: Context) -> Iterator[Problem]:
+    fields = context.examined.submission.metadata or {}
+    version = context.examined.checklist.version
     given = fields.get("kubernetesVersion")
     if given and given.text and given.text.strip() != version:
         match = _MINOR.fullmatch(given.text.strip())
         if match and f"v{match.group(1)}" == version:
-            report.add("F-version-form", given.line, f"{given.key} is {shown(given.text)}, the folder {version}")
+            yield Problem("F-version-form", given.line, f"{given.key} is {shown(given.text)}, the folder {version}")
         elif not given.text.startswith("["):
-            report.add("F-version-differs", given.line, f"{given.key} is {shown(given.text)}, the folder {version}")
+            yield Problem("F-version-differs", given.line, f"{given.key} is {shown(given.text)}, the folder {version}")
     base = fields.get("k8sConformanceUrl")
     if base and base.text and BASE_CONFORMANCE.fullmatch(base.text):
         certified = base.text.split("/")[7]
         if certified != version:
-            report.add("F-base-version", base.line, f"the certification linked is for {certified}, not for {version}")
+            yield Problem("F-base-version", base.line, f"the linked certification is for {certified}, not {version}")
     for name, field in fields.items():
-        # Contact addresses are often replaced before data is passed on.
+        # Contact addresses are often anonymized.
         if name != "contactEmailAddress" and field.text and _EXAMPLE.search(field.text):
-            report.add("F-example", field.line, f"{field.key} is an example: {shown(field.text)}")
+            yield Problem("F-example", field.line, f"{field.key} is an example: {shown(field.text)}")
     logo = fields.get("productLogoUrl")
     if logo and logo.text and logo.text.startswith("http"):
         path = logo.text.partition("?")[0].partition("#")[0].strip().lower()
         if not path.endswith((".svg", ".eps", ".ai")):
-            report.add("F-logo", logo.line, f"{logo.key} is {shown(logo.text)}")
+            yield Problem("F-logo", logo.line, f"{logo.key} is {shown(logo.text)}")

@@ -1,152 +1,135 @@
-"""The programme's own rules: the verdicts are those of its validator, as it stood in September 2026."""
+"""The programme's own rules. The verdicts are those of its validator, as of September 2026."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from aiconform.certify.checklist import MAY_BE_NA, TESTS, Checklist
+from aiconform.certify.context import Context
 from aiconform.certify.evidence import Answer, Artifact, Examined, Reference
-from aiconform.certify.findings import Report, Rule, listed
+from aiconform.certify.findings import Problem, Rule, listed
+from aiconform.certify.links import links_of
 from aiconform.certify.nodes import shown
-from aiconform.certify.submission import METADATA, Submission, snake_case
+from aiconform.certify.submission import BASE_CONFORMANCE, METADATA, Submission, snake_case
 
 STATUSES = ("Implemented", "Not Implemented", "Partially Implemented", "N/A")
-BASE_CONFORMANCE = re.compile(r"https://github\.com/cncf/k8s-conformance/tree/(master|main)/v[0-9]+\.[0-9]+/[^/]+/?")
-FROM_ARTIFACTS = 37  # the minor version from which a mapped requirement should come with an artifact
+FROM_ARTIFACTS = 37  # the minor version from which a requirement that has a test should come with an artifact
 
 RULES = (
-    Rule(
-        "P-version",
-        "error",
-        "The path names a version with a checklist",
-        "put the product's folder below vX.Y/ of a released version",
-    ),
-    Rule("P-load", "error", "PRODUCT.yaml can be loaded", "mend the file as the message says"),
-    Rule("P-metadata", "error", "Metadata fields are there", "fill the field in; only repoUrl may be left out"),
-    Rule("P-metadata-type", "error", "Metadata values are text", "put the value into quotes"),
-    Rule("P-placeholder", "error", "No placeholder is left", "replace the bracketed placeholder by the real value"),
+    Rule("P-metadata", "error", "Required metadata is present", "fill in the field; only repoUrl is optional"),
+    Rule("P-metadata-type", "error", "Metadata values are text", "quote the value"),
+    Rule("P-placeholder", "error", "No placeholder is left", "replace the bracketed placeholder with the value"),
     Rule(
         "P-base-conformance",
         "error",
         "k8sConformanceUrl names the platform's Kubernetes certification",
         "link the product's folder: https://github.com/cncf/k8s-conformance/tree/master/vX.Y/<product>",
     ),
-    Rule("P-link", "error", "Links answer", "correct the link; it must answer HEAD or GET with a status below 400"),
+    Rule(
+        "P-link", "error", "Links answer", "correct the link; it must answer HEAD or GET with a status code below 400"
+    ),
     Rule(
         "P-member",
         "error",
         "The vendor is a CNCF member",
         "write vendorName exactly as in the member list of the CNCF landscape",
     ),
-    Rule("P-spec", "error", "Every category and requirement is there", "add it as the version's checklist has it"),
+    Rule("P-spec", "error", "Every category and requirement is present", "add it as in the version's checklist"),
     Rule("P-status", "error", "The status is one of the four", f"write one of: {', '.join(STATUSES)}"),
     Rule(
         "P-must",
         "error",
         "A MUST is Implemented",
-        "a platform without it cannot be certified for this version; only cluster_autoscaling may be N/A",
+        "a platform without it cannot be certified for this version",
     ),
-    Rule("P-na-notes", "error", "N/A is justified", "say in the notes why the requirement does not apply"),
+    Rule("P-na-notes", "error", "N/A is justified", "explain in the notes why the requirement does not apply"),
     Rule(
         "P-evidence-file",
         "error",
         "Files named as evidence are in the product's folder",
-        "name a file of this folder by its path from here, without words around it, or use a web link",
+        "name a file by its path relative to this folder, without other words, or use a web link",
     ),
     Rule(
         "P-artifact",
         "error",
         "Test artifacts can be read",
-        "keep the names junit.xml, results.json and e2e.log for the output of the test suite itself",
+        "use the names junit.xml, results.json and e2e.log only for the output of the test suite",
     ),
-    Rule("P-test-failed", "error", "No test of an artifact failed", "mend the platform and run the tests again"),
+    Rule("P-test-failed", "error", "No test of an artifact failed", "fix the platform and run the tests again"),
     Rule(
         "P-test-missing",
         "error",
-        "The test looked at is in the artifact",
-        "name a test of the file after the #, or use the right file",
+        "The named test is in the artifact",
+        "after the #, name a test that is in the file, or use the right file",
     ),
     Rule(
         "P-test-skipped",
         "error",
-        "An Implemented requirement's test was not skipped",
+        "The test of an Implemented requirement was not skipped",
         "run the test where it is not skipped",
     ),
     Rule(
         "P-na-must",
         "warning",
-        "A reviewer looks at N/A on a MUST",
-        "let the notes say what was looked at to know that it does not apply",
+        "A reviewer checks N/A on a MUST",
+        "say in the notes how you found out that it does not apply",
     ),
     Rule(
         "P-no-artifact",
         "warning",
-        "From v1.37 tested requirements come with an artifact",
+        "From v1.37 on, requirements that have a test come with an artifact",
         "add junit.xml, results.json or e2e.log of the test suite: `aiconform certify build`",
     ),
 )
 
 
-@dataclass(frozen=True)
-class Link:
-    """A link that must answer; `what` says whose it is."""
-
-    url: str
-    line: int
-    requirement: str | None
-    what: str
-
-
-def check(found: Examined, report: Report, members: frozenset[str] | None) -> list[Link]:
-    """Everything but the links, which are returned. `members` is None where no list of them is at hand."""
-    links = _metadata(found.submission, report)
-    _membership(found.submission, report, members)
-    links += _spec(found, report)
-    return links
+def check(context: Context) -> Iterator[Problem]:
+    submission = context.examined.submission
+    yield from _metadata(submission)
+    yield from _membership(submission, context.members)
+    yield from _spec(context.examined)
+    for link in links_of(context.examined):
+        if link.url in context.unreachable:
+            text = f"{link.what} {link.url[:200]}: {context.unreachable[link.url]}"
+            yield Problem("P-link", link.line, text, link.requirement)
 
 
-def _metadata(submission: Submission, report: Report) -> list[Link]:
+def _metadata(submission: Submission) -> Iterator[Problem]:
     if submission.metadata is None:
-        report.add("P-metadata", 1, "there is no metadata")
-        return []
-    links: list[Link] = []
+        yield Problem("P-metadata", 1, "there is no metadata")
+        return
     top = submission.lines.get("metadata", 1)
     for name, required in METADATA.items():
         given = submission.metadata.get(name)
         if given is None:
             if required:
-                report.add("P-metadata", top, f"{name} (or {snake_case(name)}) is missing")
+                yield Problem("P-metadata", top, f"{name} (or {snake_case(name)}) is missing")
         elif given.text is None:
-            report.add("P-metadata-type", given.line, f"{given.key} is not text")
+            yield Problem("P-metadata-type", given.line, f"{given.key} is not text")
         elif given.text == "":
             if required:
-                report.add("P-metadata", given.line, f"{given.key} is empty")
+                yield Problem("P-metadata", given.line, f"{given.key} is empty")
         elif given.text.startswith("[") and given.text.endswith("]"):
-            report.add("P-placeholder", given.line, f"{given.key} is still {shown(given.text)}")
+            yield Problem("P-placeholder", given.line, f"{given.key} is still {shown(given.text)}")
         elif name == "k8sConformanceUrl" and not BASE_CONFORMANCE.fullmatch(given.text):
-            report.add("P-base-conformance", given.line, f"{given.key} is {shown(given.text)}")
-        elif given.text.startswith("http"):
-            links.append(Link(given.text, given.line, None, given.key))
-    return links
+            yield Problem("P-base-conformance", given.line, f"{given.key} is {shown(given.text)}")
 
 
-def _membership(submission: Submission, report: Report, members: frozenset[str] | None) -> None:
+def _membership(submission: Submission, members: frozenset[str] | None) -> Iterator[Problem]:
     name = submission.value("vendorName")
     if members is not None and name and name not in members:
         line = (submission.metadata or {})["vendorName"].line
-        report.add("P-member", line, f"{shown(name)} is not in the list of CNCF members")
+        yield Problem("P-member", line, f"{shown(name)} is not in the list of CNCF members")
 
 
-def _spec(found: Examined, report: Report) -> list[Link]:
+def _spec(found: Examined) -> Iterator[Problem]:
     submission, checklist = found.submission, found.checklist
     if submission.claims is None:
-        report.add("P-spec", 1, "there is no spec")
-        return []
-    links: list[Link] = []
+        yield Problem("P-spec", 1, "there is no spec")
+        return
+    allowed = [item.id for item in checklist.items if item.level == "MUST" and item.may_not_apply]
     for category in dict.fromkeys(item.category for item in checklist.items):
         if category not in submission.claims:
-            report.add("P-spec", submission.lines.get("spec", 1), f"the category {category} is missing")
+            yield Problem("P-spec", submission.lines.get("spec", 1), f"the category {category} is missing")
             continue
         for item in checklist.items:
             if item.category != category:
@@ -154,68 +137,61 @@ def _spec(found: Examined, report: Report) -> list[Link]:
             answer = found.answers.get(item.id)
             if answer is None:
                 line = submission.lines.get(f"spec.{category}", 1)
-                report.add("P-spec", line, f"{item.id} is missing in {category}", requirement=item.id)
+                yield Problem("P-spec", line, f"{item.id} is missing in {category}", item.id)
             elif answer.counts:
-                _status(answer, report)
-                links += _evidence(found, answer, report)
-    _every_failure(found, report)
-    return links
+                yield from _status(answer, allowed)
+                yield from _evidence(found, answer)
+    yield from _every_failure(found)
 
 
-def _status(answer: Answer, report: Report) -> None:
+def _status(answer: Answer, allowed: list[str]) -> Iterator[Problem]:
+    """`allowed`: the MUST requirements that may be answered with N/A."""
     item, status = answer.item, answer.claim.status
     if status.text not in STATUSES:
-        report.add("P-status", status.line, f"the status is {shown(status.text)}", requirement=item.id)
+        yield Problem("P-status", status.line, f"the status is {shown(status.text)}", item.id)
     if item.level == "MUST" and status.text != "Implemented":
-        if item.id in MAY_BE_NA and status.text == "N/A":
-            report.add("P-na-must", status.line, "a MUST is answered with N/A", requirement=item.id)
+        if item.may_not_apply and status.text == "N/A":
+            yield Problem("P-na-must", status.line, "a MUST is answered with N/A", item.id)
         else:
-            report.add("P-must", status.line, f"a MUST has the status {shown(status.text)}", requirement=item.id)
+            only = f"; only {', '.join(allowed)} may be N/A" if status.text == "N/A" and allowed else ""
+            yield Problem("P-must", status.line, f"a MUST has the status {shown(status.text)}{only}", item.id)
     if status.text == "N/A" and not answer.claim.notes:
-        report.add("P-na-notes", status.line, "N/A without a reason in the notes", requirement=item.id)
+        yield Problem("P-na-notes", status.line, "N/A without a reason in the notes", item.id)
 
 
-def _evidence(found: Examined, answer: Answer, report: Report) -> list[Link]:
-    links = []
+def _evidence(found: Examined, answer: Answer) -> Iterator[Problem]:
+    item = answer.item
     with_artifact = False
     for reference in answer.references:
-        if reference.kind == "link":
-            links.append(Link(reference.text, reference.line, answer.item.id, "evidence"))
-        elif reference.kind == "bad":
+        if reference.kind == "bad":
             text = f"{shown(reference.text)}: {reference.problem}"
-            report.add("P-evidence-file", reference.line, text, requirement=answer.item.id)
+            yield Problem("P-evidence-file", reference.line, text, item.id)
         elif reference.artifact and reference.artifact.read_by_programme:
             with_artifact = True
-            _artifact(found, answer, reference, reference.artifact, report)
-    test = TESTS.get(answer.item.id)
-    if (
-        test
-        and found.checklist.minor >= FROM_ARTIFACTS
-        and answer.claim.status.text == "Implemented"
-        and not with_artifact
-    ):
-        text = f"{test} exists for this requirement, and no artifact of it is named"
-        report.add("P-no-artifact", answer.claim.line, text, requirement=answer.item.id)
-    return links
+            yield from _artifact(found, answer, reference, reference.artifact)
+    asked = item.test and found.checklist.minor >= FROM_ARTIFACTS and answer.claim.status.text == "Implemented"
+    if asked and not with_artifact:
+        text = f"the programme has {item.test} for this requirement, and the evidence names no artifact of it"
+        yield Problem("P-no-artifact", answer.claim.line, text, item.id)
 
 
-def _artifact(found: Examined, answer: Answer, reference: Reference, artifact: Artifact, report: Report) -> None:
+def _artifact(found: Examined, answer: Answer, reference: Reference, artifact: Artifact) -> Iterator[Problem]:
+    item = answer.item
     if artifact.results is None:
         if _first(found, artifact) is reference:
-            text = f"{artifact.name}: {artifact.error}"
-            report.add("P-artifact", reference.line, text, requirement=answer.item.id)
+            yield Problem("P-artifact", reference.line, f"{artifact.name}: {artifact.error}", item.id)
         return
-    test = reference.fragment or TESTS.get(answer.item.id)
+    test = reference.fragment or item.test
     if not test:
         return
     outcome = artifact.results.outcome(test)
-    told = f"{shown(test)} in {artifact.name}"
+    name = f"{shown(test)} in {artifact.name}"
     if outcome is None:
-        report.add("P-test-missing", reference.line, f"there is no {told}", requirement=answer.item.id)
+        yield Problem("P-test-missing", reference.line, f"there is no {name}", item.id)
     elif outcome == "fail":
-        report.add("P-test-failed", reference.line, f"{told} failed", requirement=answer.item.id)
+        yield Problem("P-test-failed", reference.line, f"{name} failed", item.id)
     elif outcome == "skip" and answer.claim.status.text == "Implemented":
-        report.add("P-test-skipped", reference.line, f"{told} was skipped", requirement=answer.item.id)
+        yield Problem("P-test-skipped", reference.line, f"{name} was skipped", item.id)
 
 
 def _first(found: Examined, artifact: Artifact) -> Reference | None:
@@ -228,19 +204,10 @@ def _first(found: Examined, artifact: Artifact) -> Reference | None:
     return None
 
 
-def _every_failure(found: Examined, report: Report) -> None:
+def _every_failure(found: Examined) -> Iterator[Problem]:
     """Any failing test of an artifact is an error, once for each file."""
     for artifact in found.artifacts.values():
         first = _first(found, artifact)
         if first and artifact.read_by_programme and artifact.results and artifact.results.failures:
             failed = listed(sorted(set(artifact.results.failures)))
-            report.add("P-test-failed", first.line, f"{artifact.name} has failed tests: {failed}")
-
-
-def of_checklist(checklist: Checklist | None, version: str | None, report: Report) -> bool:
-    """Whether there is a checklist to hold the submission to."""
-    if version is None:
-        report.add("P-version", 1, "the path names no version: it should be vX.Y/<product>/PRODUCT.yaml")
-    elif checklist is None:
-        report.add("P-version", 1, f"there is no checklist of {version}")
-    return checklist is not None
+            yield Problem("P-test-failed", first.line, f"{artifact.name} has failed tests: {failed}")
