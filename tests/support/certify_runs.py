@@ -9,6 +9,7 @@ from typing import Any
 from aiconform.check import Observation
 from aiconform.check.registry import load_check
 from aiconform.engine.evidence import Accelerator, Evidence, Record, Report, RunInfo, Tool
+from aiconform.engine.journal import Journal
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run
@@ -91,18 +92,20 @@ def make_run(
     )
     evidence = Evidence(check=CHECK, suite=info.suite, seconds=8.2, requests=93, records=(record,))
     directory.journal.append("observed", {"check": CHECK, "digest": directory.write_evidence(evidence)})
-    result = judge_check(requirement, "MUST", load_check(CHECK), evidence)
-    directory.journal.append("judged", {"check": CHECK, "verdict": result.verdict})
+    result = judge_check(requirement, version, load_check(CHECK), evidence)
+    directory.journal.append("judged", {"check": CHECK, "verdict": result.verdict, "strict": result.strict})
     directory.write_objects(
         CHECK, f"isolation-{NODE}", {"pods": [{"spec": {"nodeName": NODE}, "podIP": "10.20.30.41"}]}
     )
-    verdict = judge_run([result], chosen=True)
+    verdict = judge_run([result], standard, chosen=True)
+    strict = judge_run([result], standard, chosen=True, strict=True)
     report = Report(
         **{
             name: getattr(info, name)
             for name in sorted(Report.model_fields.keys() & RunInfo.model_fields.keys() - {"ended"})
         },
         verdict=verdict,
+        strict=strict,
         scope="chosen",
         uncovered=(),
         simulated=False,
@@ -113,7 +116,7 @@ def make_run(
         requests=93,
     )
     directory.write_report(report)
-    directory.journal.append("ended", {"verdict": verdict, "leaks": []})
+    directory.journal.append("ended", {"verdict": verdict, "strict": strict, "leaks": []})
     directory.write_info(info.model_copy(update={"ended": at, "journal": directory.journal.head}))
     write_reports(directory)
     return folder
@@ -127,3 +130,24 @@ def change_json(path: Path, *keys: str | int, value: object) -> None:
         place = place[key]
     place[keys[-1]] = value
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def as_made_before_ids(run: Path) -> Path:
+    """Write the run again as it was written before assertions had ids and reports had two verdicts."""
+    report = json.loads((run / "report.json").read_text())
+    for judged in (report, *report["checks"]):
+        judged["verdict"] = judged.pop("strict")
+    for check in report["checks"]:
+        for assertion in check["assertions"]:
+            del assertion["id"], assertion["asked_by"]
+    (run / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    lines = [json.loads(line) for line in (run / "journal.ndjson").read_text().splitlines()]
+    (run / "journal.ndjson").unlink()
+    chain = Journal(run / "journal.ndjson")
+    for line in lines:
+        data = line["data"]
+        if "strict" in data:
+            data["verdict"] = data.pop("strict")
+        chain.append(line["event"], data)
+    change_json(run / "run.json", "journal", value=chain.head)
+    return run

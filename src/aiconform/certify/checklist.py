@@ -18,7 +18,6 @@ import yaml
 
 from aiconform.certify import nodes
 from aiconform.certify.nodes import Malformed, Scalar, Sequence, parse
-from aiconform.engine.verdicts import MAY_NOT_APPLY
 from aiconform.reports.cases import PROGRAMME_TESTS
 from aiconform.spec import load_standard
 
@@ -176,5 +175,5 @@ def _item(category: str, requirement: str, level: str, description: str | None =
         description,
         PROGRAMME_TESTS.get(requirement),
         SUBJECTS.get(requirement, ()),
-        requirement in MAY_NOT_APPLY,
+        level == "MUST" and known is not None and known.applicability.may_not_apply,
     )

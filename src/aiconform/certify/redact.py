@@ -24,8 +24,9 @@ from aiconform import __version__
 from aiconform.check.registry import load_check
 from aiconform.engine import journal
 from aiconform.engine.evidence import Evidence, Report, RunInfo
+from aiconform.engine.judge import has_no_ids, without_ids
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
-from aiconform.engine.verdicts import UnreadableEvidence, judge_check, judge_run
+from aiconform.engine.verdicts import UnreadableEvidence, judge_check
 from aiconform.reports.files import write_reports
 from aiconform.spec import Standard, load_standard
 
@@ -126,6 +127,8 @@ _STRUCTURE = frozenset(
         "tool",
         "event",
         "verdict",
+        "strict",
+        "asked_by",
         "time",
         "number",
         "previous",
@@ -293,14 +296,13 @@ class _Work:
                 checks.append(shown)
                 continue
             requirement = self._standard.requirement(claimed.id)
-            computed = judge_check(requirement, claimed.level, load_check(claimed.id), evidence[claimed.id])
-            if computed.verdict != claimed.verdict:
+            computed = judge_check(requirement, self._info.standard, load_check(claimed.id), evidence[claimed.id])
+            if computed.strict != claimed.strict:
                 raise CannotRedact(
-                    f"{claimed.id} would be {computed.verdict} instead of {claimed.verdict}: a rule took too much"
+                    f"{claimed.id} would be {computed.strict} instead of {claimed.strict}: a rule took too much"
                 )
-            checks.append(computed)
-        verdict = judge_run(checks, chosen=self._info.chosen is not None)
-        return report.model_copy(update={"checks": tuple(checks), "verdict": verdict})
+            checks.append(without_ids(computed) if has_no_ids(claimed) else computed)
+        return report.model_copy(update={"checks": tuple(checks)})
 
     def _nowhere(self, data: dict[str, Any]) -> dict[str, Any]:
         """Redacted, and without the context of somebody's kubeconfig."""

@@ -174,7 +174,7 @@ async def _run(
             plan = make_plan(standard, kubernetes or await cluster.version(), ids)
             stamp = now()[:19].replace(":", "").replace("-", "")
             options = Options(out=resume or out or Path(f"aiconform-run-{stamp}"), settings=settings, images=images)
-            run = Run(cluster, plan, standard.digest, options, [console.listen])
+            run = Run(cluster, plan, standard, options, [console.listen])
             report = await (run.resume() if resume else run.execute())
     except (ClusterError, SpecError, BadChoice, BadRunDirectory, BrokenChain) as error:
         fail(str(error))

@@ -6,12 +6,13 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 Outcome = Literal["seen", "error", "nothing", "not-applicable"]
 CheckVerdict = Literal["pass", "fail", "error", "not-applicable", "not-run"]
 RunVerdict = Literal["conformant", "not-conformant", "undetermined"]
 ReportLevel = Literal["MUST", "SHOULD", "folded"]
+AskedBy = Literal["programme", "project"]
 
 
 class _Model(BaseModel):
@@ -48,20 +49,41 @@ class Evidence(_Model):
     records: tuple[Record, ...]
 
 
-class AssertionResult(_Model):
-    """`holds` is None where it could not be decided."""
+class _Judged(_Model):
+    """Something with a verdict by the programme's own words, and a strict one over everything that was asserted."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_verdict(cls, data: Any) -> Any:
+        """Reports made before there were two verdicts have one, over everything that was asserted."""
+        if isinstance(data, dict) and "strict" not in data and "verdict" in data:
+            return {**data, "strict": data["verdict"]}
+        return data
+
+
+class AssertionResult(_Model):
+    """One assertion over all its observations. `holds` is None where it could not be decided.
+
+    `asked_by` says whether the public programme's own words ask for it at this version, or this project does. `id` is
+    empty in reports made before assertions had ids.
+    """
+
+    id: str = ""
     title: str
+    asked_by: AskedBy = "programme"
     holds: bool | None
     reason: str
     subjects: int
 
 
-class CheckResult(_Model):
+class CheckResult(_Judged):
+    """The result of one requirement: `verdict` by the assertions that the programme asks for, `strict` by all."""
+
     id: str
     title: str
     level: ReportLevel
     verdict: CheckVerdict
+    strict: CheckVerdict
     reason: str
     seconds: float
     requests: int
@@ -110,9 +132,10 @@ class RunInfo(_Model):
     journal: str = ""
 
 
-class Report(_Model):
+class Report(_Judged):
     """The file `report.json`, also what `-o json` prints.
 
+    `verdict` is by the programme's own words, `strict` over everything that was asserted.
     `scope`: `version` if every requirement of the version was to be run, `chosen` if some were named: then the verdict
     speaks of those alone. `uncovered`: MUST requirements of the version that this run says nothing about.
     `simulated`: an accelerator without hardware was among those looked at. `leaks`: what could not be cleaned up.
@@ -122,6 +145,7 @@ class Report(_Model):
     standard: str
     kubernetes: str
     verdict: RunVerdict
+    strict: RunVerdict
     scope: Literal["version", "chosen"]
     uncovered: tuple[str, ...]
     simulated: bool

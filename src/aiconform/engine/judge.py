@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from aiconform.check.registry import NoSuchCheck, load_check
 from aiconform.engine import journal
-from aiconform.engine.evidence import CheckResult, Report, RunInfo
+from aiconform.engine.evidence import AssertionResult, CheckResult, Report, RunInfo
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
-from aiconform.engine.verdicts import UnreadableEvidence, judge_check, judge_run, not_run
-from aiconform.spec import Standard, UnknownRequirement, UnknownVersion
+from aiconform.engine.verdicts import UnreadableEvidence, judge_check, judge_run, level_of, not_run
+from aiconform.spec import SpecError, Standard, UnknownVersion
 
 
 @dataclass(frozen=True)
@@ -32,63 +34,133 @@ def judge(path: Path, standard: Standard) -> Judgement:
     directory = RunDirectory(path)
     info, report = directory.read_info(), directory.read_report()
     differences = _chain(directory, info, report)
+    same_words = info.suite == suite_digest() and info.standard_digest == standard.digest
+    reworded: list[str] = []
     results = []
     for claimed in report.checks:
         computed, problem = _again(directory, info, claimed, standard)
         if problem:
             differences.append(problem)
-        differences += _compare(claimed, computed)
+        found = compare(claimed, computed)
+        differences += found.differences if not same_words else (*found.differences, *found.wording)
+        reworded += found.wording
         results.append(computed)
-    verdict = judge_run(results, chosen=info.chosen is not None)
-    if verdict != report.verdict:
-        differences.append(f"the run says {report.verdict}; its observations say {verdict}")
+    chosen = info.chosen is not None
+    verdict = judge_run(results, standard, chosen=chosen)
+    strict = judge_run(results, standard, chosen=chosen, strict=True)
+    # A run made before there were two verdicts has the strict one.
+    expected = strict if any(map(has_no_ids, report.checks)) else verdict
+    if (report.verdict, report.strict) != (expected, strict):
+        said = " and ".join(dict.fromkeys((report.verdict, f"{report.strict} (strict)")))
+        differences.append(f"the run says {said}; its observations say {expected} and {strict} (strict)")
     differences += _about(info, report, standard)
     notes = []
     if info.suite != suite_digest():
         notes.append(f"the run was judged by another version of the suite ({info.suite}; this is {suite_digest()})")
     if info.standard_digest != standard.digest:
         notes.append(f"the run was held to another edition of the standard ({info.standard_digest})")
-    computed_report = report.model_copy(update={"checks": tuple(results), "verdict": verdict})
+    if reworded and not same_words:
+        notes.append(f"{len(reworded)} texts of the report are worded differently; the verdicts do not depend on them")
+    computed_report = report.model_copy(update={"checks": tuple(results), "verdict": verdict, "strict": strict})
     return Judgement(computed_report, tuple(differences), tuple(notes))
 
 
 def _again(directory: RunDirectory, info: RunInfo, claimed: CheckResult, standard: Standard) -> tuple[CheckResult, str]:
     """(the result that the observations give, a problem or "")."""
-    unread = claimed.model_copy(update={"verdict": "not-run", "reason": "cannot be recomputed", "assertions": ()})
+    unread = claimed.model_copy(
+        update={"verdict": "not-run", "strict": "not-run", "reason": "cannot be recomputed", "assertions": ()}
+    )
     try:
         requirement = standard.requirement(claimed.id)
-        level = requirement.level_at(info.standard)
-    except (UnknownRequirement, UnknownVersion) as error:
+        level_of(requirement, info.standard)
+    except (SpecError, LookupError) as error:
         return unread, f"{claimed.id}: {error}"
-    if level is None:
-        return unread, f"{claimed.id}: not on the list of {info.standard}"
     if claimed.id not in directory.evidence_ids():
-        return not_run(requirement, level, claimed.reason), ""
+        return not_run(requirement, info.standard, claimed.reason), ""
     try:
         evidence, _ = directory.read_evidence(claimed.id)
-        return judge_check(requirement, level, load_check(claimed.id), evidence), ""
+        return judge_check(requirement, info.standard, load_check(claimed.id), evidence), ""
     except (BadRunDirectory, UnreadableEvidence, NoSuchCheck) as error:
         return unread, str(error)
 
 
-def _compare(claimed: CheckResult, computed: CheckResult) -> list[str]:
-    found = []
-    if claimed.verdict != computed.verdict:
-        found.append(f"{claimed.id}: the report says {claimed.verdict}; the observations say {computed.verdict}")
-    for one, other in zip(claimed.assertions, computed.assertions, strict=False):
-        if one != other:
-            found.append(
-                f"{claimed.id}: {one.title}: the report says {one.holds} ({one.reason}); "
-                f"the observations say {other.holds} ({other.reason})"
-            )
-    if len(claimed.assertions) != len(computed.assertions):
-        found.append(
-            f"{claimed.id}: {len(claimed.assertions)} assertions reported, {len(computed.assertions)} computed"
+def has_no_ids(claimed: CheckResult) -> bool:
+    """Whether this result was made before assertions had ids, when there was one verdict, over all assertions."""
+    return bool(claimed.assertions) and not any(result.id for result in claimed.assertions)
+
+
+def without_ids(computed: CheckResult) -> CheckResult:
+    """The result as it was reported before assertions had ids."""
+    plain = tuple(each.model_copy(update={"id": "", "asked_by": "programme"}) for each in computed.assertions)
+    return computed.model_copy(update={"verdict": computed.strict, "assertions": plain})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """differences: a verdict or a finding is another one. wording: only a text is."""
+
+    differences: tuple[str, ...]
+    wording: tuple[str, ...]
+
+
+def compare(claimed: CheckResult, computed: CheckResult) -> Comparison:
+    """A reported result beside the one that its observations give."""
+    without_ids = has_no_ids(claimed)
+    differences, wording = [], []
+    expected = computed.strict if without_ids else computed.verdict
+    if claimed.verdict != expected:
+        differences.append(f"{claimed.id}: the report says {claimed.verdict}; the observations say {expected}")
+    if claimed.strict != computed.strict:
+        differences.append(
+            f"{claimed.id}: the report says {claimed.strict} (strict); the observations say {computed.strict}"
         )
-    if not found and claimed != computed:
-        fields = [name for name in CheckResult.model_fields if getattr(claimed, name) != getattr(computed, name)]
-        found.append(f"{claimed.id}: the report and the observations differ in {', '.join(fields)}")
-    return found
+    pairs, unmatched = _matched(claimed, computed)
+    differences += unmatched
+    for one, other in pairs:
+        if (one.holds, one.subjects) != (other.holds, other.subjects):
+            differences.append(
+                f"{claimed.id}/{other.id}: the report says {one.holds} over {one.subjects} ({one.reason}); "
+                f"the observations say {other.holds} over {other.subjects} ({other.reason})"
+            )
+        elif one.reason != other.reason:
+            wording.append(
+                f"{claimed.id}/{other.id}: the report says {one.reason}; the observations say {other.reason}"
+            )
+        elif one.title != other.title or (one.asked_by != other.asked_by and not without_ids):
+            wording.append(f"{claimed.id}/{other.id}: the report says {one.title} (asked by the {one.asked_by})")
+    if claimed.level != computed.level:
+        differences.append(f"{claimed.id}: the report says {claimed.level}; the standard says {computed.level}")
+    if claimed.title != computed.title:
+        wording.append(f"{claimed.id}: the report says {claimed.title}; the standard says {computed.title}")
+    if (claimed.seconds, claimed.requests) != (computed.seconds, computed.requests):
+        differences.append(f"{claimed.id}: the report and the observations differ in seconds or requests")
+    if claimed.reason != computed.reason and not (differences or wording):
+        wording.append(f"{claimed.id}: the report says {claimed.reason}; the observations say {computed.reason}")
+    return Comparison(tuple(differences), tuple(wording))
+
+
+def _matched(
+    claimed: CheckResult, computed: CheckResult
+) -> tuple[list[tuple[AssertionResult, AssertionResult]], list[str]]:
+    """(pairs of the same assertion, what has no counterpart): by id, or by title where the report has no ids."""
+    left = {result.id: result for result in computed.assertions}
+    pairs, unmatched = [], []
+    for one in claimed.assertions:
+        id_ = one.id or _id_of(claimed.id, one.title)
+        if id_ in left:
+            pairs.append((one, left.pop(id_)))
+        else:
+            unmatched.append(f"{claimed.id}/{id_ or one.title}: reported, but not computed")
+    return pairs, unmatched + [f"{claimed.id}/{id_}: computed, but not reported" for id_ in left]
+
+
+def _id_of(check: str, title: str) -> str:
+    """The id of the assertion that has, or once had, this title; empty if none has."""
+    try:
+        known = load_check(check).assertions
+    except NoSuchCheck:
+        return ""
+    return next((declared.id for declared in known if title in (declared.title, *declared.formerly)), "")
 
 
 def _chain(directory: RunDirectory, info: RunInfo, report: Report) -> list[str]:
@@ -103,7 +175,7 @@ def _chain(directory: RunDirectory, info: RunInfo, report: Report) -> list[str]:
     if not raw.endswith(b"\n") or journal.hash_line(last) != info.journal:
         found.append("the journal does not end with the line that run.json names")
     begun = next((line.data for line in lines if line.event == "started"), None)
-    if begun != info.model_copy(update={"ended": "", "journal": ""}).model_dump(mode="json"):
+    if not _is(begun, info.model_copy(update={"ended": "", "journal": ""})):
         found.append("run.json is not what the journal says was started")
     recorded = {line.data["check"]: line.data["digest"] for line in lines if line.event == "observed"}
     for check in sorted({*recorded, *directory.evidence_ids()}):
@@ -116,11 +188,20 @@ def _chain(directory: RunDirectory, info: RunInfo, report: Report) -> list[str]:
             found.append(f"observations/{check}.json is not what the journal recorded")
     for missing in sorted({*recorded} - {result.id for result in report.checks}):
         found.append(f"{missing}: observed, but not in the report")
-    verdicts = {line.data["check"]: line.data["verdict"] for line in lines if line.event == "judged"}
+    judged = {line.data["check"]: line.data for line in lines if line.event == "judged"}
     for result in report.checks:
-        if verdicts.get(result.id) != result.verdict:
-            found.append(f"{result.id}: the journal says {verdicts.get(result.id)}, the report {result.verdict}")
+        said = judged.get(result.id, {})
+        if (said.get("verdict"), said.get("strict", result.strict)) != (result.verdict, result.strict):
+            found.append(f"{result.id}: the journal says {said.get('verdict')}, the report {result.verdict}")
     return found
+
+
+def _is(data: object, info: RunInfo) -> bool:
+    """Whether the journal's data is this; fields that came later have their defaults."""
+    try:
+        return RunInfo.model_validate(data) == info
+    except ValidationError:
+        return False
 
 
 def _about(info: RunInfo, report: Report, standard: Standard) -> list[str]:

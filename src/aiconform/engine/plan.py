@@ -13,6 +13,7 @@ import aiconform
 from aiconform.check import Check
 from aiconform.check.registry import has_check, load_check
 from aiconform.engine.evidence import ReportLevel
+from aiconform.engine.verdicts import level_of
 from aiconform.spec import Requirement, Standard
 
 
@@ -64,13 +65,6 @@ def make_plan(standard: Standard, kubernetes: str, chosen: Sequence[str]) -> Pla
     run = {item.requirement.id for item in items if item.check}
     uncovered = tuple(entry.id for entry in listed if level_of(entry, version) == "MUST" and entry.id not in run)
     return Plan(version, items, tuple(dict.fromkeys(chosen)) or None, uncovered)
-
-
-def level_of(requirement: Requirement, version: str) -> ReportLevel:
-    level = requirement.level_at(version)
-    if level is None:
-        raise BadChoice(f"{requirement.id} is not on the list of {version}")
-    return level
 
 
 @cache

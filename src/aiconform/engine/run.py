@@ -28,6 +28,7 @@ from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run, not_run
 from aiconform.platform import Accelerators, Platform
 from aiconform.platform.images import Images
+from aiconform.spec import Standard
 
 TOOL = Tool(name="aiconform", version=__version__)
 
@@ -45,7 +46,7 @@ class Run:
     """One run over one plan. `execute` returns the report; cancelling it cleans up first."""
 
     def __init__(
-        self, cluster: Cluster, plan: Plan, standard_digest: str, options: Options, listeners: Sequence[events.Listener]
+        self, cluster: Cluster, plan: Plan, standard: Standard, options: Options, listeners: Sequence[events.Listener]
     ) -> None:
         self.plan = plan
         self.options = options
@@ -53,7 +54,7 @@ class Run:
         self.directory = RunDirectory(options.out)
         self.leaks: list[str] = []
         self._cluster = cluster
-        self._standard_digest = standard_digest
+        self._standard = standard
         self._listeners = listeners
         self._capacity = Capacity()
         self._began: dict[str, float] = {}
@@ -111,7 +112,8 @@ class Run:
             run=info.run,
             standard=self.plan.version,
             kubernetes=info.kubernetes,
-            verdict=judge_run(results, chosen=self.plan.chosen is not None),
+            verdict=judge_run(results, self._standard, chosen=self.plan.chosen is not None),
+            strict=judge_run(results, self._standard, chosen=self.plan.chosen is not None, strict=True),
             scope="version" if self.plan.chosen is None else "chosen",
             uncovered=self.plan.uncovered,
             simulated=any(entry.simulated for entry in info.accelerators),
@@ -129,7 +131,9 @@ class Run:
             requests=meter.total,
         )
         self.directory.write_report(report)
-        self.directory.journal.append("ended", {"verdict": report.verdict, "leaks": self.leaks})
+        self.directory.journal.append(
+            "ended", {"verdict": report.verdict, "strict": report.strict, "leaks": self.leaks}
+        )
         self.directory.write_info(info.model_copy(update={"journal": self.directory.journal.head}))
         self._tell(events.RunFinished(report))
         return report
@@ -146,7 +150,7 @@ class Run:
             tool=TOOL,
             suite=suite_digest(),
             standard=self.plan.version,
-            standard_digest=self._standard_digest,
+            standard_digest=self._standard.digest,
             kubernetes=await self.platform.version(),
             cluster=await self._identity(),
             accelerators=tuple(
@@ -187,16 +191,19 @@ class Run:
         return list(await _gather(*(self._item(item, space, done) for item in self.plan.items)))
 
     async def _item(self, item: Item, space: Space, done: dict[str, Evidence]) -> CheckResult:
+        version = self.plan.version
         if item.check is None:
-            result = not_run(item.requirement, item.level, "the suite has no check for this requirement yet")
+            result = not_run(item.requirement, version, "the suite has no check for this requirement yet")
         elif item.check.id in done:
-            result = judge_check(item.requirement, item.level, item.check, done[item.check.id])
+            result = judge_check(item.requirement, version, item.check, done[item.check.id])
         else:
             evidence = await self._check(item.check, space)
             digest = self.directory.write_evidence(evidence)
             self.directory.journal.append("observed", {"check": item.check.id, "digest": digest})
-            result = judge_check(item.requirement, item.level, item.check, evidence)
-        self.directory.journal.append("judged", {"check": result.id, "verdict": result.verdict})
+            result = judge_check(item.requirement, version, item.check, evidence)
+        self.directory.journal.append(
+            "judged", {"check": result.id, "verdict": result.verdict, "strict": result.strict}
+        )
         self._tell(events.CheckFinished(result))
         return result
 

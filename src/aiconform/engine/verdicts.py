@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from aiconform.check import Assertion, Check, Finding, Observation
 from aiconform.engine.evidence import (
+    AskedBy,
     AssertionResult,
     CheckResult,
     CheckVerdict,
@@ -16,29 +17,40 @@ from aiconform.engine.evidence import (
     ReportLevel,
     RunVerdict,
 )
-from aiconform.spec import Requirement
-
-# The programme lets only this one be answered "N/A" among the MUST requirements.
-MAY_NOT_APPLY = {"cluster_autoscaling"}
+from aiconform.spec import Requirement, Standard, UnknownRequirement
 
 
 class UnreadableEvidence(ValueError):
     """An observation is not what its probe returns."""
 
 
-def judge_check(requirement: Requirement, level: ReportLevel, check: Check, evidence: Evidence) -> CheckResult:
-    """The verdict on one requirement. Raises UnreadableEvidence."""
+def judge_check(requirement: Requirement, version: str, check: Check, evidence: Evidence) -> CheckResult:
+    """Both verdicts on one requirement at a version. Raises UnreadableEvidence."""
     seen = [(record, _observation(check, record)) for record in evidence.records if record.outcome == "seen"]
+    # TODO: requirement.programme_lines, once the standard has it; until then all assertions are the programme's.
+    programme_lines = getattr(requirement, "programme_lines", None)
+    everything = frozenset(line for declared in check.assertions for line in declared.serves or (declared.id,))
+    asked: frozenset[str] = programme_lines(version) if programme_lines else everything
     assertions = tuple(
-        _assess(declared, [(record, value) for record, value in seen if isinstance(value, declared.over)])
+        _assess(
+            declared,
+            "programme" if asked.intersection(declared.serves or (declared.id,)) else "project",
+            [(record, value) for record, value in seen if isinstance(value, declared.over)],
+        )
         for declared in check.assertions
     )
-    verdict, reason = _verdict(assertions, evidence.records)
+    strict, strict_reason = _verdict(assertions, evidence.records)
+    # Where the programme asks for none of them, as for an extension, all of them count.
+    counting = [result for result in assertions if result.asked_by == "programme"] or assertions
+    verdict, reason = _verdict(counting, evidence.records)
+    if verdict == "pass" and strict != "pass":
+        reason = f"{reason}; beyond the programme's words: {strict_reason}"
     return CheckResult(
         id=requirement.id,
         title=requirement.title,
-        level=level,
+        level=level_of(requirement, version),
         verdict=verdict,
+        strict=strict,
         reason=reason,
         seconds=evidence.seconds,
         requests=evidence.requests,
@@ -46,17 +58,27 @@ def judge_check(requirement: Requirement, level: ReportLevel, check: Check, evid
     )
 
 
-def not_run(requirement: Requirement, level: ReportLevel, reason: str) -> CheckResult:
+def not_run(requirement: Requirement, version: str, reason: str) -> CheckResult:
+    """The result of a requirement that has no evidence."""
     return CheckResult(
         id=requirement.id,
         title=requirement.title,
-        level=level,
+        level=level_of(requirement, version),
         verdict="not-run",
+        strict="not-run",
         reason=reason,
         seconds=0.0,
         requests=0,
         assertions=(),
     )
+
+
+def level_of(requirement: Requirement, version: str) -> ReportLevel:
+    """The level at a version whose list has the requirement. Raises LookupError if it has not."""
+    level = requirement.level_at(version)
+    if level is None:
+        raise LookupError(f"{requirement.id} is not on the list of {version}")
+    return level
 
 
 def _observation(check: Check, record: Record) -> Observation:
@@ -73,24 +95,18 @@ def _observation(check: Check, record: Record) -> Observation:
         ) from error
 
 
-def _assess(declared: Assertion, seen: Sequence[tuple[Record, Observation]]) -> AssertionResult:
+def _assess(declared: Assertion, asked_by: AskedBy, seen: Sequence[tuple[Record, Observation]]) -> AssertionResult:
     """One assertion over all its observations: it holds only where it holds over each of them."""
     findings = [(record, declared.function(value)) for record, value in seen]
     broken = [(record, finding) for record, finding in findings if finding.holds is False]
-    open_ = [(record, finding) for record, finding in findings if finding.holds is None or finding.subjects < 1]
-    subjects = sum(finding.subjects for _, finding in findings)
-    if not findings:
-        return AssertionResult(title=declared.title, holds=None, reason="nothing was observed", subjects=0)
-    if broken:
-        return AssertionResult(
-            title=declared.title, holds=False, reason=_reasons(broken, len(findings)), subjects=subjects
-        )
-    if open_:
-        return AssertionResult(
-            title=declared.title, holds=None, reason=_reasons(open_, len(findings)), subjects=subjects
-        )
+    undecided = [(record, finding) for record, finding in findings if finding.holds is None or finding.subjects < 1]
     return AssertionResult(
-        title=declared.title, holds=True, reason=_reasons(findings, len(findings)), subjects=subjects
+        id=declared.id,
+        title=declared.title,
+        asked_by=asked_by,
+        holds=False if broken else None if undecided or not findings else True,
+        reason=_reasons(broken or undecided or findings, len(findings)) if findings else "nothing was observed",
+        subjects=sum(finding.subjects for _, finding in findings),
     )
 
 
@@ -117,22 +133,30 @@ def _verdict(assertions: Sequence[AssertionResult], records: Sequence[Record]) -
     return "pass", f"{len(assertions)} assertions hold over {subjects} subjects"
 
 
-def judge_run(results: Sequence[CheckResult], *, chosen: bool) -> RunVerdict:
-    """Conformant only if every requirement that counts passed.
+def judge_run(results: Sequence[CheckResult], standard: Standard, *, chosen: bool, strict: bool = False) -> RunVerdict:
+    """Conformant only if every requirement that counts passed, by the programme's own words or by all assertions.
 
     Of a whole version MUST and folded requirements count; where requirements were chosen by name, each of them.
     """
     counting = [result for result in results if chosen or result.level != "SHOULD"]
-    if any(result.verdict == "fail" for result in counting):
+    verdicts = [result.strict if strict else result.verdict for result in counting]
+    if "fail" in verdicts:
         return "not-conformant"
     decided = [
-        result.verdict == "pass"
-        or (result.verdict == "not-applicable" and (result.level == "SHOULD" or result.id in MAY_NOT_APPLY))
-        for result in counting
+        verdict == "pass" or (verdict == "not-applicable" and excused(result, standard))
+        for result, verdict in zip(counting, verdicts, strict=True)
     ]
-    if any(result.verdict == "pass" for result in counting) and all(decided):
-        return "conformant"
-    return "undetermined"
+    return "conformant" if "pass" in verdicts and all(decided) else "undetermined"
+
+
+def excused(result: CheckResult, standard: Standard) -> bool:
+    """Whether a platform can be conformant although this requirement does not apply to it."""
+    if result.level == "SHOULD":
+        return True
+    try:
+        return standard.requirement(result.id).applicability.may_not_apply
+    except UnknownRequirement:
+        return False
 
 
 EXIT_CODES: dict[RunVerdict, int] = {"conformant": 0, "not-conformant": 1, "undetermined": 3}

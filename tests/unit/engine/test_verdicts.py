@@ -30,8 +30,16 @@ async def look(*_: object) -> Number:
 
 
 REQUIREMENT = load_standard().requirement("secure_accelerator_access")
+
+
+def even(seen: Number) -> Finding:
+    return Finding(None if seen.value > 100 else seen.value % 2 == 0, f"value {seen.value}", seen.subjects)
+
+
 PROBE = Probe("look", look, Number, None, 1, (0, 0), "restricted", ())
-CHECK = Check(REQUIREMENT.id, (PROBE,), (Assertion("positive", "The number is positive", positive, Number),))
+POSITIVE = Assertion("positive", "The number is positive", positive, Number, ("positive",))
+EVEN = Assertion("even", "The number is even", even, Number, ("even", "round"))
+CHECK = Check(REQUIREMENT.id, (PROBE,), (POSITIVE,))
 
 
 def record(value: int | None, outcome: str = "seen", subjects: int = 1) -> Record:
@@ -51,7 +59,7 @@ def record(value: int | None, outcome: str = "seen", subjects: int = 1) -> Recor
 
 def judged(*records: Record) -> CheckResult:
     evidence = Evidence(check=CHECK.id, suite="", seconds=0, requests=0, records=records)
-    return judge_check(REQUIREMENT, "MUST", CHECK, evidence)
+    return judge_check(REQUIREMENT, "v1.37", CHECK, evidence)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +108,49 @@ def test_a_reason_names_the_target_when_there_are_several() -> None:
     assert "here: value -1" in judged(record(1), record(-1)).reason
 
 
+@pytest.mark.parametrize(
+    ("value", "verdict", "strict"),
+    [
+        (2, "pass", "pass"),
+        (1, "pass", "fail"),
+        (101, "pass", "error"),
+        (0, "error", "error"),
+        (-1, "fail", "fail"),
+        (-2, "fail", "fail"),
+    ],
+)
+def test_what_goes_beyond_the_programmes_words_counts_in_the_strict_verdict_alone(
+    value: int, verdict: str, strict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        type(REQUIREMENT), "programme_lines", lambda *_: frozenset({"positive", "other"}), raising=False
+    )
+    check = Check(REQUIREMENT.id, (PROBE,), (POSITIVE, EVEN))
+    evidence = Evidence(check=check.id, suite="", seconds=0, requests=0, records=(record(value),))
+    result = judge_check(REQUIREMENT, "v1.37", check, evidence)
+    assert (result.verdict, result.strict) == (verdict, strict)
+    assert [(each.id, each.asked_by) for each in result.assertions] == [("positive", "programme"), ("even", "project")]
+    if verdict != strict:
+        assert "beyond the programme's words" in result.reason
+        assert f"value {value}" in result.reason
+        assert judge_run([result], load_standard(), chosen=True) == "conformant"
+        assert judge_run([result], load_standard(), chosen=True, strict=True) != "conformant"
+
+
+def test_where_the_programme_asks_for_no_assertion_all_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(REQUIREMENT), "programme_lines", lambda *_: frozenset(), raising=False)
+    assert (judged(record(-1)).verdict, judged(record(-1)).strict) == ("fail", "fail")
+
+
+def test_a_report_with_one_verdict_has_it_over_all_assertions() -> None:
+    old = judged(record(-1)).model_dump(exclude={"strict"})
+    for each in old["assertions"]:
+        del each["id"], each["asked_by"]
+    read = CheckResult.model_validate(old)
+    assert (read.verdict, read.strict) == ("fail", "fail")
+    assert [each.id for each in read.assertions] == [""]
+
+
 @pytest.mark.parametrize("change", [{"probe": "other"}, {"observes": "Other"}, {"observation": {"value": "x"}}])
 def test_an_observation_that_this_suite_does_not_make_is_not_judged(change: dict[str, object]) -> None:
     with pytest.raises(UnreadableEvidence, match="secure_accelerator_access"):
@@ -132,7 +183,17 @@ class Run:
 )
 def test_the_verdict_of_a_run(run: Run) -> None:
     results = [
-        CheckResult(id=name, title=name, level=level, verdict=verdict, reason="", seconds=0, requests=0, assertions=())
+        CheckResult(
+            strict=verdict,
+            id=name,
+            title=name,
+            level=level,
+            verdict=verdict,
+            reason="",
+            seconds=0,
+            requests=0,
+            assertions=(),
+        )
         for name, level, verdict in run.verdicts
     ]
-    assert judge_run(results, chosen=run.chosen) == run.expected
+    assert judge_run(results, load_standard(), chosen=run.chosen) == run.expected
