@@ -22,18 +22,8 @@ from aiconform.check import (
 )
 from aiconform.cluster import Object, TimedOut, conditions, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.pods import (
-    CLAIM_ACCESS,
-    POD_ACCESS,
-    STAY,
-    claim,
-    class_for,
-    container,
-    device_request,
-    holding,
-    pod,
-    started,
-)
+from aiconform.kit.devices import CLAIM_ACCESS, request_devices
+from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.platform import Device, NodeAccelerators, Platform
 from aiconform.platform.accelerators.devices import Attribute, Pools, results
 
@@ -161,14 +151,12 @@ async def claiming_pod(
     platform: Platform, scratch: Scratch, target: NodeAccelerators, *, selector: str = "", count: int = 1
 ) -> tuple[Object, Object]:
     """(ResourceClaim, Pod): a Pod on the target's node with one container that holds the claim."""
-    api_version = await platform.resource_api() or f"{GROUP}/v1"
-    device_class = await class_for(platform, scratch, target)
-    request = device_request(api_version, "device", device_class, count=count, selector=selector)
-    made = await scratch.create(claim(api_version, scratch.name("claim"), [request]))
-    entry, resources = holding(made["metadata"]["name"])
-    holder = container("holder", platform.images["shell"], STAY, resources=resources)
+    request = await request_devices(platform, scratch, target, count=count, selector=selector)
+    if request.claim is None:
+        raise NothingToLookAt(f"nothing to look at: {target} is not offered by DRA")
+    holder = container("holder", platform.images["shell"], STAY, resources=request.resources)
     node = await platform.node(target.node)
-    return made, await scratch.create(pod(scratch.name("pod"), node, [holder], resourceClaims=[entry]))
+    return request.claim, await scratch.create(pod(scratch.name("pod"), node, [holder], **request.pod_spec))
 
 
 @probe(limit=60, targets=by_dra, devices=(1, 1), access=(*CLAIM_ACCESS, *POD_ACCESS))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from aiconform.checks import dra_support as check
 from aiconform.checks.dra_support import KINDS, VERBS, Allocation, Excess, Published, ServedApi
-from aiconform.kit.pods import device_request
 from aiconform.platform import Device
 
 
@@ -121,9 +120,3 @@ def test_a_selector_prefers_what_tells_devices_apart() -> None:
     expression, wanted = check.selector_for(devices[2], devices)
     assert wanted == {"uuid": "U2", "index": 2}
     assert re.search(r'device\.attributes\["d"\]\.uuid == "U2"', expression)
-
-
-def test_a_request_has_the_shape_of_its_version() -> None:
-    new = device_request("resource.k8s.io/v1", "r", "c", selector="true")
-    old = device_request("resource.k8s.io/v1beta1", "r", "c", selector="true")
-    assert new == {"name": "r", "exactly": {key: value for key, value in old.items() if key != "name"}}

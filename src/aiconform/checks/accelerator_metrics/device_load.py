@@ -13,7 +13,9 @@ from aiconform.check import Observation
 from aiconform.cluster import Cluster, Object, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOK, LOOKED, parse_view
-from aiconform.kit.pods import STAY, claim, class_for, container, device_request, holding, pod, said, started
+from aiconform.kit.devices import request_devices
+from aiconform.kit.logs import read_until
+from aiconform.kit.pods import STAY, container, pod, started
 from aiconform.platform import Device, NodeAccelerators, Platform
 from aiconform.platform.accelerators.devices import results
 from aiconform.platform.accelerators.offered import extended_resources
@@ -99,7 +101,7 @@ async def under_load(
             device = held[0]["device"] if held else ""
             label = labels.get(device, "")
         elif not image:
-            label = _told(await said(cluster, running, "user", LOOKED, seconds=patience), source)
+            label = _told(await read_until(cluster, running, "user", LOOKED, seconds=patience), source)
         scratch.tell(f"a Pod uses {label or device or 'a device'}; waiting until that shows")
 
         def shows(now: dict[str, float]) -> bool:
@@ -165,23 +167,13 @@ async def _user(
     platform: Platform, scratch: Scratch, target: NodeAccelerators, image: str, command: str
 ) -> tuple[Object | None, Object]:
     """(the ResourceClaim or None, the Pod that uses one device of the target)."""
-    spec: Object = {}
-    resources: Object = {"limits": {target.name: "1"}}
-    made = None
-    if target.way == "dra":
-        api_version = await platform.resource_api() or ""
-        device_class = await class_for(platform, scratch, target)
-        made = await scratch.create(
-            claim(api_version, scratch.name("claim"), [device_request(api_version, "device", device_class)])
-        )
-        entry, resources = holding(made["metadata"]["name"])
-        spec["resourceClaims"] = [entry]
+    request = await request_devices(platform, scratch, target)
     script = command if image else f"{LOOK}{_HOLD}echo {LOOKED}; {STAY}"
-    user = container("user", image or platform.images["shell"], script, resources=resources)
+    user = container("user", image or platform.images["shell"], script, resources=request.resources)
     if image and not command:
         del user["command"]
     node = await platform.node(target.node)
-    return made, await scratch.create(pod(scratch.name("user"), node, [user], **spec))
+    return request.claim, await scratch.create(pod(scratch.name("user"), node, [user], **request.pod_spec))
 
 
 def _told(lines: list[str], source: Source) -> str:

@@ -27,7 +27,8 @@ from aiconform.check import (
 from aiconform.checks.accelerator_metrics.device_load import Load, under_load
 from aiconform.checks.accelerator_metrics.device_metrics import NodeMetrics, best, describe, devices_of
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.pods import CLAIM_ACCESS, POD_ACCESS
+from aiconform.kit.devices import CLAIM_ACCESS
+from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.monitoring.exporters import NodeSources, find
 from aiconform.platform.monitoring.metrics import Family, load_families

@@ -12,7 +12,8 @@ from aiconform.checks.gang_scheduling.outcome import TOGETHER
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, Adapter
 from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.pods import STAY, claim, claiming, container, device_request, holding, pod, started
+from aiconform.kit.devices import request_devices
+from aiconform.kit.pods import STAY, container, pod, started
 from aiconform.platform import NodeAccelerators, NodeGroup, Platform, tolerations
 from aiconform.platform.accelerators.holders import holders
 
@@ -103,19 +104,15 @@ def _group(members: Sequence[NodeAccelerators]) -> NodeGroup:
 
 
 async def template(
-    platform: Platform, scratch: Scratch, target: Place, nodes: Sequence[Object], stagger: int, device_class: str
+    platform: Platform, scratch: Scratch, target: Place, nodes: Sequence[Object], stagger: int
 ) -> Object:
     """Metadata and spec of a gang's Pod: it asks for one accelerator on one of the nodes, and works for a while."""
-    spec: Object = {}
-    resources: Object = {"limits": {target.name: "1"}}
-    if target.way == "dra":
-        entry, resources = await claiming(platform, scratch, device_class)
-        spec["resourceClaims"] = [entry]
+    request = await request_devices(platform, scratch, target.members[0], template=True)
     # Asked to go it must not seem to have done its work.
     number = "${JOB_COMPLETION_INDEX:-$MEMBER}"
     script = f'trap "exit 143" TERM INT; sleep $(({WORK} + {number} * {stagger})) & wait $!'
-    worker = container("worker", platform.images["shell"], script, resources=resources)
-    made = pod("", nodes[0], [worker], **spec)
+    worker = container("worker", platform.images["shell"], script, resources=request.resources)
+    made = pod("", nodes[0], [worker], **request.pod_spec)
     # One term for each node: a term may name one node only.
     affinity = made["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     affinity["nodeSelectorTerms"] = [
@@ -143,14 +140,10 @@ def shares(target: Place, count: int) -> list[tuple[NodeAccelerators, int]]:
     return filled
 
 
-async def fill(
-    platform: Platform, scratch: Scratch, target: Place, count: int, device_class: str, *, seconds: float
-) -> list[Object]:
+async def fill(platform: Platform, scratch: Scratch, target: Place, count: int, *, seconds: float) -> list[Object]:
     """Running Pods of no gang that hold `count` accelerators. Raises ClusterError, naming who took the room."""
     scratch.tell(f"filling {count} accelerator(s) of {target}")
-    made = await asyncio.gather(
-        *(_filler(platform, scratch, member, here, device_class) for member, here in shares(target, count))
-    )
+    made = await asyncio.gather(*(_filler(platform, scratch, member, here) for member, here in shares(target, count)))
     try:
         outcomes = await asyncio.gather(*(started(platform.cluster, each, seconds=seconds) for each in made))
     except TimedOut as error:
@@ -163,20 +156,11 @@ async def fill(
     return made
 
 
-async def _filler(
-    platform: Platform, scratch: Scratch, member: NodeAccelerators, count: int, device_class: str
-) -> Object:
-    spec: Object = {}
-    resources: Object = {"limits": {member.name: str(count)}}
+async def _filler(platform: Platform, scratch: Scratch, member: NodeAccelerators, count: int) -> Object:
     name = scratch.name(f"filler-{member.node}".replace(".", "-"))[:63].rstrip("-")
-    if member.way == "dra":
-        api_version = await platform.resource_api() or ""
-        request = device_request(api_version, "device", device_class, count=count)
-        held = await scratch.create(claim(api_version, name, [request]))
-        entry, resources = holding(held["metadata"]["name"])
-        spec["resourceClaims"] = [entry]
-    holder = container("holder", platform.images["shell"], STAY, resources=resources)
-    return await scratch.create(pod(name, await platform.node(member.node), [holder], **spec))
+    request = await request_devices(platform, scratch, member, count=count, name=name)
+    holder = container("holder", platform.images["shell"], STAY, resources=request.resources)
+    return await scratch.create(pod(name, await platform.node(member.node), [holder], **request.pod_spec))
 
 
 async def now_held(platform: Platform, target: Place) -> str:

@@ -38,7 +38,8 @@ from aiconform.checks.gang_scheduling.outcome import TOGETHER, Gang
 from aiconform.checks.gang_scheduling.session import Refused, Stage, prepare
 from aiconform.checks.gang_scheduling.timeline import watching
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.pods import CLAIM_ACCESS, POD_ACCESS
+from aiconform.kit.devices import CLAIM_ACCESS
+from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.offered import Way
 

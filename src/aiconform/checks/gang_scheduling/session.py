@@ -16,7 +16,6 @@ from aiconform.checks.gang_scheduling.solutions.adapter import Found, Order
 from aiconform.checks.gang_scheduling.timeline import Timeline
 from aiconform.cluster import NotFound, Object, Rejected, ServerFailed, Stuck
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.pods import class_for
 from aiconform.platform import Platform
 
 
@@ -37,7 +36,6 @@ class Stage:
     queue: str
     scheduler: str
     nodes: tuple[Object, ...]
-    device_class: str
     template: Object
 
     def about(self) -> dict[str, Any]:
@@ -99,7 +97,7 @@ class Stage:
     async def fill(self, count: int, seconds: float) -> list[Object]:
         """Leave room for as many as that fewer. Raises Refused, ClusterError."""
         with self.refusals():
-            return await room.fill(self.platform, self.scratch, self.target, count, self.device_class, seconds=seconds)
+            return await room.fill(self.platform, self.scratch, self.target, count, seconds=seconds)
 
     async def said(self, order: Order, timeline: Timeline) -> str:
         """What the solution says of a gang that waits; empty if it says nothing."""
@@ -145,6 +143,5 @@ async def prepare(
     found, why = choose(await solutions(platform), solution)
     sizes = room.sizes(target.free, size)
     nodes = tuple([await platform.node(member.node) for member in target.members])
-    device_class = await class_for(platform, scratch, target.members[0]) if target.way == "dra" else ""
-    made = await room.template(platform, scratch, target, nodes, sizes.stagger, device_class)
-    return Stage(platform, scratch, target, sizes, found, why, queue, scheduler, nodes, device_class, made)
+    made = await room.template(platform, scratch, target, nodes, sizes.stagger)
+    return Stage(platform, scratch, target, sizes, found, why, queue, scheduler, nodes, made)

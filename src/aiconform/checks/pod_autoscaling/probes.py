@@ -40,8 +40,9 @@ from aiconform.checks.pod_autoscaling.scaled_workload import (
 from aiconform.checks.pod_autoscaling.scaling_history import Sample, Watch
 from aiconform.cluster import NotFound, TimedOut
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.following import beside
-from aiconform.kit.pods import CLAIM_ACCESS, POD_ACCESS
+from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.autoscaling.metrics_api import CUSTOM, EXTERNAL, MetricsApi, metrics_apis

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from aiconform.cluster import Object
 from aiconform.cluster.scratch import RESTRICTED, Scratch
-from aiconform.kit.pods import claiming, class_for, pod
+from aiconform.kit.devices import request_devices
+from aiconform.kit.pods import pod
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.monitoring.collection import Way
 
@@ -34,23 +35,19 @@ def load(name: str, value: int) -> Object:
 async def deployment(platform: Platform, scratch: Scratch, target: NodeAccelerators, way: Way) -> Object:
     """A Deployment of one Pod, created; new Pods of it report 0, as servers do that have no requests yet."""
     name = scratch.name("scaled")
-    spec: Object = {}
-    resources: Object = {"limits": {target.name: "1"}}
-    if target.way == "dra":
-        entry, resources = await claiming(platform, scratch, await class_for(platform, scratch, target))
-        spec["resourceClaims"] = [entry]
+    request = await request_devices(platform, scratch, target, template=True)
     server = {
         "name": "server",
         "image": platform.images["shell"],
         "command": ["httpd", "-f", "-p", str(PORT), "-h", "/load"],
         "securityContext": RESTRICTED,
-        "resources": resources,
+        "resources": request.resources,
         "ports": [{"name": "metrics", "containerPort": PORT}],
         "volumeMounts": [{"name": "load", "mountPath": "/load"}],
     }
     shown = {"path": PATH.removeprefix("/"), "fieldRef": {"fieldPath": f"metadata.annotations['{LOAD}']"}}
-    spec["volumes"] = [{"name": "load", "downwardAPI": {"items": [shown]}}]
-    template = pod("", await platform.node(target.node), [server], **spec)
+    volumes = [{"name": "load", "downwardAPI": {"items": [shown]}}]
+    template = pod("", await platform.node(target.node), [server], volumes=volumes, **request.pod_spec)
     template["spec"]["restartPolicy"] = "Always"
     labels = {SCALED: name}
     return await scratch.create(

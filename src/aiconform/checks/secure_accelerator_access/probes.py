@@ -37,19 +37,9 @@ from aiconform.kit.container_view import (
     parse_view,
     special,
 )
-from aiconform.kit.pods import (
-    CLAIM_ACCESS,
-    POD_ACCESS,
-    STAY,
-    claim,
-    class_for,
-    container,
-    device_request,
-    holding,
-    pod,
-    said,
-    started,
-)
+from aiconform.kit.devices import CLAIM_ACCESS, request_devices
+from aiconform.kit.logs import read_until
+from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.platform import NodeAccelerators, Platform
 
 # The stranger has to make device nodes, so these Pods are baseline; root, so that file modes do not decide.
@@ -89,24 +79,16 @@ class Isolation(Observation):
 # The probe
 
 
-async def _holder_pod(
-    platform: Platform, scratch: Scratch, target: NodeAccelerators, name: str, device_class: str
-) -> Object:
+async def _holder_pod(platform: Platform, scratch: Scratch, target: NodeAccelerators, name: str) -> Object:
     """A Pod whose container `holder` is given one device; its container `sibling` is not."""
-    spec: Object = {}
-    resources: Object = {"limits": {target.name: "1"}}
-    if target.way == "dra":
-        api_version = await platform.resource_api() or ""
-        request = device_request(api_version, "device", device_class)
-        made = await scratch.create(claim(api_version, scratch.name(name), [request]))
-        entry, resources = holding(made["metadata"]["name"])
-        spec["resourceClaims"] = [entry]
+    name = scratch.name(name)
+    request = await request_devices(platform, scratch, target, name=name)
     image = platform.images["shell"]
     look = f"{LOOK}{OPEN_OWN}echo {LOOKED}; {STAY}"
-    holder = container("holder", image, look, resources=resources, securityContext=AS_ROOT)
+    holder = container("holder", image, look, resources=request.resources, securityContext=AS_ROOT)
     sibling = container("sibling", image, f"{LOOK}echo {LOOKED}; {STAY}", securityContext=AS_ROOT)
     node = await platform.node(target.node)
-    return await scratch.create(pod(scratch.name(name), node, [holder, sibling], **spec))
+    return await scratch.create(pod(name, node, [holder, sibling], **request.pod_spec))
 
 
 async def _started_pair(
@@ -114,19 +96,16 @@ async def _started_pair(
 ) -> tuple[list[Object], str, bool]:
     """(the running holders, what kept one from starting, whether the second had to wait for a device)."""
     cluster = platform.cluster
-    device_class = await class_for(platform, scratch, target) if target.way == "dra" else ""
     if target.free > 1:
-        made = await asyncio.gather(
-            *(_holder_pod(platform, scratch, target, name, device_class) for name in ("holder", "second"))
-        )
+        made = await asyncio.gather(*(_holder_pod(platform, scratch, target, name) for name in ("holder", "second")))
         outcomes = await asyncio.gather(*(started(cluster, each, seconds=patience) for each in made))
         problems = dict.fromkeys(problem for _, problem in outcomes if problem)
         return [running for running, _ in outcomes if running], "; ".join(problems), False
-    first = await _holder_pod(platform, scratch, target, "holder", device_class)
+    first = await _holder_pod(platform, scratch, target, "holder")
     running, problem = await started(cluster, first, seconds=patience)
     if running is None:
         return [], problem, False
-    second = await _holder_pod(platform, scratch, target, "second", device_class)
+    second = await _holder_pod(platform, scratch, target, "second")
     placed = await wait.until(cluster, second, _placed, seconds=patience, what="a verdict of the scheduler")
     if not placed:
         return [running], "", True
@@ -166,8 +145,8 @@ async def isolation(platform: Platform, scratch: Scratch, settings: Settings, ta
     if problem or not pods:
         return Isolation(**about, problem=problem)
     *holders, sibling = await asyncio.gather(
-        *(said(cluster, each, "holder", LOOKED, seconds=patience) for each in pods),
-        said(cluster, pods[0], "sibling", LOOKED, seconds=patience),
+        *(read_until(cluster, each, "holder", LOOKED, seconds=patience) for each in pods),
+        read_until(cluster, pods[0], "sibling", LOOKED, seconds=patience),
     )
     views = [parse_view(lines) for lines in holders]
     numbers = sorted({node.number for view in views for node in special(view)})
@@ -176,7 +155,7 @@ async def isolation(platform: Platform, scratch: Scratch, settings: Settings, ta
     look = container("stranger", platform.images["shell"], forge, env=environment, securityContext=AS_ROOT)
     stranger = await scratch.create(pod(scratch.name("stranger"), await platform.node(target.node), [look]))
     await wait.until(cluster, stranger, wait.running, seconds=patience, what="the stranger Pod to start")
-    told = await said(cluster, stranger, "stranger", LOOKED, seconds=patience)
+    told = await read_until(cluster, stranger, "stranger", LOOKED, seconds=patience)
     return Isolation(
         **about,
         holder=views[0],

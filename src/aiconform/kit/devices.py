@@ -1,0 +1,98 @@
+"""Asking for devices, by Dynamic Resource Allocation or by a device plugin: what a Pod needs to hold some."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiconform.check import Access
+from aiconform.cluster import Conflict, Object
+from aiconform.cluster.scratch import Scratch
+from aiconform.platform import NodeAccelerators, Platform
+
+CLAIM_ACCESS = (
+    Access("resource.k8s.io", "resourceclaims", ("create", "get", "list", "watch", "delete")),
+    Access("resource.k8s.io", "resourceslices", ("list",)),
+    Access("resource.k8s.io", "deviceclasses", ("create", "list", "delete", "watch")),
+)
+# The name of the claim in the Pod, and of the request in the claim.
+_DEVICE = "device"
+
+
+@dataclass(frozen=True)
+class DeviceRequest:
+    """How a Pod asks for devices.
+
+    resources: `resources` of the one container that holds them. pod_spec: what the Pod's spec needs besides, such as
+    the entry of `resourceClaims`. claim: the ResourceClaim that was created; None for a claim template and for device
+    plugins.
+    """
+
+    resources: Object
+    pod_spec: Object = field(default_factory=dict)
+    claim: Object | None = None
+
+
+async def request_devices(
+    platform: Platform,
+    scratch: Scratch,
+    target: NodeAccelerators,
+    *,
+    count: int = 1,
+    name: str = "",
+    selector: str = "",
+    template: bool = False,
+) -> DeviceRequest:
+    """Create what Pods need to hold `count` devices of the target's kind.
+
+    name: of the claim, for probes that create several. selector: a CEL expression that the devices satisfy (DRA only).
+    template: each Pod of a workload gets devices of its own; otherwise all Pods that name the claim share its devices.
+    """
+    if target.way == "device-plugin":
+        return DeviceRequest({"limits": {target.name: str(count)}})
+    api_version = await platform.resource_api() or "resource.k8s.io/v1"
+    device_class = await _device_class(api_version, scratch, target)
+    devices = {"devices": {"requests": [claim_request(api_version, device_class, count=count, selector=selector)]}}
+    made = await scratch.create(
+        {
+            "apiVersion": api_version,
+            "kind": "ResourceClaimTemplate" if template else "ResourceClaim",
+            "metadata": {"name": name or scratch.name("claim")},
+            "spec": {"metadata": {"labels": scratch.labels}, "spec": devices} if template else devices,
+        }
+    )
+    source = "resourceClaimTemplateName" if template else "resourceClaimName"
+    return DeviceRequest(
+        resources={"claims": [{"name": _DEVICE}]},
+        pod_spec={"resourceClaims": [{"name": _DEVICE, source: made["metadata"]["name"]}]},
+        claim=None if template else made,
+    )
+
+
+def claim_request(api_version: str, device_class: str, *, count: int = 1, selector: str = "") -> Object:
+    """One entry of a ResourceClaim's `spec.devices.requests`; `exactly` came with v1beta2."""
+    fields: Object = {"deviceClassName": device_class, "allocationMode": "ExactCount", "count": count}
+    if selector:
+        fields["selectors"] = [{"cel": {"expression": selector}}]
+    return {"name": _DEVICE, **(fields if api_version.endswith("/v1beta1") else {"exactly": fields})}
+
+
+async def _device_class(api_version: str, scratch: Scratch, target: NodeAccelerators) -> str:
+    """The platform's DeviceClass for the target's driver, or one of our own that selects the driver."""
+    if target.device_class:
+        return target.device_class
+    name = scratch.cluster_name("class")
+    if any(obj["kind"] == "DeviceClass" and obj["metadata"]["name"] == name for obj in scratch.created):
+        return name
+    try:
+        await scratch.create(
+            {
+                "apiVersion": api_version,
+                "kind": "DeviceClass",
+                "metadata": {"name": name},
+                "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{target.name}"'}}]},
+            }
+        )
+    except Conflict:
+        # Another request of this probe created it at the same time: no other probe uses this name.
+        return name
+    return name

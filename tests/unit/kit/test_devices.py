@@ -1,0 +1,115 @@
+"""Asking for devices: what is created, and what a Pod gets from it, for both ways of asking."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from aiconform.cluster import Conflict, Object
+from aiconform.kit.devices import DeviceRequest, claim_request, request_devices
+from aiconform.platform import NodeAccelerators
+
+DRIVER = "gpu.example.com"
+
+
+class FakePlatform:
+    async def resource_api(self) -> str:
+        return "resource.k8s.io/v1"
+
+
+class FakeScratch:
+    """Creates objects after a moment, as a cluster does; a name that exists is a conflict."""
+
+    def __init__(self) -> None:
+        self.labels = {"run": "1"}
+        self.created: list[Object] = []
+        self._names: set[tuple[str, str]] = set()
+
+    def name(self, part: str) -> str:
+        return f"probe-{part}"
+
+    def cluster_name(self, part: str) -> str:
+        return f"run-probe-{part}"
+
+    async def create(self, obj: Object) -> Object:
+        await asyncio.sleep(0)
+        key = (obj["kind"], obj["metadata"]["name"])
+        if key in self._names:
+            raise Conflict(f"create {key}")
+        self._names.add(key)
+        self.created.append(obj)
+        return obj
+
+    def of(self, kind: str) -> list[Object]:
+        return [obj for obj in self.created if obj["kind"] == kind]
+
+
+def target(way: Any, device_class: str = "") -> NodeAccelerators:
+    name = DRIVER if way == "dra" else "example.com/gpu"
+    return NodeAccelerators(way, "n1", name, "A", total=4, free=4, device_class=device_class)
+
+
+async def ask(scratch: FakeScratch, about: NodeAccelerators, **fields: Any) -> DeviceRequest:
+    return await request_devices(FakePlatform(), scratch, about, **fields)  # type: ignore[arg-type]
+
+
+async def test_a_device_plugin_needs_a_limit_and_nothing_else() -> None:
+    scratch = FakeScratch()
+    asked = await ask(scratch, target("device-plugin"), count=3, template=True)
+    assert asked == DeviceRequest({"limits": {"example.com/gpu": "3"}})
+    assert not scratch.created
+
+
+async def test_a_claim_is_created_and_named_in_the_pod() -> None:
+    scratch = FakeScratch()
+    asked = await ask(scratch, target("dra", "gpus"), count=2, selector="true")
+    (claim,) = scratch.created
+    assert asked.claim == claim
+    assert claim["spec"]["devices"]["requests"] == [
+        {
+            "name": "device",
+            "exactly": {
+                "deviceClassName": "gpus",
+                "allocationMode": "ExactCount",
+                "count": 2,
+                "selectors": [{"cel": {"expression": "true"}}],
+            },
+        }
+    ]
+    assert asked.resources == {"claims": [{"name": "device"}]}
+    assert asked.pod_spec == {"resourceClaims": [{"name": "device", "resourceClaimName": "probe-claim"}]}
+
+
+async def test_a_template_labels_the_claims_of_its_pods() -> None:
+    scratch = FakeScratch()
+    asked = await ask(scratch, target("dra", "gpus"), template=True)
+    (template,) = scratch.of("ResourceClaimTemplate")
+    assert template["spec"]["metadata"] == {"labels": scratch.labels}
+    assert template["spec"]["spec"]["devices"]["requests"][0]["exactly"]["count"] == 1
+    assert asked.pod_spec == {"resourceClaims": [{"name": "device", "resourceClaimTemplateName": "probe-claim"}]}
+    assert asked.claim is None
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_class_is_created_once_where_the_platform_has_none(together: bool) -> None:
+    scratch = FakeScratch()
+    requests = [ask(scratch, target("dra"), name=name) for name in ("one", "two")]
+    if together:
+        await asyncio.gather(*requests)
+    else:
+        for request in requests:
+            await request
+    (device_class,) = scratch.of("DeviceClass")
+    assert device_class["spec"]["selectors"] == [{"cel": {"expression": f'device.driver == "{DRIVER}"'}}]
+    claims = scratch.of("ResourceClaim")
+    assert sorted(claim["metadata"]["name"] for claim in claims) == ["one", "two"]
+    names = {claim["spec"]["devices"]["requests"][0]["exactly"]["deviceClassName"] for claim in claims}
+    assert names == {device_class["metadata"]["name"]}
+
+
+def test_a_request_has_the_shape_of_its_version() -> None:
+    new = claim_request("resource.k8s.io/v1", "c", selector="true")
+    old = claim_request("resource.k8s.io/v1beta1", "c", selector="true")
+    assert new == {"name": "device", "exactly": {key: value for key, value in old.items() if key != "name"}}
