@@ -20,7 +20,7 @@ from aiconform.certify.bundle import BadBundle, copy_plain
 from aiconform.certify.checklist import Checklist, Item, checklist_of
 from aiconform.certify.fix import editor
 from aiconform.certify.readme import readme
-from aiconform.certify.redact import Redaction, redact
+from aiconform.certify.redaction import Redaction, redact
 from aiconform.certify.rules.runs import allowed, latest
 from aiconform.certify.runs import FOLDER, JudgedRun, NoRun, judge_run
 from aiconform.certify.submission import FILE, Unreadable, read_submission, version_of

@@ -121,7 +121,7 @@ def build(
     """
     from aiconform.certify.build import CannotBuild, read_layers
     from aiconform.certify.build import build as make
-    from aiconform.certify.redact import CannotRedact, Redaction
+    from aiconform.certify.redaction import CannotRedact, Redaction
 
     if words and not redacted:
         raise click.UsageError("--word needs --redact")
@@ -168,8 +168,8 @@ def redact(run: Path, out: Path, words: tuple[str, ...], output: str) -> None:
 
     Every verdict is computed again from what is left and must be the same; the copy says that it was redacted.
     """
-    from aiconform.certify.redact import CannotRedact, Redaction
-    from aiconform.certify.redact import redact as make
+    from aiconform.certify.redaction import CannotRedact, Redaction
+    from aiconform.certify.redaction import redact as make
 
     try:
         counts = make(run, out, Redaction(words))

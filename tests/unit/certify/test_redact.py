@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.certify_material import certify, product, write
 from support.certify_runs import CHECK, NODE, make_run
 
-from aiconform.certify.redact import Redaction, Redactor
+from aiconform.certify.redaction.redactor import Redaction, Redactor
 from aiconform.cli import main
 
 SECRETS = (NODE, "gpu-worker-7", "10.20.30.40", "10.20.30.41", "s3cr3t-value", "api.corp.test", "corp", "T1")

@@ -1,0 +1,178 @@
+"""A copy of a run without the names of its infrastructure, which can still be judged.
+
+The verdicts are computed again from the redacted observations and must not change. Then the run is sealed again: its
+journal is chained anew, and its last line says what was replaced and which journal it stands for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from aiconform import __version__
+from aiconform.certify.redaction.patterns import is_address
+from aiconform.certify.redaction.redactor import STRUCTURE, Redaction, Redactor
+from aiconform.check.registry import load_check
+from aiconform.engine import journal
+from aiconform.engine.evidence import Evidence, Report, RunInfo
+from aiconform.engine.judge import has_no_ids, without_ids
+from aiconform.engine.rundir import BadRunDirectory, RunDirectory
+from aiconform.engine.verdicts import UnreadableEvidence, judge_check
+from aiconform.reports.files import write_reports
+from aiconform.spec import Standard, load_standard
+
+_NODE_KEYS = frozenset({"node", "nodeName", "kubernetes.io/hostname", "hostname"})
+
+
+class CannotRedact(Exception):
+    """The folder is no run, or the redacted run would be judged differently; the target was removed."""
+
+
+def redact(source: Path, target: Path, redaction: Redaction) -> dict[str, int]:
+    """Write a redacted copy of a run. Returns how many values were replaced, by kind. Raises CannotRedact."""
+    standard = load_standard()
+    if target.exists() and any(target.iterdir()):
+        raise CannotRedact(f"{target} is not empty: name a new folder")
+    try:
+        redacted = _RedactedRun(source, standard, redaction)
+        redacted.write(target)
+    except (
+        BadRunDirectory,
+        journal.BrokenChain,
+        UnreadableEvidence,
+        ValidationError,
+        OSError,
+        LookupError,
+        ValueError,
+    ) as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise CannotRedact(f"{source} cannot be redacted: {str(error).splitlines()[0]}") from error
+    except CannotRedact:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    return redacted.redactor.counts
+
+
+class _RedactedRun:
+    """One run on its way from source to target."""
+
+    def __init__(self, source: Path, standard: Standard, redaction: Redaction) -> None:
+        self._source, self._standard = RunDirectory(source), standard
+        self._info, self._report = self._source.read_info(), self._source.read_report()
+        self._evidence = {check: self._source.read_evidence(check)[0] for check in self._source.evidence_ids()}
+        self._objects = list(_json_files(source / "objects"))
+        self._lines = list(journal.read(self._source.journal.path))
+        server = re.sub(r"^https?://|[:/].*$", "", self._info.cluster.get("server", ""))
+        nodes = {entry.node for entry in self._info.accelerators}
+        for evidence in self._evidence.values():
+            nodes |= set(_node_names(evidence.model_dump(mode="json")))
+        for _, data in self._objects:
+            nodes |= set(_node_names(data))
+        # A context's name can be any word ("default"): outside of its own field it is removed if it looks like a name.
+        context = self._info.cluster.get("context", "")
+        hosts = [server, context if re.search(r"[0-9._@-]", context) else ""]
+        self.redactor = Redactor(sorted(nodes), redaction, [host for host in hosts if host and not is_address(host)])
+
+    def write(self, target: Path) -> None:
+        out = RunDirectory(target)
+        out.create()
+        evidence = {
+            check: Evidence.model_validate(self.redactor.data(found.model_dump(mode="json"), kept=STRUCTURE))
+            for check, found in self._evidence.items()
+        }
+        report = self._judged(evidence)
+        digests = {check: out.write_evidence(found) for check, found in evidence.items()}
+        for path, data in self._objects:
+            place = target / "objects" / self.redactor.text(path.relative_to(self._source.path / "objects").as_posix())
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(
+                json.dumps(self.redactor.data(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
+        info = RunInfo.model_validate(self._nowhere(self._info.model_dump(mode="json")))
+        head = self._journal(target, info, digests)
+        out.write_info(info.model_copy(update={"journal": head}))
+        out.write_report(report)
+        write_reports(out)
+
+    def _judged(self, evidence: dict[str, Evidence]) -> Report:
+        """The report computed from the redacted observations. Raises CannotRedact if a verdict changes."""
+        report = Report.model_validate(self._nowhere(self._report.model_dump(mode="json")))
+        checks = []
+        for claimed, shown in zip(self._report.checks, report.checks, strict=True):
+            if claimed.id not in evidence:
+                checks.append(shown)
+                continue
+            requirement = self._standard.requirement(claimed.id)
+            computed = judge_check(requirement, self._info.standard, load_check(claimed.id), evidence[claimed.id])
+            if computed.strict != claimed.strict:
+                raise CannotRedact(
+                    f"{claimed.id} would be {computed.strict} instead of {claimed.strict}: a pattern took too much"
+                )
+            checks.append(without_ids(computed) if has_no_ids(claimed) else computed)
+        return report.model_copy(update={"checks": tuple(checks)})
+
+    def _nowhere(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Redacted, and without the context of the kubeconfig."""
+        redacted: dict[str, Any] = self.redactor.data(data, kept=STRUCTURE)
+        return {**redacted, "cluster": {**redacted["cluster"], "context": "redacted"}}
+
+    def _journal(self, target: Path, info: RunInfo, digests: dict[str, str]) -> str:
+        """Chain the same events again, with their original times, and a last line about the redaction."""
+        chain = _Chain(target / "journal.ndjson")
+        for line in self._lines:
+            data = self.redactor.data(line.data, kept=STRUCTURE)
+            if line.event == "started":
+                data = info.model_copy(update={"ended": "", "journal": ""}).model_dump(mode="json")
+            elif line.event == "observed" and line.data.get("check") in digests:
+                data = {**data, "digest": digests[line.data["check"]]}
+            chain.add(line.event, data, line.time)
+        what = {
+            "tool": f"aiconform {__version__}",
+            "placeholders": self.redactor.counts,
+            "original": self._info.journal,
+        }
+        return chain.add("redacted", what, journal.now())
+
+
+class _Chain:
+    """A journal whose lines keep their original times."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._number, self._head = path, 0, journal.START
+
+    def add(self, event: str, data: dict[str, Any], time: str) -> str:
+        self._number += 1
+        content = {"number": self._number, "time": time, "event": event, "data": data, "previous": self._head}
+        line = json.dumps(content, ensure_ascii=False).encode()
+        with self._path.open("ab") as file:
+            file.write(line + b"\n")
+        self._head = journal.hash_line(line)
+        return self._head
+
+
+def _json_files(folder: Path) -> Iterator[tuple[Path, Any]]:
+    for path in sorted(folder.rglob("*.json")):
+        if path.is_symlink() or not path.is_file():
+            raise CannotRedact(f"{path} is a link or a special file")
+        yield path, json.loads(path.read_bytes())
+
+
+def _node_names(data: Any) -> Iterator[str]:
+    """Values under keys that name nodes. Very short names are left out: they occur inside other words."""
+    stack = [data]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, dict):
+            for key, value in current.items():
+                if key in _NODE_KEYS and isinstance(value, str) and len(value) >= 3:
+                    yield value
+                else:
+                    stack.append(value)
+        elif isinstance(current, list):
+            stack += current
