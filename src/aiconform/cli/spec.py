@@ -150,8 +150,8 @@ def _show(requirement: Requirement, width: int) -> None:
         click.echo()
         say(step.do, f"  {number}. ")
         say(step.observe, "     look at  ")
-        for item in step.holds:
-            say(item, "     holds    ")
+        for line in step.holds:
+            say(line.text, "     holds    ")
     head("Time limits")
     for limit in requirement.procedure.limits:
         say(f"{limit.seconds} s {limit.of}: {limit.why}", "  - ")

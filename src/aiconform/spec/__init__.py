@@ -5,26 +5,39 @@
     SpecError
     ├── MalformedFile         a file is not what it should be: path, line, expected
     ├── UnknownRequirement    no such id: nearest
-    └── UnknownVersion        no such Kubernetes version: known
+    ├── UnknownLine           no such line in a requirement: requirement, id
+    ├── UnknownVersion        no such Kubernetes version: known
+    └── ExtensionConflict     an extension whose id is taken or has no dot
 """
 
 from __future__ import annotations
 
-from aiconform.spec.errors import MalformedFile, SpecError, UnknownRequirement, UnknownVersion
-from aiconform.spec.model import Area, Category, Level, Requirement, Stage
-from aiconform.spec.standard import Release, Standard, load_standard
+from aiconform.spec.errors import (
+    ExtensionConflict,
+    MalformedFile,
+    SpecError,
+    UnknownLine,
+    UnknownRequirement,
+    UnknownVersion,
+)
+from aiconform.spec.model import Area, Category, Level, Line, Requirement, Stage
+from aiconform.spec.standard import Release, Standard, load_extension, load_standard
 
 __all__ = [
     "Area",
     "Category",
+    "ExtensionConflict",
     "Level",
+    "Line",
     "MalformedFile",
     "Release",
     "Requirement",
     "SpecError",
     "Stage",
     "Standard",
+    "UnknownLine",
     "UnknownRequirement",
     "UnknownVersion",
+    "load_extension",
     "load_standard",
 ]

@@ -43,3 +43,15 @@ class UnknownVersion(SpecError):
     def __init__(self, wanted: str, known: Iterable[str]) -> None:
         self.version, self.known = wanted, tuple(known)
         super().__init__(f"the standard has no Kubernetes version {wanted!r}; it has {', '.join(self.known)}")
+
+
+class UnknownLine(SpecError):
+    """The requirement has no such line. Attributes: requirement, id."""
+
+    def __init__(self, requirement: str, wanted: str, known: Iterable[str]) -> None:
+        self.requirement, self.id = requirement, wanted
+        super().__init__(f"{requirement} has no line {wanted!r}; it has {', '.join(known)}")
+
+
+class ExtensionConflict(SpecError):
+    """An extension cannot join the standard: its id is taken, or has no dot."""

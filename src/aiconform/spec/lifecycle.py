@@ -51,7 +51,18 @@ def breaches(standard: Standard) -> list[Breach]:
     return [
         breach
         for requirement in standard.requirements
-        for rule in (_written, _versions, _steps, _stage, _proposed_first, _history_agrees, _dates, _complete, _related)
+        for rule in (
+            _written,
+            _versions,
+            _steps,
+            _stage,
+            _proposed_first,
+            _history_agrees,
+            _dates,
+            _complete,
+            _lines,
+            _related,
+        )
         for breach in rule(requirement, standard)
     ]
 
@@ -222,6 +233,19 @@ def _complete(requirement: Requirement, standard: Standard) -> Iterator[Breach]:
     """What is on a list has a section of the checklist to be in."""
     if requirement.levels and requirement.category is None:
         yield Breach(requirement.id, ("levels",), "is on a list without a category", "name the checklist's section")
+
+
+def _lines(requirement: Requirement, standard: Standard) -> Iterator[Breach]:
+    """The programme asks for a line only in versions whose list has the requirement."""
+    for index, step in enumerate(requirement.procedure.steps):
+        for position, line in enumerate(step.holds):
+            if line.programme and line.programme not in requirement.levels:
+                yield Breach(
+                    requirement.id,
+                    ("procedure", "steps", index, "holds", position, "programme"),
+                    f"says that {line.programme} asks for {line.id}, but is not on the list of that version",
+                    f"use one of {', '.join(requirement.levels)}" if requirement.levels else "remove `programme`",
+                )
 
 
 def _related(requirement: Requirement, standard: Standard) -> Iterator[Breach]:

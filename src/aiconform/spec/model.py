@@ -9,19 +9,36 @@ from __future__ import annotations
 import datetime
 import re
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-ID = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
+from aiconform.spec.errors import UnknownLine
+
+WORDS = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
+ID = rf"^{WORDS}$"
+ANY_ID = rf"^{WORDS}(\.{WORDS})*$"
+SIG = r"^(sig|wg)-[a-z]+(-[a-z]+)*$"
 VERSION = r"^v1\.[1-9][0-9]*$"
 # RFC 2119 gives these words their meaning only in capitals (RFC 8174).
 RFC_2119 = re.compile(r"\b(MUST NOT|MUST|REQUIRED|SHALL NOT|SHALL|SHOULD NOT|SHOULD|RECOMMENDED|MAY|OPTIONAL)\b")
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Id = Annotated[str, StringConstraints(pattern=ID, max_length=60)]
+RequirementId = Annotated[str, StringConstraints(pattern=ANY_ID, max_length=60)]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
-Sig = Annotated[str, StringConstraints(pattern=r"^(sig|wg)-[a-z]+(-[a-z]+)*$")]
+Owner = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"]+$")]
 
 
@@ -84,6 +101,17 @@ class Applicability(_Strict):
     """What has to be looked at before anyone says that it does not apply."""
 
 
+class Line(_Strict):
+    """One thing that must hold. Assertions cite it by its id, which stays the same when the text is reworded."""
+
+    id: Id
+    text: Text
+    programme: Version | None = None
+    """Since which version the public programme's own words ask for it; without it, this project asks for it."""
+    not_judged: Text | None = None
+    """Why no assertion judges it."""
+
+
 class Step(_Strict):
     """One step of the procedure."""
 
@@ -91,19 +119,23 @@ class Step(_Strict):
     """What is done to the cluster."""
     observe: Text
     """What is read from it, and where."""
-    holds: tuple[Text, ...] = Field(min_length=1)
-    """What must hold over the observation; each is one assertion."""
+    holds: tuple[Line, ...] = Field(min_length=1)
+    """What must hold over the observation."""
 
 
 class Limit(_Strict):
     """A time limit, and why it is neither shorter nor longer."""
 
+    id: Id
+    """Options of a check cite the limit that they set by this id."""
     of: Text
     """What is limited."""
     seconds: int = Field(gt=0, le=7200)
     """The limit, in seconds."""
     why: Text
     """Why this long."""
+    fixed: bool = False
+    """Whether the check keeps it as a constant, which no option changes."""
 
 
 class Procedure(_Strict):
@@ -124,10 +156,28 @@ class Evidence(_Strict):
     does_not_count: tuple[Text, ...] = Field(min_length=1)
 
 
+class Programme(_Strict):
+    """What the public programme calls things that belong to the requirement."""
+
+    test: Annotated[str, StringConstraints(pattern=r"^Test[A-Za-z0-9]+$")] | None = None
+    """The test of the programme's suite to which it maps the requirement."""
+    keywords: tuple[Text, ...] = ()
+    """Parts of words, in small letters, by which notes and test names show that they are about it."""
+    descriptions: tuple[Digest, ...] = ()
+    """sha256 of its description on the released checklists, each run of white space made one blank."""
+
+
+class Lab(_Strict):
+    """What the lab adds for the requirement's check."""
+
+    add_ons: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")], ...] = ()
+    """Add-ons that `run --lab` installs."""
+
+
 class Related(_Strict):
     """Another requirement of the standard, and what it has to do with this one."""
 
-    id: Id
+    id: RequirementId
     why: Text
 
 
@@ -177,16 +227,16 @@ class Wording(_Strict):
 class Requirement(_Strict):
     """One requirement of the standard: what a platform offers, how that is shown, and how it came to be."""
 
-    id: Id
-    """Also the file's name, the check module's name and the programme's id."""
+    id: RequirementId
+    """Also the check's name and, without a dot, the file's name and the programme's id. A dot marks an extension."""
     kar: int | None = Field(default=None, gt=0)
     """The number of its Kubernetes AI Conformance Requirement, once it has one."""
     title: Annotated[Text, Field(max_length=80)]
     area: Area
     category: Category | None = None
     """The checklist's section. A proposal may leave it open; on a list it is needed."""
-    owners: tuple[Sig, ...] = Field(min_length=1)
-    """The SIGs that answer for it, the leading one first."""
+    owners: tuple[Owner, ...] = Field(min_length=1)
+    """The SIGs that answer for it, the leading one first; those of an extension may be others."""
     stage: Stage
     levels: dict[Version, Level] = Field(default_factory=dict)
     """The level at each Kubernetes version that lists it, and `folded` from the version that folded it."""
@@ -198,6 +248,13 @@ class Requirement(_Strict):
     applicability: Applicability
     procedure: Procedure
     evidence: Evidence
+    programme: Programme = Programme()
+    """The programme's names for it."""
+    remediation: Text | None = None
+    """What to do when it is not met."""
+    disturbs: Text | None = None
+    """What a run of its check disturbs on the platform."""
+    lab: Lab = Lab()
     related: tuple[Related, ...] = ()
     history: tuple[Event, ...] = Field(min_length=1)
     """Oldest first."""
@@ -208,6 +265,57 @@ class Requirement(_Strict):
         if not RFC_2119.search(text):
             raise ValueError("has no RFC 2119 word; say MUST, SHOULD or MAY")
         return text
+
+    @field_validator("owners")
+    @classmethod
+    def _owned_by_sigs(cls, owners: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for owner in owners:
+            if not _is_extension(info) and not re.fullmatch(SIG, owner):
+                raise ValueError(f"{owner!r} is no SIG or working group; write sig-… or wg-…")
+        return owners
+
+    @field_validator("kar", "category", "levels", "programme")
+    @classmethod
+    def _only_in_the_standard(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and _is_extension(info):
+            raise ValueError("an extension is on no list of the programme; remove this key")
+        return value
+
+    @field_validator("stage")
+    @classmethod
+    def _stays_proposed(cls, stage: Stage, info: ValidationInfo) -> Stage:
+        if stage != Stage.PROPOSED and _is_extension(info):
+            raise ValueError("an extension is on no list of the programme; write `stage: proposed`")
+        return stage
+
+    @field_validator("procedure")
+    @classmethod
+    def _asked_by_its_author(cls, procedure: Procedure, info: ValidationInfo) -> Procedure:
+        if _is_extension(info) and any(line.programme for step in procedure.steps for line in step.holds):
+            raise ValueError("the programme asks for no line of an extension; remove `programme`")
+        return procedure
+
+    @property
+    def is_extension(self) -> bool:
+        """Whether it belongs to a package outside the standard: its id has a dot."""
+        return "." in self.id
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """Everything that must hold, in the order of the procedure."""
+        return tuple(line for step in self.procedure.steps for line in step.holds)
+
+    def line(self, wanted: str) -> Line:
+        """The line of that id. Raises UnknownLine."""
+        found = next((line for line in self.lines if line.id == wanted), None)
+        if found is None:
+            raise UnknownLine(self.id, wanted, [line.id for line in self.lines])
+        return found
+
+    def programme_lines(self, version: str) -> frozenset[str]:
+        """Ids of the lines that the programme's own words ask for at `version` ("v1.37")."""
+        at = version_key(version)
+        return frozenset(line.id for line in self.lines if line.programme and version_key(line.programme) <= at)
 
     def level_at(self, version: str) -> Literal["MUST", "SHOULD", "folded"] | None:
         """What `version` ("v1.37") asks: MUST, SHOULD, folded (base conformance asks for it), or None: not listed."""
@@ -220,6 +328,10 @@ class Requirement(_Strict):
             if version_key(version) <= version_key(wording.through):
                 return wording.statement
         return self.statement
+
+
+def _is_extension(info: ValidationInfo) -> bool:
+    return "." in str(info.data.get("id", ""))
 
 
 def version_key(version: str) -> tuple[int, ...]:

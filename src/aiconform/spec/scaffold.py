@@ -65,9 +65,12 @@ procedure:
     - do: {PLACEHOLDER}
       observe: {PLACEHOLDER}
       holds:
-        - {PLACEHOLDER} - one assertion.
+        # The id stays the same for ever; assertions cite it.
+        - id: what_holds
+          text: {PLACEHOLDER}
   limits:
-    - of: {PLACEHOLDER}
+    - id: what_is_limited
+      of: {PLACEHOLDER}
       seconds: 120
       why: {PLACEHOLDER}
   # Defects that have to make an assertion fail. A positive case alone proves little.

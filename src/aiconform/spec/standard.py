@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from aiconform.spec.errors import MalformedFile, UnknownRequirement, UnknownVersion
+from aiconform.spec.errors import ExtensionConflict, MalformedFile, UnknownRequirement, UnknownVersion
 from aiconform.spec.model import Level, Requirement, Text, Version, version_key
-from aiconform.spec.yamlfile import Tree, content, parse, read
+from aiconform.spec.yamlfile import Tree, Where, content, parse, read
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements"
 VERSIONS = HERE / "versions.yaml"
+NEW_EXTENSION = "an id such as acme.fabric, with the vendor's name before the dot"
 
 
 class Release(BaseModel):
@@ -43,6 +44,8 @@ class Standard:
     digest: str
     """sha256 over the requirement files, "sha256:…": names the wording a run was judged by."""
     folder: Path = REQUIREMENTS
+    extensions: tuple[Requirement, ...] = ()
+    """Requirements that other packages bring: on no version's list, and not in the digest."""
 
     @cached_property
     def versions(self) -> tuple[str, ...]:
@@ -59,11 +62,24 @@ class Standard:
         return tuple(requirement.id for requirement in self.requirements)
 
     def requirement(self, wanted: str) -> Requirement:
-        """Raises UnknownRequirement, whose `nearest` has the ids that look like it."""
-        for requirement in self.requirements:
-            if requirement.id == wanted:
-                return requirement
-        raise UnknownRequirement(wanted, self.ids)
+        """The requirement or extension of that id. Raises UnknownRequirement, with the most similar ids."""
+        known = {requirement.id: requirement for requirement in (*self.requirements, *self.extensions)}
+        if wanted not in known:
+            raise UnknownRequirement(wanted, known)
+        return known[wanted]
+
+    def extended(self, requirements: Iterable[Requirement]) -> Standard:
+        """This standard with these extensions as well. Raises ExtensionConflict."""
+        extensions = {requirement.id: requirement for requirement in self.extensions}
+        for requirement in requirements:
+            if not requirement.is_extension:
+                raise ExtensionConflict(
+                    f"{requirement.id} has no dot, which the id of an extension has: {NEW_EXTENSION}"
+                )
+            if requirement.id in extensions:
+                raise ExtensionConflict(f"two packages bring {requirement.id}; uninstall one of them")
+            extensions[requirement.id] = requirement
+        return replace(self, extensions=tuple(extensions[id_] for id_ in sorted(extensions)))
 
     def version(self, wanted: str) -> str:
         """The version in the standard's spelling: takes "1.37" and "v1.37". Raises UnknownVersion."""
@@ -118,13 +134,53 @@ def _load(folder: Path) -> Standard:
     return Standard(_in_order(requirements), releases, f"sha256:{digest.hexdigest()}", folder)
 
 
+def load_extension(path: Path) -> Requirement:
+    """The requirement of a package outside the standard. Raises MalformedFile."""
+    tree = read(path)
+    requirement = _requirement(tree)
+    if not requirement.is_extension:
+        raise MalformedFile(
+            path, tree.line(("id",)), f"the id {requirement.id!r} of an extension has no dot", NEW_EXTENSION
+        )
+    return requirement
+
+
 def requirement_from(tree: Tree) -> Requirement:
-    """The requirement that a file holds. Raises MalformedFile."""
-    requirement: Requirement = _validated(tree, Requirement)
+    """The requirement of the standard that a file holds. Raises MalformedFile."""
+    requirement = _requirement(tree)
+    if requirement.is_extension:
+        raise MalformedFile(
+            tree.path,
+            tree.line(("id",)),
+            f"the id {requirement.id!r} has a dot, which marks an extension",
+            "an id without a dot; the package that brings an extension also brings its file",
+        )
     if requirement.id != tree.path.stem:
         raise MalformedFile(
             tree.path, tree.line(("id",)), f"the id is {requirement.id!r}", f"{tree.path.stem!r}, the file's name"
         )
+    return requirement
+
+
+def _requirement(tree: Tree) -> Requirement:
+    requirement: Requirement = _validated(tree, Requirement)
+    procedure = requirement.procedure
+    places: list[tuple[Where, str]] = [
+        (("procedure", "steps", i, "holds", j, "id"), line.id)
+        for i, step in enumerate(procedure.steps)
+        for j, line in enumerate(step.holds)
+    ]
+    places += [(("procedure", "limits", i, "id"), limit.id) for i, limit in enumerate(procedure.limits)]
+    given: dict[str, int] = {}
+    for where, id_ in places:
+        if id_ in given:
+            raise MalformedFile(
+                tree.path,
+                tree.line(where),
+                f"the id {id_!r} is also on line {given[id_]}",
+                "another id for each line and limit of a requirement",
+            )
+        given[id_] = tree.line(where)
     return requirement
 
 
@@ -151,7 +207,11 @@ def _validated(tree: Tree, shape: Any) -> Any:
 
 def _malformed(tree: Tree, error: ValidationError) -> MalformedFile:
     """The first problem in the file's own order, in a reader's words, with the others as its `more`."""
-    problems = sorted(error.errors(), key=lambda e: (tree.line(tuple(e["loc"])), len(e["loc"])))
+    errors = error.errors()
+    # A list whose only entry is wrong is also reported as too short.
+    wrong = {each["loc"][:depth] for each in errors for depth in range(len(each["loc"]))}
+    problems = [each for each in errors if each["type"] != "too_short" or each["loc"] not in wrong]
+    problems.sort(key=lambda e: (tree.line(tuple(e["loc"])), len(e["loc"])))
     first, *others = [_in_words(tree, problem) for problem in problems]
     return MalformedFile(first.path, first.line, first.problem, first.expected, tuple(others))
 
@@ -201,4 +261,4 @@ def _keys_at(where: tuple[str | int, ...]) -> list[str]:
     return list(shape.model_fields)
 
 
-__all__ = ["REQUIREMENTS", "Release", "Standard", "load_standard", "requirement_from"]
+__all__ = ["REQUIREMENTS", "Release", "Standard", "load_extension", "load_standard", "requirement_from"]
