@@ -42,6 +42,11 @@ set_option = click.option(
 )
 
 
+strict_option = click.option(
+    "--strict", is_flag=True, help="Let the exit code also follow what goes beyond the programme's words."
+)
+
+
 def print_json(data: Any) -> None:
     """Data to standard output, in ASCII: text from a cluster may hold what no terminal should get."""
     click.echo(json.dumps(data, indent=2))

@@ -7,22 +7,28 @@ from pathlib import Path
 
 import click
 
-from aiconform.cli.common import fail, output_option, print_json
+from aiconform.cli.common import fail, output_option, print_json, strict_option
 
 DIFFERS = 3
 
 
 @click.command("judge")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@strict_option
 @output_option
-def command(directory: Path, output: str) -> None:
+def command(directory: Path, strict: bool, output: str) -> None:
     """Recompute every verdict of the run in DIR from its observations, without a cluster.
 
-    Reports each difference from what the run says, and each break in the journal's chain of hashes. Exit code: 0 if the
-    run says what its observations say, 3 if not.
+    Reports each difference between the run's report and its observations, and each break in the journal's chain of
+    hashes. Both verdicts are recomputed: the one by the programme's own words, and the strict one, which also counts
+    what this project asks for beyond them.
+
+    Exit code: 3 if there is a difference, else 0; with --strict, that of the strict verdict: 0 conformant,
+    1 not conformant, 3 undetermined.
     """
     from aiconform.engine.judge import judge
     from aiconform.engine.rundir import BadRunDirectory
+    from aiconform.engine.verdicts import EXIT_CODES
     from aiconform.reports.plain import plain
     from aiconform.spec import SpecError, load_standard
 
@@ -43,12 +49,17 @@ def command(directory: Path, output: str) -> None:
         )
     else:
         for result in report.checks:
-            click.echo(f"{result.verdict:<15} {result.id}: {plain(result.reason)}")
-        click.echo(f"recomputed: {report.verdict}")
+            verdict = (
+                result.verdict if result.strict == result.verdict else f"{result.verdict} (strict: {result.strict})"
+            )
+            click.echo(f"{verdict:<15} {result.id}: {plain(result.reason)}")
+        click.echo(f"recomputed: {report.verdict}; strict: {report.strict}")
         for text in judgement.notes:
             click.echo(f"note: {text}")
         for text in judgement.differences:
             click.echo(f"differs: {plain(text)}")
         if not judgement.differences:
-            click.echo("The run says what its observations say; its journal is unbroken.")
-    sys.exit(DIFFERS if judgement.differences else 0)
+            click.echo("The report agrees with the observations, and the journal is unbroken.")
+    if judgement.differences:
+        sys.exit(DIFFERS)
+    sys.exit(EXIT_CODES[report.strict] if strict else 0)

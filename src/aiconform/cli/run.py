@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aiconform.cli.common import cluster_options, fail, output_option, print_json, run_async, set_option
+from aiconform.cli.common import cluster_options, fail, output_option, print_json, run_async, set_option, strict_option
 from aiconform.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     "--image-registry", default="", metavar="REGISTRY", help="Mirror that has the test images (see `images`)."
 )
 @set_option
+@strict_option
 @click.option("--dry-run", is_flag=True, help="Only show which probes would run, where, and for how long at most.")
 @output_option
 def command(
@@ -52,13 +53,17 @@ def command(
     patience: float,
     image_registry: str,
     options: tuple[str, ...],
+    strict: bool,
     dry_run: bool,
     output: str,
 ) -> None:
     """Run the suite, or the checks of the requirements ID..., on a cluster.
 
-    Requirements are those of the cluster's Kubernetes version (`aiconform spec list`). Everything that was seen goes to
-    the run directory, from which `aiconform judge` computes every verdict again.
+    Requirements are those of the cluster's Kubernetes version (`aiconform spec list`). All observations go to the run
+    directory, from which `aiconform judge` computes every verdict again.
+
+    A run has two verdicts. The verdict counts what the programme's own words ask for; the strict verdict also counts
+    what this project asks for beyond them. The exit code follows the verdict, or the strict verdict with --strict.
     """
     from aiconform.check import Settings
     from aiconform.engine.options import parse
@@ -87,7 +92,7 @@ def command(
     )
     from aiconform.engine.verdicts import EXIT_CODES
 
-    sys.exit(EXIT_CODES[report.verdict])
+    sys.exit(EXIT_CODES[report.strict if strict else report.verdict])
 
 
 def _lab_kubeconfig(ids: tuple[str, ...]) -> str:

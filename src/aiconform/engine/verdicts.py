@@ -40,9 +40,7 @@ def judge_check(requirement: Requirement, version: str, check: Check, evidence: 
         for declared in check.assertions
     )
     strict, strict_reason = _verdict(assertions, evidence.records)
-    # Where the programme asks for none of them, as for an extension, all of them count.
-    counting = [result for result in assertions if result.asked_by == "programme"] or assertions
-    verdict, reason = _verdict(counting, evidence.records)
+    verdict, reason = _verdict(counting(assertions), evidence.records)
     if verdict == "pass" and strict != "pass":
         reason = f"{reason}; beyond the programme's words: {strict_reason}"
     return CheckResult(
@@ -56,6 +54,11 @@ def judge_check(requirement: Requirement, version: str, check: Check, evidence: 
         requests=evidence.requests,
         assertions=assertions,
     )
+
+
+def counting(assertions: Sequence[AssertionResult]) -> Sequence[AssertionResult]:
+    """The assertions by which `verdict` goes: the programme's; all, where it asks for none, as for an extension."""
+    return [result for result in assertions if result.asked_by == "programme"] or assertions
 
 
 def not_run(requirement: Requirement, version: str, reason: str) -> CheckResult:
@@ -138,13 +141,13 @@ def judge_run(results: Sequence[CheckResult], standard: Standard, *, chosen: boo
 
     Of a whole version MUST and folded requirements count; where requirements were chosen by name, each of them.
     """
-    counting = [result for result in results if chosen or result.level != "SHOULD"]
-    verdicts = [result.strict if strict else result.verdict for result in counting]
+    entering = [result for result in results if chosen or result.level != "SHOULD"]
+    verdicts = [result.strict if strict else result.verdict for result in entering]
     if "fail" in verdicts:
         return "not-conformant"
     decided = [
         verdict == "pass" or (verdict == "not-applicable" and excused(result, standard))
-        for result, verdict in zip(counting, verdicts, strict=True)
+        for result, verdict in zip(entering, verdicts, strict=True)
     ]
     return "conformant" if "pass" in verdicts and all(decided) else "undetermined"
 

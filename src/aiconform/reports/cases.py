@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Record, Report
+from aiconform.engine.verdicts import counting
 from aiconform.reports.plain import plain, shortened
 from aiconform.reports.summary import SIMULATED, counted, duration, finite, headline, statements
 
@@ -107,7 +108,7 @@ def _case(name: str, check: CheckResult, evidence: Evidence | None) -> Case:
 
 def _outcome(check: CheckResult) -> tuple[Outcome, str]:
     """A verdict that its own assertions do not bear out is not passed on as a pass or a skip."""
-    held = [result.holds for result in check.assertions]
+    held = [result.holds for result in counting(check.assertions)]
     if check.verdict == "fail":
         return "fail", check.reason
     if check.verdict == "error":
@@ -124,6 +125,12 @@ def _part(name: str, whole: Outcome, result: AssertionResult) -> Case:
     outcome: Outcome
     if whole == "skip":
         outcome = "skip"
+    elif whole == "pass" and not result.holds:
+        # Go takes a test for failed if a part of it failed; the verdict goes by the programme's own words.
+        outcome, about = (
+            "skip",
+            f"beyond the programme's words, {'broken' if result.holds is False else 'undecided'}: {about}",
+        )
     elif result.holds is None:
         outcome, about = "error", _undecided(about)
     else:

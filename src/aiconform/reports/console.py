@@ -14,6 +14,7 @@ from rich.text import Text
 from aiconform.engine import events
 from aiconform.engine.evidence import CheckResult, Report
 from aiconform.reports.plain import plain
+from aiconform.reports.summary import beyond
 
 STYLES = {"pass": "green", "fail": "bold red", "error": "yellow", "not-applicable": "cyan", "not-run": "dim"}
 VERDICTS = {"conformant": "bold green", "not-conformant": "bold red", "undetermined": "bold yellow"}
@@ -56,7 +57,7 @@ class Console:
         line = Text()
         line.append(f"{result.verdict:<14}", style=STYLES[result.verdict])
         line.append(f" {result.id} ({result.seconds:.1f} s, {result.requests} requests)")
-        if result.verdict != "pass":
+        if result.strict != "pass":
             line.append(f": {plain(result.reason)}")
         self._progress.print(line)
 
@@ -77,6 +78,8 @@ class Console:
         self._result.print(table)
         self._result.print()
         self._result.print(Text(f"{report.verdict} ", style=VERDICTS[report.verdict]) + Text(scope(report)))
+        if added := beyond(report):
+            self._result.print(Text(plain(added)), soft_wrap=True)
         if report.simulated:
             self._result.print(Text("Accelerators were simulated: this says nothing about real hardware."))
         for leak in report.leaks:

@@ -57,7 +57,20 @@ def statements(report: Report) -> tuple[str, ...]:
     if unseen:
         left = counted(len(unseen), f"MUST requirement of {report.standard}", f"MUST requirements of {report.standard}")
         said.append(f"Says nothing about {left}: {', '.join(unseen)}.")
-    return tuple(said)
+    return (*said, *filter(None, [beyond(report)]))
+
+
+def beyond(report: Report) -> str:
+    """What goes beyond the programme's own words, and the verdict with it; empty if nothing does."""
+    added = [(check, result) for check in report.checks for result in check.assertions if result.asked_by == "project"]
+    if not added:
+        return ""
+    held = sum(result.holds is True for _, result in added)
+    text = f"Beyond the programme's words: {held} of {counted(len(added), 'assertion')} hold"
+    for word, holds in (("broken", False), ("undecided", None)):
+        if names := [f"{check.id}/{result.id}" for check, result in added if result.holds is holds]:
+            text += f"; {word}: {', '.join(names)}"
+    return f"{text}. Strict verdict: {VERDICT_WORDS[report.strict].lower()}."
 
 
 def tally(checks: Sequence[CheckResult]) -> tuple[tuple[str, int], ...]:
