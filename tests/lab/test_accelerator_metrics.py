@@ -17,7 +17,7 @@ UTILIZATION = "Utilization is reported for every device that the metrics name, i
 MEMORY = "Memory in use is reported for every device that the metrics name, in range"
 RISES = "Utilization of a device that a Pod uses rises"
 OTHERS = "Utilization of idle devices does not rise meanwhile"
-FALLS = "It falls again when the Pod is gone"
+FALLS = "Utilization of the device falls again after the Pod ends"
 
 # fault -> check -> the assertions that it has to break, no more and no fewer
 FAULTS = {

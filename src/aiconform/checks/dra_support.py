@@ -53,7 +53,11 @@ async def api(platform: Platform, scratch: Scratch, settings: Settings, target: 
     return ServedApi(kubernetes=await platform.version(), versions=versions)
 
 
-@assertion("api_is_served", "The DRA API is served with its four kinds and all their verbs")
+@assertion(
+    "api_is_served",
+    "The DRA API is served with its four kinds and all their verbs",
+    serves=("api_is_served", "verbs_are_complete"),
+)
 def api_is_served(seen: ServedApi) -> Finding:
     minor = int(seen.kubernetes.split(".")[1])
     # v1 came with Kubernetes 1.34; 1.33 has beta versions only.
@@ -162,7 +166,7 @@ async def claiming_pod(
 @probe(limit=60, targets=by_dra, devices=(1, 1), access=(*CLAIM_ACCESS, *POD_ACCESS))
 async def allocation(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Allocation:
     if not target.devices:
-        raise NothingToLookAt(f"nothing to look at: every device of {target} is taken")
+        raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
     # Schedulers take the first device that fits: the last one is the least likely to be taken from under us.
     device = target.devices[-1]
     selector, wanted = selector_for(device, list(target.devices))
@@ -233,7 +237,7 @@ async def excess(platform: Platform, scratch: Scratch, settings: Settings, targe
         )
     made, created = await claiming_pod(platform, scratch, target, count=asked)
     scheduler = await wait.until(
-        platform.cluster, created, _scheduled, seconds=settings.patience, what="a verdict of the scheduler"
+        platform.cluster, created, _scheduled, seconds=settings.patience, what="the scheduler to decide"
     )
     try:
         allocated = await wait.until(

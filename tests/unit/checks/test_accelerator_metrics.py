@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from aiconform.check import Finding
 from aiconform.check.registry import load_check
-from aiconform.checks.accelerator_metrics.device_load import Load
-from aiconform.checks.accelerator_metrics.device_metrics import DeviceMetrics, NodeMetrics
-from aiconform.checks.accelerator_metrics.probes import AcceleratorMetrics, Coverage, families
+from aiconform.checks.accelerator_metrics.observations import Coverage, DeviceMetrics, Load, NodeMetrics
+from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, families
 
 CHECK = load_check("accelerator_metrics")
 TITLES = {entry.title: entry.function for entry in CHECK.assertions}
@@ -22,7 +21,7 @@ UTILIZATION = "Utilization is reported for every device that the metrics name, i
 MEMORY = "Memory in use is reported for every device that the metrics name, in range"
 RISES = "Utilization of a device that a Pod uses rises"
 OTHERS = "Utilization of idle devices does not rise meanwhile"
-FALLS = "It falls again when the Pod is gone"
+FALLS = "Utilization of the device falls again after the Pod ends"
 
 
 def judged(seen: Any) -> dict[str, Finding]:

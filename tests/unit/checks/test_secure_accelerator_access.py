@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.check.registry import load_check
-from aiconform.checks.secure_accelerator_access.probes import Isolation
+from aiconform.checks.secure_accelerator_access.observations import Isolation
 from aiconform.kit import container_view as views
 from aiconform.kit.container_view import DeviceNode, OpenAttempt, View
 

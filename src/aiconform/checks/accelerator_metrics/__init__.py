@@ -1,6 +1,6 @@
-"""accelerator_metrics: every accelerator's utilization and memory are reported, and follow what is done with it."""
+"""accelerator_metrics: the platform reports each accelerator's utilization and memory, and they follow its use."""
 
 from aiconform.check import collect
-from aiconform.checks.accelerator_metrics import probes
+from aiconform.checks.accelerator_metrics import assertions, options, probes
 
-CHECK = collect("accelerator_metrics", probes.__name__)
+CHECK = collect("accelerator_metrics", options.__name__, probes.__name__, assertions.__name__)

@@ -1,15 +1,12 @@
-"""Putting one accelerator to use, and watching what its metrics and those of the others say meanwhile."""
+"""Puts a load on one accelerator, and follows the utilization of all accelerators of its node."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal
 
-from pydantic import Field
-
-from aiconform.check import Observation
+from aiconform.checks.accelerator_metrics.observations import MARGIN, Load
 from aiconform.cluster import Cluster, Object, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOK, LOOKED, parse_view
@@ -25,42 +22,14 @@ from aiconform.platform.monitoring.metrics import match
 # Exporters sample every second at best.
 _POLL_SECONDS = 1.0
 _MOST_POLL_SECONDS = 5.0
-# Above it a device counts as busy: what used it before us may still be in a mean.
+# A device above this is busy: the exporter may still average over what used it before.
 _QUIET = 50.0
 _QUIET_SECONDS = 15.0
-# Holds every device that this container got open. Not by the first shell itself: a console would become its terminal.
+# Opens each device of this container and keeps it open, not in the first shell: a console would become its terminal.
 _HOLD = """
 find /dev -type c -o -type b | grep -vE '^/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*)$' |
 while read -r path; do (exec 3<"$path" && exec sleep 86400) & done
 """
-
-
-class Load(Observation):
-    """Utilization (percent, by the label that tells a device) of one node's devices before, during and after a load.
-
-    `device` is the device that the Pod got, `label` its label; both are empty where that cannot be known. `idle` are
-    the labels of the other devices that nobody held meanwhile; where only numbers are known these are all others, and
-    `foreign` says how many devices other Pods held. `load` says what the Pod did: `open` held the device open, `work`
-    ran the image that was given. Without `during` no Pod started with a device, and `problem` says why.
-    """
-
-    node: str
-    way: Literal["dra", "device-plugin"]
-    name: str
-    product: str
-    simulated: bool
-    endpoint: str
-    load: Literal["open", "work"]
-    device: str = ""
-    label: str = ""
-    before: dict[str, float] = Field(default_factory=dict)
-    during: dict[str, float] = Field(default_factory=dict)
-    after: dict[str, float] = Field(default_factory=dict)
-    idle: tuple[str, ...] = ()
-    foreign: int = 0
-    seconds_during: float = 0.0
-    seconds_after: float = 0.0
-    problem: str = ""
 
 
 async def under_load(
@@ -74,9 +43,11 @@ async def under_load(
     command: str,
     seconds: float,
     patience: float,
-    margin: float,
 ) -> Load:
-    """Use one device of the target for as long as it takes to show (at most `seconds`), and see it end."""
+    """Use one device of the target until it shows in the metrics, then stop and wait until that shows.
+
+    seconds: the longest time for either.
+    """
     cluster = platform.cluster
     seen = Load(
         node=target.node,
@@ -101,15 +72,15 @@ async def under_load(
             device = held[0]["device"] if held else ""
             label = labels.get(device, "")
         elif not image:
-            label = _told(await read_until(cluster, running, "user", LOOKED, seconds=patience), source)
+            label = _label_of(await read_until(cluster, running, "user", LOOKED, seconds=patience), source)
         scratch.tell(f"a Pod uses {label or device or 'a device'}; waiting until that shows")
 
         def shows(now: dict[str, float]) -> bool:
             watched = [label] if label else list(now)
-            return any(name in now and now[name] - before.get(name, 0.0) >= margin for name in watched)
+            return any(name in now and now[name] - before.get(name, 0.0) >= MARGIN for name in watched)
 
         during, took = await _until(source, shows, seconds)
-        # As long again for the others, up to a few seconds: their samples may come later.
+        # The samples of other devices may come later.
         await asyncio.sleep(min(took, 2 * _POLL_SECONDS))
         during = await _read(source) or during
         await cluster.delete(running)
@@ -176,8 +147,8 @@ async def _user(
     return request.claim, await scratch.create(pod(scratch.name("user"), node, [user], **request.pod_spec))
 
 
-def _told(lines: list[str], source: Source) -> str:
-    """The label of the device that a container was given, if its environment or device nodes tell it."""
+def _label_of(lines: list[str], source: Source) -> str:
+    """The label of the device that a container has, if the container's environment identifies it."""
     view = parse_view(lines)
     values = {part.strip().lower() for value in view.environment.values() for part in value.split(",")}
     for each in source.readings(source.first):
@@ -187,7 +158,7 @@ def _told(lines: list[str], source: Source) -> str:
 
 
 class _Others:
-    """Who else holds devices of the target, or has held some since we began to look: by UID of claim or Pod."""
+    """Who else holds devices of the target, or held some since the watch began; by UID of the claim or Pod."""
 
     def __init__(self, target: NodeAccelerators, devices: Sequence[Device]) -> None:
         self._target = target
@@ -209,12 +180,12 @@ class _Others:
             self._counts[uid] = extended_resources(obj)[self._target.name]
 
     def devices(self, own: Object | None) -> set[str]:
-        """Names of devices that claims other than our own hold."""
+        """Names of the devices that other claims hold."""
         mine = own["metadata"]["uid"] if own else ""
         return {name for uid, names in self._devices.items() if uid != mine for name in names}
 
     def count(self, own: Object) -> int:
-        """How many devices other Pods than our own asked for."""
+        """How many devices other Pods ask for."""
         return sum(count for uid, count in self._counts.items() if uid != own["metadata"]["uid"])
 
 
