@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aiconform.spec import MalformedFile, UnknownRequirement, UnknownVersion, load_standard
 from aiconform.spec.standard import REQUIREMENTS, requirement_from
-from aiconform.spec.yamlfile import LARGEST_FILE, Tree, parse
+from aiconform.spec.yamlfile import LARGEST_FILE, NotYaml, Tree, documents, parse
 
 HERE = Path("some.yaml")
 STANDARD = load_standard()
@@ -246,3 +246,25 @@ def test_any_wrong_id_gets_an_answer(text: str) -> None:
     if text not in STANDARD.ids:
         with pytest.raises(UnknownRequirement):
             STANDARD.requirement(text)
+
+
+# YAML that others wrote
+
+
+def test_documents_are_read_without_dates() -> None:
+    text = "a: &x {when: 2025-09-02, share: 0.5, is: =}\nb: *x\n---\n[1]\n---\n"
+    first = {"when": "2025-09-02", "share": 0.5, "is": "="}
+    assert documents(text) == [{"a": first, "b": first}, [1], None]
+    assert documents(text.encode()) == documents(text)
+    assert documents("") == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "line"),
+    [("a: [1", 2), ("a: b: c", 1), ("a: 1\n\tb: 2", 2), (b"\xff\xfe\xff", None), ("a: !!python/none x", 1)],
+)
+def test_what_is_no_yaml_is_said_with_its_line(raw: str | bytes, line: int | None) -> None:
+    with pytest.raises(NotYaml) as caught:
+        documents(raw)
+    assert caught.value.line == line
+    assert caught.value.problem
