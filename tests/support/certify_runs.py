@@ -13,7 +13,7 @@ from aiconform.engine.journal import Journal
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run
-from aiconform.reports.files import write_reports
+from aiconform.reports.formats import write_reports
 from aiconform.spec import load_standard
 
 CHECK = "secure_accelerator_access"

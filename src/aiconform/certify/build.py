@@ -26,12 +26,11 @@ from aiconform.certify.runs import FOLDER, JudgedRun, NoRun, judge_run
 from aiconform.certify.submission import FILE, Unreadable, read_submission, version_of
 from aiconform.engine.evidence import Report
 from aiconform.engine.rundir import RunDirectory
-from aiconform.reports.artifacts import write_artifacts
 from aiconform.reports.cases import go_name
+from aiconform.reports.formats import ARTIFACTS, read_evidence, write_artifacts
 from aiconform.reports.plain import shortened
 
 FOR_THE_VENDOR = "not shown by a run: for the vendor to answer"
-ARTIFACTS = ("junit.xml", "results.json", "e2e.log")
 _OURS = re.compile(r"Run [0-9a-z]+ of aiconform [^\n]*?can be recomputed\.\s*")
 _GENERATED = re.compile(r"(?:junit\.xml|results\.json|e2e\.log)(?:#.*)?|runs/[^/]+/.*")
 
@@ -142,8 +141,7 @@ def _artifacts(runs: Sequence[JudgedRun], out: Path) -> None:
     drafts = []
     for run in runs:
         directory = RunDirectory(run.folder)
-        report = directory.read_report()
-        evidence = {check: directory.read_evidence(check)[0] for check in directory.evidence_ids()}
+        report, evidence = directory.read_report(), read_evidence(directory)
         folder = out / f".artifacts-{run.run}"
         write_artifacts(_without_others(report, run, runs), evidence, folder)
         drafts.append(folder)

@@ -1,8 +1,7 @@
-"""`aiconform report`: a finished run in another form."""
+"""`aiconform report`: a finished run in another format."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Mapping
@@ -12,28 +11,35 @@ from typing import TYPE_CHECKING
 import click
 
 from aiconform.cli.common import fail, note
+from aiconform.reports.formats import BY_NAME, FORMATS, Screen, read_evidence
 
 if TYPE_CHECKING:
     from aiconform.engine.evidence import Evidence, Report
 
-FORMATS = ("text", "markdown", "html", "junit", "json")
-
 
 @click.command("report")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(BY_NAME)),
+    default="text",
+    show_default=True,
+    help="; ".join(f"{each.name}: {each.about}" for each in FORMATS) + ".",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of standard output."
 )
 def command(directory: Path, form: str, out: Path | None) -> None:
     """Render the finished run in DIR.
 
-    A report says what the run says. If that is not what its observations say, a warning names the way to look at it:
-    `aiconform judge`.
+    A report shows what the run claims. If its observations disagree, a warning says so; `aiconform judge` shows where.
     """
     report, evidence = _read(directory)
     _warn(directory)
-    data = _render(form, report, evidence, to_terminal=out is None and sys.stdout.isatty())
+    terminal = out is None and sys.stdout.isatty()
+    screen = Screen(max(60, shutil.get_terminal_size().columns), terminal=True) if terminal else Screen()
+    data = BY_NAME[form].render(report, evidence, screen)
     if out is None:
         click.echo(data, nl=False)
         return
@@ -49,13 +55,13 @@ def _read(directory: Path) -> tuple[Report, Mapping[str, Evidence]]:
 
     run = RunDirectory(directory)
     if not (directory / "run.json").is_file():
-        fail(f"{directory} is not a run directory (it has no run.json): name a folder that `aiconform run` wrote")
+        fail(f"{directory} is not a run directory (it has no run.json): name a directory that `aiconform run` wrote")
     try:
         info = run.read_info()
         if not info.ended or not (directory / "report.json").is_file():
-            fail(f"the run in {directory} is unfinished: go on with `aiconform run --resume {directory}`")
+            fail(f"the run in {directory} is unfinished: continue it with `aiconform run --resume {directory}`")
         report = run.read_report()
-        evidence = {check: run.read_evidence(check)[0] for check in run.evidence_ids()}
+        evidence = read_evidence(run)
     except BadRunDirectory as error:
         fail(str(error))
     ids = [check.id for check in report.checks]
@@ -79,27 +85,4 @@ def _warn(directory: Path) -> None:
         return
     if judgement.differences:
         count = counted(len(judgement.differences), "difference")
-        note(f"warning: the run says other than its observations ({count}): see `aiconform judge {directory}`")
-
-
-def _render(form: str, report: Report, evidence: Mapping[str, Evidence], *, to_terminal: bool) -> bytes:
-    if form == "text":
-        from aiconform.reports.text import render_text
-
-        width = max(60, shutil.get_terminal_size().columns) if to_terminal else 110
-        return render_text(report, evidence, width).encode()
-    if form == "markdown":
-        from aiconform.reports.markdown import render_markdown
-
-        return render_markdown(report, evidence).encode()
-    if form == "html":
-        from aiconform.reports.html import render_html
-
-        return render_html(report, evidence).encode()
-    if form == "junit":
-        from aiconform.reports.junit import render_junit
-
-        return render_junit(report, evidence)
-    # Escaped for a terminal: JSON allows control characters of the C1 block as they are.
-    text = json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=to_terminal)
-    return f"{text}\n".encode()
+        note(f"warning: the run differs from what its observations say ({count}): see `aiconform judge {directory}`")

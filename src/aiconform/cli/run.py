@@ -166,7 +166,7 @@ async def _run(
     from aiconform.engine.run import Options, Run
     from aiconform.engine.rundir import BadRunDirectory, RunDirectory
     from aiconform.reports.console import Console
-    from aiconform.reports.files import write_reports
+    from aiconform.reports.formats import write_reports
     from aiconform.spec import SpecError, load_standard
 
     console = Console(as_json=as_json)

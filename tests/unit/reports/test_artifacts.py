@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from support.report_examples import Example, example, examples, result
 
 from aiconform.engine.evidence import CheckResult, Evidence, Report
-from aiconform.reports.artifacts import write_artifacts
 from aiconform.reports.cases import PROGRAMME_TESTS, go_name, slug
+from aiconform.reports.formats import write_artifacts
 from aiconform.reports.plain import plain
 
 EXPECTED = {"pass": "pass", "fail": "fail", "error": "fail", "not-applicable": "skip", "not-run": "skip"}

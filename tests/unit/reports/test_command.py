@@ -14,6 +14,7 @@ from aiconform.cli import main
 from aiconform.engine.evidence import Report, RunInfo
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import RunDirectory
+from aiconform.reports.formats import FORMATS, write_reports
 from aiconform.spec import load_standard
 
 
@@ -128,7 +129,7 @@ def test_a_report_that_says_more_than_was_seen_is_rendered_with_a_warning(tmp_pa
     run = finished(tmp_path / "run", example(result(), verdict="conformant")).path
     done = report(run)
     assert done.exit_code == 0
-    assert "warning: the run says other than its observations" in done.stderr
+    assert "warning: the run differs from what its observations say" in done.stderr
     assert f"aiconform judge {run}" in done.stderr
 
 
@@ -137,6 +138,22 @@ def test_text_of_a_cluster_does_nothing_to_a_terminal(tmp_path: Path) -> None:
     done = report(finished(tmp_path / "run", example(hostile)).path)
     assert "gone conformant" in done.stdout
     assert not set(done.stdout) & set("\x1b\x07\x9b")
+
+
+def test_every_format_of_the_registry_can_be_rendered_and_is_offered(run: Path) -> None:
+    offered = CliRunner().invoke(main, ["report", "--help"]).stdout
+    for each in FORMATS:
+        assert each.name in offered
+        done = report(run, "--format", each.name)
+        assert done.exit_code == 0
+        assert b"not-run" in done.stdout_bytes or b"not run" in done.stdout_bytes
+
+
+def test_a_run_writes_the_formats_that_have_a_file(run: Path) -> None:
+    write_reports(RunDirectory(run))
+    written = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert {"report.html", "cncf/junit.xml", "cncf/results.json", "cncf/e2e.log"} <= written
+    assert {each.file for each in FORMATS if each.file} <= written
 
 
 def test_an_unknown_format_is_wrong_use(run: Path) -> None:

@@ -24,7 +24,7 @@ from aiconform.engine.evidence import Evidence, Report, RunInfo
 from aiconform.engine.judge import has_no_ids, without_ids
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check
-from aiconform.reports.files import write_reports
+from aiconform.reports.formats import read_evidence, write_reports
 from aiconform.spec import Standard, load_standard
 
 _NODE_KEYS = frozenset({"node", "nodeName", "kubernetes.io/hostname", "hostname"})
@@ -65,7 +65,7 @@ class _RedactedRun:
     def __init__(self, source: Path, standard: Standard, redaction: Redaction) -> None:
         self._source, self._standard = RunDirectory(source), standard
         self._info, self._report = self._source.read_info(), self._source.read_report()
-        self._evidence = {check: self._source.read_evidence(check)[0] for check in self._source.evidence_ids()}
+        self._evidence = read_evidence(self._source)
         self._objects = list(_json_files(source / "objects"))
         self._lines = list(journal.read(self._source.journal.path))
         server = re.sub(r"^https?://|[:/].*$", "", self._info.cluster.get("server", ""))
