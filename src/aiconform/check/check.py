@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from aiconform.check.assertion import Assertion
@@ -48,7 +48,7 @@ class Check:
     assertions: tuple[Assertion, ...]
     options: type[Options] | None = None
     inspect: Inspect | None = None
-    requirement: Traversable | None = None
+    requirement: Path | None = None
     api: int = API_VERSION
 
     @property
@@ -56,7 +56,7 @@ class Check:
         return tuple(access for probe in self.probes for access in probe.access)
 
 
-def collect(id_: str, *modules: str, requirement: Traversable | None = None, api: int = API_VERSION) -> Check:
+def collect(id_: str, *modules: str, requirement: Path | None = None, api: int = API_VERSION) -> Check:
     """The check that these imported modules define, given by name (`__name__`).
 
     Raises TypeError if an assertion judges what no probe observes, if two assertions have one id, or if there is more

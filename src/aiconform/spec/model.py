@@ -13,9 +13,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationInfo,
@@ -23,18 +21,16 @@ from pydantic import (
     model_validator,
 )
 
+from aiconform.spec.container import Container
 from aiconform.spec.errors import UnknownLine
+from aiconform.spec.words import WORDS, Id, Part, Text
 
-WORDS = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
-ID = rf"^{WORDS}$"
 ANY_ID = rf"^{WORDS}(\.{WORDS})*$"
 SIG = r"^(sig|wg)-[a-z]+(-[a-z]+)*$"
 VERSION = r"^v1\.[1-9][0-9]*$"
 # RFC 2119 gives these words their meaning only in capitals (RFC 8174).
 RFC_2119 = re.compile(r"\b(MUST NOT|MUST|REQUIRED|SHALL NOT|SHALL|SHOULD NOT|SHOULD|RECOMMENDED|MAY|OPTIONAL)\b")
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Id = Annotated[str, StringConstraints(pattern=ID, max_length=60)]
 RequirementId = Annotated[str, StringConstraints(pattern=ANY_ID, max_length=60)]
 Version = Annotated[str, StringConstraints(pattern=VERSION)]
 Owner = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
@@ -86,11 +82,7 @@ class Category(StrEnum):
     OPERATOR = "operator"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Applicability(_Strict):
+class Applicability(Part):
     """When the requirement applies, and how one can tell that it does not."""
 
     when: Text
@@ -101,7 +93,7 @@ class Applicability(_Strict):
     """What has to be looked at before anyone says that it does not apply."""
 
 
-class Line(_Strict):
+class Line(Part):
     """One thing that must hold. Assertions cite it by its id, which stays the same when the text is reworded."""
 
     id: Id
@@ -112,7 +104,7 @@ class Line(_Strict):
     """Why no assertion judges it."""
 
 
-class Step(_Strict):
+class Step(Part):
     """One step of the procedure."""
 
     do: Text
@@ -123,7 +115,7 @@ class Step(_Strict):
     """What must hold over the observation."""
 
 
-class Limit(_Strict):
+class Limit(Part):
     """A time limit, and why it is neither shorter nor longer."""
 
     id: Id
@@ -138,7 +130,7 @@ class Limit(_Strict):
     """Whether the check keeps it as a constant, which no option changes."""
 
 
-class Procedure(_Strict):
+class Procedure(Part):
     """How the requirement is shown on a live cluster, exact enough to be automated."""
 
     needs: tuple[Text, ...] = Field(min_length=1)
@@ -149,14 +141,14 @@ class Procedure(_Strict):
     """Defects that have to make an assertion fail; the lab produces them on purpose."""
 
 
-class Evidence(_Strict):
+class Evidence(Part):
     """What shows the requirement, and what does not although it is often offered."""
 
     counts: tuple[Text, ...] = Field(min_length=1)
     does_not_count: tuple[Text, ...] = Field(min_length=1)
 
 
-class Programme(_Strict):
+class Programme(Part):
     """What the public programme calls things that belong to the requirement."""
 
     test: Annotated[str, StringConstraints(pattern=r"^Test[A-Za-z0-9]+$")] | None = None
@@ -167,14 +159,14 @@ class Programme(_Strict):
     """sha256 of its description on the released checklists, each run of white space made one blank."""
 
 
-class Lab(_Strict):
+class Lab(Part):
     """What the lab adds for the requirement's check."""
 
     add_ons: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")], ...] = ()
     """Add-ons that `run --lab` installs."""
 
 
-class Related(_Strict):
+class Related(Part):
     """Another requirement of the standard, and what it has to do with this one."""
 
     id: RequirementId
@@ -198,7 +190,7 @@ def _as_date(value: Any) -> Any:
     return datetime.date.fromisoformat(value) if isinstance(value, str) else value
 
 
-class Event(_Strict):
+class Event(Part):
     """A step in the life of a requirement, with where one can read about it."""
 
     event: EventKind
@@ -216,7 +208,7 @@ class Event(_Strict):
         return self
 
 
-class Wording(_Strict):
+class Wording(Part):
     """A statement as it read through a version, before it was changed."""
 
     through: Version
@@ -224,7 +216,7 @@ class Wording(_Strict):
     statement: Text
 
 
-class Requirement(_Strict):
+class Requirement(Part):
     """One requirement of the standard: what a platform offers, how that is shown, and how it came to be."""
 
     id: RequirementId
@@ -255,6 +247,8 @@ class Requirement(_Strict):
     disturbs: Text | None = None
     """What a run of its check disturbs on the platform."""
     lab: Lab = Lab()
+    container: Container | None = None
+    """Of an extension: what observes and judges, where its check is not written in Python."""
     related: tuple[Related, ...] = ()
     history: tuple[Event, ...] = Field(min_length=1)
     """Oldest first."""
@@ -279,6 +273,13 @@ class Requirement(_Strict):
     def _only_in_the_standard(cls, value: Any, info: ValidationInfo) -> Any:
         if value and _is_extension(info):
             raise ValueError("an extension is on no list of the programme; remove this key")
+        return value
+
+    @field_validator("container")
+    @classmethod
+    def _only_in_an_extension(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and not _is_extension(info):
+            raise ValueError("the standard's checks are written in Python; remove this key")
         return value
 
     @field_validator("stage")

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from aiconform.spec.errors import SpecError
-from aiconform.spec.model import ID, Area
+from aiconform.spec.model import Area
+from aiconform.spec.words import ID
 
 # `spec check` reports every value that still has it.
 PLACEHOLDER = "FILL IN"

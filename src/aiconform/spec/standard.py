@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from aiconform.spec.errors import ExtensionConflict, MalformedFile, UnknownRequirement, UnknownVersion
-from aiconform.spec.model import Level, Requirement, Text, Version, version_key
+from aiconform.spec.model import Level, Requirement, Version, version_key
+from aiconform.spec.words import Text
 from aiconform.spec.yamlfile import Tree, Where, content, parse, read
 
 HERE = Path(__file__).parent
