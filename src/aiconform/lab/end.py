@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import time
@@ -14,7 +13,8 @@ from aiconform.lab import plan
 from aiconform.lab.config import ROOT, LabError, Network, Paths
 from aiconform.lab.machines import cgroups, control, host, network
 from aiconform.lab.machines.host import Progress, quiet
-from aiconform.lab.machines.processes import Identity, boot
+from aiconform.lab.machines.processes import Identity
+from aiconform.lab.machines.supervisor_process import recorded_supervisor
 
 _SUPERVISOR_SECONDS = 10.0
 _KERNEL_SECONDS = 3.0
@@ -46,16 +46,6 @@ def end_lab(name: str = "lab", progress: Progress = quiet, root: Path = ROOT) ->
             shutil.rmtree(paths.state)
             host.forget_last(root)
     return True
-
-
-def recorded_supervisor(paths: Paths) -> Identity | None:
-    """Who the lab's supervisor was when it started; it may have ended since."""
-    try:
-        record = json.loads(paths.supervisor_record.read_text())
-        # The start time counts from the machine's own.
-        return Identity(record["pid"], record["start"]) if record["boot"] == boot() else None
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _end_processes(paths: Paths) -> None:

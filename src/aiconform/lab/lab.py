@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,17 +15,17 @@ from aiconform.lab.addons.install import installed
 from aiconform.lab.build import assets as assets_of
 from aiconform.lab.build import images
 from aiconform.lab.cloud import orders as cloudnodes
-from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Network, Paths
-from aiconform.lab.end import end_lab, recorded_supervisor
+from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Paths
+from aiconform.lab.end import end_lab
+from aiconform.lab.existing import ExistingLab, Node
+from aiconform.lab.faults import reapply
 from aiconform.lab.kubernetes import controlplane, nodes, readiness
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority
 from aiconform.lab.machines import cgroups, control, host
 from aiconform.lab.machines.host import Progress, quiet
 from aiconform.lab.machines.processes import write_processes
-
-_START_SECONDS = 15.0
-_LOOK_SECONDS = 0.02
+from aiconform.lab.machines.supervisor_process import start_supervisor
 
 
 def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
@@ -70,51 +66,8 @@ def load(name: str = "lab", root: Path = ROOT) -> Lab | None:
     return Lab(found, paths) if found else None
 
 
-class Lab:
-    """One lab. Methods that change it take its lock, so that two commands do not meet."""
-
-    def __init__(self, current: plan.Plan, paths: Paths) -> None:
-        self.plan = current
-        self.paths = paths
-        self.network = Network(current.index)
-
-    @property
-    def name(self) -> str:
-        return self.plan.name
-
-    @property
-    def state(self) -> Path:
-        """Its state folder."""
-        return self.paths.state
-
-    @property
-    def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig, complete in itself."""
-        return self.paths.kubeconfig
-
-    @property
-    def add_ons(self) -> tuple[str, ...]:
-        """Names of the add-ons that are part of it."""
-        return self.plan.add_ons
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        """Its own, without those that an autoscaler asked for."""
-        return tuple(Node(self, node) for node in self.plan.own)
-
-    def node(self, name: str) -> Node:
-        """Raises LabError naming the nodes there are."""
-        return Node(self, self.plan.node(name))
-
-    @property
-    def running(self) -> bool:
-        """Whether its supervisor runs."""
-        supervisor = recorded_supervisor(self.paths)
-        return supervisor is not None and supervisor.alive
-
-    def has(self, add_ons: Sequence[str]) -> bool:
-        """Whether these add-ons, and what they need, are part of it. Raises LabError for a name that none has."""
-        return set(chosen(add_ons, self.plan.kubernetes)) <= set(self.plan.add_ons)
+class Lab(ExistingLab):
+    """One lab, and how it is changed. These methods take its lock, so that two commands do not meet."""
 
     def healthy(self) -> bool:
         """Whether it runs, every own node of it is Ready, and there is no other that nobody asked for."""
@@ -156,29 +109,6 @@ class Lab:
             for process in ("kube-controller-manager", "kube-scheduler"):
                 self.restart(CONTROL_PLANE, process)
 
-    def restart(self, machine: str, process: str) -> None:
-        """Restart one process of a machine (a node's name or control-plane). Raises LabError."""
-        self.ask(machine, do="restart", process=process)
-
-    def stop_process(self, machine: str, process: str) -> None:
-        """End one process until `restart`. Raises LabError."""
-        self.ask(machine, do="stop", process=process)
-
-    def signal(self, machine: str, process: str, number: int) -> None:
-        """Send a signal to one process. Raises LabError."""
-        self.ask(machine, do="signal", process=process, signal=number)
-
-    def crash(self, machine: str) -> None:
-        """Switch a machine off at once, as a loss of power would; the supervisor starts it anew. Raises LabError."""
-        self._ask_supervisor(do="crash-machine", machine=machine)
-
-    def ask(self, machine: str, **request: Any) -> Any:
-        """The answer of a machine's init. Raises LabError."""
-        try:
-            return control.ask(self.paths.machine_socket(machine), **request)
-        except OSError as error:
-            raise LabError(f"{machine} of lab {self.name} does not answer ({error}); is the lab up?") from error
-
     def status(self) -> dict[str, Any]:
         """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, and by name
 
@@ -217,11 +147,6 @@ class Lab:
                 for node in self.plan.nodes
             },
         }
-
-    def machines(self) -> dict[str, dict[str, Any]]:
-        """Machine name -> pid and start of its init, since (seconds of the epoch), restarts. Raises LabError."""
-        found: dict[str, dict[str, Any]] = self._ask_supervisor(do="status")
-        return found
 
     def down(self, progress: Progress = quiet) -> None:
         """End the lab: no process, mount, namespace, network device, cgroup, device node or file of it stays.
@@ -268,14 +193,17 @@ class Lab:
         if self.running:
             self._reload()
         else:
-            self._start_supervisor(progress)
+            progress("starting the lab's machines")
+            start_supervisor(self.paths)
         self._remove_strangers()
         readiness.wait(self, binaries, progress)
+        progress("waiting for the simulated accelerators")
+        reapply(self)
         if not self._helpers():
             self._end_autoscaled(binaries)
 
     def _reload(self) -> None:
-        self._ask_supervisor(do="reload")
+        self.ask_supervisor(do="reload")
         for machine in (CONTROL_PLANE, *(node.name for node in self.plan.nodes)):
             # One that is only starting reads its file by itself.
             with contextlib.suppress(OSError):
@@ -302,36 +230,6 @@ class Lab:
         write_processes(self.paths, CONTROL_PLANE, processes)
         return authority
 
-    def _start_supervisor(self, progress: Progress) -> None:
-        progress("starting the lab's machines")
-        with (self.paths.state / "supervisor.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "aiconform.lab.machines.supervisor", str(self.paths.state)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=host.environment(),
-                cwd="/",
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                raise LabError(f"the lab's supervisor ended at once: {_tail(self.paths.state / 'supervisor.log')}")
-            supervisor = recorded_supervisor(self.paths)
-            if supervisor is not None and supervisor.pid == process.pid and supervisor.alive:
-                # It outlives us: let nobody wait for it.
-                process.returncode = 0
-                return
-            time.sleep(_LOOK_SECONDS)
-        raise LabError(f"the lab's supervisor does not come up; see {self.paths.state / 'supervisor.log'}")
-
-    def _ask_supervisor(self, **request: Any) -> Any:
-        try:
-            return control.ask(self.paths.supervisor_socket, **request)
-        except OSError as error:
-            raise LabError(f"lab {self.name} does not answer ({error}); is it up?") from error
-
     def _remove_strangers(self) -> None:
         """State and cgroups of nodes that are no longer planned, and have been ended."""
         with host.locked(self.paths.root):
@@ -348,48 +246,6 @@ class Lab:
         if machine in numbers:
             return self.network.node(numbers[machine])
         return self.network.control_plane if machine == CONTROL_PLANE else "unknown"
-
-
-class Node:
-    """One node of a lab, with what faults need of it."""
-
-    def __init__(self, lab: Lab, current: plan.NodePlan) -> None:
-        self.lab = lab
-        self.plan = current
-
-    @property
-    def name(self) -> str:
-        return self.plan.name
-
-    @property
-    def address(self) -> str:
-        return self.lab.network.node(self.plan.number)
-
-    @property
-    def accelerators(self) -> Path | None:
-        """The configuration file of its simulated accelerators; None if it has none."""
-        return nodes.accelerators_file(self.lab.paths, self.name) if self.plan.accelerators else None
-
-    @property
-    def runtime_switch(self) -> Path:
-        """The file that its runc wrapper looks at; see aiconform.lab.faults.runtime."""
-        return nodes.runtime_switch(self.lab.paths, self.name)
-
-    def reload_accelerators(self) -> None:
-        """Let its accelerators' process read its configuration again. Raises LabError."""
-        self.lab.signal(self.name, "accelerators", signal.SIGHUP)
-
-    def restart(self, process: str) -> None:
-        """Restart containerd, kubelet, kube-proxy or accelerators. Raises LabError."""
-        self.lab.restart(self.name, process)
-
-    def stop(self, process: str) -> None:
-        """End a process until it is restarted. Raises LabError."""
-        self.lab.stop_process(self.name, process)
-
-    def crash(self) -> None:
-        """Switch the node off; it starts anew by itself. Raises LabError."""
-        self.lab.crash(self.name)
 
 
 def _use_host_pids(machine: dict[str, Any]) -> None:
@@ -412,10 +268,3 @@ def _components(add_ons: Sequence[str]) -> list[assets_of.Component]:
 
 def _given(current: plan.Plan | None) -> Path | None:
     return Path(current.assets) if current is not None and current.assets else None
-
-
-def _tail(file: Path) -> str:
-    try:
-        return file.read_text(errors="replace").strip().splitlines()[-1]
-    except (OSError, IndexError):
-        return "no word in its log"

@@ -25,7 +25,7 @@ from aiconform.lab.machines.processes import until_holds
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
     from aiconform.lab.build.assets import Assets
-    from aiconform.lab.lab import Lab
+    from aiconform.lab.existing import ExistingLab
     from aiconform.lab.machines.host import Progress
     from aiconform.lab.plan import Plan
 
@@ -43,20 +43,17 @@ def wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
     asyncio.run(_wait_for_api(plan, paths, addresses))
 
 
-def wait(lab: Lab, assets: Assets, progress: Progress) -> None:
-    """Apply the lab's objects, and return when all nodes, the cluster's DNS, add-ons and the accelerators are ready.
+def wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
+    """Apply the lab's objects, and return when all nodes, the cluster's DNS and the add-ons are ready.
 
     Raises LabError naming what is not.
     """
     from aiconform.cluster import ClusterError
-    from aiconform.lab.faults import reapply
 
     try:
         asyncio.run(_wait(lab, assets, progress))
     except ClusterError as error:
         raise LabError(f"lab {lab.name}: {error}") from error
-    progress("waiting for the simulated accelerators")
-    reapply(lab)
 
 
 def ready_nodes(kubeconfig: Path) -> dict[str, bool]:
@@ -88,7 +85,7 @@ async def _wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
         ) from None
 
 
-async def _wait(lab: Lab, assets: Assets, progress: Progress) -> None:
+async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
     from aiconform.cluster import connect
 
     progress("waiting for the API server")
@@ -126,7 +123,7 @@ async def _wait(lab: Lab, assets: Assets, progress: Progress) -> None:
             await install.install(cluster, name, Site(lab.plan, lab.network, assets), lab.paths, progress)
 
 
-async def _until_images_are_there(lab: Lab) -> None:
+async def _until_images_are_there(lab: ExistingLab) -> None:
     """A Pod that is faster than its image waits for a pull that cannot be. Raises LabError."""
     try:
         async with asyncio.timeout(_IMAGES_SECONDS):
@@ -140,7 +137,7 @@ async def _until_images_are_there(lab: Lab) -> None:
 
 
 async def _until(
-    lab: Lab,
+    lab: ExistingLab,
     cluster: Cluster,
     api_version: str,
     kind: str,
@@ -178,7 +175,7 @@ async def _until(
         raise LabError(f"not ready after {seconds:.0f} s: {kind} {words}. The logs are in {lab.state}") from None
 
 
-async def _until_dns_accepts(lab: Lab, cluster: Cluster) -> None:
+async def _until_dns_accepts(lab: ExistingLab, cluster: Cluster) -> None:
     """Connect to the name server itself: after a crash it is Available in word only. Raises LabError."""
     try:
         async with asyncio.timeout(_DNS_SECONDS):
@@ -191,7 +188,7 @@ async def _until_dns_accepts(lab: Lab, cluster: Cluster) -> None:
         raise LabError(f"no CoreDNS Pod answers after {_DNS_SECONDS:.0f} s. The logs are in {lab.state}") from None
 
 
-async def _until_services_lead_to_it(lab: Lab) -> None:
+async def _until_services_lead_to_it(lab: ExistingLab) -> None:
     """A node's kube-proxy writes its rules at its own pace: wait for that of the name server. Raises LabError."""
     rule = f"-A KUBE-SERVICES -d {lab.network.dns}/32"
     own = {node.name for node in lab.plan.own}
@@ -234,7 +231,7 @@ def _moment(text: str) -> float:
     return datetime.datetime.fromisoformat(text).timestamp()
 
 
-def _objects(lab: Lab) -> list[Object]:
+def _objects(lab: ExistingLab) -> list[Object]:
     objects: list[Object] = []
     for manifest in sorted((Path(__file__).parent / "manifests").glob("*.yaml")):
         filled = string.Template(manifest.read_text()).substitute(dns=lab.network.dns, image=COREDNS)
