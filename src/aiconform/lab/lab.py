@@ -14,6 +14,7 @@ from aiconform.lab.addons import ADD_ONS, chosen
 from aiconform.lab.addons.install import installed
 from aiconform.lab.build import assets as assets_of
 from aiconform.lab.build import images
+from aiconform.lab.build.components import Component
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Paths
 from aiconform.lab.end import end_lab
@@ -261,7 +262,7 @@ def _use_host_pids(machine: dict[str, Any]) -> None:
         process["pid"] = host_pids.get(process["pid"])
 
 
-def _components(add_ons: Sequence[str]) -> list[assets_of.Component]:
+def _components(add_ons: Sequence[str]) -> list[Component]:
     """What has to be built for these add-ons, each once."""
     return list(dict.fromkeys(component for name in add_ons for component in ADD_ONS[name].components))
 

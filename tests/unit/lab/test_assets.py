@@ -13,11 +13,14 @@ import tarfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from aiconform.lab.build import assets as assets_of
+from aiconform.lab.build import components as components_of
 from aiconform.lab.build import golang, images
+from aiconform.lab.build.wheels import Wheel
 from aiconform.lab.config import DEFAULT_KUBERNETES, KUBERNETES, LabError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for Linux")
@@ -39,7 +42,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
     go = golang.toolchain(tmp_path / "cache")
     version = go.version if go else f"go{golang.PACKAGED}"
-    for component in assets_of.components(DEFAULT_KUBERNETES):
+    for component in components_of.components(DEFAULT_KUBERNETES):
         folder = tmp_path / "cache" / "bin" / assets_of.key(component, version)
         for name in component.called_by or component.binaries:
             fake_binary(folder, name)
@@ -86,7 +89,7 @@ def test_kubebuilder_assets_of_another_minor_are_left_aside(
 
 
 def test_everything_that_goes_in_changes_the_key() -> None:
-    component = assets_of.COREDNS
+    component = components_of.COREDNS
     changed = [
         assets_of.key(component, "go1.26.0"),
         assets_of.key(component, "go1.26.1"),
@@ -98,11 +101,32 @@ def test_everything_that_goes_in_changes_the_key() -> None:
     assert len(set(changed)) == len(changed)
 
 
+def test_a_cache_of_before_is_still_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes into a key, and how, must not change by accident: every lab would be built anew, which takes hours."""
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(machine="x86_64"))
+    rendered = dataclasses.replace(
+        components_of.PAUSE,
+        name="rendered",
+        ldflags="-s -w -X main.version=1",
+        called_by=("one", "two"),
+        tags=("tag",),
+        renders=(components_of.Render("objects.yaml", "helm", "chart", ("--set=a=b",), "example.com/module"),),
+    )
+    wheel = Wheel("package", (("x86_64", "0" * 64),), (("bin/it", "it"),))
+    packaged = components_of.Component("packaged", "1.0.0", "", (), ("it",), wheel=wheel)
+    keys = [assets_of.key(component, "go1.26.8") for component in (components_of.PAUSE, rendered, packaged)]
+    assert keys == [
+        "pause-1.0.0-c5f3e61c7ea40624",
+        "rendered-1.0.0-29f7549cbf258509",
+        "packaged-1.0.0-56d55ca8a33b6cc5",
+    ]
+
+
 def test_every_module_is_pinned_to_the_version_it_is_called_and_names_no_registry() -> None:
     for minor in KUBERNETES:
-        for component in assets_of.components(minor):
+        for component in components_of.components(minor):
             module = (MODULES / component.module / "go.mod").read_text()
-            if component is not assets_of.PAUSE:
+            if component is not components_of.PAUSE:
                 assert re.search(rf" v{re.escape(component.version)}( // indirect)?$", module, re.MULTILINE), component
                 assert (MODULES / component.module / "go.sum").stat().st_size > 1000
             assert not re.search(r"=> [./]", module), "a replacement by a folder"
@@ -120,7 +144,7 @@ def test_an_interrupted_build_leaves_nothing_and_a_finished_one_all(
 
     monkeypatch.setattr(golang, "build", half)
     with pytest.raises(LabError, match="out of memory"):
-        assets_of.build(assets_of.ETCD, tmp_path / "bin" / "etcd", go)
+        assets_of.build(components_of.ETCD, tmp_path / "bin" / "etcd", go)
     assert list((tmp_path / "bin").iterdir()) == []
 
     def whole(go: object, folder: Path, packages: object, ldflags: object, out: Path, *rest: object) -> None:
@@ -128,7 +152,7 @@ def test_an_interrupted_build_leaves_nothing_and_a_finished_one_all(
         (out / "server").write_text("whole")
 
     monkeypatch.setattr(golang, "build", whole)
-    assets_of.build(assets_of.ETCD, tmp_path / "bin" / "etcd", go)
+    assets_of.build(components_of.ETCD, tmp_path / "bin" / "etcd", go)
     assert (tmp_path / "bin" / "etcd" / "etcd").read_text() == "whole"
 
 
@@ -166,7 +190,7 @@ def test_what_two_processes_want_at_once_is_built_once(cache: Path, monkeypatch:
 def test_the_smallest_component_builds_and_waits_for_its_end(tmp_path: Path) -> None:
     go = golang.toolchain(tmp_path)
     assert go
-    assets_of.build(assets_of.PAUSE, tmp_path / "pause", go)
+    assets_of.build(components_of.PAUSE, tmp_path / "pause", go)
     with subprocess.Popen([str(tmp_path / "pause" / "pause")]) as process:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.2)

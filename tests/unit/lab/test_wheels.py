@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aiconform.lab.build import assets, images, wheels
-from aiconform.lab.build.assets import Component
+from aiconform.lab.build.components import Component
 from aiconform.lab.build.wheels import Wheel
 from aiconform.lab.config import LabError
 

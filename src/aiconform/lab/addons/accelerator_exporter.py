@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.accelerators.config import TELEMETRY_FOLDER
 from aiconform.lab.addons.model import AddOn, Site
-from aiconform.lab.build.assets import Assets, Component
+from aiconform.lab.build.assets import Assets
+from aiconform.lab.build.components import Component
 from aiconform.lab.build.images import Image, controller
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.addons import manifests
 from aiconform.lab.addons.model import AddOn, Site
-from aiconform.lab.build.assets import Assets, Component, Render
+from aiconform.lab.build.assets import Assets
+from aiconform.lab.build.components import Component, Render
 from aiconform.lab.build.images import Image, controller
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.addons import manifests
 from aiconform.lab.addons.model import AddOn, Site
-from aiconform.lab.build.assets import Component, Render
+from aiconform.lab.build.components import Component, Render
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object

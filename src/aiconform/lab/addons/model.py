@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiconform.lab.build.assets import Assets, Component
+from aiconform.lab.build.assets import Assets
+from aiconform.lab.build.components import Component
 from aiconform.lab.build.images import Image
 
 if TYPE_CHECKING:

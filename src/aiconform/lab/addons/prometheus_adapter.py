@@ -9,7 +9,8 @@ import yaml
 
 from aiconform.lab.addons import manifests, prometheus
 from aiconform.lab.addons.model import AddOn, Site
-from aiconform.lab.build.assets import Assets, Component, Render
+from aiconform.lab.build.assets import Assets
+from aiconform.lab.build.components import Component, Render
 from aiconform.lab.build.images import Image, controller
 
 if TYPE_CHECKING:

@@ -19,108 +19,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from aiconform.lab.build import golang, wheels
-from aiconform.lab.config import KUBERNETES, LabError
+from aiconform.lab.build.components import KUBERNETES_BINARIES, RENDERERS, Component, components
+from aiconform.lab.build.render import module_of, rendered
+from aiconform.lab.config import LabError
 from aiconform.lab.machines.host import Progress, locked
 
 _MODULES = Path(__file__).parent / "go"
-KUBERNETES_BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet")
 _RELEASE = re.compile(r"v(\d+\.\d+)\.\d+")
-
-
-@dataclass(frozen=True)
-class Render:
-    """A file that the build takes out of the component's own source: the objects its users install it with."""
-
-    file: str
-    """Its name in the component's folder of the cache."""
-    by: Literal["copy", "kustomize", "helm"]
-    path: str
-    """A file, or a folder to kustomize or a chart, below the root of `module`."""
-    arguments: tuple[str, ...] = ()
-    """Further arguments of `kustomize build` or `helm template`."""
-    module: str = ""
-    """The Go module that has it; that of the component's first package if empty."""
-
-
-@dataclass(frozen=True)
-class Component:
-    """Binaries that are built together from one module, or come out of one package of the Python index."""
-
-    name: str
-    version: str
-    module: str
-    """Folder of go.mod and go.sum under go/."""
-    packages: tuple[str, ...]
-    """None for one of which only files are rendered; each Render says then of which module."""
-    binaries: tuple[str, ...]
-    ldflags: str = "-s -w"
-    main: str = ""
-    """A source file under go/, where the module has a main of ours."""
-    called_by: tuple[str, ...] = ()
-    """Names under which its one binary serves as several."""
-    tags: tuple[str, ...] = ()
-    """Go build tags."""
-    renders: tuple[Render, ...] = ()
-    wheel: wheels.Wheel | None = None
-    """What has the binaries already: then there is no module, and nothing is built."""
-
-
-def kubernetes(minor: str) -> Component:
-    """All Kubernetes binaries of a minor version, in one that goes by the name it is called with."""
-    release = KUBERNETES[minor]
-    major, number = minor.split(".")
-    versions = {"gitVersion": f"v{release}", "gitMajor": major, "gitMinor": number, "gitTreeState": "clean"}
-    set_versions = "".join(f" -X k8s.io/component-base/version.{key}={value}" for key, value in versions.items())
-    return Component(
-        name="kubernetes",
-        version=release,
-        module=f"kubernetes/{minor}",
-        packages=(".",),
-        binaries=("kubernetes",),
-        ldflags="-s -w" + set_versions,
-        main="kubernetes/main.go",
-        called_by=KUBERNETES_BINARIES,
-    )
-
-
-ETCD = Component("etcd", "3.7.3", "etcd", ("go.etcd.io/etcd/server/v3",), ("etcd",), called_by=("etcd",))
-CONTAINERD = Component(
-    "containerd",
-    "2.4.2",
-    "containerd",
-    tuple(
-        f"github.com/containerd/containerd/v2/cmd/{command}"
-        for command in ("containerd", "containerd-shim-runc-v2", "ctr")
-    ),
-    ("containerd", "containerd-shim-runc-v2", "ctr"),
-    ldflags="-s -w -X github.com/containerd/containerd/v2/version.Version=v2.4.2",
-)
-CNI = Component(
-    "cni",
-    "1.9.0",
-    "cni",
-    tuple(
-        f"github.com/containernetworking/plugins/plugins/{plugin}"
-        for plugin in ("ipam/host-local", "main/loopback", "main/ptp", "meta/portmap")
-    ),
-    ("host-local", "loopback", "ptp", "portmap"),
-)
-PAUSE = Component("pause", "1.0.0", "pause", (".",), ("pause",), main="pause/main.go")
-COREDNS = Component("coredns", "1.15.0", "coredns", (".",), ("coredns",), main="coredns/main.go")
-
-KUSTOMIZE = Component(
-    "kustomize", "5.7.1", "kustomize", ("sigs.k8s.io/kustomize/kustomize/v5",), ("kustomize",), called_by=("kustomize",)
-)
-HELM = Component("helm", "3.19.0", "helm", ("helm.sh/helm/v3/cmd/helm",), ("helm",))
-_RENDERERS = {"kustomize": KUSTOMIZE, "helm": HELM}
-
-
-def components(minor: str) -> tuple[Component, ...]:
-    """What a lab of this Kubernetes minor is made of, the quickest to build first: an early failure shows early."""
-    return (PAUSE, CNI, ETCD, CONTAINERD, COREDNS, kubernetes(minor))
 
 
 def cache_folder() -> Path:
@@ -183,11 +90,11 @@ def assets(
     for component in extra:
         if not (folder := folder_of(component)).exists():
             for render in component.renders:
-                if (tool := _RENDERERS.get(render.by)) and not folder_of(tool).exists():
+                if (tool := RENDERERS.get(render.by)) and not folder_of(tool).exists():
                     missing[tool] = folder_of(tool)
             missing[component] = folder
     if missing:
-        tools = {name: folder_of(tool) / tool.binaries[0] for name, tool in _RENDERERS.items()}
+        tools = {name: folder_of(tool) / tool.binaries[0] for name, tool in RENDERERS.items()}
         _build(list(missing.items()), go, cache, progress, tools)
     return Assets(paths, {component.name: folder_of(component) for component in (*own, *extra)})
 
@@ -281,8 +188,8 @@ def build(
                 if name != component.name:
                     (out / name).symlink_to(component.name)
         for each in component.renders:
-            source = golang.source(go, module, each.module or _module_of(component, module))
-            (out / each.file).write_text(_rendered(each, source, tools or {}))
+            source = golang.source(go, module, each.module or module_of(component, module))
+            (out / each.file).write_text(rendered(each, source, tools or {}))
 
 
 def download(component: Component, wheel: wheels.Wheel, folder: Path) -> None:
@@ -300,30 +207,6 @@ def _filling(folder: Path, name: str) -> Iterator[tuple[Path, Path]]:
         out.mkdir()
         yield Path(scratch), out
         out.rename(folder)
-
-
-def _module_of(component: Component, folder: Path) -> str:
-    """The module of the component's first package: the longest one that go.mod requires and that begins its path."""
-    required: list[str] = re.findall(r"^(?:require )?\t?(\S+) v\S+", (folder / "go.mod").read_text(), re.MULTILINE)
-    package = component.packages[0]
-    return max((each for each in required if f"{package}/".startswith(f"{each}/")), key=len)
-
-
-def _rendered(render: Render, source: Path, tools: Mapping[str, Path]) -> str:
-    """The content of a rendered file. Raises LabError with the tool's words."""
-    place = source / render.path
-    if render.by == "copy":
-        if place.is_dir():
-            return "\n---\n".join(file.read_text() for file in sorted(place.glob("*.yaml")))
-        return place.read_text()
-    words = ["build", str(place)] if render.by == "kustomize" else ["template", place.name, str(place)]
-    # In its folder, so that arguments may name files of it.
-    done = subprocess.run(
-        [str(tools[render.by]), *words, *render.arguments], cwd=place, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise LabError(f"{render.by} of {place} failed: {done.stderr.strip()}")
-    return done.stdout
 
 
 def _sources(component: Component) -> list[Path]:
