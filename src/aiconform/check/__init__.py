@@ -11,20 +11,26 @@ from aiconform.check.observation import NotApplicable, NothingToLookAt, Observat
 from aiconform.check.options import Options, Settings, option
 from aiconform.check.probe import Access, Probe, probe
 from aiconform.check.targets import PlatformComponent, Target, accelerators
+from aiconform.cluster import ClusterError, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.platform import Platform
 
 __all__ = [
     "API_VERSION",
     "Access",
     "Assertion",
     "Check",
+    "ClusterError",
     "Finding",
     "Inspection",
     "NotApplicable",
     "NothingToLookAt",
     "Observation",
     "Options",
+    "Platform",
     "PlatformComponent",
     "Probe",
+    "Scratch",
     "Settings",
     "Target",
     "accelerators",
@@ -35,4 +41,5 @@ __all__ = [
     "option",
     "probe",
     "undecided",
+    "wait",
 ]
