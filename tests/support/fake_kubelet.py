@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from aiconform.cluster import Conflict, Event, NotFound, Object
+from aiconform.cluster import Conflict, NotFound, Object, WatchEvent
 from aiconform.lab.accelerators import messages, sockets
 from aiconform.lab.accelerators.config import AcceleratorConfig
 
@@ -35,7 +35,7 @@ class FakeCluster:
         self.objects: dict[tuple[str, str], Object] = {}
         self.writes = 0
         self._counter = itertools.count(1)
-        self._watchers: list[tuple[str, asyncio.Queue[Event]]] = []
+        self._watchers: list[tuple[str, asyncio.Queue[WatchEvent]]] = []
         self.put({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
 
     def put(self, obj: Object) -> Object:
@@ -58,7 +58,7 @@ class FakeCluster:
     def _tell(self, what: Any, obj: Object) -> None:
         for kind, queue in self._watchers:
             if kind == obj["kind"]:
-                queue.put_nowait(Event(what, copy.deepcopy(obj)))
+                queue.put_nowait(WatchEvent(what, copy.deepcopy(obj)))
 
     def _serves(self, api_version: str) -> None:
         if api_version.startswith("resource.k8s.io/") and api_version.rpartition("/")[2] not in self.versions:
@@ -100,11 +100,11 @@ class FakeCluster:
 
     async def watch(
         self, api_version: str, kind: str, namespace: str | None = None, *, fields: str = "", seconds: float = 300
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncIterator[WatchEvent]:
         self._serves(api_version)
-        queue: asyncio.Queue[Event] = asyncio.Queue()
+        queue: asyncio.Queue[WatchEvent] = asyncio.Queue()
         for obj in self.of(kind):
-            queue.put_nowait(Event("ADDED", obj))
+            queue.put_nowait(WatchEvent("ADDED", obj))
         entry = (kind, queue)
         self._watchers.append(entry)
         try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiconform.check.observation import NothingToLookAt
 from aiconform.check.options import Settings
-from aiconform.platform import NodeAccelerators, NodeGroup, Platform
+from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PlatformComponent:
         return self.name
 
 
-Target = NodeAccelerators | NodeGroup | PlatformComponent | None
+Target = NodeAccelerators | AcceleratorGroup | PlatformComponent | None
 Targets = Callable[[Platform, Settings], Awaitable[Sequence[Target]]]
 
 

@@ -25,7 +25,7 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, request_devices
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.platform import Device, NodeAccelerators, Platform
-from aiconform.platform.accelerators.devices import Attribute, Pools, results
+from aiconform.platform.accelerators.devices import Attribute, DevicePools, results
 
 GROUP = "resource.k8s.io"
 KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
@@ -176,7 +176,7 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
     found = await platform.cluster.get(made["apiVersion"], made["kind"], metadata["name"], metadata["namespace"])
     given = results(found)
     # What the driver says of the device now that it was handed out, not what it said before.
-    pools = Pools()
+    pools = DevicePools()
     async for item in platform.cluster.list(made["apiVersion"], "ResourceSlice"):
         pools.add(item)
     now = {device.id: device for device in pools.result()[0]}

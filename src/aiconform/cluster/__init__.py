@@ -3,7 +3,7 @@
 `connect` opens a `Cluster`; `wait` waits by watches; `Scratch` is the space of a run that leaves nothing behind.
 """
 
-from aiconform.cluster.api import Cluster, Event, Object, Resource, connect
+from aiconform.cluster.api import Cluster, Object, Resource, WatchEvent, connect
 from aiconform.cluster.errors import (
     ApiError,
     ClusterError,
@@ -20,20 +20,19 @@ from aiconform.cluster.errors import (
     Unreachable,
     WebhookUnreached,
 )
-from aiconform.cluster.transport import Answer
+from aiconform.cluster.transport import ProxyResponse
 
 __all__ = [
-    "Answer",
     "ApiError",
     "Cluster",
     "ClusterError",
     "Conflict",
-    "Event",
     "Expired",
     "Forbidden",
     "NoCluster",
     "NotFound",
     "Object",
+    "ProxyResponse",
     "Rejected",
     "Resource",
     "ServerFailed",
@@ -41,6 +40,7 @@ __all__ = [
     "TimedOut",
     "Unauthorized",
     "Unreachable",
+    "WatchEvent",
     "WebhookUnreached",
     "connect",
 ]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from aiconform.cluster import config
 from aiconform.cluster.errors import Conflict, NotFound
-from aiconform.cluster.transport import Answer, Request, Transport, refusal
+from aiconform.cluster.transport import ProxyResponse, Request, Transport, refusal
 
 Object = dict[str, Any]
 PAGE = 500  # objects a page: what kubectl asks for, and the API server's own advice
@@ -36,7 +36,7 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Event:
+class WatchEvent:
     """One line of a watch."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
@@ -158,7 +158,7 @@ class Cluster:
         fields: str = "",
         since: str = "",
         seconds: float = 300,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncIterator[WatchEvent]:
         """What changes from now on, for `seconds`.
 
         Without `since` (a resourceVersion) the server first reports what is there as ADDED, so that one request both
@@ -177,7 +177,7 @@ class Cluster:
             event = json.loads(line)
             if event["type"] == "ERROR":
                 raise refusal(event["object"].get("code", 500), event["object"], "watch", resource.plural)
-            yield Event(event["type"], {"apiVersion": api_version, "kind": kind, **event["object"]})
+            yield WatchEvent(event["type"], {"apiVersion": api_version, "kind": kind, **event["object"]})
 
     async def logs(self, namespace: str, pod: str, container: str, *, limit_bytes: int = 1 << 20) -> str:
         query = {"container": container, "limitBytes": str(limit_bytes)}
@@ -202,11 +202,11 @@ class Cluster:
         accept: str = "*/*",
         seconds: float = 10.0,
         limit_bytes: int = 8 << 20,
-    ) -> Answer:
+    ) -> ProxyResponse:
         """A GET to a Pod or Service through the API server; `name` is NAME, NAME:PORT or SCHEME:NAME:PORT.
 
-        Whatever it answers is an Answer, a refusal of its own (401, 500) too. Raises TimedOut, and ClusterError where
-        the API server refuses or does not reach it.
+        Whatever it answers is a ProxyResponse, also an HTTP error of its own (401, 500). Raises TimedOut, and
+        ClusterError if the API server refuses the request or cannot reach the Pod or Service.
         """
         route = f"/api/v1/namespaces/{namespace}/{kind}/{name}/proxy/{path.lstrip('/')}"
         request = Request("GET", route, "get", f"{kind}/proxy", query, seconds=None, accept=accept)

@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProxyResponse:
     """What something behind the API server answered. `whole` is false where it said more than was read."""
 
     status: int
@@ -96,7 +96,7 @@ class Transport:
             raise self._unreachable(error) from error
         return data.decode("utf-8", "replace")
 
-    async def behind(self, request: Request, *, seconds: float, limit_bytes: int) -> Answer:
+    async def behind(self, request: Request, *, seconds: float, limit_bytes: int) -> ProxyResponse:
         """What a Pod or Service answers through the API server's proxy, whatever its status.
 
         Raises TimedOut after `seconds`, and what the API server itself refuses as for any other request.
@@ -116,7 +116,7 @@ class Transport:
         text = body.decode("utf-8", "replace")
         if response.status >= 400 and (status := _api_status(text)):
             raise refusal(response.status, status, request.verb, request.resource)
-        return Answer(response.status, response.headers.get("Content-Type", ""), text, whole)
+        return ProxyResponse(response.status, response.headers.get("Content-Type", ""), text, whole)
 
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
         """Whole lines of any length as they come; ends with the stream, or when the request's seconds have passed."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import TypeVar
 
 from aiconform.cluster import conditions
-from aiconform.cluster.api import Cluster, Event, Object
+from aiconform.cluster.api import Cluster, Object, WatchEvent
 from aiconform.cluster.errors import Expired, NotFound, ServerFailed, Stuck, TimedOut, Unreachable, WebhookUnreached
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ HOPELESS = {
 
 async def states(
     cluster: Cluster, api_version: str, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
-) -> AsyncIterator[tuple[Mapping[str, Object], Sequence[Event]]]:
+) -> AsyncIterator[tuple[Mapping[str, Object], Sequence[WatchEvent]]]:
     """(all objects of a kind by UID, what has changed) now and whenever something changes, without an end.
 
     A lost connection, or a server that fails for a while, is no error: what came, changed or went meanwhile is told
@@ -40,8 +40,8 @@ async def states(
         try:
             items, version = await cluster.snapshot(api_version, kind, namespace, labels=labels, fields=fields)
             now = {item["metadata"]["uid"]: item for item in items}
-            events = [Event("DELETED", obj) for uid, obj in there.items() if uid not in now]
-            events += [Event("MODIFIED" if uid in there else "ADDED", obj) for uid, obj in now.items()]
+            events = [WatchEvent("DELETED", obj) for uid, obj in there.items() if uid not in now]
+            events += [WatchEvent("MODIFIED" if uid in there else "ADDED", obj) for uid, obj in now.items()]
             there = now
             yield there, events
             async for event in cluster.watch(

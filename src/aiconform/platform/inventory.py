@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from aiconform.cluster import Cluster, NotFound, Object
 from aiconform.platform.accelerators import offered as accelerators
-from aiconform.platform.accelerators.devices import Device, Pool, Pools
+from aiconform.platform.accelerators.devices import Device, DevicePools, IncompletePool
 from aiconform.platform.accelerators.offered import Accelerators
 from aiconform.platform.images import Images
 
@@ -71,12 +71,12 @@ class Platform:
     async def claims(self) -> list[Object]:
         return await self._once("claims", lambda: self._dra("ResourceClaim"))
 
-    async def devices(self) -> tuple[list[Device], list[Pool]]:
+    async def devices(self) -> tuple[list[Device], list[IncompletePool]]:
         """The devices of all complete pools, and the pools that are not complete."""
         return await self._once("devices", self._devices)
 
-    async def _devices(self) -> tuple[list[Device], list[Pool]]:
-        pools = Pools()
+    async def _devices(self) -> tuple[list[Device], list[IncompletePool]]:
+        pools = DevicePools()
         api = await self.resource_api()
         try:
             if api is not None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aiconform.check import Finding
 from aiconform.check.registry import load_check
 from aiconform.checks.accelerator_metrics.observations import Coverage, DeviceMetrics, Load, NodeMetrics
-from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, families
+from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, conventions
 
 CHECK = load_check("accelerator_metrics")
 TITLES = {entry.title: entry.function for entry in CHECK.assertions}
@@ -154,7 +154,7 @@ def test_nothing_that_did_not_rise_is_said_to_fall(before: Any, during: Any, aft
         assert during["a"] - before.get("a", 0) >= 10
 
 
-def test_names_that_were_set_are_a_family_of_their_own() -> None:
-    first = families(AcceleratorMetrics(utilization="my_util", memory="my_mem"))[0]
+def test_names_that_were_set_are_a_convention_of_their_own() -> None:
+    first = conventions(AcceleratorMetrics(utilization="my_util", memory="my_mem"))[0]
     assert first.units == {"my_util": ("utilization", "percent"), "my_mem": ("memory_used", "bytes")}
     assert "UUID" in first.device_labels

@@ -23,7 +23,7 @@ from aiconform.checks.ai_inference import traffic as flow
 from aiconform.checks.ai_inference.model_servers import Answer, parse
 from aiconform.checks.ai_inference.probes import Class, Routing
 from aiconform.checks.ai_inference.traffic import Asked, Change
-from aiconform.cluster import Event, NotFound, TimedOut
+from aiconform.cluster import NotFound, TimedOut, WatchEvent
 from aiconform.platform import gateways
 from aiconform.platform.gateways import GatewayClass, NoGatewayClass, choose
 
@@ -209,9 +209,11 @@ class Silent:
         for entry in ():
             yield entry
 
-    async def watch(self, api_version: str, kind: str, *rest: Any, **fields: Any) -> AsyncIterator[Event]:
+    async def watch(self, api_version: str, kind: str, *rest: Any, **fields: Any) -> AsyncIterator[WatchEvent]:
         metadata = {"name": "x", "generation": 1}
-        yield Event("ADDED", {"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": self._status})
+        yield WatchEvent(
+            "ADDED", {"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": self._status}
+        )
         await asyncio.Event().wait()
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aiconform.check.registry import load_check
 from aiconform.checks.ai_service_metrics import probes as check
 from aiconform.checks.ai_service_metrics.probes import AiServiceMetrics, Collected, Round
-from aiconform.cluster import Answer, ClusterError, NotFound
+from aiconform.cluster import ClusterError, NotFound, ProxyResponse
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 from aiconform.platform.monitoring import collection, prometheus
@@ -105,12 +105,12 @@ class Answering:
     def __init__(self, **values: float | str | None) -> None:
         self.values = values
 
-    async def proxied(self, _kind: str, namespace: str, *_place: Any, **_how: Any) -> Answer:
+    async def proxied(self, _kind: str, namespace: str, *_place: Any, **_how: Any) -> ProxyResponse:
         value = self.values[namespace]
         if value is None:
             raise ClusterError(f"{namespace} is away")
         result = [] if value == "" else [{"metric": {}, "value": [0, str(value)]}]
-        return Answer(200, "", json.dumps({"status": "success", "data": {"result": result}}), True)
+        return ProxyResponse(200, "", json.dumps({"status": "success", "data": {"result": result}}), True)
 
 
 def until(cluster: Answering) -> Any:
@@ -263,9 +263,11 @@ def test_a_service_can_be_named() -> None:
 
 class Api:
     def __init__(self, status: int, body: Any) -> None:
-        self.answer = Answer(status, "application/json", body if isinstance(body, str) else json.dumps(body), True)
+        self.answer = ProxyResponse(
+            status, "application/json", body if isinstance(body, str) else json.dumps(body), True
+        )
 
-    async def proxied(self, *_: str, **__: Any) -> Answer:
+    async def proxied(self, *_: str, **__: Any) -> ProxyResponse:
         return self.answer
 
 

@@ -14,7 +14,7 @@ from aiconform.checks.gang_scheduling.choice import ADAPTERS, choose, find
 from aiconform.checks.gang_scheduling.solutions import kueue
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, Found, Order
 from aiconform.cluster import Object
-from aiconform.platform import NodeAccelerators, NodeGroup
+from aiconform.platform import AcceleratorGroup, NodeAccelerators
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.holders import describe
 
@@ -249,7 +249,7 @@ def test_the_smallest_node_that_will_do_is_taken() -> None:
 def test_nodes_with_one_accelerator_each_are_taken_together() -> None:
     offered = [*(node(f"n{number}", 1) for number in range(6)), node("other", 1, resource="example.com/npu")]
     (found,) = room.choose_places(offered, BY_NAME["kueue"])
-    assert isinstance(found, NodeGroup)
+    assert isinstance(found, AcceleratorGroup)
     assert (found.free, found.name, found.node) == (4, "example.com/gpu", "n0-and-3-more")
     assert room.shares(found, 3) == [(found.members[3], 1), (found.members[2], 1), (found.members[1], 1)]
 
@@ -263,7 +263,7 @@ def test_a_way_that_the_solution_does_not_mind_is_no_place() -> None:
 
 @pytest.mark.parametrize("count", range(9))
 def test_fillers_take_what_they_are_told_to(count: int) -> None:
-    target = NodeGroup((node("a", 3), node("b", 5)))
+    target = AcceleratorGroup((node("a", 3), node("b", 5)))
     assert sum(here for _, here in room.shares(target, count)) == count
 
 

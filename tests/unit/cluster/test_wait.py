@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import Event, Expired, Object, Stuck, TimedOut, Unreachable, WebhookUnreached, wait
+from aiconform.cluster import Expired, Object, Stuck, TimedOut, Unreachable, WatchEvent, WebhookUnreached, wait
 from aiconform.cluster.transport import refusal
 
 
@@ -18,13 +18,15 @@ def named(name: str, **fields: Any) -> Object:
 class FakeCluster:
     """Each list answers with the next of `lists`, each watch with the next of `watches`; the last watch never ends."""
 
-    def __init__(self, lists: list[list[Object]], watches: list[list[Event | Exception]]) -> None:
+    def __init__(self, lists: list[list[Object]], watches: list[list[WatchEvent | Exception]]) -> None:
         self.lists, self.watches = lists, watches
 
     async def snapshot(self, *kind: Any, labels: str, fields: str) -> tuple[tuple[Object, ...], str]:
         return tuple(self.lists.pop(0)), "1"
 
-    async def watch(self, *kind: Any, labels: str, fields: str, since: str, seconds: float) -> AsyncIterator[Event]:
+    async def watch(
+        self, *kind: Any, labels: str, fields: str, since: str, seconds: float
+    ) -> AsyncIterator[WatchEvent]:
         for event in self.watches.pop(0):
             if isinstance(event, Exception):
                 raise event
@@ -50,11 +52,11 @@ async def test_what_is_there_already_counts() -> None:
 
 
 async def test_what_comes_counts_and_what_went_does_not() -> None:
-    events: list[Event | Exception] = [
-        Event("DELETED", named("a")),
-        Event("ADDED", named("b")),
-        Event("MODIFIED", named("b")),
-        Event("ADDED", named("c")),
+    events: list[WatchEvent | Exception] = [
+        WatchEvent("DELETED", named("a")),
+        WatchEvent("ADDED", named("b")),
+        WatchEvent("MODIFIED", named("b")),
+        WatchEvent("ADDED", named("c")),
     ]
     assert await two_there(FakeCluster([[named("a")]], [events])) == "bc"
 
@@ -66,7 +68,9 @@ async def test_a_watch_that_is_too_old_begins_anew() -> None:
 
 async def test_what_went_while_the_connection_was_lost_is_told() -> None:
     lists = [[named("a"), named("b")], [named("b"), named("c")]]
-    cluster = FakeCluster(lists, [[Unreachable("lost")], [Event("BOOKMARK", {}), Event("DELETED", named("c"))]])
+    cluster = FakeCluster(
+        lists, [[Unreachable("lost")], [WatchEvent("BOOKMARK", {}), WatchEvent("DELETED", named("c"))]]
+    )
     told: list[str] = []
     async for there, events in wait.states(cluster, "batch/v1", "Job", "ns"):  # type: ignore[arg-type]
         told += [f"{event.type} {event.object['metadata']['name']}" for event in events]
@@ -77,7 +81,7 @@ async def test_what_went_while_the_connection_was_lost_is_told() -> None:
 
 async def test_a_condition_may_end_the_wait() -> None:
     with pytest.raises(Stuck, match="broken"):
-        await two_there(FakeCluster([[]], [[Event("ADDED", named("broken"))]]))
+        await two_there(FakeCluster([[]], [[WatchEvent("ADDED", named("broken"))]]))
 
 
 async def test_the_end_of_time_tells_what_was_there() -> None:

@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_kubelet import configuration
 
-from aiconform.cluster import Answer, Forbidden, TimedOut, Unreachable
+from aiconform.cluster import Forbidden, ProxyResponse, TimedOut, Unreachable
 from aiconform.lab.accelerators import IDENTITIES, DriverFault, devices_of
 from aiconform.lab.accelerators.telemetry import labels, telemetry
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.monitoring.metrics import (
     BadFormat,
-    Family,
-    Sample,
+    Convention,
+    MetricSample,
     by_device,
-    load_families,
+    convention_of,
+    load_conventions,
     match,
-    of_family,
     parse,
 )
 from aiconform.platform.monitoring.metrics import on_node as samples_of
@@ -47,14 +47,14 @@ def device(name: str, **attributes: Any) -> Device:
 # Names
 
 
-def family_of(text: str) -> Family:
-    found = of_family(parse(text), load_families())
+def followed(text: str) -> Convention:
+    found = convention_of(parse(text), load_conventions())
     assert found
     return found
 
 
 def test_a_vendors_page_is_read_device_by_device_in_one_unit() -> None:
-    first, second = by_device(parse(DCGM), family_of(DCGM))
+    first, second = by_device(parse(DCGM), followed(DCGM))
     assert (first.label, first.highest("utilization")) == ("UUID=GPU-aa00", 3)
     assert first.highest("memory_used") == 2**30
     # NaN says that there is no value.
@@ -65,13 +65,13 @@ def test_opentelemetrys_ratios_are_percents() -> None:
     text = (
         'hw_gpu_utilization_ratio{hw_id="x-1"} 0.5\nhw_gpu_utilization_ratio{hw_id="x-1",hw_gpu_task="encoder"} 0.1\n'
     )
-    (one,) = by_device(parse(text), family_of(text))
+    (one,) = by_device(parse(text), followed(text))
     assert one.highest("utilization") == 50
-    assert family_of(text).opentelemetry
+    assert followed(text).opentelemetry
 
 
 def test_a_comment_is_no_metric() -> None:
-    assert of_family(parse("# DCGM_FI_DEV_GPU_UTIL is not here\nother 1\n"), load_families()) is None
+    assert convention_of(parse("# DCGM_FI_DEV_GPU_UTIL is not here\nother 1\n"), load_conventions()) is None
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ def test_openmetrics_are_read_by_their_own_grammar() -> None:
 
 def test_samples_are_of_a_node_by_name_or_address() -> None:
     samples = [
-        Sample("m", {"Hostname": "n1"}, 1),
-        Sample("m", {"instance": "n1:9400"}, 2),
-        Sample("m", {"node": "n2"}, 3),
+        MetricSample("m", {"Hostname": "n1"}, 1),
+        MetricSample("m", {"instance": "n1:9400"}, 2),
+        MetricSample("m", {"node": "n2"}, 3),
     ]
     assert [each.value for each in samples_of(samples, "n1")] == [1, 2]
 
 
-def test_the_families_have_what_a_check_needs() -> None:
-    for family in load_families():
-        quantities = {quantity for quantity, _ in family.units.values()}
-        assert {"utilization", "memory_used"} <= quantities, family.name
-        assert family.device_labels
+def test_the_conventions_have_what_a_check_needs() -> None:
+    for convention in load_conventions():
+        quantities = {quantity for quantity, _ in convention.units.values()}
+        assert {"utilization", "memory_used"} <= quantities, convention.name
+        assert convention.device_labels
 
 
 # Devices
@@ -116,29 +116,31 @@ def test_the_families_have_what_a_check_needs() -> None:
 
 def test_devices_are_matched_by_what_only_they_have() -> None:
     devices = [device("gpu-0", uuid="GPU-BB11", model="H100"), device("gpu-1", uuid="GPU-AA00", model="H100")]
-    found = match(devices, by_device(parse(DCGM), family_of(DCGM)))
+    found = match(devices, by_device(parse(DCGM), followed(DCGM)))
     assert {name: each.label for name, each in found.items()} == {"gpu-0": "UUID=GPU-bb11", "gpu-1": "UUID=GPU-aa00"}
 
 
 def test_else_by_their_index() -> None:
     devices = [device("gpu-0", index=0), device("gpu-1", index=1), device("gpu-2", index=2)]
-    found = match(devices, by_device(parse(DCGM), family_of(DCGM)))
+    found = match(devices, by_device(parse(DCGM), followed(DCGM)))
     assert {name: each.label for name, each in found.items()} == {"gpu-0": "UUID=GPU-aa00", "gpu-1": "UUID=GPU-bb11"}
 
 
 def test_a_value_that_all_devices_have_tells_none() -> None:
     text = DCGM.replace('device="nvidia', 'model="H100",device="nvidia')
     devices = [device("a", model="H100"), device("b", model="H100")]
-    assert match(devices, by_device(parse(text), family_of(text))) == {}
+    assert match(devices, by_device(parse(text), followed(text))) == {}
 
 
 @given(st.permutations(range(5)), st.integers(0, 4))
 def test_matching_does_not_depend_on_the_order(order: list[int], left_out: int) -> None:
     samples = [
-        Sample("DCGM_FI_DEV_GPU_UTIL", {"gpu": str(9 - i), "UUID": f"GPU-{i:04}"}, i) for i in order if i != left_out
+        MetricSample("DCGM_FI_DEV_GPU_UTIL", {"gpu": str(9 - i), "UUID": f"GPU-{i:04}"}, i)
+        for i in order
+        if i != left_out
     ]
     devices = [device(f"gpu-{i}", uuid=f"GPU-{i:04}") for i in range(5)]
-    found = match(devices, by_device(samples, family_of(DCGM)))
+    found = match(devices, by_device(samples, followed(DCGM)))
     assert {name: each.highest("utilization") for name, each in found.items()} == {
         f"gpu-{i}": i for i in range(5) if i != left_out
     }
@@ -148,16 +150,16 @@ def test_matching_does_not_depend_on_the_order(order: list[int], left_out: int) 
 def test_the_labs_exporter_speaks_as_each_vendor(identity: str, tmp_path: Any) -> None:
     config = configuration(tmp_path, identity=IDENTITIES[identity])
     samples = [
-        Sample(series["name"], labels(config, devices_of(config)[sample["device"]]), 1.0)
+        MetricSample(series["name"], labels(config, devices_of(config)[sample["device"]]), 1.0)
         for series in telemetry(config)["series"]  # type: ignore[attr-defined]
         for sample in series["samples"]
     ]
-    family = of_family(samples, load_families())
-    assert family
+    convention = convention_of(samples, load_conventions())
+    assert convention
     devices = [
         Device("d", "n", each.name, "n", {"uuid": each.uuid, "index": each.index}) for each in devices_of(config)
     ]
-    found = match(devices, by_device(samples, family))
+    found = match(devices, by_device(samples, convention))
     assert len(found) == config.count
     assert all({"utilization", "memory_used"} <= set(each.values) for each in found.values())
     assert all(("simulated", "true") in each.labels for each in found.values())
@@ -192,7 +194,7 @@ def pod(name: str, *, image: str = "img", ports: dict[str, int] | None = None, *
 
 
 def places(pods: list[Object], found: Monitors = Monitors()) -> list[tuple[str, str]]:  # noqa: B008 - frozen
-    return [(str(each), each.why) for each in endpoints(pods, found, load_families())]
+    return [(str(each), each.why) for each in endpoints(pods, found, load_conventions())]
 
 
 def test_known_exporters_come_first_and_each_place_once() -> None:
@@ -267,11 +269,11 @@ ENDPOINT = Endpoint("ns", "x", "n1", "9400", "/metrics", "https", "annotated")
 class Behind:
     """A cluster whose Pods answer with one thing, or fail so."""
 
-    def __init__(self, answer: Answer | Exception) -> None:
+    def __init__(self, answer: ProxyResponse | Exception) -> None:
         self.answer = answer
         self.asked: list[tuple[Any, ...]] = []
 
-    async def proxied(self, *where: str, **_: Any) -> Answer:
+    async def proxied(self, *where: str, **_: Any) -> ProxyResponse:
         self.asked.append(where)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -281,17 +283,17 @@ class Behind:
 @pytest.mark.parametrize(
     ("answer", "problem", "told"),
     [
-        (Answer(200, "text/plain", DCGM, True), "", ""),
-        (Answer(401, "text/plain", "Unauthorized", True), "authentication", "asks for authentication"),
-        (Answer(403, "text/plain", "Forbidden", True), "authentication", "asks for authentication"),
-        (Answer(500, "text/plain", "oops", True), "unreachable", "answers HTTP 500"),
-        (Answer(200, "text/plain", "a 1\n", False), "format", "says more than"),
-        (Answer(200, "text/html", "<html>", True), "format", "not in a format"),
+        (ProxyResponse(200, "text/plain", DCGM, True), "", ""),
+        (ProxyResponse(401, "text/plain", "Unauthorized", True), "authentication", "asks for authentication"),
+        (ProxyResponse(403, "text/plain", "Forbidden", True), "authentication", "asks for authentication"),
+        (ProxyResponse(500, "text/plain", "oops", True), "unreachable", "answers HTTP 500"),
+        (ProxyResponse(200, "text/plain", "a 1\n", False), "format", "says more than"),
+        (ProxyResponse(200, "text/html", "<html>", True), "format", "not in a format"),
         (TimedOut("no whole answer within 10 s"), "slow", "within 10 s"),
         (Unreachable("connection refused"), "unreachable", "connection refused"),
     ],
 )
-def test_what_comes_of_a_scrape(answer: Answer | Exception, problem: str, told: str) -> None:
+def test_what_comes_of_a_scrape(answer: ProxyResponse | Exception, problem: str, told: str) -> None:
     cluster: Any = Behind(answer)
     found = asyncio.run(read(cluster, ENDPOINT))
     assert (found.problem, bool(found.samples)) == (problem, not problem)

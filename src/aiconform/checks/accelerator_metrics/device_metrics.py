@@ -59,8 +59,8 @@ def describe(target: NodeAccelerators, devices: Sequence[Device], found: NodeSou
         unnamed=sum(1 for each in readings if not each.label),
         endpoint=source.place,
         found_by=source.found_by,
-        convention=source.family.name,
-        opentelemetry=source.family.opentelemetry,
+        convention=source.convention.name,
+        opentelemetry=source.convention.opentelemetry,
         reported=tuple(sorted({quantity for each in readings for quantity in each.values})),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiconform.check import Options, option
-from aiconform.platform.monitoring.metrics import Family, load_families
+from aiconform.platform.monitoring.metrics import Convention, load_conventions
 
 
 class AcceleratorMetrics(Options):
@@ -21,9 +21,9 @@ class AcceleratorMetrics(Options):
     )
 
 
-def families(options: AcceleratorMetrics) -> tuple[Family, ...]:
-    """The known families, after a family of the names that the user set, if there are any."""
-    known = load_families()
+def conventions(options: AcceleratorMetrics) -> tuple[Convention, ...]:
+    """The known conventions, after a convention of the names that the user set, if there are any."""
+    known = load_conventions()
     units = {
         name: (quantity, unit)
         for name, quantity, unit in (
@@ -34,5 +34,5 @@ def families(options: AcceleratorMetrics) -> tuple[Family, ...]:
     }
     if not units:
         return known
-    labels = tuple(dict.fromkeys(label for family in known for label in family.device_labels))
-    return (Family("as set for this run", device_labels=labels, units=units), *known)
+    labels = tuple(dict.fromkeys(label for convention in known for label in convention.device_labels))
+    return (Convention("as set for this run", device_labels=labels, units=units), *known)

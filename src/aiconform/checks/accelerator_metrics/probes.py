@@ -10,7 +10,7 @@ from aiconform.check import Access, Inspection, NothingToLookAt, Settings, accel
 from aiconform.checks.accelerator_metrics.device_load import under_load
 from aiconform.checks.accelerator_metrics.device_metrics import best, describe, devices_of
 from aiconform.checks.accelerator_metrics.observations import Coverage, Load, NodeMetrics
-from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, families
+from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, conventions
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.pods import POD_ACCESS
@@ -31,7 +31,7 @@ async def coverage(platform: Platform, scratch: Scratch, settings: Settings, tar
     offered = (await platform.accelerators()).offered
     if not offered:
         await accelerators(platform, settings)
-    found = await find(platform, [each.node for each in offered], families(options), only=options.exporter)
+    found = await find(platform, [each.node for each in offered], conventions(options), only=options.exporter)
     nodes: list[NodeMetrics] = []
     # Devices with names first: the remaining readings are of devices that are only counted.
     for each in sorted(offered, key=lambda entry: entry.way != "dra"):
@@ -61,7 +61,7 @@ async def load(platform: Platform, scratch: Scratch, settings: Settings, target:
     if target.free < 1:
         raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
     options = settings.of(AcceleratorMetrics)
-    found = await find(platform, [target.node], families(options), only=options.exporter)
+    found = await find(platform, [target.node], conventions(options), only=options.exporter)
     devices = await devices_of(platform, target)
     source = best(found[target.node].sources, devices)
     if source is None:
@@ -85,9 +85,9 @@ async def load(platform: Platform, scratch: Scratch, settings: Settings, target:
 async def sources(platform: Platform, settings: Settings) -> Inspection:
     options = settings.of(AcceleratorMetrics)
     offered = (await platform.accelerators()).offered
-    found = await find(platform, [each.node for each in offered], families(options), only=options.exporter)
+    found = await find(platform, [each.node for each in offered], conventions(options), only=options.exporter)
     told = {
-        f"{source.place} on {node}: {source.family.name}, found by {source.found_by}": None
+        f"{source.place} on {node}: {source.convention.name}, found by {source.found_by}": None
         for node, each in found.items()
         for source in each.sources
     }

@@ -32,7 +32,7 @@ from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import Platform
 from aiconform.platform.monitoring import collection, prometheus
 from aiconform.platform.monitoring.collection import KINDS, Way
-from aiconform.platform.monitoring.metrics import Sample
+from aiconform.platform.monitoring.metrics import MetricSample
 from aiconform.platform.monitoring.prometheus import QueryApi
 
 METRIC = "aiconform_requests_total"
@@ -161,7 +161,9 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
         await scratch.create(declared)
     scratch.tell(f"declared by {way}; waiting until {_named(apis)} has its counter")
 
-    async def reading(sent: int, seconds: float, enough: Callable[[Sample], bool]) -> tuple[Round, Sample | None]:
+    async def reading(
+        sent: int, seconds: float, enough: Callable[[MetricSample], bool]
+    ) -> tuple[Round, MetricSample | None]:
         nonlocal apis
         answering, sample, took = await _until(apis, cluster, workload, enough, seconds)
         # From the first series on there is one that is asked.
@@ -251,18 +253,18 @@ async def _own(cluster: Cluster, pod: Object) -> int:
 
 
 async def _until(
-    apis: Sequence[QueryApi], cluster: Cluster, workload: str, enough: Callable[[Sample], bool], seconds: float
-) -> tuple[QueryApi | None, Sample | None, float]:
+    apis: Sequence[QueryApi], cluster: Cluster, workload: str, enough: Callable[[MetricSample], bool], seconds: float
+) -> tuple[QueryApi | None, MetricSample | None, float]:
     """(the API that has the workload's series, its first sample that is enough or the last one seen, seconds waited).
 
     An API that does not answer now and then is asked again. Raises ClusterError if its last word is none.
     """
     loop = asyncio.get_running_loop()
     begun, pause = loop.time(), _POLL_SECONDS
-    last: tuple[QueryApi, Sample] | None = None
+    last: tuple[QueryApi, MetricSample] | None = None
     while True:
         refused: ClusterError | None = None
-        now: tuple[QueryApi, Sample] | None = None
+        now: tuple[QueryApi, MetricSample] | None = None
         for api in apis:
             try:
                 samples = await api.query(cluster, f'{METRIC}{{workload="{workload}"}}')

@@ -14,14 +14,14 @@ from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import request_devices
 from aiconform.kit.pods import STAY, container, pod, started
-from aiconform.platform import NodeAccelerators, NodeGroup, Platform, tolerations
+from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform, tolerations
 from aiconform.platform.accelerators.holders import holders
 
 # How long each Pod of a gang works once it runs: long enough that none has ended before the last one started.
 WORK = 8
 # So that one accelerator is left when a gang that fits is placed, and a second gang could begin with it.
 _ENOUGH = 4
-Place = NodeAccelerators | NodeGroup
+Place = NodeAccelerators | AcceleratorGroup
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,14 @@ def choose_places(offered: Sequence[NodeAccelerators], adapter: Adapter) -> list
     return []
 
 
-def _group(members: Sequence[NodeAccelerators]) -> NodeGroup:
+def _group(members: Sequence[NodeAccelerators]) -> AcceleratorGroup:
     """The first of these nodes that have enough together, or all."""
     taken: list[NodeAccelerators] = []
     for member in members:
         if sum(entry.free for entry in taken) >= _ENOUGH:
             break
         taken.append(member)
-    return NodeGroup(tuple(taken))
+    return AcceleratorGroup(tuple(taken))
 
 
 async def template(

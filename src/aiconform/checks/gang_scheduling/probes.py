@@ -41,7 +41,7 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import Platform
-from aiconform.platform.accelerators.offered import Way
+from aiconform.platform.accelerators.offered import AllocationWay
 
 ALL = 1 << 20
 """Of the place where gangs run each probe holds all that is free: fillers and gangs together."""
@@ -134,7 +134,7 @@ class Setting(Observation):
     api: str
     chosen: str
     down: tuple[str, ...]
-    way: Way
+    way: AllocationWay
     resource: str
     simulated: bool
     nodes: tuple[str, ...]

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiconform.checks.gang_scheduling.outcome import Gang, Member
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL
-from aiconform.cluster import Cluster, Event, Object, Stuck, conditions, wait
+from aiconform.cluster import Cluster, Object, Stuck, WatchEvent, conditions, wait
 
 # Conditions over time are looked at this often between events; no request is made for it.
 _TICK = 0.5
@@ -71,7 +71,7 @@ class Timeline:
             for event in events:
                 self.take(event)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: WatchEvent) -> None:
         """One event of the watch."""
         pod: Object = event.object
         metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}

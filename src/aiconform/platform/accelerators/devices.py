@@ -46,8 +46,8 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Pool:
-    """A pool that cannot be used, and why."""
+class IncompletePool:
+    """A pool that the scheduler does not use, and why."""
 
     driver: str
     name: str
@@ -64,8 +64,8 @@ class _Generation:
     devices: list[Device] = field(default_factory=list)
 
 
-class Pools:
-    """Reads ResourceSlices one after the other and keeps only what counts: a large platform has thousands of them."""
+class DevicePools:
+    """The pools of devices. Reads ResourceSlices one by one and keeps only what counts: there may be thousands."""
 
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], _Generation] = {}
@@ -82,22 +82,22 @@ class Pools:
             newest.slices += 1
             newest.devices += [_device(driver, pool, spec, entry) for entry in spec.get("devices") or []]
 
-    def result(self) -> tuple[list[Device], list[Pool]]:
+    def result(self) -> tuple[list[Device], list[IncompletePool]]:
         """The devices of all complete pools, and the pools that are not complete."""
         devices: list[Device] = []
-        incomplete: list[Pool] = []
+        incomplete: list[IncompletePool] = []
         for (driver, pool), seen in sorted(self._newest.items()):
             if seen.slices == seen.expected:
                 devices += seen.devices
             else:
                 problem = f"{seen.slices} of {seen.expected} ResourceSlices of generation {seen.number}"
-                incomplete.append(Pool(driver, pool, problem))
+                incomplete.append(IncompletePool(driver, pool, problem))
         return devices, incomplete
 
 
-def published(slices: Iterable[Object]) -> tuple[list[Device], list[Pool]]:
-    """The devices of all complete pools, and the pools that are not complete. `slices` as `Pools.add` takes them."""
-    pools = Pools()
+def published(slices: Iterable[Object]) -> tuple[list[Device], list[IncompletePool]]:
+    """The devices of all complete pools, and the pools that are not complete, of these ResourceSlices."""
+    pools = DevicePools()
     for item in slices:
         pools.add(item)
     return pools.result()

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from aiconform.cluster import Object, conditions, quantity
-from aiconform.platform.accelerators.devices import Device, Pool, allocated
+from aiconform.platform.accelerators.devices import Device, IncompletePool, allocated
 from aiconform.platform.accelerators.profiles import Profile, load_profiles
 
-Way = Literal["dra", "device-plugin"]
+AllocationWay = Literal["dra", "device-plugin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class NodeAccelerators:
     one names it; `free` those that nothing holds now; `devices` (DRA only) the free ones.
     """
 
-    way: Way
+    way: AllocationWay
     node: str
     name: str
     product: str
@@ -46,7 +46,7 @@ class NodeAccelerators:
 
     @property
     def members(self) -> tuple[NodeAccelerators, ...]:
-        """Itself: a group of one, see NodeGroup."""
+        """Itself: a group of one, see AcceleratorGroup."""
         return (self,)
 
     def __str__(self) -> str:
@@ -55,13 +55,13 @@ class NodeAccelerators:
 
 
 @dataclass(frozen=True)
-class NodeGroup:
+class AcceleratorGroup:
     """Accelerators of one kind on several nodes, for what one node is too small for. There is at least one member."""
 
     members: tuple[NodeAccelerators, ...]
 
     @property
-    def way(self) -> Way:
+    def way(self) -> AllocationWay:
         return self.members[0].way
 
     @property
@@ -126,7 +126,7 @@ def tolerations(node: Object) -> list[Object]:
 def by_dra(
     nodes: Iterable[Object],
     devices: Iterable[Device],
-    incomplete: Iterable[Pool],
+    incomplete: Iterable[IncompletePool],
     claims: Iterable[Object],
     classes: Iterable[Object],
 ) -> Accelerators:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
-import yaml
+from aiconform.spec import yamlfile
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,7 @@ class Profiles:
 
 @cache
 def load_profiles() -> Profiles:
-    content = yaml.safe_load(
-        files("aiconform.platform.accelerators").joinpath("profiles.yaml").read_text(encoding="utf-8")
-    )
+    content = yamlfile.parse(Path("profiles.yaml"), files(__package__).joinpath("profiles.yaml").read_bytes()).data
     return Profiles(
         accelerators=tuple(
             Profile(

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from aiconform.cluster import Object
 from aiconform.platform.inventory import Platform
-from aiconform.platform.monitoring.metrics import Family, Readings, by_device, of_family
+from aiconform.platform.monitoring.metrics import Convention, Readings, by_device, convention_of
 from aiconform.platform.monitoring.scrape import Endpoint, Scrape, endpoints, monitors, read
 
 # Scrapes at once, and the most endpoints of one node that are tried where no exporter is known.
@@ -24,12 +24,12 @@ class Source:
 
     place: str
     found_by: str
-    family: Family
+    convention: Convention
     first: Scrape
     read: Callable[[], Awaitable[Scrape]]
 
     def readings(self, scrape: Scrape) -> list[Readings]:
-        return by_device(scrape.samples, self.family)
+        return by_device(scrape.samples, self.convention)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class NodeSources:
 
 
 async def find(
-    platform: Platform, nodes: Iterable[str], families: Sequence[Family], *, only: str = ""
+    platform: Platform, nodes: Iterable[str], conventions: Sequence[Convention], *, only: str = ""
 ) -> dict[str, NodeSources]:
     """Node -> where its accelerators' metrics are. `only` is a shell pattern of NAMESPACE/POD. Raises ClusterError.
 
@@ -57,13 +57,13 @@ async def find(
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(node: str) -> NodeSources:
-        candidates = endpoints(of_node[node], found, families)
+        candidates = endpoints(of_node[node], found, conventions)
         chosen = [each for each in candidates if each.exporter or only]
-        sources, problems, tried = await _ask(platform, chosen, families, gate)
+        sources, problems, tried = await _ask(platform, chosen, conventions, gate)
         if sources or problems:
             return NodeSources(tuple(sources), tuple(problems), tuple(tried))
         others = [each for each in candidates if each not in chosen][:_TRIED]
-        sources, _, also = await _ask(platform, others, families, gate)
+        sources, _, also = await _ask(platform, others, conventions, gate)
         return NodeSources(tuple(sources), (), (*tried, *also))
 
     names = list(dict.fromkeys(nodes))
@@ -71,7 +71,7 @@ async def find(
 
 
 async def _ask(
-    platform: Platform, chosen: Sequence[Endpoint], families: Sequence[Family], gate: asyncio.Semaphore
+    platform: Platform, chosen: Sequence[Endpoint], conventions: Sequence[Convention], gate: asyncio.Semaphore
 ) -> tuple[list[Source], list[Scrape], list[str]]:
     async def scrape(endpoint: Endpoint) -> Scrape:
         async with gate:
@@ -79,19 +79,19 @@ async def _ask(
 
     sources, problems, tried = [], [], []
     for result in await asyncio.gather(*(scrape(endpoint) for endpoint in chosen)):
-        family = of_family(result.samples, families)
-        if family:
-            sources.append(_source(platform, result, family))
+        convention = convention_of(result.samples, conventions)
+        if convention:
+            sources.append(_source(platform, result, convention))
         elif result.problem:
             problems.append(result)
         tried.append(result.message or f"{result.endpoint}: nothing of accelerators")
     return sources, problems, tried
 
 
-def _source(platform: Platform, first: Scrape, family: Family) -> Source:
+def _source(platform: Platform, first: Scrape, convention: Convention) -> Source:
     endpoint = first.endpoint
 
     async def again() -> Scrape:
         return await read(platform.cluster, endpoint)
 
-    return Source(str(endpoint), endpoint.why, family, first, again)
+    return Source(str(endpoint), endpoint.why, convention, first, again)

@@ -1,6 +1,6 @@
-"""Accelerators' metrics: which series mean what (metrics.yaml beside this module), and which device they are of.
+"""Accelerators' metrics: what each series means (metrics.yaml beside this module), and which device it is about.
 
-Nothing here talks to a cluster. Values are brought to one unit: percent for utilization, bytes for memory.
+Nothing here talks to a cluster. Values are converted: percent for utilization, bytes for memory.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from aiconform.platform.accelerators.devices import Device
+from aiconform.spec import yamlfile
 
 QUANTITIES = ("utilization", "memory_used", "memory_total", "temperature", "power", "interconnect")
 _FACTORS = {"percent": 1.0, "bytes": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
-# Labels by which exporters and collectors say the node.
+# Labels in which exporters and collectors give the node.
 NODE_LABELS = (
     "node",
     "nodename",
@@ -37,16 +38,16 @@ NODE_LABELS = (
 )
 # Labels with a device's number on its node.
 INDEX_LABELS = ("gpu", "gpu_id", "index", "minor_number", "device_index", "neuron_device_index", "id")
-# A shorter value may be in a label by chance.
+# A shorter value can match by chance.
 _TELLING_LENGTH = 4
 
 
 class BadFormat(ValueError):
-    """A text that is not in a format for metrics; the message says where."""
+    """A text that is not in a metrics format; the message says where."""
 
 
 @dataclass(frozen=True)
-class Sample:
+class MetricSample:
     """One sample of one series."""
 
     name: str
@@ -55,8 +56,8 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Family:
-    """How one exporter names things; the fields are explained at the top of metrics.yaml."""
+class Convention:
+    """How one exporter names its metrics and labels; the fields are explained at the top of metrics.yaml."""
 
     name: str
     exporters: tuple[str, ...] = ()
@@ -68,20 +69,18 @@ class Family:
     """Metric -> (quantity, unit)."""
 
     def serves(self, names: Iterable[str]) -> bool:
-        """Whether one of these names, of images or Pods, is an exporter of this family."""
+        """Whether one of these names, of images or Pods, is that of an exporter that follows this convention."""
         return any(fnmatchcase(name, pattern) for name in names for pattern in self.exporters)
 
 
 @cache
-def load_families() -> tuple[Family, ...]:
-    content = yaml.safe_load(
-        files("aiconform.platform.monitoring").joinpath("metrics.yaml").read_text(encoding="utf-8")
-    )
-    return tuple(_family(entry) for entry in content["families"])
+def load_conventions() -> tuple[Convention, ...]:
+    content = yamlfile.parse(Path("metrics.yaml"), files(__package__).joinpath("metrics.yaml").read_bytes()).data
+    return tuple(_convention(entry) for entry in content["conventions"])
 
 
-def _family(entry: dict[str, Any]) -> Family:
-    return Family(
+def _convention(entry: dict[str, Any]) -> Convention:
+    return Convention(
         name=entry["name"],
         exporters=tuple(entry.get("exporters", ())),
         port=entry.get("port", 0),
@@ -94,12 +93,12 @@ def _family(entry: dict[str, Any]) -> Family:
     )
 
 
-def parse(text: str, content_type: str = "") -> list[Sample]:
+def parse(text: str, content_type: str = "") -> list[MetricSample]:
     """The samples of a page of metrics, in Prometheus' text format or OpenMetrics. Raises BadFormat."""
     parser = parse_openmetrics if content_type.startswith("application/openmetrics-text") else parse_text
     try:
         found = [
-            Sample(sample.name, dict(sample.labels), float(sample.value))
+            MetricSample(sample.name, dict(sample.labels), float(sample.value))
             for metric in parser(text)
             for sample in metric.samples
         ]
@@ -112,9 +111,9 @@ def parse(text: str, content_type: str = "") -> list[Sample]:
 
 @dataclass(frozen=True)
 class Readings:
-    """What the samples say of one device: quantity -> metric -> values, in percent and bytes where these apply.
+    """The values of one device: quantity -> metric -> values, in percent and bytes where these apply.
 
-    `label` is the label that tells it from the others, `NAME=value`; empty where the samples name no device.
+    `label` is the label that identifies the device, `NAME=value`; empty if the samples name no device.
     """
 
     label: str
@@ -122,30 +121,33 @@ class Readings:
     values: dict[str, dict[str, list[float]]]
 
     def highest(self, quantity: str) -> float | None:
-        """The highest value of the first metric of a quantity: parts of a device may have samples of their own."""
+        """The highest value of the first metric of a quantity: parts of a device can have samples of their own."""
         for values in self.values.get(quantity, {}).values():
             return max(values)
         return None
 
 
-def of_family(samples: Sequence[Sample], families: Sequence[Family]) -> Family | None:
-    """The family that most of these samples are of, None if they are of none."""
-    counts = Counter(family.name for family in families for sample in samples if sample.name in family.units)
+def convention_of(samples: Sequence[MetricSample], conventions: Sequence[Convention]) -> Convention | None:
+    """The convention that most of these samples follow; None if they follow none."""
+    counts = Counter(
+        convention.name for convention in conventions for sample in samples if sample.name in convention.units
+    )
     if not counts:
         return None
     name = max(counts, key=lambda each: counts[each])
-    return next(family for family in families if family.name == name)
+    return next(convention for convention in conventions if convention.name == name)
 
 
-def by_device(samples: Iterable[Sample], family: Family) -> list[Readings]:
-    """The samples of a family, put together by the device that their labels name."""
+def by_device(samples: Iterable[MetricSample], convention: Convention) -> list[Readings]:
+    """The samples that follow a convention, grouped by the device that their labels name."""
     groups: dict[str, tuple[set[tuple[str, str]], dict[str, dict[str, list[float]]]]] = {}
     for sample in samples:
-        # NaN is how exporters say that there is no value.
-        if sample.name not in family.units or not math.isfinite(sample.value):
+        # Exporters report NaN where there is no value.
+        if sample.name not in convention.units or not math.isfinite(sample.value):
             continue
-        quantity, unit = family.units[sample.name]
-        label = next((f"{name}={sample.labels[name]}" for name in family.device_labels if sample.labels.get(name)), "")
+        quantity, unit = convention.units[sample.name]
+        name = next((name for name in convention.device_labels if sample.labels.get(name)), "")
+        label = f"{name}={sample.labels[name]}" if name else ""
         labels, values = groups.setdefault(label, (set(), {}))
         labels.update(sample.labels.items())
         values.setdefault(quantity, {}).setdefault(sample.name, []).append(_converted(sample.value, quantity, unit))
@@ -158,12 +160,12 @@ def _converted(value: float, quantity: str, unit: str) -> float:
     return value * _FACTORS.get(unit, 1.0)
 
 
-def on_node(samples: Iterable[Sample], node: str) -> list[Sample]:
-    """The samples that a label says are of this node (an address's port is left aside)."""
+def on_node(samples: Iterable[MetricSample], node: str) -> list[MetricSample]:
+    """The samples that have a label with the name of this node (the port of an address is ignored)."""
     return [sample for sample in samples if node in _nodes(sample)]
 
 
-def _nodes(sample: Sample) -> set[str]:
+def _nodes(sample: MetricSample) -> set[str]:
     values = [sample.labels[name] for name in NODE_LABELS if name in sample.labels]
     return {*values, *(value.rpartition(":")[0] for value in values)}
 
@@ -195,6 +197,6 @@ def match(devices: Sequence[Device], readings: Sequence[Readings]) -> dict[str, 
             found = next((each for each in named if index is not None and keys & each.labels), None)
         if found is not None:
             matched[device.name] = found
-    # Two devices of one label: it tells neither from the other.
+    # A label that two devices share identifies neither.
     shared = Counter(each.label for each in matched.values())
     return {name: each for name, each in matched.items() if shared[each.label] == 1}

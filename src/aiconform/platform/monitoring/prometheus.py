@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from aiconform.cluster import Cluster, ClusterError, Forbidden, Object
-from aiconform.platform.monitoring.metrics import Sample
+from aiconform.platform.monitoring.metrics import MetricSample
 
 QUERY_SECONDS = 15.0
 QUERY_BYTES = 8 << 20
@@ -45,7 +45,7 @@ class QueryApi:
     def __str__(self) -> str:
         return f"{self.namespace}/{self.service}{self.prefix}"
 
-    async def query(self, cluster: Cluster, expression: str) -> list[Sample]:
+    async def query(self, cluster: Cluster, expression: str) -> list[MetricSample]:
         """The samples of an instant vector now. Raises ClusterError with what was answered instead."""
         answer = await cluster.proxied(
             "services",
@@ -68,9 +68,9 @@ class QueryApi:
             raise ClusterError(f"{self} is no query API: HTTP {answer.status}, {answer.text[:60]!r}") from error
 
 
-def _sample(entry: Object) -> Sample:
+def _sample(entry: Object) -> MetricSample:
     labels = {str(name): str(value) for name, value in entry["metric"].items()}
-    return Sample(labels.pop("__name__", ""), labels, float(entry["value"][1]))
+    return MetricSample(labels.pop("__name__", ""), labels, float(entry["value"][1]))
 
 
 def given(text: str) -> QueryApi:

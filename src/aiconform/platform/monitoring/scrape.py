@@ -13,7 +13,7 @@ from typing import Literal
 
 from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut
 from aiconform.platform.inventory import Platform
-from aiconform.platform.monitoring.metrics import BadFormat, Family, Sample, parse
+from aiconform.platform.monitoring.metrics import BadFormat, Convention, MetricSample, parse
 
 # What Prometheus allows a scrape by default, and more than any exporter says.
 SCRAPE_SECONDS = 10.0
@@ -25,7 +25,7 @@ Problem = Literal["", "authentication", "slow", "format", "unreachable"]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A place to scrape. `why` says by what it was found; `exporter` is the known family that it serves, or empty."""
+    """A place to scrape. `why` says how it was discovered; `exporter` is the known convention that it follows."""
 
     namespace: str
     pod: str
@@ -45,7 +45,7 @@ class Scrape:
     """What came of reading an endpoint: its samples, or what kept it from giving any."""
 
     endpoint: Endpoint
-    samples: tuple[Sample, ...] = ()
+    samples: tuple[MetricSample, ...] = ()
     problem: Problem = ""
     message: str = ""
 
@@ -107,13 +107,13 @@ async def _all(cluster: Cluster, api_version: str, kind: str) -> tuple[Object, .
     return tuple([item async for item in cluster.list(api_version, kind)])
 
 
-def endpoints(pods: Iterable[Object], found: Monitors, families: Sequence[Family]) -> list[Endpoint]:
+def endpoints(pods: Iterable[Object], found: Monitors, conventions: Sequence[Convention]) -> list[Endpoint]:
     """The places of these Pods that may serve metrics, known exporters first, each once."""
     ways: list[list[Endpoint]] = [[], [], [], []]
     for pod in pods:
         if (pod.get("status") or {}).get("phase") not in (None, "Running"):
             continue
-        ways[0] += _known(pod, families)
+        ways[0] += _known(pod, conventions)
         ways[1] += _annotated(pod)
         ways[2] += _monitored(pod, found)
         ways[3] += _named(pod)
@@ -140,15 +140,17 @@ def _ports(pod: Object) -> list[tuple[str, str]]:
     ]
 
 
-def _known(pod: Object, families: Sequence[Family]) -> list[Endpoint]:
+def _known(pod: Object, conventions: Sequence[Convention]) -> list[Endpoint]:
     names = [pod["metadata"]["name"], *(container.get("image", "") for container in pod["spec"]["containers"])]
-    family = next((family for family in families if family.serves(names)), None)
-    if family is None:
+    convention = next((convention for convention in conventions if convention.serves(names)), None)
+    if convention is None:
         return []
     declared = _ports(pod)
-    named = [number for number, name in declared if "metric" in name or number == str(family.port)]
-    numbers = named or [number for number, _ in declared] or ([str(family.port)] if family.port else [])
-    return [_at(pod, number, f"known as {family.name}", family.path, exporter=family.name) for number in numbers]
+    named = [number for number, name in declared if "metric" in name or number == str(convention.port)]
+    numbers = named or [number for number, _ in declared] or ([str(convention.port)] if convention.port else [])
+    return [
+        _at(pod, number, f"known as {convention.name}", convention.path, exporter=convention.name) for number in numbers
+    ]
 
 
 def _annotated(pod: Object) -> list[Endpoint]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiconform.check import Access
 from aiconform.cluster import Object, conditions
-from aiconform.platform.accelerators.offered import Way
+from aiconform.platform.accelerators.offered import AllocationWay
 
 GANG_LABEL = "aiconform.dev/gang"
 MADE = ("create", "list", "watch", "delete")
@@ -58,7 +58,7 @@ class Adapter:
 
     name: str
     title: str
-    ways: tuple[Way, ...]
+    ways: tuple[AllocationWay, ...]
     gang: Make
     group: str = ""
     kinds: tuple[str, ...] = ()
