@@ -108,72 +108,9 @@ def show(id_: str, output: str) -> None:
     if output == "json":
         print_json(requirement.model_dump(mode="json"))
         return
-    _show(requirement, min(shutil.get_terminal_size().columns, 100))
+    from aiconform.cli.requirement_text import print_requirement
 
-
-def _show(requirement: Requirement, width: int) -> None:
-    def say(text: str, lead: str = "") -> None:
-        for number, paragraph in enumerate(text.split("\n\n")):
-            if number:
-                click.echo()
-            wrapped = textwrap.fill(
-                " ".join(paragraph.split()), width, initial_indent=lead, subsequent_indent=" " * len(lead)
-            )
-            click.echo(wrapped)
-
-    def head(text: str) -> None:
-        click.echo()
-        click.secho(text, bold=True)
-
-    click.secho(f"{requirement.title} ({requirement.id})", bold=True)
-    kar = f"KAR-{requirement.kar}" if requirement.kar else "no KAR"
-    category = f" · {requirement.category}" if requirement.category else ""
-    click.echo(f"{kar} · {requirement.area}{category} · {', '.join(requirement.owners)} · {requirement.stage}")
-    if requirement.levels:
-        click.echo("  ".join(f"{version} {level}" for version, level in requirement.levels.items()))
-    click.echo()
-    say(requirement.statement)
-    head("Rationale")
-    say(requirement.rationale)
-    head("When it applies")
-    say(requirement.applicability.when)
-    if requirement.applicability.may_not_apply:
-        say("A platform can be conformant without it, after looking at:")
-    else:
-        say("What is looked at:")
-    for item in requirement.applicability.look_at:
-        say(item, "  - ")
-    head("Procedure")
-    for item in requirement.procedure.needs:
-        say(item, "  needs  ")
-    for number, step in enumerate(requirement.procedure.steps, 1):
-        click.echo()
-        say(step.do, f"  {number}. ")
-        say(step.observe, "     look at  ")
-        for line in step.holds:
-            say(line.text, "     holds    ")
-    head("Time limits")
-    for limit in requirement.procedure.limits:
-        say(f"{limit.seconds} s {limit.of}: {limit.why}", "  - ")
-    head("Must fail with")
-    for item in requirement.procedure.broken_by:
-        say(item, "  - ")
-    head("Counts as evidence")
-    for item in requirement.evidence.counts:
-        say(item, "  + ")
-    head("Does not count")
-    for item in requirement.evidence.does_not_count:
-        say(item, "  - ")
-    if requirement.related:
-        head("Related")
-        for related in requirement.related:
-            say(f"{related.id}: {related.why}", "  - ")
-    head("History")
-    for event in requirement.history:
-        when = " ".join(str(part) for part in (event.date, event.version) if part)
-        say(f"{when} {event.event}: {event.what}", "  - ")
-        for source in event.sources:
-            click.echo(f"    {source}")
+    print_requirement(requirement, min(shutil.get_terminal_size().columns, 100))
 
 
 @command.command()
@@ -248,6 +185,29 @@ def new(id_: str, title: str | None, area: str, into: Path | None) -> None:
 
 
 @command.command()
+@click.argument("version", metavar="vX.Y")
+@click.argument(
+    "folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True)
+)
+def freeze(version: str, folder: Path | None) -> None:
+    """Record what a version asks, before it is released.
+
+    Writes the level of each requirement and the lines that the programme asks for into frozen.yaml beside DIR, the
+    folder of requirement files; in a checkout it is found. `aiconform spec check` holds released versions to the
+    record.
+    """
+    from aiconform.spec.frozen import NAME
+    from aiconform.spec.frozen import freeze as write
+
+    folder = folder or IN_A_CHECKOUT
+    if not folder.is_dir():
+        raise Failure("there is no checkout here; name the folder of requirement files")
+    path = folder.parent / NAME
+    write(_standard(folder), version, path)
+    click.echo(path)
+
+
+@command.command()
 @click.argument(
     "folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True)
 )
@@ -282,10 +242,10 @@ def check(folder: Path | None, checklists: Path | None, output: str) -> None:
 
 
 def _checks() -> frozenset[str]:
-    """Ids of the requirements that have a check."""
+    """Ids of the checks of the standard's requirements; those of extensions have a dot."""
     from aiconform.check.registry import check_ids
 
-    return frozenset(check_ids())
+    return frozenset(id_ for id_ in check_ids() if "." not in id_)
 
 
 def _broken() -> frozenset[str]:

@@ -7,7 +7,7 @@ graduates to MUST; from v1.37 a new one needs an automated test) and docs/proces
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,6 @@ from aiconform.spec.standard import Standard
 
 # v1.34 was the first list, and v1.33 was added after it: what is on them entered together.
 FOUNDING = ("v1.33", "v1.34")
-# From this version on, what is newly on a list, or newly a MUST, needs a check in the suite.
-CHECKS_FROM = "v1.37"
 ORDER = (Level.SHOULD, Level.MUST, Level.FOLDED)
 
 
@@ -30,20 +28,6 @@ class Breach:
     where: tuple[str | int, ...]
     problem: str
     help: str
-
-
-@dataclass(frozen=True)
-class Gap:
-    """What the suite still owes to a requirement: known, listed and counted, and no error in the standard.
-
-    kind: "check" (no module proves it) or "fault" (no fault of the lab breaks an assertion of its check).
-    due: the version from which it is asked for.
-    """
-
-    requirement: str
-    kind: str
-    level: str
-    due: str
 
 
 def breaches(standard: Standard) -> list[Breach]:
@@ -111,7 +95,7 @@ def _versions(requirement: Requirement, standard: Standard) -> Iterator[Breach]:
 
 def _steps(requirement: Requirement, standard: Standard) -> Iterator[Breach]:
     """Levels only rise, by one step at a time."""
-    levels = _levels(requirement)
+    levels = levels_in_order(requirement)
     for (_, before), (version, after) in itertools.pairwise(levels):
         step = ORDER.index(after) - ORDER.index(before)
         if step < 0 or step > 1:
@@ -146,7 +130,7 @@ def _proposed_first(requirement: Requirement, standard: Standard) -> Iterator[Br
             f"begins with {first.event}",
             "a requirement is proposed first; write when and where",
         )
-    levels = _levels(requirement)
+    levels = levels_in_order(requirement)
     if not levels:
         return
     version, level = levels[0]
@@ -171,7 +155,7 @@ def _proposed_first(requirement: Requirement, standard: Standard) -> Iterator[Br
 def _history_agrees(requirement: Requirement, standard: Standard) -> Iterator[Breach]:
     """Each change of level is in the history, and the history tells of no other."""
     due: set[tuple[EventKind, str | None]] = set()
-    levels = _levels(requirement)
+    levels = levels_in_order(requirement)
     released = {release.version: release.released for release in standard.releases}
     for position, (version, level) in enumerate(levels):
         if position and level == levels[position - 1][1]:
@@ -268,38 +252,9 @@ def _related(requirement: Requirement, standard: Standard) -> Iterator[Breach]:
             )
 
 
-def _levels(requirement: Requirement) -> list[tuple[str, Level]]:
+def levels_in_order(requirement: Requirement) -> list[tuple[str, Level]]:
+    """(version, level), oldest first."""
     return sorted(requirement.levels.items(), key=lambda item: version_key(item[0]))
-
-
-def gaps(standard: Standard, version: str, checks: Collection[str], broken: Collection[str] = ()) -> list[Gap]:
-    """What the suite owes to the requirements on the list of `version`.
-
-    checks: ids with a check module. broken: ids of which a fault of the lab breaks an assertion.
-    """
-    found = []
-    for requirement in standard.at(version):
-        level = requirement.level_at(version)
-        if level in (None, "folded"):
-            continue
-        due = _check_due(requirement, version)
-        if requirement.id not in checks:
-            found.append(Gap(requirement.id, "check", str(level), due))
-        elif level == "MUST" and requirement.id not in broken:
-            found.append(Gap(requirement.id, "fault", str(level), due))
-    return found
-
-
-def _check_due(requirement: Requirement, version: str) -> str:
-    """The version that first asked for a check: where it entered or became a MUST, but never before CHECKS_FROM."""
-    levels = [(v, level) for v, level in _levels(requirement) if version_key(v) <= version_key(version)]
-    changes = [v for i, (v, level) in enumerate(levels) if i == 0 or level != levels[i - 1][1]]
-    return max([*changes, CHECKS_FROM], key=version_key) if changes else CHECKS_FROM
-
-
-def orphans(standard: Standard, checks: Collection[str]) -> list[str]:
-    """Check modules that are named by no requirement."""
-    return sorted(set(checks) - set(standard.ids))
 
 
 def disagreements(standard: Standard, version: str, checklist: dict[str, dict[str, str]]) -> list[str]:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.spec.errors import MalformedFile
-from aiconform.spec.lifecycle import Gap, breaches, disagreements, gaps, orphans
+from aiconform.spec.frozen import NAME, differences, frozen, unrecorded
+from aiconform.spec.lifecycle import Breach, breaches, disagreements
 from aiconform.spec.schema import SCHEMA_FILE, schema_text
 from aiconform.spec.standard import Standard, load_standard, requirement_files, requirement_from
+from aiconform.spec.suite import Gap, gaps, orphans
 from aiconform.spec.yamlfile import read
 
 
@@ -36,17 +38,28 @@ class Review:
 
 
 def review(
-    folder: Path, *, checks: Collection[str], broken: Collection[str] = (), checklists: Path | None = None
+    folder: Path,
+    *,
+    checks: Collection[str],
+    broken: Collection[str] = (),
+    checklists: Path | None = None,
 ) -> Review:
-    """Look at the requirement files in `folder`; `checks` and `broken` as for `lifecycle.gaps`."""
+    """Look at the requirement files in `folder`.
+
+    checks: ids of the checks of the suite. broken: ids of the checks of which a fault of the lab breaks an
+    assertion. checklists: a folder of the programme's checklists to compare with.
+    """
     malformed = _malformed(folder)
     if malformed:
         return Review(tuple(malformed), (), (), f"{len(malformed)} problems keep the standard from loading")
     standard = load_standard(folder)
-    problems = [
-        _told(standard, breach.requirement, breach.where, breach.problem, breach.help) for breach in breaches(standard)
-    ]
-    problems += [f"checks/{name}.py is named by no requirement" for name in orphans(standard, checks)]
+    record_file = folder.parent / NAME
+    record = frozen(record_file)
+    broken_rules = [*breaches(standard), *differences(standard, record)]
+    problems = [_told(standard, breach) for breach in broken_rules]
+    problems += [f"no requirement has the id of the check {name}" for name in orphans(standard, checks)]
+    if record_file.exists():
+        problems += [_unrecorded(record_file, version) for version in unrecorded(standard, record)]
     if SCHEMA_FILE.read_text(encoding="utf-8") != schema_text():
         problems.append(f"{SCHEMA_FILE}: differs from the model; renew it with `aiconform spec schema > {SCHEMA_FILE}`")
     compared = "not compared with the public checklists (--checklists DIR)"
@@ -80,9 +93,16 @@ def _malformed(folder: Path) -> list[str]:
     return found
 
 
-def _told(standard: Standard, id_: str, where: tuple[str | int, ...], problem: str, help_: str) -> str:
-    path = standard.folder / f"{id_}.yaml"
-    return f"{path}:{read(path).line(where)}: {id_} {problem}; {help_}"
+def _told(standard: Standard, breach: Breach) -> str:
+    path = standard.folder / f"{breach.requirement}.yaml"
+    return f"{path}:{read(path).line(breach.where)}: {breach.requirement} {breach.problem}; {breach.help}"
+
+
+def _unrecorded(path: Path, version: str) -> str:
+    return (
+        f"{path}: has no record of {version}, which is released; set `released: false`, "
+        f"run `aiconform spec freeze {version}`, and release it then"
+    )
 
 
 def _compare(standard: Standard, folder: Path) -> tuple[list[str], list[str]]:

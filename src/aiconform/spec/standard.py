@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from aiconform.spec.errors import ExtensionConflict, MalformedFile, UnknownRequirement, UnknownVersion
 from aiconform.spec.model import Level, Requirement, Version, version_key
+from aiconform.spec.validation import validated
 from aiconform.spec.words import Text
 from aiconform.spec.yamlfile import Tree, Where, content, parse, read
 
@@ -164,7 +164,7 @@ def requirement_from(tree: Tree) -> Requirement:
 
 
 def _requirement(tree: Tree) -> Requirement:
-    requirement: Requirement = _validated(tree, Requirement)
+    requirement: Requirement = validated(tree, Requirement)
     procedure = requirement.procedure
     places: list[tuple[Where, str]] = [
         (("procedure", "steps", i, "holds", j, "id"), line.id)
@@ -186,7 +186,7 @@ def _requirement(tree: Tree) -> Requirement:
 
 
 def _releases(tree: Tree) -> tuple[Release, ...]:
-    releases: tuple[Release, ...] = _validated(tree, tuple[Release, ...])
+    releases: tuple[Release, ...] = validated(tree, tuple[Release, ...])
     if [r.version for r in releases] != sorted({r.version for r in releases}, key=version_key):
         raise MalformedFile(tree.path, 1, "the versions are out of order", "each version once, oldest first")
     if not any(release.released for release in releases):
@@ -196,70 +196,6 @@ def _releases(tree: Tree) -> tuple[Release, ...]:
 
 def _in_order(requirements: Sequence[Requirement]) -> tuple[Requirement, ...]:
     return tuple(sorted(requirements, key=lambda r: (not r.levels, r.id)))
-
-
-def _validated(tree: Tree, shape: Any) -> Any:
-    try:
-        # Lax mode takes a list for a tuple; numbers for text and the like are still refused.
-        return TypeAdapter(shape).validate_python(tree.data)
-    except ValidationError as error:
-        raise _malformed(tree, error) from error
-
-
-def _malformed(tree: Tree, error: ValidationError) -> MalformedFile:
-    """The first problem in the file's own order, in a reader's words, with the others as its `more`."""
-    errors = error.errors()
-    # A list whose only entry is wrong is also reported as too short.
-    wrong = {each["loc"][:depth] for each in errors for depth in range(len(each["loc"]))}
-    problems = [each for each in errors if each["type"] != "too_short" or each["loc"] not in wrong]
-    problems.sort(key=lambda e: (tree.line(tuple(e["loc"])), len(e["loc"])))
-    first, *others = [_in_words(tree, problem) for problem in problems]
-    return MalformedFile(first.path, first.line, first.problem, first.expected, tuple(others))
-
-
-def _in_words(tree: Tree, error: Any) -> MalformedFile:
-    where = tuple(part for part in error["loc"] if part != "[key]")
-    name = _spell(where) or "the file"
-    given = error["input"]
-    shown = repr(given) if isinstance(given, str | int | None) else "a list" if isinstance(given, list) else "a mapping"
-    match error["type"]:
-        case "extra_forbidden":
-            problem, expected = f"unknown key {name!r}", f"one of {', '.join(_keys_at(where))}"
-        case "missing":
-            problem, expected = f"the key {name!r} is missing", "every key that is not optional"
-        case "value_error":
-            problem, expected = f"{name}: {error['ctx']['error']}", "a value as the model describes it"
-        case "enum":
-            problem, expected = f"{name} is {shown}", error["ctx"]["expected"].replace("'", "")
-        case "string_pattern_mismatch":
-            problem, expected = f"{name} is {shown}", f"text like {error['ctx']['pattern']}"
-        case "model_type" | "dict_type":
-            problem, expected = f"{name} is {shown}", "a mapping of keys to values"
-        case "tuple_type":
-            problem, expected = f"{name} is {shown}", "a list"
-        case _:
-            problem, expected = f"{name} is {shown}", error["msg"].removeprefix("Input should be ")
-    return MalformedFile(tree.path, tree.line(where), problem, expected)
-
-
-def _spell(where: tuple[str | int, ...]) -> str:
-    """("procedure", "steps", 0, "do") as people write it: procedure.steps[0].do."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where).removeprefix(".")
-
-
-def _keys_at(where: tuple[str | int, ...]) -> list[str]:
-    """The keys that the mapping around `where` may have."""
-    shape: Any = Requirement if where[0] in Requirement.model_fields or len(where) == 1 else Release
-    for part in where[:-1]:
-        if isinstance(part, int):
-            continue
-        annotation = shape.model_fields[part].annotation
-        shape = next(
-            (a for a in (annotation, *getattr(annotation, "__args__", ())) if hasattr(a, "model_fields")), None
-        )
-        if shape is None:
-            return []
-    return list(shape.model_fields)
 
 
 __all__ = ["REQUIREMENTS", "Release", "Standard", "load_extension", "load_standard", "requirement_from"]

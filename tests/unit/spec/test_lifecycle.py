@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from aiconform.check.registry import check_ids, load_check
 from aiconform.lab.faults.breaks import BREAKS
 from aiconform.spec import Level, Requirement, Stage, Standard, load_standard
-from aiconform.spec.lifecycle import CHECKS_FROM, ORDER, breaches, disagreements, gaps, orphans
+from aiconform.spec.lifecycle import ORDER, breaches, disagreements
 from aiconform.spec.model import Event, EventKind, Related, Wording
 from aiconform.spec.review import review
 from aiconform.spec.schema import SCHEMA_FILE, schema_text
+from aiconform.spec.suite import CHECKS_FROM, gaps, orphans
 from aiconform.spec.yamlfile import read
 
 STANDARD = load_standard()
