@@ -19,7 +19,7 @@ from aiconform.lab import Lab, load
 from aiconform.lab.build.images import BUSYBOX
 from aiconform.lab.machines import cgroups
 from aiconform.lab.machines.machine import KERNEL_SETTINGS
-from aiconform.lab.machines.processes import Identity
+from aiconform.lab.machines.process_identity import ProcessIdentity
 
 pytestmark = pytest.mark.lab
 
@@ -98,12 +98,12 @@ def lab(before: Inventory) -> Iterator[Lab]:
     aiconform("lab", "down", "--name", NAME)
 
 
-def pids(lab: Lab) -> dict[str, Identity]:
+def pids(lab: Lab) -> dict[str, ProcessIdentity]:
     """machine/process -> who it is; only what runs."""
     found = {}
     for machine, state in lab.status()["machines"].items():
         for process, entry in state["processes"].items():
-            if entry["pid"] and (identity := Identity.of(entry["pid"])):
+            if entry["pid"] and (identity := ProcessIdentity.of(entry["pid"])):
                 found[f"{machine}/{process}"] = identity
     return found
 
@@ -296,7 +296,7 @@ def test_a_node_comes_and_goes(lab: Lab) -> None:
 def test_the_end_of_the_supervisor_ends_all_and_up_goes_on(lab: Lab) -> None:
     asyncio.run(start(lab, pod("witness", "sleep 1000", node="node-1")))
     record = json.loads(lab.paths.supervisor_record.read_text())
-    assert Identity(record["pid"], record["start"]).kill()
+    assert ProcessIdentity(record["pid"], record["start"]).kill()
     eventually(lambda: not cgroups.processes(lab.paths.cgroup), seconds=10)
     aiconform("lab", "status", "--name", NAME, code=1)
     aiconform("lab", "up", "--name", NAME)
@@ -322,7 +322,7 @@ def test_a_second_lab_does_not_meet_the_first(lab: Lab) -> None:
 
 def test_down_leaves_nothing(lab: Lab, before: Inventory) -> None:
     asyncio.run(start(lab, pod("left", "sleep 1000", node="node-2")))
-    all_pids = [Identity.of(pid) for pid in cgroups.processes(lab.paths.cgroup)]
+    all_pids = [ProcessIdentity.of(pid) for pid in cgroups.processes(lab.paths.cgroup)]
     assert len(all_pids) > 15
     aiconform("lab", "down", "--name", NAME)
     assert not [identity for identity in all_pids if identity and identity.alive]

@@ -128,7 +128,6 @@ KNOWN_LONG = {
     "aiconform.checks.robust_controller.probes",
     "aiconform.engine.run",
     "aiconform.lab.accelerators.config",
-    "aiconform.lab.machines.processes",
     "aiconform.platform.autoscaling.autoscaler",
     "aiconform.platform.operators",
     "aiconform.spec.lifecycle",

@@ -13,7 +13,7 @@ from aiconform.lab import plan
 from aiconform.lab.config import ROOT, LabError, Network, Paths
 from aiconform.lab.machines import cgroups, control, host, network
 from aiconform.lab.machines.host import Progress, quiet
-from aiconform.lab.machines.processes import Identity
+from aiconform.lab.machines.process_identity import ProcessIdentity
 from aiconform.lab.machines.supervisor_process import recorded_supervisor
 
 _SUPERVISOR_SECONDS = 10.0
@@ -61,7 +61,7 @@ def _end_processes(paths: Paths) -> None:
     deadline = time.monotonic() + _KILL_SECONDS
     while not ended:
         pids = cgroups.processes(paths.cgroup) - {os.getpid()}
-        left = [process for pid in pids if (process := Identity.of(pid))]
+        left = [process for pid in pids if (process := ProcessIdentity.of(pid))]
         for process in left:
             process.kill()
         ended = _await(lambda: not cgroups.processes(paths.cgroup), 0.5)

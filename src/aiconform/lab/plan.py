@@ -28,7 +28,7 @@ from aiconform.lab.config import (
     check_node_name,
     needs,
 )
-from aiconform.lab.machines.processes import write_json
+from aiconform.lab.machines.files import write_json
 
 
 @dataclass(frozen=True)

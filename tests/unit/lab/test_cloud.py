@@ -17,7 +17,7 @@ from aiconform.lab import plan
 from aiconform.lab.accelerators.config import find_identity
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import MAX_NODES, LabConfig, LabError, Paths
-from aiconform.lab.machines.processes import write_json
+from aiconform.lab.machines.files import write_json
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for Linux")
 

@@ -18,10 +18,10 @@ from support.fake_kubelet import configuration
 from aiconform import lab as lab_package
 from aiconform.lab import LabError, faults
 from aiconform.lab.accelerators import AcceleratorConfig, DriverFault, devices_of, read_config, write_config
-from aiconform.lab.accelerators.config import write_json
 from aiconform.lab.accelerators.status import digest
 from aiconform.lab.addons import ADD_ONS
 from aiconform.lab.faults.command import command
+from aiconform.lab.machines.files import write_json
 
 
 class FakeNode:

@@ -14,7 +14,10 @@ import pytest
 
 from aiconform.lab.config import LabError
 from aiconform.lab.machines import control
-from aiconform.lab.machines.processes import Children, Identity, Probe, ProcessSpec, Supervisor, rotate, write_json
+from aiconform.lab.machines.files import rotate, write_json
+from aiconform.lab.machines.preconditions import Precondition
+from aiconform.lab.machines.process_identity import ProcessIdentity
+from aiconform.lab.machines.processes import Children, ProcessSpec, Supervisor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for Linux")
 
@@ -42,23 +45,23 @@ async def until(supervisor: Supervisor, name: str, state: str) -> dict[str, obje
 
 def test_a_process_is_itself_and_nobody_else() -> None:
     with subprocess.Popen(["sleep", "1000"]) as process:
-        identity = Identity.of(process.pid)
+        identity = ProcessIdentity.of(process.pid)
         assert identity is not None
         assert identity.alive
         # The same number at another time is another process: it is not touched.
-        assert not Identity(identity.pid, identity.start + 1).kill()
+        assert not ProcessIdentity(identity.pid, identity.start + 1).kill()
         assert identity.alive
         assert identity.kill()
         process.wait()
     assert not identity.alive
     assert not identity.kill()
-    assert Identity.of(process.pid) != identity
+    assert ProcessIdentity.of(process.pid) != identity
 
 
 def test_a_process_that_has_ended_is_not_alive_while_nobody_buried_it() -> None:
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert Identity.of(process.pid) is None
+    assert ProcessIdentity.of(process.pid) is None
     process.wait()
 
 
@@ -89,7 +92,7 @@ async def test_only_what_changed_is_restarted(supervisor: Supervisor) -> None:
     assert after["a"] == before["a"]
     assert after["b"] != before["b"]
     assert "c" not in supervisor.status()
-    assert Identity.of(int(str(before["c"]))) is None
+    assert ProcessIdentity.of(int(str(before["c"]))) is None
 
 
 async def test_a_process_that_runs_once_runs_until_it_succeeds_and_others_wait_for_it(
@@ -97,7 +100,7 @@ async def test_a_process_that_runs_once_runs_until_it_succeeds_and_others_wait_f
 ) -> None:
     marker = tmp_path / "marker"
     once = ProcessSpec("once", ("sh", "-c", f"[ -e {marker} ] || {{ touch {marker}; exit 3; }}"), once=True)
-    await supervisor.reconcile((sleeper(needs=(Probe(done="once"),)), once))
+    await supervisor.reconcile((sleeper(needs=(Precondition(done="once"),)), once))
     assert supervisor.status()["sleeper"]["state"] == "waiting"
     done = await until(supervisor, "once", "done")
     assert (done["restarts"], done["last_exit"]) == (1, 0)
@@ -106,7 +109,7 @@ async def test_a_process_that_runs_once_runs_until_it_succeeds_and_others_wait_f
 
 async def test_a_process_waits_for_a_socket(supervisor: Supervisor, tmp_path: Path) -> None:
     socket = tmp_path / "socket"
-    await supervisor.reconcile((sleeper(needs=(Probe(unix=str(socket)),)),))
+    await supervisor.reconcile((sleeper(needs=(Precondition(unix=str(socket)),)),))
     await asyncio.sleep(0.1)
     assert supervisor.status()["sleeper"]["state"] == "waiting"
     server = await asyncio.start_unix_server(lambda _, writer: writer.close(), str(socket))
@@ -132,14 +135,16 @@ async def test_what_ignores_sigterm_is_killed(supervisor: Supervisor, tmp_path: 
     async with asyncio.timeout(20):
         while not ready.exists():  # noqa: ASYNC110 - the other side is a shell
             await asyncio.sleep(0.01)
-    identity = Identity.of(supervisor.status()["stubborn"]["pid"])
+    identity = ProcessIdentity.of(supervisor.status()["stubborn"]["pid"])
     assert identity
     await supervisor._processes["stubborn"].stop(grace=0.2)
     assert not identity.alive
 
 
 def test_a_specification_survives_its_file() -> None:
-    spec = sleeper(env={"A": "b"}, needs=(Probe(https="https://x/readyz", ca="/ca"), Probe(done="y")), once=True)
+    spec = sleeper(
+        env={"A": "b"}, needs=(Precondition(https="https://x/readyz", ca="/ca"), Precondition(done="y")), once=True
+    )
     assert ProcessSpec.from_json(spec.to_json()) == spec
 
 

@@ -6,8 +6,6 @@ Nothing is assumed about the lab: every path is in the file. The process reads i
 
 from __future__ import annotations
 
-import json
-import os
 import uuid
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aiconform.lab.config import LabError
+from aiconform.lab.machines.files import write_json
 
 # Virtual consoles: the character devices that exist and open on any Linux, and that containers may not open by default.
 VT_MAJOR = 4
@@ -322,15 +321,3 @@ def problems(err: ValidationError) -> str:
 def write_config(path: Path, config: AcceleratorConfig) -> None:
     """Write the file whole. The process takes it up on SIGHUP and says so in `status.json` (see `status`)."""
     write_json(path, config.model_dump(mode="json"))
-
-
-def write_json(path: Path, value: object) -> None:
-    """Replace a JSON file at once, also for a reader at any moment and for a crash right after."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("w") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

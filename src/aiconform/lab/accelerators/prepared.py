@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, AcceleratorError, Device, write_json
+from aiconform.lab.accelerators.config import AcceleratorConfig, AcceleratorError, Device
+from aiconform.lab.machines.files import write_json
 
 # The first version of CDI with a device node's hostPath.
 CDI_VERSION = "0.5.0"

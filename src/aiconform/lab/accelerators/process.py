@@ -19,7 +19,6 @@ from aiconform.lab.accelerators.config import (
     devices_of,
     read_config,
     split,
-    write_json,
 )
 from aiconform.lab.accelerators.dra import DraDriver
 from aiconform.lab.accelerators.plugin import DevicePlugin
@@ -27,6 +26,7 @@ from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes
 from aiconform.lab.accelerators.publisher import Publisher
 from aiconform.lab.accelerators.status import FILE, digest
 from aiconform.lab.accelerators.telemetry import write_telemetry
+from aiconform.lab.machines.files import write_json
 
 # Fields that are taken up only at start: the sockets, folders and names are bound to them.
 FIXED = (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aiconform.lab.addons import ADD_ONS
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.config import LabError, Paths
-from aiconform.lab.machines.processes import write_json
+from aiconform.lab.machines.files import write_json
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object

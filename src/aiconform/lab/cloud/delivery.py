@@ -26,7 +26,7 @@ from aiconform.lab.faults.registry import ANOTHER_KIND, NEVER_READY, RECLAIMS, a
 from aiconform.lab.kubernetes import installation, nodes
 from aiconform.lab.kubernetes.pki import Authority
 from aiconform.lab.machines import cgroups, control, host
-from aiconform.lab.machines.processes import write_json
+from aiconform.lab.machines.files import write_json
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from aiconform.lab.accelerators.config import DriverFault, write_json
+from aiconform.lab.accelerators.config import DriverFault
+from aiconform.lab.machines.files import write_json
 
 
 class Where(StrEnum):

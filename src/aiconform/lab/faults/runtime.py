@@ -11,9 +11,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of, write_json
+from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
 from aiconform.lab.faults import spoil
 from aiconform.lab.faults.registry import RUNTIME_LEAKS, RUNTIME_OPENS
+from aiconform.lab.machines.files import write_json
 
 
 def write_wrapper(wrapper: Path, *, runc: Path, switch: Path) -> None:

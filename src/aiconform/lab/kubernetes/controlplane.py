@@ -10,7 +10,8 @@ from aiconform.lab.addons import ADD_ONS
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import Network, Paths
 from aiconform.lab.kubernetes.pki import Authority, signing_key, write_kubeconfig
-from aiconform.lab.machines.processes import Probe, ProcessSpec
+from aiconform.lab.machines.preconditions import Precondition
+from aiconform.lab.machines.processes import ProcessSpec
 from aiconform.lab.plan import Plan
 
 # A node that stops answering is NotReady after this long. Kubernetes' 50 s would make every test of it wait.
@@ -39,9 +40,9 @@ def certificates(paths: Paths, network: Network) -> Authority:
     return authority
 
 
-def api_is_ready(paths: Paths, network: Network) -> Probe:
+def api_is_ready(paths: Paths, network: Network) -> Precondition:
     """Holds when the API server says so, which includes that the bootstrap roles are there."""
-    return Probe(
+    return Precondition(
         https=f"{network.server}/readyz",
         ca=str(paths.pki / "ca.crt"),
         cert=str(paths.pki / "admin.crt"),
@@ -54,7 +55,7 @@ def processes(
 ) -> tuple[ProcessSpec, ...]:
     """etcd, API server, controller-manager, scheduler, and the add-ons' `helpers` (modules of the lab)."""
     ready = (api_is_ready(paths, network),)
-    etcd_ready = (Probe(tcp=_ETCD.removeprefix("http://")),)
+    etcd_ready = (Precondition(tcp=_ETCD.removeprefix("http://")),)
     return (
         ProcessSpec("etcd", (assets["etcd"], *_etcd(paths.machine("control-plane")))),
         ProcessSpec("kube-apiserver", (assets["kube-apiserver"], *_api_server(plan, paths, network)), needs=etcd_ready),

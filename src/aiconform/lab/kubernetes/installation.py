@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import LabError, Paths
-from aiconform.lab.machines.processes import write_json
+from aiconform.lab.machines.files import write_json
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,9 @@ from aiconform.lab.kubernetes.controlplane import NODE_GRACE_SECONDS, api_is_rea
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority, write_kubeconfig
 from aiconform.lab.machines import host
-from aiconform.lab.machines.processes import Probe, ProcessSpec, write_json, write_processes, write_text
+from aiconform.lab.machines.files import write_json, write_text
+from aiconform.lab.machines.preconditions import Precondition
+from aiconform.lab.machines.processes import ProcessSpec, write_processes
 from aiconform.lab.plan import NodePlan, Plan
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
@@ -70,7 +72,7 @@ def processes(
 ) -> tuple[ProcessSpec, ...]:
     """containerd, the import of the lab's images, kubelet, kube-proxy and the simulated accelerators."""
     folder, assets = paths.machine(node.name), installation.assets
-    runtime_ready, api_ready = Probe(unix=CONTAINERD_SOCKET), api_is_ready(paths, network)
+    runtime_ready, api_ready = Precondition(unix=CONTAINERD_SOCKET), api_is_ready(paths, network)
     # An autoscaled node is waited for: what only add-ons need comes when it runs, and nobody who has use for that is
     # placed on it before.
     first, later = installation.images, installation.more_images
@@ -101,7 +103,7 @@ def processes(
                 f"--node-ip={network.node(node.number)}",
             ),
             env=_of(folder / "kubelet.yaml"),
-            needs=(runtime_ready, Probe(done="images"), api_ready),
+            needs=(runtime_ready, Precondition(done="images"), api_ready),
         ),
         ProcessSpec(
             "kube-proxy",
@@ -115,7 +117,7 @@ def processes(
             ProcessSpec(
                 "more-images",
                 ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, later)),
-                needs=(Probe(done="images"),),
+                needs=(Precondition(done="images"),),
                 once=True,
             )
         )

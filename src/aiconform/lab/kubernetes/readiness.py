@@ -20,7 +20,7 @@ from aiconform.lab.cloud.orders import is_autoscaled
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.kubernetes.controlplane import api_is_ready
 from aiconform.lab.machines import network
-from aiconform.lab.machines.processes import until_holds
+from aiconform.lab.machines.preconditions import until_holds
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object

@@ -1,24 +1,21 @@
-"""Processes that are kept running, known by pid and start time.
-
-A pid alone says nothing after a crash: the number may belong to somebody else by then. With the start time it does.
-"""
+"""Processes that are kept running."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiconform.lab.config import Paths
+from aiconform.lab.machines.files import rotate, write_json
+from aiconform.lab.machines.preconditions import Precondition, until_holds
+from aiconform.lab.machines.process_identity import ProcessIdentity
 
 # A process that ends is started again after this many seconds, twice as many each time, up to the last.
 FIRST_BACKOFF, LAST_BACKOFF = 0.2, 10.0
@@ -26,71 +23,6 @@ FIRST_BACKOFF, LAST_BACKOFF = 0.2, 10.0
 HEALTHY_SECONDS = 30.0
 # The API server waits a minute for its watches to end, which nobody here has to.
 GRACE_SECONDS = 2.0
-_POLL_SECONDS = 0.05
-_MAX_LOG = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A process for all time of this boot."""
-
-    pid: int
-    start: int
-    """Clock ticks from boot to the process's start: field 22 of /proc/PID/stat."""
-
-    @classmethod
-    def of(cls, pid: int) -> Identity | None:
-        """Who has this pid now; None if nobody or a process that has ended."""
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return None
-        # The second field is the name in parentheses, which may itself hold blanks and parentheses.
-        fields = stat[stat.rindex(")") + 2 :].split()
-        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
-
-    @property
-    def alive(self) -> bool:
-        return Identity.of(self.pid) == self
-
-    def kill(self, number: int = signal.SIGKILL) -> bool:
-        """Send a signal to this process and nobody else; False if it has ended."""
-        try:
-            descriptor = os.pidfd_open(self.pid)
-        except OSError:
-            return False
-        try:
-            # The descriptor holds the process that had the pid when it was opened: now is the time to compare.
-            if not self.alive:
-                return False
-            signal.pidfd_send_signal(descriptor, number)
-        except ProcessLookupError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
-
-
-def boot() -> str:
-    """Tells this boot of the machine from every other."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Something that must hold before a process is started. One of the first four is set."""
-
-    unix: str = ""
-    """Path of a unix socket that accepts connections."""
-    tcp: str = ""
-    """host:port that accepts connections."""
-    done: str = ""
-    """Name of a process of the same machine, with `once`, that has ended well."""
-    https: str = ""
-    """URL whose answer's body must be exactly `ok`."""
-    ca: str = ""
-    cert: str = ""
-    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +32,7 @@ class ProcessSpec:
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
-    needs: tuple[Probe, ...] = ()
+    needs: tuple[Precondition, ...] = ()
     once: bool = False
     """Runs to its end once, and again only if it fails."""
 
@@ -109,7 +41,7 @@ class ProcessSpec:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ProcessSpec:
-        needs = tuple(Probe(**probe) for probe in value["needs"])
+        needs = tuple(Precondition(**each) for each in value["needs"])
         return cls(value["name"], tuple(value["argv"]), dict(value["env"]), needs, value["once"])
 
 
@@ -150,7 +82,7 @@ class Supervised:
         self.spec = spec
         self.state = "waiting"  # then running | done | backing-off | stopped
         self.restarts = 0
-        self.identity: Identity | None = None
+        self.identity: ProcessIdentity | None = None
         self.last_exit: int | None = None
         self._children = children
         self._log = log
@@ -190,8 +122,8 @@ class Supervised:
         backoff = FIRST_BACKOFF
         while True:
             self.state = "waiting"
-            for probe in self.spec.needs:
-                await until_holds(probe, self._is_done)
+            for condition in self.spec.needs:
+                await until_holds(condition, self._is_done)
             began = time.monotonic()
             code = await self._run()
             self.identity = None
@@ -221,7 +153,7 @@ class Supervised:
             except OSError as error:
                 log.write(f"{self.spec.argv[0]}: {error.strerror}\n".encode())
                 return 127
-        self.identity = Identity.of(self._process.pid)
+        self.identity = ProcessIdentity.of(self._process.pid)
         self.state = "running"
         return await asyncio.shield(self._end)
 
@@ -269,71 +201,6 @@ class Supervisor:
         return process is not None and process.state == "done"
 
 
-async def until_holds(probe: Probe, is_done: Callable[[str], bool]) -> None:
-    """Return when what the probe asks for is so."""
-    while True:
-        if await holds(probe, is_done):
-            return
-        await asyncio.sleep(_POLL_SECONDS)
-
-
-async def holds(probe: Probe, is_done: Callable[[str], bool]) -> bool:
-    """Whether what the probe asks for is so now."""
-    if probe.done:
-        return is_done(probe.done)
-    try:
-        async with asyncio.timeout(2):
-            if probe.unix or probe.tcp:
-                host, _, port = probe.tcp.rpartition(":")
-                opened = asyncio.open_unix_connection(probe.unix) if probe.unix else asyncio.open_connection(host, port)
-                (await opened)[1].close()
-                return True
-            return await _answers_ok(probe)
-    except (OSError, TimeoutError, ssl.SSLError):
-        return False
-
-
-async def _answers_ok(probe: Probe) -> bool:
-    url = urlsplit(probe.https)
-    context = ssl.create_default_context(cafile=probe.ca)
-    if probe.cert:
-        context.load_cert_chain(probe.cert, probe.key)
-    reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=context)
-    try:
-        target = f"{url.path}?{url.query}" if url.query else url.path
-        writer.write(f"GET {target} HTTP/1.0\r\nHost: {url.netloc}\r\n\r\n".encode())
-        answer = await reader.read()
-    finally:
-        writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return head.split(b" ", 2)[1:2] == [b"200"] and body == b"ok"
-
-
-def rotate(log: Path) -> None:
-    """Keep one older log when this one has grown large."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > _MAX_LOG:
-        log.replace(log.with_name(log.name + ".1"))
-
-
 def write_processes(paths: Paths, machine: str, processes: Iterable[ProcessSpec]) -> None:
     """What a machine is to run; it is taken up with the machine's next reload."""
     write_json(paths.machine_spec(machine), {"processes": [process.to_json() for process in processes]})
-
-
-def write_json(path: Path, value: object) -> None:
-    """As `write_text`."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
-
-
-def write_text(path: Path, content: str) -> None:
-    """Replace a file at once: a reader, or a start after a crash, sees the old content or the new.
-
-    A file that has this content already is left alone: some processes end when their file is written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.read_text() == content:
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(content)
-    draft.replace(path)

@@ -20,17 +20,10 @@ from typing import Any
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.machines import cgroups, control, network
+from aiconform.lab.machines.files import rotate, write_json
 from aiconform.lab.machines.machine import GO
-from aiconform.lab.machines.processes import (
-    FIRST_BACKOFF,
-    HEALTHY_SECONDS,
-    LAST_BACKOFF,
-    Children,
-    Identity,
-    boot,
-    rotate,
-    write_json,
-)
+from aiconform.lab.machines.process_identity import ProcessIdentity, boot
+from aiconform.lab.machines.processes import FIRST_BACKOFF, HEALTHY_SECONDS, LAST_BACKOFF, Children
 
 # The end of the supervisor, in whatever way, is the end of `unshare`, and that is the end of the machine's init.
 _NEW_NAMESPACES = (
@@ -46,7 +39,7 @@ class Machine:
         self.name = name
         self.number = number
         """0 for the control plane, from 1 for nodes."""
-        self.init: Identity | None = None
+        self.init: ProcessIdentity | None = None
         self.since = 0.0
         self.restarts = 0
         self.connected = asyncio.Event()
@@ -120,7 +113,7 @@ class Machine:
             self.init = None
 
 
-async def _only_child(pid: int, end: asyncio.Future[int]) -> Identity | None:
+async def _only_child(pid: int, end: asyncio.Future[int]) -> ProcessIdentity | None:
     """The process that `unshare` has forked; None if it has ended without."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     while not end.done():
@@ -129,7 +122,7 @@ async def _only_child(pid: int, end: asyncio.Future[int]) -> Identity | None:
         except OSError:
             return None
         if found:
-            return Identity.of(int(found[0]))
+            return ProcessIdentity.of(int(found[0]))
         await asyncio.sleep(0.01)
     return None
 
@@ -224,7 +217,7 @@ def main() -> None:
             sys.exit(f"another supervisor has {state}")
         # Out of the caller's cgroup: the end of its session or service must not end the lab.
         cgroups.enter(f"{paths.cgroup}/system")
-        if own := Identity.of(os.getpid()):
+        if own := ProcessIdentity.of(os.getpid()):
             write_json(paths.supervisor_record, {"pid": own.pid, "start": own.start, "boot": boot()})
         asyncio.run(LabSupervisor(paths).run())
 

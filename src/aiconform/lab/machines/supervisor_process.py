@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiconform.lab.config import LabError, Paths
 from aiconform.lab.machines import host
-from aiconform.lab.machines.processes import Identity, boot
+from aiconform.lab.machines.process_identity import ProcessIdentity, boot
 
 _START_SECONDS = 15.0
 _LOOK_SECONDS = 0.02
@@ -42,12 +42,12 @@ def start_supervisor(paths: Paths) -> None:
     raise LabError(f"the lab's supervisor did not start in {_START_SECONDS:.0f} s; see {log_file}")
 
 
-def recorded_supervisor(paths: Paths) -> Identity | None:
+def recorded_supervisor(paths: Paths) -> ProcessIdentity | None:
     """Who the lab's supervisor was when it started; it may have ended since."""
     try:
         record = json.loads(paths.supervisor_record.read_text())
         # The start time counts from the machine's own.
-        return Identity(record["pid"], record["start"]) if record["boot"] == boot() else None
+        return ProcessIdentity(record["pid"], record["start"]) if record["boot"] == boot() else None
     except (OSError, ValueError, KeyError):
         return None
 
