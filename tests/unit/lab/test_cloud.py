@@ -207,10 +207,10 @@ class FakeCluster:
         return tuple(self._nodes), "1"
 
     async def watch(self, api_version: str, kind: str, *, since: str) -> Any:
-        from aiconform.cluster.api import Event
+        from aiconform.cluster import WatchEvent
 
         for kind_of, node in self._events:
-            yield Event(kind_of, node)  # type: ignore[arg-type]
+            yield WatchEvent(kind_of, node)  # type: ignore[arg-type]
 
     async def patch(self, obj: Object, changes: Object, *, subresource: str = "") -> None:
         self.patches.append((obj["metadata"]["name"], changes, subresource))
