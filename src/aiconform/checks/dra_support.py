@@ -25,7 +25,7 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, request_devices
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.platform import Device, NodeAccelerators, Platform
-from aiconform.platform.accelerators.devices import Attribute, DevicePools, results
+from aiconform.platform.accelerators.devices import Attribute, DevicePools, allocated_names, results
 
 GROUP = "resource.k8s.io"
 KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
@@ -187,7 +187,7 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
         simulated=target.simulated,
         selector=selector,
         wanted=wanted,
-        allocated=[f"{result['driver']}/{result['pool']}/{result['device']}" for result in given],
+        allocated=allocated_names(found),
         given={name: entry.attributes.get(name) if entry else None for entry in chosen for name in wanted},
         started=running is not None,
         problem=problem,
@@ -262,7 +262,7 @@ def _scheduled(pod_seen: Object) -> str | None:
 
 
 def _allocated(claim_seen: Object) -> list[str] | None:
-    return [f"{entry['driver']}/{entry['pool']}/{entry['device']}" for entry in results(claim_seen)] or None
+    return allocated_names(claim_seen) or None
 
 
 @assertion("excess_claim_stays_unallocated", "A claim for more devices than a node has stays unallocated")

@@ -190,7 +190,7 @@ def running(pod: Object) -> Object | None:
     refuse_hopeless(pod)
     phase = pod.get("status", {}).get("phase")
     statuses = _container_statuses(pod)
-    if phase in ("Succeeded", "Failed"):
+    if ended(pod):
         return pod
     if phase == "Running" and statuses and all("waiting" not in status["state"] for status in statuses):
         return pod
@@ -200,7 +200,12 @@ def running(pod: Object) -> Object | None:
 def finished(pod: Object) -> Object | None:
     """Every container ended."""
     refuse_hopeless(pod)
-    return pod if pod.get("status", {}).get("phase") in ("Succeeded", "Failed") else None
+    return pod if ended(pod) else None
+
+
+def ended(pod: Object) -> bool:
+    """Whether the Pod has finished, successfully or not."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def refuse_hopeless(pod: Object) -> None:

@@ -19,12 +19,14 @@ find /dev \\( -type c -o -type b \\) -exec stat -c 'node %n %t %T %F' {} \\;
 echo "env $(base64 /proc/self/environ | tr -d '\\n')"
 awk '{print "mount " $5}' /proc/self/mountinfo
 """
-# Opens each device node that is not in every container.
-OPEN_OWN = """
-find /dev -type c -o -type b | grep -vE '^/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*)$' |
+# Prints the path of each device node that is not in every container.
+OWN_NODES = f"find /dev -type c -o -type b | grep -vE '^{EVERYWHERE.pattern}$'"
+# Opens each of them.
+OPEN_OWN = f"""
+{OWN_NODES} |
 while read -r path; do
   result=$( (timeout 5 sh -c 'exec 3<"$1"' sh "$path" && echo opened) 2>&1 | tail -n 1)
-  echo "own $path ${result:-blocked}"
+  echo "own $path ${{result:-blocked}}"
 done
 """
 # Makes a node for each number in $NUMBERS (kind:major:minor) and opens it.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiconform.check import Access
-from aiconform.cluster import Cluster, Object, Stuck, TimedOut, wait
+from aiconform.cluster import Cluster, Object, Stuck, TimedOut, conditions, wait
+from aiconform.cluster.conditions import Condition
 from aiconform.cluster.scratch import RESTRICTED
 from aiconform.platform.accelerators.offered import tolerations, usable_node
 
@@ -64,6 +65,13 @@ def pod(name: str, node: Object, containers: Sequence[Object], **spec: Any) -> O
             **spec,
         },
     }
+
+
+def unschedulable(seen: Object) -> Condition | None:
+    """What the scheduler says of a Pod for which it found no node; None if it found one or has not decided yet."""
+    scheduled = conditions.find(seen, "PodScheduled")
+    waits = scheduled is not None and scheduled.is_false and not seen["spec"].get("nodeName")
+    return scheduled if waits else None
 
 
 def refused_by_kubelet(seen: Object) -> str | None:

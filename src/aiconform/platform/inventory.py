@@ -26,6 +26,10 @@ class Platform:
         self.images = images
         self._reads: dict[str, asyncio.Task[Any]] = {}
 
+    def afresh(self) -> Platform:
+        """The same platform, to be read again."""
+        return Platform(self.cluster, self.images)
+
     async def _once(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
         task = self._reads.get(key)
         if task is None or task.cancelled():

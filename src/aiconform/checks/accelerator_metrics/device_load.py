@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiconform.checks.accelerator_metrics.observations import MARGIN, Load
 from aiconform.cluster import Cluster, Object, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.container_view import LOOK, LOOKED, parse_view
+from aiconform.kit.container_view import LOOK, LOOKED, OWN_NODES, parse_view
 from aiconform.kit.devices import request_devices
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import STAY, container, pod, started
@@ -26,8 +26,8 @@ _MOST_POLL_SECONDS = 5.0
 _QUIET = 50.0
 _QUIET_SECONDS = 15.0
 # Opens each device of this container and keeps it open, not in the first shell: a console would become its terminal.
-_HOLD = """
-find /dev -type c -o -type b | grep -vE '^/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*)$' |
+_HOLD = f"""
+{OWN_NODES} |
 while read -r path; do (exec 3<"$path" && exec sleep 86400) & done
 """
 
@@ -50,11 +50,7 @@ async def under_load(
     """
     cluster = platform.cluster
     seen = Load(
-        node=target.node,
-        way=target.way,
-        name=target.name,
-        product=target.product,
-        simulated=target.simulated,
+        **target.facts,
         endpoint=source.place,
         load="work" if image else "open",
     )
@@ -176,7 +172,7 @@ class _Others:
                 if each["driver"] == self._target.name and each["pool"] in self._pools
             }
             self._devices.setdefault(uid, set()).update(names)
-        elif (obj.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
+        elif not wait.ended(obj):
             self._counts[uid] = extended_resources(obj)[self._target.name]
 
     def devices(self, own: Object | None) -> set[str]:

@@ -34,12 +34,11 @@ def best(sources: Sequence[Source], devices: Sequence[Device]) -> Source | None:
 
 def describe(target: NodeAccelerators, devices: Sequence[Device], found: NodeSources, taken: set[str]) -> NodeMetrics:
     """The metrics of one kind of accelerator on one node; `taken` are labels of its devices of other kinds."""
-    about = {name: getattr(target, name) for name in ("node", "way", "name", "product", "simulated")}
     source = best(found.sources, devices)
     if source is None:
         problem = found.problems[0] if found.problems else None
         return NodeMetrics(
-            **about,
+            **target.facts,
             advertised=target.total,
             missing=tuple(device.name for device in devices),
             problem=problem.problem if problem else "",
@@ -52,7 +51,7 @@ def describe(target: NodeAccelerators, devices: Sequence[Device], found: NodeSou
     else:
         named = [("", each) for each in readings if each.label and each.label not in taken]
     return NodeMetrics(
-        **about,
+        **target.facts,
         advertised=target.total,
         missing=tuple(device.name for device in devices if device.name not in matched),
         devices=tuple(_device(name, each) for name, each in named),

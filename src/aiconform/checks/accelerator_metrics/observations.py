@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from aiconform.check import Observation
+from aiconform.platform.accelerators.offered import AllocationWay
 from aiconform.platform.monitoring.scrape import Problem
 
 MARGIN = 10.0
@@ -37,7 +38,7 @@ class NodeMetrics(Observation):
     """
 
     node: str
-    way: Literal["dra", "device-plugin"]
+    way: AllocationWay
     name: str
     product: str
     simulated: bool
@@ -70,7 +71,7 @@ class Load(Observation):
     """
 
     node: str
-    way: Literal["dra", "device-plugin"]
+    way: AllocationWay
     name: str
     product: str
     simulated: bool

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aiconform.check import NothingToLookAt
-from aiconform.cluster import Cluster, Object, Stuck, conditions, wait
+from aiconform.cluster import Cluster, Object, Stuck, wait
 from aiconform.kit.following import Board
-from aiconform.kit.pods import STAY, container, refused_by_kubelet
+from aiconform.kit.pods import STAY, container, refused_by_kubelet, unschedulable
 from aiconform.platform.accelerators.offered import usable_node
 from aiconform.platform.autoscaling.autoscaler import Pool
 
@@ -109,9 +109,8 @@ class Waiter:
     def see(self, seen: Object) -> None:
         """Take note of one state."""
         self._last = seen
-        scheduled = conditions.find(seen, "PodScheduled")
-        if scheduled and scheduled.is_false and not self.unschedulable:
-            self.unschedulable = scheduled.explanation
+        if (waits := unschedulable(seen)) and not self.unschedulable:
+            self.unschedulable = waits.explanation
         self._board.tell()
 
     async def follow(self, cluster: Cluster) -> None:
@@ -129,7 +128,7 @@ def users(pods: Iterable[Object], ours: str) -> Sequence[str]:
         f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         for pod in pods
         if pod["metadata"]["namespace"] != ours
-        and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        and not wait.ended(pod)
         and "kubernetes.io/config.mirror" not in (pod["metadata"].get("annotations") or {})
         and not any(owner["kind"] == "DaemonSet" for owner in pod["metadata"].get("ownerReferences") or [])
     )

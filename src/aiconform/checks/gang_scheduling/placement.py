@@ -165,4 +165,4 @@ async def _filler(platform: Platform, scratch: Scratch, member: NodeAccelerators
 
 async def now_held(platform: Platform, target: Place) -> str:
     """Who holds the target's accelerators now, read afresh."""
-    return await holders(Platform(platform.cluster, platform.images), target.members)
+    return await holders(platform.afresh(), target.members)

@@ -113,9 +113,8 @@ class Stage:
 
     async def insist_on_room(self, held: int) -> None:
         """The room that a gang needs is still there, `held` accelerators being held by gangs. Raises Stuck if not."""
-        fresh = Platform(self.platform.cluster, self.platform.images)
         places = {(member.node, member.kind) for member in self.target.members}
-        offered = (await fresh.accelerators()).offered
+        offered = (await self.platform.afresh().accelerators()).offered
         free = sum(entry.free for entry in offered if (entry.node, entry.kind) in places)
         if free + held < self.sizes.gang:
             by = await room.now_held(self.platform, self.target)

@@ -10,7 +10,8 @@ from typing import Any
 
 from aiconform.checks.gang_scheduling.outcome import Gang, Member
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL
-from aiconform.cluster import Cluster, Object, Stuck, WatchEvent, conditions, wait
+from aiconform.cluster import Cluster, Object, Stuck, WatchEvent, wait
+from aiconform.kit.pods import unschedulable
 
 # Conditions over time are looked at this often between events; no request is made for it.
 _TICK = 0.5
@@ -83,7 +84,7 @@ class Timeline:
             seen["node"] = spec["nodeName"]
             seen.setdefault("scheduled", self.now)
         going = event.type == "DELETED" or "deletionTimestamp" in metadata
-        if phase in ("Succeeded", "Failed"):
+        if wait.ended(pod):
             seen.setdefault("ended", self.now)
             seen["succeeded"] = phase == "Succeeded"
             if phase == "Succeeded":
@@ -98,9 +99,8 @@ class Timeline:
                 raise Stuck(f"Pod {metadata['name']} failed: {status.get('reason', '')} {wait.describe(pod)}")
         except Stuck as error:
             self._broken = self._broken or error
-        scheduled = conditions.find(pod, "PodScheduled")
-        waits = scheduled and scheduled.is_false and not spec.get("nodeName")
-        self._said[uid] = scheduled.message if scheduled and waits else ""
+        waits = unschedulable(pod)
+        self._said[uid] = waits.message if waits else ""
         self._changed.set()
 
 

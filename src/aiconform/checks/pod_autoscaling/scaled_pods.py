@@ -7,7 +7,7 @@ from aiconform.checks.pod_autoscaling.scaled_workload import WANTED, load
 from aiconform.checks.pod_autoscaling.scaling_history import Watch
 from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.platform import NodeAccelerators, Platform
-from aiconform.platform.accelerators.devices import results
+from aiconform.platform.accelerators.devices import allocated_names
 from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.accelerators.offered import extended_resources
 
@@ -44,7 +44,7 @@ def _states(watch: Watch) -> str:
 
 async def now_held(platform: Platform, target: NodeAccelerators) -> str:
     """Who holds accelerators of the target, asked anew."""
-    return await holders(Platform(platform.cluster, platform.images), [target])
+    return await holders(platform.afresh(), [target])
 
 
 async def what_is_missing(platform: Platform, watch: Watch, target: NodeAccelerators) -> str:
@@ -65,7 +65,7 @@ async def holding(platform: Platform, watch: Watch, target: NodeAccelerators, na
     held: dict[str, list[str]] = {}
     if target.way == "dra":
         async for claim in platform.cluster.list(await platform.resource_api() or "", "ResourceClaim", namespace):
-            devices = [f"{each['driver']}/{each['pool']}/{each['device']}" for each in results(claim)]
+            devices = allocated_names(claim)
             for user in (claim.get("status") or {}).get("reservedFor") or []:
                 held.setdefault(user["name"], []).extend(devices)
     else:

@@ -77,7 +77,7 @@ def _controller_pods(pods: Sequence[Object], replica_sets: set[str]) -> list[Con
         )
         for pod in pods
         # A ReplicaSet leaves its Pods that were evicted or ended with their node, and has others in their place.
-        if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        if not wait.ended(pod)
         and any(reference["uid"] in replica_sets for reference in pod["metadata"].get("ownerReferences") or [])
     ]
 

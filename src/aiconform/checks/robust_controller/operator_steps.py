@@ -8,8 +8,9 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from aiconform.check import Observation
-from aiconform.cluster import Cluster, Object, Rejected, Stuck, TimedOut, WebhookUnreached, conditions, wait
+from aiconform.cluster import Cluster, Object, Rejected, Stuck, TimedOut, WebhookUnreached, wait
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.pods import unschedulable
 from aiconform.platform.operators import Change, Kind, State
 
 T = TypeVar("T")
@@ -187,9 +188,8 @@ async def _refuse_unplaced(cluster: Cluster, obj: Object) -> None:
     """Raises TimedOut if the scheduler has no place for a Pod of `obj`: that says nothing of the operator."""
     pods = [pod async for pod in cluster.list("v1", "Pod", obj["metadata"]["namespace"])]
     for pod in _pods_of(pods, obj):
-        scheduled = conditions.find(pod, "PodScheduled")
-        if scheduled and scheduled.is_false:
-            raise TimedOut(f"no node took Pod {pod['metadata']['name']}: {scheduled.explanation}")
+        if waits := unschedulable(pod):
+            raise TimedOut(f"no node took Pod {pod['metadata']['name']}: {waits.explanation}")
 
 
 async def _refuse_forbidden(cluster: Cluster, obj: Object) -> None:

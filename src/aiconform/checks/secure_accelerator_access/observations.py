@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from aiconform.check import Observation
 from aiconform.kit.container_view import OpenAttempt, View
+from aiconform.platform.accelerators.offered import AllocationWay
 
 
 class Isolation(Observation):
@@ -18,8 +17,8 @@ class Isolation(Observation):
     """
 
     node: str
-    way: Literal["dra", "device-plugin"]
-    served_by: Literal["dra", "device-plugin"]
+    way: AllocationWay
+    served_by: AllocationWay
     name: str
     product: str
     simulated: bool

@@ -12,12 +12,12 @@ from typing import Any
 
 from aiconform.check import NothingToLookAt, Settings, accelerators, probe
 from aiconform.checks.secure_accelerator_access.observations import Isolation
-from aiconform.cluster import Object, conditions, wait
+from aiconform.cluster import Object, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import FORGE, LOOK, LOOKED, OPEN_OWN, parse_attempts, parse_view, special
 from aiconform.kit.devices import CLAIM_ACCESS, request_devices
 from aiconform.kit.logs import read_until
-from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
+from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started, unschedulable
 from aiconform.platform import NodeAccelerators, Platform
 
 # The stranger makes device nodes, which needs the baseline level of Pod Security. The containers run as root, so that
@@ -67,8 +67,7 @@ async def _started_pair(
 def _placed(seen: Object) -> bool | None:
     if seen["spec"].get("nodeName"):
         return True
-    scheduled = conditions.find(seen, "PodScheduled")
-    return False if scheduled and scheduled.is_false else None
+    return False if unschedulable(seen) else None
 
 
 @probe(
@@ -85,12 +84,8 @@ async def isolation(platform: Platform, scratch: Scratch, settings: Settings, ta
     pods, problem, waited = await _started_pair(platform, scratch, target, patience)
     by_dra = target.way == "dra" or any(each["status"].get("extendedResourceClaimStatus") for each in pods)
     about: dict[str, Any] = {
-        "node": target.node,
-        "way": target.way,
+        **target.facts,
         "served_by": "dra" if by_dra else "device-plugin",
-        "name": target.name,
-        "product": target.product,
-        "simulated": target.simulated,
         "second_waited": waited,
     }
     if problem or not pods:

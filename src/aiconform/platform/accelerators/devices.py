@@ -152,3 +152,8 @@ def results(claim: Object) -> list[Object]:
     allocation = (claim.get("status") or {}).get("allocation") or {}
     found: list[Object] = (allocation.get("devices") or {}).get("results") or []
     return found
+
+
+def allocated_names(claim: Object) -> list[str]:
+    """`driver/pool/device` of each allocated device of a claim."""
+    return [f"{result['driver']}/{result['pool']}/{result['device']}" for result in results(claim)]

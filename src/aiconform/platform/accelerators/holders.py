@@ -1,4 +1,4 @@
-"""Who holds the accelerators of a node: what an error says when none is left."""
+"""Who holds the accelerators of a node, for errors when none is free."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _NAMED = 5
 
 
 async def holders(platform: Platform, members: Iterable[NodeAccelerators]) -> str:
-    """`namespace/name (2), ...` of the Pods, or of the claims, that hold these accelerators; `nobody` if none does."""
+    """`namespace/name (2), ...` of the Pods, or of the claims, that hold these accelerators; `nobody` if none does.
+
+    Reads are shared with the platform's others; for the holders at this moment pass `platform.afresh()`.
+    """
     members = list(members)
     devices, _ = await platform.devices()
     return describe(members, await platform.pods(), await platform.claims(), devices)
@@ -22,7 +25,7 @@ async def holders(platform: Platform, members: Iterable[NodeAccelerators]) -> st
 def describe(
     members: Iterable[NodeAccelerators], pods: Iterable[Object], claims: Iterable[Object], devices: Iterable[Device]
 ) -> str:
-    """As `holders`, over objects that were read. The largest holders come first, and the rest is counted."""
+    """As `holders`, over objects that were read already: the largest holders first, and how many more there are."""
     wanted = {(member.way, member.node, member.name) for member in members}
     counts: dict[str, int] = {}
     for pod in pods:

@@ -6,9 +6,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from aiconform.cluster import Object, conditions, quantity
+from aiconform.cluster import Object, conditions, quantity, wait
 from aiconform.platform.accelerators.devices import Device, IncompletePool, allocated
 from aiconform.platform.accelerators.profiles import Profile, load_profiles
 
@@ -43,6 +43,11 @@ class NodeAccelerators:
     def kind(self) -> tuple[str, str, str]:
         """What makes two accelerators alike: the way to ask, the driver or resource, the product."""
         return (self.way, self.name, self.product)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The fields that observations about accelerators have in common."""
+        return {name: getattr(self, name) for name in ("node", "way", "name", "product", "simulated")}
 
     @property
     def members(self) -> tuple[NodeAccelerators, ...]:
@@ -209,7 +214,7 @@ def requested(pods: Iterable[Object]) -> dict[tuple[str, str], int]:
     used: dict[tuple[str, str], int] = defaultdict(int)
     for pod in pods:
         node = pod["spec"].get("nodeName")
-        if not node or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+        if not node or wait.ended(pod):
             continue
         for resource, count in extended_resources(pod).items():
             used[node, resource] += count
