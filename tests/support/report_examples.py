@@ -71,28 +71,45 @@ class Example:
 
 @st.composite
 def assertions(draw: st.DrawFn, verdict: str, *, contradict: bool) -> tuple[AssertionResult, ...]:
-    """Assertions that bear the verdict out as engine.verdicts has it, or any at all."""
+    """Assertions that bear the verdict out as engine.verdicts has it, or any at all; and what goes beyond them."""
     holds = st.sampled_from([True, False, None]) if contradict else BEARING[verdict]
     found = draw(st.lists(holds, min_size=0 if contradict or verdict != "pass" else 1, max_size=4))
     if verdict == "fail" and not contradict:
         found.append(False)
+    asked_by = ["programme"] * len(found)
+    if found:
+        beyond = draw(st.lists(st.sampled_from([True, False, None]), max_size=2))
+        found += beyond
+        asked_by += ["project"] * len(beyond)
+    with_ids = draw(st.booleans())
     return tuple(
-        AssertionResult(title=draw(text), holds=each, reason=draw(text), subjects=draw(count)) for each in found
+        AssertionResult(
+            id=f"line_{number}" if with_ids else "",
+            title=draw(text),
+            asked_by=by,
+            holds=each,
+            reason=draw(text),
+            subjects=draw(count),
+        )
+        for number, (each, by) in enumerate(zip(found, asked_by, strict=True))
     )
 
 
 @st.composite
 def checks(draw: st.DrawFn, name: str, *, contradict: bool = False) -> CheckResult:
     verdict = draw(st.sampled_from(list(BEARING)))
+    results = draw(assertions(verdict, contradict=contradict))
+    broken = any(each.asked_by == "project" and each.holds is False for each in results)
     return CheckResult(
         id=name,
         title=draw(text),
         level=draw(st.sampled_from(["MUST", "SHOULD", "folded"])),
         verdict=verdict,
+        strict="fail" if broken else verdict,
         reason=draw(text),
         seconds=draw(number),
         requests=draw(count),
-        assertions=draw(assertions(verdict, contradict=contradict)),
+        assertions=results,
     )
 
 

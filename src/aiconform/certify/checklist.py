@@ -1,57 +1,23 @@
-"""What a version's checklist asks: categories, ids, levels, and the digests of the descriptions.
+"""What a version's checklist asks for: categories, ids, levels, and the digests of the descriptions.
 
 Levels come from the standard or, if given, from a folder with the programme's own checklists. The descriptions are the
-programme's text: this package knows only their digests, which is enough to notice that one was changed.
+programme's text: the standard has only their digests, which is enough to notice a change.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
-
-import yaml
 
 from aiconform.certify import nodes
 from aiconform.certify.nodes import Malformed, Scalar, Sequence, parse
-from aiconform.reports.cases import PROGRAMME_TESTS
+from aiconform.reports.facts import requirement_of
 from aiconform.spec import load_standard
 
 CATEGORIES = ("accelerators", "networking", "schedulingOrchestration", "observability", "security", "operator")
-
-# What a requirement is about, as its vendor's notes and test names word it.
-SUBJECTS = {
-    "dra_support": ("dra", "dynamic resource", "resourceclaim", "resourceslice", "deviceclass"),
-    "driver_runtime_management": ("driver", "runtime"),
-    "gpu_sharing": ("shar", "slic", "mig", "mps", "partition", "fraction"),
-    "virtualized_accelerator": ("virtual", "vgpu", "sriov", "sr-iov"),
-    "ai_inference": ("gateway", "inference", "traffic", "httproute", "ingress"),
-    "advanced_inference_ingress": ("inference", "gateway", "inferencepool", "gaie", "epp"),
-    "high_performance_networking": ("network", "rdma", "dranet", "interface", "nic", "sriov", "infiniband"),
-    "disaggregated_inference": ("disaggregat", "prefill", "decode", "inference"),
-    "gang_scheduling": (
-        "gang",
-        "all-or-nothing",
-        "allornothing",
-        "podgroup",
-        "kueue",
-        "volcano",
-        "coscheduling",
-        "kai",
-        "workload",
-    ),
-    "cluster_autoscaling": ("autoscal", "karpenter", "nodepool", "node pool", "scaleup", "scale-up"),
-    "pod_autoscaling": ("hpa", "autoscal", "horizontal"),
-    "accelerator_metrics": ("metric", "dcgm", "telemetry", "exporter"),
-    "ai_service_metrics": ("metric", "prometheus", "monitor", "scrap"),
-    "secure_accelerator_access": ("secure", "access", "isolat"),
-    "workload_sandboxing": ("sandbox", "gvisor", "kata", "runtimeclass"),
-    "robust_controller": ("operator", "controller", "ray", "kubeflow", "crd", "webhook", "kserve", "jobset"),
-}
 
 
 class BadChecklists(Exception):
@@ -99,19 +65,6 @@ def normalised(description: str) -> str:
 
 def digest_of(description: str) -> str:
     return hashlib.sha256(normalised(description).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-@cache
-def known_digests() -> dict[str, list[str]]:
-    """id -> digests of the descriptions on the released lists."""
-    raw = files("aiconform.certify").joinpath("descriptions.yaml").read_bytes()
-    found: dict[str, list[str]] = yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    return found
-
-
-def programme_tests() -> Mapping[str, str]:
-    """The tests of the programme's suite, by requirement."""
-    return PROGRAMME_TESTS
 
 
 def versions() -> tuple[str, ...]:
@@ -164,8 +117,11 @@ def _from_folder(version: str, folder: Path) -> Checklist | None:
 
 
 def _item(category: str, requirement: str, level: str, description: str | None = None) -> Item:
-    known = next((each for each in load_standard().requirements if each.id == requirement), None)
-    digests = {*known_digests().get(requirement, ()), *([] if description is None else [digest_of(description)])}
+    known = requirement_of(requirement)
+    digests = {
+        *(known.programme.descriptions if known else ()),
+        *([] if description is None else [digest_of(description)]),
+    }
     return Item(
         category,
         requirement,
@@ -173,7 +129,7 @@ def _item(category: str, requirement: str, level: str, description: str | None =
         known.title if known else requirement,
         frozenset(digests),
         description,
-        PROGRAMME_TESTS.get(requirement),
-        SUBJECTS.get(requirement, ()),
+        known.programme.test if known else None,
+        known.programme.keywords if known else (),
         level == "MUST" and known is not None and known.applicability.may_not_apply,
     )

@@ -1,7 +1,9 @@
-"""A run in the programme's terms: one test per requirement, one sub-test per assertion.
+"""A run in the programme's terms: one test for each requirement, one sub-test for each assertion.
 
-All three artifacts are made from these, so they cannot disagree. The programme knows pass, fail and skip alone: what
-could not be decided is a failure with its reason, never a pass and never passed over.
+All three artifacts are made from these, so they cannot disagree. The programme knows pass, fail and skip only. What
+could not be decided is a failure with its reason, never a pass and never left out. The programme accepts no artifact
+with a failed test, so what it does not ask for never fails one: an assertion that goes beyond its words, and an
+extension, is a skip with its reason where it does not hold.
 """
 
 from __future__ import annotations
@@ -13,35 +15,41 @@ from typing import Literal
 
 from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Record, Report
 from aiconform.engine.verdicts import counting
+from aiconform.reports.facts import programme_tests
 from aiconform.reports.plain import plain, shortened
-from aiconform.reports.summary import SIMULATED, counted, duration, finite, headline, statements
+from aiconform.reports.summary import (
+    SIMULATED,
+    counted,
+    duration,
+    finite,
+    going_beyond,
+    headline,
+    is_extension,
+    statements,
+)
 
-# Tests that the programme's validator looks for by name.
-PROGRAMME_TESTS = {
-    "secure_accelerator_access": "TestSecureAcceleratorAccess",
-    "gang_scheduling": "TestGangScheduling",
-    "cluster_autoscaling": "TestAcceleratorClusterAutoscaling",
-}
 # Readers of the artifacts take lines of up to 16 MiB; a reason that long helps nobody.
 REASON_LIMIT = 20_000
 NAME_LIMIT = 120
+BEYOND = "beyond the programme's words"
 
-Outcome = Literal["pass", "fail", "error", "skip"]
+CaseOutcome = Literal["pass", "fail", "error", "skip"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """`name` has no blank and is its own in a run; that of a sub-test begins with its test's name and a slash.
+    """`name` has no blank and is unique in a run; that of a sub-test begins with its test's name and a slash.
 
-    `reason` and `lines` are plain text, one line each.
+    `reason` and `lines` are plain text, one line each. `beyond`: the programme does not ask for it.
     """
 
     name: str
-    outcome: Outcome
+    outcome: CaseOutcome
     reason: str
     seconds: float
     lines: tuple[str, ...] = ()
     parts: tuple[Case, ...] = ()
+    beyond: bool = False
 
 
 def cases_of(report: Report, evidence: Mapping[str, Evidence]) -> tuple[Case, ...]:
@@ -56,20 +64,21 @@ def cases_of(report: Report, evidence: Mapping[str, Evidence]) -> tuple[Case, ..
 
 
 def go_name(requirement: str, taken: Collection[str] = frozenset()) -> str:
-    """The programme's name for the requirement's test, else Test and the id in camel case."""
-    if requirement in PROGRAMME_TESTS and PROGRAMME_TESTS[requirement] not in taken:
-        return PROGRAMME_TESTS[requirement]
-    return _unlike(own_name(requirement), {*taken, *PROGRAMME_TESTS.values(), "Test"})
+    """The programme's name of the requirement's test, else our own."""
+    tests = programme_tests()
+    if requirement in tests and tests[requirement] not in taken:
+        return tests[requirement]
+    return _unlike(own_name(requirement), {*taken, *tests.values(), "Test"})
 
 
 def own_name(requirement: str) -> str:
-    """Test and the id in camel case."""
+    """`Test` and the id in camel case."""
     words = re.findall(r"[A-Za-z0-9]+", requirement)
     return "Test" + "".join(word[0].upper() + word[1:] for word in words)[:NAME_LIMIT]
 
 
 def source(report: Report) -> tuple[str, ...]:
-    """Lines that say who made an artifact, from what, and for what it does not stand."""
+    """Lines that say what made an artifact, from which run, and what it does not show."""
     lines = [
         f"made by {report.tool.name} {report.tool.version}, suite {report.suite}",
         f"Kubernetes AI Conformance {report.standard} ({report.standard_digest}) on Kubernetes {report.kubernetes}",
@@ -82,20 +91,24 @@ def source(report: Report) -> tuple[str, ...]:
 
 
 def conclusion(report: Report) -> tuple[str, ...]:
-    """Lines that say what the run came to."""
+    """Lines with the verdict of the run."""
     return tuple(shortened(line, REASON_LIMIT) for line in (f"verdict: {headline(report)}", *statements(report)))
 
 
 def _case(name: str, check: CheckResult, evidence: Evidence | None) -> Case:
     outcome, reason = _outcome(check)
+    extension = is_extension(check)
     lines = [
         f"requirement {check.id} ({check.level}): {check.title}",
         *(_probe(record) for record in (evidence.records if evidence else ())),
     ]
+    ours = {id(result) for result in (check.assertions if extension else going_beyond(check))}
     parts: list[Case] = []
     for result in check.assertions:
-        part = _unlike(f"{name}/{slug(result.title)}", {case.name for case in parts})
-        parts.append(_part(part, outcome, result))
+        part = _unlike(f"{name}/{result.id or slug(result.title)}", {case.name for case in parts})
+        parts.append(_part(part, outcome, result, beyond=id(result) in ours))
+    if extension and outcome in ("fail", "error"):
+        outcome, reason = "skip", f"an extension, which the programme does not ask for: {check.verdict}: {reason}"
     return Case(
         name,
         outcome,
@@ -103,11 +116,12 @@ def _case(name: str, check: CheckResult, evidence: Evidence | None) -> Case:
         finite(check.seconds),
         tuple(shortened(line, REASON_LIMIT) for line in lines),
         tuple(parts),
+        extension,
     )
 
 
-def _outcome(check: CheckResult) -> tuple[Outcome, str]:
-    """A verdict that its own assertions do not bear out is not passed on as a pass or a skip."""
+def _outcome(check: CheckResult) -> tuple[CaseOutcome, str]:
+    """A verdict that its own assertions contradict is passed on neither as a pass nor as a skip."""
     held = [result.holds for result in counting(check.assertions)]
     if check.verdict == "fail":
         return "fail", check.reason
@@ -120,22 +134,19 @@ def _outcome(check: CheckResult) -> tuple[Outcome, str]:
     return "skip", f"{'not run' if check.verdict == 'not-run' else 'not applicable'}: {check.reason}"
 
 
-def _part(name: str, whole: Outcome, result: AssertionResult) -> Case:
+def _part(name: str, whole: CaseOutcome, result: AssertionResult, *, beyond: bool) -> Case:
     about = f"{result.title}: {result.reason} ({counted(result.subjects, 'subject')})"
-    outcome: Outcome
+    outcome: CaseOutcome
     if whole == "skip":
         outcome = "skip"
-    elif whole == "pass" and not result.holds:
-        # Go takes a test for failed if a part of it failed; the verdict goes by the programme's own words.
-        outcome, about = (
-            "skip",
-            f"beyond the programme's words, {'broken' if result.holds is False else 'undecided'}: {about}",
-        )
     elif result.holds is None:
         outcome, about = "error", _undecided(about)
     else:
         outcome = "pass" if result.holds else "fail"
-    return Case(name, outcome, shortened(about, REASON_LIMIT), 0.0)
+    if beyond:
+        about = f"{BEYOND}{', broken' if outcome == 'fail' else ''}: {about}"
+        outcome = "pass" if outcome == "pass" else "skip"
+    return Case(name, outcome, shortened(about, REASON_LIMIT), 0.0, beyond=beyond)
 
 
 def _undecided(reason: str) -> str:

@@ -1,4 +1,4 @@
-"""The run as `go test` would tell it: `go test -json` events, and the plain log that their outputs make."""
+"""The run as output of `go test`: the events of `go test -json`, and the log that their outputs make."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from aiconform.engine.evidence import Evidence, Report
-from aiconform.reports.cases import Case, Outcome, cases_of, conclusion, source
+from aiconform.reports.cases import Case, CaseOutcome, cases_of, conclusion, source
 from aiconform.reports.summary import finite
 
 PACKAGE = "aiconform"
 Event = dict[str, Any]
 # The words of `go test`: in its log, and as an Action.
-LOG_WORDS: dict[Outcome, str] = {"pass": "PASS", "fail": "FAIL", "error": "FAIL", "skip": "SKIP"}
+LOG_WORDS: dict[CaseOutcome, str] = {"pass": "PASS", "fail": "FAIL", "error": "FAIL", "skip": "SKIP"}
 
 
 def events(report: Report, evidence: Mapping[str, Evidence]) -> Iterator[Event]:
@@ -40,12 +40,12 @@ def events(report: Report, evidence: Mapping[str, Evidence]) -> Iterator[Event]:
 
 
 def render_results(report: Report, evidence: Mapping[str, Evidence]) -> str:
-    """results.json: one JSON object a line."""
+    """results.json: one JSON object for each line."""
     return "".join(f"{json.dumps(event, ensure_ascii=False)}\n" for event in events(report, evidence))
 
 
 def render_log(report: Report, evidence: Mapping[str, Evidence]) -> str:
-    """e2e.log: what the events' outputs say, in their order."""
+    """e2e.log: the outputs of the events, in their order."""
     return "".join(event["Output"] for event in events(report, evidence) if event["Action"] == "output")
 
 
@@ -62,7 +62,7 @@ def _test(case: Case) -> Iterator[Event]:
 
 def _said(case: Case, indent: str) -> Iterator[Event]:
     yield _output(case.name, f"{indent}--- {LOG_WORDS[case.outcome]}: {case.name} ({case.seconds:.2f}s)")
-    # A word before the text: no text of a cluster begins a line, so none can pass for a result.
+    # The prefix keeps text from a cluster away from the start of a line, so that it cannot pass for a result.
     yield _output(case.name, f"{indent}    {PACKAGE}: {case.reason}")
     for line in case.lines:
         yield _output(case.name, f"{indent}    {PACKAGE}: {line}")
@@ -85,7 +85,7 @@ def _package(cases: tuple[Case, ...]) -> str:
 
 
 def _time(moment: str) -> Event:
-    """Readers parse a Time or fail, so one that is none is left out."""
+    """Readers refuse a Time that they cannot parse, so an invalid one is left out."""
     try:
         parsed = datetime.fromisoformat(moment)
     except ValueError:

@@ -1,19 +1,21 @@
-"""What a report says in words, the same in every format: the verdict, what it speaks of, and what it leaves open."""
+"""What a report says in words, the same in every format: both verdicts, their scope, and what they leave open."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
-from aiconform.engine.evidence import CheckResult, Evidence, Report
-from aiconform.engine.verdicts import excused
+from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Report
+from aiconform.engine.verdicts import counting, excused
 from aiconform.spec import load_standard
 
 SIMULATED = "Accelerators were simulated: this says nothing about real hardware."
 VERDICT_WORDS = {"conformant": "Conformant", "not-conformant": "Not conformant", "undetermined": "Undetermined"}
-# Between what one assertion found on several targets (see engine.verdicts).
+# Separates what one assertion found on each of several targets (see engine.verdicts).
 SEPARATOR = " | "
-# In the order in which a reader wants them: what is wrong first.
+_EXTENSION = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+# What is wrong comes first.
 CHECK_WORDS = {
     "fail": "failed",
     "error": "undecided",
@@ -24,7 +26,7 @@ CHECK_WORDS = {
 
 
 def headline(report: Report) -> str:
-    """The verdict with what it is about: never a bare "conformant" for a part of the version."""
+    """The verdict and its scope: never a bare "conformant" for a part of the version."""
     word = VERDICT_WORDS[report.verdict]
     if report.scope == "chosen":
         return f"{word} on {counted(len(report.checks), 'chosen requirement')}"
@@ -32,23 +34,26 @@ def headline(report: Report) -> str:
 
 
 def statements(report: Report) -> tuple[str, ...]:
-    """Sentences that say why the verdict is what it is, and what it does not say. Requirements by their ids."""
+    """Sentences on the reasons for the verdict, on what it does not cover, and on what goes beyond the programme.
+
+    Requirements and assertions are named by their ids.
+    """
     said = []
-    counting = [check for check in report.checks if report.scope == "chosen" or check.level != "SHOULD"]
-    failed = [check.id for check in counting if check.verdict == "fail"]
-    undecided = [check.id for check in counting if check.verdict == "error"]
-    inapplicable = [check.id for check in counting if check.verdict == "not-applicable" and not _may(check)]
-    missing = [check.id for check in counting if check.verdict == "not-run"]
+    checks = counting_checks(report)
+    failed = [check.id for check in checks if check.verdict == "fail"]
+    undecided = [check.id for check in checks if check.verdict == "error"]
+    inapplicable = [check.id for check in checks if check.verdict == "not-applicable" and not _may(check)]
+    missing = [check.id for check in checks if check.verdict == "not-run"]
     if report.verdict == "conformant":
         what = "chosen requirement" if report.scope == "chosen" else "requirement that counts"
-        aside = any(check.verdict == "not-applicable" for check in counting)
+        aside = any(check.verdict == "not-applicable" for check in checks)
         said.append(f"Every {what} passed{', or does not apply where the programme allows that' if aside else ''}.")
     if failed:
         said.append(f"Failed: {', '.join(failed)}.")
     if undecided:
         said.append(f"Could not be decided: {', '.join(undecided)}.")
     if inapplicable:
-        said.append(f"Said not to apply, which the programme does not allow: {', '.join(inapplicable)}.")
+        said.append(f"Reported as not applicable, which the programme does not allow: {', '.join(inapplicable)}.")
     if missing:
         said.append(f"Not run: {', '.join(missing)}.")
     if report.verdict == "undetermined" and len(said) == 0:
@@ -57,20 +62,55 @@ def statements(report: Report) -> tuple[str, ...]:
     if unseen:
         left = counted(len(unseen), f"MUST requirement of {report.standard}", f"MUST requirements of {report.standard}")
         said.append(f"Says nothing about {left}: {', '.join(unseen)}.")
-    return (*said, *filter(None, [beyond(report)]))
+    return (*said, *filter(None, [beyond(report)]), *_extensions(report))
+
+
+def counting_checks(report: Report) -> list[CheckResult]:
+    """The checks that the verdict depends on."""
+    chosen = report.scope == "chosen"
+    return [check for check in report.checks if not is_extension(check) and (chosen or check.level != "SHOULD")]
+
+
+def is_extension(check: CheckResult) -> bool:
+    """Whether the requirement is an extension: not of the standard, never part of a version's verdict."""
+    return _EXTENSION.fullmatch(check.id) is not None
+
+
+def going_beyond(check: CheckResult) -> tuple[AssertionResult, ...]:
+    """The assertions that the strict verdict alone depends on."""
+    asked = counting(check.assertions)
+    return tuple(result for result in check.assertions if result not in asked)
+
+
+def named(check: CheckResult, result: AssertionResult) -> str:
+    """`check/assertion`; empty in reports that were made before assertions had ids."""
+    return f"{check.id}/{result.id}" if result.id else ""
 
 
 def beyond(report: Report) -> str:
     """What goes beyond the programme's own words, and the verdict with it; empty if nothing does."""
-    added = [(check, result) for check in report.checks for result in check.assertions if result.asked_by == "project"]
+    checks = [check for check in report.checks if not is_extension(check)]
+    added = [(check, result) for check in checks for result in going_beyond(check)]
     if not added:
         return ""
     held = sum(result.holds is True for _, result in added)
     text = f"Beyond the programme's words: {held} of {counted(len(added), 'assertion')} hold"
     for word, holds in (("broken", False), ("undecided", None)):
-        if names := [f"{check.id}/{result.id}" for check, result in added if result.holds is holds]:
+        if names := [named(check, result) for check, result in added if result.holds is holds]:
             text += f"; {word}: {', '.join(names)}"
     return f"{text}. Strict verdict: {VERDICT_WORDS[report.strict].lower()}."
+
+
+def _extensions(report: Report) -> Iterator[str]:
+    for verdict, word in (("fail", "failed"), ("error", "undecided")):
+        found = [check.id for check in report.checks if is_extension(check) and check.verdict == verdict]
+        if found:
+            yield f"Extensions, which the verdict does not depend on, {word}: {', '.join(found)}."
+
+
+def check_verdict(check: CheckResult) -> str:
+    """The verdict, and the strict one where that is another."""
+    return check.verdict if check.strict == check.verdict else f"{check.verdict} (strict: {check.strict})"
 
 
 def tally(checks: Sequence[CheckResult]) -> tuple[tuple[str, int], ...]:
@@ -84,7 +124,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def finite(seconds: float) -> float:
-    """JSON and XML readers choke on NaN and infinity, which a report from elsewhere may hold."""
+    """JSON and XML readers refuse NaN and infinity, which a foreign report may contain."""
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 
 
@@ -102,8 +142,13 @@ def _may(check: CheckResult) -> bool:
 
 
 def findings(check: CheckResult) -> str:
-    """What the assertions came to, in a few words; empty if there are none."""
-    held = [result.holds for result in check.assertions]
+    """The results of the assertions in a few words, what goes beyond the programme apart; empty if there are none."""
+    text = _tally([result.holds for result in counting(check.assertions)])
+    beyond = [result.holds for result in going_beyond(check)]
+    return f"{text}; beyond the programme: {_tally(beyond)}" if beyond else text
+
+
+def _tally(held: Sequence[bool | None]) -> str:
     if not held:
         return ""
     open_ = held.count(None)

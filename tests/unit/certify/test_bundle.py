@@ -20,6 +20,8 @@ from support.certify_runs import CHECK, change_json, make_run
 
 from aiconform.certify.attestation import NotAttested, new_key, verify_with_key
 from aiconform.certify.runs import NoRun, judge_run
+from aiconform.check.registry import load_check
+from aiconform.spec import Requirement
 
 BLANK = {"status": "", "evidence": [], "notes": ""}
 
@@ -102,6 +104,31 @@ def test_a_failed_run_is_not_claimed(tmp_path: Path) -> None:
     submission = validated(bundle)
     assert rules(submission["errors"]) == {"P-must"}
     assert "F-claim-above-run" not in rules(submission["findings"])
+
+
+def test_what_goes_beyond_the_programme_keeps_no_submission_from_being_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = json.loads((make_run(tmp_path / "whole", leaks=True) / "report.json").read_text())
+    broken = [each["id"] for each in report["checks"][0]["assertions"] if each["holds"] is not True]
+    asked = frozenset(line for each in load_check(CHECK).assertions if each.id not in broken for line in each.serves)
+    monkeypatch.setattr(Requirement, "programme_lines", lambda *_: asked)
+    bundle = built(tmp_path, make_run(tmp_path / "run", leaks=True))
+    submission = validated(bundle)
+    assert submission["valid"]
+    assert submission["grades"][CHECK] == "executed"
+    assert verification(bundle, "--unsigned")["verdicts"] == {CHECK: "pass"}
+    assert f"--- SKIP: TestSecureAcceleratorAccess/{broken[0]} (" in (bundle / "e2e.log").read_text()
+
+
+def test_evidence_may_name_a_sub_test(tmp_path: Path, bundle: Path) -> None:
+    path = bundle / "PRODUCT.yaml"
+    (first, *_) = load_check(CHECK).assertions
+    whole, part = "junit.xml#TestSecureAcceleratorAccess", f"junit.xml#TestSecureAcceleratorAccess/{first.id}"
+    path.write_text(path.read_text().replace(whole, part))
+    assert part in path.read_text()
+    assert validated(bundle)["valid"]
+    assert "F-fragment" not in rules(validated(bundle)["findings"])
 
 
 def test_what_a_run_could_not_decide_stays_for_the_vendor(tmp_path: Path) -> None:

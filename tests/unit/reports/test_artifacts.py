@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from defusedxml import ElementTree
 from hypothesis import HealthCheck, given, settings
-from support.report_examples import Example, example, examples, result
+from support.report_examples import IDS, Example, example, examples, result
 
 from aiconform.engine.evidence import CheckResult, Evidence, Report
-from aiconform.reports.cases import PROGRAMME_TESTS, go_name, slug
+from aiconform.reports.cases import go_name, slug
+from aiconform.reports.facts import programme_tests
 from aiconform.reports.formats import write_artifacts
 from aiconform.reports.plain import plain
 
@@ -83,8 +84,8 @@ def test_each_artifact_says_of_each_requirement_what_the_report_says(made: Examp
     for status in read(files):
         assert top_level(status) == expected
     for check in made.report.checks:
-        if check.id in PROGRAMME_TESTS:
-            assert [status[PROGRAMME_TESTS[check.id]] for status in read(files)] == [EXPECTED[check.verdict]] * 3
+        if check.id in programme_tests():
+            assert [status[programme_tests()[check.id]] for status in read(files)] == [EXPECTED[check.verdict]] * 3
 
 
 @some
@@ -102,9 +103,10 @@ def test_the_artifacts_agree_in_every_sub_test(made: Example) -> None:
 def test_what_is_no_pass_never_becomes_one(made: Example) -> None:
     for status in read(written(made.report, made.evidence)):
         for check, said in zip(made.report.checks, top_level(status), strict=True):
-            borne_out = bool(check.assertions) and all(each.holds for each in check.assertions)
+            asked = [each for each in check.assertions if each.asked_by == "programme"]
+            borne_out = bool(asked) and all(each.holds for each in asked)
             assert (said == "pass") == (check.verdict == "pass" and borne_out)
-            if any(each.holds is False for each in check.assertions):
+            if any(each.holds is False for each in asked):
                 assert said == "fail"
 
 
@@ -155,7 +157,58 @@ def test_each_artifact_names_its_source_and_says_if_accelerators_were_simulated(
         assert (b"Accelerators were simulated" in data) == made.report.simulated
 
 
+@some
+@given(examples())
+def test_what_goes_beyond_the_programme_fails_nothing(made: Example) -> None:
+    beyond = {
+        f"{go_name(check.id)}/{each.id}": each.holds
+        for check in made.report.checks
+        for each in check.assertions
+        if each.asked_by == "project" and each.id and check.id in IDS
+    }
+    for status in read(written(made.report, made.evidence)):
+        for name, held in beyond.items():
+            assert status[name] in (("pass", "skip") if held else ("skip",))
+
+
 # Examples
+
+
+def test_sub_tests_are_named_by_assertion_ids_and_the_sentence_is_in_the_text() -> None:
+    whole = result("secure_accelerator_access")
+    one = whole.assertions[0].model_copy(update={"id": "forged_is_refused", "title": "A forged node is refused"})
+    files = written(example(whole.model_copy(update={"assertions": (one,)})), {})
+    assert all("TestSecureAcceleratorAccess/forged_is_refused" in status for status in read(files))
+    assert "A forged node is refused: 4 of 4 ran (4 subjects)" in files["e2e.log"].decode()
+
+
+def test_a_broken_assertion_beyond_the_programme_is_a_skip_in_a_class_of_its_own() -> None:
+    whole = result("robust_controller")
+    asked = whole.assertions[0].model_copy(update={"id": "reconciles"})
+    ours = asked.model_copy(update={"id": "restart", "asked_by": "project", "holds": False, "reason": "it did not"})
+    check = whole.model_copy(update={"assertions": (asked, ours), "strict": "fail"})
+    files = written(example(check, verdict="conformant", strict="not-conformant"), {})
+    for status in read(files):
+        assert status == {
+            "TestRobustController": "pass",
+            "TestRobustController/reconciles": "pass",
+            "TestRobustController/restart": "skip",
+        }
+    root = ElementTree.fromstring(files["junit.xml"])
+    classes = {case.get("name"): case.get("classname") for case in root.iter("testcase")}
+    assert classes["TestRobustController/restart"] == "aiconform.beyond"
+    assert classes["TestRobustController/reconciles"] == "aiconform"
+    log = files["e2e.log"].decode()
+    assert "beyond the programme's words, broken: Every Pod of the gang runs: it did not" in log
+    assert "broken: robust_controller/restart. Strict verdict: not conformant." in log
+
+
+def test_an_extension_fails_no_artifact() -> None:
+    files = written(example(result(), result("acme.fabric", "fail"), verdict="conformant"), {})
+    for status in read(files):
+        assert status["TestAcmeFabric"] == "skip"
+        assert "fail" not in status.values()
+    assert "an extension, which the programme does not ask for: fail: because fail" in files["e2e.log"].decode()
 
 
 def test_a_failure_and_an_undecided_requirement_say_why() -> None:

@@ -246,7 +246,7 @@ def test_statements_name_all_that_keeps_a_platform_from_being_conformant() -> No
     assert statements(report) == (
         "Failed: gang_scheduling.",
         "Could not be decided: ai_inference.",
-        "Said not to apply, which the programme does not allow: pod_autoscaling.",
+        "Reported as not applicable, which the programme does not allow: pod_autoscaling.",
         "Not run: robust_controller.",
     )
 

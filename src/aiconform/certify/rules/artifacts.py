@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 
-from aiconform.certify.checklist import programme_tests
 from aiconform.certify.context import Context
 from aiconform.certify.evidence import Artifact, Reference
 from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.reports.cases import own_name
+from aiconform.reports.facts import programme_tests
 from aiconform.spec import load_standard
 
 RULES = (

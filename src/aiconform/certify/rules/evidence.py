@@ -6,11 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from aiconform.certify.checklist import Item, programme_tests
+from aiconform.certify.checklist import Item
 from aiconform.certify.context import Context
 from aiconform.certify.evidence import Answer, Reference
 from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.certify.nodes import shown
+from aiconform.reports.facts import programme_tests
 
 RULES = (
     Rule(

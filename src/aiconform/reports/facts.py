@@ -1,0 +1,28 @@
+"""What the standard says about the requirements of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from aiconform.spec import Requirement, UnknownRequirement, load_standard
+
+
+def requirement_of(id_: str) -> Requirement | None:
+    """The requirement, or None if this edition of the standard does not have it."""
+    try:
+        return load_standard().requirement(id_)
+    except UnknownRequirement:
+        return None
+
+
+@cache
+def programme_tests() -> Mapping[str, str]:
+    """The tests of the programme's suite, by the requirement that the programme maps to each."""
+    return {each.id: each.programme.test for each in load_standard().requirements if each.programme.test}
+
+
+def remediation_of(id_: str) -> str:
+    """What to do where the requirement is not met; empty if the standard does not say."""
+    requirement = requirement_of(id_)
+    return " ".join((requirement.remediation or "").split()) if requirement else ""
