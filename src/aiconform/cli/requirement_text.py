@@ -38,9 +38,9 @@ def print_requirement(requirement: Requirement, width: int) -> None:
     head("When it applies")
     say(requirement.applicability.when)
     if requirement.applicability.may_not_apply:
-        say("A platform can be conformant without it, after looking at:")
+        say("If it does not apply, a platform can be conformant without it. Examine first:")
     else:
-        say("What is looked at:")
+        say("Examine:")
     for item in requirement.applicability.look_at:
         say(item, "  - ")
     head("Procedure")
@@ -49,13 +49,19 @@ def print_requirement(requirement: Requirement, width: int) -> None:
     for number, step in enumerate(requirement.procedure.steps, 1):
         click.echo()
         say(step.do, f"  {number}. ")
-        say(step.observe, "     look at  ")
+        say(step.observe, "     observe  ")
         for line in step.holds:
-            say(line.text, "     holds    ")
+            say(f"{line.text} ({line.id}, {line.asked_by})", "     holds    ")
+            if line.not_judged:
+                say(f"not judged: {line.not_judged}", "              ")
     head("Time limits")
     for limit in requirement.procedure.limits:
-        say(f"{limit.seconds} s {limit.of}: {limit.why}", "  - ")
-    head("Must fail with")
+        fixed = ", fixed" if limit.fixed else ""
+        say(f"{limit.seconds} s {limit.of} ({limit.id}{fixed}): {limit.why}", "  - ")
+    if requirement.disturbs:
+        head("What it disturbs")
+        say(requirement.disturbs)
+    head("Defects that must make it fail")
     for item in requirement.procedure.broken_by:
         say(item, "  - ")
     head("Counts as evidence")
@@ -64,6 +70,16 @@ def print_requirement(requirement: Requirement, width: int) -> None:
     head("Does not count")
     for item in requirement.evidence.does_not_count:
         say(item, "  - ")
+    if requirement.remediation:
+        head("If it is not met")
+        say(requirement.remediation)
+    for what, value in (
+        ("Programme's test", requirement.programme.test),
+        ("Lab add-ons", ", ".join(requirement.lab.add_ons)),
+    ):
+        if value:
+            click.echo()
+            say(f"{what}: {value}")
     if requirement.related:
         head("Related")
         for related in requirement.related:

@@ -103,6 +103,11 @@ class Line(Part):
     not_judged: Text | None = None
     """Why no assertion judges it."""
 
+    @property
+    def asked_by(self) -> str:
+        """Who asks for it, for people to read."""
+        return f"asked by the programme since {self.programme}" if self.programme else "asked by this project"
+
 
 class Step(Part):
     """One step of the procedure."""

@@ -192,7 +192,8 @@ def _search_index(standard: Standard, process: str) -> str:
         words = [r.id, r.id.replace("_", " "), f"KAR-{r.kar}" if r.kar else "", r.area, r.category or "", *r.owners]
         words += [r.statement, r.rationale, r.applicability.when]
         words += [
-            f"{step.do} {step.observe} {' '.join(line.text for line in step.holds)}" for step in r.procedure.steps
+            f"{step.do} {step.observe} {' '.join(f'{line.id} {line.text}' for line in step.holds)}"
+            for step in r.procedure.steps
         ]
         entries.append(
             {

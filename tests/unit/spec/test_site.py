@@ -68,6 +68,18 @@ def test_there_is_a_page_for_each_version_and_requirement(site: Path) -> None:
     assert schema["title"] == "Requirement"
 
 
+def test_lines_and_limits_have_anchors_and_say_who_asks(site: Path, pages: dict[Path, Page]) -> None:
+    for requirement in STANDARD.requirements:
+        path = site / "requirements" / f"{requirement.id}.html"
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        assert {f"line-{line.id}" for line in requirement.lines} <= set(pages[path].ids)
+        assert {f"limit-{limit.id}" for limit in requirement.procedure.limits} <= set(pages[path].ids)
+        for line in requirement.lines:
+            assert f"<code>{line.id}</code> {line.asked_by}" in text
+        assert ("If it is not met" in text) == bool(requirement.remediation)
+        assert ("What it disturbs" in text) == bool(requirement.disturbs)
+
+
 def test_every_internal_link_leads_somewhere(pages: dict[Path, Page]) -> None:
     checked = 0
     for path, page in pages.items():
