@@ -10,12 +10,12 @@ from support.accelerator_pods import MAJOR, NOTHING, STAY, Pods, View, container
 
 from aiconform.cluster import Cluster, connect
 from aiconform.lab import Lab, LabConfig, load, up
-from aiconform.lab.accelerators import IDENTITIES, Device, devices_of, read_config
+from aiconform.lab.accelerators import Device, devices_of, identities, read_config
 from aiconform.lab.faults import turn
 from tests.lab import conftest
 
 BY_DRA, BY_PLUGIN = "node-1", "node-2"
-IDENTITY = IDENTITIES["simulated"]
+IDENTITY = identities()["simulated"]
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ async def test_a_leaking_runtime_shows_all_devices_and_leaves_running_pods_alone
 
 
 async def test_a_vendors_names_are_taken_on() -> None:
-    vendor = IDENTITIES["nvidia"]
+    vendor = identities()["nvidia"]
     made = await asyncio.to_thread(
         up, LabConfig(name="vendor", nodes=1, accelerators=3, allocation="both", identity="nvidia")
     )

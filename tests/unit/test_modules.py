@@ -127,7 +127,6 @@ KNOWN_LONG = {
     "aiconform.checks.pod_autoscaling.probes",
     "aiconform.checks.robust_controller.probes",
     "aiconform.engine.run",
-    "aiconform.lab.accelerators.config",
     "aiconform.platform.autoscaling.autoscaler",
     "aiconform.platform.operators",
     "aiconform.spec.lifecycle",

@@ -73,7 +73,7 @@ class LabConfig:
     """How Pods get accelerators: one of ALLOCATIONS for every node, or node name -> one of them. Nodes without a word
     alternate, beginning with dra."""
     identity: str | None = None
-    """Whose names the accelerators carry, see `aiconform.lab.accelerators.config.find_identity`."""
+    """Whose names the accelerators carry, see `aiconform.lab.accelerators.identity.find_identity`."""
     assets: Path | None = None
     """A folder of binaries to prefer over the cache and a build."""
     feature_gates: Mapping[str, bool] | None = None

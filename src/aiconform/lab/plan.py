@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from aiconform.lab.accelerators.config import canonical_identity
+from aiconform.lab.accelerators.identity import canonical_identity
 from aiconform.lab.addons import ADD_ONS, chosen
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import (

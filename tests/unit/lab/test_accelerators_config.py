@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from support.fake_kubelet import NODE, FakeCluster, configuration
 
 from aiconform.lab.accelerators import (
-    IDENTITIES,
     AcceleratorError,
     Identity,
     Offer,
     cluster_objects,
     devices_of,
+    identities,
     read_config,
     split,
     write_config,
 )
-from aiconform.lab.accelerators.config import canonical_identity, find_identity
+from aiconform.lab.accelerators.identity import canonical_identity, find_identity
 from aiconform.lab.accelerators.prepared import make_device_nodes
 from aiconform.lab.accelerators.slices import best_version, describe, plan
 
@@ -36,7 +36,7 @@ FOLDER = Path("/lab")
 @given(
     count=st.integers(0, 54),
     offer=st.sampled_from(Offer),
-    identity=st.sampled_from(list(IDENTITIES.values())),
+    identity=st.sampled_from(list(identities().values())),
 )
 def test_each_device_is_offered_once_under_a_name_and_number_of_its_own(
     count: int, offer: Offer, identity: Identity
@@ -55,7 +55,7 @@ def test_each_device_is_offered_once_under_a_name_and_number_of_its_own(
 
 
 def test_a_configuration_outlives_its_file(tmp_path: Path) -> None:
-    config = configuration(tmp_path, identity=IDENTITIES["nvidia"], offer="both")
+    config = configuration(tmp_path, identity=identities()["nvidia"], offer="both")
     write_config(tmp_path / "a.json", config)
     assert read_config(tmp_path / "a.json") == config
 
@@ -82,7 +82,7 @@ def test_a_bad_file_is_named_with_what_is_wrong(tmp_path: Path, text: str, expec
         ({"first_minor": 62, "count": 3}, "10-63"),
         ({"first_minor": 9, "count": 1}, "10-63"),
         ({"device_dir": Path("/dev")}, "own /dev"),
-        ({"identity": Identity.model_construct(driver="x").model_dump() | {"memory": "lots"}}, "memory"),
+        ({"identity": identities()["simulated"].model_dump() | {"memory": "lots"}}, "memory"),
     ],
 )
 def test_impossible_values_are_refused(change: dict[str, object], expected: str) -> None:
@@ -111,7 +111,7 @@ def test_an_identity_can_be_a_file_and_outlives_it(tmp_path: Path) -> None:
         (None, "give one of simulated, nvidia, amd, tpu, neuron, or a file"),
         ("drivr: x", "drivr: Extra inputs are not permitted"),
         ("[1]", "file: Input should be"),
-        ("{", "while parsing"),
+        ("{", "well-formed YAML"),
     ],
 )
 def test_a_bad_identity_is_refused_with_what_is_wrong(tmp_path: Path, content: str | None, expected: str) -> None:
@@ -123,11 +123,11 @@ def test_a_bad_identity_is_refused_with_what_is_wrong(tmp_path: Path, content: s
 
 
 def test_memory_is_kept_as_the_api_server_writes_it() -> None:
-    assert Identity(memory="81920Mi").memory == "80Gi"
+    assert find_identity('{"memory": "81920Mi"}').memory == "80Gi"
 
 
 def test_a_simulated_device_says_so_under_any_name() -> None:
-    for identity in IDENTITIES.values():
+    for identity in identities().values():
         config = configuration(FOLDER, identity=identity)
         for device in describe(config, devices_of(config)):
             assert device["attributes"]["simulated"] == {"bool": True}
@@ -135,7 +135,7 @@ def test_a_simulated_device_says_so_under_any_name() -> None:
 
 
 def test_renumbering_changes_every_value_but_that_one() -> None:
-    config = configuration(FOLDER, identity=IDENTITIES["nvidia"])
+    config = configuration(FOLDER, identity=identities()["nvidia"])
     before, after = (describe(config, devices_of(config), times) for times in (0, 1))
     for old, new in zip(before, after, strict=True):
         same = {name for name, value in old["attributes"].items() if new["attributes"][name] == value}
@@ -191,11 +191,11 @@ def test_the_best_served_version_is_used(served: tuple[str, ...], best: str | No
 
 
 def test_the_device_class_selects_the_driver() -> None:
-    device_class = cluster_objects(IDENTITIES["nvidia"], resource_by_dra=True)[0]
+    device_class = cluster_objects(identities()["nvidia"], resource_by_dra=True)[0]
     assert device_class["metadata"]["name"] == "gpu.nvidia.com"
     assert device_class["spec"]["selectors"][0]["cel"]["expression"] == 'device.driver == "gpu.nvidia.com"'
     assert device_class["spec"]["extendedResourceName"] == "nvidia.com/gpu"
-    assert "extendedResourceName" not in cluster_objects(Identity())[0]["spec"]
+    assert "extendedResourceName" not in cluster_objects(identities()["simulated"])[0]["spec"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")

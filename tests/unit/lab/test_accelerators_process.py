@@ -16,11 +16,11 @@ import pytest
 from support.fake_kubelet import NODE, FakeCluster, FakeKubelet, claim, configuration
 
 from aiconform.lab.accelerators import (
-    IDENTITIES,
     AcceleratorConfig,
     AcceleratorError,
     DriverFault,
     devices_of,
+    identities,
     messages,
     read_status,
     split,
@@ -220,7 +220,7 @@ async def test_fewer_devices_raise_the_generation(make: Any) -> None:
 
 
 async def test_the_node_carries_labels_of_the_product(make: Any) -> None:
-    node = await make(offer="device-plugin", identity=IDENTITIES["nvidia"], count=2)
+    node = await make(offer="device-plugin", identity=identities()["nvidia"], count=2)
     (labels,) = (n["metadata"]["labels"] for n in node.cluster.of("Node"))
     assert labels["nvidia.com/gpu.product"] == "Simulated-H100"
     assert labels["nvidia.com/gpu.simulated"] == "true"
@@ -439,7 +439,7 @@ async def test_a_process_that_has_ended_says_nothing(make: Any) -> None:
 async def test_names_and_paths_cannot_change_while_it_runs(make: Any) -> None:
     node = await make()
     with pytest.raises(AcceleratorError, match="identity can only change with a restart"):
-        await node.change(identity=IDENTITIES["nvidia"].model_dump())
+        await node.change(identity=identities()["nvidia"].model_dump())
 
 
 async def test_a_spoilt_record_is_named(make: Any) -> None:

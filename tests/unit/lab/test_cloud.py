@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiconform.lab import plan
-from aiconform.lab.accelerators.config import find_identity
+from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import MAX_NODES, LabConfig, LabError, Paths
 from aiconform.lab.machines.files import write_json

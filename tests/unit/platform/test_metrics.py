@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.fake_kubelet import configuration
 
 from aiconform.cluster import Forbidden, ProxyResponse, TimedOut, Unreachable
-from aiconform.lab.accelerators import IDENTITIES, DriverFault, devices_of
+from aiconform.lab.accelerators import DriverFault, devices_of, identities
 from aiconform.lab.accelerators.telemetry import labels, telemetry
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.monitoring.metrics import (
@@ -146,9 +146,9 @@ def test_matching_does_not_depend_on_the_order(order: list[int], left_out: int) 
     }
 
 
-@pytest.mark.parametrize("identity", IDENTITIES)
+@pytest.mark.parametrize("identity", identities())
 def test_the_labs_exporter_speaks_as_each_vendor(identity: str, tmp_path: Any) -> None:
-    config = configuration(tmp_path, identity=IDENTITIES[identity])
+    config = configuration(tmp_path, identity=identities()[identity])
     samples = [
         MetricSample(series["name"], labels(config, devices_of(config)[sample["device"]]), 1.0)
         for series in telemetry(config)["series"]  # type: ignore[attr-defined]

@@ -5,24 +5,21 @@ them; `cluster_objects` is what the cluster needs besides.
 """
 
 from aiconform.lab.accelerators.config import (
-    IDENTITIES,
     AcceleratorConfig,
-    AcceleratorError,
     Device,
     DriverFault,
-    Identity,
     Offer,
     devices_of,
     read_config,
     split,
     write_config,
 )
+from aiconform.lab.accelerators.identity import AcceleratorError, Identity, identities
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS, cluster_objects
 from aiconform.lab.accelerators.status import read_status, unsettled
 
 __all__ = [
     "GROUP_OF_DRIVERS",
-    "IDENTITIES",
     "AcceleratorConfig",
     "AcceleratorError",
     "Device",
@@ -31,6 +28,7 @@ __all__ = [
     "Offer",
     "cluster_objects",
     "devices_of",
+    "identities",
     "read_config",
     "read_status",
     "split",

@@ -16,7 +16,7 @@ import click
 def main(path: Path) -> None:
     """Serve simulated accelerators on one node. SIGHUP reads the file again; SIGTERM ends."""
     from aiconform.cluster import ClusterError
-    from aiconform.lab.accelerators.config import AcceleratorError
+    from aiconform.lab.accelerators.identity import AcceleratorError
     from aiconform.lab.accelerators.process import run
 
     try:

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from itertools import cycle, islice
 
 from aiconform.cluster import Cluster, ClusterError, Object
-from aiconform.lab.accelerators.config import AcceleratorConfig, AcceleratorError
+from aiconform.lab.accelerators.config import AcceleratorConfig
+from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.accelerators.publisher import Publisher
 from aiconform.lab.accelerators.slices import GROUP
 

@@ -11,10 +11,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from aiconform.lab.config import LabError
+from aiconform.lab.accelerators.identity import (
+    DEFAULT_IDENTITY,
+    AcceleratorError,
+    DnsName,
+    Identity,
+    Strict,
+    identities,
+    problems,
+)
 from aiconform.lab.machines.files import write_json
 
 # Virtual consoles: the character devices that exist and open on any Linux, and that containers may not open by default.
@@ -22,10 +29,6 @@ VT_MAJOR = 4
 VT_FIRST, VT_LAST = 10, 63
 # Where a node's accelerators tell the exporter of their metrics what they are: a folder of the node's own.
 TELEMETRY_FOLDER = "/run/aiconform-accelerators"
-
-
-class AcceleratorError(LabError):
-    """Something about the simulated accelerators that a user can mend; the message says what and how."""
 
 
 class Offer(StrEnum):
@@ -57,156 +60,7 @@ class DriverFault(StrEnum):
     METRICS_GARBAGE = "metrics-are-garbage"
 
 
-class Metrics(StrEnum):
-    """Whose names the metrics of the accelerators have; see `telemetry`."""
-
-    OPENTELEMETRY = "opentelemetry"
-    DCGM = "dcgm"
-    AMD = "amd"
-    TPU = "tpu"
-    NEURON = "neuron"
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
-Version = Annotated[str, Field(pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?$", max_length=64)]
-
-
-def _canonical(quantity: str) -> str:
-    """The form in which the API server stores a binary quantity: 1024Mi becomes 1Gi."""
-    units = ["Ki", "Mi", "Gi", "Ti"]
-    number, unit = int(quantity[:-2]), quantity[-2:]
-    while number % 1024 == 0 and unit != units[-1]:
-        number, unit = number // 1024, units[units.index(unit) + 1]
-    return f"{number}{unit}"
-
-
-Memory = Annotated[str, Field(pattern=r"^[1-9]\d*(Ki|Mi|Gi|Ti)$"), AfterValidator(_canonical)]
-# An attribute's name: a C identifier, with an optional domain before it (resource.k8s.io rules).
-AttributeName = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z_][A-Za-z0-9_]{0,31}$")]
-AttributeValue = bool | int | Annotated[str, Field(max_length=64)]
-
-
-class Identity(_Strict):
-    """Under which names the accelerators appear. The default says that they are simulated; a vendor's can be given."""
-
-    driver: DnsName = "simulated-accelerator.aiconform.dev"
-    """Name of the DRA driver, in ResourceSlices and in the kubelet's registry."""
-    device_class: DnsName = "simulated-accelerator.aiconform.dev"
-    """Name of the DeviceClass that selects this driver's devices."""
-    extended_resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = (
-        "aiconform.dev/simulated-accelerator"
-    )
-    """Name of the resource that the device plugin offers."""
-    device_prefix: Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9._/-]*[A-Za-z._-]$")] = "/dev/aiconform-accel"
-    """Path of a device in a container, without its index: `/dev/nvidia` gives `/dev/nvidia0`."""
-    product: Annotated[str, Field(max_length=64)] = "Simulated Accelerator A1"
-    """Name of the product; the value of the attribute named by `product_attribute`."""
-    product_attribute: AttributeName = "model"
-    """The attribute that carries the product's name: `productName` at some vendors."""
-    uuid_prefix: str = "SIM-"
-    """What each device's UUID starts with."""
-    env_prefix: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] = "SIMULATED_ACCELERATOR"
-    """Prefix of the environment variables that a container with a device gets."""
-    driver_version: Version = "1.4.2"
-    """Value of the attribute driverVersion, and of the variable `<env_prefix>_DRIVER_VERSION`."""
-    runtime_version: Version = "12.8.0"
-    """Value of the attribute named by `runtime_version_attribute`, and of `<env_prefix>_RUNTIME_VERSION`."""
-    runtime_version_attribute: AttributeName = "runtimeVersion"
-    """The attribute that carries the runtime's version: `cudaDriverVersion` at one vendor."""
-    memory: Memory = "16Gi"
-    """Memory of one device, a Kubernetes quantity: the capacity `memory`."""
-    metrics: Metrics = Metrics.OPENTELEMETRY
-    """Under whose names the exporter reports them."""
-    attributes: dict[AttributeName, AttributeValue] = {}
-    """Further attributes of every device. `simulated: true` is always added."""
-
-
-DEFAULT_IDENTITY = Identity()
-IDENTITIES = {
-    "simulated": DEFAULT_IDENTITY,
-    # Stand-ins for vendors' naming, so that checks meet the names of real platforms. Each product says what it is.
-    "nvidia": Identity(
-        driver="gpu.nvidia.com",
-        device_class="gpu.nvidia.com",
-        extended_resource="nvidia.com/gpu",
-        device_prefix="/dev/nvidia",
-        product="Simulated H100",
-        product_attribute="productName",
-        uuid_prefix="GPU-",
-        env_prefix="NVIDIA",
-        driver_version="580.65.6",
-        runtime_version="13.0.0",
-        runtime_version_attribute="cudaDriverVersion",
-        memory="80Gi",
-        metrics=Metrics.DCGM,
-        attributes={"type": "gpu", "brand": "Simulated", "architecture": "Hopper"},
-    ),
-    "amd": Identity(
-        driver="gpu.amd.com",
-        device_class="gpu.amd.com",
-        extended_resource="amd.com/gpu",
-        device_prefix="/dev/dri/renderD",
-        product="Simulated MI300X",
-        product_attribute="productName",
-        uuid_prefix="AMD-",
-        env_prefix="AMD",
-        memory="192Gi",
-        metrics=Metrics.AMD,
-    ),
-    "tpu": Identity(
-        driver="tpu.google.com",
-        device_class="tpu.google.com",
-        extended_resource="google.com/tpu",
-        device_prefix="/dev/accel",
-        product="Simulated TPU v6e",
-        uuid_prefix="TPU-",
-        env_prefix="TPU",
-        metrics=Metrics.TPU,
-    ),
-    "neuron": Identity(
-        driver="neuron.aws.com",
-        device_class="neuron.aws.com",
-        extended_resource="aws.amazon.com/neuron",
-        device_prefix="/dev/neuron",
-        product="Simulated Trainium2",
-        uuid_prefix="NEURON-",
-        env_prefix="NEURON",
-        metrics=Metrics.NEURON,
-    ),
-}
-"""Known identities by name."""
-
-
-def find_identity(word: str) -> Identity:
-    """The identity of this name, or that in a YAML or JSON file: fields of Identity, the others as by default.
-
-    Raises AcceleratorError naming the identities there are, or what is wrong with the file.
-    """
-    if word in IDENTITIES:
-        return IDENTITIES[word]
-    if word.startswith("{"):
-        return Identity.model_validate_json(word)
-    path = Path(word)
-    if not path.is_file():
-        raise AcceleratorError(
-            f"identity {word!r}: give one of {', '.join(IDENTITIES)}, or a file with fields such as driver and product"
-        )
-    try:
-        return Identity.model_validate(yaml.safe_load(path.read_text()) or {})
-    except (OSError, ValueError, yaml.YAMLError) as err:
-        raise AcceleratorError(f"{path}: {problems(err) if isinstance(err, ValidationError) else err}") from err
-
-
-def canonical_identity(word: str) -> str:
-    """What `find_identity` takes as well, and what does not depend on a file: a known name or JSON."""
-    return word if word in IDENTITIES else find_identity(word).model_dump_json(exclude_defaults=True)
-
-
-class AcceleratorConfig(_Strict):
+class AcceleratorConfig(Strict):
     """The whole file."""
 
     node_name: DnsName
@@ -235,7 +89,7 @@ class AcceleratorConfig(_Strict):
     """Device number of all devices: the major. (start)"""
     first_minor: Annotated[int, Field(ge=0)] = VT_FIRST
     """The minor of device 0; the others follow. Nodes of one machine must not overlap. (start)"""
-    identity: Identity = DEFAULT_IDENTITY
+    identity: Identity = Field(default_factory=lambda: identities()[DEFAULT_IDENTITY])
     """The names they appear under. (start)"""
     devices_per_slice: Annotated[int, Field(ge=1, le=128)] = 128
     """The most devices in one ResourceSlice; lower it to see a pool of several slices."""
@@ -262,7 +116,7 @@ class AcceleratorConfig(_Strict):
         return self
 
 
-class Device(_Strict):
+class Device(Strict):
     """One simulated accelerator: a character device and the names it has."""
 
     index: int
@@ -311,11 +165,6 @@ def read_config(path: Path) -> AcceleratorConfig:
         raise AcceleratorError(f"cannot read {path}: {err.strerror}") from err
     except ValidationError as err:
         raise AcceleratorError(f"{path}: {problems(err)}") from err
-
-
-def problems(err: ValidationError) -> str:
-    """What is wrong with a file, field by field, in one line."""
-    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'file'}: {p['msg']}" for p in err.errors())
 
 
 def write_config(path: Path, config: AcceleratorConfig) -> None:

@@ -9,14 +9,8 @@ from typing import Any
 
 from aiconform.cluster import ClusterError, Object
 from aiconform.lab.accelerators import messages, sockets
-from aiconform.lab.accelerators.config import (
-    AcceleratorConfig,
-    AcceleratorError,
-    Device,
-    DriverFault,
-    devices_of,
-    split,
-)
+from aiconform.lab.accelerators.config import AcceleratorConfig, Device, DriverFault, devices_of, split
+from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.accelerators.prepared import Granted, Prepared
 
 FindClaim = Callable[[str, str], Awaitable[Object]]

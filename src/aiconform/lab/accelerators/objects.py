@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, Identity
+from aiconform.lab.accelerators.config import AcceleratorConfig
+from aiconform.lab.accelerators.identity import Identity
 from aiconform.lab.accelerators.slices import GROUP
 
 if TYPE_CHECKING:

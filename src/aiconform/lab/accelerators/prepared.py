@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, AcceleratorError, Device
+from aiconform.lab.accelerators.config import AcceleratorConfig, Device
+from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.machines.files import write_json
 
 # The first version of CDI with a device node's hostPath.

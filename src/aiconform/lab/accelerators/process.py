@@ -12,15 +12,9 @@ from aiconform.cluster import Cluster, ClusterError, Object, connect
 from aiconform.lab.accelerators import slices
 from aiconform.lab.accelerators.allocatable import Allocatable
 from aiconform.lab.accelerators.allocator import RogueAllocator
-from aiconform.lab.accelerators.config import (
-    AcceleratorConfig,
-    AcceleratorError,
-    DriverFault,
-    devices_of,
-    read_config,
-    split,
-)
+from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of, read_config, split
 from aiconform.lab.accelerators.dra import DraDriver
+from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.accelerators.plugin import DevicePlugin
 from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes
 from aiconform.lab.accelerators.publisher import Publisher

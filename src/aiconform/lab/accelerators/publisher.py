@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 from aiconform.cluster import Cluster, ClusterError, Conflict, NotFound, Object
 from aiconform.lab.accelerators import objects, slices
-from aiconform.lab.accelerators.config import AcceleratorConfig, AcceleratorError
+from aiconform.lab.accelerators.config import AcceleratorConfig
+from aiconform.lab.accelerators.identity import AcceleratorError
 
 RETRY_SECONDS = (0.2, 0.5, 1, 2)
 WATCH_SECONDS = 300

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from aiconform.lab.accelerators.config import AcceleratorError
+from aiconform.lab.accelerators.identity import AcceleratorError
 
 _LONGEST_PATH = 107  # sun_path of Linux, without its final NUL
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, Device, DriverFault, Metrics, devices_of
+from aiconform.lab.accelerators.config import AcceleratorConfig, Device, DriverFault, devices_of
+from aiconform.lab.accelerators.identity import Metrics
 from aiconform.lab.machines.files import write_json
 
 _MIB = 1 / 2**20

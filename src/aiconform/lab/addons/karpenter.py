@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aiconform.lab.accelerators.config import find_identity
+from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.addons import manifests
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.build.assets import Assets

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiconform.lab import plan
-from aiconform.lab.accelerators.config import find_identity
+from aiconform.lab.accelerators.identity import as_json, find_identity
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.cloud.orders import ACCELERATORS_LABEL, STARTING_TAINT, is_autoscaled
 from aiconform.lab.config import LabError, Network, Paths
@@ -171,7 +171,7 @@ def _another(identity: str) -> str:
     """The lab's accelerators under the name of another resource."""
     own = find_identity(identity)
     other = own.model_copy(update={"extended_resource": f"{own.extended_resource}-other"})
-    return other.model_dump_json(exclude_defaults=True)
+    return as_json(other)
 
 
 def _log(line: str) -> None:

@@ -8,13 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from aiconform.lab.accelerators.config import (
-    TELEMETRY_FOLDER,
-    AcceleratorConfig,
-    Offer,
-    find_identity,
-    write_config,
-)
+from aiconform.lab.accelerators.config import TELEMETRY_FOLDER, AcceleratorConfig, Offer, write_config
+from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.images import PAUSE

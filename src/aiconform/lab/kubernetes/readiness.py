@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from aiconform.lab.accelerators.config import find_identity
+from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.accelerators.objects import cluster_objects
 from aiconform.lab.addons import Site, install
 from aiconform.lab.build.images import COREDNS
