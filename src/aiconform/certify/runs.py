@@ -44,6 +44,9 @@ class JudgedRun:
     redacted: str
 
 
+_CHECK = re.compile(r"(?!.{81})[a-z0-9_]+(\.[a-z0-9_]+)*")
+
+
 class NoRun(Exception):
     """The folder is no finished run."""
 
@@ -97,7 +100,7 @@ def _plain_names(path: Path) -> None:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 data = json.loads(line)["data"]
-                if not isinstance(data, dict) or not re.fullmatch(r"[a-z0-9_]{1,80}", str(data.get("check", "none"))):
+                if not isinstance(data, dict) or not _CHECK.fullmatch(str(data.get("check", "none"))):
                     raise NoRun(f"{path.name}, line {number}: not a line of a journal")
     except OSError as error:
         raise NoRun(f"{path.name} cannot be read: {error.strerror}") from error

@@ -1,17 +1,24 @@
 """The checks that are installed: each is an entry point of the group `aiconform.checks`, this project's own too.
 
-An entry point's name is the requirement's id, its object a Check. Ids with a dot (`acme.fabric`) are extensions: their
-package brings the requirement as well.
+An entry point's name is the requirement's id, its object a Check. An id without a dot belongs to the standard, whose
+checks this project brings. Ids with a dot (`acme.fabric`) are extensions: their package brings the requirement as well.
+
+`extended_standard` gives the standard with the requirements of all extensions that can be used; `broken_checks` names
+those that cannot, and why. An extension that is broken changes nothing for the others.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 from aiconform.check.check import API_VERSION, Check
-
-GROUP = "aiconform.checks"
+from aiconform.check.origin import Origin, origin_of
+from aiconform.installed import OWN, check_entries, distribution_of
+from aiconform.spec import Requirement, SpecError, Standard, load_extension, load_standard
 
 
 class NoSuchCheck(LookupError):
@@ -19,38 +26,137 @@ class NoSuchCheck(LookupError):
 
 
 class BrokenCheck(NoSuchCheck):
-    """A check is installed and cannot be used; the text names it, its distribution and why."""
+    """A check is installed and cannot be used. Attributes: id, distribution, problem, way_out."""
+
+    def __init__(self, id_: str, distribution: str, problem: str, way_out: str) -> None:
+        self.id, self.distribution, self.problem, self.way_out = id_, distribution, problem, way_out
+        super().__init__(f"the check {id_} of {distribution} cannot be used: {problem}; {way_out}")
 
 
-@cache
-def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+@dataclass(frozen=True)
+class Extension:
+    """The check of another distribution, with the requirement that it brings."""
+
+    check: Check
+    requirement: Requirement
+    origin: Origin
 
 
 def check_ids() -> tuple[str, ...]:
     """Ids of all installed checks, sorted; none of them is imported."""
-    return tuple(sorted(_entries()))
+    return tuple(sorted(_entries()[0]))
 
 
 def has_check(requirement: str) -> bool:
-    return requirement in _entries()
+    return requirement in _entries()[0]
 
 
 @cache
 def load_check(requirement: str) -> Check:
     """The check of a requirement. Raises NoSuchCheck, BrokenCheck."""
-    entry = _entries().get(requirement)
-    if entry is None:
-        raise NoSuchCheck(f"the suite has no check for {requirement} yet")
-    source = entry.dist.name if entry.dist else entry.value
+    usable, refused = _entries()
+    if requirement in usable:
+        return _load(usable[requirement])
+    raise refused.get(requirement) or NoSuchCheck(f"the suite has no check for {requirement} yet")
+
+
+def extension_ids() -> tuple[str, ...]:
+    """Ids of the extensions that can be used, sorted."""
+    return tuple(sorted(_extensions()[0]))
+
+
+def load_extension_check(id_: str) -> Extension:
+    """An extension with its requirement. Raises NoSuchCheck, BrokenCheck."""
+    usable, broken = _extensions()
+    if id_ in usable:
+        return usable[id_]
+    raise next((error for error in broken if error.id == id_), None) or NoSuchCheck(
+        f"no extension {id_} is installed: install the package that brings it"
+    )
+
+
+def broken_checks() -> tuple[BrokenCheck, ...]:
+    """What other distributions bring and cannot be used, by id."""
+    return _extensions()[1]
+
+
+def extended_standard() -> Standard:
+    """The standard with the requirements of all extensions that can be used. Raises MalformedFile."""
+    return load_standard().extended(extension.requirement for extension in _extensions()[0].values())
+
+
+def forget() -> None:
+    """Look again at what is installed, the next time that somebody asks."""
+    for remembered in (check_entries, _entries, _extensions, load_check):
+        remembered.cache_clear()
+
+
+@cache
+def _entries() -> tuple[dict[str, EntryPoint], dict[str, BrokenCheck]]:
+    """(entry points that may be loaded, those that are refused by their names alone), by id."""
+    by_id: dict[str, dict[str, EntryPoint]] = defaultdict(dict)
+    for entry in check_entries():
+        # A distribution that is found twice on the path counts once: the first one is imported.
+        by_id[entry.name].setdefault(distribution_of(entry), entry)
+    usable: dict[str, EntryPoint] = {}
+    refused: dict[str, BrokenCheck] = {}
+    for id_, found in by_id.items():
+        others = sorted(found.keys() - {OWN})
+        if OWN in found:
+            usable[id_] = found[OWN]
+        if "." not in id_ and others:
+            problem = f"the id {id_} has no dot, so it belongs to the standard"
+            refused[id_] = BrokenCheck(id_, " and ".join(others), problem, "give it an id such as acme.fabric")
+        elif len(found) > 1:
+            problem = "more than one distribution brings this id"
+            refused[id_] = BrokenCheck(id_, " and ".join(others), problem, "uninstall all but one of them")
+        elif others:
+            usable[id_] = found[others[0]]
+    return usable, refused
+
+
+@cache
+def _extensions() -> tuple[dict[str, Extension], tuple[BrokenCheck, ...]]:
+    usable, refused = _entries()
+    extensions: dict[str, Extension] = {}
+    broken = dict(refused)
+    for id_, entry in usable.items():
+        if distribution_of(entry) == OWN:
+            continue
+        try:
+            check = load_check(id_)
+            extensions[id_] = Extension(check, _requirement(check, distribution_of(entry)), origin_of(entry))
+        except BrokenCheck as error:
+            broken[id_] = error
+    return extensions, tuple(broken[id_] for id_ in sorted(broken))
+
+
+def _load(entry: EntryPoint) -> Check:
+    source = distribution_of(entry)
     try:
         found = entry.load()
-    except Exception as error:
-        raise BrokenCheck(f"{requirement} of {source} cannot be loaded: {type(error).__name__}: {error}") from error
-    if not isinstance(found, Check) or found.id != requirement:
-        raise BrokenCheck(f"{requirement} of {source}: {entry.value} is not a Check of that id")
+    except (Exception, SystemExit) as error:
+        problem = f"{entry.value} cannot be loaded: {type(error).__name__}: {error}"
+        raise BrokenCheck(entry.name, source, problem, f"repair or uninstall {source}") from error
+    if not isinstance(found, Check) or found.id != entry.name:
+        problem = f"{entry.value} is not a Check of that id"
+        raise BrokenCheck(entry.name, source, problem, "make the entry point name what `collect` returns for this id")
     if found.api != API_VERSION:
-        raise BrokenCheck(
-            f"{requirement} of {source} was made for version {found.api} of the checks' contract; this is {API_VERSION}"
-        )
+        problem = f"it was made for version {found.api} of the checks' contract, and this is version {API_VERSION}"
+        raise BrokenCheck(entry.name, source, problem, f"install a version of {source} that was made for this one")
     return found
+
+
+def _requirement(check: Check, source: str) -> Requirement:
+    """The requirement that an extension brings. Raises BrokenCheck."""
+    way_out = "name its file in `collect(..., requirement=...)`; `aiconform spec new --check` writes one"
+    if not isinstance(check.requirement, Path):
+        raise BrokenCheck(check.id, source, "it brings no requirement", way_out)
+    try:
+        requirement = load_extension(check.requirement)
+    except (SpecError, OSError) as error:
+        raise BrokenCheck(check.id, source, f"its requirement cannot be read: {error}", "correct the file") from error
+    if requirement.id != check.id:
+        problem = f"its requirement {check.requirement} has the id {requirement.id}"
+        raise BrokenCheck(check.id, source, problem, "give both the same id")
+    return requirement

@@ -8,9 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import IO, Any, NoReturn, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from aiconform.spec import Standard
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,6 +48,30 @@ set_option = click.option(
 strict_option = click.option(
     "--strict", is_flag=True, help="Let the exit code also follow what goes beyond the programme's words."
 )
+
+
+extensions_option = click.option(
+    "--extensions", is_flag=True, help="Also the checks of all installed extensions (`aiconform spec list`)."
+)
+
+
+def installed_standard() -> Standard:
+    """The standard with all installed extensions; names on standard error those that cannot be used.
+
+    Raises SpecError.
+    """
+    from aiconform.installed import only_own
+
+    if only_own():
+        # Reading the standard needs neither a check nor the client of a cluster.
+        from aiconform.spec import load_standard
+
+        return load_standard()
+    from aiconform.check.registry import broken_checks, extended_standard
+
+    for broken in broken_checks():
+        note(f"warning: {broken}")
+    return extended_standard()
 
 
 def print_json(data: Any) -> None:

@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from aiconform.cli.common import cluster_options, fail, output_option, print_json, run_async, set_option
+from aiconform.cli.common import (
+    cluster_options,
+    fail,
+    installed_standard,
+    output_option,
+    print_json,
+    run_async,
+    set_option,
+)
 
 # So many nodes, or lines about what was passed over, are shown one by one; more are counted.
 _SHOWN = 10
@@ -72,7 +80,7 @@ async def _inspect(kubeconfig: str | None, context: str | None, options: tuple[s
     from aiconform.platform import Platform
     from aiconform.platform.accelerators.offered import usable_node
     from aiconform.platform.images import Images
-    from aiconform.spec import SpecError, load_standard
+    from aiconform.spec import SpecError
 
     problems: list[str] = []
     found: dict[str, Any] = {"dra": None, "nodes": {"total": 0, "ready": 0}, "accelerators": [], "passed_over": []}
@@ -82,7 +90,7 @@ async def _inspect(kubeconfig: str | None, context: str | None, options: tuple[s
             with metered() as meter:
                 platform = Platform(cluster, Images())
                 found |= {"server": cluster.server, "kubernetes": await platform.version()}
-                plan = make_plan(load_standard(), found["kubernetes"], ())
+                plan = make_plan(installed_standard(), found["kubernetes"], (), extensions=True)
                 try:
                     found["dra"] = await platform.resource_api()
                     states = [usable_node(node) for node in await platform.nodes()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from aiconform.cli.common import fail, output_option, print_json, strict_option
+from aiconform.cli.common import fail, installed_standard, output_option, print_json, strict_option
 
 DIFFERS = 3
 
@@ -30,10 +30,10 @@ def command(directory: Path, strict: bool, output: str) -> None:
     from aiconform.engine.rundir import BadRunDirectory
     from aiconform.engine.verdicts import EXIT_CODES
     from aiconform.reports.plain import plain
-    from aiconform.spec import SpecError, load_standard
+    from aiconform.spec import SpecError
 
     try:
-        judgement = judge(directory, load_standard())
+        judgement = judge(directory, installed_standard())
     except (BadRunDirectory, SpecError) as error:
         fail(str(error))
     report = judgement.report

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from aiconform.cli.common import fail, output_option, print_json
+from aiconform.cli.common import fail, installed_standard, output_option, print_json
 
 
 @click.command("options")
@@ -14,14 +14,15 @@ from aiconform.cli.common import fail, output_option, print_json
 @output_option
 def command(ids: tuple[str, ...], output: str) -> None:
     """List what `aiconform run --set ID.NAME=VALUE` can set for the checks of ID..., or for all of them."""
-    from aiconform.check.registry import NoSuchCheck, has_check, load_check
-    from aiconform.spec import SpecError, load_standard
+    from aiconform.check.registry import NoSuchCheck, extension_ids, has_check, load_check
+    from aiconform.spec import SpecError
 
     try:
-        standard = load_standard()
+        standard = installed_standard()
         for wanted in ids:
             standard.requirement(wanted)
-        checks = [load_check(wanted) for wanted in ids or [known for known in standard.ids if has_check(known)]]
+        known = (*filter(has_check, standard.ids), *extension_ids())
+        checks = [load_check(wanted) for wanted in ids or known]
     except (SpecError, NoSuchCheck) as error:
         fail(str(error))
     found: list[dict[str, Any]] = [

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import click
 
-from aiconform.cli.common import fail, output_option, print_json
+from aiconform.cli.common import extensions_option, fail, installed_standard, output_option, print_json
 
 
 @click.command("rbac")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--name", default="aiconform", show_default=True, help="Name of the ClusterRole.")
+@extensions_option
 @output_option
-def command(ids: tuple[str, ...], name: str, output: str) -> None:
-    """Print the least ClusterRole for the checks of the requirements ID..., or of all that the suite can check.
+def command(ids: tuple[str, ...], name: str, extensions: bool, output: str) -> None:
+    """Print the least ClusterRole for the checks of the requirements ID..., or for all checks of the suite.
 
     Bind it with: kubectl create clusterrolebinding aiconform --clusterrole aiconform --serviceaccount NAMESPACE:NAME
     """
     import yaml
 
-    from aiconform.check.registry import NoSuchCheck, has_check, load_check
+    from aiconform.check.registry import NoSuchCheck, extension_ids, has_check, load_check
     from aiconform.engine.access import cluster_role
-    from aiconform.spec import SpecError, load_standard
+    from aiconform.spec import SpecError
 
     try:
-        standard = load_standard()
+        standard = installed_standard()
         for wanted in ids:
             standard.requirement(wanted)
-        checks = [load_check(wanted) for wanted in ids or [known for known in standard.ids if has_check(known)]]
+        known = ids or tuple(filter(has_check, standard.ids))
+        checks = [load_check(wanted) for wanted in dict.fromkeys((*known, *(extension_ids() if extensions else ())))]
     except (SpecError, NoSuchCheck) as error:
         fail(str(error))
     role = cluster_role(name, checks)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aiconform.cli.common import fail, note
+from aiconform.cli.common import fail, installed_standard, note
 from aiconform.reports.formats import BY_NAME, FORMATS, Screen, read_evidence
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def _warn(directory: Path) -> None:
     from aiconform.engine.rundir import BadRunDirectory
     from aiconform.reports.plain import plain
     from aiconform.reports.summary import counted
-    from aiconform.spec import SpecError, load_standard
+    from aiconform.spec import SpecError
 
     try:
-        judgement = judge(directory, load_standard())
+        judgement = judge(directory, installed_standard())
     except (BadRunDirectory, SpecError) as error:
         note(f"warning: the verdicts could not be computed again: {plain(str(error))}")
         return

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from aiconform.cli.common import cluster_options, fail, output_option, print_json, run_async, set_option, strict_option
+from aiconform.cli.common import (
+    cluster_options,
+    extensions_option,
+    fail,
+    installed_standard,
+    output_option,
+    print_json,
+    run_async,
+    set_option,
+    strict_option,
+)
 from aiconform.cli.progress import Progress
 
 if TYPE_CHECKING:
     from aiconform.check import Settings
-    from aiconform.engine.evidence import Report
+    from aiconform.cluster import Cluster
+    from aiconform.engine.evidence import Report, RunInfo
+    from aiconform.engine.plan import Plan
     from aiconform.engine.preview import Preview
-    from aiconform.platform.images import Images
+    from aiconform.engine.run import Options
+    from aiconform.spec import Standard
 
 
 @click.command("run")
@@ -38,6 +52,7 @@ if TYPE_CHECKING:
     "--image-registry", default="", metavar="REGISTRY", help="Mirror that has the test images (see `images`)."
 )
 @set_option
+@extensions_option
 @strict_option
 @click.option("--dry-run", is_flag=True, help="Only show which probes would run, where, and for how long at most.")
 @output_option
@@ -53,6 +68,7 @@ def command(
     patience: float,
     image_registry: str,
     options: tuple[str, ...],
+    extensions: bool,
     strict: bool,
     dry_run: bool,
     output: str,
@@ -62,75 +78,109 @@ def command(
     Requirements are those of the cluster's Kubernetes version (`aiconform spec list`). All observations go to the run
     directory, from which `aiconform judge` computes every verdict again.
 
+    Extensions are requirements with a dot in their id (`acme.fabric`) that other packages bring. A run includes those
+    that are named, or all of them with --extensions. They are reported and are never part of a version's verdict; of a
+    run of named requirements all count.
+
     A run has two verdicts. The verdict counts what the programme's own words ask for; the strict verdict also counts
     what this project asks for beyond them. The exit code follows the verdict, or the strict verdict with --strict.
     """
     from aiconform.check import Settings
     from aiconform.engine.options import parse
     from aiconform.engine.plan import BadChoice
+    from aiconform.engine.run import Options
+    from aiconform.engine.verdicts import EXIT_CODES
     from aiconform.platform.images import Images
 
-    if resume and (out or ids or kubernetes):
+    if resume and (out or ids or kubernetes or extensions):
         raise click.UsageError(
-            "--resume goes on with the run in DIR as it was begun: give no ID, --out or --kubernetes."
+            "--resume continues the run in DIR as it was started: leave out ID, --out, --kubernetes and --extensions."
         )
-    if lab:
-        if kubeconfig or context:
-            raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
-        kubeconfig = _lab_kubeconfig(ids)
+    if dry_run and (resume or out):
+        raise click.UsageError("--dry-run creates nothing: leave out --out and --resume.")
+    if lab and (kubeconfig or context):
+        raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
+    chosen = Chosen(ids, kubernetes, extensions)
     try:
         settings = Settings(every_node=every_node, patience=patience, options=parse(options))
     except BadChoice as error:
         fail(str(error))
+    if lab:
+        kubeconfig, context = _lab_kubeconfig(chosen), None
     if dry_run:
-        if resume or out:
-            raise click.UsageError("--dry-run makes nothing: leave out --out and --resume.")
-        _show(run_async(_preview(ids, kubeconfig, context, kubernetes, settings)), output)
+        _show(run_async(_preview(chosen, kubeconfig, context, settings)), output)
         return
-    report = run_async(
-        _run(ids, kubeconfig, context, kubernetes, out, resume, settings, Images(image_registry), output == "json")
-    )
-    from aiconform.engine.verdicts import EXIT_CODES
-
+    how = Options(_folder(resume or out), settings, Images(image_registry))
+    report = run_async(_run(None if resume else chosen, kubeconfig, context, how, as_json=output == "json"))
     sys.exit(EXIT_CODES[report.strict if strict else report.verdict])
 
 
-def _lab_kubeconfig(ids: tuple[str, ...]) -> str:
-    """The kubeconfig of the lab, with what the checks of these requirements (or all of them) need in it."""
-    from aiconform.lab import LabConfig, LabError
-    from aiconform.lab.addons import FOR_CHECKS
+@dataclass(frozen=True)
+class Chosen:
+    """What a run is to be about: these requirements or all, at this version or the cluster's, and all extensions."""
 
-    wanted = tuple(name for check, names in FOR_CHECKS.items() if not ids or check in ids for name in names)
+    ids: tuple[str, ...]
+    kubernetes: str | None
+    extensions: bool
+
+    @classmethod
+    def of(cls, info: RunInfo) -> Chosen:
+        """As it was chosen for the run of this `run.json`."""
+        return cls(info.chosen or (), info.standard, bool(info.extensions) and info.chosen is None)
+
+    async def plan(self, cluster: Cluster, standard: Standard) -> Plan:
+        """Raises BadChoice, SpecError, NoSuchCheck, ClusterError."""
+        from aiconform.engine.plan import make_plan
+
+        return make_plan(standard, self.kubernetes or await cluster.version(), self.ids, extensions=self.extensions)
+
+
+def _folder(given: Path | None) -> Path:
+    """The run directory: the given one, or a new one, named after this moment."""
+    from aiconform.engine.journal import now
+
+    return given or Path(f"aiconform-run-{now()[:19].replace(':', '').replace('-', '')}")
+
+
+def _lab_kubeconfig(chosen: Chosen) -> str:
+    """The kubeconfig of the lab, with the add-ons that the chosen requirements (or all of them) name."""
+    from aiconform.check.registry import extended_standard
+    from aiconform.lab import LabConfig, LabError
+
+    standard = extended_standard()
+    known = (*standard.requirements, *(standard.extensions if chosen.extensions or chosen.ids else ()))
+    wanted = [
+        add_on
+        for requirement in known
+        if not chosen.ids or requirement.id in chosen.ids or (chosen.extensions and requirement.is_extension)
+        for add_on in requirement.lab.add_ons
+    ]
     try:
         from aiconform.lab import load, up
 
         running = load(LabConfig().name)
         if running is None or not running.has(wanted) or not running.healthy():
-            running = up(LabConfig(add_ons=wanted), progress=Progress())
+            running = up(LabConfig(add_ons=tuple(dict.fromkeys(wanted))), progress=Progress())
     except LabError as error:
         fail(str(error))
     return str(running.kubeconfig)
 
 
-async def _preview(
-    ids: tuple[str, ...],
-    kubeconfig: str | None,
-    context: str | None,
-    kubernetes: str | None,
-    settings: Settings,
-) -> list[Preview]:
+async def _preview(chosen: Chosen, kubeconfig: str | None, context: str | None, settings: Settings) -> list[Preview]:
+    from aiconform.check.registry import NoSuchCheck
     from aiconform.cluster import ClusterError, connect
-    from aiconform.engine.plan import BadChoice, make_plan
+    from aiconform.engine.plan import BadChoice
     from aiconform.engine.preview import preview
     from aiconform.platform import Platform
     from aiconform.platform.images import Images
-    from aiconform.spec import SpecError, load_standard
+    from aiconform.spec import SpecError
 
     try:
+        standard = installed_standard()
         async with connect(kubeconfig, context) as cluster:
-            plan = make_plan(load_standard(), kubernetes or await cluster.version(), ids)
+            plan = await chosen.plan(cluster, standard)
             return await preview(Platform(cluster, Images()), plan, settings)
-    except (ClusterError, SpecError, BadChoice) as error:
+    except (ClusterError, SpecError, BadChoice, NoSuchCheck) as error:
         fail(str(error))
 
 
@@ -150,38 +200,27 @@ def _show(entries: list[Preview], output: str) -> None:
 
 
 async def _run(
-    ids: tuple[str, ...],
-    kubeconfig: str | None,
-    context: str | None,
-    kubernetes: str | None,
-    out: Path | None,
-    resume: Path | None,
-    settings: Settings,
-    images: Images,
-    as_json: bool,
+    chosen: Chosen | None, kubeconfig: str | None, context: str | None, options: Options, *, as_json: bool
 ) -> Report:
+    """Start a run of what was chosen, or continue the one in the run directory."""
+    from aiconform.check.registry import NoSuchCheck
     from aiconform.cluster import ClusterError, connect
-    from aiconform.engine.journal import BrokenChain, now
-    from aiconform.engine.plan import BadChoice, make_plan
-    from aiconform.engine.run import Options, Run
+    from aiconform.engine.journal import BrokenChain
+    from aiconform.engine.plan import BadChoice
+    from aiconform.engine.run import Run
     from aiconform.engine.rundir import BadRunDirectory, RunDirectory
     from aiconform.reports.console import Console
     from aiconform.reports.formats import write_reports
-    from aiconform.spec import SpecError, load_standard
+    from aiconform.spec import SpecError
 
     console = Console(as_json=as_json)
     try:
-        standard = load_standard()
+        standard = installed_standard()
         async with connect(kubeconfig, context) as cluster:
-            if resume:
-                info = RunDirectory(resume).read_info()
-                ids, kubernetes = info.chosen or (), info.standard
-            plan = make_plan(standard, kubernetes or await cluster.version(), ids)
-            stamp = now()[:19].replace(":", "").replace("-", "")
-            options = Options(out=resume or out or Path(f"aiconform-run-{stamp}"), settings=settings, images=images)
-            run = Run(cluster, plan, standard, options, [console.listen])
-            report = await (run.resume() if resume else run.execute())
-    except (ClusterError, SpecError, BadChoice, BadRunDirectory, BrokenChain) as error:
+            what = chosen or Chosen.of(RunDirectory(options.out).read_info())
+            run = Run(cluster, await what.plan(cluster, standard), standard, options, [console.listen])
+            report = await (run.execute() if chosen else run.resume())
+    except (ClusterError, SpecError, BadChoice, NoSuchCheck, BadRunDirectory, BrokenChain) as error:
         fail(str(error))
     write_reports(run.directory)
     console.close(report, run.directory.path)

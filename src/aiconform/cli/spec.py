@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiconform.cli.common import Failure, note, output_option, print_json
+from aiconform.cli.common import Failure, installed_standard, note, output_option, print_json
 
 if TYPE_CHECKING:
     from aiconform.spec import Requirement, Standard
@@ -38,7 +38,7 @@ def command() -> None:
 def _standard(folder: Path | None = None) -> Standard:
     from aiconform.spec import load_standard
 
-    return load_standard(folder) if folder else load_standard()
+    return load_standard(folder) if folder else installed_standard()
 
 
 def _row(requirement: Requirement, version: str) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def list_(kubernetes: str | None, level: str | None, area: str | None, stage: st
 
     standard = _standard()
     version = standard.version(kubernetes) if kubernetes else standard.newest
-    chosen = standard.at(version) if kubernetes else standard.requirements
+    chosen = standard.at(version) if kubernetes else (*standard.requirements, *standard.extensions)
     if area:
         areas = {str(known).lower(): known for known in Area}
         if area.lower() not in areas:

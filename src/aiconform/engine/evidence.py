@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 Outcome = Literal["seen", "error", "nothing", "not-applicable"]
 CheckVerdict = Literal["pass", "fail", "error", "not-applicable", "not-run"]
 RunVerdict = Literal["conformant", "not-conformant", "undetermined"]
-ReportLevel = Literal["MUST", "SHOULD", "folded"]
+ReportLevel = Literal["MUST", "SHOULD", "folded", "extension"]
 AskedBy = Literal["programme", "project"]
 
 
@@ -107,8 +107,19 @@ class Tool(_Model):
     version: str
 
 
+class ExtensionInfo(_Model):
+    """Where the check of an extension came from; `digest` names its code."""
+
+    id: str
+    distribution: str
+    version: str
+    digest: str
+
+
 class RunInfo(_Model):
     """The file `run.json`. `chosen` is None when every requirement of the version was to be run.
+
+    `extensions`: the checks of this run that are not this project's own; `suite` names the code of all others.
 
     `passed_over` says what looked like an accelerator and could not be used: on a node that is not Ready, in an
     incomplete pool, an unknown resource.
@@ -128,6 +139,7 @@ class RunInfo(_Model):
     chosen: tuple[str, ...] | None
     options: dict[str, Any]
     started: str
+    extensions: tuple[ExtensionInfo, ...] = ()
     ended: str = ""
     journal: str = ""
 

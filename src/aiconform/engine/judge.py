@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from aiconform.check.registry import NoSuchCheck, load_check
+from aiconform.check.registry import NoSuchCheck, extension_ids, load_check, load_extension_check
 from aiconform.engine import journal
 from aiconform.engine.evidence import AssertionResult, CheckResult, Report, RunInfo
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check, judge_run, level_of, not_run
-from aiconform.spec import SpecError, Standard, UnknownVersion
+from aiconform.spec import SpecError, Standard, UnknownRequirement, UnknownVersion
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def judge(path: Path, standard: Standard) -> Judgement:
     directory = RunDirectory(path)
     info, report = directory.read_info(), directory.read_report()
     differences = _chain(directory, info, report)
-    same_words = info.suite == suite_digest() and info.standard_digest == standard.digest
+    same_edition = info.standard_digest == standard.digest
     reworded: list[str] = []
     results = []
     for claimed in report.checks:
@@ -42,8 +42,11 @@ def judge(path: Path, standard: Standard) -> Judgement:
         if problem:
             differences.append(problem)
         found = compare(claimed, computed)
-        differences += found.differences if not same_words else (*found.differences, *found.wording)
-        reworded += found.wording
+        differences += found.differences
+        if same_edition and _same_code(claimed.id, info):
+            differences += found.wording
+        else:
+            reworded += found.wording
         results.append(computed)
     chosen = info.chosen is not None
     verdict = judge_run(results, standard, chosen=chosen)
@@ -59,7 +62,8 @@ def judge(path: Path, standard: Standard) -> Judgement:
         notes.append(f"the run was judged by another version of the suite ({info.suite}; this is {suite_digest()})")
     if info.standard_digest != standard.digest:
         notes.append(f"the run was held to another edition of the standard ({info.standard_digest})")
-    if reworded and not same_words:
+    notes += _other_extensions(info)
+    if reworded:
         notes.append(f"{len(reworded)} texts of the report are worded differently; the verdicts do not depend on them")
     computed_report = report.model_copy(update={"checks": tuple(results), "verdict": verdict, "strict": strict})
     return Judgement(computed_report, tuple(differences), tuple(notes))
@@ -73,6 +77,10 @@ def _again(directory: RunDirectory, info: RunInfo, claimed: CheckResult, standar
     try:
         requirement = standard.requirement(claimed.id)
         level_of(requirement, info.standard)
+    except UnknownRequirement as error:
+        brought = next((each for each in info.extensions if each.id == claimed.id), None)
+        needs = f"it needs {brought.distribution} {brought.version}, which is not installed" if brought else error
+        return unread, f"{claimed.id}: {needs}"
     except (SpecError, LookupError) as error:
         return unread, f"{claimed.id}: {error}"
     if claimed.id not in directory.evidence_ids():
@@ -82,6 +90,28 @@ def _again(directory: RunDirectory, info: RunInfo, claimed: CheckResult, standar
         return judge_check(requirement, info.standard, load_check(claimed.id), evidence), ""
     except (BadRunDirectory, UnreadableEvidence, NoSuchCheck) as error:
         return unread, str(error)
+
+
+def _same_code(check: str, info: RunInfo) -> bool:
+    """Whether the run judged this check by the code that is installed here."""
+    if "." not in check:
+        return info.suite == suite_digest()
+    return not _other_extensions(info, check)
+
+
+def _other_extensions(info: RunInfo, check: str = "") -> list[str]:
+    """The run's extensions, or one of them, that are installed here in another version."""
+    found = []
+    for then in info.extensions:
+        if then.id not in extension_ids() or check not in ("", then.id):
+            continue
+        now = load_extension_check(then.id).origin
+        if now.digest != then.digest:
+            found.append(
+                f"{then.id} was judged by another version of {then.distribution} ({then.version}, {then.digest}; "
+                f"this is {now.distribution} {now.version}, {now.digest})"
+            )
+    return found
 
 
 def has_no_ids(claimed: CheckResult) -> bool:
@@ -220,7 +250,8 @@ def _about(info: RunInfo, report: Report, standard: Standard) -> list[str]:
     except UnknownVersion as error:
         return [*found, str(error)]
     reported = {result.id for result in report.checks}
-    expected = {requirement.id for requirement in listed} if info.chosen is None else set(info.chosen)
+    whole = {requirement.id for requirement in listed} | {each.id for each in info.extensions}
+    expected = whole if info.chosen is None else set(info.chosen)
     if reported != expected:
         found.append(
             f"the report should speak of {', '.join(sorted(expected))}; it speaks of {', '.join(sorted(reported))}"

@@ -18,7 +18,7 @@ def parse(words: Iterable[str]) -> tuple[Options, ...]:
     values: dict[str, dict[str, str]] = defaultdict(dict)
     for word in words:
         name, equals, value = word.partition("=")
-        check, dot, option = name.partition(".")
+        check, dot, option = name.rpartition(".")
         if not equals or not dot:
             raise BadChoice(f"--set {word}: give ID.NAME=VALUE, see `aiconform options`")
         values[check][option] = value

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import aiconform
 from aiconform.check import Check
-from aiconform.check.registry import has_check, load_check
+from aiconform.check.origin import Origin
+from aiconform.check.registry import NoSuchCheck, has_check, load_check, load_extension_check
 from aiconform.engine.evidence import ReportLevel
 from aiconform.engine.verdicts import level_of
 from aiconform.spec import Requirement, Standard
@@ -23,11 +24,16 @@ class BadChoice(Exception):
 
 @dataclass(frozen=True)
 class Item:
-    """A requirement of this run; `check` is None where the suite has none yet."""
+    """A requirement of this run; `check` is None where there is none that can be used, and `missing` says why.
+
+    origin: of an extension's check.
+    """
 
     requirement: Requirement
     level: ReportLevel
     check: Check | None
+    missing: str = ""
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -48,23 +54,42 @@ def version_of(kubernetes: str) -> str:
     return f"v{match.group(1)}"
 
 
-def make_plan(standard: Standard, kubernetes: str, chosen: Sequence[str]) -> Plan:
-    """Raises BadChoice, UnknownRequirement or UnknownVersion."""
+def make_plan(standard: Standard, kubernetes: str, chosen: Sequence[str], *, extensions: bool = False) -> Plan:
+    """The chosen requirements, or all that the version lists; with `extensions`, also all installed extensions.
+
+    Raises BadChoice, UnknownRequirement, UnknownVersion or NoSuchCheck.
+    """
     version = version_of(kubernetes)
     listed = standard.at(version)
     for wanted in chosen:
+        if "." in wanted:
+            load_extension_check(wanted)
         requirement = standard.requirement(wanted)
-        if requirement not in listed:
+        if requirement not in listed and not requirement.is_extension:
             known = ", ".join(entry.id for entry in listed)
             raise BadChoice(f"{wanted} is not on the list of {version}. That list has: {known}")
-    items = tuple(
-        Item(entry, level_of(entry, version), load_check(entry.id) if has_check(entry.id) else None)
-        for entry in listed
-        if not chosen or entry.id in chosen
-    )
-    run = {item.requirement.id for item in items if item.check}
-    uncovered = tuple(entry.id for entry in listed if level_of(entry, version) == "MUST" and entry.id not in run)
-    return Plan(version, items, tuple(dict.fromkeys(chosen)) or None, uncovered)
+    named = tuple(dict.fromkeys(chosen))
+    if named and extensions:
+        named = tuple(dict.fromkeys((*named, *(entry.id for entry in standard.extensions))))
+    run = [entry for entry in listed if not named or entry.id in named]
+    run += [entry for entry in standard.extensions if entry.id in named or (extensions and not named)]
+    items = tuple(_item(entry, version) for entry in run)
+    covered = {item.requirement.id for item in items if item.check}
+    uncovered = tuple(entry.id for entry in listed if level_of(entry, version) == "MUST" and entry.id not in covered)
+    return Plan(version, items, named or None, uncovered)
+
+
+def _item(requirement: Requirement, version: str) -> Item:
+    level = level_of(requirement, version)
+    try:
+        if requirement.is_extension:
+            extension = load_extension_check(requirement.id)
+            return Item(requirement, level, extension.check, origin=extension.origin)
+        if not has_check(requirement.id):
+            return Item(requirement, level, None, "the suite has no check for this requirement yet")
+        return Item(requirement, level, load_check(requirement.id))
+    except NoSuchCheck as error:
+        return Item(requirement, level, None, str(error))
 
 
 @cache

@@ -45,7 +45,7 @@ async def preview(platform: Platform, plan: Plan, settings: Settings) -> list[Pr
 async def _preview(platform: Platform, item: Item, settings: Settings, permissions: Permissions) -> Preview:
     name, check = item.requirement.id, item.check
     if check is None:
-        return Preview(name, item.level, "the suite has no check for it yet")
+        return Preview(name, item.level, item.missing)
     state = READY
     try:
         if refused := await permissions.missing([check]):

@@ -8,7 +8,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,17 @@ from aiconform.cluster.requests import metered
 from aiconform.cluster.scratch import Scratch, Space, left_behind, remove
 from aiconform.engine import events
 from aiconform.engine.capacity import Capacity
-from aiconform.engine.evidence import Accelerator, CheckResult, Evidence, Outcome, Record, Report, RunInfo, Tool
+from aiconform.engine.evidence import (
+    Accelerator,
+    CheckResult,
+    Evidence,
+    ExtensionInfo,
+    Outcome,
+    Record,
+    Report,
+    RunInfo,
+    Tool,
+)
 from aiconform.engine.journal import now
 from aiconform.engine.options import in_force
 from aiconform.engine.outstanding import Outstanding
@@ -81,6 +91,8 @@ class Run:
         info = self.directory.read_info()
         if info.suite != suite_digest():
             raise BadRunDirectory(f"{self.directory.path} was begun with another version of the suite: start a new run")
+        if info.extensions != self._extensions():
+            raise BadRunDirectory(f"{self.directory.path} was begun with other extensions: start a new run")
         identity = await self._identity()
         if identity.get("uid") != info.cluster.get("uid"):
             raise BadRunDirectory(f"{self.directory.path} is a run on another cluster ({info.cluster.get('server')})")
@@ -161,6 +173,12 @@ class Run:
             chosen=self.plan.chosen,
             options=self._options(),
             started=now(),
+            extensions=self._extensions(),
+        )
+
+    def _extensions(self) -> tuple[ExtensionInfo, ...]:
+        return tuple(
+            ExtensionInfo(id=item.requirement.id, **asdict(item.origin)) for item in self.plan.items if item.origin
         )
 
     def _options(self) -> dict[str, Any]:
@@ -193,7 +211,7 @@ class Run:
     async def _item(self, item: Item, space: Space, done: dict[str, Evidence]) -> CheckResult:
         version = self.plan.version
         if item.check is None:
-            result = not_run(item.requirement, version, "the suite has no check for this requirement yet")
+            result = not_run(item.requirement, version, item.missing)
         elif item.check.id in done:
             result = judge_check(item.requirement, version, item.check, done[item.check.id])
         else:
@@ -259,8 +277,8 @@ class Run:
     async def _observe(
         self, check: Check, probe: Probe, target: Target, space: Space
     ) -> tuple[Outcome, str, dict[str, Any] | None]:
-        place = "" if target is None else f"-{target.place}".replace(".", "-")
-        name = f"{check.id}-{probe.name}{place}".replace("_", "-")
+        place = "" if target is None else f"-{target.place}"
+        name = f"{check.id}-{probe.name}{place}".replace("_", "-").replace(".", "-")
         scratch: Scratch | None = None
         limit = probe.seconds(self.options.settings)
 

@@ -27,14 +27,11 @@ class UnreadableEvidence(ValueError):
 def judge_check(requirement: Requirement, version: str, check: Check, evidence: Evidence) -> CheckResult:
     """Both verdicts on one requirement at a version. Raises UnreadableEvidence."""
     seen = [(record, _observation(check, record)) for record in evidence.records if record.outcome == "seen"]
-    # TODO: requirement.programme_lines, once the standard has it; until then all assertions are the programme's.
-    programme_lines = getattr(requirement, "programme_lines", None)
-    everything = frozenset(line for declared in check.assertions for line in declared.serves or (declared.id,))
-    asked: frozenset[str] = programme_lines(version) if programme_lines else everything
+    asked = requirement.programme_lines(version)
     assertions = tuple(
         _assess(
             declared,
-            "programme" if asked.intersection(declared.serves or (declared.id,)) else "project",
+            "programme" if asked.intersection(declared.serves) else "project",
             [(record, value) for record, value in seen if isinstance(value, declared.over)],
         )
         for declared in check.assertions
@@ -77,7 +74,9 @@ def not_run(requirement: Requirement, version: str, reason: str) -> CheckResult:
 
 
 def level_of(requirement: Requirement, version: str) -> ReportLevel:
-    """The level at a version whose list has the requirement. Raises LookupError if it has not."""
+    """The level at a version whose list has the requirement, or `extension`. Raises LookupError if it has not."""
+    if requirement.is_extension:
+        return "extension"
     level = requirement.level_at(version)
     if level is None:
         raise LookupError(f"{requirement.id} is not on the list of {version}")
@@ -139,9 +138,9 @@ def _verdict(assertions: Sequence[AssertionResult], records: Sequence[Record]) -
 def judge_run(results: Sequence[CheckResult], standard: Standard, *, chosen: bool, strict: bool = False) -> RunVerdict:
     """Conformant only if every requirement that counts passed, by the programme's own words or by all assertions.
 
-    Of a whole version MUST and folded requirements count; where requirements were chosen by name, each of them.
+    `chosen` says whether requirements were chosen by name, see `enters`.
     """
-    entering = [result for result in results if chosen or result.level != "SHOULD"]
+    entering = [result for result in results if enters(result, chosen=chosen)]
     verdicts = [result.strict if strict else result.verdict for result in entering]
     if "fail" in verdicts:
         return "not-conformant"
@@ -150,6 +149,14 @@ def judge_run(results: Sequence[CheckResult], standard: Standard, *, chosen: boo
         for result, verdict in zip(entering, verdicts, strict=True)
     ]
     return "conformant" if "pass" in verdicts and all(decided) else "undetermined"
+
+
+def enters(result: CheckResult, *, chosen: bool) -> bool:
+    """Whether a result counts in the run's verdict.
+
+    Of a whole version MUST and folded requirements do; where requirements were chosen by name, each of them does.
+    """
+    return chosen or result.level in ("MUST", "folded")
 
 
 def excused(result: CheckResult, standard: Standard) -> bool:

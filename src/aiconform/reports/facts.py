@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from aiconform.check.registry import extended_standard
 from aiconform.spec import Requirement, UnknownRequirement, load_standard
 
 
 def requirement_of(id_: str) -> Requirement | None:
     """The requirement, or None if this edition of the standard does not have it."""
     try:
-        return load_standard().requirement(id_)
+        return extended_standard().requirement(id_)
     except UnknownRequirement:
         return None
 

@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
+from aiconform.check.registry import extended_standard
 from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Report
-from aiconform.engine.verdicts import counting, excused
-from aiconform.spec import load_standard
+from aiconform.engine.verdicts import counting, enters, excused
 
 SIMULATED = "Accelerators were simulated: this says nothing about real hardware."
 VERDICT_WORDS = {"conformant": "Conformant", "not-conformant": "Not conformant", "undetermined": "Undetermined"}
@@ -67,8 +67,7 @@ def statements(report: Report) -> tuple[str, ...]:
 
 def counting_checks(report: Report) -> list[CheckResult]:
     """The checks that the verdict depends on."""
-    chosen = report.scope == "chosen"
-    return [check for check in report.checks if not is_extension(check) and (chosen or check.level != "SHOULD")]
+    return [check for check in report.checks if enters(check, chosen=report.scope == "chosen")]
 
 
 def is_extension(check: CheckResult) -> bool:
@@ -103,7 +102,8 @@ def beyond(report: Report) -> str:
 
 def _extensions(report: Report) -> Iterator[str]:
     for verdict, word in (("fail", "failed"), ("error", "undecided")):
-        found = [check.id for check in report.checks if is_extension(check) and check.verdict == verdict]
+        others = (check for check in report.checks if is_extension(check) and check not in counting_checks(report))
+        found = [check.id for check in others if check.verdict == verdict]
         if found:
             yield f"Extensions, which the verdict does not depend on, {word}: {', '.join(found)}."
 
@@ -138,7 +138,7 @@ def duration(seconds: float) -> str:
 
 
 def _may(check: CheckResult) -> bool:
-    return excused(check, load_standard())
+    return excused(check, extended_standard())
 
 
 def findings(check: CheckResult) -> str:
