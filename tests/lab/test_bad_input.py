@@ -66,7 +66,7 @@ def test_the_role_that_rbac_prints_is_enough(lab: Lab, tmp_path: Path) -> None:
     finally:
         drop_limited(lab)
     assert done.code == 0, done.report or done.stderr
-    assert "may not" not in done.stderr
+    assert "no permission" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_a_refusal_is_an_error_of_the_checks_that_meet_it(
     assert {name: done.check(name)["verdict"] for name in verdicts} == verdicts
     for name, verdict in verdicts.items():
         if verdict == "error":
-            assert f"may not {verb} {resource}" in done.check(name)["reason"]
-            assert f"may not {verb} {resource}" in states[name]
+            assert f"no permission to {verb} {resource}" in done.check(name)["reason"]
+            assert f"no permission to {verb} {resource}" in states[name]
 
 
 def test_credentials_that_are_not_accepted(lab: Lab, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_controller_that_may_not_be_restarted_is_an_error_with_the_way_out(ope
         drop_limited(operators)
     assert done.code == 3, done.report
     reason = done.check(CHECK)["reason"]
-    assert "may not delete pods" in reason
+    assert "no permission to delete pods" in reason
     assert "--set robust_controller.restart=false leaves it out" in reason
     assert operators.kubectl("get", "pods", "-n", "jobset-system", "-o", "name") == before
     assert not done.report["leaks"]

@@ -1,6 +1,6 @@
-"""The only place that knows the Kubernetes client.
+"""The only package that uses the Kubernetes client.
 
-`connect` opens a `Cluster`; `wait` waits by watches; `Scratch` is the space of a run that leaves nothing behind.
+`connect` opens a `Cluster`; `wait` waits by watches; `Scratch` creates a probe's objects and deletes them.
 """
 
 from aiconform.cluster.api import Cluster, Object, Resource, WatchEvent, connect

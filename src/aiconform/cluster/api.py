@@ -1,4 +1,4 @@
-"""The Kubernetes API as the rest of this tool sees it: objects are plain dicts, errors are ClusterError."""
+"""The Kubernetes API for the rest of this tool: objects are plain dicts, errors are ClusterError."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiconform.cluster.errors import Conflict, NotFound
 from aiconform.cluster.transport import ProxyResponse, Request, Transport, refusal
 
 Object = dict[str, Any]
-PAGE = 500  # objects a page: what kubectl asks for, and the API server's own advice
+PAGE = 500  # objects per page, as kubectl asks for
 FIELD_MANAGER = "aiconform"
 
 
@@ -37,7 +37,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class WatchEvent:
-    """One line of a watch."""
+    """One event of a watch."""
 
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     object: Object
@@ -68,13 +68,13 @@ class Cluster:
     async def list(
         self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Object]:
-        """Every object, page by page; an expired page token starts the rest over in one consistent list."""
+        """All objects, page by page. After an expired continue token, the rest comes in one consistent list."""
         resource = await self.resource(api_version, kind)
         query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
         while True:
             page = await self._transport.json(Request("GET", resource.path(namespace), "list", resource.plural, query))
             for item in page["items"]:
-                # Items of a list come without their type; whoever gets one may want to delete it.
+                # The items of a list have no type, which `delete` needs.
                 yield {"apiVersion": api_version, "kind": kind, **item}
             query["continue"] = page["metadata"].get("continue", "")
             if not query["continue"]:
@@ -83,7 +83,7 @@ class Cluster:
     async def snapshot(
         self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> tuple[tuple[Object, ...], str]:
-        """All objects and the resourceVersion from which a watch goes on without a gap."""
+        """All objects, and the resourceVersion from which a watch continues without a gap."""
         resource = await self.resource(api_version, kind)
         query = {"labelSelector": labels, "fieldSelector": fields}
         page = await self._transport.json(Request("GET", resource.path(namespace), "list", resource.plural, query))
@@ -91,7 +91,7 @@ class Cluster:
         return items, page["metadata"]["resourceVersion"]
 
     async def create(self, obj: Object, *, dry_run: bool = False) -> Object:
-        """The object as the API server stores it, or by `dry_run` would: admission answers, and nothing is made."""
+        """The object as the API server stores it. With `dry_run` it passes admission, but is not stored."""
         resource = await self.resource(obj["apiVersion"], obj["kind"])
         path = resource.path(obj["metadata"].get("namespace"))
         query = {"fieldManager": FIELD_MANAGER, "dryRun": "All" if dry_run else ""}
@@ -99,7 +99,7 @@ class Cluster:
         return created
 
     async def apply(self, obj: Object) -> Object:
-        """Server-side apply, taking over fields that another manager set."""
+        """Server-side apply; takes over fields of other managers."""
         resource = await self.resource(obj["apiVersion"], obj["kind"])
         path = resource.path(obj["metadata"].get("namespace"), obj["metadata"]["name"])
         applied: Object = await self._transport.json(
@@ -116,7 +116,7 @@ class Cluster:
         return applied
 
     async def patch(self, obj: Object, changes: Object, *, subresource: str = "") -> Object:
-        """A JSON merge patch on `obj` (or a subresource of it, for example `status`)."""
+        """A JSON merge patch on `obj` or one of its subresources, for example `status`."""
         resource = await self.resource(obj["apiVersion"], obj["kind"])
         path = resource.path(obj["metadata"].get("namespace"), obj["metadata"]["name"])
         name = f"{resource.plural}/{subresource}" if subresource else resource.plural
@@ -134,7 +134,7 @@ class Cluster:
         return patched
 
     async def delete(self, obj: Object, *, grace: int | None = None) -> None:
-        """Ask for the deletion of this very object (by UID, if it has one); gone already is fine."""
+        """Request the deletion of this object (by UID, if it has one). It is no error if it does not exist."""
         resource = await self.resource(obj["apiVersion"], obj["kind"])
         options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if uid := obj["metadata"].get("uid"):
@@ -145,7 +145,7 @@ class Cluster:
         try:
             await self._transport.json(Request("DELETE", path, "delete", resource.plural, body=options))
         except (NotFound, Conflict):
-            # Gone, or another object has taken the name since: either way ours is not there.
+            # It does not exist, or another object has its name now.
             return
 
     async def watch(
@@ -159,10 +159,10 @@ class Cluster:
         since: str = "",
         seconds: float = 300,
     ) -> AsyncIterator[WatchEvent]:
-        """What changes from now on, for `seconds`.
+        """The changes from now on, for `seconds`.
 
-        Without `since` (a resourceVersion) the server first reports what is there as ADDED, so that one request both
-        lists and watches. Raises Expired when `since` is too old.
+        Without `since` (a resourceVersion) the server first reports all existing objects as ADDED, so that one request
+        both lists and watches. Raises Expired if `since` is too old.
         """
         resource = await self.resource(api_version, kind)
         query = {
@@ -185,7 +185,7 @@ class Cluster:
         return await self._transport.text(Request("GET", path, "get", "pods/log", query))
 
     async def follow(self, namespace: str, pod: str, container: str, *, seconds: float) -> AsyncIterator[str]:
-        """The lines of a container's log as they come, until it ends or `seconds` have passed."""
+        """The lines of a container's log as they are written, until the container ends or `seconds` have passed."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
         query = {"container": container, "follow": "true"}
         async for line in self._transport.lines(Request("GET", path, "get", "pods/log", query, seconds=seconds)):
@@ -215,10 +215,10 @@ class Cluster:
     # What is served
 
     async def resource(self, api_version: str, kind: str) -> Resource:
-        """Raises NotFound if the API server does not serve this kind."""
+        """The resource of a kind. Raises NotFound if the API server does not serve it."""
         found = (await self.resources(api_version)).get(kind)
         if found is None:
-            # It may have been installed since we looked.
+            # It may have been installed since the last discovery.
             self._resources.pop(api_version, None)
             found = (await self.resources(api_version)).get(kind)
         if found is None:
@@ -259,7 +259,7 @@ class Cluster:
         return str(answer["gitVersion"])
 
     async def may(self, verb: str, group: str, resource: str) -> bool:
-        """Whether these credentials may do this in every namespace (asked of the API server; nothing is created)."""
+        """Whether these credentials allow this in all namespaces, by a SelfSubjectAccessReview."""
         plural, _, subresource = resource.partition("/")
         asked = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
         review = {

@@ -1,4 +1,4 @@
-"""From a kubeconfig to a connection: which cluster, as whom, and clear words when that fails."""
+"""Reads a kubeconfig: which cluster to connect to, and with which credentials."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Target:
 
 
 class _Collect(logging.Handler):
-    """The loader logs a failed exec plugin and goes on without credentials; keep what it said."""
+    """Keeps the log messages of the loader, which only logs when a credential plugin fails."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def kubeconfig_files(kubeconfig: str | None) -> list[str]:
 
 
 async def load(kubeconfig: str | None, context: str | None) -> Target:
-    """Read the credentials. Raises NoCluster with the way out."""
+    """Read the credentials. Raises NoCluster, which says what to do."""
     files = kubeconfig_files(kubeconfig)
     present = [path for path in files if Path(path).is_file()]
     if not present:
@@ -83,13 +83,13 @@ async def load(kubeconfig: str | None, context: str | None) -> Target:
         logger.propagate = propagate
     if collected.messages and not (configuration.api_key or configuration.cert_file):
         raise NoCluster(
-            f"The credentials of context {name!r} in {source} could not be had: {'; '.join(collected.messages)}"
+            f"The credentials of context {name!r} in {source} cannot be obtained: {'; '.join(collected.messages)}"
         )
     return Target(configuration, context=name, source=source, kubeconfig=kubeconfig)
 
 
 def _contexts(files: list[str]) -> tuple[list[str], str]:
-    """The names of all contexts, and the current one: of several files the first that sets it counts."""
+    """The names of all contexts, and the current one (the first file that sets it wins)."""
     names: list[str] = []
     current = ""
     for path in files:

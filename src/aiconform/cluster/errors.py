@@ -1,29 +1,29 @@
-"""What can go wrong between this tool and a cluster, as one tree.
+"""Errors of the connection to a cluster, as one tree.
 
 ClusterError
 ├── NoCluster         no kubeconfig, no such context, unreadable credentials
 ├── Unreachable       the API server does not answer
 ├── Unauthorized      the API server does not accept the credentials
-├── Forbidden         the credentials lack a permission (names verb and resource)
-├── NotFound          the object, or the whole resource, is not there
-├── Conflict          it exists already, or was changed in between
-├── Rejected          invalid, or refused by an admission webhook or a quota
-├── Expired           a watch's or a page's resourceVersion is too old
-├── ServerFailed      the API server answered 5xx, or asked to come back later and stayed that way
-│   └── WebhookUnreached  an admission webhook does not answer the API server
-├── Stuck             an object reached a state that it will not leave by waiting
-└── TimedOut          a wait's deadline passed
+├── Forbidden         the credentials lack a permission (with verb and resource)
+├── NotFound          the object does not exist, or its kind is not served
+├── Conflict          the object exists already, or has changed
+├── Rejected          invalid, or rejected by an admission webhook or a quota
+├── Expired           the resourceVersion of a watch or a page is too old
+├── ServerFailed      the API server answered 5xx, or kept answering 429
+│   └── WebhookUnreached  the API server cannot reach an admission webhook
+├── Stuck             an object is in an unrecoverable state
+└── TimedOut          the deadline of a wait has passed
 """
 
 from __future__ import annotations
 
 
 class ClusterError(Exception):
-    """Base of every error that talking to a cluster raises; its text is meant for the user."""
+    """Base of all errors of requests to a cluster; the text is meant for the user."""
 
 
 class NoCluster(ClusterError):
-    """There is nothing to connect to."""
+    """There is no cluster to connect to."""
 
 
 class Unreachable(ClusterError):
@@ -31,7 +31,7 @@ class Unreachable(ClusterError):
 
 
 class ApiError(ClusterError):
-    """The API server refused a request.
+    """The API server answered a request with an error.
 
     `status` is the HTTP status, `reason` the `reason` of the Status object, if it sent one.
     """
@@ -72,11 +72,11 @@ class Expired(ApiError):
 
 
 class ServerFailed(ApiError):
-    """5xx, or 429 for longer than we wait."""
+    """5xx, or 429 for too long."""
 
 
 class WebhookUnreached(ServerFailed):
-    """The API server could not ask the admission webhook `webhook`, or it does not know the Namespace yet."""
+    """The API server could not reach the admission webhook `webhook`, or that does not know the Namespace yet."""
 
     def __init__(self, message: str, *, webhook: str, status: int = 500, reason: str = "") -> None:
         super().__init__(message, status=status, reason=reason)
@@ -84,8 +84,8 @@ class WebhookUnreached(ServerFailed):
 
 
 class Stuck(ClusterError):
-    """Waiting on would be in vain; the text says what was seen."""
+    """An unrecoverable state; the text says which."""
 
 
 class TimedOut(ClusterError):
-    """A wait ended without what it waited for; the text says for how long and what was seen last."""
+    """A wait ended at its deadline; the text says after how long, and the last state."""

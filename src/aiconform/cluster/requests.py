@@ -1,7 +1,7 @@
-"""How many API requests each part of a run makes.
+"""Counts the API requests of each part of a run.
 
-A part opens a `Meter`; every request made below it, in the same task or in tasks that it started, is counted there
-and in the meters around it.
+A part opens a `Meter`. All requests in the same task, or in tasks that it starts, are counted there and in the
+enclosing meters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Meter:
-    """Requests by (verb, resource), as RBAC names them."""
+    """Requests by RBAC verb and resource."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 

@@ -1,7 +1,7 @@
-"""The space of a run on somebody's cluster: everything labelled, owned, deleted by UID, and its end awaited.
+"""What a run creates on a cluster: everything is labelled, owned and deleted by UID, and deletion is awaited.
 
-A run owns one Namespace. Further Namespaces (for another Pod Security level) and all cluster-scoped objects are owned
-by it, so that deleting that one Namespace collects everything, also after the tool was killed.
+A run has one Namespace. Its other Namespaces (for other Pod Security levels) and all its cluster-scoped objects are
+owned by that one, so that deleting it collects everything, even after the tool was killed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WEBHOOK_SECONDS = 15.0
 
 
 class Space:
-    """All Namespaces of one run. They are made when first needed."""
+    """All Namespaces of one run. They are created when first needed."""
 
     def __init__(self, cluster: Cluster, run: str) -> None:
         self.cluster = cluster
@@ -60,33 +60,33 @@ class Space:
         }
         if owner:
             metadata["ownerReferences"] = [owner_reference(owner)]
-        # Recorded before the request's answer is known: if we are cancelled in between, closing still looks for it.
+        # Recorded before the request: if it is cancelled halfway, `close` still looks for the Namespace.
         self._namespaces[level] = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
         self._namespaces[level] = await self.cluster.create(self._namespaces[level])
         return self._namespaces[level]
 
     @property
     def owner(self) -> Object:
-        """The Namespace that owns all else; there only after the first `namespace` call."""
+        """The Namespace that owns everything else; exists only after the first `namespace` call."""
         return self._namespaces["restricted"]
 
     async def end(self) -> None:
-        """Ask for the deletion of all Namespaces: nothing more will be made, what is there is about to go.
+        """Request the deletion of all Namespaces. Nothing can be created afterwards.
 
-        The API server's namespace controller lets five seconds pass before it acts, so asking early saves a run time.
+        The namespace controller waits five seconds before it acts, so an early request saves time.
         """
         await asyncio.gather(*(self.cluster.delete(namespace) for namespace in self._namespaces.values()))
 
     async def close(self) -> None:
-        """Delete all Namespaces of the run and wait for their end. Raises TimedOut, naming what stayed."""
+        """Delete all Namespaces of the run and wait until they are gone. Raises TimedOut with the names of the rest."""
         if self._namespaces:
             await remove(self.cluster, list(self._namespaces.values()))
 
 
 class Scratch:
-    """What one probe makes, in the run's Namespace for its Pod Security level.
+    """What one probe creates, in the run's Namespace for the probe's Pod Security level.
 
-    The Namespace is made with the first object: a probe that only reads leaves no trace at all.
+    The Namespace is created with the first object, so a probe that only reads leaves no trace.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Scratch:
         self.probe = probe
         self.security = security
         self.tell = tell
-        """Takes a line for people about what the probe waits for."""
+        """Shows users a line about what the probe is waiting for."""
         self.created: list[Object] = []
         self._space = space
 
@@ -105,12 +105,12 @@ class Scratch:
         return f"{self.probe}-{part}"
 
     def cluster_name(self, part: str) -> str:
-        """The same for a cluster-scoped object: no other run uses it either."""
+        """A name for a cluster-scoped object, which no other run uses either."""
         return f"aiconform-{self._space.run}-{self.probe}-{part}"
 
     @property
     def labels(self) -> dict[str, str]:
-        """What every object made here carries. Templates need it, too: then the end of their objects is awaited."""
+        """The labels of every object created here. Set them in templates too, so that deletion is awaited."""
         return {MANAGED_BY: "aiconform", RUN_LABEL: self._space.run, PROBE_LABEL: self.probe}
 
     @property
@@ -118,13 +118,13 @@ class Scratch:
         return f"{RUN_LABEL}={self._space.run},{PROBE_LABEL}={self.probe}"
 
     async def namespace(self) -> str:
-        """The Namespace in which its objects lie."""
+        """The Namespace of its namespaced objects."""
         return await self._space.namespace(self.security)
 
     async def create(self, obj: Object, *, webhook_seconds: float = WEBHOOK_SECONDS) -> Object:
-        """Create `obj` with the run's labels: in the Namespace, or, cluster-scoped, owned by the run's Namespace.
+        """Create `obj` with the run's labels, in the Namespace or, if cluster-scoped, owned by the run's Namespace.
 
-        A webhook that the API server does not reach is asked again for that long: robust_controller restarts some, too.
+        While the API server cannot reach an admission webhook, the request is retried for `webhook_seconds`.
         """
         metadata = obj["metadata"]
         metadata = {**metadata, "labels": {**metadata.get("labels", {}), **self.labels}}
@@ -136,13 +136,13 @@ class Scratch:
             metadata["ownerReferences"] = [owner_reference(self._space.owner)]
         obj = {**obj, "metadata": metadata}
         self.created.append(obj)
-        # An interrupted request may still have made the object; its name and labels are known to the clean-up.
+        # An interrupted request may still have created the object: the clean-up knows its name and labels.
         created = await wait.reaching_webhooks(lambda: self.cluster.create(obj), seconds=webhook_seconds)
         self.created = [created if entry is obj else entry for entry in self.created]
         return created
 
     async def remains(self) -> Object:
-        """What was made here as it is now, with the warnings about it: `{"objects": [...], "events": [...]}`."""
+        """The objects created here as they are now, and warning events: `{"objects": [...], "events": [...]}`."""
         kinds = sorted(
             {(obj["apiVersion"], obj["kind"], obj["metadata"].get("namespace") or "") for obj in self.created}
         )
@@ -162,7 +162,7 @@ class Scratch:
         return {"objects": objects, "events": events}
 
     async def close(self) -> None:
-        """Delete all that was made here and wait for its end. Raises TimedOut, naming what stayed."""
+        """Delete everything that was created here and wait until it is gone. Raises TimedOut with what is left."""
         created = [obj for obj in self.created if "uid" in obj["metadata"]]
         unsure = [obj for obj in self.created if "uid" not in obj["metadata"]]
         await asyncio.gather(*(self.cluster.delete(obj) for obj in (*created, *unsure)))
@@ -181,7 +181,7 @@ def owner_reference(owner: Object) -> Object:
 
 
 async def left_behind(cluster: Cluster, run: str | None = None) -> list[Object]:
-    """The Namespaces of this run, or of all runs. They own whatever else a run made."""
+    """The Namespaces of this run, or of all runs. They own everything else that a run created."""
     labels = f"{MANAGED_BY}=aiconform," + (f"{RUN_LABEL}={run}" if run else RUN_LABEL)
     return [namespace async for namespace in cluster.list("v1", "Namespace", labels=labels)]
 
@@ -208,7 +208,7 @@ async def remove(cluster: Cluster, namespaces: Sequence[Object]) -> None:
         elif end is not None:
             raise end
     if stayed:
-        raise TimedOut(f"Namespaces that do not go away: {'; '.join(stayed)}")
+        raise TimedOut(f"Namespaces that are not deleted: {'; '.join(stayed)}")
 
 
 async def _why_it_stays(cluster: Cluster, namespace: Object) -> str:

@@ -1,4 +1,4 @@
-"""Requests to the API server: sent as a kubeconfig says, counted, put off politely, and refused in clear words."""
+"""Requests to the API server: sends and counts them, retries while the server is busy, and explains errors."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from aiconform.cluster.errors import (
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 SILENT_SECONDS = 90.0
-"""A watch in which nothing comes for so long is ended, as if the API server had ended it."""
-BUSY_TRIES = 5  # a request that the server puts off (429, 503 with Retry-After) is sent this often
+"""A watch without any event for so long is restarted."""
+BUSY_TRIES = 5  # how often a request is sent while the server is busy (429, 503 with Retry-After)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `verb` and `resource` are what RBAC calls it; with `seconds` None it is a stream without an end."""
+    """One request. `verb` and `resource` are those of RBAC; `seconds` is None for a stream without an end."""
 
     method: str
     path: str
@@ -59,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True)
 class ProxyResponse:
-    """What something behind the API server answered. `whole` is false where it said more than was read."""
+    """A response through the API server's proxy. `whole` is false if it is longer than what was read."""
 
     status: int
     content_type: str
@@ -68,7 +68,7 @@ class ProxyResponse:
 
 
 class Transport:
-    """The connections of one `Cluster`. Every failure leaves here as a ClusterError."""
+    """The connections of one `Cluster`. All failures are raised as ClusterError."""
 
     def __init__(self, target: config.Target) -> None:
         """Raises NoCluster if the target's certificates cannot be used."""
@@ -97,9 +97,9 @@ class Transport:
         return data.decode("utf-8", "replace")
 
     async def behind(self, request: Request, *, seconds: float, limit_bytes: int) -> ProxyResponse:
-        """What a Pod or Service answers through the API server's proxy, whatever its status.
+        """The response of a Pod or Service through the API server's proxy, whatever its HTTP status.
 
-        Raises TimedOut after `seconds`, and what the API server itself refuses as for any other request.
+        Raises TimedOut after `seconds`, and the same errors as other requests if the API server itself refuses.
         """
         requests.count(request.verb, request.resource)
         try:
@@ -108,22 +108,22 @@ class Transport:
                 try:
                     body, whole = await _bounded(response.response.content, limit_bytes)
                 except aiohttp.ClientError as error:
-                    raise Unreachable(f"{request.path} broke off: {error}") from error
+                    raise Unreachable(f"{request.path} was interrupted: {error}") from error
                 finally:
                     response.response.close()
         except TimeoutError:
-            raise TimedOut(f"no whole answer within {seconds:.0f} s") from None
+            raise TimedOut(f"no complete answer within {seconds:.0f} s") from None
         text = body.decode("utf-8", "replace")
         if response.status >= 400 and (status := _api_status(text)):
             raise refusal(response.status, status, request.verb, request.resource)
         return ProxyResponse(response.status, response.headers.get("Content-Type", ""), text, whole)
 
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
-        """Whole lines of any length as they come; ends with the stream, or when the request's seconds have passed."""
+        """Complete lines of any length; ends with the stream, or after the request's seconds."""
         response = await self._send(request)
         begun = b""
         try:
-            # aiohttp's own reader of lines gives up on long ones.
+            # aiohttp's own line reader fails on long lines.
             async for chunk in response.response.content.iter_any():
                 *whole, begun = (begun + chunk).split(b"\n")
                 for line in whole:
@@ -132,7 +132,7 @@ class Transport:
         except TimeoutError:
             return
         except aiohttp.ClientError as error:
-            raise Unreachable(f"{request.verb} {request.resource} at {self.server} broke off: {error}") from error
+            raise Unreachable(f"{request.verb} {request.resource} at {self.server} was interrupted: {error}") from error
         finally:
             response.response.close()
 
@@ -141,7 +141,7 @@ class Transport:
             await client.close()
 
     async def _send(self, request: Request) -> rest.RESTResponse:
-        """Send, again while the server puts it off; the response is not read yet."""
+        """Send, and retry while the server is busy; the response is not read yet."""
         renewed = False
         for attempt in range(1, BUSY_TRIES + 1):
             requests.count(request.verb, request.resource)
@@ -158,7 +158,9 @@ class Transport:
                 await asyncio.sleep(min(float(wait), 10))
                 continue
             raise refusal(response.status, status, request.verb, request.resource)
-        raise ServerFailed(f"{request.verb} {request.resource}: {self.server} kept putting the request off", status=429)
+        raise ServerFailed(
+            f"{request.verb} {request.resource}: {self.server} was too busy for {BUSY_TRIES} tries", status=429
+        )
 
     async def _once(self, request: Request) -> rest.RESTResponse:
         headers = {
@@ -169,7 +171,7 @@ class Transport:
         token = await self._target.configuration.get_api_key_with_prefix("BearerToken")
         if token:
             headers["Authorization"] = token
-        # A connection that something on the way has dropped without a word would be read from for ever.
+        # Without this, a read from a silently dropped connection would never end.
         silence = SILENT_SECONDS if request.verb == "watch" else None
         limits = aiohttp.ClientTimeout(total=request.seconds, connect=CONNECT_SECONDS, sock_read=silence)
         try:
@@ -189,15 +191,15 @@ class Transport:
         return Unreachable(f"The API server {self.server} (context {self._target.context!r}) cannot be reached: {why}")
 
     async def _renew(self) -> None:
-        """Read the credentials again: a token may have run out during a long run."""
+        """Read the credentials again: a token can expire during a long run."""
         self._target = await config.load(self._target.kubeconfig, self._target.context or None)
-        # Watches may still read from the old connections; they end with the process at the latest.
+        # Watches may still use the old connections, which end with the process at the latest.
         self._retired.append(self._rest)
         self._rest = rest.RESTClientObject(self._target.configuration)
 
 
 async def _bounded(content: aiohttp.StreamReader, limit_bytes: int) -> tuple[bytes, bool]:
-    """(at most so many bytes, whether that was all)."""
+    """(at most so many bytes, whether these are all)."""
     body = bytearray()
     async for chunk in content.iter_any():
         body += chunk
@@ -207,7 +209,7 @@ async def _bounded(content: aiohttp.StreamReader, limit_bytes: int) -> tuple[byt
 
 
 def _api_status(text: str) -> dict[str, Any] | None:
-    """The API server's own refusal, to tell it from that of what is behind its proxy."""
+    """The API server's own error response, as opposed to one from behind its proxy."""
     try:
         status = json.loads(text)
     except ValueError:
@@ -216,7 +218,7 @@ def _api_status(text: str) -> dict[str, Any] | None:
 
 
 async def _status(response: rest.RESTResponse) -> dict[str, Any]:
-    """The Status object of a refusal, or what was sent in its place."""
+    """The Status object of an error response, or what was sent in its place."""
     try:
         body: bytes = await response.read()
         status = json.loads(body)
@@ -228,12 +230,12 @@ async def _status(response: rest.RESTResponse) -> dict[str, Any]:
 
 
 _UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
-# A webhook that reads from a cache does not know a Namespace in its first moments (Kueue's for Pods).
+# A webhook that reads from a cache does not know a new Namespace yet (Kueue's webhook for Pods).
 _BEHIND = re.compile(r'admission webhook "([^"]+)" denied the request: Namespace "[^"]+" not found')
 
 
 def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
-    """The exception for a refusal, worded with the verb and the resource that were refused."""
+    """The exception for an error response, with the verb and the resource of the request."""
     said = str(status.get("message", "")).strip()
     reason = str(status.get("reason", ""))
     if code == 401:
@@ -243,7 +245,7 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
             reason=reason,
         )
     if code == 403 and "cannot" in said and "User" in said:
-        return Forbidden(f"may not {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
+        return Forbidden(f"no permission to {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
     if unreached := (code >= 500 and _UNREACHED.search(said)) or _BEHIND.search(said):
         return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)
     classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}

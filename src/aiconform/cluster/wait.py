@@ -1,4 +1,4 @@
-"""Waiting by watches, with a deadline, and ending at once when waiting on would be in vain."""
+"""Waits by watches, with a deadline, and fails fast on unrecoverable states."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _RETRY_SECONDS = 0.5
 _WATCH_SECONDS = 300.0
 _WEBHOOK_RETRY_SECONDS = 1.0
 
-# A kubelet repeats these for ever; none of them has been seen to mend itself within a check's deadline.
-HOPELESS = {
+# The kubelet retries these forever, but a Pod rarely recovers from them within a check's deadline.
+UNRECOVERABLE = {
     "ErrImagePull",
     "ImagePullBackOff",
     "InvalidImageName",
@@ -30,10 +30,10 @@ HOPELESS = {
 async def states(
     cluster: Cluster, api_version: str, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
 ) -> AsyncIterator[tuple[Mapping[str, Object], Sequence[WatchEvent]]]:
-    """(all objects of a kind by UID, what has changed) now and whenever something changes, without an end.
+    """(all objects of a kind by UID, what changed) now and after each change; never ends.
 
-    A lost connection, or a server that fails for a while, is no error: what came, changed or went meanwhile is told
-    when it is back. Raises ClusterError.
+    A lost connection, or a server that fails for a while, is not an error: once it is back, the changes since then are
+    reported. Raises ClusterError.
     """
     there: dict[str, Object] = {}
     while True:
@@ -58,14 +58,14 @@ async def states(
             continue
         except (ServerFailed, Unreachable):
             pass
-        # After a watch that ended by itself, too: nothing is asked in a tight loop.
+        # Also after a watch that ended normally, so that requests are not sent in a tight loop.
         await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def reaching_webhooks(request: Callable[[], Awaitable[T]], *, seconds: float) -> T:
-    """The result of `request`, made again as long as the API server does not reach a webhook for it.
+    """The result of `request`, which is retried while the API server cannot reach an admission webhook for it.
 
-    Controllers are restarted now and then. Raises WebhookUnreached when the time is over.
+    Controllers restart now and then. Raises WebhookUnreached when the time is over.
     """
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
@@ -80,9 +80,9 @@ async def reaching_webhooks(request: Callable[[], Awaitable[T]], *, seconds: flo
 async def until(
     cluster: Cluster, obj: Object, condition: Callable[[Object], T | None], *, seconds: float, what: str
 ) -> T:
-    """The first result of `condition` that is not None, over every state of `obj` from now on.
+    """The first result of `condition` that is not None, over all states of `obj` from now on.
 
-    `condition` may raise Stuck. Raises TimedOut (naming `what` and the last state), or Stuck if the object goes away.
+    `condition` can raise Stuck. Raises TimedOut (with `what` and the last state), or Stuck if the object is deleted.
     """
     metadata = obj["metadata"]
     last: Object = obj
@@ -120,9 +120,9 @@ async def among(
     seconds: float,
     what: str,
 ) -> T:
-    """The first result of `condition` that is not None, over all objects of a kind as they come, change and go.
+    """The first result of `condition` that is not None, over all objects of a kind, after each change to any of them.
 
-    `condition` may raise Stuck. Raises TimedOut (naming `what` and how many objects there were last).
+    `condition` can raise Stuck. Raises TimedOut (with `what` and the names of the objects).
     """
     there: Mapping[str, Object] = {}
     try:
@@ -130,16 +130,16 @@ async def among(
             async for there, _ in states(cluster, api_version, kind, namespace, labels=labels):
                 if (result := condition(tuple(there.values()))) is not None:
                     return result
-            raise AssertionError("states of objects have no end")
+            raise AssertionError("states() never ends")
     except TimeoutError:
         names = ", ".join(sorted(item["metadata"]["name"] for item in there.values())) or "none"
-        raise TimedOut(f"{what}: not within {seconds:.0f} s; {kind} objects there: {names}") from None
+        raise TimedOut(f"{what}: not within {seconds:.0f} s; {kind} objects: {names}") from None
 
 
 async def gone(cluster: Cluster, obj: Object, *, seconds: float) -> None:
-    """Wait until this very object (by UID) is not there any more. Raises TimedOut."""
+    """Wait until this object (by UID) is deleted. Raises TimedOut."""
     metadata = obj["metadata"]
-    what = f"the end of {obj['kind']} {metadata['name']}"
+    what = f"deletion of {obj['kind']} {metadata['name']}"
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -170,7 +170,7 @@ async def gone(cluster: Cluster, obj: Object, *, seconds: float) -> None:
 async def all_gone(
     cluster: Cluster, api_version: str, kind: str, namespace: str | None, labels: str, *, seconds: float
 ) -> None:
-    """Wait until no object with these labels is left. Raises TimedOut, naming those that stayed."""
+    """Wait until no object with these labels is left. Raises TimedOut with the names of the remaining ones."""
     left: Mapping[str, Object] = {}
     try:
         async with asyncio.timeout(seconds):
@@ -179,15 +179,15 @@ async def all_gone(
                     return
     except TimeoutError:
         names = ", ".join(sorted(obj["metadata"]["name"] for obj in left.values()))
-        raise TimedOut(f"still there after {seconds:.0f} s: {kind} {names}") from None
+        raise TimedOut(f"not deleted after {seconds:.0f} s: {kind} {names}") from None
 
 
 # Pods
 
 
 def running(pod: Object) -> Object | None:
-    """All containers run, or ran to their end. Raises Stuck on a reason that waiting does not mend."""
-    refuse_hopeless(pod)
+    """The Pod, if all its containers run or have finished. Raises Stuck if one is in an unrecoverable state."""
+    refuse_unrecoverable(pod)
     phase = pod.get("status", {}).get("phase")
     statuses = _container_statuses(pod)
     if ended(pod):
@@ -198,8 +198,8 @@ def running(pod: Object) -> Object | None:
 
 
 def finished(pod: Object) -> Object | None:
-    """Every container ended."""
-    refuse_hopeless(pod)
+    """The Pod, if it has finished. Raises Stuck if a container is in an unrecoverable state."""
+    refuse_unrecoverable(pod)
     return pod if ended(pod) else None
 
 
@@ -208,11 +208,11 @@ def ended(pod: Object) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
-def refuse_hopeless(pod: Object) -> None:
-    """Raises Stuck, in the kubelet's own words, if a container waits for what will not come."""
+def refuse_unrecoverable(pod: Object) -> None:
+    """Raises Stuck, with the kubelet's message, if a container is in an unrecoverable state."""
     for status in _container_statuses(pod):
         waiting = status.get("state", {}).get("waiting") or {}
-        if waiting.get("reason") in HOPELESS:
+        if waiting.get("reason") in UNRECOVERABLE:
             raise Stuck(
                 f"Pod {pod['metadata']['name']}: container {status['name']}: {waiting['reason']}"
                 + (f": {waiting['message']}" if waiting.get("message") else "")
@@ -226,14 +226,15 @@ def _container_statuses(pod: Object) -> list[Object]:
 
 
 def describe(obj: Object) -> str:
-    """The state of an object in a line: phase, waiting containers, conditions that are not true."""
+    """The state of an object in one line: phase, waiting containers, conditions that are not True."""
     status = obj.get("status") or {}
     parts = [str(status["phase"])] if "phase" in status else []
     if obj.get("kind") == "Pod":
         for container in _container_statuses(obj):
             waiting = container.get("state", {}).get("waiting")
             if waiting:
-                parts.append(f"{container['name']} waits: {waiting.get('reason')} {waiting.get('message', '')}".strip())
+                why = f"{waiting.get('reason')} {waiting.get('message', '')}".strip()
+                parts.append(f"container {container['name']} is waiting: {why}")
     for condition in conditions.read(status):
         if not condition.is_true and condition.message:
             parts.append(f"{condition.type}: {condition.reason}: {condition.message}")

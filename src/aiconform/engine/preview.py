@@ -49,7 +49,7 @@ async def _preview(platform: Platform, item: Item, settings: Settings, permissio
     state = READY
     try:
         if refused := await permissions.missing([check]):
-            state = f"these credentials may not {', '.join(refused)}; see `aiconform rbac {name}`"
+            state = f"these credentials have no permission to {', '.join(refused)}; see `aiconform rbac {name}`"
     except ClusterError as error:
         state = str(error)
     attempts: list[Attempt] = []

@@ -85,7 +85,7 @@ async def test_a_condition_may_end_the_wait() -> None:
 
 
 async def test_the_end_of_time_tells_what_was_there() -> None:
-    with pytest.raises(TimedOut, match="two: not within 0 s; Job objects there: a"):
+    with pytest.raises(TimedOut, match="two: not within 0 s; Job objects: a"):
         await two_there(FakeCluster([[named("a")]], [[]]), seconds=0.1)
 
 

@@ -289,7 +289,7 @@ class Behind:
         (ProxyResponse(500, "text/plain", "oops", True), "unreachable", "answers HTTP 500"),
         (ProxyResponse(200, "text/plain", "a 1\n", False), "format", "says more than"),
         (ProxyResponse(200, "text/html", "<html>", True), "format", "not in a format"),
-        (TimedOut("no whole answer within 10 s"), "slow", "within 10 s"),
+        (TimedOut("no complete answer within 10 s"), "slow", "within 10 s"),
         (Unreachable("connection refused"), "unreachable", "connection refused"),
     ],
 )
@@ -302,6 +302,6 @@ def test_what_comes_of_a_scrape(answer: ProxyResponse | Exception, problem: str,
 
 
 def test_missing_rights_are_said_as_such() -> None:
-    cluster: Any = Behind(Forbidden("may not get pods/proxy", verb="get", resource="pods/proxy"))
+    cluster: Any = Behind(Forbidden("no permission to get pods/proxy", verb="get", resource="pods/proxy"))
     with pytest.raises(Forbidden):
         asyncio.run(read(cluster, ENDPOINT))

@@ -101,7 +101,7 @@ async def serve(platform: Platform, scratch: Scratch, backend: str, patience: fl
 
 
 def _ready(pod: Object) -> bool | None:
-    wait.refuse_hopeless(pod)
+    wait.refuse_unrecoverable(pod)
     return True if gateways.condition(pod, "Ready")[0] else None
 
 

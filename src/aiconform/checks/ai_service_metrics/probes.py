@@ -229,7 +229,7 @@ async def _workload(platform: Platform, scratch: Scratch, way: Way, workload: st
 
 
 def _ready(seen: Object) -> Object | None:
-    wait.refuse_hopeless(seen)
+    wait.refuse_unrecoverable(seen)
     return seen if conditions.is_true(seen, "Ready") else None
 
 

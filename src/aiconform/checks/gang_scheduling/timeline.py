@@ -94,7 +94,7 @@ class Timeline:
         try:
             if phase == "Running" and wait.running(pod):
                 seen.setdefault("running", self.now)
-            wait.refuse_hopeless(pod)
+            wait.refuse_unrecoverable(pod)
             if phase == "Failed" and not going:
                 raise Stuck(f"Pod {metadata['name']} failed: {status.get('reason', '')} {wait.describe(pod)}")
         except Stuck as error:

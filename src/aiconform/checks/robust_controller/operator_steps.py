@@ -166,7 +166,7 @@ async def _unless_hopeless(cluster: Cluster, obj: Object, coming: Coroutine[Any,
 
     def hopeless(objects: Sequence[Object]) -> None:
         for pod in _pods_of(objects, obj):
-            wait.refuse_hopeless(pod)
+            wait.refuse_unrecoverable(pod)
 
     namespace = obj["metadata"]["namespace"]
     main = asyncio.ensure_future(coming)
