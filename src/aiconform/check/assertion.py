@@ -26,11 +26,12 @@ class Finding:
 
 
 def holds(condition: bool, reason: str, *, subjects: int) -> Finding:
-    """Decided: `reason` says what was seen, whichever way it went."""
+    """Decided: `reason` says what was observed, whether the assertion holds or not."""
     return Finding(condition, reason, subjects)
 
 
 def undecided(reason: str) -> Finding:
+    """Not decided: `reason` says why."""
     return Finding(None, reason, 0)
 
 

@@ -1,0 +1,74 @@
+"""The public contract of checks: its names, its types, and what helps to test a check."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.resources import files
+
+import pytest
+from support.certify_runs import CHECK, isolation
+
+import aiconform.check
+from aiconform.check import Finding, Observation
+from aiconform.check.registry import load_check
+from aiconform.check.testing import findings
+
+# A name that is added here stays: checks of others import it. Removing one, or changing what it means, needs another
+# API_VERSION.
+PUBLIC = [
+    "API_VERSION",
+    "Access",
+    "Assertion",
+    "Check",
+    "ClusterError",
+    "Finding",
+    "Inspection",
+    "NotApplicable",
+    "NothingToLookAt",
+    "Observation",
+    "Options",
+    "Platform",
+    "PlatformComponent",
+    "Probe",
+    "Scratch",
+    "Settings",
+    "Target",
+    "accelerators",
+    "assertion",
+    "collect",
+    "holds",
+    "inspection",
+    "option",
+    "probe",
+    "undecided",
+    "wait",
+]
+
+
+def test_the_public_surface_changes_only_on_purpose() -> None:
+    assert aiconform.check.__all__ == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_each_public_name_is_there_and_explains_itself(name: str) -> None:
+    value = getattr(aiconform.check, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        assert inspect.getdoc(value)
+
+
+def test_the_package_carries_its_types() -> None:
+    assert files("aiconform").joinpath("py.typed").is_file()
+
+
+def test_one_observation_is_judged_by_assertion_ids() -> None:
+    found = findings(load_check(CHECK), isolation(leaks=True))
+    assert found["forged_is_refused"] == Finding(True, found["forged_is_refused"].reason, 2)
+    assert False in {finding.holds for finding in found.values()}
+
+
+def test_an_observation_of_another_check_is_refused() -> None:
+    class Other(Observation):
+        """Of no check."""
+
+    with pytest.raises(ValueError, match="secure_accelerator_access has no assertion over Other"):
+        findings(load_check(CHECK), Other())
