@@ -12,6 +12,7 @@ from aiconform.cli.common import (
     cluster_options,
     fail,
     installed_standard,
+    note,
     output_option,
     print_json,
     run_async,
@@ -85,7 +86,7 @@ async def _inspect(kubeconfig: str | None, context: str | None, options: tuple[s
     problems: list[str] = []
     found: dict[str, Any] = {"dra": None, "nodes": {"total": 0, "ready": 0}, "accelerators": [], "passed_over": []}
     try:
-        settings = Settings(options=parse(options))
+        settings = Settings(options=parse(options, note))
         async with connect(kubeconfig, context) as cluster:
             with metered() as meter:
                 platform = Platform(cluster, Images())

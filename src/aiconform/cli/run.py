@@ -14,6 +14,7 @@ from aiconform.cli.common import (
     extensions_option,
     fail,
     installed_standard,
+    note,
     output_option,
     print_json,
     run_async,
@@ -102,7 +103,7 @@ def command(
         raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
     chosen = Chosen(ids, kubernetes, extensions)
     try:
-        settings = Settings(every_node=every_node, patience=patience, options=parse(options))
+        settings = Settings(every_node=every_node, patience=patience, options=parse(options, note))
     except BadChoice as error:
         fail(str(error))
     if lab:
