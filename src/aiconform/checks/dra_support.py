@@ -1,7 +1,8 @@
-"""dra_support: Pods get devices through Dynamic Resource Allocation, and no more than there are.
+"""dra_support: Pods get devices through Dynamic Resource Allocation, and never more than exist.
 
-The API group is served with its four kinds; a driver publishes devices; a claim with a CEL selector is given a device
-that satisfies it, and the Pod that holds the claim starts; a claim for more than a node has stays unallocated.
+The API group is served with its four kinds. A driver publishes devices. A claim with a CEL selector is allocated a
+device that satisfies it, and the Pod that holds the claim starts. A claim for more devices than a node has stays
+unallocated.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ from aiconform.platform.accelerators.devices import Attribute, DevicePools, allo
 GROUP = "resource.k8s.io"
 KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
 VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
-# The most devices that one claim may be allocated, by the API (AllocationResultsMaxSize).
+# The most devices that the API allows in one claim (AllocationResultsMaxSize).
 CLAIM_DEVICES_MAX = 32
-# How long a claim that cannot be satisfied is watched after the scheduler gave its first verdict on the Pod.
+# How long a claim that cannot be satisfied is watched after the scheduler's first decision.
 EXCESS_WINDOW = 2.0
 
 
@@ -74,7 +75,7 @@ def api_is_served(seen: ServedApi) -> Finding:
 
 
 class Published(Observation):
-    """Devices by driver, the pools that are not complete, and the drivers that DeviceClasses name."""
+    """How many devices each driver publishes, the pools that are not complete, and the names of DeviceClasses."""
 
     devices: dict[str, int]
     incomplete: list[str]
@@ -86,7 +87,7 @@ async def publishing(platform: Platform, scratch: Scratch, settings: Settings, t
     devices, incomplete = await platform.devices()
     classes = [entry["metadata"]["name"] for entry in await platform.device_classes()]
     if not devices and not incomplete and not classes:
-        raise NothingToLookAt("nothing to look at: no DRA driver has left a ResourceSlice or a DeviceClass here")
+        raise NothingToLookAt("nothing to look at: there is no ResourceSlice and no DeviceClass of a DRA driver")
     return Published(
         devices=dict(Counter(device.driver for device in devices)),
         incomplete=[f"{pool.driver}/{pool.name}: {pool.problem}" for pool in incomplete],
@@ -105,10 +106,10 @@ def devices_are_published(seen: Published) -> Finding:
 
 
 class Allocation(Observation):
-    """A claim with a selector, the device it was given, and the Pod that holds it.
+    """A claim with a selector, the device that was allocated to it, and the Pod that holds it.
 
-    `wanted` are the attribute values the selector asks for; `given` the values that the allocated device publishes
-    once the Pod runs (None: the device is not published any more).
+    wanted: the attribute values that the selector requires. given: the values that the allocated device publishes once
+    the Pod runs; None if the device is no longer published.
     """
 
     node: str
@@ -123,9 +124,9 @@ class Allocation(Observation):
 
 
 def selector_for(device: Device, among: list[Device]) -> tuple[str, dict[str, Attribute]]:
-    """A CEL expression that this device satisfies, as few others as its attributes allow, and the values it names.
+    """A CEL expression that this device and as few others as possible satisfy, and the values in it.
 
-    Versions are left out: a CEL comparison of versions is not one of strings.
+    Versions are left out, because CEL does not compare them as strings.
     """
     counts = {
         name: sum(1 for other in among if other.attributes.get(name) == value)
@@ -137,7 +138,7 @@ def selector_for(device: Device, among: list[Device]) -> tuple[str, dict[str, At
     terms = [f'device.driver == "{device.driver}"']
     for name, value in wanted.items():
         domain, _, short = name.rpartition("/")
-        # JSON's strings, numbers and booleans are CEL's too, but for JSON's escapes beyond the 16-bit range.
+        # JSON literals are CEL literals, except for escapes of characters beyond 16 bits.
         literal = json.dumps(value, ensure_ascii=False)
         terms.append(f'device.attributes["{domain or device.driver}"].{short} == {literal}')
     return " && ".join(terms), wanted
@@ -147,7 +148,7 @@ async def by_dra(platform: Platform, settings: Settings) -> list[NodeAccelerator
     """The targets that are offered by DRA. Raises NothingToLookAt."""
     found = [target for target in await accelerators(platform, settings) if target.way == "dra"]
     if not found:
-        raise NothingToLookAt("nothing to look at: no usable accelerator is offered by DRA here")
+        raise NothingToLookAt("nothing to look at: the platform offers no usable accelerator by DRA")
     return found
 
 
@@ -167,7 +168,7 @@ async def claiming_pod(
 async def allocation(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Allocation:
     if not target.devices:
         raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
-    # Schedulers take the first device that fits: the last one is the least likely to be taken from under us.
+    # Schedulers allocate the first device that fits, so the last one is the most likely to stay free.
     device = target.devices[-1]
     selector, wanted = selector_for(device, list(target.devices))
     made, created = await claiming_pod(platform, scratch, target, selector=selector)
@@ -175,7 +176,7 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
     metadata = made["metadata"]
     found = await platform.cluster.get(made["apiVersion"], made["kind"], metadata["name"], metadata["namespace"])
     given = results(found)
-    # What the driver says of the device now that it was handed out, not what it said before.
+    # The attributes that the driver publishes after the allocation.
     pools = DevicePools()
     async for item in platform.cluster.list(made["apiVersion"], "ResourceSlice"):
         pools.add(item)
@@ -204,8 +205,8 @@ def selector_is_satisfied(seen: Allocation) -> Finding:
         for name, value in seen.wanted.items()
         if seen.given.get(name) != value
     ]
-    said = f"{seen.allocated[0]} does not satisfy the claim: {'; '.join(wrong)}"
-    return holds(not wrong, said if wrong else f"{seen.allocated[0]} satisfies {seen.selector}", subjects=1)
+    reason = f"{seen.allocated[0]} does not satisfy the claim: {'; '.join(wrong)}"
+    return holds(not wrong, reason if wrong else f"{seen.allocated[0]} satisfies {seen.selector}", subjects=1)
 
 
 @assertion("pod_starts", "The Pod that holds an allocated claim starts")
@@ -216,7 +217,7 @@ def pod_starts(seen: Allocation) -> Finding:
 
 
 class Excess(Observation):
-    """A claim for one device more than the node has, watched for `window` seconds after the scheduler's first word."""
+    """A claim for one device more than the node has, watched for `window` seconds after the first decision."""
 
     node: str
     driver: str
@@ -232,17 +233,15 @@ async def excess(platform: Platform, scratch: Scratch, settings: Settings, targe
     asked = target.total + 1
     if asked > CLAIM_DEVICES_MAX:
         raise NothingToLookAt(
-            f"a claim may name {CLAIM_DEVICES_MAX} devices at most, and {target.node} has {target.total}: "
-            "one more than there are cannot be asked for"
+            f"a claim can request {CLAIM_DEVICES_MAX} devices at most, and {target.node} has {target.total}: "
+            "it is not possible to request one more"
         )
     made, created = await claiming_pod(platform, scratch, target, count=asked)
     scheduler = await wait.until(
         platform.cluster, created, _scheduled, seconds=settings.patience, what="the scheduler to decide"
     )
     try:
-        allocated = await wait.until(
-            platform.cluster, made, _allocated, seconds=EXCESS_WINDOW, what="an allocation that must not be"
-        )
+        allocated = await wait.until(platform.cluster, made, _allocated, seconds=EXCESS_WINDOW, what="an allocation")
     except TimedOut:
         allocated = []
     return Excess(

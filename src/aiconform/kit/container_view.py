@@ -1,6 +1,6 @@
-"""What a container sees of devices, and what several views tell when they are compared.
+"""What a container sees of devices, and how the views of several containers differ.
 
-Nothing here knows a vendor: device nodes are compared by their numbers, environment and mounts by their names.
+This works for any vendor: device nodes are compared by number, environment variables and mounts by name.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 
 from aiconform.check import Observation
 
-# Device nodes that the OCI runtime specification puts into every container, and terminals that runtimes add.
+# Device nodes of every container by the OCI runtime specification, and terminals that runtimes add.
 EVERYWHERE = re.compile(r"/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*|fd|std(in|out|err))")
 LOOKED = "looked"
-# Prints every device node with its number, the environment and the mounts, one fact a line.
+# Prints all device nodes with their numbers, the environment and the mounts, one per line.
 LOOK = """
 find /dev \\( -type c -o -type b \\) -exec stat -c 'node %n %t %T %F' {} \\;
 echo "env $(base64 /proc/self/environ | tr -d '\\n')"
@@ -29,7 +29,7 @@ while read -r path; do
   echo "own $path ${{result:-blocked}}"
 done
 """
-# Makes a node for each number in $NUMBERS (kind:major:minor) and opens it.
+# Creates a device node for each number in $NUMBERS (kind:major:minor) and opens it.
 FORGE = """
 i=0
 for number in $NUMBERS; do
@@ -60,7 +60,7 @@ class View(Observation):
 
 
 class OpenAttempt(Observation):
-    """What came of opening a device: `opened`, or the kernel's refusal in words."""
+    """The outcome of opening a device: `opened`, or the kernel's error message."""
 
     device: str
     made: bool
@@ -68,7 +68,7 @@ class OpenAttempt(Observation):
 
 
 def parse_view(lines: list[str]) -> View:
-    """The lines of LOOK. Lines of other kinds are passed over."""
+    """The view that the output of LOOK describes. Other lines are ignored."""
     nodes, mounts, environment = [], [], {}
     for line in lines:
         kind, _, rest = line.partition(" ")
@@ -112,15 +112,15 @@ def special(view: View) -> list[DeviceNode]:
 
 
 def granted(view: View, stranger: View) -> list[DeviceNode]:
-    """The device nodes that a holder has and the stranger has not, by device number: paths may be renumbered."""
+    """The device nodes, by number, that only the holder has. Paths are not compared: a runtime can renumber them."""
     known = {node.number for node in special(stranger)}
     return [node for node in special(view) if node.number not in known]
 
 
 def family(node: DeviceNode) -> str | None:
-    """The path without its index: `/dev/nvidia` for `/dev/nvidia0`; None for a node that is one of its kind.
+    """The path without its index: `/dev/nvidia` for `/dev/nvidia0`; None for a path without an index.
 
-    Drivers give a container, beside the device, control nodes that all holders share and that have no index.
+    Besides the device, drivers give a container control nodes, which all holders share and which have no index.
     """
     match = re.fullmatch(r"(.*?)\d+", node.path)
     return match.group(1) if match else None

@@ -1,4 +1,4 @@
-"""Following what happens on a cluster: works that go on beside a probe, and waiting for what they see."""
+"""Follows a cluster while a probe works: coroutines in the background, and waiting for what they see."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Board:
-    """Where those who follow something say that it changed, for those who wait for a change."""
+class ChangeSignal:
+    """Connects coroutines that follow something with those that wait until it changes."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
+        """Something changed."""
         self._changed.set()
 
     async def until(self, condition: Callable[[], T | None], seconds: float) -> T | None:
-        """The first result of `condition` that is neither None nor False; None if there is none in time."""
+        """The first result of `condition` that is neither None nor False; None if there is none within `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -33,14 +34,14 @@ class Board:
 
 
 @asynccontextmanager
-async def beside(*works: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Works that go on while the block runs; the first that breaks ends the block with its error."""
+async def background(*coroutines: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run coroutines as long as the block runs. The first one that fails ends the block with its error."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
+            tasks = [group.create_task(each) for each in coroutines]
             yield
             for task in tasks:
                 task.cancel()
     except BaseExceptionGroup as errors:
-        # Nobody outside is to care that there were several at work.
+        # Callers handle single errors, not groups.
         raise errors.exceptions[0] from None

@@ -1,4 +1,4 @@
-"""What the cluster under test offers."""
+"""The cluster under test: what it offers to AI workloads."""
 
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.offered import AcceleratorGroup, Accelerators, NodeAccelerators, tolerations

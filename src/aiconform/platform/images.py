@@ -1,10 +1,10 @@
-"""The images that test Pods run, in one map: what a platform without a way to the internet has to mirror."""
+"""The images of test Pods. A platform without internet access has to mirror them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# What each image is for -> its public name.
+# Purpose -> public image.
 IMAGES = {
     "shell": "registry.k8s.io/e2e-test-images/busybox:1.36.1-1",
 }
@@ -12,7 +12,7 @@ IMAGES = {
 
 @dataclass(frozen=True)
 class Images:
-    """The map, with the registry (and path) of a mirror in place of each image's own registry if one is given."""
+    """The images, from a mirror if its registry (and path) is given."""
 
     registry: str = ""
 

@@ -1,4 +1,4 @@
-"""The platform under test: what it is and what it offers, read from the API when first asked for."""
+"""The platform under test and what it offers, read from the API when first needed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aiconform.platform.images import Images
 
 T = TypeVar("T")
 RESOURCE_API = "resource.k8s.io"
-# What a check may use, the newest first. Before v1 a request's fields stand beside its name, see `checks`.
+# The versions that checks can use, the newest first.
 RESOURCE_VERSIONS = ("v1", "v1beta2", "v1beta1")
 
 
 class Platform:
-    """Reads are made once and shared; a refusal (403) reaches every probe that needs that very read, and no other."""
+    """Each read is made once and shared. If it is forbidden (403), only the probes that need it fail."""
 
     def __init__(self, cluster: Cluster, images: Images) -> None:
         self.cluster = cluster
@@ -34,7 +34,7 @@ class Platform:
         task = self._reads.get(key)
         if task is None or task.cancelled():
             task = self._reads[key] = asyncio.ensure_future(read())
-        # One probe's deadline must not end a read that others wait for.
+        # The deadline of one probe does not end a read that others wait for.
         return cast(T, await asyncio.shield(task))
 
     async def version(self) -> str:
@@ -45,7 +45,7 @@ class Platform:
         return await self._once("groups", self.cluster.groups)
 
     async def deployments(self) -> list[Object]:
-        """All Deployments: controllers are found among them."""
+        """All Deployments, among which controllers are found."""
         return await self._once("deployments", lambda: self._list("apps/v1", "Deployment"))
 
     async def nodes(self) -> list[Object]:
@@ -55,13 +55,13 @@ class Platform:
         return next(node for node in await self.nodes() if node["metadata"]["name"] == name)
 
     async def pods(self) -> list[Object]:
-        """All Pods that have not ended."""
+        """All Pods that have not finished."""
         return await self._once(
             "pods", lambda: self._list("v1", "Pod", fields="status.phase!=Succeeded,status.phase!=Failed")
         )
 
     async def resource_api(self) -> str | None:
-        """The newest served version of resource.k8s.io that we know, as an apiVersion, or None."""
+        """The newest served apiVersion of resource.k8s.io that is known here, or None."""
 
         async def find() -> str | None:
             served = (await self.groups()).get(RESOURCE_API, ())
@@ -91,7 +91,7 @@ class Platform:
         return pools.result()
 
     async def accelerators(self) -> Accelerators:
-        """All that can be asked for now, by either way."""
+        """All accelerators that Pods can request, by DRA or by device plugin."""
         return await self._once("accelerators", self._accelerators)
 
     async def _accelerators(self) -> Accelerators:
@@ -118,9 +118,9 @@ class Platform:
 
 
 def slim(obj: Object) -> Object:
-    """The object without what no check reads and large platforms have much of; changed in place and returned.
+    """The object without the fields that no check reads and that are large; it is changed in place.
 
-    Items of a page are thrown away one by one as they are read, so that only this much of each is kept.
+    Items are trimmed one by one as a page is read, which keeps memory small on large platforms.
     """
     metadata, status = obj["metadata"], obj.get("status") or {}
     metadata.pop("managedFields", None)
@@ -128,7 +128,7 @@ def slim(obj: Object) -> Object:
     if obj["kind"] == "Node":
         for key in ("images", "volumesInUse", "volumesAttached", "daemonEndpoints", "runtimeHandlers", "features"):
             status.pop(key, None)
-        # Why a node is not Ready is told by the condition Ready.
+        # The condition Ready says why a node is not Ready.
         status["conditions"] = [entry for entry in status.get("conditions") or [] if entry["type"] == "Ready"]
     elif obj["kind"] == "Pod":
         for key in ("containerStatuses", "initContainerStatuses", "podIPs", "hostIPs"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -14,8 +13,8 @@ from aiconform.check.registry import load_check
 from aiconform.checks.cluster_autoscaling.node_history import Census
 from aiconform.checks.cluster_autoscaling.probes import ClusterAutoscaling, NodeSeen, Scaling, choose, scaling, subject
 from aiconform.checks.cluster_autoscaling.waiting_pod import MOST_HELD, Waiter, holder, to_hold, users, waiting_pod
-from aiconform.cluster import ClusterError, Stuck
-from aiconform.kit.following import Board, beside
+from aiconform.cluster import Stuck
+from aiconform.kit.following import ChangeSignal
 from aiconform.platform.autoscaling.autoscaler import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, Autoscaling, Pool
 
 Object = dict[str, Any]
@@ -282,7 +281,7 @@ def test_daemon_sets_ended_pods_and_our_own_keep_no_node_in_use() -> None:
 
 def test_a_census_tells_newcomers_from_those_that_were_there() -> None:
     told: list[str] = []
-    census = Census(["uid-old"], Board(), told.append)
+    census = Census(["uid-old"], ChangeSignal(), told.append)
     census.see(node("old"))
     starting = node("new", ready=False, labels={"pool": "gpu"})
     starting["status"]["allocatable"] = {GPU: "8"}
@@ -304,7 +303,7 @@ def test_a_census_tells_newcomers_from_those_that_were_there() -> None:
 
 
 def test_a_node_that_went_before_it_was_seen_is_no_newcomer() -> None:
-    census = Census(["uid-old"], Board())
+    census = Census(["uid-old"], ChangeSignal())
     census.see(node("never-seen"), deleted=True)
     assert not census.newcomers
 
@@ -321,7 +320,7 @@ def pod_state(phase: str = "Pending", *, at: str = "", unschedulable: str = "", 
 
 
 def test_the_waiting_pod_is_unschedulable_once_and_for_all() -> None:
-    waiter = Waiter(pod_state(), Board())
+    waiter = Waiter(pod_state(), ChangeSignal())
     assert (waiter.node, waiter.unschedulable, waiter.ended) == ("", "", False)
     waiter.see(pod_state(unschedulable="no room"))
     waiter.see(pod_state(unschedulable="something else"))
@@ -331,7 +330,7 @@ def test_the_waiting_pod_is_unschedulable_once_and_for_all() -> None:
 
 
 def test_a_pod_that_its_node_refuses_did_not_start_and_a_missing_image_is_nobody_s_fault() -> None:
-    waiter = Waiter(pod_state(), Board())
+    waiter = Waiter(pod_state(), ChangeSignal())
     waiter.see(pod_state("Failed", at="new", reason="UnexpectedAdmissionError", message="no device"))
     assert waiter.ended
     assert not waiter.started
@@ -340,35 +339,3 @@ def test_a_pod_that_its_node_refuses_did_not_start_and_a_missing_image_is_nobody
     waiter.see(pod_state(at="new", containerStatuses=pulling))
     with pytest.raises(Stuck, match="ErrImagePull"):
         assert waiter.ended
-
-
-async def test_a_wait_ends_with_the_change_or_with_the_time() -> None:
-    board = Board()
-    values: list[int] = []
-
-    def change() -> None:
-        values.append(1)
-        board.tell()
-
-    asyncio.get_running_loop().call_soon(change)
-    assert await board.until(lambda: values[:1], 30) == [1]
-    assert await board.until(lambda: None, 0.01) is None
-
-
-async def test_what_breaks_beside_ends_the_block_with_its_own_error() -> None:
-    async def breaks() -> None:
-        await asyncio.sleep(0)
-        raise ClusterError("refused")
-
-    with pytest.raises(ClusterError, match="refused"):
-        async with beside(breaks()):
-            await asyncio.sleep(30)
-
-    async def goes_on() -> None:
-        await asyncio.sleep(30)
-
-    async with beside(goes_on()):
-        pass
-    with pytest.raises(NothingToLookAt, match="ours"):
-        async with beside(goes_on()):
-            raise NothingToLookAt("ours")

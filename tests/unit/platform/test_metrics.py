@@ -284,10 +284,10 @@ class Behind:
     ("answer", "problem", "told"),
     [
         (ProxyResponse(200, "text/plain", DCGM, True), "", ""),
-        (ProxyResponse(401, "text/plain", "Unauthorized", True), "authentication", "asks for authentication"),
-        (ProxyResponse(403, "text/plain", "Forbidden", True), "authentication", "asks for authentication"),
+        (ProxyResponse(401, "text/plain", "Unauthorized", True), "authentication", "requires authentication"),
+        (ProxyResponse(403, "text/plain", "Forbidden", True), "authentication", "requires authentication"),
         (ProxyResponse(500, "text/plain", "oops", True), "unreachable", "answers HTTP 500"),
-        (ProxyResponse(200, "text/plain", "a 1\n", False), "format", "says more than"),
+        (ProxyResponse(200, "text/plain", "a 1\n", False), "format", "sends more than"),
         (ProxyResponse(200, "text/html", "<html>", True), "format", "not in a format"),
         (TimedOut("no complete answer within 10 s"), "slow", "within 10 s"),
         (Unreachable("connection refused"), "unreachable", "connection refused"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from aiconform.cluster import Cluster, Object, conditions, wait
-from aiconform.kit.following import Board
+from aiconform.kit.following import ChangeSignal
 from aiconform.platform.accelerators.offered import usable_node
 from aiconform.platform.autoscaling.autoscaler import offers
 
@@ -30,13 +30,15 @@ class Newcomer:
 class Census:
     """The nodes that come and go. `known` are the UIDs of those that were there before."""
 
-    def __init__(self, known: Iterable[str], board: Board, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, known: Iterable[str], changes: ChangeSignal, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.newcomers: dict[str, Newcomer] = {}
         """By UID: a name may come again."""
         self.lost: dict[str, float] = {}
         """Names of nodes that were there before and went, with the moment."""
         self._known = set(known)
-        self._board = board
+        self._changes = changes
         self._tell = tell
         self._begun = time.monotonic()
 
@@ -53,7 +55,7 @@ class Census:
                 self._known.discard(uid)
                 self.lost[name] = self.now
                 self._tell(f"node {name} is gone")
-                self._board.tell()
+                self._changes.notify()
             return
         entry = self.newcomers.get(uid)
         if entry is None:
@@ -66,7 +68,7 @@ class Census:
             self._tell(f"node {name} is gone")
         else:
             self._update(entry, node)
-        self._board.tell()
+        self._changes.notify()
 
     def _update(self, entry: Newcomer, node: Object) -> None:
         entry.labels = dict(node["metadata"].get("labels") or {})

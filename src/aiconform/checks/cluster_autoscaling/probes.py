@@ -30,7 +30,7 @@ from aiconform.checks.cluster_autoscaling.node_history import Census
 from aiconform.checks.cluster_autoscaling.waiting_pod import Waiter, holder, to_hold, users, waiting_pod
 from aiconform.cluster import Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import CLEANUP_SECONDS, Scratch
-from aiconform.kit.following import Board, beside
+from aiconform.kit.following import ChangeSignal, background
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.profiles import load_profiles
@@ -202,17 +202,17 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     options = settings.of(ClusterAutoscaling)
     pool = choose(await _look(platform, options), options)
     held = await _hold(platform, scratch, pool, settings.patience)
-    board = Board()
-    census = Census((node["metadata"]["uid"] for node in await platform.nodes()), board, scratch.tell)
+    changes = ChangeSignal()
+    census = Census((node["metadata"]["uid"] for node in await platform.nodes()), changes, scratch.tell)
     created = await scratch.create(waiting_pod(scratch.name("waiting"), pool, platform.images["shell"]))
-    waiter = Waiter(created, board)
+    waiter = Waiter(created, changes)
     up = min(options.up_limit, FULL_SECONDS) if pool.full else options.up_limit
     ran = released = None
-    async with beside(census.follow(platform.cluster)):
-        async with beside(waiter.follow(platform.cluster)):
-            await _until_unschedulable(waiter, census, board, settings.patience)
+    async with background(census.follow(platform.cluster)):
+        async with background(waiter.follow(platform.cluster)):
+            await _until_unschedulable(waiter, census, changes, settings.patience)
             scratch.tell(f"the Pod is unschedulable: waiting up to {up:.0f} s for a node of pool {pool.name}")
-            await board.until(lambda: waiter.ended, up)
+            await changes.until(lambda: waiter.ended, up)
             if waiter.started:
                 ran = census.now
         placed = _placed(waiter, census)
@@ -224,7 +224,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
             await platform.cluster.delete(created)
             await wait.gone(platform.cluster, created, seconds=CLEANUP_SECONDS)
             released = census.now
-            await board.until(lambda: census.newcomers[placed].gone is not None, options.down_limit)
+            await changes.until(lambda: census.newcomers[placed].gone is not None, options.down_limit)
             if census.newcomers[placed].gone is None:
                 await _refuse_others(platform, node, created["metadata"]["namespace"])
     profile = load_profiles().by_resource(pool.resource)
@@ -265,9 +265,9 @@ def _rounded(moment: float | None) -> float | None:
     return None if moment is None else round(moment, 1)
 
 
-async def _until_unschedulable(waiter: Waiter, census: Census, board: Board, patience: float) -> None:
+async def _until_unschedulable(waiter: Waiter, census: Census, changes: ChangeSignal, patience: float) -> None:
     """Raises NothingToLookAt if the Pod found room at once, TimedOut if the scheduler says nothing."""
-    if not await board.until(lambda: bool(waiter.unschedulable or waiter.node), patience):
+    if not await changes.until(lambda: bool(waiter.unschedulable or waiter.node), patience):
         raise TimedOut(f"the scheduler has said nothing of the waiting Pod in {patience:.0f} s: {waiter.problem}")
     if not waiter.unschedulable:
         raise NothingToLookAt(f"nothing to look at: the Pod found room on {waiter.node} at once, so no node was needed")

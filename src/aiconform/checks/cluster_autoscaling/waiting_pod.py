@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from aiconform.check import NothingToLookAt
 from aiconform.cluster import Cluster, Object, Stuck, wait
-from aiconform.kit.following import Board
+from aiconform.kit.following import ChangeSignal
 from aiconform.kit.pods import STAY, container, refused_by_kubelet, unschedulable
 from aiconform.platform.accelerators.offered import usable_node
 from aiconform.platform.autoscaling.autoscaler import Pool
@@ -75,13 +75,13 @@ def waiting_pod(name: str, pool: Pool, image: str) -> Object:
 class Waiter:
     """The waiting Pod over time."""
 
-    def __init__(self, created: Object, board: Board) -> None:
+    def __init__(self, created: Object, changes: ChangeSignal) -> None:
         self.unschedulable = ""
         """The scheduler's first word that no node has room for it."""
         self.deleted = ""
         """Who was not us deleted it, in words."""
         self._last = created
-        self._board = board
+        self._changes = changes
 
     @property
     def node(self) -> str:
@@ -111,7 +111,7 @@ class Waiter:
         self._last = seen
         if (waits := unschedulable(seen)) and not self.unschedulable:
             self.unschedulable = waits.explanation
-        self._board.tell()
+        self._changes.notify()
 
     async def follow(self, cluster: Cluster) -> None:
         """Follow until cancelled, or until somebody deletes the Pod. Raises ClusterError."""
@@ -119,7 +119,7 @@ class Waiter:
             await wait.until(cluster, self._last, self.see, seconds=_FOREVER, what="the Pod that waits for a node")
         except Stuck as error:
             self.deleted = str(error)
-            self._board.tell()
+            self._changes.notify()
 
 
 def users(pods: Iterable[Object], ours: str) -> Sequence[str]:

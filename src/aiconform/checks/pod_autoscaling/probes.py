@@ -41,7 +41,7 @@ from aiconform.checks.pod_autoscaling.scaling_history import Sample, Watch
 from aiconform.cluster import NotFound, TimedOut
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
-from aiconform.kit.following import beside
+from aiconform.kit.following import background
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.holders import holders
@@ -231,11 +231,11 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     high_at = held_at = fall_at = end_at = None
     broken = problem = ""
     grown: tuple[Scaled, ...] = ()
-    async with beside(watch.scaled(cluster, namespace)):
+    async with background(watch.scaled(cluster, namespace)):
         first = await first_pod(platform, watch, target, settings.patience)
         await set_metric(platform, first, name, LOW)
         await scratch.create(autoscaler(name, api.name, options.metric, options.window))
-        async with beside(watch.autoscaler(cluster, namespace)):
+        async with background(watch.autoscaler(cluster, namespace)):
             scratch.tell(f"the metric is set to {LOW}: waiting until the autoscaler reads it")
             seen = await watch.until(lambda: watch.last and near(watch.last.average, LOW), options.limit)
             if not seen:

@@ -10,7 +10,7 @@ from aiconform.check import Observation
 from aiconform.checks.pod_autoscaling.scaled_workload import SCALED
 from aiconform.cluster import Cluster, Object, conditions, quantity, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.following import Board
+from aiconform.kit.following import ChangeSignal
 
 
 class Sample(Observation):
@@ -34,7 +34,7 @@ class Watch:
         """The Pods that are there now, by name."""
         self.said = ""
         """Why the autoscaler cannot work, in its own words."""
-        self._board = Board()
+        self._changes = ChangeSignal()
         self._scratch = scratch
         self._name = name
         self._begun = time.monotonic()
@@ -59,7 +59,7 @@ class Watch:
 
     async def until(self, condition: Callable[[], Any], seconds: float) -> bool:
         """Whether the condition came to hold in time."""
-        return bool(await self._board.until(condition, seconds))
+        return bool(await self._changes.until(condition, seconds))
 
     def see(self, autoscaler: Object) -> None:
         """Take note of one state of the autoscaler."""
@@ -80,7 +80,7 @@ class Watch:
         ):
             self.samples.append(sample)
             self._scratch.tell(f"the autoscaler read {_shown(sample.average)} for each Pod and wants {sample.desired}")
-        self._board.tell()
+        self._changes.notify()
 
     async def autoscaler(self, cluster: Cluster, namespace: str) -> None:
         """Follow until cancelled. Raises ClusterError."""
@@ -93,7 +93,7 @@ class Watch:
         """Follow until cancelled. Raises ClusterError."""
         async for there, _ in wait.states(cluster, "v1", "Pod", namespace, labels=f"{SCALED}={self._name}"):
             self.pods = {obj["metadata"]["name"]: obj for obj in there.values()}
-            self._board.tell()
+            self._changes.notify()
 
 
 def read(status: Object) -> float | None:

@@ -1,7 +1,7 @@
-"""Devices that DRA drivers publish, read as the scheduler reads them.
+"""The devices that DRA drivers publish, read as the scheduler reads them.
 
-Source of the rules: the API documentation of resource.k8s.io ResourceSlice, ResourceClaim and DeviceTaint. Of a pool
-only the slices of its newest generation count, and only when all `resourceSliceCount` of them are there.
+The rules are from the API documentation of ResourceSlice, ResourceClaim and DeviceTaint (resource.k8s.io): a pool
+counts only with the slices of its newest generation, and only if all `resourceSliceCount` of them exist.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Attribute = str | int | bool
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One published device. `node` is the node that it is tied to, or None if several nodes can reach it."""
+    """One published device. `node` is the one node that can use it, or None if several can."""
 
     driver: str
     pool: str
@@ -32,7 +32,7 @@ class Device:
         return (self.driver, self.pool, self.name)
 
     def attribute(self, *names: str) -> Attribute | None:
-        """The first of these attributes that the device has, in the driver's own domain or with its full name."""
+        """The first of these attributes that the device has, in any domain or by its full name."""
         for name in names:
             for key, value in self.attributes.items():
                 if key == name or key.rpartition("/")[2] == name:
@@ -41,7 +41,7 @@ class Device:
 
     @property
     def product(self) -> str:
-        """What kind of device this is, as its driver says."""
+        """The product, as the driver names it."""
         return str(self.attribute("productName", "product", "model", "type") or self.driver)
 
 
@@ -56,7 +56,7 @@ class IncompletePool:
 
 @dataclass(slots=True)
 class _Generation:
-    """The slices of a pool's newest generation as far as they were seen."""
+    """The slices of a pool's newest generation that were read so far."""
 
     number: int
     expected: int
@@ -71,7 +71,7 @@ class DevicePools:
         self._newest: dict[tuple[str, str], _Generation] = {}
 
     def add(self, item: Object) -> None:
-        """One ResourceSlice of any served version, in any order; those before v1 nest a device's fields in `basic`."""
+        """Add one ResourceSlice of any served version, in any order; v1beta1 nests a device's fields in `basic`."""
         spec = item["spec"]
         driver, pool = sys.intern(spec["driver"]), sys.intern(spec["pool"]["name"])
         number = spec["pool"].get("generation", 0)
@@ -119,7 +119,7 @@ def _device(driver: str, pool: str, spec: Object, entry: Object) -> Device:
 
 
 def _single_node(selector: Object | None) -> str | None:
-    """The node that a selector names by its metadata.name, if it names exactly one."""
+    """The node that a selector selects by metadata.name, if it is exactly one."""
     terms = (selector or {}).get("nodeSelectorTerms") or []
     fields = [entry for term in terms for entry in term.get("matchFields") or []]
     if len(terms) == 1 and len(fields) == 1 and fields[0]["operator"] == "In" and len(fields[0]["values"]) == 1:
@@ -131,13 +131,13 @@ def _value(value: dict[str, Any]) -> Attribute:
     for kind in ("string", "int", "bool", "version"):
         if kind in value:
             found: Attribute = value[kind]
-            # Most values are those of every other device of its kind.
+            # Devices of one kind share most values.
             return sys.intern(found) if isinstance(found, str) else found
     return str(value)
 
 
 def allocated(claims: Iterable[Object]) -> dict[tuple[str, str, str], str]:
-    """Devices that claims hold: (driver, pool, device) -> `namespace/name` of the claim."""
+    """The allocated devices: (driver, pool, device) -> `namespace/name` of the claim."""
     held = {}
     for claim in claims:
         name = f"{claim['metadata'].get('namespace')}/{claim['metadata']['name']}"

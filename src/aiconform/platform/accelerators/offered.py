@@ -1,4 +1,4 @@
-"""Which accelerators a platform offers, on which nodes, and how a Pod asks for them."""
+"""Which accelerators a platform offers, on which nodes, and how Pods request them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ AllocationWay = Literal["dra", "device-plugin"]
 class NodeAccelerators:
     """The accelerators of one kind on one node.
 
-    `name` is the DRA driver or the extended resource; `device_class` the platform's DeviceClass for that driver, if
-    one names it; `free` those that nothing holds now; `devices` (DRA only) the free ones.
+    name: the DRA driver or the extended resource. free: how many are not in use. devices: the free ones (DRA only).
+    device_class: a DeviceClass of the platform that selects the driver, or empty.
     """
 
     way: AllocationWay
@@ -36,12 +36,12 @@ class NodeAccelerators:
 
     @property
     def place(self) -> str:
-        """For names of objects: what tells this from accelerators of other nodes and ways."""
+        """For names of objects: differs between nodes and ways of allocation."""
         return f"{self.node}-{self.way}"
 
     @property
     def kind(self) -> tuple[str, str, str]:
-        """What makes two accelerators alike: the way to ask, the driver or resource, the product."""
+        """Accelerators are alike if these are equal: way of allocation, driver or resource, product."""
         return (self.way, self.name, self.product)
 
     @property
@@ -51,7 +51,7 @@ class NodeAccelerators:
 
     @property
     def members(self) -> tuple[NodeAccelerators, ...]:
-        """Itself: a group of one, see AcceleratorGroup."""
+        """This alone, as a group of one (see AcceleratorGroup)."""
         return (self,)
 
     def __str__(self) -> str:
@@ -61,7 +61,7 @@ class NodeAccelerators:
 
 @dataclass(frozen=True)
 class AcceleratorGroup:
-    """Accelerators of one kind on several nodes, for what one node is too small for. There is at least one member."""
+    """Accelerators of one kind on several nodes, where one node has too few. There is at least one member."""
 
     members: tuple[NodeAccelerators, ...]
 
@@ -75,7 +75,7 @@ class AcceleratorGroup:
 
     @property
     def node(self) -> str:
-        """Its first node and the number of further ones: for people, and for names of objects."""
+        """Its first node and the number of further ones, for users and for names of objects."""
         more = len(self.members) - 1
         return self.members[0].node + (f"-and-{more}-more" if more else "")
 
@@ -94,7 +94,7 @@ class AcceleratorGroup:
 
 @dataclass(frozen=True)
 class Accelerators:
-    """All accelerators of a platform, and in words what was passed over."""
+    """All accelerators of a platform, and what is not usable, with the reasons."""
 
     offered: tuple[NodeAccelerators, ...]
     passed_over: tuple[str, ...]
@@ -109,18 +109,18 @@ class Accelerators:
 
 
 def usable_node(node: Object) -> str | None:
-    """Why nothing can be started on this node, or None."""
+    """Why no Pod can start on this node, or None."""
     name = node["metadata"]["name"]
     ready = conditions.find(node, "Ready")
     if ready is None or not ready.is_true:
-        return f"node {name} is not Ready: {(ready and ready.explanation) or 'it never reported'}"
+        return f"node {name} is not Ready: {(ready and ready.explanation) or 'its kubelet never reported'}"
     if node["spec"].get("unschedulable"):
         return f"node {name} is cordoned"
     return None
 
 
 def tolerations(node: Object) -> list[Object]:
-    """What a Pod needs to be allowed on this node in spite of its taints (accelerator nodes often carry some)."""
+    """Tolerations of the node's taints, which accelerator nodes often have."""
     return [
         {"key": taint["key"], "operator": "Exists", "effect": taint["effect"]}
         for taint in node["spec"].get("taints") or []
@@ -135,7 +135,7 @@ def by_dra(
     claims: Iterable[Object],
     classes: Iterable[Object],
 ) -> Accelerators:
-    """Accelerators that DRA drivers publish: `devices` of complete pools, and the pools that are not complete."""
+    """The accelerators among the devices that DRA drivers publish. `incomplete` are pools that are not complete."""
     profiles = load_profiles()
     states = {node["metadata"]["name"]: usable_node(node) for node in nodes}
     held = allocated(claims)
@@ -145,7 +145,7 @@ def by_dra(
     skipped: set[str] = set()
     for device in devices:
         if profiles.is_other(device.driver):
-            skipped.add(f"driver {device.driver}: its devices are no accelerators")
+            skipped.add(f"driver {device.driver}: its devices are not accelerators")
         elif device.tainted:
             skipped.add(f"device {device.name} of pool {device.pool}: tainted {device.tainted}")
         elif device.node is None:
@@ -176,7 +176,7 @@ def by_dra(
 
 
 def by_device_plugin(nodes: Iterable[Object], used: dict[tuple[str, str], int]) -> Accelerators:
-    """Accelerators that device plugins offer as extended resources; `used` counts them by (node, resource)."""
+    """The accelerators among extended resources. `used` counts the allocated ones by (node, resource)."""
     profiles = load_profiles()
     offered, passed_over = [], []
     for node in nodes:
@@ -188,7 +188,7 @@ def by_device_plugin(nodes: Iterable[Object], used: dict[tuple[str, str], int]) 
             profile = profiles.by_resource(resource)
             count = quantity.whole(amount)
             if profile is None:
-                passed_over.append(f"extended resource {resource} on node {name}: not known to be an accelerator")
+                passed_over.append(f"extended resource {resource} on node {name}: not a known accelerator")
             elif problem:
                 passed_over.append(problem)
             elif count:
@@ -210,7 +210,7 @@ def by_device_plugin(nodes: Iterable[Object], used: dict[tuple[str, str], int]) 
 
 
 def requested(pods: Iterable[Object]) -> dict[tuple[str, str], int]:
-    """Extended resources that Pods hold, by (node, resource)."""
+    """How many extended resources Pods hold, by (node, resource)."""
     used: dict[tuple[str, str], int] = defaultdict(int)
     for pod in pods:
         node = pod["spec"].get("nodeName")
@@ -222,7 +222,7 @@ def requested(pods: Iterable[Object]) -> dict[tuple[str, str], int]:
 
 
 def extended_resources(pod: Object) -> Counter[str]:
-    """How many of each extended resource the containers of a Pod ask for."""
+    """How many of each extended resource the containers of a Pod request."""
     asked: Counter[str] = Counter()
     for container in pod["spec"]["containers"]:
         for resource, amount in ((container.get("resources") or {}).get("limits") or {}).items():
@@ -236,7 +236,7 @@ def _simulated(profile: Profile | None, devices: Iterable[Device]) -> bool:
 
 
 def _classes_by_driver(classes: Iterable[Object]) -> dict[str, str]:
-    """Driver -> a DeviceClass whose selectors name it; a class with the driver's own name goes first."""
+    """Driver -> a DeviceClass that selects it, preferably the one that has the driver's name."""
     found: dict[str, str] = {}
     for entry in sorted(classes, key=lambda item: str(item["metadata"]["name"])):
         for selector in entry["spec"].get("selectors") or []:

@@ -1,4 +1,4 @@
-"""Names of known accelerators: data in profiles.yaml beside this module."""
+"""The names of known accelerators, from profiles.yaml beside this module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiconform.spec import yamlfile
 
 @dataclass(frozen=True)
 class Profile:
-    """How one family of accelerators names itself; the fields are explained at the top of profiles.yaml."""
+    """The names of one family of accelerators; the fields are explained at the top of profiles.yaml."""
 
     name: str
     simulated: bool = False
@@ -31,7 +31,7 @@ class Profiles:
         return next((profile for profile in self.accelerators if driver in profile.drivers), None)
 
     def by_resource(self, resource: str) -> Profile | None:
-        """The accelerators that an extended resource stands for, or None: then it is no accelerator we know."""
+        """The profile that an extended resource belongs to, or None if it is not a known accelerator."""
         for profile in self.accelerators:
             if any(fnmatchcase(resource, pattern) for pattern in profile.resources):
                 return profile

@@ -1,4 +1,4 @@
-"""Which endpoint tells of a node's accelerators, found without asking anybody."""
+"""Discovers which endpoint reports a node's accelerators."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring.metrics import Convention, Readings, by_device, convention_of
 from aiconform.platform.monitoring.scrape import Endpoint, Scrape, endpoints, monitors, read
 
-# Scrapes at once, and the most endpoints of one node that are tried where no exporter is known.
+# Concurrent scrapes, and how many endpoints of a node are tried if no exporter is known.
 _AT_ONCE = 16
 _TRIED = 12
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a node's accelerators are told of. `read` asks again."""
+    """An endpoint that reports a node's accelerators. `read` scrapes it again."""
 
     place: str
     found_by: str
@@ -34,7 +34,7 @@ class Source:
 
 @dataclass(frozen=True)
 class NodeSources:
-    """What was found for one node: sources, what kept known exporters from being one, and all that was tried."""
+    """What was found for one node: sources, problems of known exporters, and everything that was tried."""
 
     sources: tuple[Source, ...] = ()
     problems: tuple[Scrape, ...] = ()
@@ -44,9 +44,9 @@ class NodeSources:
 async def find(
     platform: Platform, nodes: Iterable[str], conventions: Sequence[Convention], *, only: str = ""
 ) -> dict[str, NodeSources]:
-    """Node -> where its accelerators' metrics are. `only` is a shell pattern of NAMESPACE/POD. Raises ClusterError.
+    """Node -> the sources of its accelerators' metrics. Raises ClusterError.
 
-    Known exporters are asked first, and others only where these say nothing of accelerators.
+    only: a shell pattern of NAMESPACE/POD. Other endpoints are scraped only if no known exporter reports accelerators.
     """
     pods, found = await asyncio.gather(platform.pods(), monitors(platform))
     of_node: dict[str, list[Object]] = defaultdict(list)
@@ -84,7 +84,7 @@ async def _ask(
             sources.append(_source(platform, result, convention))
         elif result.problem:
             problems.append(result)
-        tried.append(result.message or f"{result.endpoint}: nothing of accelerators")
+        tried.append(result.message or f"{result.endpoint}: nothing about accelerators")
     return sources, problems, tried
 
 

@@ -1,7 +1,7 @@
-"""Where metrics can be read on a platform, and reading them: bounded in time and size, through the API server.
+"""Discovers a platform's metrics endpoints and scrapes them through the API server, with limits on time and size.
 
-An endpoint is a port of a Pod. It is found as monitoring systems find it (PodMonitor, ServiceMonitor, annotations), by
-what is known of exporters, and by ports that are named for metrics.
+An endpoint is a port of a Pod. It is discovered as monitoring systems do (PodMonitor, ServiceMonitor, annotations), by
+the names of known exporters, and by the names of ports.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut
 from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring.metrics import BadFormat, Convention, MetricSample, parse
 
-# What Prometheus allows a scrape by default, and more than any exporter says.
+# The default timeout of Prometheus, and more than any exporter sends.
 SCRAPE_SECONDS = 10.0
 SCRAPE_BYTES = 16 << 20
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4"
@@ -42,7 +42,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Scrape:
-    """What came of reading an endpoint: its samples, or what kept it from giving any."""
+    """The outcome of scraping an endpoint: its samples, or a problem."""
 
     endpoint: Endpoint
     samples: tuple[MetricSample, ...] = ()
@@ -51,7 +51,7 @@ class Scrape:
 
 
 async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_SECONDS) -> Scrape:
-    """Scrape once. Raises Forbidden where these credentials may not use the proxy; all else is in the Scrape."""
+    """Scrape once. Raises Forbidden if the credentials do not allow it; other problems are in the Scrape."""
     scheme = f"{endpoint.scheme}:" if endpoint.scheme == "https" else ""
     try:
         answer = await cluster.proxied(
@@ -71,12 +71,12 @@ async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_
         return Scrape(endpoint, problem="unreachable", message=f"{endpoint}: {error}")
     if answer.status in (401, 403):
         return Scrape(
-            endpoint, problem="authentication", message=f"{endpoint} asks for authentication (HTTP {answer.status})"
+            endpoint, problem="authentication", message=f"{endpoint} requires authentication (HTTP {answer.status})"
         )
     if answer.status != 200:
         return Scrape(endpoint, problem="unreachable", message=f"{endpoint} answers HTTP {answer.status}")
     if not answer.whole:
-        return Scrape(endpoint, problem="format", message=f"{endpoint} says more than {SCRAPE_BYTES >> 20} MiB")
+        return Scrape(endpoint, problem="format", message=f"{endpoint} sends more than {SCRAPE_BYTES >> 20} MiB")
     try:
         return Scrape(endpoint, tuple(parse(answer.text, answer.content_type)))
     except BadFormat as error:
@@ -85,7 +85,7 @@ async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_
 
 @dataclass(frozen=True)
 class Monitors:
-    """What tells a platform's monitoring where to scrape: PodMonitors, ServiceMonitors and the latter's Services."""
+    """Where a platform's monitoring scrapes: PodMonitors, ServiceMonitors, and Services as their targets."""
 
     pods: tuple[Object, ...] = ()
     services: tuple[Object, ...] = ()
@@ -93,7 +93,7 @@ class Monitors:
 
 
 async def monitors(platform: Platform) -> Monitors:
-    """All of the cluster; empty where the Prometheus operator's API is not served."""
+    """All of them in the cluster; empty if the API of the Prometheus operator is not served."""
     cluster = platform.cluster
     served = await cluster.resources(MONITORING)
     kinds = [kind for kind in ("PodMonitor", "ServiceMonitor") if kind in served]
@@ -108,7 +108,7 @@ async def _all(cluster: Cluster, api_version: str, kind: str) -> tuple[Object, .
 
 
 def endpoints(pods: Iterable[Object], found: Monitors, conventions: Sequence[Convention]) -> list[Endpoint]:
-    """The places of these Pods that may serve metrics, known exporters first, each once."""
+    """The ports of these Pods that may serve metrics, known exporters first, without duplicates."""
     ways: list[list[Endpoint]] = [[], [], [], []]
     for pod in pods:
         if (pod.get("status") or {}).get("phase") not in (None, "Running"):
@@ -198,7 +198,7 @@ def _monitored(pod: Object, found: Monitors) -> list[Endpoint]:
 
 
 def _place(pod: Object, port: str | int | None, entry: Object, why: str) -> list[Endpoint]:
-    """The endpoint at a port that is given by name or number; none where the Pod has no port of that name."""
+    """The endpoint at a port given by name or number; none if the Pod has no port of that name."""
     number = next((number for number, name in _ports(pod) if str(port) in (number, name)), None)
     if number is None and str(port).isdigit():
         number = str(port)
