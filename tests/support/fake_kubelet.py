@@ -7,12 +7,20 @@ import copy
 import itertools
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiconform.cluster import Conflict, NotFound, Object, WatchEvent
-from aiconform.lab.accelerators import messages, sockets
+from aiconform.lab.accelerators import sockets
 from aiconform.lab.accelerators.config import AcceleratorConfig
+from aiconform.lab.accelerators.dra import SERVICES
+from aiconform.lab.accelerators.kubelet import (
+    deviceplugin_v1beta1_pb2,
+    deviceplugin_v1beta1_pb2_grpc,
+    pluginregistration_v1_pb2,
+    pluginregistration_v1_pb2_grpc,
+)
 
 NODE = "node-1"
 
@@ -149,12 +157,12 @@ class FakeKubelet:
         self._server: Any = None
 
     async def start(self) -> None:
-        async def register(request: Any, _context: Any) -> Any:
-            self.registered.put_nowait(request)
-            return messages.new("Nothing")
+        add = deviceplugin_v1beta1_pb2_grpc.add_RegistrationServicer_to_server
+        self._server = await sockets.listen(self.socket, partial(add, self))
 
-        handler = messages.serve(messages.DEVICE_PLUGIN_REGISTRATION, Register=register)
-        self._server = await sockets.listen(self.socket, [handler])
+    async def Register(self, request: Any, _context: Any) -> Any:  # noqa: N802 - the service's name for it
+        self.registered.put_nowait(request)
+        return deviceplugin_v1beta1_pb2.Empty()
 
     async def stop(self) -> None:
         await sockets.close(self._server, self.socket)
@@ -166,22 +174,24 @@ class FakeKubelet:
             socket.unlink()
         await self.start()
 
-    async def ask(self, socket: Path, service: str, method: str, message: Any) -> Any:
+    async def ask(self, socket: Path, stub: type[Any], method: str, message: Any) -> Any:
         async with sockets.channel(socket) as channel:
-            return await messages.call(channel, service, method)(message, timeout=10)
+            return await getattr(stub(channel), method)(message, timeout=10)
 
     async def dra(self, method: str, *claims: Object, version: str = "v1.DRAPlugin") -> Any:
         """Find the driver through its registration socket and call it; returns the answer's `claims`."""
         (socket,) = self.config.registry_dir.glob("*.sock")
-        info = await self.ask(socket, messages.REGISTRATION, "GetInfo", messages.new("Nothing"))
+        registration = pluginregistration_v1_pb2_grpc.RegistrationStub
+        info = await self.ask(socket, registration, "GetInfo", pluginregistration_v1_pb2.InfoRequest())
         assert info.type == "DRAPlugin"
         assert version in info.supported_versions
-        accepted = messages.new("RegistrationStatus", plugin_registered=True)
-        await self.ask(socket, messages.REGISTRATION, "NotifyRegistrationStatus", accepted)
+        accepted = pluginregistration_v1_pb2.RegistrationStatus(plugin_registered=True)
+        await self.ask(socket, registration, "NotifyRegistrationStatus", accepted)
         names = [
             {"namespace": "default", "name": each["metadata"]["name"], "uid": each["metadata"]["uid"]}
             for each in claims
         ]
-        request = messages.new("Claims", claims=[messages.new("Claim", **each) for each in names])
-        answer = await self.ask(Path(info.endpoint), messages.DRA_SERVICES[version], method, request)
+        messages, services = SERVICES[version]
+        request = getattr(messages, f"{method}Request")(claims=[messages.Claim(**each) for each in names])
+        answer = await self.ask(Path(info.endpoint), services.DRAPluginStub, method, request)
         return answer.claims

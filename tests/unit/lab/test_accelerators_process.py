@@ -21,11 +21,14 @@ from aiconform.lab.accelerators import (
     DriverFault,
     devices_of,
     identities,
-    messages,
     read_status,
     split,
     unsettled,
 )
+from aiconform.lab.accelerators.dra import SERVICES
+from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
+from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
+from aiconform.lab.accelerators.kubelet import pluginregistration_v1_pb2
 from aiconform.lab.accelerators.process import Accelerators
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")
@@ -104,7 +107,7 @@ async def eventually(holds: Callable[[], object]) -> None:
 # DRA
 
 
-@pytest.mark.parametrize("version", list(messages.DRA_SERVICES))
+@pytest.mark.parametrize("version", list(SERVICES))
 async def test_a_claim_gets_its_device_and_gives_it_back(make: Any, version: str) -> None:
     node = await make(count=3)
     one = node.claim("one", "accel-1")
@@ -241,21 +244,35 @@ async def test_slices_follow_when_the_api_server_serves_the_group_again(make: An
 # Device plugin
 
 
+def test_services_have_the_names_that_the_kubelet_calls() -> None:
+    modules = (messages, pluginregistration_v1_pb2, *(messages for messages, _ in SERVICES.values()))
+    found = {each.full_name for module in modules for each in module.DESCRIPTOR.services_by_name.values()}
+    assert found == {
+        "v1beta1.Registration",
+        "v1beta1.DevicePlugin",
+        "pluginregistration.Registration",
+        "k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin",
+        "k8s.io.kubelet.pkg.apis.dra.v1beta1.DRAPlugin",
+    }
+
+
 async def plugin(node: Node, method: str, message: Any) -> Any:
     registered = await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
     node.kubelet.registered.put_nowait(registered)
     assert registered.version == "v1beta1"
     assert registered.resource_name == node.config.identity.extended_resource
     socket = node.config.device_plugin_dir / registered.endpoint
-    return await node.kubelet.ask(socket, messages.DEVICE_PLUGIN, method, message)
+    return await node.kubelet.ask(socket, services.DevicePluginStub, method, message)
 
 
 def wants(*containers: list[str]) -> Any:
-    return messages.new("Allocate", containers=[messages.new("AllocateContainer", ids=ids) for ids in containers])
+    return messages.AllocateRequest(
+        container_requests=[messages.ContainerAllocateRequest(devices_ids=ids) for ids in containers]
+    )
 
 
 def paths(allocated: Any) -> list[list[str]]:
-    return [[device.container_path for device in container.devices] for container in allocated.containers]
+    return [[device.container_path for device in container.devices] for container in allocated.container_responses]
 
 
 def count(node: Node, devices: int) -> None:
@@ -281,8 +298,8 @@ async def test_the_plugin_hands_out_what_is_asked_for(make: Any) -> None:
     ids = [device.uuid for device in devices_of(node.config)]
     answer = await plugin(node, "Allocate", wants([ids[2]], [ids[0], ids[1]]))
     assert paths(answer) == [["/dev/aiconform-accel2"], ["/dev/aiconform-accel0", "/dev/aiconform-accel1"]]
-    assert answer.containers[0].devices[0].host_path == str(devices_of(node.config)[2].host_path)
-    assert answer.containers[0].envs["SIMULATED_ACCELERATOR_DEVICE_2"] == ids[2]
+    assert answer.container_responses[0].devices[0].host_path == str(devices_of(node.config)[2].host_path)
+    assert answer.container_responses[0].envs["SIMULATED_ACCELERATOR_DEVICE_2"] == ids[2]
     with pytest.raises(grpc.aio.AioRpcError, match="no such device: x"):
         await plugin(node, "Allocate", wants(["x"]))
 
@@ -290,16 +307,20 @@ async def test_the_plugin_hands_out_what_is_asked_for(make: Any) -> None:
 async def test_the_plugin_prefers_low_indexes_and_keeps_what_it_must(make: Any) -> None:
     node = await make(offer="device-plugin", count=4)
     ids = [device.uuid for device in devices_of(node.config)]
-    container = messages.new("PreferContainer", available=ids[::-1], must_include=[ids[3]], size=2)
-    answer = await plugin(node, "GetPreferredAllocation", messages.new("Prefer", containers=[container]))
-    assert list(answer.containers[0].ids) == [ids[3], ids[0]]
+    container = messages.ContainerPreferredAllocationRequest(
+        available_deviceIDs=ids[::-1], must_include_deviceIDs=[ids[3]], allocation_size=2
+    )
+    answer = await plugin(
+        node, "GetPreferredAllocation", messages.PreferredAllocationRequest(container_requests=[container])
+    )
+    assert list(answer.container_responses[0].deviceIDs) == [ids[3], ids[0]]
 
 
 async def test_the_plugin_registers_again_after_a_kubelet_restart(make: Any) -> None:
     node = await make(offer="device-plugin", count=1)
     await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
     await node.kubelet.restart()
-    options = await plugin(node, "GetDevicePluginOptions", messages.new("Nothing"))
+    options = await plugin(node, "GetDevicePluginOptions", messages.Empty())
     assert options.get_preferred_allocation_available
 
 
@@ -309,12 +330,12 @@ async def test_the_list_of_devices_follows_the_configuration(make: Any) -> None:
     node = await make(offer="both", count=4)
     registered = await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
     async with sockets.channel(node.config.device_plugin_dir / registered.endpoint) as channel:
-        stream = messages.call(channel, messages.DEVICE_PLUGIN, "ListAndWatch")(messages.new("Nothing"))
+        stream = services.DevicePluginStub(channel).ListAndWatch(messages.Empty())
         first = await stream.read()
-        assert [(d.id, d.health) for d in first.devices] == [(d.uuid, "Healthy") for d in split(node.config)[1]]
+        assert [(d.ID, d.health) for d in first.devices] == [(d.uuid, "Healthy") for d in split(node.config)[1]]
         await node.change(count=6)
         second = await stream.read()
-        assert [d.id for d in second.devices] == [d.uuid for d in split(node.config)[1]]
+        assert [d.ID for d in second.devices] == [d.uuid for d in split(node.config)[1]]
         stream.cancel()
 
 
@@ -340,7 +361,7 @@ async def test_prepares_nothing(make: Any) -> None:
     assert node.given(answer) == []
     allocated = await plugin(node, "Allocate", wants([split(node.config)[1][0].uuid]))
     assert paths(allocated) == [[]]
-    assert dict(allocated.containers[0].envs) == {}
+    assert dict(allocated.container_responses[0].envs) == {}
 
 
 async def test_never_prepares_until_it_is_off(make: Any) -> None:

@@ -5,13 +5,28 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiconform.cluster import ClusterError, Object
-from aiconform.lab.accelerators import messages, sockets
+from aiconform.lab.accelerators import sockets
 from aiconform.lab.accelerators.config import AcceleratorConfig, Device, DriverFault, devices_of, split
 from aiconform.lab.accelerators.identity import AcceleratorError
+from aiconform.lab.accelerators.kubelet import (
+    dra_v1_pb2,
+    dra_v1_pb2_grpc,
+    dra_v1beta1_pb2,
+    dra_v1beta1_pb2_grpc,
+    pluginregistration_v1_pb2,
+    pluginregistration_v1_pb2_grpc,
+)
 from aiconform.lab.accelerators.prepared import Granted, Prepared
+
+SERVICES = {
+    "v1.DRAPlugin": (dra_v1_pb2, dra_v1_pb2_grpc),
+    "v1beta1.DRAPlugin": (dra_v1beta1_pb2, dra_v1beta1_pb2_grpc),
+}
+"""What a plugin lists as supported versions -> the messages and the service that the kubelet then uses."""
 
 FindClaim = Callable[[str, str], Awaitable[Object]]
 """(namespace, name) -> the ResourceClaim. Raises ClusterError."""
@@ -50,15 +65,15 @@ class DraDriver:
         if self._servers:
             return
         work = [
-            messages.serve(service, NodePrepareResources=self._prepare, NodeUnprepareResources=self._unprepare)
-            for service in messages.DRA_SERVICES.values()
+            partial(service.add_DRAPluginServicer_to_server, _Service(self, messages))
+            for messages, service in SERVICES.values()
         ]
-        self._servers.append((await sockets.listen(self._socket, work), self._socket))
+        self._servers.append((await sockets.listen(self._socket, *work), self._socket))
         # Last: the kubelet calls back as soon as it sees this socket.
-        registration = messages.serve(
-            messages.REGISTRATION, GetInfo=self._info, NotifyRegistrationStatus=self._registration_status
+        registration = partial(
+            pluginregistration_v1_pb2_grpc.add_RegistrationServicer_to_server, _Registration(self, str(self._socket))
         )
-        server = await sockets.listen(self._registration_socket, [registration])
+        server = await sockets.listen(self._registration_socket, registration)
         self._servers.append((server, self._registration_socket))
 
     async def stop(self) -> None:
@@ -68,24 +83,16 @@ class DraDriver:
         self._servers = []
         self.registered = False
 
-    async def _info(self, _request: Any, _context: Any) -> Any:
-        return messages.new(
-            "PluginInfo",
-            type="DRAPlugin",
-            name=self.config.identity.driver,
-            endpoint=str(self._socket),
-            supported_versions=list(messages.DRA_SERVICES),
-        )
-
-    async def _registration_status(self, status: Any, _context: Any) -> Any:
-        self.registered = status.plugin_registered
+    def note_registration(self, registered: bool, error: str) -> None:
+        """Take note of what the kubelet says about the registration."""
+        self.registered = registered
         self._on_change()
-        if not status.plugin_registered:
-            print(f"the kubelet refused the DRA driver: {status.error}", file=sys.stderr)
-        return messages.new("Nothing")
+        if not registered:
+            print(f"the kubelet refused the DRA driver: {error}", file=sys.stderr)
 
-    async def _prepare(self, request: Any, _context: Any) -> Any:
-        answer = messages.new("PreparedClaims")
+    async def prepare(self, request: Any, messages: Any) -> Any:
+        """The response to a NodePrepareResourcesRequest, both of the version whose `messages` these are."""
+        answer = messages.NodePrepareResourcesResponse()
         async with self._lock:
             for claim in request.claims:
                 try:
@@ -94,8 +101,7 @@ class DraDriver:
                     answer.claims[claim.uid].error = f"{claim.namespace}/{claim.name}: {err}"
                     continue
                 answer.claims[claim.uid].devices.extend(
-                    messages.new(
-                        "PreparedDevice",
+                    messages.Device(
                         # With alternatives, results say request/alternative; containers name the request.
                         request_names=[one.request.split("/", 1)[0]],
                         pool_name=one.pool,
@@ -133,8 +139,9 @@ class DraDriver:
             raise AcceleratorError(f"this node has no device {name}; it has {', '.join(ours) or 'none'}")
         return (ours[name],)
 
-    async def _unprepare(self, request: Any, _context: Any) -> Any:
-        answer = messages.new("UnpreparedClaims")
+    async def unprepare(self, request: Any, messages: Any) -> Any:
+        """The response to a NodeUnprepareResourcesRequest."""
+        answer = messages.NodeUnprepareResourcesResponse()
         async with self._lock:
             for claim in request.claims:
                 try:
@@ -145,6 +152,40 @@ class DraDriver:
                     answer.claims[claim.uid].error = ""
         self._on_change()
         return answer
+
+
+class _Service:
+    """The DRA service in one version."""
+
+    def __init__(self, driver: DraDriver, messages: Any) -> None:
+        self._driver = driver
+        self._messages = messages
+
+    async def NodePrepareResources(self, request: Any, _context: Any) -> Any:
+        return await self._driver.prepare(request, self._messages)
+
+    async def NodeUnprepareResources(self, request: Any, _context: Any) -> Any:
+        return await self._driver.unprepare(request, self._messages)
+
+
+class _Registration:
+    """How the kubelet gets to know the driver."""
+
+    def __init__(self, driver: DraDriver, endpoint: str) -> None:
+        self._driver = driver
+        self._endpoint = endpoint
+
+    async def GetInfo(self, _request: Any, _context: Any) -> Any:
+        return pluginregistration_v1_pb2.PluginInfo(
+            type="DRAPlugin",
+            name=self._driver.config.identity.driver,
+            endpoint=self._endpoint,
+            supported_versions=list(SERVICES),
+        )
+
+    async def NotifyRegistrationStatus(self, status: Any, _context: Any) -> Any:
+        self._driver.note_registration(status.plugin_registered, status.error)
+        return pluginregistration_v1_pb2.RegistrationStatusResponse()
 
 
 def results_here(claim: Object, uid: str, config: AcceleratorConfig) -> list[tuple[str, str, str]]:

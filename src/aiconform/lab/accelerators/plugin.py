@@ -6,14 +6,19 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-from aiconform.lab.accelerators import messages, sockets
+from aiconform.lab.accelerators import sockets
 from aiconform.lab.accelerators.config import AcceleratorConfig, Device, DriverFault, devices_of, split
+from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
+from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
 from aiconform.lab.accelerators.prepared import environment
+
+API_VERSION = "v1beta1"
 
 # The kubelet empties its folder of sockets when it starts. Nothing else tells a plugin that it has to register again.
 LOOK_EVERY_SECONDS = 0.5
@@ -38,6 +43,11 @@ class DevicePlugin:
     @property
     def devices(self) -> tuple[Device, ...]:
         return split(self.config)[1]
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when the configuration that is in force now has been replaced."""
+        return self._changed
 
     async def start(self) -> None:
         """Serve, and keep registered in the background; nothing to do if it does."""
@@ -75,29 +85,17 @@ class DevicePlugin:
     async def _register(self) -> bool:
         await self._close()
         self._server = await sockets.listen(
-            self._socket,
-            [
-                messages.serve(
-                    messages.DEVICE_PLUGIN,
-                    GetDevicePluginOptions=self._options,
-                    ListAndWatch=self._list_and_watch,
-                    GetPreferredAllocation=self._prefer,
-                    Allocate=self._allocate,
-                    PreStartContainer=self._pre_start,
-                )
-            ],
+            self._socket, partial(services.add_DevicePluginServicer_to_server, _Service(self))
         )
-        request = messages.new(
-            "Register",
-            version=messages.DEVICE_PLUGIN_VERSION,
+        request = messages.RegisterRequest(
+            version=API_VERSION,
             endpoint=self._socket.name,
             resource_name=self.config.identity.extended_resource,
             options=_options(),
         )
         async with sockets.channel(self._kubelet) as channel:
-            register = messages.call(channel, messages.DEVICE_PLUGIN_REGISTRATION, "Register")
             try:
-                await register(request, timeout=REGISTER_SECONDS)
+                await services.RegistrationStub(channel).Register(request, timeout=REGISTER_SECONDS)
             except grpc.aio.AioRpcError as err:
                 # A kubelet that is just starting or stopping; we look again.
                 print(f"the kubelet did not register the device plugin: {err.details()}", file=sys.stderr)
@@ -106,53 +104,59 @@ class DevicePlugin:
         self._on_change()
         return True
 
-    async def _options(self, _request: Any, _context: Any) -> Any:
+
+class _Service:
+    """The device plugin's service."""
+
+    def __init__(self, plugin: DevicePlugin) -> None:
+        self._plugin = plugin
+
+    async def GetDevicePluginOptions(self, _request: Any, _context: Any) -> Any:
         return _options()
 
-    async def _list_and_watch(self, _request: Any, _context: Any) -> AsyncIterator[Any]:
+    async def ListAndWatch(self, _request: Any, _context: Any) -> AsyncIterator[Any]:
         while True:
-            changed = self._changed
-            yield messages.new(
-                "PluginDevices",
-                devices=[messages.new("PluginDevice", id=device.uuid, health="Healthy") for device in self.devices],
+            changed = self._plugin.changed
+            yield messages.ListAndWatchResponse(
+                devices=[messages.Device(ID=device.uuid, health="Healthy") for device in self._plugin.devices],
             )
             await changed.wait()
 
-    async def _prefer(self, request: Any, _context: Any) -> Any:
-        order = [device.uuid for device in self.devices]
-        return messages.new(
-            "Preferred",
-            containers=[
-                messages.new("PreferredContainer", ids=preferred(order, one.available, one.must_include, one.size))
-                for one in request.containers
+    async def GetPreferredAllocation(self, request: Any, _context: Any) -> Any:
+        order = [device.uuid for device in self._plugin.devices]
+        return messages.PreferredAllocationResponse(
+            container_responses=[
+                messages.ContainerPreferredAllocationResponse(
+                    deviceIDs=preferred(order, one.available_deviceIDs, one.must_include_deviceIDs, one.allocation_size)
+                )
+                for one in request.container_requests
             ],
         )
 
-    async def _allocate(self, request: Any, context: Any) -> Any:
-        faults = self.config.faults
+    async def Allocate(self, request: Any, context: Any) -> Any:
+        config = self._plugin.config
+        faults = config.faults
         if DriverFault.NEVER_PREPARES in faults:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the fault {DriverFault.NEVER_PREPARES} is on")
-        known = {device.uuid: device for device in self.devices}
-        answer = messages.new("Allocated")
-        for container in request.containers:
-            unknown = [one for one in container.ids if one not in known]
+        known = {device.uuid: device for device in self._plugin.devices}
+        answer = messages.AllocateResponse()
+        for container in request.container_requests:
+            unknown = [one for one in container.devices_ids if one not in known]
             if unknown:
                 await context.abort(grpc.StatusCode.NOT_FOUND, f"no such device: {', '.join(unknown)}")
-            opened: Sequence[Device] = [known[one] for one in container.ids]
+            opened: Sequence[Device] = [known[one] for one in container.devices_ids]
             if DriverFault.PREPARES_ALL in faults:
-                opened = devices_of(self.config)
+                opened = devices_of(config)
             if DriverFault.PREPARES_NOTHING in faults:
                 opened = ()
-            answer.containers.append(
-                messages.new(
-                    "AllocatedContainer",
-                    envs=environment(self.config, opened) if opened else {},
+            answer.container_responses.append(
+                messages.ContainerAllocateResponse(
+                    envs=environment(config, opened) if opened else {},
                     devices=[
-                        messages.new(
-                            "DeviceSpec",
+                        messages.DeviceSpec(
                             container_path=device.container_path,
                             host_path=str(device.host_path),
-                            permissions=self.config.permissions,
+                            permissions=config.permissions,
                         )
                         for device in opened
                     ],
@@ -160,12 +164,12 @@ class DevicePlugin:
             )
         return answer
 
-    async def _pre_start(self, _request: Any, _context: Any) -> Any:
-        return messages.new("Nothing")
+    async def PreStartContainer(self, _request: Any, _context: Any) -> Any:
+        return messages.PreStartContainerResponse()
 
 
 def _options() -> Any:
-    return messages.new("Options", get_preferred_allocation_available=True)
+    return messages.DevicePluginOptions(get_preferred_allocation_available=True)
 
 
 def _identity(socket: Path) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ from aiconform.lab.accelerators.identity import AcceleratorError
 _LONGEST_PATH = 107  # sun_path of Linux, without its final NUL
 
 
-async def listen(path: Path, handlers: Sequence[Any]) -> Any:
-    """A started `grpc.aio` server on a fresh socket. Raises AcceleratorError where none can be made."""
+async def listen(path: Path, *services: Callable[[Any], None]) -> Any:
+    """A started `grpc.aio` server on a new socket; each of `services` adds itself to the server.
+
+    Raises AcceleratorError where none can be made.
+    """
     if len(str(path)) > _LONGEST_PATH:
         raise AcceleratorError(f"the socket path {path} is longer than the {_LONGEST_PATH} characters Linux allows")
     try:
@@ -24,7 +27,8 @@ async def listen(path: Path, handlers: Sequence[Any]) -> Any:
     except OSError as err:
         raise AcceleratorError(f"cannot make the socket {path}: {err.strerror}") from err
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers(list(handlers))
+    for add in services:
+        add(server)
     try:
         server.add_insecure_port(f"unix:{path}")
         await server.start()
