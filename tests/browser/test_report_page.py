@@ -19,6 +19,7 @@ from aiconform.engine.evidence import (
     Tool,
 )
 from aiconform.reports.html import render_html
+from aiconform.spec import load_standard
 
 pytestmark = pytest.mark.browser
 
@@ -49,12 +50,17 @@ def check(name: str, title: str, verdict: str, *holds: bool | None, reason: str 
 
 def write(folder: Path, reason: str) -> str:
     """A run of a whole version with one check of each verdict; its URL."""
+    dra = check("dra_support", "Dynamic Resource Allocation", "pass", True, True, reason=reason)
+    beyond = AssertionResult(
+        id="line_beyond", title="Our own line", asked_by="project", holds=False, reason=reason, subjects=1
+    )
     checks = (
         check("secure_accelerator_access", "Secure accelerator access", "fail", True, False, None, reason=reason),
         check("accelerator_metrics", "Accelerator metrics", "error", None, reason=reason),
-        check("dra_support", "Dynamic Resource Allocation", "pass", True, True, reason=reason),
+        dra.model_copy(update={"assertions": (*dra.assertions, beyond), "strict": "fail"}),
         check("cluster_autoscaling", "Cluster autoscaling", "not-applicable", reason=reason),
         check("ai_inference", "AI inference", "not-run", reason=reason),
+        check("acme.fabric", "Fabric of Acme", "pass", True, reason=reason).model_copy(update={"level": "extension"}),
     )
     accelerator = Accelerator(node="node-1", way="dra", name="a.test", product=reason, total=4, free=4, simulated=True)
     report = Report(
@@ -118,7 +124,7 @@ def test_the_verdict_and_what_it_leaves_open_come_first(page: Page, url: str) ->
     expect(banner).to_contain_text("Not run: ai_inference.")
     expect(banner).to_contain_text("Accelerators were simulated: this says nothing about real hardware.")
     expect(banner.get_by_role("listitem")).to_have_text(
-        [re.compile(text) for text in ("1 failed", "1 undecided", "1 passed", "1 not applicable", "1 not run")]
+        [re.compile(text) for text in ("1 failed", "1 undecided", "2 passed", "1 not applicable", "1 not run")]
     )
 
 
@@ -143,7 +149,32 @@ def test_each_check_is_a_section_with_its_assertions(page: Page, url: str) -> No
     expect(section.get_by_role("heading", level=3).nth(1)).to_have_text(
         "Assertion 2 of Secure accelerator access broken"
     )
-    assert page.get_by_role("article").count() == 4
+    assert page.get_by_role("article").count() == 5
+
+
+def test_what_goes_beyond_the_programme_has_a_list_of_its_own(page: Page, url: str) -> None:
+    page.goto(url)
+    section = page.get_by_role("article", name="Dynamic Resource Allocation")
+    expect(section).to_contain_text("strict: failed")
+    asked, beyond = section.get_by_role("list").all()
+    expect(asked.get_by_role("heading")).to_have_count(2)
+    expect(beyond.get_by_role("heading")).to_have_text("Our own line broken")
+    expect(beyond).to_contain_text("line_beyond")
+
+
+def test_a_failed_check_shows_what_to_do(page: Page, url: str) -> None:
+    page.goto(url)
+    section = page.get_by_role("article", name="Secure accelerator access")
+    advice = load_standard().requirement("secure_accelerator_access").remediation or ""
+    expect(section).to_contain_text("To fix it: " + " ".join(advice.split()))
+
+
+def test_extensions_are_in_a_section_of_their_own(page: Page, url: str) -> None:
+    page.goto(url)
+    extensions = page.get_by_role("region", name="Extensions")
+    expect(extensions).to_contain_text("They are never part of a version's verdict.")
+    expect(extensions.get_by_role("row")).to_have_count(2)
+    expect(page.get_by_role("region", name="Requirements")).not_to_contain_text("acme.fabric")
 
 
 def test_an_observation_opens_and_closes_by_keyboard(page: Page, url: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aiconform.cli.common import fail, installed_standard, note
-from aiconform.reports.formats import BY_NAME, FORMATS, Screen, read_evidence
+from aiconform.reports.formats import BY_NAME, FORMATS, Medium, read_evidence
 
 if TYPE_CHECKING:
     from aiconform.engine.evidence import Evidence, Report
@@ -38,8 +38,8 @@ def command(directory: Path, form: str, out: Path | None) -> None:
     report, evidence = _read(directory)
     _warn(directory)
     terminal = out is None and sys.stdout.isatty()
-    screen = Screen(max(60, shutil.get_terminal_size().columns), terminal=True) if terminal else Screen()
-    data = BY_NAME[form].render(report, evidence, screen)
+    medium = Medium(max(60, shutil.get_terminal_size().columns), terminal=True) if terminal else Medium()
+    data = BY_NAME[form].render(report, evidence, medium)
     if out is None:
         click.echo(data, nl=False)
         return

@@ -1,10 +1,11 @@
-"""What a person sees of a run: a line for each finished check while it goes on, a table at its end."""
+"""A run on the terminal: a line for each finished check as it ends, and a table when the run is over."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console as Screen
@@ -14,10 +15,10 @@ from rich.text import Text
 from aiconform.engine import events
 from aiconform.engine.evidence import CheckResult, Report
 from aiconform.reports.plain import plain
-from aiconform.reports.summary import beyond
+from aiconform.reports.summary import EXTENSIONS, SIMULATED, beyond, check_verdict, counted, split, way
 
 STYLES = {"pass": "green", "fail": "bold red", "error": "yellow", "not-applicable": "cyan", "not-run": "dim"}
-VERDICTS = {"conformant": "bold green", "not-conformant": "bold red", "undetermined": "bold yellow"}
+RUN_STYLES = {"conformant": "bold green", "not-conformant": "bold red", "undetermined": "bold yellow"}
 
 
 class Console:
@@ -26,7 +27,7 @@ class Console:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
         self._progress = Screen(stderr=True, highlight=False, soft_wrap=True)
-        # In a file or a pipe there is no width to fit: keep each row on one line.
+        # A file or a pipe has no width to fit: keep each row on one line.
         width = None if sys.stdout.isatty() else 200
         self._result = Screen(file=sys.stdout, highlight=False, width=width)
 
@@ -45,9 +46,9 @@ class Console:
         self._progress.print(
             Text(f"run {info.run} on {info.cluster['server']} ({info.kubernetes}), standard {info.standard}")
         )
-        for kind, count in sorted(Counter((a.way, a.name, a.product, a.simulated) for a in info.accelerators).items()):
-            way, name, product, simulated = kind
-            label = f"{product or name} by {'DRA' if way == 'dra' else 'device plugin'} ({name}), nodes: {count}"
+        kinds = Counter((way(each), each.name, each.product, each.simulated) for each in info.accelerators)
+        for (by, name, product, simulated), count in sorted(kinds.items()):
+            label = f"{product or name} by {by} ({name}), nodes: {count}"
             self._progress.print(Text("  " + plain(f"{label}{', simulated' if simulated else ''}")))
         for passed_over in info.passed_over:
             self._progress.print(Text(f"  passed over: {plain(passed_over)}", style="yellow"))
@@ -62,26 +63,23 @@ class Console:
         self._progress.print(line)
 
     def close(self, report: Report, folder: Path) -> None:
-        """The result: the report as JSON, or the table and what it means."""
+        """Print the result: the report as JSON, or a table and what it means."""
         if self._as_json:
             print(json.dumps(report.model_dump(mode="json"), indent=2))
             return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("REQUIREMENT", "LEVEL", "VERDICT", "SECONDS"):
-            table.add_column(column, no_wrap=True, justify="right" if column == "SECONDS" else "left")
-        table.add_column("REASON", overflow="fold")
-        for result in report.checks:
-            verdict = Text(result.verdict, style=STYLES[result.verdict])
-            seconds = f"{result.seconds:.1f}" if result.verdict != "not-run" else ""
-            table.add_row(result.id, result.level, verdict, seconds, Text(plain(result.reason)))
+        requirements, extensions = split(report)
         self._result.print()
-        self._result.print(table)
+        self._result.print(_table(requirements, "REQUIREMENT"))
+        if extensions:
+            self._result.print()
+            self._result.print(Text(f"{EXTENSIONS}."))
+            self._result.print(_table(extensions, "EXTENSION"))
         self._result.print()
-        self._result.print(Text(f"{report.verdict} ", style=VERDICTS[report.verdict]) + Text(scope(report)))
+        self._result.print(Text(f"{report.verdict} ", style=RUN_STYLES[report.verdict]) + Text(scope(report)))
         if added := beyond(report):
             self._result.print(Text(plain(added)), soft_wrap=True)
         if report.simulated:
-            self._result.print(Text("Accelerators were simulated: this says nothing about real hardware."))
+            self._result.print(Text(SIMULATED))
         for leak in report.leaks:
             self._result.print(Text(f"left behind: {plain(leak)}; try: aiconform cleanup --run {report.run}"))
         self._result.print(
@@ -89,11 +87,23 @@ class Console:
         )
 
 
+def _table(checks: Sequence[CheckResult], head: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in (head, "LEVEL", "VERDICT", "SECONDS"):
+        table.add_column(column, no_wrap=True, justify="right" if column == "SECONDS" else "left")
+    table.add_column("REASON", overflow="fold")
+    for result in checks:
+        verdict = Text(check_verdict(result), style=STYLES[result.verdict])
+        seconds = f"{result.seconds:.1f}" if result.verdict != "not-run" else ""
+        table.add_row(result.id, result.level, verdict, seconds, Text(plain(result.reason)))
+    return table
+
+
 def scope(report: Report) -> str:
-    """What the verdict speaks of, and what it does not."""
+    """What the verdict covers, and what it does not."""
     if report.scope == "version":
         return f"with Kubernetes AI Conformance {report.standard}"
-    text = f"on the {len(report.checks)} requirements chosen of Kubernetes AI Conformance {report.standard}"
+    text = f"on {counted(len(report.checks), 'chosen requirement')} of Kubernetes AI Conformance {report.standard}"
     if report.uncovered:
-        text += f"; not run of its MUST requirements: {len(report.uncovered)} ({', '.join(report.uncovered)})"
+        text += f"; MUST requirements that were not run: {len(report.uncovered)} ({', '.join(report.uncovered)})"
     return text

@@ -15,14 +15,14 @@ from aiconform.engine.rundir import RunDirectory
 
 
 @dataclass(frozen=True)
-class Screen:
-    """Where a report is shown: `width` in columns; a terminal gets no character that could control it."""
+class Medium:
+    """What a report is shown on: `width` in columns; a terminal gets no character that could control it."""
 
     width: int = 110
     terminal: bool = False
 
 
-Render = Callable[[Report, Mapping[str, Evidence], Screen], bytes]
+Render = Callable[[Report, Mapping[str, Evidence], Medium], bytes]
 
 
 @dataclass(frozen=True)
@@ -37,45 +37,45 @@ class Format:
     artifact: bool = False
 
 
-def _text(report: Report, evidence: Mapping[str, Evidence], screen: Screen) -> bytes:
+def _text(report: Report, evidence: Mapping[str, Evidence], medium: Medium) -> bytes:
     from aiconform.reports.text import render_text
 
-    return render_text(report, evidence, screen.width).encode()
+    return render_text(report, evidence, medium.width).encode()
 
 
-def _markdown(report: Report, evidence: Mapping[str, Evidence], _: Screen) -> bytes:
+def _markdown(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
     from aiconform.reports.markdown import render_markdown
 
     return render_markdown(report, evidence).encode()
 
 
-def _html(report: Report, evidence: Mapping[str, Evidence], _: Screen) -> bytes:
+def _html(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
     from aiconform.reports.html import render_html
 
     return render_html(report, evidence).encode()
 
 
-def _junit(report: Report, evidence: Mapping[str, Evidence], _: Screen) -> bytes:
+def _junit(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
     from aiconform.reports.junit import render_junit
 
     return render_junit(report, evidence)
 
 
-def _go_test_events(report: Report, evidence: Mapping[str, Evidence], _: Screen) -> bytes:
+def _go_test_events(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
     from aiconform.reports.gotest import render_results
 
     return render_results(report, evidence).encode()
 
 
-def _go_test_log(report: Report, evidence: Mapping[str, Evidence], _: Screen) -> bytes:
+def _go_test_log(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
     from aiconform.reports.gotest import render_log
 
     return render_log(report, evidence).encode()
 
 
-def _json(report: Report, evidence: Mapping[str, Evidence], screen: Screen) -> bytes:
+def _json(report: Report, evidence: Mapping[str, Evidence], medium: Medium) -> bytes:
     # JSON may hold control characters of the C1 block unescaped.
-    text = json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=screen.terminal)
+    text = json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=medium.terminal)
     return f"{text}\n".encode()
 
 
@@ -105,13 +105,13 @@ def write_reports(directory: RunDirectory) -> None:
     report, evidence = directory.read_report(), read_evidence(directory)
     for each in FORMATS:
         if each.file:
-            _write(directory.path / each.file, each.render(report, evidence, Screen()))
+            _write(directory.path / each.file, each.render(report, evidence, Medium()))
 
 
 def write_artifacts(report: Report, evidence: Mapping[str, Evidence], folder: Path) -> None:
     """Write the files that the programme reads into `folder`. `evidence` is by check id."""
     for name, each in ARTIFACTS.items():
-        _write(folder / name, each.render(report, evidence, Screen()))
+        _write(folder / name, each.render(report, evidence, Medium()))
 
 
 def read_evidence(directory: RunDirectory) -> Mapping[str, Evidence]:

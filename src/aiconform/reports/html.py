@@ -1,7 +1,7 @@
-"""The page of a run: one file without scripts and without anything from elsewhere, for people who decide on it.
+"""The page of a run: one file without scripts and without external resources.
 
-Every string in it may come from a cluster or from somebody's report. Three things keep it text: each value is made
-plain and escaped on its way into the template, and the page's policy lets a browser load and run nothing.
+Every string in it may come from a cluster or from a foreign report. Three things keep it text: each value is made plain
+and is escaped on its way into the template, and the page's policy lets a browser load and run nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from aiconform.engine.evidence import Accelerator, AssertionResult, CheckResult, Evidence, Record, Report
+from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Record, Report
+from aiconform.engine.verdicts import counting
 from aiconform.reports.plain import plain, shortened
 from aiconform.reports.summary import (
+    BEYOND,
     CHECK_WORDS,
     SIMULATED,
     VERDICT_WORDS,
@@ -28,15 +30,20 @@ from aiconform.reports.summary import (
     counted,
     duration,
     findings,
+    going_beyond,
     headline,
+    is_extension,
+    remedy,
     statements,
     tally,
     targets_of,
+    way,
 )
 
-# Longer texts are cut, and the page says where the whole is.
+# Longer texts are cut, and the page says where the full text is.
 REASON_LIMIT = 10_000
 OBSERVATION_LIMIT = 60_000
+EXTENSIONS_NOTE = "They are never part of a version's verdict."
 MARKS = {True: ("pass", "holds"), False: ("fail", "broken"), None: ("error", "undecided")}
 
 
@@ -46,6 +53,7 @@ class AssertionView:
 
     mark: str
     word: str
+    id: str
     title: str
     reasons: tuple[tuple[str, str], ...]
     subjects: int
@@ -68,7 +76,11 @@ class RecordView:
 
 @dataclass(frozen=True)
 class CheckView:
-    """A check as the page shows it. `anchor` is empty where there is no more to show than its line in the table."""
+    """A check as the page shows it. `anchor` is empty where its row in the table already shows everything.
+
+    assertions: what the verdict follows; beyond: what the strict verdict follows as well, which is `strict` (in words)
+    where it is another.
+    """
 
     anchor: str
     id: str
@@ -76,11 +88,15 @@ class CheckView:
     level: str
     verdict: str
     word: str
+    strict: str
     found: str
     reason: str
+    remedy: str
+    extension: bool
     seconds: float
     requests: int
     assertions: tuple[AssertionView, ...]
+    beyond: tuple[AssertionView, ...]
     records: tuple[RecordView, ...]
 
 
@@ -101,7 +117,12 @@ def render_html(report: Report, evidence: Mapping[str, Evidence]) -> str:
             simulated=SIMULATED,
             tally=[(verdict, CHECK_WORDS[verdict], count) for verdict, count in tally(report.checks)],
             checks=checks,
-            accelerators=[(entry, _way(entry)) for entry in report.accelerators],
+            groups=[
+                ("checks", "Requirements", "", [each for each in checks if not each.extension]),
+                ("extensions", "Extensions", EXTENSIONS_NOTE, [each for each in checks if each.extension]),
+            ],
+            beyond=BEYOND,
+            accelerators=[(entry, way(entry)) for entry in report.accelerators],
         )
     )
 
@@ -132,7 +153,7 @@ def _policy(style: str) -> str:
 
 def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckView:
     targets = targets_of(evidence)
-    assertions = tuple(_assertion(result, targets) for result in check.assertions)
+    assertions = tuple(_assertion(result, targets) for result in counting(check.assertions))
     records = tuple(_record(record) for record in (evidence.records if evidence else ()))
     return CheckView(
         anchor=f"check-{number}" if assertions or records or check.verdict != "not-run" else "",
@@ -141,11 +162,15 @@ def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckV
         level=check.level,
         verdict=check.verdict,
         word=CHECK_WORDS[check.verdict],
+        strict=CHECK_WORDS[check.strict] if check.strict != check.verdict else "",
         found=findings(check),
         reason=shortened(check.reason, REASON_LIMIT),
+        remedy=remedy(check),
+        extension=is_extension(check),
         seconds=check.seconds,
         requests=check.requests,
         assertions=assertions,
+        beyond=tuple(_assertion(result, targets) for result in going_beyond(check)),
         records=records,
     )
 
@@ -153,7 +178,7 @@ def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckV
 def _assertion(result: AssertionResult, targets: Sequence[str]) -> AssertionView:
     mark, word = MARKS[result.holds]
     reasons = [(where, shortened(what, REASON_LIMIT)) for where, what in by_target(result.reason, targets)]
-    return AssertionView(mark, word, result.title, tuple(reasons), result.subjects)
+    return AssertionView(mark, word, result.id, result.title, tuple(reasons), result.subjects)
 
 
 def _record(record: Record) -> RecordView:
@@ -179,7 +204,3 @@ def _record(record: Record) -> RecordView:
         lines=tuple(lines),
         cut=cut,
     )
-
-
-def _way(entry: Accelerator) -> str:
-    return {"dra": "DRA", "device-plugin": "device plugin"}.get(entry.way, entry.way)

@@ -1,24 +1,31 @@
 """The run as Markdown (GitHub's), for an issue, a pull request or a submission's evidence folder.
 
-Text that may come from a cluster stands in code spans alone: there it makes no link, mention, image or HTML.
+Text that may come from a cluster is only in code spans, where it cannot become a link, mention, image or HTML.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from aiconform.engine.evidence import CheckResult, Evidence, Record, Report
+from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Record, Report
+from aiconform.engine.verdicts import counting
 from aiconform.reports.plain import shortened
 from aiconform.reports.summary import (
+    BEYOND,
+    EXTENSIONS,
     SIMULATED,
     by_target,
     counted,
     duration,
     findings,
+    going_beyond,
     headline,
+    remedy,
+    split,
     statements,
     targets_of,
+    way,
 )
 
 TEXT_LIMIT = 4_000
@@ -68,12 +75,13 @@ def _lines(report: Report, evidence: Mapping[str, Evidence]) -> Iterator[str]:
     for leak in report.leaks:
         yield f"Left behind on the cluster: {code(leak)}. To remove it: {code(f'aiconform cleanup --run {report.run}')}"
         yield ""
-    yield "| Requirement | Level | Verdict | Found | Time |"
-    yield "|-|-|-|-|-:|"
-    for check in report.checks:
-        found = findings(check) or escaped(shortened(check.reason, CELL_LIMIT))
-        time = duration(check.seconds) if check.verdict != "not-run" else ""
-        yield f"| {escaped(check.id)} | {check.level} | {VERDICTS[check.verdict]} | {found} | {time} |"
+    requirements, extensions = split(report)
+    yield from _overview(requirements, "Requirement")
+    if extensions:
+        yield ""
+        yield f"{EXTENSIONS}."
+        yield ""
+        yield from _overview(extensions, "Extension")
     for check in report.checks:
         if check.verdict != "not-run" or check.id in evidence:
             yield ""
@@ -82,9 +90,9 @@ def _lines(report: Report, evidence: Mapping[str, Evidence]) -> Iterator[str]:
     yield "## Accelerators"
     yield ""
     for entry in report.accelerators:
-        way = "DRA" if entry.way == "dra" else "device plugin"
-        kind = f"{code(entry.product or 'unnamed')} by {way} ({code(entry.name)}) on node {code(entry.node)}"
-        yield f"- {kind}: {entry.free} of {entry.total} free{', simulated' if entry.simulated else ''}"
+        kind = f"{code(entry.product or 'unnamed')} by {escaped(way(entry))} ({code(entry.name)})"
+        simulated = ", simulated" if entry.simulated else ""
+        yield f"- {kind} on node {code(entry.node)}: {entry.free} of {entry.total} free{simulated}"
     if not report.accelerators:
         yield "The platform offered none."
     for each in report.passed_over:
@@ -98,23 +106,54 @@ def _lines(report: Report, evidence: Mapping[str, Evidence]) -> Iterator[str]:
     yield "To compute every verdict again from the run directory, without a cluster: `aiconform judge DIR`"
 
 
+def _overview(checks: Sequence[CheckResult], head: str) -> Iterator[str]:
+    yield f"| {head} | Level | Verdict | Found | Time |"
+    yield "|-|-|-|-|-:|"
+    for check in checks:
+        found = findings(check) or escaped(shortened(check.reason, CELL_LIMIT))
+        time = duration(check.seconds) if check.verdict != "not-run" else ""
+        yield f"| {escaped(check.id)} | {check.level} | {_verdict(check)} | {found} | {time} |"
+
+
+def _verdict(check: CheckResult) -> str:
+    strict = f" (strict: {VERDICTS[check.strict]})" if check.strict != check.verdict else ""
+    return f"{VERDICTS[check.verdict]}{strict}"
+
+
 def _check(check: CheckResult, evidence: Evidence | None) -> Iterator[str]:
     yield f"## {escaped(check.title)}"
     yield ""
     yield (
-        f"{code(check.id)}, {check.level}: **{VERDICTS[check.verdict]}**, {duration(check.seconds)}, "
+        f"{code(check.id)}, {check.level}: **{_verdict(check)}**, {duration(check.seconds)}, "
         f"{counted(check.requests, 'API request')}"
     )
     yield ""
     if not (check.verdict == "fail" and check.assertions):
         yield code(check.reason)
         yield ""
-    for result in check.assertions:
-        yield f"- {HOLDS[result.holds]}: **{escaped(result.title)}** ({counted(result.subjects, 'subject')})"
+    if advice := remedy(check):
+        yield f"To fix it: {escaped(advice)}"
+        yield ""
+    yield from _assertions(counting(check.assertions), evidence)
+    if added := going_beyond(check):
+        yield ""
+        yield f"{BEYOND}:"
+        yield ""
+        yield from _assertions(added, evidence)
+    if evidence and evidence.records:
+        yield ""
+        yield "Probes:"
+        yield ""
+        for record in evidence.records:
+            yield f"- {_record(record)}"
+
+
+def _assertions(results: Sequence[AssertionResult], evidence: Evidence | None) -> Iterator[str]:
+    for result in results:
+        name = f" {code(result.id)}" if result.id else ""
+        yield f"- {HOLDS[result.holds]}: **{escaped(result.title)}**{name} ({counted(result.subjects, 'subject')})"
         for target, found in by_target(result.reason, targets_of(evidence)):
             yield f"  - {f'{code(target)}: ' if target else ''}{code(found)}"
-    for record in evidence.records if evidence else ():
-        yield f"- {_record(record)}"
 
 
 def _record(record: Record) -> str:
@@ -124,9 +163,9 @@ def _record(record: Record) -> str:
 
 
 def _marked(report: Report, statement: str) -> str:
-    """A sentence of ours; the ids in it as code."""
+    """A sentence of this module; a list of ids at its end as code."""
     before, colon, ids = statement.partition(": ")
-    if not colon:
+    if not colon or ": " in ids:
         return escaped(statement)
     return f"{escaped(before)}: {code(ids.removesuffix('.'))}."
 

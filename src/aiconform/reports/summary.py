@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 
 from aiconform.check.registry import extended_standard
-from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Report
+from aiconform.engine.evidence import Accelerator, AssertionResult, CheckResult, Evidence, Report
 from aiconform.engine.verdicts import counting, enters, excused
+from aiconform.reports.facts import remediation_of
 
+BEYOND = "Beyond the programme's words"
+EXTENSIONS = "Extensions: never part of a version's verdict"
 SIMULATED = "Accelerators were simulated: this says nothing about real hardware."
 VERDICT_WORDS = {"conformant": "Conformant", "not-conformant": "Not conformant", "undetermined": "Undetermined"}
 # Separates what one assertion found on each of several targets (see engine.verdicts).
 SEPARATOR = " | "
-_EXTENSION = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 # What is wrong comes first.
 CHECK_WORDS = {
     "fail": "failed",
@@ -71,8 +72,8 @@ def counting_checks(report: Report) -> list[CheckResult]:
 
 
 def is_extension(check: CheckResult) -> bool:
-    """Whether the requirement is an extension: not of the standard, never part of a version's verdict."""
-    return _EXTENSION.fullmatch(check.id) is not None
+    """Whether the requirement is an extension, which is never part of a version's verdict."""
+    return check.level == "extension"
 
 
 def going_beyond(check: CheckResult) -> tuple[AssertionResult, ...]:
@@ -108,9 +109,25 @@ def _extensions(report: Report) -> Iterator[str]:
             yield f"Extensions, which the verdict does not depend on, {word}: {', '.join(found)}."
 
 
+def remedy(check: CheckResult) -> str:
+    """What to do about a failed check, by the programme's words or beyond them; empty if it did not fail."""
+    return remediation_of(check.id) if "fail" in (check.verdict, check.strict) else ""
+
+
+def split(report: Report) -> tuple[tuple[CheckResult, ...], tuple[CheckResult, ...]]:
+    """(the requirements of the standard, the extensions)."""
+    extensions = tuple(check for check in report.checks if is_extension(check))
+    return tuple(check for check in report.checks if not is_extension(check)), extensions
+
+
 def check_verdict(check: CheckResult) -> str:
     """The verdict, and the strict one where that is another."""
     return check.verdict if check.strict == check.verdict else f"{check.verdict} (strict: {check.strict})"
+
+
+def way(accelerator: Accelerator) -> str:
+    """How the platform offers the accelerator, in words."""
+    return {"dra": "DRA", "device-plugin": "device plugin"}.get(accelerator.way, accelerator.way)
 
 
 def tally(checks: Sequence[CheckResult]) -> tuple[tuple[str, int], ...]:

@@ -1,9 +1,9 @@
-"""The run as plain text: a table with every reason, then what each check asserted."""
+"""The run as plain text: a table with every reason, then the assertions of each check."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -11,14 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Report
+from aiconform.engine.verdicts import counting
 from aiconform.reports.plain import plain, shortened
 from aiconform.reports.summary import (
+    BEYOND,
+    EXTENSIONS,
     SIMULATED,
     by_target,
+    check_verdict,
     counted,
     duration,
     findings,
+    going_beyond,
     headline,
+    remedy,
+    split,
     statements,
     targets_of,
 )
@@ -33,7 +40,13 @@ def render_text(report: Report, evidence: Mapping[str, Evidence], width: int = 1
     screen = Console(file=file, width=width, color_system=None, highlight=False, legacy_windows=False)
     _say(screen, f"Kubernetes AI Conformance {report.standard}, run {report.run}, Kubernetes {report.kubernetes}")
     screen.print()
-    screen.print(_overview(report))
+    requirements, extensions = split(report)
+    if requirements or not extensions:
+        screen.print(_overview(requirements, "REQUIREMENT"))
+    if extensions:
+        screen.print()
+        _say(screen, f"{EXTENSIONS}.")
+        screen.print(_overview(extensions, "EXTENSION"))
     for check in report.checks:
         if check.assertions or check.id in evidence:
             screen.print()
@@ -53,27 +66,31 @@ def render_text(report: Report, evidence: Mapping[str, Evidence], width: int = 1
     return "\n".join(line.rstrip() for line in file.getvalue().split("\n"))
 
 
-def _overview(report: Report) -> Table:
+def _overview(checks: Sequence[CheckResult], head: str) -> Table:
     table = Table(box=None, pad_edge=False, show_edge=False)
-    for column in ("REQUIREMENT", "LEVEL", "VERDICT"):
+    for column in (head, "LEVEL", "VERDICT"):
         table.add_column(column, overflow="fold")
     table.add_column("TIME", justify="right", no_wrap=True)
     table.add_column("REASON", overflow="fold", ratio=1)
-    for check in report.checks:
+    for check in checks:
         time = duration(check.seconds) if check.verdict != "not-run" else ""
-        # What broke is said assertion by assertion below.
+        # The reasons follow below, assertion by assertion.
         reason = findings(check) if check.verdict == "fail" and check.assertions else check.reason
-        table.add_row(*(Text(plain(each)) for each in (check.id, check.level, check.verdict, time)), _text(reason))
+        table.add_row(
+            *(Text(plain(each)) for each in (check.id, check.level, check_verdict(check), time)), _text(reason)
+        )
     return table
 
 
 def _check(screen: Console, check: CheckResult, evidence: Evidence | None) -> None:
-    said = f"{check.title} ({check.id}, {check.level}): {check.verdict}"
-    _say(screen, f"{said}, {duration(check.seconds)}, {counted(check.requests, 'request')}")
-    for result in check.assertions:
-        _say(screen, f"{HOLDS[result.holds]:<9}  {_title(result)}", 2)
-        for target, found in by_target(result.reason, targets_of(evidence)):
-            _say(screen, f"{target}: {found}" if target else found, 13)
+    head = f"{check.title} ({check.id}, {check.level}): {check_verdict(check)}"
+    _say(screen, f"{head}, {duration(check.seconds)}, {counted(check.requests, 'request')}")
+    if advice := remedy(check):
+        _say(screen, f"To fix it: {advice}", 2)
+    _assertions(screen, counting(check.assertions), evidence)
+    if added := going_beyond(check):
+        _say(screen, f"{BEYOND}:", 2)
+        _assertions(screen, added, evidence)
     for record in evidence.records if evidence else ():
         cost = f"{duration(record.seconds)}, {counted(record.requests, 'request')}"
         _say(screen, f"probe {record.probe} on {record.target}: {record.outcome}, {cost}", 2)
@@ -81,8 +98,16 @@ def _check(screen: Console, check: CheckResult, evidence: Evidence | None) -> No
             _say(screen, record.message, 13)
 
 
+def _assertions(screen: Console, results: Sequence[AssertionResult], evidence: Evidence | None) -> None:
+    for result in results:
+        _say(screen, f"{HOLDS[result.holds]:<9}  {_title(result)}", 2)
+        for target, found in by_target(result.reason, targets_of(evidence)):
+            _say(screen, f"{target}: {found}" if target else found, 13)
+
+
 def _title(result: AssertionResult) -> str:
-    return f"{plain(result.title)} ({counted(result.subjects, 'subject')})"
+    name = f" [{plain(result.id)}]" if result.id else ""
+    return f"{plain(result.title)} ({counted(result.subjects, 'subject')}){name}"
 
 
 def _say(screen: Console, text: str, indent: int = 0) -> None:

@@ -204,7 +204,7 @@ def test_a_broken_assertion_beyond_the_programme_is_a_skip_in_a_class_of_its_own
 
 
 def test_an_extension_fails_no_artifact() -> None:
-    files = written(example(result(), result("acme.fabric", "fail"), verdict="conformant"), {})
+    files = written(example(result(), result("acme.fabric", "fail", level="extension"), verdict="conformant"), {})
     for status in read(files):
         assert status["TestAcmeFabric"] == "skip"
         assert "fail" not in status.values()

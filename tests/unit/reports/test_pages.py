@@ -12,12 +12,14 @@ from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from support.report_examples import Example, example, examples, result
 
-from aiconform.engine.evidence import Accelerator, AssertionResult, Evidence, Record
+from aiconform.engine.evidence import Accelerator, AssertionResult, Evidence, Record, Report
+from aiconform.reports.formats import BY_NAME, Medium
 from aiconform.reports.html import OBSERVATION_LIMIT, render_html
 from aiconform.reports.markdown import render_markdown
 from aiconform.reports.plain import plain, shortened
 from aiconform.reports.summary import by_target, duration, headline, statements, targets_of
 from aiconform.reports.text import render_text
+from aiconform.spec import load_standard
 
 some = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=25)
 SIMULATED = "Accelerators were simulated: this says nothing about real hardware."
@@ -214,6 +216,42 @@ def test_text_says_what_was_found_target_by_target() -> None:
     assert "  NO         Every Pod runs (8 subjects)\n" in text
     assert "             node-1: 4 of 4 ran\n             node-2: 3 of 4 ran\n" in text
     assert "  probe look on node-2: seen, 1.5 s, 3 requests\n" in text
+
+
+# What goes beyond the programme's words, what to do, and extensions
+
+
+def with_everything() -> Report:
+    whole = result("robust_controller", title="Robust controller")
+    asked = whole.assertions[0].model_copy(update={"id": "reconciles", "title": "An object is reconciled"})
+    ours = asked.model_copy(update={"id": "restart", "asked_by": "project", "holds": False, "title": "A restart heals"})
+    return example(
+        whole.model_copy(update={"assertions": (asked, ours), "strict": "fail"}),
+        result("gang_scheduling", "fail"),
+        result("acme.fabric", "fail", level="extension", title="Fabric of Acme"),
+        verdict="not-conformant",
+        strict="not-conformant",
+    )
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "html"])
+def test_a_page_tells_both_verdicts_what_to_do_and_extensions_apart(form: str) -> None:
+    made = BY_NAME[form].render(with_everything(), {}, Medium()).decode()
+    words = " ".join((Page(made).text if form == "html" else made).replace("\\", "").replace("`", "").split())
+    assert "Beyond the programme's words: 0 of 1 assertion hold; broken: robust_controller/restart." in words
+    before, beyond = words.index("An object is reconciled"), words.index("A restart heals")
+    assert before < words.rindex("Beyond the programme's words", 0, beyond) < beyond
+    assert "restart" in words[beyond:]
+    for failed in ("gang_scheduling", "robust_controller"):
+        advice = " ".join((load_standard().requirement(failed).remediation or "").split())
+        assert advice[:60] in words
+    section = words.index("never part of a version's verdict")
+    assert "acme.fabric" in words[section:]
+    assert "strict: " in words
+
+
+def test_a_passed_check_comes_without_advice() -> None:
+    assert "To fix it" not in render_text(example(result("gang_scheduling")), {})
 
 
 # Words
