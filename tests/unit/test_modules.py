@@ -128,7 +128,6 @@ KNOWN_LONG = {
     "aiconform.checks.gang_scheduling.probes",
     "aiconform.checks.pod_autoscaling.probes",
     "aiconform.checks.robust_controller.probes",
-    "aiconform.engine.run",
     "aiconform.platform.autoscaling.autoscaler",
     "aiconform.platform.operators",
     "aiconform.spec.lifecycle",

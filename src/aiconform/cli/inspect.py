@@ -53,6 +53,8 @@ def command(kubeconfig: str | None, context: str | None, options: tuple[str, ...
         for word in ("found", "missing"):
             for text in entry[word]:
                 click.echo(plain(f"  {word}: {text}"))
+        if entry["disturbs"]:
+            click.echo(plain(f"  disturbs: {entry['disturbs']}"))
 
 
 def _accelerators(entries: list[dict[str, Any]]) -> list[str]:

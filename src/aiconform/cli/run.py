@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aiconform.engine.evidence import Report, RunInfo
     from aiconform.engine.plan import Plan
     from aiconform.engine.preview import Preview
-    from aiconform.engine.run import Options
+    from aiconform.engine.run import RunOptions
     from aiconform.spec import Standard
 
 
@@ -89,7 +89,7 @@ def command(
     from aiconform.check import Settings
     from aiconform.engine.options import parse
     from aiconform.engine.plan import BadChoice
-    from aiconform.engine.run import Options
+    from aiconform.engine.run import RunOptions
     from aiconform.engine.verdicts import EXIT_CODES
     from aiconform.platform.images import Images
 
@@ -111,7 +111,7 @@ def command(
     if dry_run:
         _show(run_async(_preview(chosen, kubeconfig, context, settings)), output)
         return
-    how = Options(_folder(resume or out), settings, Images(image_registry))
+    how = RunOptions(_folder(resume or out), settings, Images(image_registry))
     report = run_async(_run(None if resume else chosen, kubeconfig, context, how, as_json=output == "json"))
     sys.exit(EXIT_CODES[report.strict if strict else report.verdict])
 
@@ -198,10 +198,12 @@ def _show(entries: list[Preview], output: str) -> None:
         for attempt in entry.attempts:
             devices = f", {attempt.devices} devices" if attempt.devices else ""
             click.echo(plain(f"  {attempt.probe} on {attempt.target}{devices}, at most {attempt.limit:.0f} s"))
+        if entry.disturbs:
+            click.echo(plain(f"  disturbs: {entry.disturbs}"))
 
 
 async def _run(
-    chosen: Chosen | None, kubeconfig: str | None, context: str | None, options: Options, *, as_json: bool
+    chosen: Chosen | None, kubeconfig: str | None, context: str | None, options: RunOptions, *, as_json: bool
 ) -> Report:
     """Start a run of what was chosen, or continue the one in the run directory."""
     from aiconform.check.registry import NoSuchCheck

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-Outcome = Literal["seen", "error", "nothing", "not-applicable"]
+ProbeOutcome = Literal["seen", "error", "nothing", "not-applicable"]
 CheckVerdict = Literal["pass", "fail", "error", "not-applicable", "not-run"]
 RunVerdict = Literal["conformant", "not-conformant", "undetermined"]
 ReportLevel = Literal["MUST", "SHOULD", "folded", "extension"]
@@ -28,7 +28,7 @@ class Record(_Model):
 
     probe: str
     target: str
-    outcome: Outcome
+    outcome: ProbeOutcome
     message: str
     observes: str
     observation: dict[str, Any] | None

@@ -1,4 +1,4 @@
-"""What a run would do, found out by reading alone."""
+"""What a run would do, from reads of the API alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READY = "can run"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One probe on one of its targets: how many devices it holds at most, and for how many seconds it may last."""
+    """One probe on one of its targets: the most devices that it holds, and the most seconds that it takes."""
 
     probe: str
     target: str
@@ -26,7 +26,11 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Preview:
-    """One requirement: `state` is READY or what keeps its check from running; `found` and `missing` are in words."""
+    """One requirement: `state` is READY or the reason why its check cannot run.
+
+    `found` and `missing` say in words what the check would use and what it lacks; `disturbs`, what a run of it disturbs
+    on the platform.
+    """
 
     id: str
     level: str
@@ -34,6 +38,7 @@ class Preview:
     attempts: tuple[Attempt, ...] = ()
     found: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    disturbs: str = ""
 
 
 async def preview(platform: Platform, plan: Plan, settings: Settings) -> list[Preview]:
@@ -64,7 +69,8 @@ async def _preview(platform: Platform, item: Item, settings: Settings, permissio
             seen = await check.inspect(platform, settings)
         except (NothingToLookAt, NotApplicable, ClusterError) as reason:
             seen = Inspection(missing=(str(reason),))
-    return Preview(name, item.level, state, tuple(attempts), seen.found, seen.missing)
+    disturbs = " ".join((item.requirement.disturbs or "").split())
+    return Preview(name, item.level, state, tuple(attempts), seen.found, seen.missing, disturbs)
 
 
 async def _attempts(platform: Platform, probe: Probe, settings: Settings) -> list[Attempt]:

@@ -1,0 +1,200 @@
+"""Observing: the probes of checks side by side on the cluster, each on each of its targets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from aiconform.check import Check, NotApplicable, NothingToLookAt, Probe, Settings, Target
+from aiconform.cluster import ClusterError
+from aiconform.cluster.requests import metered
+from aiconform.cluster.scratch import Scratch, Space
+from aiconform.engine import events
+from aiconform.engine.capacity import Capacity
+from aiconform.engine.evidence import Evidence, ProbeOutcome, Record
+from aiconform.engine.outstanding import Outstanding
+from aiconform.engine.plan import suite_digest
+from aiconform.engine.rundir import RunDirectory
+from aiconform.platform import Platform
+
+
+class Observer:
+    """Collects the evidence of the given checks in a run's Namespaces. `leaks`: what could not be deleted."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        settings: Settings,
+        space: Space,
+        directory: RunDirectory,
+        checks: Iterable[Check],
+        tell: Callable[[events.Event], None],
+    ) -> None:
+        self.leaks: list[str] = []
+        self._platform = platform
+        self._settings = settings
+        self._space = space
+        self._directory = directory
+        self._tell = tell
+        self._capacity = Capacity()
+        self._began: dict[str, float] = {}
+        self._outstanding = Outstanding(sum(len(check.probes) for check in checks))
+        self._ending: asyncio.Task[None] | None = None
+
+    async def evidence(self, check: Check) -> Evidence:
+        """What all probes of the check observe."""
+        begun = time.monotonic()
+        records = await gather(*(self._probe(check, probe) for probe in check.probes))
+        flat = tuple(record for group in records for record in group)
+        return Evidence(
+            check=check.id,
+            suite=suite_digest(),
+            seconds=round(time.monotonic() - self._began.get(check.id, begun), 3),
+            requests=sum(record.requests for record in flat),
+            records=flat,
+        )
+
+    async def _probe(self, check: Check, probe: Probe) -> tuple[Record, ...]:
+        """The probe on each of its targets, side by side; those that disturb others after all others."""
+        targets: Sequence[Target] = (None,)
+        if probe.targets is not None:
+            with metered() as meter:
+                try:
+                    targets = await probe.targets(self._platform, self._settings)
+                except (NothingToLookAt, NotApplicable, ClusterError) as reason:
+                    return (self._without_targets(probe, _outcome(reason), str(reason), meter.total),)
+                except Exception as error:  # noqa: BLE001 - a defect of one probe must not end the run
+                    message = self._defect(probe, f"{check.id}/{probe.name}", error)
+                    return (self._without_targets(probe, "error", message, meter.total),)
+        self._outstanding.found(targets)
+        names = ["cluster" if target is None else str(target) for target in targets]
+        return tuple(
+            await gather(
+                *(self._attempt(check, probe, target, name) for target, name in zip(targets, names, strict=True))
+            )
+        )
+
+    def _without_targets(self, probe: Probe, outcome: ProbeOutcome, message: str, requests: int) -> Record:
+        self._observed()
+        return _record(probe, "cluster", outcome, message, requests=requests)
+
+    def _defect(self, probe: Probe, name: str, error: Exception) -> str:
+        """Record where a probe broke that should not have; returns the message for its record."""
+        self._directory.journal.append("defect", {"probe": name, "trace": traceback.format_exc()})
+        return f"{probe.name}: a defect of the check, see the journal: {type(error).__name__}: {error}"
+
+    def _observed(self) -> None:
+        """After the last observation nothing more is created: deletion of the run's Namespaces can start."""
+        self._outstanding.observed()
+        if self._outstanding.none:
+            self._ending = asyncio.ensure_future(self._space.end())
+
+    async def _attempt(self, check: Check, probe: Probe, target: Target, name: str) -> Record:
+        await self._outstanding.turn(target)
+        async with self._capacity.hold(target, probe.devices[1]):
+            begun = time.monotonic()
+            # A check's time does not include waiting for its turn, or for accelerators that others hold.
+            self._began.setdefault(check.id, begun)
+            self._tell(events.ProbeStarted(check.id, probe.name, name))
+            with metered() as meter:
+                outcome, message, observation = await self._observe(check, probe, target)
+            seconds = round(time.monotonic() - begun, 3)
+            self._tell(events.ProbeFinished(check.id, probe.name, name, outcome, message, seconds))
+            return _record(probe, name, outcome, message, observation, seconds=seconds, requests=meter.total)
+
+    async def _observe(
+        self, check: Check, probe: Probe, target: Target
+    ) -> tuple[ProbeOutcome, str, dict[str, Any] | None]:
+        place = "" if target is None else f"-{target.place}"
+        name = f"{check.id}-{probe.name}{place}".replace("_", "-").replace(".", "-")
+        scratch: Scratch | None = None
+        limit = probe.seconds(self._settings)
+
+        def tell(message: str) -> None:
+            where = "cluster" if target is None else str(target)
+            self._tell(events.ProbeProgressed(check.id, probe.name, where, message))
+
+        try:
+            async with asyncio.timeout(limit):
+                scratch = Scratch(self._space, _short(name), probe.security, tell)
+                observation = await probe.function(self._platform, scratch, self._settings, target)
+            return "seen", "", observation.model_dump(mode="json")
+        except (NothingToLookAt, NotApplicable) as reason:
+            return _outcome(reason), str(reason), None
+        except ClusterError as error:
+            return "error", f"{probe.name}: {error}", None
+        except TimeoutError:
+            return "error", f"{probe.name}: did not finish within its limit of {limit:.0f} s", None
+        except Exception as error:  # noqa: BLE001 - a defect of one probe must not end the run
+            return "error", self._defect(probe, name, error), None
+        finally:
+            self._observed()
+            if scratch is not None and scratch.created:
+                await self._delete(check, scratch, name)
+
+    async def _delete(self, check: Check, scratch: Scratch, name: str) -> None:
+        """Record the last state of the probe's objects, then delete them; what stays is a leak, not a verdict."""
+        try:
+            self._directory.write_objects(check.id, name, await scratch.remains())
+        except ClusterError as error:
+            self._tell(events.Noted(f"the last state of the objects of {name} could not be read: {error}"))
+        try:
+            await scratch.close()
+        except ClusterError as error:
+            self.leaks.append(f"{name}: {error}")
+
+    async def ended(self) -> None:
+        """Wait for the deletion of the Namespaces that started with the last observation. Raises ClusterError."""
+        if self._ending:
+            await self._ending
+
+
+def _outcome(reason: Exception) -> ProbeOutcome:
+    if isinstance(reason, NothingToLookAt):
+        return "nothing"
+    return "not-applicable" if isinstance(reason, NotApplicable) else "error"
+
+
+def _record(
+    probe: Probe,
+    target: str,
+    outcome: ProbeOutcome,
+    message: str,
+    observation: dict[str, Any] | None = None,
+    *,
+    seconds: float = 0.0,
+    requests: int = 0,
+) -> Record:
+    return Record(
+        probe=probe.name,
+        target=target,
+        outcome=outcome,
+        message=message,
+        observes=probe.observes.__name__,
+        observation=observation,
+        seconds=seconds,
+        requests=requests,
+    )
+
+
+def _short(name: str) -> str:
+    """A prefix for object names: short enough that a suffix still fits a label's 63 characters."""
+    if len(name) <= 45:
+        return name
+    return f"{name[:36]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+async def gather(*awaitables: Any) -> list[Any]:
+    """All results in order. When cancelled, or when one fails, the others are cancelled and awaited."""
+    tasks = [asyncio.ensure_future(each) for each in awaitables]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

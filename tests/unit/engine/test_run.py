@@ -1,0 +1,199 @@
+"""A whole run without a cluster: what is written, how it is judged again, and how it is resumed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support.plugins import CHECK, install
+
+from aiconform.check import Settings, registry
+from aiconform.check.registry import extended_standard
+from aiconform.cli import main
+from aiconform.cluster import NotFound
+from aiconform.engine import events
+from aiconform.engine.evidence import Report, RunInfo
+from aiconform.engine.judge import judge
+from aiconform.engine.plan import make_plan
+from aiconform.engine.preview import preview
+from aiconform.engine.run import Run, RunOptions
+from aiconform.engine.rundir import BadRunDirectory
+from aiconform.platform import Platform
+from aiconform.platform.images import Images
+from aiconform.spec import load_standard
+
+
+class EmptyCluster:
+    """Answers what a run reads of a cluster that has nothing."""
+
+    server, context = "https://cluster.test:6443", "here"
+
+    async def version(self) -> str:
+        return "v1.37.2"
+
+    async def groups(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
+        if name != "kube-system":
+            raise NotFound(f"{kind} {name} does not exist")
+        return {"metadata": {"name": "kube-system", "uid": "0000-1111"}}
+
+    async def may(self, *_: object) -> bool:
+        return True
+
+    async def list(self, *_: object, **__: object) -> AsyncIterator[dict[str, Any]]:
+        for item in ():
+            yield item
+
+
+@pytest.fixture
+def fabric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installed extension, whose probe needs nothing of the cluster."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    registry.forget()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield install(site)
+    monkeypatch.undo()
+    forget()
+
+
+def rewrite(package: Path, code: str) -> None:
+    """Install other code in the place of what is there."""
+    (package / "__init__.py").write_text(code)
+    forget()
+
+
+def forget() -> None:
+    registry.forget()
+    for module in [name for name in sys.modules if name.startswith("acme")]:
+        del sys.modules[module]
+
+
+def made(out: Path, *chosen: str, extensions: bool = False, told: list[events.Event] | None = None) -> Run:
+    standard = extended_standard()
+    plan = make_plan(standard, "v1.37", chosen, extensions=extensions)
+    listeners = [] if told is None else [told.append]
+    return Run(EmptyCluster(), plan, standard, RunOptions(out), listeners)  # type: ignore[arg-type]
+
+
+def info(out: Path) -> RunInfo:
+    return RunInfo.model_validate_json((out / "run.json").read_bytes())
+
+
+async def test_an_extension_is_run_judged_and_named_with_its_distribution(fabric: Path, tmp_path: Path) -> None:
+    out, told = tmp_path / "run", list[events.Event]()
+    report = await made(out, "acme.fabric", told=told).execute()
+    (result,) = report.checks
+    assert (report.verdict, result.id, result.level, result.verdict) == (
+        "conformant",
+        "acme.fabric",
+        "extension",
+        "pass",
+    )
+    (extension,) = info(out).extensions
+    assert (extension.id, extension.distribution, extension.version) == ("acme.fabric", "acme-fabric", "1.0")
+    assert extension.digest.startswith("sha256:")
+    assert info(out).options["acme.fabric"] == {"pool": "default"}
+    assert judge(out, extended_standard()).differences == ()
+    assert [type(event).__name__ for event in told][-2:] == ["CheckFinished", "RunFinished"]
+
+
+async def test_extensions_are_no_part_of_a_versions_verdict(fabric: Path, tmp_path: Path) -> None:
+    without = await made(tmp_path / "without").execute()
+    rewrite(fabric, CHECK.replace("up=4", "up=3"))
+    with_it = await made(tmp_path / "with", extensions=True).execute()
+    assert "acme.fabric" not in {result.id for result in without.checks}
+    assert [result.verdict for result in with_it.checks if result.id == "acme.fabric"] == ["fail"]
+    assert (with_it.verdict, with_it.strict, with_it.scope) == (without.verdict, without.strict, "version")
+    assert judge(tmp_path / "with", extended_standard()).differences == ()
+
+
+async def test_where_extensions_are_chosen_their_verdicts_count(fabric: Path, tmp_path: Path) -> None:
+    rewrite(fabric, CHECK.replace("up=4", "up=3"))
+    report = await made(tmp_path / "run", "acme.fabric").execute()
+    assert report.verdict == "not-conformant"
+
+
+async def test_another_version_of_the_extension_is_noted(fabric: Path, tmp_path: Path) -> None:
+    await made(tmp_path / "run", "acme.fabric").execute()
+    rewrite(fabric, CHECK.replace('links are up", subj', 'links work", subj'))
+    found = judge(tmp_path / "run", extended_standard())
+    assert found.differences == ()
+    assert any("another version of acme-fabric" in note for note in found.notes)
+    assert any("worded differently" in note for note in found.notes)
+
+
+async def test_a_run_with_an_extension_that_is_not_installed_here_says_what_it_needs(
+    fabric: Path, tmp_path: Path
+) -> None:
+    await made(tmp_path / "run", "acme.fabric").execute()
+    (difference, *_) = judge(tmp_path / "run", load_standard()).differences
+    assert difference == "acme.fabric: it needs acme-fabric 1.0, which is not installed"
+
+
+async def test_an_interrupted_run_is_resumed_with_the_evidence_that_it_has(fabric: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = await made(out, "acme.fabric").execute()
+    lines = (out / "journal.ndjson").read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["event"] in ("started", "observed")]
+    (out / "journal.ndjson").write_bytes(b"".join(kept))
+    told = list[events.Event]()
+    report = await made(out, "acme.fabric", told=told).resume()
+    assert report.checks == first.checks
+    assert not [event for event in told if isinstance(event, events.ProbeStarted)]
+    assert judge(out, extended_standard()).differences == ()
+
+
+async def test_a_run_is_resumed_only_with_the_same_code(fabric: Path, tmp_path: Path) -> None:
+    await made(tmp_path / "run", "acme.fabric").execute()
+    rewrite(fabric, CHECK + "\n")
+    with pytest.raises(BadRunDirectory, match="other extensions"):
+        await made(tmp_path / "run", "acme.fabric").resume()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        CHECK.replace("return Links(up=4)", "raise KeyError('links')"),
+        CHECK.replace(
+            "@probe(limit=5.0)", "async def where(*_):\n    raise KeyError('links')\n\n\n@probe(limit=5, targets=where)"
+        ),
+    ],
+)
+async def test_a_defect_of_a_check_ends_neither_the_run_nor_other_checks(
+    code: str, fabric: Path, tmp_path: Path
+) -> None:
+    rewrite(fabric, code)
+    report = await made(tmp_path / "run", "acme.fabric", "dra_support").execute()
+    verdicts = {result.id: result.reason for result in report.checks}
+    assert "a defect of the check, see the journal: KeyError: 'links'" in verdicts["acme.fabric"]
+    assert "dra_support" in verdicts
+    journal = (tmp_path / "run" / "journal.ndjson").read_text()
+    assert "Traceback" in journal
+
+
+async def test_every_report_shows_an_extension(fabric: Path, tmp_path: Path) -> None:
+    report = await made(tmp_path / "run", extensions=True).execute()
+    assert isinstance(report, Report)
+    for form in ("text", "markdown", "html", "junit", "json"):
+        done = CliRunner().invoke(main, ["report", str(tmp_path / "run"), "--format", form])
+        assert done.exit_code == 0, done.output
+        assert "acme.fabric" in done.stdout
+    assert "warning" not in done.stderr
+
+
+async def test_a_preview_says_what_would_be_done_and_disturbed(fabric: Path) -> None:
+    plan = make_plan(extended_standard(), "v1.37", ["robust_controller", "acme.fabric"])
+    entries = await preview(Platform(EmptyCluster(), Images()), plan, Settings())  # type: ignore[arg-type]
+    found = {entry.id: entry for entry in entries}
+    assert [attempt.probe for attempt in found["acme.fabric"].attempts] == ["links"]
+    assert (found["acme.fabric"].level, found["acme.fabric"].disturbs) == ("extension", "Holds one device of a node.")
+    assert found["robust_controller"].disturbs
