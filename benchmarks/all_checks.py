@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from aiconform.check.registry import has_check
-from aiconform.lab.addons import FOR_CHECKS
+from aiconform.lab.addons.registry import needed
 from aiconform.lab.config import DEFAULT_KUBERNETES
 from aiconform.spec import load_standard
 
@@ -67,7 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     listed = [entry.id for entry in load_standard().at(f"v{DEFAULT_KUBERNETES}") if has_check(entry.id)]
     checks = arguments.ids or listed
-    add_ons = ",".join(dict.fromkeys(name for check in checks for name in FOR_CHECKS.get(check, ())))
+    add_ons = ",".join(needed(checks))
     up = aiconform("lab", "up", "--name", LAB, *(["--with", add_ons] if add_ons else []))
     subprocess.run(up, check=True, stdout=subprocess.DEVNULL)
     try:

@@ -7,30 +7,14 @@ import json
 import pytest
 from support.lab import Lab, succeed
 
+from aiconform.lab.faults.registry import breaking
+
 METRICS = "accelerator_metrics"
 # The lab's exporter tells the mean of two seconds.
 QUICK = ("--patience", "60", "--set", f"{METRICS}.seconds=10")
 
-FORMAT = "The exporters that were found answer a scrape in a standard format"
-EVERY = "Every advertised device is in the metrics, by a label of its own"
-UTILIZATION = "Utilization is reported for every device that the metrics name, in range"
-MEMORY = "Memory in use is reported for every device that the metrics name, in range"
-RISES = "Utilization of a device that a Pod uses rises"
-OTHERS = "Utilization of idle devices does not rise meanwhile"
-FALLS = "Utilization of the device falls again after the Pod ends"
 
-# fault -> check -> the assertions that it has to break, no more and no fewer
-FAULTS = {
-    "metrics-omit-a-device": {METRICS: {EVERY}},
-    "metrics-without-labels": {METRICS: {EVERY}},
-    "metrics-omit-utilization": {METRICS: {UTILIZATION}},
-    "metrics-without-memory": {METRICS: {MEMORY}},
-    "metrics-frozen": {METRICS: {RISES}},
-    "metrics-of-another-device": {METRICS: {RISES, OTHERS}},
-    "metrics-of-the-whole-node": {METRICS: {OTHERS}},
-    "metrics-keep-peaks": {METRICS: {FALLS}},
-    "metrics-are-garbage": {METRICS: {FORMAT}},
-}
+FAULTS = breaking(METRICS)
 NAMESPACE = "accelerator-metrics"
 
 
@@ -53,7 +37,7 @@ def test_a_fault_breaks_its_assertions_and_no_others(lab: Lab, fault: str) -> No
     with lab.fault(fault):
         done = lab.run(METRICS, *QUICK)
     assert done.code == 1, done.stderr
-    assert done.broken(METRICS) == FAULTS[fault][METRICS]
+    assert done.broken(METRICS) == FAULTS[fault]
     assert all(entry["reason"] for entry in done.check(METRICS)["assertions"])
 
 

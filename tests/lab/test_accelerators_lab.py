@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import support.lab
 from support.accelerator_pods import MAJOR, NOTHING, STAY, Pods, View, container
 
 from aiconform.cluster import Cluster, connect
 from aiconform.lab import Lab, LabConfig, load, up
 from aiconform.lab.accelerators import Device, devices_of, identities, read_config
-from aiconform.lab.faults import turn
-from tests.lab import conftest
+from aiconform.lab.faults.switch import turn
 
 BY_DRA, BY_PLUGIN = "node-1", "node-2"
 IDENTITY = identities()["simulated"]
 
 
 @pytest.fixture
-def real(lab: conftest.Lab) -> Lab:
+def real(lab: support.lab.Lab) -> Lab:
     """The lab whose first node offers its accelerators through DRA, and whose second through a device plugin."""
     found = load(lab.name)
     assert found

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 from support.lab import LAB, Lab, aiconform, succeed
 
-from aiconform.lab.addons import ADD_ONS, chosen
 from aiconform.lab.addons.install import LABEL
+from aiconform.lab.addons.registry import ADD_ONS, chosen
 from aiconform.lab.config import DEFAULT_KUBERNETES
 
 # What an add-on brings in such kinds is recorded by name and removed; what controllers make of it goes with it.

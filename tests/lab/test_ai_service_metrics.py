@@ -7,17 +7,11 @@ import json
 import pytest
 from support.lab import Lab, succeed
 
-METRICS = "ai_service_metrics"
-FOUND = "The platform's monitoring finds a declared workload, and its series name Namespace and Pod"
-EQUALS = "The collected counter equals the number of requests that were sent"
-FOLLOWS = "The collected counter follows when more requests are sent"
+from aiconform.lab.faults.registry import breaking
 
-# fault -> check -> the assertions that it has to break, no more and no fewer
-FAULTS = {
-    "monitoring-drops-targets": {METRICS: {FOUND}},
-    "monitoring-answers-tenfold": {METRICS: {EQUALS, FOLLOWS}},
-    "monitoring-answers-stale": {METRICS: {FOLLOWS}},
-}
+METRICS = "ai_service_metrics"
+
+FAULTS = breaking(METRICS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +35,7 @@ def test_a_fault_breaks_its_assertions_and_no_others(lab: Lab, fault: str) -> No
     with lab.fault(fault):
         done = lab.run(METRICS, *quick)
     assert done.code == 1, done.stderr
-    assert done.broken(METRICS) == FAULTS[fault][METRICS]
+    assert done.broken(METRICS) == FAULTS[fault]
     assert all(entry["reason"] for entry in done.check(METRICS)["assertions"])
 
 

@@ -11,25 +11,11 @@ from pathlib import Path
 import pytest
 from support.lab import Lab, Outcome, aiconform, succeed
 
-CHECK = "cluster_autoscaling"
-COMES = "A new node comes for a Pod that no node has room for"
-KIND = "The new node is of the kind that the Pod asks for"
-READY = "The new node becomes Ready"
-OFFERS = "The new node offers the accelerator"
-RUNS = "The waiting Pod runs on the new node"
-GOES = "The new node goes when nothing uses it any more"
-STAY = "Nodes in use stay"
+from aiconform.lab.faults.registry import breaking
 
-# fault -> check -> the assertions that it has to break, no more and no fewer
-FAULTS = {
-    "autoscaler-at-limit": {CHECK: {COMES}},
-    "autoscaled-another-kind": {CHECK: {KIND}},
-    "autoscaled-never-ready": {CHECK: {READY}},
-    "no-driver": {CHECK: {OFFERS}},
-    "driver-never-prepares": {CHECK: {RUNS}},
-    "autoscaler-never-removes": {CHECK: {GOES}},
-    "autoscaler-removes-used-nodes": {CHECK: {STAY}},
-}
+CHECK = "cluster_autoscaling"
+
+FAULTS = breaking(CHECK)
 # A node of the lab is ready in a few seconds, and goes half a minute after its last Pod. What does not come or go is
 # not waited for any longer than that takes on a busy machine.
 ENOUGH = {"up_limit": 90, "down_limit": 120}
@@ -112,7 +98,7 @@ def test_a_fault_breaks_its_assertion_and_no_other(lab: Lab, fault: str) -> None
     with lab.fault(fault):
         done = check(lab, limits=LIMITS.get(fault, ENOUGH))
     assert done.code == 1, done.stderr
-    assert done.broken(CHECK) == FAULTS[fault][CHECK]
+    assert done.broken(CHECK) == FAULTS[fault]
     for entry in done.check(CHECK)["assertions"]:
         assert entry["reason"]
     if fault == "autoscaler-at-limit":

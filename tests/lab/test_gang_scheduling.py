@@ -14,27 +14,12 @@ from support.lab import Lab, Outcome, succeed
 from aiconform.checks.gang_scheduling.choice import ADAPTERS
 from aiconform.checks.gang_scheduling.solutions.adapter import Order
 from aiconform.kit.pods import container, pod
+from aiconform.lab.faults.registry import breaking
 from aiconform.platform.images import IMAGES
 
 CHECK = "gang_scheduling"
-FITS = "With room for it a gang runs, all its Pods at the same time, and ends"
-NONE_STARTS = "Of a gang that the nodes have too little room for, no Pod starts"
-SAYS_SO = "The solution says that such a gang waits"
-RELEASED = "All Pods of a gang that waited run once there is room"
-NO_PART = "Of two gangs that do not fit together, neither holds a part of what it needs"
-BOTH_END = "Of two gangs that do not fit together, one ends and then the other"
 
-# fault -> check -> the assertions that it has to break, no more and no fewer
-FAULTS = {
-    "kueue-webhooks-down": {CHECK: {FITS}},
-    "kueue-ignores-jobs": {CHECK: {NONE_STARTS, NO_PART}},
-    "kueue-counts-quota-only": {CHECK: {NONE_STARTS, NO_PART}},
-    "kueue-says-nothing": {CHECK: {SAYS_SO}},
-    "kueue-never-releases": {CHECK: {RELEASED, BOTH_END}},
-    "kueue-never-finishes": {CHECK: {BOTH_END}},
-    "pod-groups-ignored": {CHECK: {NONE_STARTS, NO_PART}},
-    "coscheduling-off": {CHECK: {NONE_STARTS, NO_PART}},
-}
+FAULTS = breaking(CHECK)
 SOLUTION = {"pod-groups-ignored": "native", "coscheduling-off": "coscheduling"}
 # Of each fault a start would be seen in the first seconds.
 QUICK = ("--patience", "20", "--set", f"{CHECK}.window=6")
@@ -96,8 +81,8 @@ def test_a_fault_breaks_its_assertions_and_no_others(gangs: Lab, fault: str) -> 
     with gangs.fault(fault):
         done = run(gangs, SOLUTION.get(fault, "kueue"))
     assert done.code == 1, done.stderr
-    assert done.broken(CHECK) == FAULTS[fault][CHECK]
-    assert done.check(CHECK)["verdict"] == "fail"
+    assert done.broken(CHECK) == FAULTS[fault]
+    assert done.check(CHECK)["strict"] == "fail"
     assert done.report["leaks"] == []
     succeed("judge", done.folder)
 

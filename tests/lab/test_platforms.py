@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.lab import Lab, succeed
+from support.lab import QUICK, Lab, succeed
 
-from tests.lab.test_checks import ACCESS, DRA, FAULTS, QUICK
+from aiconform.lab.faults.registry import breaking, find
 
+DRA = "dra_support"
+ACCESS = "secure_accelerator_access"
 Bring = Callable[..., Lab]
 
 
@@ -39,7 +41,7 @@ def test_a_vendor_s_names_by_both_ways(bring: Bring) -> None:
         with lab.fault(fault):
             done = lab.run(DRA, ACCESS, *QUICK)
         assert done.code == 1
-        assert {name: done.broken(name) for name in (DRA, ACCESS)} == FAULTS[fault]
+        assert all(done.broken(name) == find(fault).broken(name) for name in (DRA, ACCESS))
         assert "/dev/nvidia" in done.check(ACCESS)["reason"] or "nvidia.com" in done.check(ACCESS)["reason"]
 
 
@@ -51,12 +53,11 @@ def test_a_device_plugin_alone(bring: Bring) -> None:
     done = lab.run(DRA)
     assert done.code == 3
     assert "nothing to look at" in done.check(DRA)["reason"]
-    faults = [name for name, broken in FAULTS.items() if broken[ACCESS]]
-    for fault in faults:
+    for fault, broken in breaking(ACCESS).items():
         with lab.fault(fault):
             done = lab.run(ACCESS, *QUICK)
         assert done.code == 1
-        assert done.broken(ACCESS) == FAULTS[fault][ACCESS], fault
+        assert done.broken(ACCESS) == broken, fault
 
 
 def test_no_accelerators_are_nothing_to_look_at(bring: Bring) -> None:
@@ -74,8 +75,8 @@ def test_a_node_with_a_single_accelerator(bring: Bring) -> None:
     lab = bring("--accelerators", "1", "--allocation", "device-plugin")
     done = lab.run(ACCESS)
     assert done.code == 0, done.report
-    reasons = {entry["title"]: entry["reason"] for entry in done.check(ACCESS)["assertions"]}
-    assert "one free device" in reasons["Two holders see disjoint devices"]
+    reasons = {entry["id"]: entry["reason"] for entry in done.check(ACCESS)["assertions"]}
+    assert "one free device" in reasons["holders_are_disjoint"]
 
 
 def test_every_node_is_looked_at_when_asked_for(bring: Bring) -> None:

@@ -11,25 +11,11 @@ import pytest
 from support.accelerator_pods import IMAGE, STAY
 from support.lab import Lab, Outcome, aiconform, succeed
 
-CHECK = "pod_autoscaling"
-READS = "The autoscaler reads the value that was set"
-GROWS = "The number of Pods grows as the metric asks"
-OWN = "Every Pod runs with an accelerator of its own"
-STAYS = "The number of Pods stays while the metric is at its target"
-BACK = "The number of Pods goes back when the metric falls"
-WINDOW = "It does not go back before its window is over"
+from aiconform.lab.faults.registry import breaking
 
-# fault -> check -> the assertions that it has to break, no more and no fewer
-FAULTS = {
-    "metrics-constant": {CHECK: {READS}},
-    "metrics-of-another": {CHECK: {READS}},
-    "metrics-down": {CHECK: {READS}},
-    "metrics-creep": {CHECK: {STAYS}},
-    "autoscaler-of-pods-capped": {CHECK: {GROWS}},
-    "autoscaler-of-pods-never-shrinks": {CHECK: {BACK}},
-    "autoscaler-of-pods-ignores-window": {CHECK: {WINDOW}},
-    "scaled-without-accelerators": {CHECK: {OWN}},
-}
+CHECK = "pod_autoscaling"
+
+FAULTS = breaking(CHECK)
 # The lab's autoscaler looks every five seconds.
 ENOUGH = {"limit": 90, "hold": 12, "round": 5, "window": 20}
 # What does not come is not waited for any longer than the lab's own path takes, with some to spare.
@@ -87,7 +73,7 @@ def test_a_fault_breaks_its_assertion_and_no_other(lab: Lab, fault: str) -> None
     with lab.fault(fault):
         done = check(lab, LIMITS.get(fault, ENOUGH))
     assert done.code == 1, done.stderr
-    assert done.broken(CHECK) == FAULTS[fault][CHECK]
+    assert done.broken(CHECK) == FAULTS[fault]
     succeed("judge", done.folder)
 
 

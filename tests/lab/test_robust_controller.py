@@ -6,32 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.accounts import drop_limited, limited
 from support.lab import Lab, Outcome, succeed
 
-from tests.lab.test_bad_input import drop_limited, limited
+from aiconform.lab.faults.registry import breaking
 
 CHECK = "robust_controller"
 
-UP = "The CRDs are established and the controller's Pods are ready"
-REFUSES = "The operator's webhook refuses an invalid object"
-READY = "A valid object comes to its ready state"
-COMES_BACK = "A child that was deleted comes back"
-RESTARTS = "The controller's Pods come back after their deletion"
-AGAIN = "After the restart the webhook refuses again and a change is reconciled"
-ALONG = "The children go with the object that they were made of"
 
-# fault -> check -> the assertions that it has to break, no more and no fewer
-FAULTS = {
-    "operator-update-stuck": {CHECK: {UP}},
-    "operator-webhook-ignored": {CHECK: {REFUSES}},
-    "operator-makes-nothing": {CHECK: {READY}},
-    "operator-replaces-nothing": {CHECK: {COMES_BACK}},
-    "operator-does-not-come-back": {CHECK: {RESTARTS}},
-    # Long enough for a lease to run out: 15 seconds.
-    "operator-lease-stuck": {CHECK: {AGAIN}},
-    "children-stay": {CHECK: {ALONG}},
-    "operator-stopped": {CHECK: {UP, REFUSES, READY}},
-}
+FAULTS = breaking(CHECK)
 # What is waited for in vain, and no restart where the fault shows without it.
 LIMITS = {
     "operator-update-stuck": {"restart": "false"},
@@ -136,7 +119,7 @@ def test_a_fault_breaks_its_assertions_and_no_others(operators: Lab, fault: str)
     with operators.fault(fault):
         done = run(operators, **LIMITS.get(fault, {}))
     assert done.code == 1, done.stderr
-    assert done.broken(CHECK) == FAULTS[fault][CHECK]
-    assert done.check(CHECK)["verdict"] == "fail"
+    assert done.broken(CHECK) == FAULTS[fault]
+    assert done.check(CHECK)["strict"] == "fail"
     assert not done.report["leaks"]
     succeed("judge", done.folder)

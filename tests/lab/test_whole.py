@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from support.lab import Lab, succeed
 
-from aiconform.lab.addons import FOR_CHECKS
+from aiconform.lab.addons.registry import needed
 from aiconform.lab.config import DEFAULT_KUBERNETES
 from aiconform.spec import load_standard
 from aiconform.spec.model import Level
 
 
 def test_the_healthy_lab_is_conformant(lab: Lab) -> None:
-    lab.install(*dict.fromkeys(name for names in FOR_CHECKS.values() for name in names))
+    lab.install(*needed())
     before = lab.kubectl("get", "namespaces,nodes,jobs,deviceclasses", "-A", "-o", "name")
     done = lab.run()
     assert done.code == 0, done.stderr

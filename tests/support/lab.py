@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiconform.lab.faults.registry import find
+
 # Two checkouts can be tested on one machine, each with labs of its own; and so can two workers of one test run.
 LAB = "-".join(filter(None, (os.environ.get("AICONFORM_TEST_LAB", "test"), os.environ.get("PYTEST_XDIST_WORKER"))))
 # From the locked packages: a machine's own kubectl may be years old, or not there.
@@ -52,8 +54,8 @@ class Outcome:
         return found
 
     def broken(self, name: str) -> set[str]:
-        """Titles of the assertions that did not hold."""
-        return {entry["title"] for entry in self.check(name)["assertions"] if entry["holds"] is False}
+        """Ids of the assertions that did not hold."""
+        return {entry["id"] for entry in self.check(name)["assertions"] if entry["holds"] is False}
 
 
 class Lab:
@@ -72,7 +74,10 @@ class Lab:
     def run(self, *arguments: str, kubeconfig: Path | None = None) -> Outcome:
         self._runs += 1
         folder = self._folder / f"run-{self._runs}"
-        done = aiconform("run", *arguments, "-o", "json", "--out", folder, kubeconfig=kubeconfig or self.kubeconfig)
+        # Faults of what goes beyond the programme's words show in the exit code, too.
+        done = aiconform(
+            "run", "--strict", *arguments, "-o", "json", "--out", folder, kubeconfig=kubeconfig or self.kubeconfig
+        )
         assert "Traceback" not in done.stderr, done.stderr
         return Outcome(done.returncode, json.loads(done.stdout or "{}"), folder, done.stderr)
 
@@ -87,3 +92,24 @@ class Lab:
             yield
         finally:
             succeed("lab", "fault", name, "--off", "--name", self.name)
+
+
+QUICK = ("--patience", "15")
+"""For faults of accelerators: what does not start need not be waited for long."""
+
+
+def assert_breaks_exactly(lab: Lab, name: str, *checks: str) -> None:
+    """A run of these checks with the fault on shows what it breaks in each of them, and nothing else."""
+    fault = find(name)
+    with lab.fault(name):
+        done = lab.run(*checks, *QUICK)
+    assert done.code == 1
+    assert done.report["strict"] == "not-conformant"
+    for check in checks:
+        may_break = {each.rpartition("/")[2] for each in fault.may_break if each.startswith(f"{check}/")}
+        assert done.broken(check) - may_break == fault.broken(check)
+        verdict = done.check(check)["strict"]
+        assert verdict == "fail" if done.broken(check) else verdict in ("pass", "error")
+        for entry in done.check(check)["assertions"]:
+            assert entry["reason"]
+    succeed("judge", done.folder)

@@ -23,7 +23,7 @@ class _Group(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name == "fault":
-            command: click.Command = import_module("aiconform.lab.faults.command").command
+            command: click.Command = import_module("aiconform.cli.lab_fault").command
             return command
         return super().get_command(ctx, name)
 
@@ -117,7 +117,7 @@ def up(
 @output_option
 def list_add_ons(output: str) -> None:
     """List what a lab can have beside Kubernetes (`lab up --with`)."""
-    from aiconform.lab.addons import ADD_ONS
+    from aiconform.lab.addons.registry import ADD_ONS
 
     if output == "json":
         print_json(

@@ -251,8 +251,8 @@ def _checks() -> frozenset[str]:
 def _broken() -> frozenset[str]:
     """Ids of the checks that have an assertion which a fault of the lab breaks."""
     try:
-        from aiconform.lab.faults.breaks import BREAKS
+        from aiconform.lab.faults.registry import FAULTS
     except ImportError:  # the lab's package loads on Linux only
         note("the lab's faults are not counted on this system")
         return frozenset()
-    return frozenset().union(*BREAKS.values())
+    return frozenset().union(*(fault.checks for fault in FAULTS.values()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.lab import plan
-from aiconform.lab.addons import chosen
+from aiconform.lab.addons.registry import chosen
 from aiconform.lab.config import LabError, Network, Paths
 from aiconform.lab.kubernetes import nodes
 from aiconform.lab.machines import control

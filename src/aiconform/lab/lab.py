@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.lab import plan
-from aiconform.lab.addons import ADD_ONS, chosen
 from aiconform.lab.addons.install import installed
+from aiconform.lab.addons.registry import ADD_ONS, chosen
 from aiconform.lab.build import assets as assets_of
 from aiconform.lab.build import images
 from aiconform.lab.build.components import Component
@@ -19,7 +19,7 @@ from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Paths
 from aiconform.lab.end import end_lab
 from aiconform.lab.existing import ExistingLab, Node
-from aiconform.lab.faults import reapply
+from aiconform.lab.faults.switch import reapply
 from aiconform.lab.kubernetes import controlplane, nodes, readiness
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.lab.accelerators.identity import canonical_identity
-from aiconform.lab.addons import ADD_ONS, chosen
+from aiconform.lab.addons.registry import ADD_ONS, chosen
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import (
     ACCELERATORS,

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aiconform.lab import LabConfig
-from aiconform.lab.addons import ADD_ONS, FOR_CHECKS, chosen, manifests
+from aiconform.lab.addons.registry import ADD_ONS, chosen, needed
 from aiconform.lab.build import assets as assets_of
 from aiconform.lab.config import DEFAULT_KUBERNETES, LabError
 from aiconform.spec import load_standard
@@ -52,50 +51,8 @@ def test_an_unknown_add_on_is_refused_with_a_guess() -> None:
 
 
 def test_what_run_installs_is_there_and_for_requirements_that_are() -> None:
-    assert set(FOR_CHECKS) <= set(load_standard().ids)
-    for names in FOR_CHECKS.values():
-        chosen(names, DEFAULT_KUBERNETES)
-
-
-def test_a_lab_s_plan_keeps_add_ons_and_their_gates(tmp_path: Path) -> None:
-    from aiconform.lab import plan
-
-    made = plan.make(LabConfig(add_ons=("workload-api",)), None, tmp_path)
-    assert made.gates == {"GenericWorkload": True}
-    assert made.served == {"scheduling.k8s.io/v1beta1": True}
-    again = plan.make(LabConfig(), made, tmp_path)
-    assert again.add_ons == ("workload-api",)
-    gone = plan.make(LabConfig(without_add_ons=("workload-api",)), again, tmp_path)
-    assert (gone.add_ons, gone.gates) == ((), {})
-    with pytest.raises(LabError, match="no add-on nothing"):
-        plan.make(LabConfig(without_add_ons=("nothing",)), again, tmp_path)
-
-
-def test_manifests_are_settled_for_a_small_machine(tmp_path: Path) -> None:
-    file = tmp_path / "m.yaml"
-    file.write_text(
-        """
-kind: List
-items:
-  - kind: Deployment
-    metadata: {name: a}
-    spec:
-      replicas: 3
-      template:
-        spec:
-          containers: [{name: c, image: x, imagePullPolicy: Always, resources: {limits: {cpu: 1}}}]
----
-kind: ClusterRole
-metadata: {name: b}
----
-"""
-    )
-    deployment, role = manifests.settle(manifests.read(file), "ns")
-    assert deployment["metadata"]["namespace"] == "ns"
-    assert "namespace" not in role["metadata"]
-    assert deployment["spec"]["replicas"] == 1
-    (container,) = manifests.containers(deployment)
-    assert container["imagePullPolicy"] == "IfNotPresent"
-    assert "resources" not in container
-    with pytest.raises(LookupError, match="no Service s"):
-        manifests.find([deployment, role], "Service", "s")
+    for requirement in load_standard().requirements:
+        assert set(chosen(requirement.lab.add_ons, DEFAULT_KUBERNETES)) >= set(requirement.lab.add_ons)
+    assert needed(["gang_scheduling"]) == ("kueue",)
+    assert set(needed()) > {"kueue", "karpenter", "envoy-gateway"}
+    assert needed(["dra_support"]) == ()

@@ -16,11 +16,15 @@ from click.testing import CliRunner
 from support.fake_kubelet import configuration
 
 from aiconform import lab as lab_package
-from aiconform.lab import LabError, faults
+from aiconform.cli.lab_fault import command
+from aiconform.lab import LabError
 from aiconform.lab.accelerators import AcceleratorConfig, DriverFault, devices_of, read_config, write_config
 from aiconform.lab.accelerators.status import digest
-from aiconform.lab.addons import ADD_ONS
-from aiconform.lab.faults.command import command
+from aiconform.lab.addons.registry import ADD_ONS
+from aiconform.lab.faults.registry import FAULTS, UnknownFault, find
+from aiconform.lab.faults.runtime import write_wrapper
+from aiconform.lab.faults.state import driver_faults, names_on
+from aiconform.lab.faults.switch import reapply
 from aiconform.lab.machines.files import write_json
 
 
@@ -82,12 +86,15 @@ def run(*arguments: str) -> Any:
 
 def test_the_list_names_every_fault_and_says_which_are_on(lab: FakeLab) -> None:
     assert run("driver-prepares-all").exit_code == 0
-    listed = run("--list", "-o", "json")
+    listed = run("--list", "--output", "json")
     assert listed.exit_code == 0
+    assert listed.stdout == run("--list", "-o", "json").stdout
     rows = {row["name"]: row for row in json.loads(listed.stdout)}
-    assert set(rows) == set(faults.FAULTS)
+    assert set(rows) == set(FAULTS)
     assert {name for name, row in rows.items() if row["on"]} == {"driver-prepares-all"}
     assert all(row["description"].endswith(".") and "\n" not in row["description"] for row in rows.values())
+    assert rows["driver-prepares-all"]["scope"] == "node"
+    assert "secure_accelerator_access/holders_are_disjoint" in rows["driver-prepares-all"]["breaks"]
     assert "on   driver-prepares-all" in run("--list").stdout
 
 
@@ -112,7 +119,7 @@ def test_wrong_use_is_told_with_the_way_out(lab: FakeLab, arguments: tuple[str, 
     result = run(*arguments)
     assert result.exit_code == 2
     assert expected in result.stderr
-    assert faults.active(lab.state) == ()
+    assert names_on(lab.state) == ()
 
 
 def test_a_fault_that_does_not_come_in_force_is_an_error(lab: FakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,12 +130,19 @@ def test_a_fault_that_does_not_come_in_force_is_an_error(lab: FakeLab, monkeypat
     assert "node-2: the configuration is not taken up yet" in result.stderr
 
 
+def test_a_fault_of_an_add_on_that_is_not_installed_says_which(lab: FakeLab) -> None:
+    lab.add_ons = ()
+    result = run("kueue-ignores-jobs")
+    assert result.exit_code == 2
+    assert "needs add-on kueue, which is not installed: `aiconform lab up --with kueue`" in result.stderr
+
+
 def test_a_lab_that_is_down_takes_no_fault(lab: FakeLab) -> None:
     lab.running = False
     result = run("no-driver")
     assert result.exit_code == 2
     assert "lab lab is not up" in result.stderr
-    assert faults.active(lab.state) == ()
+    assert names_on(lab.state) == ()
 
 
 # Drivers
@@ -161,9 +175,9 @@ def test_faults_add_up_and_outlive_the_lab(lab: FakeLab) -> None:
     assert lab.nodes[0].accelerators
     write_config(lab.nodes[0].accelerators, lab.nodes[0].config.model_copy(update={"faults": ()}))
     lab.nodes[0].runtime_switch.unlink()
-    faults.reapply(lab)
-    assert faults.active(lab.state) == ("runtime-leaks-devices", "no-driver")
-    assert faults.driver_faults(lab.state) == (DriverFault.NO_DRIVER,)
+    reapply(lab)
+    assert set(names_on(lab.state)) == {"runtime-leaks-devices", "no-driver"}
+    assert driver_faults(lab.state) == (DriverFault.NO_DRIVER,)
     assert lab.nodes[0].config.faults == (DriverFault.NO_DRIVER,)
     assert lab.nodes[0].runtime_switch.exists()
 
@@ -203,7 +217,7 @@ def runc(wrapper: Path, bundle: Path, command: str = "create") -> dict[str, Any]
 
 def test_the_wrapper_spoils_a_container_only_while_the_fault_is_on(tmp_path: Path, lab: FakeLab) -> None:
     node, wrapper, bundle = lab.nodes[0], tmp_path / "runc", configured(tmp_path)
-    faults.write_wrapper(wrapper, runc=Path("/bin/echo"), switch=node.runtime_switch)
+    write_wrapper(wrapper, runc=Path("/bin/echo"), switch=node.runtime_switch)
     sound = runc(wrapper, bundle)
 
     assert run("runtime-leaks-devices").exit_code == 0
@@ -230,7 +244,7 @@ def test_the_wrapper_spoils_a_container_only_while_the_fault_is_on(tmp_path: Pat
 def test_a_container_without_any_device_leaks_too(tmp_path: Path, lab: FakeLab) -> None:
     wrapper, bundle = tmp_path / "runc", configured(tmp_path)
     (bundle / "config.json").write_text("{}")
-    faults.write_wrapper(wrapper, runc=Path("/bin/echo"), switch=lab.nodes[0].runtime_switch)
+    write_wrapper(wrapper, runc=Path("/bin/echo"), switch=lab.nodes[0].runtime_switch)
     assert run("runtime-leaks-devices").exit_code == 0
     assert len(runc(wrapper, bundle)["devices"]) == 2
 
@@ -246,7 +260,7 @@ def test_nodes_leak_only_their_own_accelerators(lab: FakeLab) -> None:
 
 def test_help_and_list_import_no_kubernetes_client() -> None:
     code = (
-        "import sys; from aiconform.lab.faults.command import command; "
+        "import sys; from aiconform.cli.lab_fault import command; "
         "command.main(['--list', '--name', 'no-such-lab'], standalone_mode=False); "
         "print([name for name in ('kubernetes', 'aiohttp', 'grpc') if name in sys.modules])"
     )
@@ -257,7 +271,7 @@ def test_help_and_list_import_no_kubernetes_client() -> None:
 
 
 def test_an_unknown_fault_is_an_error_of_its_own() -> None:
-    with pytest.raises(faults.UnknownFault) as caught:
-        faults.find("no-drivr")
+    with pytest.raises(UnknownFault) as caught:
+        find("no-drivr")
     assert caught.value.nearest == "no-driver"
     assert not isinstance(caught.value, LabError)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiconform.check.registry import check_ids, load_check
-from aiconform.lab.faults.breaks import BREAKS
+from aiconform.lab.faults.registry import FAULTS
 from aiconform.spec import Level, Requirement, Stage, Standard, load_standard
 from aiconform.spec.lifecycle import ORDER, breaches, disagreements
 from aiconform.spec.model import Event, EventKind, Related, Wording
@@ -67,7 +67,7 @@ def test_what_is_on_the_list_has_a_check_or_is_counted_as_missing() -> None:
 
 
 def test_a_must_with_a_check_has_an_assertion_that_a_fault_breaks() -> None:
-    broken = set().union(*BREAKS.values())
+    broken = set().union(*(fault.checks for fault in FAULTS.values()))
     assert broken <= CHECKS
     assert [gap for gap in gaps(STANDARD, STANDARD.newest, CHECKS, broken) if gap.kind == "fault"] == []
 

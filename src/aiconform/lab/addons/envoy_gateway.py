@@ -100,8 +100,7 @@ def _objects(site: Site) -> Sequence[Object]:
             *read(site.assets.of(COMPONENT, "manifests.yaml")),
         ],
     )
-    addresses = [site.network.node(node.number) for node in site.plan.nodes]
-    return [*objects, _settings(addresses), _gateway_class()]
+    return [*objects, _settings(site.node_addresses), _gateway_class()]
 
 
 def _settings(addresses: Sequence[str]) -> Object:

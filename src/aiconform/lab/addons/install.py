@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiconform.lab.addons import ADD_ONS
 from aiconform.lab.addons.model import AddOn, Site
+from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.config import LabError, Paths
 from aiconform.lab.machines.files import write_json
 

@@ -64,7 +64,7 @@ def _images(assets: Assets) -> Sequence[Image]:
 
 
 def _objects(site: Site) -> Sequence[Object]:
-    resource = find_identity(site.plan.identity).extended_resource
+    resource = find_identity(site.identity).extended_resource
     read = manifests.read
     # In this order they are taken out again: what makes nodes first.
     definitions = sorted(

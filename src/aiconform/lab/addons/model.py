@@ -12,16 +12,15 @@ from aiconform.lab.build.images import Image
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object
-    from aiconform.lab.config import Network
-    from aiconform.lab.plan import Plan
 
 
 @dataclass(frozen=True)
 class Site:
     """The lab that an add-on is installed into."""
 
-    plan: Plan
-    network: Network
+    identity: str
+    """Whose names its accelerators carry."""
+    node_addresses: tuple[str, ...]
     assets: Assets
 
 

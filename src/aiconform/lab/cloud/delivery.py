@@ -22,7 +22,8 @@ from aiconform.lab.accelerators.identity import as_json, find_identity
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.cloud.orders import ACCELERATORS_LABEL, STARTING_TAINT, is_autoscaled
 from aiconform.lab.config import LabError, Network, Paths
-from aiconform.lab.faults.registry import ANOTHER_KIND, NEVER_READY, RECLAIMS, active
+from aiconform.lab.faults.autoscaling import ANOTHER_KIND, NEVER_READY, RECLAIMS
+from aiconform.lab.faults.state import names_on
 from aiconform.lab.kubernetes import installation, nodes
 from aiconform.lab.kubernetes.pki import Authority
 from aiconform.lab.machines import cgroups, control, host
@@ -87,7 +88,7 @@ class Cloud:
         there = {node.name: node for node in current.autoscaled}
         for name in there.keys() - ordered.keys():
             self._end(there[name])
-        on = active(self._paths.state)
+        on = names_on(self._paths.state)
         if NEVER_READY not in on:
             for name in ordered.keys() - there.keys() - self._refused:
                 try:
@@ -160,7 +161,7 @@ class Cloud:
         except (Conflict, NotFound):
             return
         _log(f"{node['metadata']['name']} is Ready")
-        if RECLAIMS in active(self._paths.state):
+        if RECLAIMS in names_on(self._paths.state):
             for name, other in seen.items():
                 if name != node["metadata"]["name"]:
                     _log(f"{name} is taken away")

@@ -5,17 +5,18 @@ What is on is also read by `aiconform.lab.cloud.delivery` when a node is ordered
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiconform.lab.addons.karpenter import LIMIT, NODE_POOL
 from aiconform.lab.build.images import BUSYBOX
-from aiconform.lab.faults.action import Action
-from aiconform.lab.faults.registry import ANOTHER_KIND, NEVER_READY, RECLAIMS
+from aiconform.lab.faults.fault import Fault, InCluster, of
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
 
+NEVER_READY = "autoscaled-never-ready"
+ANOTHER_KIND = "autoscaled-another-kind"
+RECLAIMS = "autoscaler-removes-used-nodes"
 KARPENTER = "karpenter.sh/v1"
 _GONE_SECONDS = 90.0
 _RUNS_SECONDS = 90.0
@@ -109,10 +110,38 @@ def _somebody(resource: str) -> Object:
     }
 
 
-ACTIONS: Mapping[str, Action] = {
-    "autoscaler-at-limit": Action(_at_limit, _within_limit),
-    "autoscaler-never-removes": Action(_never_removes, _removes),
-    NEVER_READY: Action(_nothing, _remove_nodes),
-    ANOTHER_KIND: Action(_nothing, _remove_nodes),
-    RECLAIMS: Action(_someone_on_a_node, _nobody),
-}
+FAULTS = tuple(
+    Fault(name, description, of("cluster_autoscaling", breaks), how, needs=("karpenter",))
+    for name, description, breaks, how in (
+        (
+            "autoscaler-at-limit",
+            "The autoscaler's pool cannot grow: its limit is its size.",
+            "node_is_added",
+            InCluster(_at_limit, _within_limit),
+        ),
+        (
+            "autoscaler-never-removes",
+            "The autoscaler adds nodes and never removes one.",
+            "node_is_removed",
+            InCluster(_never_removes, _removes),
+        ),
+        (
+            NEVER_READY,
+            "Nodes that the autoscaler orders are objects only: no kubelet ever reports for them.",
+            "node_becomes_ready",
+            InCluster(_nothing, _remove_nodes),
+        ),
+        (
+            ANOTHER_KIND,
+            "Nodes that the autoscaler orders come with another kind of accelerator.",
+            "node_is_of_right_kind",
+            InCluster(_nothing, _remove_nodes),
+        ),
+        (
+            RECLAIMS,
+            "When a node comes, the other nodes of the autoscaler's pool are removed although Pods run on them.",
+            "used_nodes_stay",
+            InCluster(_someone_on_a_node, _nobody),
+        ),
+    )
+)

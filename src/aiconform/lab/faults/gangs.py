@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from aiconform.lab.faults.action import Action, Change
+from aiconform.lab.faults.fault import Change, Fault, InCluster, of
 from aiconform.lab.faults.policies import changing, refusing
 from aiconform.lab.faults.workloads import admission, scale
 
@@ -110,7 +110,7 @@ def _arguments(*wanted: str) -> Change:
     return act
 
 
-def _refusing_kueue(name: str, allowed: str) -> Action:
+def _refusing_kueue(name: str, allowed: str) -> InCluster:
     return refusing(name, "kueue.x-k8s.io", "workloads/status", allowed)
 
 
@@ -141,21 +141,67 @@ def _scheduler_runs(coscheduling: bool) -> Change:
     return act
 
 
-ACTIONS: Mapping[str, Action] = {
-    "kueue-webhooks-down": Action(_leading("here", False), _leading(None, True)),
-    "kueue-ignores-jobs": Action(_configured(_without_jobs), _configured(_with_jobs)),
-    "kueue-counts-quota-only": Action(_arguments(_GATES), _arguments()),
-    "kueue-says-nothing": _refusing_kueue("kueue-says-nothing", f"!{_has('object', 'QuotaReserved', 'False')}"),
-    "kueue-never-releases": _refusing_kueue(
+def _fault(name: str, description: str, *breaks: str, how: InCluster, needs: str = "kueue") -> Fault:
+    return Fault(name, description, of("gang_scheduling", *breaks), how, needs=(needs,))
+
+
+FAULTS = (
+    _fault(
+        "kueue-webhooks-down",
+        "Kueue's webhooks do not answer.",
+        "gang_runs",
+        how=InCluster(_leading("here", False), _leading(None, True)),
+    ),
+    _fault(
+        "kueue-ignores-jobs",
+        "Kueue lets Jobs be scheduled Pod by Pod.",
+        *("no_pod_starts", "no_partial_hold"),
+        how=InCluster(_configured(_without_jobs), _configured(_with_jobs)),
+    ),
+    _fault(
+        "kueue-counts-quota-only",
+        "Kueue admits by quota and ignores what the nodes have.",
+        *("no_pod_starts", "no_partial_hold"),
+        how=InCluster(_arguments(_GATES), _arguments()),
+    ),
+    _fault(
+        "kueue-says-nothing",
+        "Kueue cannot record that a Workload waits.",
+        "wait_is_reported",
+        how=_refusing_kueue("kueue-says-nothing", f"!{_has('object', 'QuotaReserved', 'False')}"),
+    ),
+    _fault(
         "kueue-never-releases",
-        f"!({_has('oldObject', 'QuotaReserved', 'False')} && {_has('object', 'QuotaReserved', 'True')})",
+        "Kueue never admits a Workload that had to wait.",
+        *("waiting_gang_runs", "both_gangs_finish"),
+        how=_refusing_kueue(
+            "kueue-never-releases",
+            f"!({_has('oldObject', 'QuotaReserved', 'False')} && {_has('object', 'QuotaReserved', 'True')})",
+        ),
     ),
-    "kueue-never-finishes": _refusing_kueue("kueue-never-finishes", f"!{_has('object', 'Finished', 'True')}"),
-    "coscheduling-off": Action(_scheduler_runs(False), _scheduler_runs(True)),
-    "pod-groups-ignored": changing(
+    _fault(
+        "kueue-never-finishes",
+        "Kueue keeps the place of Workloads that have ended.",
+        "both_gangs_finish",
+        how=_refusing_kueue("kueue-never-finishes", f"!{_has('object', 'Finished', 'True')}"),
+    ),
+    _fault(
+        "coscheduling-off",
+        "The second scheduler runs without its plugin and places Pods one by one.",
+        *("no_pod_starts", "no_partial_hold"),
+        how=InCluster(_scheduler_runs(False), _scheduler_runs(True)),
+        needs="coscheduling",
+    ),
+    _fault(
         "pod-groups-ignored",
-        "pods",
-        "[JSONPatch{op: 'remove', path: '/spec/schedulingGroup'}]",
-        condition="has(object.spec.schedulingGroup)",
+        "Pods lose their PodGroup and are scheduled one by one.",
+        *("no_pod_starts", "no_partial_hold"),
+        how=changing(
+            "pod-groups-ignored",
+            "pods",
+            "[JSONPatch{op: 'remove', path: '/spec/schedulingGroup'}]",
+            condition="has(object.spec.schedulingGroup)",
+        ),
+        needs="workload-api",
     ),
-}
+)

@@ -6,11 +6,10 @@ server changes routes as they are written; the data plane then does exactly that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiconform.lab.addons.envoy_gateway import GATEWAY_CLASS, NAMESPACE, SETTINGS
-from aiconform.lab.faults.action import Action
+from aiconform.lab.faults.fault import Fault, InCluster, of
 from aiconform.lab.faults.policies import changing
 
 if TYPE_CHECKING:
@@ -41,31 +40,6 @@ def _patch(place: str, value: str) -> str:
 
 _OLD_WEIGHT = "oldObject.spec.rules[i].backendRefs[{}].weight"
 _BACKENDS = "'/spec/rules/' + string(i) + '/backendRefs/"
-
-CHANGES: Mapping[str, str] = {
-    "routes-not-attached": (
-        "has(object.spec.parentRefs) && size(object.spec.parentRefs) > 0 ? "
-        f"[JSONPatch{{op: 'add', path: '/spec/parentRefs/0/sectionName', value: '{NOWHERE}'}}] : []"
-    ),
-    "weights-ignored": _patches(_SPLIT, _patch("backendRefs/0/weight", "1"), _patch("backendRefs/1/weight", "1")),
-    "weights-never-change": _patches(
-        f"{_CHANGED} && {_SPLIT}",
-        _patch("backendRefs/0/weight", _OLD_WEIGHT.format(0)),
-        _patch("backendRefs/1/weight", _OLD_WEIGHT.format(1)),
-    ),
-    "header-rules-ignored": _patches(f"has({_MATCH}.headers)", _patch("matches/0/headers/0/value", f"'{NOWHERE}'")),
-    "path-rules-ignored": _patches(
-        f"{_MATCH}.path.value.startsWith('/v1/models/')", _patch("matches/0/path/value", f"'/{NOWHERE}'")
-    ),
-    "routes-match-all": _patches(_SPLIT, _patch("matches/0/path/value", "'/'")),
-    # A share of the requests then goes to a Service that is not there.
-    "changes-lose-requests": _patches(
-        f"{_CHANGED} && {_SPLIT}",
-        f"op: 'copy', from: {_BACKENDS}0', path: {_BACKENDS}-'",
-        f"op: 'replace', path: {_BACKENDS}2/name', value: '{NOWHERE}'",
-    ),
-}
-"""Fault -> what is done to each HTTPRoute that is created or updated, as JSON patches in CEL."""
 
 
 async def _refuse_class(cluster: Cluster) -> None:
@@ -106,11 +80,81 @@ async def _place(cluster: Cluster, pod: Object | None) -> None:
     await cluster.patch(settings, {"spec": {"provider": {"kubernetes": {"envoyDeployment": {"pod": pod}}}}})
 
 
-ACTIONS: Mapping[str, Action] = {
-    "gateway-class-refused": Action(_refuse_class, _accept_class),
-    "gateway-without-data-plane": Action(_place_nowhere, _place_anywhere),
-    **{
-        fault: changing(fault, "httproutes", patch, group="gateway.networking.k8s.io", operations=("CREATE", "UPDATE"))
-        for fault, patch in CHANGES.items()
-    },
-}
+def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
+    return Fault(name, description, of("ai_inference", *breaks), how, needs=("envoy-gateway",))
+
+
+def _rewriting(name: str, description: str, *breaks: str, patch: str) -> Fault:
+    """`patch`: what is done to each HTTPRoute that is created or updated, as JSON patches in CEL."""
+    how = changing(name, "httproutes", patch, group="gateway.networking.k8s.io", operations=("CREATE", "UPDATE"))
+    return _fault(name, description, *breaks, how=how)
+
+
+FAULTS = (
+    _fault(
+        "gateway-class-refused",
+        "The GatewayClass refers to settings that do not exist.",
+        "class_accepted",
+        how=InCluster(_refuse_class, _accept_class),
+    ),
+    _fault(
+        "gateway-without-data-plane",
+        "No node can run the data planes of new Gateways.",
+        "gateway_programmed",
+        how=InCluster(_place_nowhere, _place_anywhere),
+    ),
+    _rewriting(
+        "routes-not-attached",
+        "HTTPRoutes are attached to no listener.",
+        "route_accepted",
+        patch="has(object.spec.parentRefs) && size(object.spec.parentRefs) > 0 ? "
+        f"[JSONPatch{{op: 'add', path: '/spec/parentRefs/0/sectionName', value: '{NOWHERE}'}}] : []",
+    ),
+    _rewriting(
+        "weights-ignored",
+        "Backends of an HTTPRoute get equal shares.",
+        *("traffic_split_by_weight", "changed_weights_take_effect"),
+        patch=_patches(_SPLIT, _patch("backendRefs/0/weight", "1"), _patch("backendRefs/1/weight", "1")),
+    ),
+    _rewriting(
+        "weights-never-change",
+        "Backends of an HTTPRoute keep their first weights.",
+        "changed_weights_take_effect",
+        patch=_patches(
+            f"{_CHANGED} && {_SPLIT}",
+            _patch("backendRefs/0/weight", _OLD_WEIGHT.format(0)),
+            _patch("backendRefs/1/weight", _OLD_WEIGHT.format(1)),
+        ),
+    ),
+    _rewriting(
+        "header-rules-ignored",
+        "Rules with a header never match.",
+        "routed_by_header",
+        patch=_patches(f"has({_MATCH}.headers)", _patch("matches/0/headers/0/value", f"'{NOWHERE}'")),
+    ),
+    _rewriting(
+        "path-rules-ignored",
+        "Rules with a model's path never match.",
+        "routed_by_path",
+        patch=_patches(
+            f"{_MATCH}.path.value.startsWith('/v1/models/')", _patch("matches/0/path/value", f"'/{NOWHERE}'")
+        ),
+    ),
+    _rewriting(
+        "routes-match-all",
+        "An HTTPRoute takes requests that none of its rules matches.",
+        "unmatched_gets_404",
+        patch=_patches(_SPLIT, _patch("matches/0/path/value", "'/'")),
+    ),
+    _rewriting(
+        "changes-lose-requests",
+        "Changing an HTTPRoute makes some of its requests fail.",
+        "no_request_lost",
+        # A share of the requests then goes to a Service that does not exist.
+        patch=_patches(
+            f"{_CHANGED} && {_SPLIT}",
+            f"op: 'copy', from: {_BACKENDS}0', path: {_BACKENDS}-'",
+            f"op: 'replace', path: {_BACKENDS}2/name', value: '{NOWHERE}'",
+        ),
+    ),
+)

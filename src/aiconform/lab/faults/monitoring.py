@@ -9,8 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from aiconform.lab.build.images import BUSYBOX
-from aiconform.lab.faults.action import Action
-from aiconform.lab.faults.registry import MONITORING_DROPS, MONITORING_STALE, MONITORING_TENFOLD
+from aiconform.lab.faults.fault import Fault, InCluster, of
 from aiconform.lab.faults.workloads import until
 
 if TYPE_CHECKING:
@@ -28,11 +27,11 @@ _MARK = "aiconform_lab_drops"
 _SECONDS = 120.0
 _CHANGES = {
     # The first answer that has a value is the answer for ever.
-    MONITORING_STALE: """
+    "monitoring-answers-stale": """
 file=/tmp/$(echo "$path" | md5sum | cut -c1-32)
 if [ -s $file ]; then body=$(cat $file); else case $body in *'"value":'*) echo "$body" > $file ;; esac; fi
 """,
-    MONITORING_TENFOLD: """
+    "monitoring-answers-tenfold": """
 body=$(echo "$body" | sed 's/\\("value":\\[[0-9.]*,"[1-9][0-9]*\\)"/\\10"/g')
 """,
 }
@@ -171,15 +170,34 @@ async def _remove_pod(cluster: Cluster) -> None:
     await wait.gone(cluster, found, seconds=_SECONDS)
 
 
-def _false(fault: str) -> Action:
+def _false(fault: str) -> InCluster:
     async def on(cluster: Cluster) -> None:
         await _put_before(cluster, fault)
 
-    return Action(on, _take_away)
+    return InCluster(on, _take_away)
 
 
-ACTIONS = {
-    MONITORING_DROPS: Action(_drop, _scrape_again),
-    MONITORING_STALE: _false(MONITORING_STALE),
-    MONITORING_TENFOLD: _false(MONITORING_TENFOLD),
-}
+def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
+    return Fault(name, description, of("ai_service_metrics", *breaks), how, needs=("prometheus",))
+
+
+FAULTS = (
+    _fault(
+        "monitoring-drops-targets",
+        "Prometheus drops the targets that checks create: nothing of them is scraped.",
+        "workload_is_collected",
+        how=InCluster(_drop, _scrape_again),
+    ),
+    _fault(
+        "monitoring-answers-stale",
+        "Prometheus answers each query with the first value that it had for it.",
+        "counter_follows",
+        how=_false("monitoring-answers-stale"),
+    ),
+    _fault(
+        "monitoring-answers-tenfold",
+        "Prometheus answers queries with ten times the value it collected.",
+        *("counter_equals_requests", "counter_follows"),
+        how=_false("monitoring-answers-tenfold"),
+    ),
+)

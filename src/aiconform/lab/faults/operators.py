@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiconform.lab.faults.action import Action
+from aiconform.lab.faults.fault import Fault, InCluster, of
 from aiconform.lab.faults.policies import refusing
 from aiconform.lab.faults.workloads import SECONDS, admission, scale
 
@@ -79,7 +79,7 @@ async def _start(cluster: Cluster) -> None:
     await _works(cluster)
 
 
-def _stuck_update() -> Action:
+def _stuck_update() -> InCluster:
     async def on(cluster: Cluster) -> None:
         await _selected(cluster, {"aiconform.dev/absent": "true"})
         await _pods(cluster, ready=1, others=1)
@@ -92,10 +92,10 @@ def _stuck_update() -> Action:
         patch = {"spec": {"template": {"spec": {"nodeSelector": labels}}}}
         await cluster.patch(await _deployment(cluster), patch)
 
-    return Action(on, off)
+    return InCluster(on, off)
 
 
-def _ignored_webhook() -> Action:
+def _ignored_webhook() -> InCluster:
     async def on(cluster: Cluster) -> None:
         await _set(cluster, "Ignore", "absent")
 
@@ -113,10 +113,10 @@ def _ignored_webhook() -> Action:
                 webhook["clientConfig"]["service"]["name"] = service
         await cluster.patch(configuration, {"webhooks": configuration["webhooks"]})
 
-    return Action(on, off)
+    return InCluster(on, off)
 
 
-def _without_new_pods() -> Action:
+def _without_new_pods() -> InCluster:
     denied = _refusing("operator-does-not-come-back", "", "pods", "CREATE", f"request.namespace == '{_NAMESPACE}'")
 
     async def off(cluster: Cluster) -> None:
@@ -128,10 +128,10 @@ def _without_new_pods() -> Action:
         await _pods(cluster, ready=1)
         await _works(cluster)
 
-    return Action(denied.on, off)
+    return InCluster(denied.on, off)
 
 
-def _stuck_lease() -> Action:
+def _stuck_lease() -> InCluster:
     denied = refusing(
         "operator-lease-stuck",
         "coordination.k8s.io",
@@ -149,10 +149,10 @@ def _stuck_lease() -> Action:
         await denied.off(cluster)
         await _leads(cluster)
 
-    return Action(on, off)
+    return InCluster(on, off)
 
 
-def _refusing(name: str, group: str, resource: str, operation: str, condition: str) -> Action:
+def _refusing(name: str, group: str, resource: str, operation: str, condition: str) -> InCluster:
     return refusing(name, group, resource, "false", operation=operation, condition=condition)
 
 
@@ -160,25 +160,68 @@ def _by(account: str) -> str:
     return f"request.userInfo.username == '{account}'"
 
 
-ACTIONS: Mapping[str, Action] = {
-    "operator-stopped": Action(_stop, _start),
-    "operator-update-stuck": _stuck_update(),
-    "operator-webhook-ignored": _ignored_webhook(),
-    "operator-makes-nothing": _refusing("operator-makes-nothing", "batch", "jobs", "CREATE", _by(_ACCOUNT)),
-    # The first Job of a JobSet is made before its status has any.
-    "operator-replaces-nothing": refusing(
-        "operator-replaces-nothing",
-        "batch",
-        "jobs",
-        "!object.metadata.ownerReferences.exists(owner, owner.uid == params.metadata.uid) || "
-        "!has(params.status) || !has(params.status.replicatedJobsStatus) || "
-        "params.status.replicatedJobsStatus.all(each, each.ready == 0)",
-        operation="CREATE",
-        condition=_by(_ACCOUNT),
-        params=_JOBSET,
+def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
+    return Fault(name, description, of("robust_controller", *breaks), how, needs=("jobset",))
+
+
+FAULTS = (
+    _fault(
+        "operator-stopped",
+        "The controller of JobSet is scaled to zero.",
+        *("operator_is_ready", "webhook_refuses", "resource_becomes_ready"),
+        how=InCluster(_stop, _start),
     ),
-    "operator-does-not-come-back": _without_new_pods(),
-    "operator-lease-stuck": _stuck_lease(),
-    "children-stay": _refusing("children-stay", "batch", "jobs", "DELETE", _by(_COLLECTOR)),
-}
-"""By the name of the fault, which the registry describes."""
+    _fault(
+        "operator-update-stuck",
+        "An update of JobSet's controller is stuck: no node takes the new Pod.",
+        "operator_is_ready",
+        how=_stuck_update(),
+    ),
+    _fault(
+        "operator-webhook-ignored",
+        "The API server does not reach JobSet's webhook and lets every JobSet in (failurePolicy Ignore).",
+        "webhook_refuses",
+        how=_ignored_webhook(),
+    ),
+    _fault(
+        "operator-makes-nothing",
+        "The API server refuses the Jobs that JobSet's controller creates.",
+        "resource_becomes_ready",
+        how=_refusing("operator-makes-nothing", "batch", "jobs", "CREATE", _by(_ACCOUNT)),
+    ),
+    _fault(
+        "operator-replaces-nothing",
+        "The API server refuses the Jobs that JobSet's controller creates in place of lost ones.",
+        "child_is_recreated",
+        # The first Job of a JobSet is created before its status has any.
+        how=refusing(
+            "operator-replaces-nothing",
+            "batch",
+            "jobs",
+            "!object.metadata.ownerReferences.exists(owner, owner.uid == params.metadata.uid) || "
+            "!has(params.status) || !has(params.status.replicatedJobsStatus) || "
+            "params.status.replicatedJobsStatus.all(each, each.ready == 0)",
+            operation="CREATE",
+            condition=_by(_ACCOUNT),
+            params=_JOBSET,
+        ),
+    ),
+    _fault(
+        "operator-does-not-come-back",
+        "No new Pod can be created for JobSet's controller: a lost one stays lost.",
+        "controller_restarts",
+        how=_without_new_pods(),
+    ),
+    _fault(
+        "operator-lease-stuck",
+        "The lease of JobSet's controller cannot change hands: a new Pod answers, but never leads.",
+        "works_after_restart",
+        how=_stuck_lease(),
+    ),
+    _fault(
+        "children-stay",
+        "The garbage collector cannot delete Jobs: they stay when their owner is deleted.",
+        "children_are_deleted",
+        how=_refusing("children-stay", "batch", "jobs", "DELETE", _by(_COLLECTOR)),
+    ),
+)

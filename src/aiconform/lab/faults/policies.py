@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiconform.lab.faults.action import Action
+from aiconform.lab.faults.fault import InCluster
 from aiconform.lab.faults.workloads import until
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def refusing(
     operation: str = "UPDATE",
     condition: str = "true",
     params: tuple[str, str] | None = None,
-) -> Action:
+) -> InCluster:
     """Requests for a `resource` (plural, or plural/subresource) where the CEL expression `condition` holds are refused
     unless `allowed` holds.
 
@@ -64,7 +64,7 @@ def changing(
     condition: str = "true",
     group: str = "",
     operations: Sequence[str] = ("CREATE",),
-) -> Action:
+) -> InCluster:
     """Objects of a `resource` are changed as they are written, by the CEL expression `patch` (a list of JSONPatch)
     where `condition` holds."""
     policy: Object = {
@@ -133,7 +133,7 @@ async def _marked(cluster: Cluster, name: str) -> Object | None:
         return None
 
 
-def _action(policy: Object, binding: Object, in_force: Any) -> Action:
+def _action(policy: Object, binding: Object, in_force: Any) -> InCluster:
     async def settle(cluster: Cluster, on: bool) -> None:
         async def settled() -> bool:
             return await in_force(cluster) is on
@@ -151,4 +151,4 @@ def _action(policy: Object, binding: Object, in_force: Any) -> Action:
         await cluster.delete(policy)
         await settle(cluster, False)
 
-    return Action(on, off)
+    return InCluster(on, off)

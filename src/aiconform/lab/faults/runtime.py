@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
 from aiconform.lab.faults import spoil
-from aiconform.lab.faults.registry import RUNTIME_LEAKS, RUNTIME_OPENS
+from aiconform.lab.faults.accelerators import RUNTIME_LEAKS, RUNTIME_OPENS
 from aiconform.lab.machines.files import write_json
 
 

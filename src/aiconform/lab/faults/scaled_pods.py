@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiconform.lab.addons import prometheus
 from aiconform.lab.addons.prometheus_adapter import NAME, RULES, config_map
-from aiconform.lab.faults.action import Action, Change
+from aiconform.lab.faults.fault import Change, Fault, InCluster, of
 from aiconform.lab.faults.policies import changing, refusing
 from aiconform.lab.faults.workloads import SECONDS, scale
 
@@ -57,8 +56,8 @@ async def _up(cluster: Cluster) -> None:
     await _scale(cluster, 1)
 
 
-def _says(query: str) -> Action:
-    return Action(_saying(query), _saying(_LOAD))
+def _says(query: str) -> InCluster:
+    return InCluster(_saying(query), _saying(_LOAD))
 
 
 _COUNT = "count(<<.Series>>{<<.LabelMatchers>>})"
@@ -67,32 +66,72 @@ _WITHOUT = (
     " + (has(object.spec.resourceClaims) ? [JSONPatch{op: 'remove', path: '/spec/resourceClaims'}] : [])"
 )
 
-ACTIONS: Mapping[str, Action] = {
-    "metrics-constant": _says(f"{_LOAD} * 0 + 25"),
-    # Each scraped target has one of these, too.
-    "metrics-of-another": _says("sum(scrape_samples_scraped{<<.LabelMatchers>>}) by (<<.GroupBy>>)"),
-    "metrics-creep": _says(f"{_LOAD} * scalar(1 + 0.4 * ({_COUNT} > bool 1))"),
-    "metrics-down": Action(_down, _up),
-    "autoscaler-of-pods-capped": refusing(
-        "autoscaler-of-pods-capped", "apps", "deployments/scale", f"!({_SCALE}) || object.spec.replicas <= 1"
+
+def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
+    return Fault(name, description, of("pod_autoscaling", *breaks), how, needs=("prometheus-adapter",))
+
+
+FAULTS = (
+    _fault(
+        "metrics-constant",
+        "The metrics APIs report the same value of every metric.",
+        "metric_is_read",
+        how=_says(f"{_LOAD} * 0 + 25"),
     ),
-    "autoscaler-of-pods-never-shrinks": refusing(
+    _fault(
+        "metrics-of-another",
+        "The metrics APIs report another metric's value for each workload's metric.",
+        "metric_is_read",
+        # Each scraped target has one of these, too.
+        how=_says("sum(scrape_samples_scraped{<<.LabelMatchers>>}) by (<<.GroupBy>>)"),
+    ),
+    _fault("metrics-down", "What serves the metrics APIs is gone.", "metric_is_read", how=InCluster(_down, _up)),
+    _fault(
+        "metrics-creep",
+        "The metrics APIs report much more as soon as several Pods have a metric.",
+        "holds_at_target",
+        how=_says(f"{_LOAD} * scalar(1 + 0.4 * ({_COUNT} > bool 1))"),
+    ),
+    _fault(
+        "autoscaler-of-pods-capped",
+        "No Deployment is scaled above one Pod.",
+        "scales_up",
+        how=refusing(
+            "autoscaler-of-pods-capped", "apps", "deployments/scale", f"!({_SCALE}) || object.spec.replicas <= 1"
+        ),
+    ),
+    _fault(
         "autoscaler-of-pods-never-shrinks",
-        "apps",
-        "deployments/scale",
-        f"!({_SCALE}) || object.spec.replicas >= oldObject.spec.replicas",
+        "No Deployment is scaled down.",
+        "scales_down",
+        how=refusing(
+            "autoscaler-of-pods-never-shrinks",
+            "apps",
+            "deployments/scale",
+            f"!({_SCALE}) || object.spec.replicas >= oldObject.spec.replicas",
+        ),
     ),
-    "autoscaler-of-pods-ignores-window": changing(
+    _fault(
         "autoscaler-of-pods-ignores-window",
-        "horizontalpodautoscalers",
-        "[JSONPatch{op: 'replace', path: '/spec/behavior/scaleDown/stabilizationWindowSeconds', value: 0}]",
-        condition="has(object.spec.behavior)",
-        group="autoscaling",
+        "Autoscalers remove Pods without the stabilization window they are given.",
+        "respects_stabilization_window",
+        how=changing(
+            "autoscaler-of-pods-ignores-window",
+            "horizontalpodautoscalers",
+            "[JSONPatch{op: 'replace', path: '/spec/behavior/scaleDown/stabilizationWindowSeconds', value: 0}]",
+            condition="has(object.spec.behavior)",
+            group="autoscaling",
+        ),
     ),
-    "scaled-without-accelerators": changing(
+    _fault(
         "scaled-without-accelerators",
-        "pods",
-        _WITHOUT,
-        condition="has(object.metadata.labels) && 'aiconform.dev/scaled' in object.metadata.labels",
+        "The Pods of scaled workloads lose their requests for accelerators.",
+        "each_pod_has_accelerator",
+        how=changing(
+            "scaled-without-accelerators",
+            "pods",
+            _WITHOUT,
+            condition="has(object.metadata.labels) && 'aiconform.dev/scaled' in object.metadata.labels",
+        ),
     ),
-}
+)

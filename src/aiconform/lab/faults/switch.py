@@ -11,14 +11,16 @@ from typing import Protocol
 from aiconform.lab.accelerators.config import AcceleratorConfig, read_config, write_config
 from aiconform.lab.accelerators.status import digest, read_status, unsettled
 from aiconform.lab.config import LabError
-from aiconform.lab.faults.registry import NO_DRA_API, Fault, Where, active, changing, driver_faults, find, record
+from aiconform.lab.faults.accelerators import DRA_VERSIONS
+from aiconform.lab.faults.fault import Fault, InApiServer, InCluster, InDriver, InRuntime
+from aiconform.lab.faults.registry import FAULTS, find
 from aiconform.lab.faults.runtime import set_runtime
+from aiconform.lab.faults.state import changing, driver_faults, names_on, record
 
 IN_FORCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
 _TELL_AGAIN_SECONDS = 1.0
-# All versions of the group that any supported release can serve.
-DRA_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta1", "resource.k8s.io/v1beta2")
+_KINDS = (InDriver, InRuntime, InApiServer)
 
 
 class FaultyNode(Protocol):
@@ -73,65 +75,71 @@ def turn(lab: FaultyLab, name: str, *, on: bool) -> None:
     fault = find(name)
     if on and (missing := [each for each in fault.needs if each not in lab.add_ons]):
         raise LabError(
-            f"{name} spoils {', '.join(missing)}, which this lab has not: `aiconform lab up --with {missing[0]}`"
+            f"{name} needs add-on {missing[0]}, which is not installed: `aiconform lab up --with {missing[0]}`"
         )
     with changing(lab.state):
-        if fault.where is not Where.CLUSTER:
+        if not isinstance(fault.how, InCluster):
             record(lab.state, name, on)
-            _enforce(lab, {fault.where})
+            _enforce(lab, {type(fault.how)})
             return
-        # On as soon as it may be, off only when it is: what fails in between can be tried again.
+        # Recorded as on before it can be in force, as off only when it is off: a failure in between can be retried.
         if on:
             record(lab.state, name, on)
-        _change(lab, {name: on})
+        _change(lab, {fault: on})
         record(lab.state, name, on)
 
 
 def reapply(lab: FaultyLab) -> None:
     """Bring a lab that has just come up to the faults that its state folder names."""
     with changing(lab.state):
-        _enforce(lab, set(Where))
-        on = [name for name in active(lab.state) if find(name).where is Where.CLUSTER]
-        _change(lab, {name: True for name in on if set(find(name).needs) <= set(lab.add_ons)})
+        _enforce(lab, set(_KINDS))
+        on = [fault for fault in faults_on(lab.state) if isinstance(fault.how, InCluster)]
+        _change(lab, {fault: True for fault in on if set(fault.needs) <= set(lab.add_ons)})
 
 
-def _enforce(lab: FaultyLab, places: set[Where]) -> None:
-    on = active(lab.state)
-    if Where.API_SERVER in places:
-        lab.override_runtime_config(dict.fromkeys(DRA_VERSIONS, False) if NO_DRA_API in on else {})
+def faults_on(state: Path) -> tuple[Fault, ...]:
+    """The faults that are on in the lab with this state folder; names of other releases are ignored."""
+    return tuple(FAULTS[name] for name in names_on(state) if name in FAULTS)
+
+
+def _enforce(lab: FaultyLab, kinds: set[type]) -> None:
+    on = faults_on(lab.state)
+    unserved = [version for fault in on if isinstance(fault.how, InApiServer) for version in fault.how.unserved]
+    if InApiServer in kinds:
+        lab.override_runtime_config(dict.fromkeys(unserved, False))
     waits: list[Callable[[], str]] = []
     for node in lab.nodes:
         config = read_config(node.accelerators) if node.accelerators else None
-        if Where.RUNTIME in places:
-            set_runtime(node.runtime_switch, on, config)
+        if InRuntime in kinds:
+            set_runtime(node.runtime_switch, [fault.name for fault in on], config)
         if config is None or node.accelerators is None or not config.count:
             continue
-        if Where.DRIVER in places:
-            # The serial makes it a request of its own: what a process before said does not answer it.
+        if InDriver in kinds:
+            # The serial makes it a request of its own: what a process reported before does not answer it.
             update = {"faults": driver_faults(lab.state), "serial": time.time_ns()}
             config = config.model_copy(update=update)
             write_config(node.accelerators, config)
-        if places & {Where.DRIVER, Where.API_SERVER}:
-            waits.append(_missing(node, config, dra_served=NO_DRA_API not in on))
+        if kinds & {InDriver, InApiServer}:
+            waits.append(_missing(node, config, dra_served=not set(DRA_VERSIONS) & set(unserved)))
     _wait(waits)
 
 
-def _change(lab: FaultyLab, faults: Mapping[str, bool]) -> None:
+def _change(lab: FaultyLab, faults: Mapping[Fault, bool]) -> None:
     """Put faults of the cluster's objects in force (True) or take them back. Raises LabError."""
     if not faults:
         return
     from aiconform.cluster import ClusterError, connect
-    from aiconform.lab.faults.cluster import ACTIONS
 
     async def change() -> None:
         async with connect(str(lab.kubeconfig)) as cluster:
-            for name, on in faults.items():
-                await (ACTIONS[name].on if on else ACTIONS[name].off)(cluster)
+            for fault, on in faults.items():
+                if isinstance(fault.how, InCluster):
+                    await (fault.how.on if on else fault.how.off)(cluster)
 
     try:
         asyncio.run(change())
     except ClusterError as error:
-        raise LabError(f"{', '.join(faults)}: {error}") from error
+        raise LabError(f"{', '.join(fault.name for fault in faults)}: {error}") from error
 
 
 def _missing(node: FaultyNode, config: AcceleratorConfig, *, dra_served: bool) -> Callable[[], str]:
@@ -160,6 +168,16 @@ def _wait(waits: Sequence[Callable[[], str]]) -> None:
 
 
 def describe(faults: Sequence[Fault], state: Path | None) -> list[dict[str, object]]:
-    """The faults as data: name, description, on."""
-    on = active(state) if state else ()
-    return [{"name": fault.name, "description": fault.description, "on": fault.name in on} for fault in faults]
+    """The faults as data: name, description, on, what each breaks, what it needs, and where it can be put in force."""
+    on = names_on(state) if state else ()
+    return [
+        {
+            "name": fault.name,
+            "description": fault.description,
+            "on": fault.name in on,
+            "breaks": sorted(fault.breaks),
+            "needs": list(fault.needs),
+            "scope": str(fault.scope),
+        }
+        for fault in faults
+    ]

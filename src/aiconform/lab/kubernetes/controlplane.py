@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from aiconform.lab.addons import ADD_ONS
+from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import Network, Paths
 from aiconform.lab.kubernetes.pki import Authority, signing_key, write_kubeconfig

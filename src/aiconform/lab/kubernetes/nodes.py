@@ -14,8 +14,8 @@ from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.images import PAUSE
 from aiconform.lab.config import Network, Paths
-from aiconform.lab.faults.registry import driver_faults
 from aiconform.lab.faults.runtime import write_wrapper
+from aiconform.lab.faults.state import driver_faults
 from aiconform.lab.kubernetes.controlplane import NODE_GRACE_SECONDS, api_is_ready
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority, write_kubeconfig

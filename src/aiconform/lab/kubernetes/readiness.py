@@ -14,7 +14,8 @@ import yaml
 
 from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.accelerators.objects import cluster_objects
-from aiconform.lab.addons import Site, install
+from aiconform.lab.addons import install
+from aiconform.lab.addons.model import Site
 from aiconform.lab.build.images import COREDNS
 from aiconform.lab.cloud.orders import is_autoscaled
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
@@ -119,8 +120,10 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
                 await install.uninstall(cluster, name, lab.paths, progress)
         if lab.plan.add_ons:
             await _until_images_are_there(lab)
+        addresses = tuple(lab.network.node(node.number) for node in lab.plan.nodes)
+        site = Site(lab.plan.identity, addresses, assets)
         for name in lab.plan.add_ons:
-            await install.install(cluster, name, Site(lab.plan, lab.network, assets), lab.paths, progress)
+            await install.install(cluster, name, site, lab.paths, progress)
 
 
 async def _until_images_are_there(lab: ExistingLab) -> None:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import click
 
-
-class _Refused(click.ClickException):
-    exit_code = 2
+from aiconform.cli.common import Failure, output_option, print_json
 
 
 @click.command("fault")
 @click.argument("fault", required=False, metavar="[FAULT]")
 @click.option("--off", is_flag=True, help="End the fault.")
-@click.option("--list", "listing", is_flag=True, help="List every fault and whether it is on.")
+@click.option("--list", "listing", is_flag=True, help="List every fault: whether it is on, and what it breaks.")
 @click.option("--name", "lab_name", default="lab", show_default=True, help="The lab.")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text", help="Form of the list.")
+@output_option
 def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: str) -> None:
     """Turn one deliberate defect of the lab on, or off again.
 
-    Returns when it is in force. What runs already keeps running.
+    Returns when it is in force. Containers that run already keep running.
     """
     from aiconform.lab import LabError, load
     from aiconform.lab.faults.registry import FAULTS, UnknownFault, find
@@ -33,24 +31,27 @@ def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: 
             find(fault)
         lab = load(lab_name)
         if listing:
-            rows = describe(list(FAULTS.values()), lab.state if lab else None)
-            _print(rows, output)
+            _print(describe(list(FAULTS.values()), lab.state if lab else None), output)
             return
         if lab is None or not lab.running:
             raise LabError(f"lab {lab_name} is not up; bring it up with `aiconform lab up --name {lab_name}`")
         turn(lab, fault or "", on=not off)
-    except UnknownFault as err:
-        raise click.UsageError(str(err)) from err
-    except LabError as err:
-        raise _Refused(str(err)) from err
-    state = {"name": fault, "on": not off}
-    click.echo(json.dumps(state) if output == "json" else f"{fault} is {'off' if off else 'on'}")
-
-
-def _print(rows: list[dict[str, object]], output: str) -> None:
+    except UnknownFault as error:
+        raise click.UsageError(str(error)) from error
+    except LabError as error:
+        raise Failure(str(error)) from error
     if output == "json":
-        click.echo(json.dumps(rows, indent=2))
+        print_json({"name": fault, "on": not off})
+    else:
+        click.echo(f"{fault} is {'off' if off else 'on'}")
+
+
+def _print(rows: list[dict[str, Any]], output: str) -> None:
+    if output == "json":
+        print_json(rows)
         return
-    width = max(len(str(row["name"])) for row in rows)
+    width = max(len(row["name"]) for row in rows)
     for row in rows:
-        click.echo(f"{'on ' if row['on'] else 'off'}  {row['name']!s:{width}}  {row['description']}")
+        needs = f" (needs {', '.join(row['needs'])})" if row["needs"] else ""
+        click.echo(f"{'on ' if row['on'] else 'off'}  {row['name']:{width}}  {row['description']}{needs}")
+        click.echo(f"     {'':{width}}  breaks {', '.join(row['breaks'])}")

@@ -1,0 +1,82 @@
+"""Every add-on of the lab. Each one is described in a module of its own; here they are collected."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+
+from aiconform.lab.addons import (
+    accelerator_exporter,
+    coscheduling,
+    envoy_gateway,
+    gang_definitions,
+    jobset,
+    karpenter,
+    kueue,
+    kwok,
+    lws,
+    prometheus,
+    prometheus_adapter,
+    trainer,
+    workload_api,
+)
+from aiconform.lab.config import DEFAULT_KUBERNETES, LabError
+from aiconform.spec import load_standard
+
+ADD_ONS = {
+    add_on.name: add_on
+    for add_on in (
+        workload_api.ADD_ON,
+        kueue.ADD_ON,
+        coscheduling.ADD_ON,
+        gang_definitions.ADD_ON,
+        kwok.ADD_ON,
+        prometheus.ADD_ON,
+        prometheus_adapter.ADD_ON,
+        karpenter.ADD_ON,
+        accelerator_exporter.ADD_ON,
+        envoy_gateway.ADD_ON,
+        jobset.ADD_ON,
+        lws.ADD_ON,
+        trainer.ADD_ON,
+    )
+}
+"""Every add-on, by name."""
+
+ALL = "all"
+
+
+def chosen(names: Iterable[str], minor: str) -> tuple[str, ...]:
+    """The add-ons of these names (or `all`) and what they need, each after what it needs.
+
+    Raises LabError for a name that no add-on has and for one that this Kubernetes minor cannot have; `all` leaves those
+    out.
+    """
+    found: dict[str, None] = {}
+    names = list(names)
+    for name in ADD_ONS if ALL in names else names:
+        if name not in ADD_ONS:
+            close = difflib.get_close_matches(name, ADD_ONS, n=1, cutoff=0.4)
+            hint = f"did you mean {close[0]}?" if close else ""
+            raise LabError(
+                f"the lab has no add-on {name!r}; {hint} It has {', '.join(ADD_ONS)}, and all for all of them"
+            )
+        add_on = ADD_ONS[name]
+        if add_on.since and _number(minor) < _number(add_on.since):
+            if ALL in names:
+                continue
+            raise LabError(f"the add-on {name} needs Kubernetes {add_on.since} or newer, the lab has {minor}")
+        found.update(dict.fromkeys(chosen(add_on.needs, minor)))
+        found[name] = None
+    return tuple(found)
+
+
+def needed(requirements: Collection[str] = ()) -> tuple[str, ...]:
+    """The add-ons that the checks of these requirements need, or of all on the list of the lab's version."""
+    listed = load_standard().at(f"v{DEFAULT_KUBERNETES}")
+    wanted = [entry for entry in listed if not requirements or entry.id in requirements]
+    return tuple(dict.fromkeys(name for entry in wanted for name in entry.lab.add_ons))
+
+
+def _number(minor: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in minor.split("."))
