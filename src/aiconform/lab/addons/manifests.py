@@ -6,22 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from aiconform.spec import yamlfile
 
 Object = dict[str, Any]
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads a bare `=`, which some CRDs have among their enums, as the text that it is in YAML 1.2."""
-
-
-_Loader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
 
 
 def read(file: Path) -> list[Object]:
     """The objects of a YAML file, those of Lists on their own."""
     found: list[Object] = []
-    for document in yaml.load_all(file.read_bytes(), Loader=_Loader):
+    for document in yamlfile.documents(file.read_bytes()):
         if document:
             found += document["items"] if document.get("kind") == "List" else [document]
     return found

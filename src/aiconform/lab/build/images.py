@@ -18,12 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiconform.lab.build import components
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import LabError
+from aiconform.platform.images import IMAGES
 
 PAUSE = "registry.k8s.io/pause:3.10.1"
-BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.36.1-1"
-COREDNS = "registry.k8s.io/coredns/coredns:v1.15.0"
+BUSYBOX = IMAGES["shell"]
+"""What test Pods ask for, see `aiconform.platform.images`."""
+COREDNS = f"registry.k8s.io/coredns/coredns:v{components.COREDNS.version}"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _ACCOUNTS = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
