@@ -1,4 +1,4 @@
-"""What a lab is made of: its options, its place on the machine, and its addresses, which follow from its index."""
+"""A lab's options, its files on the machine, and its addresses, which are derived from its index."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KUBERNETES = {"1.37": "1.37.2", "1.36": "1.36.3", "1.35": "1.35.4", "1.34": "1.34.4"}
-"""Minor -> the release the lab builds; the first is the default."""
+"""Minor version -> the release that the lab builds. The first is the default."""
 DEFAULT_KUBERNETES = next(iter(KUBERNETES))
 
 ROOT = Path("/var/lib/aiconform")
-"""Where the state of every lab of the machine is."""
+"""The folder with the state of every lab on this machine."""
 
 CONTROL_PLANE = "control-plane"
 """Name of the machine that runs etcd, the API server, the controller-manager and the scheduler."""
 
-# Reserved for benchmarks (RFC 2544): nothing outside of a lab can be meant by these addresses.
+# Reserved for benchmarks (RFC 2544): no host outside a lab has one of these addresses.
 _RESERVED = ipaddress.IPv4Network("198.18.0.0/15")
-_BLOCK = 18  # prefix length of one lab's share
+_BLOCK = 18  # prefix length of one lab's range
 MAX_LABS = 2 ** (_BLOCK - _RESERVED.prefixlen)
 MAX_NODES = 32
-_FIRST_NODE = 10  # machine addresses below: 1 the host, 2 the control plane
+_FIRST_NODE = 10  # lower machine addresses: 1 is the host, 2 the control plane
 
 NODES = 2
-"""Nodes of a new lab."""
+"""Number of nodes of a new lab."""
 ACCELERATORS = 4
-"""Simulated accelerators of a new node."""
+"""Number of simulated accelerators of a new node."""
 ALLOCATIONS = ("dra", "device-plugin", "both")
 # Virtual consoles, 4:10 to 4:63: character devices that any Linux has and that containers may not open by default.
 FIRST_MINOR, LAST_MINOR = 10, 63
@@ -39,26 +39,26 @@ _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
 
 class LabError(Exception):
-    """Something that the user can mend; the message says what and how."""
+    """An error that the user can fix; the message says what is wrong and how to fix it."""
 
 
 def needs(missing: str) -> LabError:
-    """The error where no lab can be, and what still works there."""
+    """The error on a machine that cannot run a lab; it says what still works there."""
     return LabError(
-        f"the lab needs {missing}: it runs real nodes in namespaces and cgroups of this machine. "
-        "Everything but `lab` works here; give `run` another cluster with --kubeconfig or --context"
+        f"the lab needs {missing}: it runs nodes in namespaces and cgroups of this machine. "
+        "All other commands work here; use `run` with --kubeconfig or --context on another cluster"
     )
 
 
 def require_linux() -> None:
-    """Raises LabError elsewhere: the lab's modules cannot even be imported there."""
+    """Raises LabError on other systems, where the lab's modules cannot be imported."""
     if sys.platform != "linux":
         raise needs("Linux")
 
 
 @dataclass(frozen=True)
 class LabConfig:
-    """The options of `aiconform lab up`. None leaves an existing lab as it is and gives a new one the default.
+    """The options of `aiconform lab up`. None keeps the value of an existing lab and uses the default for a new one.
 
     Raises LabError for a value that no lab can have.
     """
@@ -70,29 +70,29 @@ class LabConfig:
     accelerators: int | None = None
     """Simulated accelerators of each node."""
     allocation: str | Mapping[str, str] | None = None
-    """How Pods get accelerators: one of ALLOCATIONS for every node, or node name -> one of them. Nodes without a word
-    alternate, beginning with dra."""
+    """How Pods get accelerators: one of ALLOCATIONS for all nodes, or node name -> one of them. Unnamed nodes
+    alternate, starting with dra."""
     identity: str | None = None
-    """Whose names the accelerators carry, see `aiconform.lab.accelerators.identity.find_identity`."""
+    """The identity of the accelerators, see `aiconform.lab.accelerators.identity.find_identity`."""
     assets: Path | None = None
-    """A folder of binaries to prefer over the cache and a build."""
+    """A folder of binaries that take precedence over the cache and over a build."""
     feature_gates: Mapping[str, bool] | None = None
     """Feature gates of every Kubernetes component."""
     runtime_config: Mapping[str, bool] | None = None
-    """API groups and versions that the API server serves or not, such as {"scheduling.k8s.io/v1beta1": True}."""
+    """API groups and versions to enable or disable in the API server, such as {"scheduling.k8s.io/v1beta1": True}."""
     add_ons: tuple[str, ...] = ()
-    """Add-ons to install beside those that are installed, see `aiconform.lab.addons`; `all` stands for all of them."""
+    """Add-ons to install in addition to the installed ones, see `aiconform.lab.addons`; `all` means all of them."""
     without_add_ons: tuple[str, ...] = ()
     """Add-ons to remove."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise LabError(
-                f"lab name {self.name!r}: use at most 20 lower-case letters, digits and dashes, beginning with a letter"
+                f"lab name {self.name!r}: use at most 20 lowercase letters, digits and dashes, starting with a letter"
             )
         if self.kubernetes is not None and self.kubernetes not in KUBERNETES:
             raise LabError(
-                f"the lab has no Kubernetes {self.kubernetes}; it has {', '.join(KUBERNETES)} (--kubernetes X.Y)"
+                f"Kubernetes {self.kubernetes} is not supported by the lab; use one of {', '.join(KUBERNETES)}"
             )
         if self.nodes is not None and not 1 <= self.nodes <= MAX_NODES:
             raise LabError(f"a lab has 1 to {MAX_NODES} nodes, not {self.nodes}")
@@ -100,7 +100,7 @@ class LabConfig:
         ways = [self.allocation] if isinstance(self.allocation, str) else (self.allocation or {}).values()
         for way in ways:
             if way not in ALLOCATIONS:
-                raise LabError(f"allocation {way!r}: use one of {', '.join(ALLOCATIONS)}, or NODE=ONE-OF-THEM")
+                raise LabError(f"allocation {way!r}: use one of {', '.join(ALLOCATIONS)}, or NODE=ALLOCATION")
 
 
 def check_accelerators(count: int | None) -> None:
@@ -113,7 +113,9 @@ def check_accelerators(count: int | None) -> None:
 def check_node_name(name: str) -> None:
     """Raises LabError."""
     if not _NODE_NAME.fullmatch(name) or name == CONTROL_PLANE:
-        raise LabError(f"node name {name!r}: use at most 40 lower-case letters, digits and dashes, not {CONTROL_PLANE}")
+        raise LabError(
+            f"node name {name!r}: use at most 40 lowercase letters, digits and dashes, but not {CONTROL_PLANE}"
+        )
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Network:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < MAX_LABS:
-            raise LabError(f"this machine has {MAX_LABS} labs already; end one with `aiconform lab down --name NAME`")
+            raise LabError(f"this machine already has {MAX_LABS} labs; delete one: `aiconform lab down --name NAME`")
 
     @property
     def block(self) -> ipaddress.IPv4Network:
@@ -133,7 +135,7 @@ class Network:
 
     @property
     def machines(self) -> ipaddress.IPv4Network:
-        """The network that host, control plane and nodes share."""
+        """The network of the host, the control plane and the nodes."""
         return next(self.block.subnets(new_prefix=24))
 
     @property
@@ -142,7 +144,7 @@ class Network:
 
     @property
     def all_pods(self) -> ipaddress.IPv4Network:
-        """What every node's Pod range is in."""
+        """The range that contains every node's Pod range."""
         return list(self.block.subnets(new_prefix=19))[1]
 
     @property
@@ -155,7 +157,7 @@ class Network:
 
     @property
     def kubernetes_service(self) -> str:
-        """The first Service address, which the API server takes."""
+        """The first Service address, which belongs to the API server."""
         return str(self.services[1])
 
     @property
@@ -169,7 +171,7 @@ class Network:
 
     @property
     def host_device(self) -> str:
-        """Name of the one network device that the lab puts on the host."""
+        """Name of the only network device that the lab creates on the host."""
         return f"aiconform{self.index}"
 
     def node(self, number: int) -> str:
@@ -183,7 +185,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Paths:
-    """Where a lab keeps its things. Sockets are near the top: their paths may have 107 characters."""
+    """Where a lab keeps its files. Sockets are near the top: a socket path has at most 107 characters."""
 
     name: str
     root: Path = ROOT
@@ -198,7 +200,7 @@ class Paths:
 
     @property
     def autoscaled(self) -> Path:
-        """Folder of the nodes that an autoscaler asked for, see `aiconform.lab.cloud.orders`."""
+        """Folder of the nodes that an autoscaler ordered, see `aiconform.lab.cloud.orders`."""
         return self.state / "autoscaled"
 
     @property
@@ -223,7 +225,7 @@ class Paths:
         return f"aiconform-{self.name}"
 
     def node_cgroup(self, node: str) -> str:
-        """What the kubelet of a node takes for the root of all cgroups."""
+        """The cgroup that a node's kubelet uses as its root."""
         return f"{self.cgroup}/{node}"
 
     def machine(self, machine: str) -> Path:

@@ -1,4 +1,4 @@
-"""The end of a lab, whatever state it is in."""
+"""Deleting a lab, whatever state it is in."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _LOOK_SECONDS = 0.02
 
 
 def end_lab(name: str = "lab", progress: Progress = quiet, root: Path = ROOT) -> bool:
-    """End the lab of this name; False if there was none.
+    """Delete the lab of this name; False if there was none.
 
-    No process, mount, namespace, network device, cgroup, device node or file of it stays. Raises LabError naming what
-    could not be removed.
+    None of its processes, mounts, namespaces, network devices, cgroups, device nodes or files is left. Raises LabError
+    naming what could not be removed.
     """
     host.require()
     paths = Paths(name, root)
     if not paths.state.is_dir():
         return False
     with host.locked(paths.state):
-        progress(f"ending lab {name}")
+        progress(f"deleting lab {name}")
         try:
             found = plan.read(paths)
         except LabError:
-            found = None  # the rest goes all the same
+            found = None  # the rest is deleted all the same
         _end_processes(paths)
         cgroups.remove(paths.cgroup)
         if found is not None:
@@ -49,10 +49,10 @@ def end_lab(name: str = "lab", progress: Progress = quiet, root: Path = ROOT) ->
 
 
 def _end_processes(paths: Paths) -> None:
-    """End the supervisor, with it the machines, and whatever else is in the lab's cgroups: nobody else's is there."""
+    """End the supervisor, which ends the machines, and every other process in the lab's cgroups."""
     supervisor = recorded_supervisor(paths)
     if supervisor is not None and supervisor.alive:
-        # Refused or not heard: it is killed, and the kernel ends the machines with it.
+        # If it refuses or does not answer, it is killed, and the kernel ends the machines with it.
         with contextlib.suppress(OSError, LabError):
             control.ask(paths.supervisor_socket, do="stop")
         _await(lambda: not supervisor.alive, _SUPERVISOR_SECONDS)
@@ -67,7 +67,7 @@ def _end_processes(paths: Paths) -> None:
         ended = _await(lambda: not cgroups.processes(paths.cgroup), 0.5)
         if not ended and time.monotonic() > deadline:
             raise LabError(
-                f"processes of lab {paths.name} do not end: {', '.join(str(process.pid) for process in left)}"
+                f"processes of lab {paths.name} do not exit: {', '.join(str(process.pid) for process in left)}"
             )
 
 

@@ -22,6 +22,7 @@ from aiconform.lab.build import components as components_of
 from aiconform.lab.build import golang, images
 from aiconform.lab.build.wheels import Wheel
 from aiconform.lab.config import DEFAULT_KUBERNETES, KUBERNETES, LabError
+from aiconform.platform.images import IMAGES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for Linux")
 
@@ -182,7 +183,7 @@ def test_what_two_processes_want_at_once_is_built_once(cache: Path, monkeypatch:
         paths = {each.result()["etcd"] for each in asked}
     assert (builds, len(paths)) == (1, 1)
     assert Path(paths.pop()).read_text() == "built"
-    assert "waiting for another process that is making etcd 3.7.3 (1 of 1)" in said
+    assert "waiting for another process that is building etcd 3.7.3 (1 of 1)" in said
     assert not list((cache / "bin").glob(".*"))
 
 
@@ -226,6 +227,10 @@ def image(tmp_path: Path) -> images.Image:
         folders=(("tmp", 0o1777),),
         user="1:1",
     )
+
+
+def test_the_lab_has_the_image_of_test_pods() -> None:
+    assert IMAGES["shell"] == images.BUSYBOX
 
 
 def test_an_image_is_a_layout_whose_digests_hold(tmp_path: Path) -> None:

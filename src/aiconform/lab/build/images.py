@@ -21,11 +21,11 @@ from typing import Any
 from aiconform.lab.build import components
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import LabError
-from aiconform.platform.images import IMAGES
 
 PAUSE = "registry.k8s.io/pause:3.10.1"
-BUSYBOX = IMAGES["shell"]
-"""What test Pods ask for, see `aiconform.platform.images`."""
+# The image of test Pods, as in aiconform.platform.images: to import it would load the Kubernetes client for every
+# command of the lab. A test compares the two.
+BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.36.1-1"
 COREDNS = f"registry.k8s.io/coredns/coredns:v{components.COREDNS.version}"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _ACCOUNTS = {
