@@ -1,0 +1,71 @@
+"""Runs that earlier versions of the suite made are judged to the same verdicts.
+
+Each folder of tests/runs is a run directory as that version wrote it: assertions by their sentences, without ids, and
+one verdict over all of them, which is the strict verdict of today.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from aiconform.check.registry import load_check
+from aiconform.cli import main
+from aiconform.engine.judge import judge
+from aiconform.spec import load_standard
+
+RUNS = Path(__file__).parents[2] / "runs"
+FOLDERS = sorted(path.parent for path in RUNS.glob("*/run.json"))
+
+
+def reported(run: Path) -> dict[str, Any]:
+    """The report as the file has it, not as today's models read it."""
+    data: dict[str, Any] = json.loads((run / "report.json").read_text())
+    return data
+
+
+def test_there_are_runs() -> None:
+    assert FOLDERS
+
+
+@pytest.mark.parametrize("run", FOLDERS, ids=lambda path: path.name)
+def test_the_verdicts_are_those_that_were_reported(run: Path) -> None:
+    judgement = judge(run, load_standard())
+    assert judgement.differences == ()
+    old = reported(run)
+    assert judgement.report.strict == old["verdict"]
+    assert {check.id: check.strict for check in judgement.report.checks} == {
+        check["id"]: check["verdict"] for check in old["checks"]
+    }
+
+
+@pytest.mark.parametrize("run", FOLDERS, ids=lambda path: path.name)
+def test_each_assertion_is_found_again_with_the_same_finding(run: Path) -> None:
+    computed = {check.id: check for check in judge(run, load_standard()).report.checks}
+    for check in reported(run)["checks"]:
+        if not check["assertions"]:
+            continue
+        titles = {
+            title: each.id for each in load_check(check["id"]).assertions for title in (each.title, *each.formerly)
+        }
+        before = {titles[each["title"]]: (each["holds"], each["subjects"]) for each in check["assertions"]}
+        assert before == {each.id: (each.holds, each.subjects) for each in computed[check["id"]].assertions}
+
+
+@pytest.mark.parametrize("run", FOLDERS, ids=lambda path: path.name)
+def test_notes_speak_of_other_versions_alone(run: Path) -> None:
+    for note in judge(run, load_standard()).notes:
+        assert "another version of the suite" in note or "another edition of the standard" in note or "worded" in note
+
+
+@pytest.mark.parametrize("run", FOLDERS, ids=lambda path: path.name)
+def test_the_commands_take_them(run: Path) -> None:
+    done = CliRunner().invoke(main, ["judge", str(run)])
+    assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(main, ["report", str(run)])
+    assert done.exit_code == 0, done.output
+    assert "warning" not in done.stderr
