@@ -56,8 +56,8 @@ def print_requirement(requirement: Requirement, width: int) -> None:
                 say(f"not judged: {line.not_judged}", "              ")
     head("Time limits")
     for limit in requirement.procedure.limits:
-        fixed = ", fixed" if limit.fixed else ""
-        say(f"{limit.seconds} s {limit.of} ({limit.id}{fixed}): {limit.why}", "  - ")
+        set_by = f", set by {limit.set_by}" if limit.set_by else ""
+        say(f"{limit.seconds} s {limit.of} ({limit.id}{set_by}): {limit.why}", "  - ")
     if requirement.disturbs:
         head("What it disturbs")
         say(requirement.disturbs)

@@ -131,8 +131,8 @@ class Limit(Part):
     """The limit, in seconds."""
     why: Text
     """Why this long."""
-    fixed: bool = False
-    """Whether the check keeps it as a constant, which no option changes."""
+    set_by: Literal["constant", "patience"] | None = None
+    """What sets it where no option of the check does: a constant of the check, or the run's `--patience`."""
 
 
 class Procedure(Part):

@@ -106,19 +106,19 @@ def _lines(requirement: Requirement, cited: Citations) -> Iterator[Breach]:
 def _limits(requirement: Requirement, cited: Citations) -> Iterator[Breach]:
     for index, limit in enumerate(requirement.procedure.limits):
         setting = [name for name, limits in cited.options.items() if limit.id in limits]
-        if not setting and not limit.fixed:
+        if not setting and not limit.set_by:
             yield Breach(
                 requirement.id,
                 ("procedure", "limits", index),
                 f"has the limit {limit.id}, which no option sets",
-                "name it in `serves` of an option, or write `fixed: true` if the check has a constant for it",
+                "name it in `serves` of an option, or write what sets it into `set_by`: constant or patience",
             )
-        elif setting and limit.fixed:
+        elif setting and limit.set_by:
             yield Breach(
                 requirement.id,
-                ("procedure", "limits", index, "fixed"),
-                f"says that {limit.id} is fixed, but the option {setting[0]} sets it",
-                "remove `fixed`",
+                ("procedure", "limits", index, "set_by"),
+                f"says that {limit.set_by} sets {limit.id}, but the option {setting[0]} does",
+                "remove one of the two",
             )
     known = {limit.id for limit in requirement.procedure.limits}
     for name, limits in cited.options.items():

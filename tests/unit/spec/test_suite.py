@@ -10,10 +10,10 @@ GANGS = STANDARD.requirement("gang_scheduling")
 
 
 def citations(requirement: Requirement, **options: list[str]) -> Citations:
-    """An assertion for each line that one can judge, and an option for each limit that is not fixed."""
+    """An assertion for each line that one can judge, and an option for each limit that an option can set."""
     return Citations(
         {line.id: [line.id] for line in requirement.lines if not line.not_judged},
-        {f"{limit.id}_seconds": [limit.id] for limit in requirement.procedure.limits if not limit.fixed} | options,
+        {f"{limit.id}_seconds": [limit.id] for limit in requirement.procedure.limits if not limit.set_by} | options,
     )
 
 
@@ -36,7 +36,7 @@ def test_one_assertion_may_serve_several_lines_and_one_line_several_assertions()
 def test_lines_and_limits_that_nothing_serves_are_named() -> None:
     said = problems(GANGS, Citations({}, {}))
     assert "has the line no_pod_starts, which no assertion serves" in said
-    fixed = {limit.id for limit in GANGS.procedure.limits if limit.fixed}
+    fixed = {limit.id for limit in GANGS.procedure.limits if limit.set_by}
     unset = [
         f"has the limit {each.id}, which no option sets" for each in GANGS.procedure.limits if each.id not in fixed
     ]
@@ -52,14 +52,14 @@ def test_citations_of_what_is_not_there_are_named() -> None:
     ]
 
 
-def test_what_is_said_to_be_unjudged_or_fixed_is_so() -> None:
+def test_what_is_said_to_be_unjudged_or_set_otherwise_is_so() -> None:
     metrics = STANDARD.requirement("accelerator_metrics")
     procedure = metrics.procedure
-    limits = tuple(limit.model_copy(update={"fixed": True}) for limit in procedure.limits)
+    limits = tuple(limit.model_copy(update={"set_by": "constant"}) for limit in procedure.limits)
     fixed = metrics.model_copy(update={"procedure": procedure.model_copy(update={"limits": limits})})
     cited = citations(fixed, scrape_seconds=["one_scrape"])
     assertions = {**cited.assertions, "extras": ["further_metrics_reported"]}
     assert problems(fixed, Citations(assertions, cited.options)) == [
         "says that no assertion judges further_metrics_reported, but extras serves it",
-        "says that one_scrape is fixed, but the option scrape_seconds sets it",
+        "says that constant sets one_scrape, but the option scrape_seconds does",
     ]
