@@ -1,4 +1,4 @@
-"""Submissions side by side by requirement, and what changed between two of one product."""
+"""Submissions side by side, by requirement, and the changes between two submissions of one product."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiconform.certify.grades import GRADES, NOT_CLAIMED
+from aiconform.certify.rules.runs import latest
 from aiconform.certify.submission import METADATA
 from aiconform.certify.validate import Validated
 from aiconform.reports.plain import plain, shortened
 
+WORDS = {True: "holds", False: "broken", None: "undecided"}
+
 
 class CannotCompare(Exception):
-    """There are not two submissions that can be read."""
+    """There are fewer than two submissions that can be read."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one submission says about one requirement. level, status and grade are None where it is not on its list."""
+    """One submission on one requirement. level, status and grade are None where its checklist does not have it."""
 
     level: str | None
     status: str | None
@@ -32,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """rows: requirement -> a cell for each submission. changes: only between two submissions of one product."""
+    """rows: requirement -> a cell for each submission. changes: for two submissions of one product, else None."""
 
     submissions: tuple[Validated, ...]
     names: tuple[str, ...]
@@ -93,6 +96,7 @@ def _changes(submissions: Sequence[Validated], rows: dict[str, tuple[Cell, ...]]
             one, other = getattr(before, what), getattr(after, what)
             if one != other:
                 yield {"requirement": requirement, "what": what, "before": one, "after": other}
+        yield from _assertions(submissions, requirement)
         gone = [text for text in before.evidence if text not in after.evidence]
         come = [text for text in after.evidence if text not in before.evidence]
         if gone or come:
@@ -100,6 +104,15 @@ def _changes(submissions: Sequence[Validated], rows: dict[str, tuple[Cell, ...]]
         elif after.evidence and after.status:
             text = f"the same {len(after.evidence)} entries"
             yield {"requirement": requirement, "what": "evidence unchanged", "before": text, "after": text}
+
+
+def _assertions(submissions: Sequence[Validated], requirement: str) -> Iterator[dict[str, Any]]:
+    """Assertions that came out differently in the newest runs of both submissions, named `check/assertion`."""
+    runs = [latest(requirement, each.examined.runs.every()[0]) for each in submissions if each.examined]
+    before, after = (run.assertions.get(requirement, {}) if run else {} for run in runs)
+    for name in before:
+        if name in after and before[name] != after[name]:
+            yield {"requirement": requirement, "what": name, "before": WORDS[before[name]], "after": WORDS[after[name]]}
 
 
 def lines(found: Comparison) -> Iterator[str]:

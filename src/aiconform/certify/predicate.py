@@ -1,4 +1,4 @@
-"""What is attested beside the digests: who, which platform, standard, tool, suite, cluster, runs, when."""
+"""What is attested besides the digests: signer, platform, standard, tool, suite, cluster, runs, time."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def platform(submission: Submission) -> dict[str, str]:
     return {name: submission.value(name) for name in PLATFORM}
 
 
-def runs_said(runs: list[JudgedRun]) -> list[dict[str, Any]]:
-    """Each run with what it would be swapped for unnoticed otherwise."""
+def run_claims(runs: list[JudgedRun]) -> list[dict[str, Any]]:
+    """Each run with everything that identifies it, so that it cannot be replaced unnoticed."""
     return [
         {
             "run": run.run,
@@ -31,15 +31,15 @@ def runs_said(runs: list[JudgedRun]) -> list[dict[str, Any]]:
             "redacted": bool(run.redacted),
             "started": run.started,
             "ended": run.ended,
-            "verdict": run.verdict,
-            "verdicts": run.verdicts,
+            "verdict": run.reported_verdict,
+            "verdicts": run.reported,
         }
         for run in runs
     ]
 
 
 def predicate(submission: Submission, runs: list[JudgedRun], *, by: str, when: str) -> dict[str, Any]:
-    """`by`: the signer in words. `standard`, `suite` and `cluster` are those of the runs, null where they have none."""
+    """`by`: the signer in words. `standard`, `suite` and `cluster` are those of the runs, null without runs."""
     standard = load_standard()
     return {
         "by": by,
@@ -50,5 +50,5 @@ def predicate(submission: Submission, runs: list[JudgedRun], *, by: str, when: s
         "tool": {"name": "aiconform", "version": __version__},
         "suite": runs[0].suite if runs else None,
         "cluster": runs[0].cluster.get("uid") if runs else None,
-        "runs": runs_said(runs),
+        "runs": run_claims(runs),
     }

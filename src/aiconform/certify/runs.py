@@ -1,4 +1,4 @@
-"""Run directories inside a submission: found by their run.json, judged again from their observations."""
+"""Run directories inside a submission, judged again from their observations."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from pathlib import Path
 from aiconform.certify.findings import listed
 
 FOLDER = "runs"
-# The engine reads runs that it has written itself; what somebody else wrote can be of any shape.
-_BY_HOSTILE_FILES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+# The engine reads runs that it wrote itself; foreign files can have any content.
+_CAUSED_BY_FOREIGN_FILES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 LARGEST = 64 << 20  # bytes of a run's file; the judge reads each of them whole
 
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """A run as recomputed. `verdicts`, `levels`, `reasons`: by requirement, from the observations.
+    """A run as recomputed. `verdicts`, `levels`, `reasons`, `assertions`: by requirement, from the observations.
 
-    problems: where the run differs from them. redacted: what was taken out, in words, or "".
+    verdicts: by the programme's own words. assertions: by `check/assertion` whether it holds. reported_verdict,
+    reported: what the run itself reports, over all assertions if it was made before there were two verdicts. problems:
+    where the run disagrees with its observations. redacted: what was replaced, in words, or "".
     """
 
     folder: Path
@@ -31,6 +33,9 @@ class JudgedRun:
     tool: str
     verdict: str
     verdicts: dict[str, str]
+    reported_verdict: str
+    reported: dict[str, str]
+    assertions: dict[str, dict[str, bool | None]]
     levels: dict[str, str]
     reasons: dict[str, str]
     figures: dict[str, str]
@@ -48,7 +53,7 @@ _CHECK = re.compile(r"(?!.{81})[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 
 class NoRun(Exception):
-    """The folder is no finished run."""
+    """The folder is not a finished run."""
 
 
 def judge_run(folder: Path) -> JudgedRun:
@@ -59,13 +64,14 @@ def judge_run(folder: Path) -> JudgedRun:
     from aiconform.spec import load_standard
 
     if has_links(folder):
-        raise NoRun("it holds links, special or very large files")
+        raise NoRun("it contains links, special files or very large files")
     _plain_names(folder / "journal.ndjson")
     try:
         judgement = judge(folder, load_standard())
-        info = RunDirectory(folder).read_info()
+        directory = RunDirectory(folder)
+        info, claimed = directory.read_info(), directory.read_report()
         lines = list(journal.read(folder / "journal.ndjson")) if not judgement.differences else []
-    except (BadRunDirectory, journal.BrokenChain, OSError, *_BY_HOSTILE_FILES) as error:
+    except (BadRunDirectory, journal.BrokenChain, OSError, *_CAUSED_BY_FOREIGN_FILES) as error:
         raise NoRun((str(error) or type(error).__name__).replace(str(folder), folder.name)[:500]) from error
     report = judgement.report
     redactions = [line.data.get("placeholders", {}) for line in lines if line.event == "redacted"]
@@ -80,6 +86,9 @@ def judge_run(folder: Path) -> JudgedRun:
         f"{report.tool.name} {report.tool.version}",
         report.verdict,
         {check.id: check.verdict for check in report.checks},
+        claimed.verdict,
+        {check.id: check.verdict for check in claimed.checks},
+        {check.id: {f"{check.id}/{each.id}": each.holds for each in check.assertions} for check in report.checks},
         {check.id: check.level for check in report.checks},
         {check.id: check.reason for check in report.checks},
         {check.id: f"{check.seconds:.1f} s, {check.requests} API requests" for check in report.checks},
@@ -95,17 +104,17 @@ def judge_run(folder: Path) -> JudgedRun:
 
 
 def _plain_names(path: Path) -> None:
-    """The journal names the files of observations; none of the names may lead out of the run. Raises NoRun."""
+    """The journal names the files of observations; no name may lead out of the run. Raises NoRun."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 data = json.loads(line)["data"]
                 if not isinstance(data, dict) or not _CHECK.fullmatch(str(data.get("check", "none"))):
-                    raise NoRun(f"{path.name}, line {number}: not a line of a journal")
+                    raise NoRun(f"{path.name}, line {number}: this is not a line of a journal")
     except OSError as error:
         raise NoRun(f"{path.name} cannot be read: {error.strerror}") from error
-    except _BY_HOSTILE_FILES as error:
-        raise NoRun(f"{path.name} is no journal") from error
+    except _CAUSED_BY_FOREIGN_FILES as error:
+        raise NoRun(f"{path.name} is not a journal") from error
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -121,7 +130,7 @@ def run_folders(folder: Path) -> list[Path]:
 
 
 def has_links(folder: Path) -> bool:
-    """A run holds plain files; one with links could make the judge read elsewhere."""
+    """Whether there is anything but plain files; links could make the judge read outside of the run."""
     return any(
         path.is_symlink() or not (path.is_file() or path.is_dir()) or path.stat().st_size > LARGEST
         for path in folder.rglob("*")
@@ -129,14 +138,14 @@ def has_links(folder: Path) -> bool:
 
 
 class Runs:
-    """The runs of one submission, judged at most once and only if somebody asks."""
+    """The runs of one submission, judged once, when they are first needed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._judged: tuple[list[JudgedRun], dict[str, str]] | None = None
 
     def every(self) -> tuple[list[JudgedRun], dict[str, str]]:
-        """(the judged ones, by folder name why the others are none)."""
+        """(the judged runs, by folder name why the others could not be judged)."""
         if self._judged is None:
             judged, broken = [], {}
             for folder in run_folders(self._folder):
@@ -148,7 +157,7 @@ class Runs:
         return self._judged
 
     def shows(self, requirement: str, path: Path, version: str) -> bool:
-        """Whether the file lies in a run of this version that agrees with itself and passes the requirement."""
+        """Whether the file is in a run of this version that agrees with its observations and passes the requirement."""
         if not path.is_relative_to(self._folder / FOLDER):
             return False
         for run in self.every()[0]:

@@ -1,4 +1,4 @@
-"""Verification of a bundle: signature, digests, journals, every verdict again, and no claim above its evidence."""
+"""Verification of a bundle: signature, digests, journals, recomputed verdicts, and no claim above its evidence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from aiconform.certify.attestation import NotAttested
 from aiconform.certify.bundle import BadBundle, digests
 from aiconform.certify.evidence import Examined
 from aiconform.certify.findings import listed
-from aiconform.certify.predicate import platform, runs_said
+from aiconform.certify.predicate import platform, run_claims
 from aiconform.certify.rules.runs import latest
 from aiconform.certify.runs import JudgedRun
 from aiconform.certify.submission import FILE
 from aiconform.certify.validate import Validated, ValidationSettings, validate
+from aiconform.reports.summary import SIMULATED
 
 CLAIMING = ("Implemented", "N/A")
-# Rules of the programme about what is offered as evidence.
+# The programme's rules about evidence.
 EVIDENCE = frozenset(
     {"P-load", "P-version", "P-evidence-file", "P-artifact", "P-test-failed", "P-test-missing", "P-test-skipped"}
 )
@@ -28,10 +29,10 @@ Attested = Callable[[Path], dict[str, Any]]
 
 @dataclass
 class Verification:
-    """Empty `problems` mean that the bundle holds. `steps`: what was checked, in order, and whether it held.
+    """The bundle is verified if there are no `problems`. `steps`: each check, in order, and whether it held.
 
-    shown: requirement -> verdict of the newest run. unshown: claims that rest on something else than a run. valid: by
-    the programme's rules, which is another question: an honest bundle may show that a platform is not conformant.
+    shown: requirement -> verdict of the newest run. unshown: claims that no run supports. valid: by the programme's
+    rules, which is a separate question: an honest bundle may show that a platform is not conformant.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -62,7 +63,7 @@ class Verification:
 
 
 def verify(folder: Path, attested: Attested | None, checklists: Path | None = None) -> Verification:
-    """`folder`: of the bundle, resolved. `attested` returns what was signed or raises NotAttested; None: not asked for.
+    """`folder`: of the bundle, resolved. `attested` returns what was signed or raises NotAttested; None: do not check.
 
     Raises BadChecklists.
     """
@@ -77,7 +78,7 @@ def verify(folder: Path, attested: Attested | None, checklists: Path | None = No
     judged = examined.runs.every()[0] if examined else []
     if attested is None:
         found.steps["signature"] = found.steps["digests"] = None
-        found.notes.append("the signature was not checked: nothing says who made this bundle, or that it is whole")
+        found.notes.append("the signature was not checked: the maker and the completeness of this bundle are unknown")
     else:
         _signature(folder, attested, files, examined, judged, found)
     _runs(examined, judged, found)
@@ -87,7 +88,7 @@ def verify(folder: Path, attested: Attested | None, checklists: Path | None = No
 
 
 def _programme(validated: Validated, found: Verification) -> None:
-    """Evidence that does not bear what is claimed is a problem here; a platform that lacks something is not."""
+    """Evidence that does not support a claim is a problem here; a platform that lacks something is not."""
     offered = [error for error in validated.errors if error.rule in EVIDENCE]
     found.step("evidence", [f"{error.rule}, line {error.line}: {error.message}" for error in offered])
     found.valid = validated.valid
@@ -126,22 +127,22 @@ def _signature(
 
 
 def _attested(predicate: dict[str, Any], examined: Examined | None, judged: list[JudgedRun]) -> list[str]:
-    """Whether the bundle is what the predicate says it is."""
+    """Where the bundle differs from what was signed."""
     if examined is None:
         return [f"{FILE} cannot be compared with what was signed"]
     problems = []
     expected = {
         "platform": platform(examined.submission),
-        "runs": runs_said(judged),
+        "runs": run_claims(judged),
         "suite": judged[0].suite if judged else None,
         "cluster": judged[0].cluster.get("uid") if judged else None,
     }
     for name, value in expected.items():
         if predicate.get(name) != value:
-            problems.append(f"the {name} signed for is not that of the bundle")
+            problems.append(f"the signed {name} is not that of the bundle")
     version = predicate.get("standard")
     if not isinstance(version, dict) or version.get("version") != examined.checklist.version:
-        problems.append(f"it was signed for another version than {examined.checklist.version}")
+        problems.append(f"it was signed for a version other than {examined.checklist.version}")
     return problems
 
 
@@ -149,14 +150,14 @@ def _runs(examined: Examined | None, judged: list[JudgedRun], found: Verificatio
     problems = []
     broken = examined.runs.every()[1] if examined else {}
     for name, why in broken.items():
-        problems.append(f"runs/{name} is no finished run: {why}")
+        problems.append(f"runs/{name} is not a finished run: {why}")
     for run in judged:
         problems += [f"runs/{run.folder.name}: {difference}" for difference in run.problems]
         if run.folder.name != run.run:
             problems.append(f"runs/{run.folder.name} holds the run {run.run}")
         found.notes += [f"runs/{run.folder.name}: {note}" for note in run.notes]
         if run.simulated:
-            found.notes.append(f"runs/{run.folder.name} looked at simulated accelerators: no hardware was shown")
+            found.notes.append(f"runs/{run.folder.name}: {SIMULATED}")
         if run.redacted:
             found.notes.append(f"runs/{run.folder.name} was redacted: {run.redacted}")
     if len({run.cluster.get("uid") for run in judged}) > 1:
@@ -183,7 +184,7 @@ def _claims(validated: Validated, judged: list[JudgedRun], found: Verification) 
 
 
 def _artifacts(examined: Examined, judged: list[JudgedRun]) -> list[str]:
-    """Whether the artifacts say what the runs beside them say."""
+    """Where artifacts contradict the runs beside them."""
     from aiconform.reports.cases import go_name
 
     problems = []
@@ -192,16 +193,17 @@ def _artifacts(examined: Examined, judged: list[JudgedRun]) -> list[str]:
             continue
         for requirement in sorted({known for run in judged for known in run.verdicts}):
             run = latest(requirement, judged)
-            told = results.tests.get(go_name(requirement))
-            if run and told == "pass" and run.verdicts[requirement] != "pass":
-                problems.append(f"{name} says pass for {requirement}, the run {run.verdicts[requirement]}")
-            elif run and told in ("fail", "skip") and run.verdicts[requirement] == "pass":
-                problems.append(f"{name} says {told} for {requirement}, the run pass")
+            outcome = results.tests.get(go_name(requirement))
+            reported = run.reported.get(requirement) if run else None
+            if outcome == "pass" and reported not in (None, "pass"):
+                problems.append(f"{name} says pass for {requirement}, the run says {reported}")
+            elif outcome in ("fail", "skip") and reported == "pass":
+                problems.append(f"{name} says {outcome} for {requirement}, the run says pass")
     return problems
 
 
 def _results(examined: Examined) -> Iterator[tuple[str, Results]]:
-    """The artifacts that can be read: those named as evidence, and the usual three even where no claim names them."""
+    """The readable artifacts: those named as evidence, and the usual three even if no claim names them."""
     folder = examined.submission.folder
     for artifact in examined.artifacts.values():
         if artifact.results:
@@ -211,4 +213,4 @@ def _results(examined: Examined) -> Iterator[tuple[str, Results]]:
             try:
                 yield name, read_results(folder / name, kind)
             except BadArtifact:
-                continue  # nobody points at it
+                continue  # no claim depends on it

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.certify_material import certify, product, rules, validated, write
-from support.certify_runs import CHECK, change_json, make_run
+from support.certify_runs import CHECK, as_made_before_ids, change_json, make_run
 
 from aiconform.certify.attestation import NotAttested, new_key, verify_with_key
+from aiconform.certify.predicate import run_claims
 from aiconform.certify.runs import NoRun, judge_run
 from aiconform.check.registry import load_check
 from aiconform.spec import Requirement
@@ -286,8 +287,28 @@ def test_a_claim_above_its_run_is_found_even_unsigned(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"evidence": [runs/', '"evidence": [e2e.log, runs/'))
     assert "F-claim-above-run" in rules(validated(bundle)["findings"], CHECK)
     problems = " ".join(verification(bundle, "--unsigned")["problems"])
-    assert "came to fail" in problems
+    assert "the verdict of run 0a1b2c3d is fail (broken: secure_accelerator_access/" in problems
     assert "e2e.log says pass" in problems
+
+
+def test_a_bundle_of_a_run_from_before_assertions_had_ids(tmp_path: Path) -> None:
+    bundle = built(tmp_path, as_made_before_ids(make_run(tmp_path / "run")))
+    found = verification(bundle, "--key", signed(tmp_path, bundle))
+    assert found["verified"]
+    assert found["verdicts"] == {CHECK: "pass"}
+
+
+def test_what_such_a_run_reported_is_what_was_signed_and_what_its_artifacts_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its one verdict was over all assertions, and is a fail; by the programme's own words it passes."""
+    run = as_made_before_ids(make_run(tmp_path / "run", leaks=True))
+    broken = {name.partition("/")[2] for name, holds in judge_run(run).assertions[CHECK].items() if not holds}
+    asked = frozenset(line for each in load_check(CHECK).assertions if each.id not in broken for line in each.serves)
+    monkeypatch.setattr(Requirement, "programme_lines", lambda *_: asked)
+    judged = judge_run(run)
+    assert (judged.verdicts, judged.reported) == ({CHECK: "pass"}, {CHECK: "fail"})
+    assert run_claims([judged])[0]["verdicts"] == {CHECK: "fail"}
 
 
 def test_another_key_does_not_verify(tmp_path: Path, bundle: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.certify_material import METADATA, certify, junit, product, rules, validated, write
+from support.certify_runs import CHECK, make_run
 
 
 def test_a_new_checklist_has_every_requirement_and_only_placeholders_to_mend(tmp_path: Path) -> None:
@@ -67,6 +68,21 @@ def test_two_versions_of_a_product(tmp_path: Path) -> None:
     assert data["requirements"]["workload_sandboxing"][0]["level"] is None
     assert data["requirements"]["workload_sandboxing"][1]["level"] == "SHOULD"
     assert {"requirement": "gpu_sharing", "what": "status", "before": "", "after": "Implemented"} in data["changes"]
+
+
+def test_assertions_that_came_out_differently_are_named(tmp_path: Path) -> None:
+    start = write(tmp_path / "start", product(**{CHECK: {"status": "", "evidence": []}}))
+    bundles = []
+    for version, leaks in (("v1.36", False), ("v1.37", True)):
+        run = make_run(tmp_path / f"run-{version}", run=version.replace(".", ""), version=version, leaks=leaks)
+        bundles.append(tmp_path / version / "p")
+        built = certify("build", run, "--product", start, "--out", bundles[-1])
+        assert built.exit_code == 0, built.output
+    changes = json.loads(certify("compare", *bundles, "-o", "json").stdout)["changes"]
+    named = [change for change in changes if change["what"].startswith(f"{CHECK}/")]
+    assert named
+    assert {change["before"] for change in named} == {"holds"}
+    assert "broken" in {change["after"] for change in named}
 
 
 def test_platforms_side_by_side(tmp_path: Path) -> None:

@@ -77,7 +77,9 @@ def _claim(answer: Answer, runs: list[JudgedRun]) -> Iterator[Problem]:
         return
     verdict, status = run.verdicts[answer.item.id], answer.claim.status
     if not allowed(status.text, verdict):
-        text = f"the claim is {status.text!r}; run {run.run} came to {verdict}"
+        broken = [name for name, holds in run.assertions.get(answer.item.id, {}).items() if holds is False]
+        why = f" (broken: {listed(broken, 3, str)})" if broken else ""
+        text = f"the claim is {status.text!r}; the verdict of run {run.run} is {verdict}{why}"
         yield Problem("F-claim-above-run", status.line, text, requirement=answer.item.id)
 
 
