@@ -19,7 +19,7 @@ from typing import IO, Literal
 import defusedxml.sax
 from defusedxml.common import DefusedXmlException
 
-Outcome = Literal["pass", "fail", "skip"]
+TestOutcome = Literal["pass", "fail", "skip"]
 Kind = Literal["junit", "gotest", "log"]
 NAMES: dict[str, Kind] = {"junit.xml": "junit", "results.json": "gotest", "e2e.log": "log"}
 LONGEST_LINE = 16 << 20  # bytes, the programme's limit
@@ -27,8 +27,8 @@ MOST_TESTS = 200_000  # names; Kubernetes' whole end-to-end suite has 7,200
 CHUNK = 1 << 20
 
 _RESULT = re.compile(rb"[\t\n\f\r ]*--- (PASS|FAIL|SKIP): ([^\t\n\f\r ]+)")
-_WORDS: dict[bytes, Outcome] = {b"PASS": "pass", b"FAIL": "fail", b"SKIP": "skip"}
-_ACTIONS: dict[str, Outcome] = {"pass": "pass", "fail": "fail", "skip": "skip"}
+_WORDS: dict[bytes, TestOutcome] = {b"PASS": "pass", b"FAIL": "fail", b"SKIP": "skip"}
+_ACTIONS: dict[str, TestOutcome] = {"pass": "pass", "fail": "fail", "skip": "skip"}
 
 
 class BadArtifact(Exception):
@@ -40,11 +40,11 @@ class Results:
     """tests: outcome by name. failures: failed tests, or packages where none failed. instant: Go tests of 0 s."""
 
     kind: Kind
-    tests: dict[str, Outcome] = field(default_factory=dict)
+    tests: dict[str, TestOutcome] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     instant: set[str] = field(default_factory=set)
 
-    def record(self, name: str, outcome: Outcome) -> None:
+    def record(self, name: str, outcome: TestOutcome) -> None:
         """A fail is sticky; otherwise the last record wins."""
         if self.tests.get(name) == "fail":
             return
@@ -54,7 +54,7 @@ class Results:
         if outcome == "fail":
             self.failures.append(name)
 
-    def outcome(self, name: str) -> Outcome | None:
+    def outcome(self, name: str) -> TestOutcome | None:
         """Of the test, or of its subtests together if it has no record of its own."""
         if name in self.tests:
             return self.tests[name]
@@ -199,7 +199,7 @@ class _JUnit(xml.sax.handler.ContentHandler):
         self._depth = 0
         self._suites = 0  # how many elements from the root down are suites
         self._name: str | None = None
-        self._outcome: Outcome = "pass"
+        self._outcome: TestOutcome = "pass"
         self.seen = 0
 
     def startElement(self, name: str, attrs: xml.sax.xmlreader.AttributesImpl) -> None:  # noqa: N802

@@ -279,8 +279,7 @@ def _note_layer(claim: CommentedMap, layer: str | None) -> None:
 
 def read_layers(path: Path) -> dict[str, str]:
     """Requirement -> layer from a YAML mapping. Raises CannotBuild."""
-    from aiconform.certify.nodes import Malformed, Scalar, parse
-    from aiconform.certify.nodes import Mapping as YamlMapping
+    from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
 
     try:
         root = parse(path.read_bytes()).root
@@ -290,5 +289,5 @@ def read_layers(path: Path) -> dict[str, str]:
         raise CannotBuild(f"{path}, line {error.line}: {error}") from error
     if not isinstance(root, YamlMapping):
         raise CannotBuild(f"{path} should map requirement ids to layers")
-    found: dict[str, Any] = {key: node.text for key, node in root.entries.items() if isinstance(node, Scalar)}
+    found: dict[str, Any] = {key: node.text for key, node in root.entries.items() if isinstance(node, YamlScalar)}
     return found

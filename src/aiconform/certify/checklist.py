@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from aiconform.certify import nodes
-from aiconform.certify.nodes import Malformed, Scalar, Sequence, parse
+from aiconform.certify.yamlvalues import Malformed, YamlList, YamlMapping, YamlScalar, parse
 from aiconform.reports.facts import requirement_of
 from aiconform.spec import load_standard
 
@@ -103,14 +102,14 @@ def _from_folder(version: str, folder: Path) -> Checklist | None:
         root = parse(path.read_bytes()).root
     except (OSError, Malformed) as error:
         raise BadChecklists(f"{path}: {error}") from error
-    spec = root.get("spec") if isinstance(root, nodes.Mapping) else None
-    if not isinstance(spec, nodes.Mapping):
+    spec = root.get("spec") if isinstance(root, YamlMapping) else None
+    if not isinstance(spec, YamlMapping):
         raise BadChecklists(f"{path} has no spec: name a folder with the programme's AIConformance-1.NN.yaml files")
     items = []
     for category, listed in spec.entries.items():
-        for entry in listed.items if isinstance(listed, Sequence) else []:
-            entries = entry.entries.items() if isinstance(entry, nodes.Mapping) else ()
-            values = {key: node.text for key, node in entries if isinstance(node, Scalar)}
+        for entry in listed.items if isinstance(listed, YamlList) else []:
+            entries = entry.entries.items() if isinstance(entry, YamlMapping) else ()
+            values = {key: node.text for key, node in entries if isinstance(node, YamlScalar)}
             if re.fullmatch(r"[a-z0-9_]+", values.get("id", "")):
                 items.append(_item(category, values["id"], values.get("level", ""), values.get("description", "")))
     return Checklist(version, tuple(items), str(path))

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from aiconform.certify.checklist import Checklist, Item
-from aiconform.certify.nodes import Malformed, Mapping, Scalar, parse
 from aiconform.certify.submission import METADATA, snake_case
+from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
 
 TITLE_ONLY = "our title; give --checklists for the programme's text"
 
@@ -25,15 +25,17 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise BadMetadata(f"{path} cannot be read: {error.strerror}") from error
     except Malformed as error:
         raise BadMetadata(f"{path}, line {error.line}: {error}; {error.help}") from error
-    inner = root.get("metadata") if isinstance(root, Mapping) else None
-    fields = inner if isinstance(inner, Mapping) else root
-    if not isinstance(fields, Mapping):
+    inner = root.get("metadata") if isinstance(root, YamlMapping) else None
+    fields = inner if isinstance(inner, YamlMapping) else root
+    if not isinstance(fields, YamlMapping):
         raise BadMetadata(f"{path} is not a mapping of metadata fields: {', '.join(METADATA)}")
     names = {spelled: name for name in METADATA for spelled in (name, snake_case(name))}
     unknown = sorted(fields.entries.keys() - names.keys() - {"spec"})
     if unknown:
         raise BadMetadata(f"{path}: {unknown[0]!r} is not a metadata field; the fields are {', '.join(METADATA)}")
-    return {names[key]: node.text for key, node in fields.entries.items() if key in names and isinstance(node, Scalar)}
+    return {
+        names[key]: node.text for key, node in fields.entries.items() if key in names and isinstance(node, YamlScalar)
+    }
 
 
 def folder_name(platform: str) -> str:

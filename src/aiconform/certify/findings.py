@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from aiconform.certify.nodes import shown
+from aiconform.certify.yamlvalues import shown
 
 Severity = Literal["error", "warning", "note"]
 MOST = 100  # findings of one rule about one submission

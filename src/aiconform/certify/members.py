@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aiconform.certify.nodes import Malformed, Mapping, Node, Scalar, Sequence
-from aiconform.certify.nodes import parse as parse_yaml
+from aiconform.certify.yamlvalues import Malformed, YamlList, YamlMapping, YamlScalar, YamlValue
+from aiconform.certify.yamlvalues import parse as parse_yaml
 
 LARGEST = 64 << 20  # bytes; landscape.yml has about 2 MB
 
@@ -50,14 +50,14 @@ def _of_landscape(path: Path, data: bytes) -> set[str]:
     raise BadMembers(f"{path} has no category CNCF Members")
 
 
-def _items(node: Node | None, key: str) -> list[Node]:
-    listed = node.get(key) if isinstance(node, Mapping) else None
-    return listed.items if isinstance(listed, Sequence) else []
+def _items(node: YamlValue | None, key: str) -> list[YamlValue]:
+    listed = node.get(key) if isinstance(node, YamlMapping) else None
+    return listed.items if isinstance(listed, YamlList) else []
 
 
-def _text(node: Node, key: str) -> str:
-    value = node.get(key) if isinstance(node, Mapping) else None
-    return value.text if isinstance(value, Scalar) else ""
+def _text(node: YamlValue, key: str) -> str:
+    value = node.get(key) if isinstance(node, YamlMapping) else None
+    return value.text if isinstance(value, YamlScalar) else ""
 
 
 def _name(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from aiconform.certify.nodes import LARGEST, Malformed, Mapping, Node, Scalar, Sequence, parse, shown
+from aiconform.certify.yamlvalues import LARGEST, Malformed, YamlList, YamlMapping, YamlScalar, YamlValue, parse, shown
 
 FILE = "PRODUCT.yaml"
 METADATA = {
@@ -167,9 +167,9 @@ def load(path: Path, data: bytes, folder: Path) -> Submission:
     except Malformed as error:
         raise Unreadable(error.line, error.problem, error.help) from error
     root = document.root
-    if root is None or (isinstance(root, Scalar) and root.kind == "null"):
-        root = Mapping(1)
-    if not isinstance(root, Mapping):
+    if root is None or (isinstance(root, YamlScalar) and root.kind == "null"):
+        root = YamlMapping(1)
+    if not isinstance(root, YamlMapping):
         raise Unreadable(root.line, "the file is not a mapping", "start from the checklist: `aiconform certify init`")
     metadata, unknown, twice = _metadata(root.get("metadata"))
     lines: dict[str, int] = {key: root.keys[key] for key in ("metadata", "spec") if key in root.keys}
@@ -180,14 +180,14 @@ def load(path: Path, data: bytes, folder: Path) -> Submission:
     )
 
 
-def _is_null(node: Node | None) -> bool:
-    return node is None or (isinstance(node, Scalar) and node.kind == "null")
+def _is_null(node: YamlValue | None) -> bool:
+    return node is None or (isinstance(node, YamlScalar) and node.kind == "null")
 
 
-def _metadata(node: Node | None) -> tuple[dict[str, Field] | None, list[tuple[str, int]], list[str]]:
+def _metadata(node: YamlValue | None) -> tuple[dict[str, Field] | None, list[tuple[str, int]], list[str]]:
     if _is_null(node):
         return None, [], []
-    if not isinstance(node, Mapping):
+    if not isinstance(node, YamlMapping):
         raise Unreadable(node.line if node else 1, "metadata is not a mapping", "write `name: value` lines below it")
     fields, twice, known = {}, [], set()
     for name in METADATA:
@@ -199,32 +199,32 @@ def _metadata(node: Node | None) -> tuple[dict[str, Field] | None, list[tuple[st
         value = node.get(key)
         if value is None or _is_null(value):
             continue
-        text = value.text if isinstance(value, Scalar) and value.kind == "text" else None
+        text = value.text if isinstance(value, YamlScalar) and value.kind == "text" else None
         fields[name] = Field(key, text, value.line)
     return fields, [(key, line) for key, line in node.keys.items() if key not in known], twice
 
 
-def _spec(node: Node | None, lines: dict[str, int]) -> dict[str, tuple[Claim, ...]] | None:
+def _spec(node: YamlValue | None, lines: dict[str, int]) -> dict[str, tuple[Claim, ...]] | None:
     if _is_null(node):
         return None
-    if not isinstance(node, Mapping):
+    if not isinstance(node, YamlMapping):
         raise Unreadable(node.line if node else 1, "spec is not a mapping", "write one key for each category below it")
     claims: dict[str, tuple[Claim, ...]] = {}
     for category, listed in node.entries.items():
         lines[f"spec.{category}"] = node.keys[category]
         if _is_null(listed):
             claims[category] = ()
-        elif isinstance(listed, Sequence):
+        elif isinstance(listed, YamlList):
             claims[category] = tuple(_claim(category, item) for item in listed.items)
         else:
             raise Unreadable(listed.line, f"spec.{category} is not a list", "begin each requirement with `- id:`")
     return claims
 
 
-def _claim(category: str, node: Node) -> Claim:
+def _claim(category: str, node: YamlValue) -> Claim:
     if _is_null(node):
-        node = Mapping(node.line)
-    if not isinstance(node, Mapping):
+        node = YamlMapping(node.line)
+    if not isinstance(node, YamlMapping):
         raise Unreadable(node.line, f"an entry of {category} is not a mapping", "begin each requirement with `- id:`")
     texts = {key: _text(node, key) for key in CLAIM_KEYS if key != "evidence"}
     unknown = tuple((key, line) for key, line in node.keys.items() if key not in CLAIM_KEYS)
@@ -241,27 +241,27 @@ def _claim(category: str, node: Node) -> Claim:
     )
 
 
-def _text(node: Mapping, key: str) -> Text:
+def _text(node: YamlMapping, key: str) -> Text:
     value = node.get(key)
     if value is None or _is_null(value):
         return Text("", node.keys.get(key, node.line))
-    if not isinstance(value, Scalar):
+    if not isinstance(value, YamlScalar):
         raise Unreadable(value.line, f"{key} is not text", "write one value; quote it or use a block (`>-`)")
     return Text(value.text, value.line)
 
 
-def _evidence(node: Mapping, requirement: str) -> tuple[Text, ...]:
+def _evidence(node: YamlMapping, requirement: str) -> tuple[Text, ...]:
     value = node.get("evidence")
     if value is None or _is_null(value):
         return ()
-    if not isinstance(value, Sequence):
-        what = shown(value.text) if isinstance(value, Scalar) else "a mapping"
+    if not isinstance(value, YamlList):
+        what = shown(value.text) if isinstance(value, YamlScalar) else "a mapping"
         raise Unreadable(
             value.line, f"the evidence of {requirement} is {what}, not a list", "write a list; an empty one is `[]`"
         )
     found = []
     for item in value.items:
-        if not isinstance(item, Scalar):
+        if not isinstance(item, YamlScalar):
             raise Unreadable(
                 item.line, f"an entry in the evidence of {requirement} is not text", "write one link a line"
             )

@@ -1,20 +1,22 @@
-"""YAML from strangers: a tree whose every node knows its line, built under limits that hold before anything is built.
+"""Untrusted YAML: values that know their lines, built under limits that apply before anything is built.
 
-The scalars mean what the programme's own reader makes of them (YAML 1.2 words: `yes` and `on` are text), because the
-verdict must be the same. Aliases are shared nodes, not copies, and what they would expand to is counted on the way.
+Scalars mean what they mean to the programme's own reader (YAML 1.2: `yes` and `on` are text), because the verdict must
+be the same. Aliases are shared values, not copies, and are counted as what they stand for. `spec.yamlfile` cannot serve
+here, although both read the events of one parser: it refuses aliases, merges, tags, UTF-16 and second documents, which
+the programme accepts.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import yaml
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from aiconform.spec.yamlfile import LOADER
+
 LARGEST = 1 << 20  # bytes; the longest real submission has 26 kB
 DEEPEST = 64  # levels; a submission has five
 MOST_NODES = 100_000  # after expansion of aliases; a real submission has under 400
@@ -39,7 +41,7 @@ _TAGS: dict[str, Kind] = {
 
 
 class Malformed(Exception):
-    """The bytes are no YAML that anybody should read; `line` counts from 1."""
+    """The bytes are not YAML, or exceed a limit. `line` counts from 1; `help` says what to do."""
 
     def __init__(self, line: int, problem: str, help: str) -> None:
         super().__init__(problem)
@@ -47,59 +49,59 @@ class Malformed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class YamlScalar:
     text: str
     kind: Kind
     line: int
 
 
 @dataclass(slots=True)
-class Sequence:
+class YamlList:
     line: int
-    items: list[Node] = field(default_factory=list)
+    items: list[YamlValue] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Mapping:
+class YamlMapping:
     """`entries` by key; `keys` has the line of each."""
 
     line: int
-    entries: dict[str, Node] = field(default_factory=dict)
+    entries: dict[str, YamlValue] = field(default_factory=dict)
     keys: dict[str, int] = field(default_factory=dict)
 
-    def get(self, key: str) -> Node | None:
+    def get(self, key: str) -> YamlValue | None:
         return self.entries.get(key)
 
 
-Node = Scalar | Sequence | Mapping
+YamlValue = YamlScalar | YamlList | YamlMapping
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """The first document of a file. `root` is None for an empty one.
 
-    oddities: what a reviewer would like to know of the bytes: `bom`, `utf-16`, `crlf`, `second-document`.
+    oddities: unusual properties of the bytes: `bom`, `utf-16`, `crlf`, `second-document`.
     """
 
-    root: Node | None
+    root: YamlValue | None
     oddities: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class _Open:
-    node: Sequence | Mapping
+    node: YamlList | YamlMapping
     anchor: str | None
     weight: int = 1
     key: str | None = None
     key_line: int = 0
-    merges: list[Node] = field(default_factory=list)
+    merges: list[YamlValue] = field(default_factory=list)
 
 
 def parse(data: bytes, *, largest: int = LARGEST, most_nodes: int = MOST_NODES) -> Document:
     """Raises Malformed."""
     if len(data) > largest:
         raise Malformed(
-            1, f"the file is larger than {largest:,} bytes", "keep it short: long output belongs in evidence files"
+            1, f"the file is larger than {largest:,} bytes", "keep it short: long output belongs into evidence files"
         )
     text, oddities = _decoded(data)
     builder = _Builder(most_nodes)
@@ -113,7 +115,7 @@ def parse(data: bytes, *, largest: int = LARGEST, most_nodes: int = MOST_NODES) 
             if isinstance(event, yaml.DocumentEndEvent):
                 builder.done = True
     except yaml.YAMLError as error:
-        # What follows the first document is not read by the programme either.
+        # The programme does not read what follows the first document either.
         if not builder.done:
             raise _in_words(error, text) from error
         oddities.append("second-document")
@@ -146,16 +148,16 @@ def _in_words(error: yaml.YAMLError, text: str) -> Malformed:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not well-formed"
     line = mark.line + 1 if mark else text[: getattr(error, "position", 0) or 0].count("\n") + 1
-    return Malformed(line, f"not YAML: {problem}", "mend the indentation, quotes or brackets around this line")
+    return Malformed(line, f"not YAML: {problem}", "correct the indentation, quotes or brackets near this line")
 
 
 class _Builder:
     def __init__(self, most_nodes: int) -> None:
         self._most_nodes = most_nodes
-        self.root: Node | None = None
+        self.root: YamlValue | None = None
         self.done = False
         self._stack: list[_Open] = []
-        self._anchors: dict[str, tuple[Node, int]] = {}
+        self._anchors: dict[str, tuple[YamlValue, int]] = {}
         self._opened: set[str] = set()
         self._nodes = 0
 
@@ -169,7 +171,9 @@ class _Builder:
             if len(self._stack) >= DEEPEST:
                 raise Malformed(line, f"nested deeper than {DEEPEST} levels", "a submission has five levels")
             self._count(1, line)
-            node: Sequence | Mapping = Mapping(line) if isinstance(event, yaml.MappingStartEvent) else Sequence(line)
+            node: YamlList | YamlMapping = (
+                YamlMapping(line) if isinstance(event, yaml.MappingStartEvent) else YamlList(line)
+            )
             if event.anchor:
                 self._opened.add(event.anchor)
             self._stack.append(_Open(node, event.anchor))
@@ -182,19 +186,19 @@ class _Builder:
             raise Malformed(
                 line,
                 f"more than {self._most_nodes:,} values, aliases counted as what they stand for",
-                "write the values out; a submission has some hundreds",
+                "write the values out; a submission has some hundred values",
             )
 
     def _scalar(self, event: Any, line: int) -> None:
         self._count(1, line)
-        node = Scalar(event.value, _kind(event), line)
+        node = YamlScalar(event.value, _kind(event), line)
         if event.anchor:
             self._anchors[event.anchor] = (node, 1)
         self._place(node, 1, line)
 
     def _alias(self, anchor: str, line: int) -> None:
         if anchor in self._opened:
-            raise Malformed(line, f"the alias *{anchor} stands inside what it names", "write the value out")
+            raise Malformed(line, f"the alias *{anchor} is inside what it names", "write the value out")
         if anchor not in self._anchors:
             raise Malformed(line, f"the alias *{anchor} names nothing", "write the value out")
         node, weight = self._anchors[anchor]
@@ -203,7 +207,7 @@ class _Builder:
 
     def _close(self, line: int) -> None:
         closed = self._stack.pop()
-        if isinstance(closed.node, Mapping):
+        if isinstance(closed.node, YamlMapping):
             for merged in closed.merges:
                 _merge(closed.node, merged, line)
         if closed.anchor:
@@ -211,13 +215,13 @@ class _Builder:
             self._anchors[closed.anchor] = (closed.node, closed.weight)
         self._place(closed.node, closed.weight, closed.node.line)
 
-    def _place(self, node: Node, weight: int, line: int) -> None:
+    def _place(self, node: YamlValue, weight: int, line: int) -> None:
         if not self._stack:
             self.root = node
             return
         top = self._stack[-1]
         top.weight += weight
-        if isinstance(top.node, Sequence):
+        if isinstance(top.node, YamlList):
             top.node.items.append(node)
         elif top.key is None:
             top.key, top.key_line = _key(node, top.node, line), line
@@ -230,8 +234,8 @@ class _Builder:
             top.key = None
 
 
-def _key(node: Node, parent: Mapping, line: int) -> str:
-    if not isinstance(node, Scalar):
+def _key(node: YamlValue, parent: YamlMapping, line: int) -> str:
+    if not isinstance(node, YamlScalar):
         raise Malformed(line, "a key that is a list or a mapping", "keys are plain words")
     if node.text in parent.entries:
         raise Malformed(
@@ -242,10 +246,10 @@ def _key(node: Node, parent: Mapping, line: int) -> str:
     return node.text
 
 
-def _merge(into: Mapping, merged: Node, line: int) -> None:
+def _merge(into: YamlMapping, merged: YamlValue, line: int) -> None:
     """YAML's `<<`: the merged mapping's entries, where the mapping has none of its own."""
-    for source in merged.items if isinstance(merged, Sequence) else [merged]:
-        if not isinstance(source, Mapping):
+    for source in merged.items if isinstance(merged, YamlList) else [merged]:
+        if not isinstance(source, YamlMapping):
             raise Malformed(line, "`<<` merges something that is not a mapping", "write the keys out")
         for key, node in source.entries.items():
             if key not in into.entries:
@@ -271,22 +275,6 @@ def _kind(event: Any) -> Kind:
 
 
 def shown(text: str, most: int = 80) -> str:
-    """Foreign text for a message: quoted, on one line, control characters escaped, cut."""
+    """Untrusted text for a message: quoted, on one line, control characters escaped, shortened."""
     short = text if len(text) <= most else text[: most - 1] + "…"
     return repr(short)
-
-
-def walk(node: Node | None) -> Iterator[Node]:
-    """Every node below, a shared one once."""
-    seen: set[int] = set()
-    stack = [node] if node is not None else []
-    while stack:
-        current = stack.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        if isinstance(current, Sequence):
-            stack += current.items
-        elif isinstance(current, Mapping):
-            stack += current.entries.values()

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from support.certify_material import certify, junit, product, rules, validated, write
 
 from aiconform.certify.artifacts import BadArtifact, read_results
-from aiconform.certify.nodes import LARGEST, Malformed, parse
 from aiconform.certify.submission import Unreadable, load
+from aiconform.certify.yamlvalues import LARGEST, Malformed, parse
 
 ANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -26,7 +26,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     ("content", "line", "says"),
     [
         (BOMB, None, "aliases counted"),
-        ("a: &a [*a]\n", 1, "inside what it names"),
+        ("a: &a [*a]\n", 1, "is inside what it names"),
         ("a: *nothing\n", 1, "names nothing"),
         ("metadata: {}\nmetadata: {}\n", 2, "line 1 already"),
         ("metadata:\n  a: 1\n  a: 2\n", 3, "line 2 already"),

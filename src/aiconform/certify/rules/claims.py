@@ -9,7 +9,7 @@ from aiconform.certify.checklist import digest_of
 from aiconform.certify.context import Context
 from aiconform.certify.evidence import Answer, Examined
 from aiconform.certify.findings import Problem, Rule
-from aiconform.certify.nodes import shown
+from aiconform.certify.yamlvalues import shown
 
 RULES = (
     Rule(

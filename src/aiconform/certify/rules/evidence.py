@@ -10,7 +10,7 @@ from aiconform.certify.checklist import Item
 from aiconform.certify.context import Context
 from aiconform.certify.evidence import Answer, Reference
 from aiconform.certify.findings import Problem, Rule, listed
-from aiconform.certify.nodes import shown
+from aiconform.certify.yamlvalues import shown
 from aiconform.reports.facts import programme_tests
 
 RULES = (

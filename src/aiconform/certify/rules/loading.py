@@ -7,8 +7,8 @@ from pathlib import Path
 from aiconform.certify.checklist import checklist_of
 from aiconform.certify.evidence import Examined, examine
 from aiconform.certify.findings import Problem, Rule
-from aiconform.certify.nodes import LARGEST
 from aiconform.certify.submission import Unreadable, load, read_bytes, version_of
+from aiconform.certify.yamlvalues import LARGEST
 
 RULES = (
     Rule(

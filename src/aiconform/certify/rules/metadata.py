@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from aiconform.certify.context import Context
 from aiconform.certify.findings import Problem, Rule
-from aiconform.certify.nodes import shown
 from aiconform.certify.submission import BASE_CONFORMANCE
+from aiconform.certify.yamlvalues import shown
 
 RULES = (
     Rule(

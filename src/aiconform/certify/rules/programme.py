@@ -8,8 +8,8 @@ from aiconform.certify.context import Context
 from aiconform.certify.evidence import Answer, Artifact, Examined, Reference
 from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.certify.links import links_of
-from aiconform.certify.nodes import shown
 from aiconform.certify.submission import BASE_CONFORMANCE, METADATA, Submission, snake_case
+from aiconform.certify.yamlvalues import shown
 
 STATUSES = ("Implemented", "Not Implemented", "Partially Implemented", "N/A")
 FROM_ARTIFACTS = 37  # the minor version from which a requirement that has a test should come with an artifact
