@@ -18,14 +18,14 @@ CHECK = "cluster_autoscaling"
 FAULTS = breaking(CHECK)
 # A node of the lab is ready in a few seconds, and goes half a minute after its last Pod. What does not come or go is
 # not waited for any longer than that takes on a busy machine.
-ENOUGH = {"up_limit": 90, "down_limit": 120}
-SHORT_UP = {"up_limit": 45, "down_limit": 120}
+ENOUGH = {"scale_up_seconds": 90, "scale_down_seconds": 120}
+SHORT_UP = {"scale_up_seconds": 45, "scale_down_seconds": 120}
 LIMITS = {
     "autoscaler-at-limit": SHORT_UP,
     "autoscaled-another-kind": SHORT_UP,
     "autoscaled-never-ready": SHORT_UP,
     "no-driver": SHORT_UP,
-    "autoscaler-never-removes": {"up_limit": 90, "down_limit": 45},
+    "autoscaler-never-removes": {"scale_up_seconds": 90, "scale_down_seconds": 45},
 }
 
 
@@ -118,7 +118,11 @@ def test_to_say_that_there_is_no_autoscaler_where_there_is_one_is_an_error(lab: 
 
 @pytest.mark.parametrize(
     ("word", "told"),
-    [("pool=gpu", "String should match pattern"), ("up_limit=0", "greater than 0"), ("resource=gpu", "should match")],
+    [
+        ("pool=gpu", "String should match pattern"),
+        ("scale_up_seconds=0", "greater than 0"),
+        ("resource=gpu", "should match"),
+    ],
 )
 def test_options_that_cannot_be_are_refused(lab: Lab, word: str, told: str) -> None:
     done = aiconform("run", CHECK, "--set", f"{CHECK}.{word}", kubeconfig=lab.kubeconfig)

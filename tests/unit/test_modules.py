@@ -124,7 +124,6 @@ KNOWN_CIRCLES: tuple[set[str], ...] = (
 KNOWN_LONG = {
     "aiconform.checks.ai_inference.probes",
     "aiconform.checks.ai_service_metrics.probes",
-    "aiconform.checks.cluster_autoscaling.probes",
     "aiconform.checks.gang_scheduling.probes",
     "aiconform.checks.pod_autoscaling.probes",
     "aiconform.checks.robust_controller.probes",

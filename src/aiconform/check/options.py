@@ -50,17 +50,18 @@ def option(
     serves: Iterable[str] = (),
     formerly: Iterable[str] = (),
     choices: Callable[[], Iterable[str]] | None = None,
+    pattern: str | None = None,
     **bounds: float,
 ) -> Any:
     """A field of Options. `description` is what users read in `aiconform options`; the default suits most platforms.
 
     serves: ids of the limits of the requirement's procedure that it sets. formerly: earlier names, which `--set` still
     takes. choices: what gives the values that may be chosen beside the default, from a registry.
-    bounds: ge, gt, le, lt.
+    pattern: a regular expression that a text has to match. bounds: ge, gt, le, lt.
     """
     field: Any = Field
     about = OptionInfo(tuple(serves), tuple(formerly), choices)
-    return field(default, description=description, json_schema_extra={"option": about}, **bounds)
+    return field(default, description=description, pattern=pattern, json_schema_extra={"option": about}, **bounds)
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the usual name for a type variable of options

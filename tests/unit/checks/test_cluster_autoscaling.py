@@ -10,9 +10,19 @@ from hypothesis import strategies as st
 
 from aiconform.check import Finding, NotApplicable, NothingToLookAt, Settings
 from aiconform.check.registry import load_check
-from aiconform.checks.cluster_autoscaling.node_history import Census
-from aiconform.checks.cluster_autoscaling.probes import ClusterAutoscaling, NodeSeen, Scaling, choose, scaling, subject
-from aiconform.checks.cluster_autoscaling.waiting_pod import MOST_HELD, Waiter, holder, to_hold, users, waiting_pod
+from aiconform.checks.cluster_autoscaling.assertions import subject
+from aiconform.checks.cluster_autoscaling.node_history import NodeHistory
+from aiconform.checks.cluster_autoscaling.observations import NodeSeen, Scaling
+from aiconform.checks.cluster_autoscaling.options import ClusterAutoscaling
+from aiconform.checks.cluster_autoscaling.probes import choose, scaling
+from aiconform.checks.cluster_autoscaling.waiting_pod import (
+    MOST_HELD,
+    WaitingPod,
+    nodes_to_hold,
+    placeholder,
+    pods_in_the_way,
+    waiting_pod_manifest,
+)
 from aiconform.cluster import Stuck
 from aiconform.kit.following import ChangeSignal
 from aiconform.platform.autoscaling.autoscaler import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, Autoscaling, Pool
@@ -133,9 +143,9 @@ def test_the_reason_says_the_bounds_what_was_said_and_what_else_came() -> None:
 def test_an_autoscaler_that_flaps_is_told_from_one_that_is_slow() -> None:
     flaps = seen(came("new-1", gone=120.0), came("new-2", came=130.0, gone=200.0), **NOT_PLACED)
     assert broken(flaps) == {RUNS}
-    assert "came and went again: new-1 after 90 s, new-2 after 70 s" in findings(flaps)[RUNS].reason
+    assert "added and removed again: new-1 after 90 s, new-2 after 70 s" in findings(flaps)[RUNS].reason
     gone_at_once = seen(came(ready=None, gone=45.0, offers={}), **NOT_PLACED)
-    assert "it went again after 15 s" in findings(gone_at_once)[READY].reason
+    assert "it was removed after 15 s" in findings(gone_at_once)[READY].reason
 
 
 def test_the_node_that_the_pod_was_on_counts_and_the_newest_of_its_name() -> None:
@@ -208,14 +218,14 @@ def test_no_autoscaler_is_not_applicable_only_if_the_user_says_so() -> None:
 
 
 def test_a_pool_without_a_known_accelerator_is_told_with_the_way_out() -> None:
-    with pytest.raises(NothingToLookAt, match=r"cpu \(no accelerator known; 2 nodes\)\); odd. Give the extended"):
+    with pytest.raises(NothingToLookAt, match=r"cpu \(no accelerator known; 2 nodes\)\); odd. Set the extended"):
         choose(pools(Pool("cpu", BY_KARPENTER, size=2), problems=("odd",)), ClusterAutoscaling())
     assert choose(pools(Pool("gpu", BY_KARPENTER, resource=GPU)), ClusterAutoscaling()).name == "gpu"
 
 
 def test_the_limits_of_the_user_bound_the_probe() -> None:
     declared = scaling.__probe__  # type: ignore[attr-defined]
-    options = ClusterAutoscaling(up_limit=10, down_limit=20)
+    options = ClusterAutoscaling(scale_up_seconds=10, scale_down_seconds=20)
     assert declared.seconds(Settings(patience=5, options=(options,))) == 10 + 20 + 3 * 5 + 60
 
 
@@ -237,7 +247,7 @@ POOL = Pool("gpu", BY_KARPENTER, ("pool", "gpu"), resource=GPU, taints=((GPU, "N
 
 
 def held(pool: Pool, nodes: list[Object], free: dict[str, int]) -> list[str]:
-    return [each["metadata"]["name"] for each in to_hold(pool, nodes, free)]
+    return [each["metadata"]["name"] for each in nodes_to_hold(pool, nodes, free)]
 
 
 def test_places_are_held_where_the_pod_could_go_and_somewhere_in_any_case() -> None:
@@ -251,19 +261,21 @@ def test_places_are_held_where_the_pod_could_go_and_somewhere_in_any_case() -> N
     assert held(unlabelled, [*members, *others], {"b": 1, "other": 4}) == ["b", "other"]
     many = [node(f"n{i}", labels=IN_POOL) for i in range(MOST_HELD + 1)]
     with pytest.raises(NothingToLookAt, match="51 nodes of pool gpu"):
-        to_hold(POOL, many, {each["metadata"]["name"]: 1 for each in many})
+        nodes_to_hold(POOL, many, {each["metadata"]["name"]: 1 for each in many})
 
 
 def test_the_waiting_pod_goes_to_the_pool_alone_and_where_no_place_is_held() -> None:
-    made = waiting_pod("w", POOL, "image")
+    made = waiting_pod_manifest("w", POOL, "image")
     spec = made["spec"]
     assert spec["nodeSelector"] == {"pool": "gpu"}
     assert [each["key"] for each in spec["tolerations"]] == [GPU]
     assert spec["containers"][0]["resources"] == {"limits": {GPU: "1"}}
     (term,) = spec["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    place = holder({"metadata": {"name": "h"}})
+    place = placeholder({"metadata": {"name": "h"}})
     assert place["metadata"]["labels"].items() >= term["labelSelector"]["matchLabels"].items()
-    assert "nodeSelector" not in waiting_pod("w", Pool("x", BY_CLUSTER_AUTOSCALER, resource=GPU), "image")["spec"]
+    assert (
+        "nodeSelector" not in waiting_pod_manifest("w", Pool("x", BY_CLUSTER_AUTOSCALER, resource=GPU), "image")["spec"]
+    )
 
 
 def test_daemon_sets_ended_pods_and_our_own_keep_no_node_in_use() -> None:
@@ -273,39 +285,45 @@ def test_daemon_sets_ended_pods_and_our_own_keep_no_node_in_use() -> None:
         return {"metadata": metadata, "status": {"phase": phase}}
 
     found = [pod("x"), pod("d", owner="DaemonSet"), pod("e", phase="Failed"), pod("o", "ours"), pod("j", owner="Job")]
-    assert users(found, "ours") == ["a/j", "a/x"]
+    assert pods_in_the_way(found, "ours") == ["a/j", "a/x"]
 
 
 # Following
 
 
-def test_a_census_tells_newcomers_from_those_that_were_there() -> None:
+def test_a_history_tells_new_nodes_from_those_that_were_there() -> None:
     told: list[str] = []
-    census = Census(["uid-old"], ChangeSignal(), told.append)
-    census.see(node("old"))
+    history = NodeHistory(["uid-old"], ChangeSignal(), told.append)
+    history.see(node("old"))
     starting = node("new", ready=False, labels={"pool": "gpu"})
     starting["status"]["allocatable"] = {GPU: "8"}
-    census.see(starting)
-    (entry,) = census.newcomers.values()
+    history.see(starting)
+    (entry,) = history.new_nodes.values()
     # What a node offers before it is Ready was only made up.
     assert (entry.ready, entry.offers, entry.problem) == (None, {}, "node new is not Ready: no CNI")
     ready = node("new", labels={"pool": "gpu"})
     ready["status"]["allocatable"] = {GPU: "8", "cpu": "4"}
-    census.see(ready)
+    history.see(ready)
     assert entry.ready is not None
     assert entry.offers == {GPU: 8}
-    census.see(ready, deleted=True)
-    census.see(node("old"), deleted=True)
+    history.see(ready, deleted=True)
+    history.see(node("old"), deleted=True)
     assert entry.gone is not None
-    assert list(census.lost) == ["old"]
-    said = ["node new came", "node new is Ready", f"node new offers 8 {GPU}", "node new is gone", "node old is gone"]
+    assert list(history.lost) == ["old"]
+    said = [
+        "node new was added",
+        "node new is Ready",
+        f"node new offers 8 {GPU}",
+        "node new was removed",
+        "node old was removed",
+    ]
     assert told == said
 
 
 def test_a_node_that_went_before_it_was_seen_is_no_newcomer() -> None:
-    census = Census(["uid-old"], ChangeSignal())
-    census.see(node("never-seen"), deleted=True)
-    assert not census.newcomers
+    history = NodeHistory(["uid-old"], ChangeSignal())
+    history.see(node("never-seen"), deleted=True)
+    assert not history.new_nodes
 
 
 def pod_state(phase: str = "Pending", *, at: str = "", unschedulable: str = "", **status: Any) -> Object:
@@ -320,22 +338,22 @@ def pod_state(phase: str = "Pending", *, at: str = "", unschedulable: str = "", 
 
 
 def test_the_waiting_pod_is_unschedulable_once_and_for_all() -> None:
-    waiter = Waiter(pod_state(), ChangeSignal())
-    assert (waiter.node, waiter.unschedulable, waiter.ended) == ("", "", False)
-    waiter.see(pod_state(unschedulable="no room"))
-    waiter.see(pod_state(unschedulable="something else"))
+    waiting = WaitingPod(pod_state(), ChangeSignal())
+    assert (waiting.node, waiting.unschedulable, waiting.ended) == ("", "", False)
+    waiting.see(pod_state(unschedulable="no room"))
+    waiting.see(pod_state(unschedulable="something else"))
     running = [{"name": "holder", "state": {"running": {}}}]
-    waiter.see(pod_state("Running", at="new", containerStatuses=running))
-    assert (waiter.node, waiter.unschedulable, waiter.started, waiter.problem) == ("new", "no room", True, "")
+    waiting.see(pod_state("Running", at="new", containerStatuses=running))
+    assert (waiting.node, waiting.unschedulable, waiting.started, waiting.problem) == ("new", "no room", True, "")
 
 
 def test_a_pod_that_its_node_refuses_did_not_start_and_a_missing_image_is_nobody_s_fault() -> None:
-    waiter = Waiter(pod_state(), ChangeSignal())
-    waiter.see(pod_state("Failed", at="new", reason="UnexpectedAdmissionError", message="no device"))
-    assert waiter.ended
-    assert not waiter.started
-    assert waiter.problem == "UnexpectedAdmissionError: no device"
+    waiting = WaitingPod(pod_state(), ChangeSignal())
+    waiting.see(pod_state("Failed", at="new", reason="UnexpectedAdmissionError", message="no device"))
+    assert waiting.ended
+    assert not waiting.started
+    assert waiting.problem == "UnexpectedAdmissionError: no device"
     pulling = [{"name": "holder", "state": {"waiting": {"reason": "ErrImagePull"}}, "image": "x"}]
-    waiter.see(pod_state(at="new", containerStatuses=pulling))
+    waiting.see(pod_state(at="new", containerStatuses=pulling))
     with pytest.raises(Stuck, match="ErrImagePull"):
-        assert waiter.ended
+        assert waiting.ended

@@ -1,4 +1,4 @@
-"""Following the nodes of a platform over time: which ones came, when each was Ready and offered what, which went."""
+"""Follows the nodes of a platform: which are added, when each is Ready and offers accelerators, which are removed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from aiconform.platform.autoscaling.autoscaler import offers
 
 
 @dataclass
-class Newcomer:
-    """A node that came while the census went on. Moments are seconds since its begin; None: not so far."""
+class NewNode:
+    """A node that was added since the history began. Times are seconds since then; None: not so far."""
 
     name: str
     labels: dict[str, str]
@@ -22,21 +22,21 @@ class Newcomer:
     ready: float | None = None
     gone: float | None = None
     offers: dict[str, int] = field(default_factory=dict)
-    """The most of each known accelerator that it had for Pods."""
+    """The largest allocatable number of each known accelerator."""
     problem: str = ""
-    """Why it is not Ready, in its own words."""
+    """Why it is not Ready, as it reports."""
 
 
-class Census:
-    """The nodes that come and go. `known` are the UIDs of those that were there before."""
+class NodeHistory:
+    """The nodes that are added and removed. known: UIDs of the nodes that exist before."""
 
     def __init__(
         self, known: Iterable[str], changes: ChangeSignal, tell: Callable[[str], None] = lambda _: None
     ) -> None:
-        self.newcomers: dict[str, Newcomer] = {}
-        """By UID: a name may come again."""
+        self.new_nodes: dict[str, NewNode] = {}
+        """By UID: a name can be used again."""
         self.lost: dict[str, float] = {}
-        """Names of nodes that were there before and went, with the moment."""
+        """Names of nodes that existed before and were removed, and when."""
         self._known = set(known)
         self._changes = changes
         self._tell = tell
@@ -47,34 +47,34 @@ class Census:
         return time.monotonic() - self._begun
 
     def see(self, node: Object, *, deleted: bool = False) -> None:
-        """Take note of one state of one node."""
+        """Record one state of one node."""
         metadata = node["metadata"]
         uid, name = metadata["uid"], metadata["name"]
         if uid in self._known:
             if deleted:
                 self._known.discard(uid)
                 self.lost[name] = self.now
-                self._tell(f"node {name} is gone")
+                self._tell(f"node {name} was removed")
                 self._changes.notify()
             return
-        entry = self.newcomers.get(uid)
+        entry = self.new_nodes.get(uid)
         if entry is None:
             if deleted:
                 return
-            entry = self.newcomers[uid] = Newcomer(name, {}, self.now)
-            self._tell(f"node {name} came")
+            entry = self.new_nodes[uid] = NewNode(name, {}, self.now)
+            self._tell(f"node {name} was added")
         if deleted:
             entry.gone = self.now
-            self._tell(f"node {name} is gone")
+            self._tell(f"node {name} was removed")
         else:
             self._update(entry, node)
         self._changes.notify()
 
-    def _update(self, entry: Newcomer, node: Object) -> None:
+    def _update(self, entry: NewNode, node: Object) -> None:
         entry.labels = dict(node["metadata"].get("labels") or {})
         entry.problem = "" if conditions.is_true(node, "Ready") else usable_node(node) or ""
         if not conditions.is_true(node, "Ready"):
-            # What it says it has is made up as long as no kubelet speaks for it.
+            # Until a kubelet reports, what the node offers is an expectation of whoever created it.
             return
         if entry.ready is None:
             entry.ready = self.now

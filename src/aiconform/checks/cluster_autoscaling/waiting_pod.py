@@ -1,4 +1,4 @@
-"""The Pod that waits for a node, and the Pods that hold the places where it must not go."""
+"""The Pod that waits for a node, and the placeholder Pods that keep it away from existing nodes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from aiconform.platform.accelerators.offered import usable_node
 from aiconform.platform.autoscaling.autoscaler import Pool
 
 HELD = "aiconform.dev/place"
-# Both autoscalers take these for: nobody may move this Pod to spare a node.
+# Tells both autoscalers not to evict this Pod in order to remove a node.
 UNDISTURBED = {"karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
-# So many nodes at most get a Pod that holds their place.
+# The largest number of placeholder Pods.
 MOST_HELD = 50
 _FOREVER = 10.0**6
 
 
-def to_hold(pool: Pool, nodes: Sequence[Object], free: dict[str, int]) -> list[Object]:
-    """The nodes whose places are held: of the pool those where the waiting Pod could go, else one, else any node.
+def nodes_to_hold(pool: Pool, nodes: Sequence[Object], free: dict[str, int]) -> list[Object]:
+    """The nodes that get a placeholder Pod: those of the pool that the waiting Pod fits on, else one, else any node.
 
-    `free`: node name -> free accelerators that the Pod asks for. Raises NothingToLookAt.
+    free: free accelerators of the kind that the Pod asks for, by node name. Raises NothingToLookAt.
     """
     usable = [node for node in nodes if usable_node(node) is None]
 
@@ -35,23 +35,23 @@ def to_hold(pool: Pool, nodes: Sequence[Object], free: dict[str, int]) -> list[O
     open_ = [node for node in members if free.get(node["metadata"]["name"])]
     if len(open_) > MOST_HELD:
         raise NothingToLookAt(
-            f"{len(open_)} nodes of pool {pool.name} have free accelerators: that is too many to keep the Pod from. "
-            "Give a smaller pool (--set cluster_autoscaling.pool=KEY=VALUE)"
+            f"{len(open_)} nodes of pool {pool.name} have free accelerators: too many for placeholder Pods. "
+            "Set a smaller pool (--set cluster_autoscaling.pool=KEY=VALUE)"
         )
     untainted = [node for node in usable if not node["spec"].get("taints")]
     return open_ or members[:1] or (untainted or usable)[:1]
 
 
-def holder(made: Object) -> Object:
-    """A Pod (as `pods.pod` makes it) that keeps the waiting one off its node, and is in the way of the node's end."""
+def placeholder(made: Object) -> Object:
+    """A Pod (as `pods.pod` makes it) that keeps the waiting Pod off its node, and its node from being removed."""
     metadata = {**made["metadata"], "labels": {HELD: "held"}, "annotations": UNDISTURBED}
     return {**made, "metadata": metadata}
 
 
-def waiting_pod(name: str, pool: Pool, image: str) -> Object:
-    """A Pod that asks for one accelerator of the pool, on no node where a `holder` is."""
+def waiting_pod_manifest(name: str, pool: Pool, image: str) -> Object:
+    """A Pod that asks for one accelerator of the pool, on a node without a `placeholder`."""
     keys = dict.fromkeys(key for key, effect in pool.taints if effect in ("NoSchedule", "NoExecute"))
-    keys[pool.resource] = None  # the usual taint of accelerator nodes
+    keys[pool.resource] = None  # The usual taint of accelerator nodes.
     spec: Object = {
         "affinity": {
             "podAntiAffinity": {
@@ -72,42 +72,42 @@ def waiting_pod(name: str, pool: Pool, image: str) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": UNDISTURBED}, "spec": spec}
 
 
-class Waiter:
+class WaitingPod:
     """The waiting Pod over time."""
 
     def __init__(self, created: Object, changes: ChangeSignal) -> None:
         self.unschedulable = ""
-        """The scheduler's first word that no node has room for it."""
+        """The scheduler's first message that no node fits."""
         self.deleted = ""
-        """Who was not us deleted it, in words."""
+        """Set if somebody else deleted the Pod."""
         self._last = created
         self._changes = changes
 
     @property
     def node(self) -> str:
-        """Where the scheduler placed it."""
+        """The node that it is scheduled to; empty if none."""
         return str(self._last["spec"].get("nodeName", ""))
 
     @property
     def problem(self) -> str:
-        """Why it does not run where it was placed, in the node's words or those of its state."""
+        """Why it does not run on its node, as the kubelet or its own state reports."""
         if self.deleted:
             return self.deleted
         return refused_by_kubelet(self._last) or ("" if self.started else wait.describe(self._last))
 
     @property
     def started(self) -> bool:
-        """It runs, or ran to its end. Raises Stuck for what is not the node's fault, such as a missing image."""
+        """It runs or has completed. Raises Stuck for what is not the node's fault, such as a missing image."""
         found = wait.running(self._last)
         return found is not None and found["status"]["phase"] != "Failed"
 
     @property
     def ended(self) -> bool:
-        """Nothing more will come of it: it runs, or it was refused, or it is gone. Raises Stuck as `started`."""
+        """Its state is final: it runs, was refused or is deleted. Raises Stuck as `started` does."""
         return bool(self.deleted) or wait.running(self._last) is not None
 
     def see(self, seen: Object) -> None:
-        """Take note of one state."""
+        """Record one state of the Pod."""
         self._last = seen
         if (waits := unschedulable(seen)) and not self.unschedulable:
             self.unschedulable = waits.explanation
@@ -122,8 +122,8 @@ class Waiter:
             self._changes.notify()
 
 
-def users(pods: Iterable[Object], ours: str) -> Sequence[str]:
-    """`namespace/name` of Pods that keep a node in use: not a DaemonSet's, nor in the namespace `ours`, nor ended."""
+def pods_in_the_way(pods: Iterable[Object], ours: str) -> Sequence[str]:
+    """`namespace/name` of Pods that keep a node in use; those of DaemonSets and of Namespace `ours` do not count."""
     return sorted(
         f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         for pod in pods
