@@ -68,7 +68,7 @@ def test_missing_commands_are_named_with_their_packages_where_there_is_no_apt(
         command(tmp_path / "bin", name)
     monkeypatch.setattr(host, "_PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    with pytest.raises(LabError, match=r"iptables-restore, runc.*Debian's packages: iptables runc"):
+    with pytest.raises(LabError, match=r"iptables-restore, runc.*Debian packages: iptables runc"):
         host.install_packages(host.quiet)
 
 

@@ -1,7 +1,7 @@
-"""What one node's simulated accelerators are and how they are offered: the file given to `--config`.
+"""The configuration of one node's simulated accelerators: the file given to `--config`.
 
-Nothing is assumed about the lab: every path is in the file. The process reads it again on SIGHUP; the fields marked
-(start) are read only once. `write_config` replaces a file whole, so that a reader never sees half of one.
+It contains every path, so nothing is assumed about the lab. The process reads it again on SIGHUP; the fields marked
+(start) are read only at start.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from aiconform.lab.accelerators.identity import (
 )
 from aiconform.lab.machines.files import write_json
 
-# Virtual consoles: the character devices that exist and open on any Linux, and that containers may not open by default.
+# Virtual consoles: character devices that exist on any Linux, and that containers may not open by default.
 VT_MAJOR = 4
 VT_FIRST, VT_LAST = 10, 63
-# Where a node's accelerators tell the exporter of their metrics what they are: a folder of the node's own.
+# The folder on a node in which its accelerators describe themselves to the exporter of metrics.
 TELEMETRY_FOLDER = "/run/aiconform-accelerators"
 
 
 class Offer(StrEnum):
-    """The way Pods can ask for a node's accelerators."""
+    """How Pods request a node's accelerators."""
 
     DRA = "dra"
     DEVICE_PLUGIN = "device-plugin"
@@ -61,16 +61,16 @@ class DriverFault(StrEnum):
 
 
 class AcceleratorConfig(Strict):
-    """The whole file."""
+    """The content of the file."""
 
     node_name: DnsName
     """Name of the Node object these accelerators are on. (start)"""
     kubeconfig: Path
-    """Credentials for the API server, with the rights that `cluster_objects` gives to a group. (start)"""
+    """Credentials for the API server, with the permissions that `cluster_objects` gives to a group. (start)"""
     state_dir: Path
-    """Where the process keeps prepared claims and `status.json`; made if missing. (start)"""
+    """Where the process keeps prepared claims and `status.json`; created if missing. (start)"""
     device_dir: Path
-    """Where the device nodes are made, on a file system mounted without `nodev`. Never the machine's /dev. (start)"""
+    """Where the device nodes are created, on a file system without `nodev`. Never the machine's /dev. (start)"""
     cdi_dir: Path
     """A folder of the runtime's CDI spec folders. (start)"""
     plugins_dir: Path
@@ -80,9 +80,9 @@ class AcceleratorConfig(Strict):
     device_plugin_dir: Path
     """The kubelet's folder for device plugins, which holds its `kubelet.sock`. (start)"""
     telemetry: Path | None = None
-    """The file that the metrics' exporter reads; none is written without it. (start)"""
+    """The file that the exporter of metrics reads; not written if None. (start)"""
     offer: Offer = Offer.DRA
-    """How Pods ask for the devices. With `both`, the first half (rounded up) goes to DRA, the rest to the plugin."""
+    """How Pods request the devices. With `both`, DRA offers the first half (rounded up), the plugin the rest."""
     count: Annotated[int, Field(ge=0, le=VT_LAST - VT_FIRST + 1)] = 4
     """How many devices the node has."""
     major: Annotated[int, Field(ge=1)] = VT_MAJOR
@@ -92,15 +92,15 @@ class AcceleratorConfig(Strict):
     identity: Identity = Field(default_factory=lambda: identities()[DEFAULT_IDENTITY])
     """The names they appear under. (start)"""
     devices_per_slice: Annotated[int, Field(ge=1, le=128)] = 128
-    """The most devices in one ResourceSlice; lower it to see a pool of several slices."""
+    """The maximum number of devices in one ResourceSlice; if it is low, a pool has several slices."""
     faults: tuple[DriverFault, ...] = ()
-    """The defects in force."""
+    """The faults that are on."""
     serial: int = 0
-    """Any number. Whoever writes a new one can tell from `status.json` that this very file was taken up."""
+    """Any number. A new one shows in `status.json` that this version of the file is in force."""
 
     @property
     def permissions(self) -> str:
-        """What the runtime lets a container do with the device it got, in the device cgroup's letters."""
+        """What a container may do with its device, in the device cgroup's letters."""
         return "m" if DriverFault.WITHHOLDS_ACCESS in self.faults else "rw"
 
     @model_validator(mode="after")
@@ -112,12 +112,12 @@ class AcceleratorConfig(Strict):
                 f"{VT_FIRST}-{VT_LAST}, the free virtual consoles"
             )
         if self.device_dir.resolve() == Path("/dev"):
-            raise ValueError("device_dir is the machine's own /dev; give a folder of the lab")
+            raise ValueError("device_dir is the machine's own /dev; use a folder of the lab")
         return self
 
 
 class Device(Strict):
-    """One simulated accelerator: a character device and the names it has."""
+    """One simulated accelerator: a character device and its names."""
 
     index: int
     name: str
@@ -130,7 +130,7 @@ class Device(Strict):
 
 
 def devices_of(config: AcceleratorConfig) -> tuple[Device, ...]:
-    """All devices of the node, in order of their index; the same at every start."""
+    """All devices of the node in order of their index, the same at every start."""
     identity = config.identity
     return tuple(
         Device(
@@ -168,5 +168,5 @@ def read_config(path: Path) -> AcceleratorConfig:
 
 
 def write_config(path: Path, config: AcceleratorConfig) -> None:
-    """Write the file whole. The process takes it up on SIGHUP and says so in `status.json` (see `status`)."""
+    """Replace the file. The process reads it on SIGHUP and reports that in `status.json` (see `status`)."""
     write_json(path, config.model_dump(mode="json"))

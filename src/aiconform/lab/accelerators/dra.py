@@ -1,4 +1,4 @@
-"""The DRA driver's side towards the kubelet: registration, and claims prepared and taken back."""
+"""The DRA driver's interface to the kubelet: registration, and preparing and unpreparing claims."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FindClaim = Callable[[str, str], Awaitable[Object]]
 
 
 class DraDriver:
-    """Serves the kubelet on two sockets: one to be found by (registration), one to work on (both DRA versions)."""
+    """Serves the kubelet on two sockets: one for registration, one for the DRA service in both versions."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class DraDriver:
         on_prepared: Callable[[], Awaitable[None]],
         on_change: Callable[[], None],
     ) -> None:
-        """`on_prepared` is awaited after a claim was prepared, before the kubelet hears of it.
+        """`on_prepared` is awaited after a claim is prepared, before the response to the kubelet.
 
         `on_change` is called when `registered` or the prepared claims have changed.
         """
@@ -61,7 +61,7 @@ class DraDriver:
         self._lock = asyncio.Lock()
 
     async def start(self) -> None:
-        """Serve; nothing to do if it does. Raises AcceleratorError."""
+        """Start serving; does nothing if already started. Raises AcceleratorError."""
         if self._servers:
             return
         work = [
@@ -77,7 +77,7 @@ class DraDriver:
         self._servers.append((server, self._registration_socket))
 
     async def stop(self) -> None:
-        """Leave the kubelet; what is prepared stays prepared."""
+        """Disconnect from the kubelet; prepared claims stay prepared."""
         for server, path in reversed(self._servers):
             await sockets.close(server, path)
         self._servers = []
@@ -117,7 +117,7 @@ class DraDriver:
         faults = self.config.faults
         if DriverFault.NEVER_PREPARES in faults:
             raise AcceleratorError(
-                f"{self.config.identity.driver} prepares nothing: the fault {DriverFault.NEVER_PREPARES} is on"
+                f"{self.config.identity.driver} prepares no claims: the fault {DriverFault.NEVER_PREPARES} is on"
             )
         if (known := self._prepared.get(claim.uid)) is not None:
             return known
@@ -191,7 +191,7 @@ class _Registration:
 def results_here(claim: Object, uid: str, config: AcceleratorConfig) -> list[tuple[str, str, str]]:
     """(request, pool, device) for each of this driver's devices on this node in a claim's allocation.
 
-    Raises AcceleratorError if it is another claim than the kubelet means, or has no allocation.
+    Raises AcceleratorError if the claim has another UID, or no allocation.
     """
     actual = claim["metadata"]["uid"]
     if actual != uid:

@@ -23,13 +23,13 @@ class AcceleratorError(LabError):
 
 
 class Strict(BaseModel):
-    """Immutable, and without fields that it does not know."""
+    """Immutable; unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Metrics(StrEnum):
-    """Whose names the metrics of the accelerators have; see `telemetry`."""
+    """A family of metric names; see `telemetry`."""
 
     OPENTELEMETRY = "opentelemetry"
     DCGM = "dcgm"
@@ -85,7 +85,7 @@ class Identity(Strict):
     memory: Memory
     """Memory of one device, a Kubernetes quantity: the capacity `memory`."""
     metrics: Metrics
-    """Under whose names the exporter reports them."""
+    """The family of metric names that the exporter uses."""
     attributes: dict[AttributeName, AttributeValue] = {}
     """Further attributes of every device. `simulated: true` is always added."""
 

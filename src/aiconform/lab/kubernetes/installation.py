@@ -1,4 +1,4 @@
-"""What the nodes of a lab are made from, kept in its state folder for whoever adds nodes later."""
+"""The binaries and images of a lab's nodes, recorded in its state folder for nodes that are added later."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Installation:
 
     assets: Assets
     images: tuple[Path, ...]
-    """Tars of the images that a node gets before its kubelet starts."""
+    """Tar files of the images that a node imports before its kubelet starts."""
     more_images: tuple[Path, ...] = ()
-    """Those of add-ons, which on an autoscaled node may come later."""
+    """Those of add-ons, which an autoscaled node imports later."""
 
     def save(self, paths: Paths) -> None:
         write_json(
@@ -39,7 +39,7 @@ def read(paths: Paths) -> Installation:
         binaries = {name: Path(path) for name, path in value["binaries"].items()}
         images, more = (tuple(map(Path, value[key])) for key in ("images", "more_images"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LabError(f"{_file(paths)} cannot be read ({error}); `aiconform lab up` writes it anew") from error
+        raise LabError(f"{_file(paths)} cannot be read ({error}); `aiconform lab up` writes it again") from error
     return Installation(Assets(binaries), images, more)
 
 

@@ -1,4 +1,4 @@
-"""The lab's cgroups, in every version 1 hierarchy and in version 2's one."""
+"""The lab's cgroups, in every hierarchy of version 1 and in that of version 2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiconform.lab.config import LabError
 
-# What the kubelet needs below version 2's root; hugetlb only where the kernel has it.
+# What the kubelet needs in version 2; hugetlb only if the kernel has it.
 _CONTROLLERS = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
 _EMPTY_SECONDS = 10
 
@@ -42,7 +42,7 @@ def unified() -> bool:
 def create(path: str) -> None:
     """Make a cgroup in every hierarchy, with all controllers.
 
-    Raises LabError where version 2's controllers cannot be handed down.
+    Raises LabError if version 2's controllers cannot be enabled for it.
     """
     for hierarchy in hierarchies():
         parent = hierarchy.mount
@@ -51,7 +51,7 @@ def create(path: str) -> None:
                 _hand_down(parent)
             child = parent / part
             child.mkdir(exist_ok=True)
-            # A new cpuset has no processor and no memory, and takes no process before it has.
+            # A new cpuset has no CPUs and no memory, and accepts no process until it has.
             for name in ("cpuset.cpus", "cpuset.mems"):
                 file = child / name
                 if hierarchy.version == 1 and file.exists() and not file.read_text().strip():
@@ -82,9 +82,9 @@ def enter(path: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a cgroup and all below it, once their processes are gone.
+    """Remove a cgroup and all cgroups below it when their processes are gone.
 
-    Raises LabError if some process stays in it.
+    Raises LabError if a process stays in one of them.
     """
     deadline = time.monotonic() + _EMPTY_SECONDS
     for hierarchy in hierarchies():

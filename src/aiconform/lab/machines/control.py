@@ -1,4 +1,4 @@
-"""Asking a supervisor or a machine's init for something: one JSON line there, one back, over a unix socket."""
+"""Requests to a supervisor or to a machine's init: one line of JSON each way over a unix socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Handler = Callable[[dict[str, Any]], Awaitable[Any]]
 async def serve(path: Path, handle: Handler) -> asyncio.Server:
     """Answer requests at a socket in a folder that only root can enter.
 
-    A KeyError, ValueError or OSError of `handle` goes to the asker.
+    A KeyError, ValueError or OSError of `handle` is returned to the client.
     """
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -30,7 +30,7 @@ async def serve(path: Path, handle: Handler) -> asyncio.Server:
             writer.write(json.dumps(reply).encode() + b"\n")
             await writer.drain()
         except (ConnectionError, json.JSONDecodeError):
-            pass  # the asker went away, or spoke something else
+            pass  # the client has gone, or sent something else
         finally:
             writer.close()
 
@@ -42,8 +42,8 @@ async def serve(path: Path, handle: Handler) -> asyncio.Server:
 def ask(path: Path, seconds: float = 30.0, **request: Any) -> Any:
     """The answer to a request.
 
-    Raises ConnectionError or FileNotFoundError when nobody serves the socket, LabError when the request was refused
-    or not answered in time.
+    Raises ConnectionError or FileNotFoundError if nothing serves the socket, LabError if the request is refused or not
+    answered in time.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)

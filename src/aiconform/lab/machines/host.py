@@ -1,4 +1,4 @@
-"""What the lab needs of the machine it is on, and what it marks there."""
+"""What the lab needs on its machine, and what it changes there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from aiconform.lab.config import ROOT, LabError, needs, require_linux
 from aiconform.lab.machines.machine import MOUNTS
 
-# command -> the Debian package that brings it
+# command -> the Debian package that contains it
 _COMMANDS = {
     "runc": "runc",
     "iptables-restore": "iptables",
@@ -33,25 +33,26 @@ _MADE = ".mount-points.json"
 INOTIFY_INSTANCES = 8192
 
 Progress = Callable[[str], None]
-"""Takes a line for people about what is being done."""
+"""Takes a line that tells the user what is being done."""
 
 
 def quiet(_: str) -> None:
-    """Progress that nobody wants to see."""
+    """Discards progress."""
 
 
 def require() -> None:
-    """Raises LabError where no lab can be: not on Linux, or not as root."""
+    """Raises LabError if this process cannot run a lab: not on Linux, or not as root."""
     require_linux()
     if os.geteuid() != 0:
         raise needs("root")
 
 
 def raise_limits() -> None:
-    """Raise the machine's number of inotify instances where it is low.
+    """Raise the limit of inotify instances if it is low.
 
     A node's kubelet, containerd and kube-proxy use about twenty of them, and the kernel's default of 128 for each user
-    ends a third lab's kubelets with "too many open files". The limit only ever goes up, and stays after the lab.
+    makes the kubelets of a third lab fail with "too many open files". The limit is never lowered,
+    and stays after the lab.
     """
     limit = Path("/proc/sys/fs/inotify/max_user_instances")
     if int(limit.read_text()) < INOTIFY_INSTANCES:
@@ -59,9 +60,9 @@ def raise_limits() -> None:
 
 
 def install_packages(progress: Progress) -> None:
-    """Install the system's packages that are missing, where that is Debian's apt.
+    """Install missing system packages with apt.
 
-    Raises LabError naming what is missing elsewhere.
+    Raises LabError naming the missing commands on a system without apt.
     """
     missing = {command: package for command, package in _COMMANDS.items() if not shutil.which(command, path=_PATH)}
     apt = shutil.which("apt-get")
@@ -72,7 +73,7 @@ def install_packages(progress: Progress) -> None:
     packages = sorted(set(missing.values()))
     if apt is None:
         raise LabError(
-            f"commands missing: {', '.join(sorted(missing))}. Install them (Debian's packages: {' '.join(packages)})"
+            f"commands missing: {', '.join(sorted(missing))}. Install them (Debian packages: {' '.join(packages)})"
         )
     progress(f"installing {', '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -85,7 +86,7 @@ def install_packages(progress: Progress) -> None:
 
 
 def environment() -> dict[str, str]:
-    """For all processes of a lab: no proxy, locale or credentials of whoever started it."""
+    """The environment of a lab's processes: no proxy, locale or credentials of the user who started it."""
     kept = {name: os.environ[name] for name in ("HOME", "PYTHONPATH", "VIRTUAL_ENV") if name in os.environ}
     return {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": "/root", **kept}
 
@@ -94,18 +95,18 @@ def command(name: str) -> str:
     """Path of a command of `_COMMANDS`."""
     found = shutil.which(name, path=_PATH)
     if found is None:
-        raise LabError(f"{name} is not installed; Debian's package is {_COMMANDS[name]}")
+        raise LabError(f"{name} is not installed; the Debian package is {_COMMANDS[name]}")
     return found
 
 
 @contextmanager
 def locked(folder: Path, busy: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """One at a time in this folder, which is made if missing and may be removed meanwhile; also between processes.
+    """Hold an exclusive lock on this folder, also between processes. The folder is created if missing.
 
-    `busy` is called if somebody else is there, before the wait.
+    `busy` is called before waiting for another holder. The folder can be removed while the lock is held.
     """
     while True:
-        # A lab's folder holds keys and control sockets, the root only labs' folders: both are root's alone.
+        # A lab's folder holds keys and control sockets, and the root folder holds labs: only root may enter them.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -114,7 +115,7 @@ def locked(folder: Path, busy: Callable[[], None] = lambda: None) -> Iterator[No
             except BlockingIOError:
                 busy()
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever had it before may have removed the folder: then this locks nothing that others see.
+            # If the previous holder has removed the folder, this lock is on a folder that nobody else sees.
             if folder.exists() and folder.stat().st_ino == os.fstat(lock).st_ino:
                 yield
                 return
@@ -123,7 +124,7 @@ def locked(folder: Path, busy: Callable[[], None] = lambda: None) -> Iterator[No
 
 
 def make_mount_points(root: Path = ROOT) -> None:
-    """Make the folders that machines mount over, and note which were not there. Call it with the root locked."""
+    """Create the folders that machines mount over, and record those that were missing. Call it with the root locked."""
     record = root / _MADE
     made = set(json.loads(record.read_text())) if record.exists() else set()
     made.update(path for path in MOUNTS if not Path(path).exists())
@@ -133,7 +134,7 @@ def make_mount_points(root: Path = ROOT) -> None:
 
 
 def forget_unused(state: Path) -> None:
-    """Remove a lab's folder in which nothing came to be."""
+    """Remove the folder of a lab if it is empty."""
     with contextlib.suppress(OSError):
         state.rmdir()
         with locked(state.parent):
@@ -141,7 +142,7 @@ def forget_unused(state: Path) -> None:
 
 
 def forget_last(root: Path = ROOT) -> None:
-    """When no lab is left, remove the folders that were made for labs. Call it with the root locked."""
+    """If no lab is left, remove the folders that were created for labs. Call it with the root locked."""
     if any(entry.is_dir() for entry in root.iterdir()):
         return
     record = root / _MADE
@@ -149,6 +150,6 @@ def forget_last(root: Path = ROOT) -> None:
         try:
             Path(path).rmdir()
         except OSError:
-            continue  # somebody else has begun to use it
+            continue  # something else uses it by now
     record.unlink(missing_ok=True)
     root.rmdir()

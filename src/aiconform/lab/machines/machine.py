@@ -1,8 +1,8 @@
 """The init of one machine of the lab: `python -m aiconform.lab.machines.machine STATE NAME`.
 
-A machine is a set of namespaces (pid, mount, network, host name) that live as long as this process: when it ends, in
-whatever way, the kernel ends every process, mount and network device in them. Inside, /run, /var/log and the kubelet's
-folders are the machine's own at their usual paths, so that whatever runs there finds a node as it expects one.
+A machine is a set of namespaces (pid, mount, network, host name) that exist as long as this process: when it exits, for
+whatever reason, the kernel removes every process, mount and network device in them. Inside, /run, /var/log and the
+kubelet's folders are the machine's own at their usual paths, so that programs find the node that they expect.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from aiconform.lab.config import Paths
 from aiconform.lab.machines import control
 from aiconform.lab.machines.processes import Children, ProcessSpec, Supervisor
 
-# Folders that components insist on -> their place in the machine's state folder. The host must have these paths.
+# Paths that components require -> their place in the machine's state folder. The host must have these paths.
 MOUNTS = {"/var/log": "log", "/var/lib/kubelet": "kubelet", "/var/lib/cni": "cni"}
-# The kubelet sets these for the whole kernel unless it finds them so. It finds them so.
+# The kubelet would change these settings of the whole kernel if it did not find these values.
 KERNEL_SETTINGS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -32,14 +32,14 @@ KERNEL_SETTINGS = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 
-# What the supervisor says when the machine's network is connected.
+# The supervisor's message when the machine's network is connected.
 GO = b"go"
 
 
 def furnish(state: Path, name: str) -> None:
     """Give the new mount namespace its own /proc, /run and the folders of MOUNTS. Raises CalledProcessError."""
     socket.sethostname(name)
-    # Mounts that a Pod's volumes make must reach the containers (rshared), and never the host (it was private before).
+    # Mounts of a Pod's volumes must reach the containers (rshared), but not the host (unshare has made it private).
     mount("--make-rshared", "/")
     mount("-t", "proc", "-o", "nosuid,nodev,noexec", "proc", "/proc")
     mount("-t", "tmpfs", "-o", "mode=755,nosuid", "tmpfs", "/run")
@@ -47,7 +47,7 @@ def furnish(state: Path, name: str) -> None:
         folder = state / source
         folder.mkdir(parents=True, exist_ok=True)
         mount("--bind", str(folder), target)
-    # Every machine routes: nodes for their Pods, the control plane for the nodes.
+    # Every machine is a router: nodes for their Pods, the control plane for the nodes.
     for setting, value in (("ip_forward", "1"), ("conf/all/send_redirects", "0"), ("conf/all/rp_filter", "0")):
         Path("/proc/sys/net/ipv4", setting).write_text(value)
     settings = Path("/run/kernel-settings")
@@ -101,13 +101,12 @@ async def run(paths: Paths, name: str) -> None:
 def main() -> None:
     state, name = Path(sys.argv[1]), sys.argv[2]
     paths = Paths(state.name, state.parent)
-    # Inherited by all processes: "read your configuration again" must not end one that has only just started, and that
-    # reads it in any case.
+    # Inherited by all processes: a request to reload the configuration must not end a process that has just started.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     furnish(paths.machine(name), name)
-    # The supervisor connects our network and then says so; if it ends before, so do we.
+    # The supervisor connects the network and then sends GO; if it exits before that, so does this process.
     if sys.stdin.buffer.read(len(GO)) != GO:
-        sys.exit("the supervisor ended")
+        sys.exit("the supervisor has exited")
     asyncio.run(run(paths, name))
 
 

@@ -1,7 +1,10 @@
-"""The wires between the machines of a lab.
+"""The network between the machines of a lab.
 
-The switch is a bridge inside the control plane's network namespace, which also routes between the nodes' Pod ranges;
-the host has one end of one wire, and no bridge, rule or forwarding of its own. All of it ends with the namespaces.
+A bridge in the control plane's network namespace connects the machines and routes between the nodes' Pod ranges. The
+host has one end of a veth pair, and no bridge, rule or forwarding of its own. All of it ends with the namespaces.
+
+`ip -batch` sets it up: a batch in a namespace is one process, and reads as the commands that an administrator types. A
+netlink library would need a socket in each namespace and several calls for each of these lines.
 """
 
 from __future__ import annotations
@@ -10,14 +13,14 @@ import subprocess
 
 from aiconform.lab.config import Network
 
-# Numbers of the host's and the switch's own devices; nodes have theirs from 1.
+# Numbers of the host's and the bridge's devices; those of nodes start at 1.
 _HOST, _SWITCH = 0xFE, 0xFF
 
 
 def connect_control_plane(network: Network, pid: int) -> None:
-    """Make the switch in the namespace of process `pid` and plug the host in. Raises CalledProcessError."""
+    """Create the bridge in the namespace of process `pid` and connect the host. Raises CalledProcessError."""
     device = network.host_device
-    # Left over when the namespace of a crashed control plane has not been torn down yet.
+    # It still exists if the kernel has not removed the namespace of a crashed control plane yet.
     subprocess.run(["ip", "link", "delete", device], check=False, capture_output=True)
     _ip(f"link add {device} address {_mac(network, _HOST)} type veth peer name host netns {pid}")
     _ip(
@@ -28,7 +31,7 @@ def connect_control_plane(network: Network, pid: int) -> None:
         "link set host master switch up",
         namespace_of=pid,
     )
-    # Nothing outside can be meant by a Pod; say so at once instead of letting connections time out.
+    # Pods reach nothing outside: connections fail at once instead of timing out.
     _ip("route replace unreachable default", namespace_of=pid)
     _ip(
         f"address add {network.host}/{network.machines.prefixlen} dev {device}",
@@ -38,7 +41,7 @@ def connect_control_plane(network: Network, pid: int) -> None:
 
 
 def connect_node(network: Network, number: int, pid: int, control_plane_pid: int) -> None:
-    """Plug the node in whose init is process `pid`. Raises CalledProcessError."""
+    """Connect the node whose init is process `pid`. Raises CalledProcessError."""
     port, address = f"port{number}", network.node(number)
     subprocess.run(
         ["nsenter", "-t", str(control_plane_pid), "-n", "ip", "link", "delete", port], check=False, capture_output=True
@@ -71,13 +74,13 @@ def forget_node(network: Network, number: int, control_plane_pid: int) -> None:
 
 
 def nat_rules(pid: int) -> str:
-    """The address translation of the namespace of process `pid`, as iptables-save prints it; empty if it is gone."""
+    """The NAT rules in the namespace of process `pid`, as iptables-save prints them; empty if the process is gone."""
     command = ["nsenter", "-t", str(pid), "-n", "iptables-save", "-t", "nat"]
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
 def _mac(network: Network, number: int) -> str:
-    """The same for every life of a machine: the others remember it for half a minute and more."""
+    """The same after each restart of a machine: others keep it in their ARP caches for half a minute or more."""
     return f"02:a1:c0:00:{network.index:02x}:{number:02x}"
 
 
@@ -89,5 +92,5 @@ def _ip(*commands: str, namespace_of: int | None = None) -> None:
 
 
 def disconnect(network: Network) -> None:
-    """Remove the host's end of the wire, which otherwise goes with the control plane's namespace."""
+    """Remove the host's end of the veth pair, which otherwise is removed with the control plane's namespace."""
     subprocess.run(["ip", "link", "delete", network.host_device], check=False, capture_output=True)

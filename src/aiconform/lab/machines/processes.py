@@ -17,11 +17,11 @@ from aiconform.lab.machines.files import rotate, write_json
 from aiconform.lab.machines.preconditions import Precondition, until_holds
 from aiconform.lab.machines.process_identity import ProcessIdentity
 
-# A process that ends is started again after this many seconds, twice as many each time, up to the last.
+# A process that exits is restarted after this many seconds, doubled each time up to the second number.
 FIRST_BACKOFF, LAST_BACKOFF = 0.2, 10.0
-# One that ran this long was healthy: its next end is the first again.
+# After this time a process counts as healthy: the backoff starts again.
 HEALTHY_SECONDS = 30.0
-# The API server waits a minute for its watches to end, which nobody here has to.
+# The API server waits a minute for its watches to end, which is not needed here.
 GRACE_SECONDS = 2.0
 
 
@@ -34,7 +34,7 @@ class ProcessSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[Precondition, ...] = ()
     once: bool = False
-    """Runs to its end once, and again only if it fails."""
+    """Run it once, and again only if it fails."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,13 +46,13 @@ class ProcessSpec:
 
 
 class Children:
-    """All child processes of this process, adopted ones too: the init of a machine must bury those."""
+    """All child processes of this process, adopted ones too: the init of a machine must reap those."""
 
     def __init__(self) -> None:
         self._ends: dict[int, asyncio.Future[int]] = {}
 
     def listen(self) -> None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._bury)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap)
 
     def start(self, argv: tuple[str, ...], **options: Any) -> tuple[subprocess.Popen[bytes], asyncio.Future[int]]:
         """(the process, a future of its return code)."""
@@ -62,7 +62,7 @@ class Children:
         end.add_done_callback(lambda done: setattr(process, "returncode", done.result()))
         return process, end
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -103,11 +103,11 @@ class Supervised:
 
     def signal(self, number: int) -> None:
         if self._process is not None and self._end is not None and not self._end.done():
-            # Nobody else buries our children, so the pid is still the process's own.
+            # Only this class reaps children, so the pid still belongs to the process.
             os.kill(self._process.pid, number)
 
     async def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """End the process and do not start it again: SIGTERM, then SIGKILL after `grace` seconds."""
+        """Stop the process and do not restart it: SIGTERM, then SIGKILL after `grace` seconds."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self.signal(signal.SIGTERM)
@@ -167,7 +167,7 @@ class Supervisor:
         self._processes: dict[str, Supervised] = {}
 
     async def reconcile(self, specs: tuple[ProcessSpec, ...]) -> None:
-        """Stop what is no longer wanted or has changed, start what is new."""
+        """Stop processes that are no longer wanted or have changed, and start new ones."""
         wanted = {spec.name: spec for spec in specs}
         stale = [name for name, process in self._processes.items() if wanted.get(name) != process.spec]
         await asyncio.gather(*(self._processes.pop(name).stop() for name in stale))
@@ -176,13 +176,13 @@ class Supervisor:
                 self._start(spec)
 
     async def restart(self, name: str) -> None:
-        """Raises KeyError for a name the machine has no process of."""
+        """Raises KeyError for an unknown name."""
         process = self._processes[name]
         await process.stop()
         self._start(process.spec)
 
     async def stop(self, name: str) -> None:
-        """End a process until it is restarted. Raises KeyError."""
+        """Stop a process until it is restarted. Raises KeyError."""
         await self._processes[name].stop()
 
     def signal(self, name: str, number: int) -> None:
@@ -202,5 +202,5 @@ class Supervisor:
 
 
 def write_processes(paths: Paths, machine: str, processes: Iterable[ProcessSpec]) -> None:
-    """What a machine is to run; it is taken up with the machine's next reload."""
+    """Write what a machine runs; the machine reads it on its next reload."""
     write_json(paths.machine_spec(machine), {"processes": [process.to_json() for process in processes]})

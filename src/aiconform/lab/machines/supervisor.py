@@ -1,7 +1,7 @@
 """Keeps the machines of a lab alive: `python -m aiconform.lab.machines.supervisor STATE`, one process per lab.
 
-It starts each machine's namespaces, connects them, and starts anew what has died. Should it die itself, the kernel ends
-all machines (they ask for that), so a crash leaves folders behind, never a process; `lab up` starts over from those.
+It creates each machine's namespaces, connects them, and restarts machines that have died. If it dies itself, the kernel
+ends all machines (they ask for that), so a crash leaves folders but no process; `lab up` starts again from those.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aiconform.lab.machines.machine import GO
 from aiconform.lab.machines.process_identity import ProcessIdentity, boot
 from aiconform.lab.machines.processes import FIRST_BACKOFF, HEALTHY_SECONDS, LAST_BACKOFF, Children
 
-# The end of the supervisor, in whatever way, is the end of `unshare`, and that is the end of the machine's init.
+# When the supervisor exits, for whatever reason, so does `unshare`, and with it the machine's init.
 _NEW_NAMESPACES = (
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--mount", "--net", "--pid", "--uts", "--fork", "--kill-child", "--"),
@@ -33,7 +33,7 @@ _NEW_NAMESPACES = (
 
 
 class Machine:
-    """One machine: its namespaces and the task that keeps them."""
+    """One machine: its namespaces and the task that keeps it alive."""
 
     def __init__(self, lab: LabSupervisor, name: str, number: int) -> None:
         self.name = name
@@ -74,12 +74,12 @@ class Machine:
             backoff = min(backoff * 2, LAST_BACKOFF)
 
     async def _live(self) -> None:
-        """One life of the machine, from the creation of its namespaces to their end."""
+        """Run the machine once, from the creation of its namespaces to their end."""
         log_file = self._lab.paths.logs(self.name) / "init.log"
         rotate(log_file)
         module = (sys.executable, "-P", "-m", "aiconform.lab.machines.machine", str(self._lab.paths.state), self.name)
         if self.number:
-            # Cgroups of an earlier life, without processes: the new kubelet would take them for containers, and wait.
+            # Cgroups of an earlier run have no processes: the new kubelet would take them for containers, and wait.
             cgroups.remove(self._lab.paths.node_cgroup(self.name))
             cgroups.create(self._lab.paths.node_cgroup(self.name))
         self.since = time.time()
@@ -104,7 +104,7 @@ class Machine:
         finally:
             os.close(our_gate)
             self.connected.clear()
-            # The init first: `unshare` buries it and ends, when the kernel has ended all its namespaces' processes.
+            # The init first: `unshare` reaps it and exits when the kernel has ended all processes of its namespaces.
             if self.init is not None:
                 self.init.kill()
             elif not end.done():
@@ -114,7 +114,7 @@ class Machine:
 
 
 async def _only_child(pid: int, end: asyncio.Future[int]) -> ProcessIdentity | None:
-    """The process that `unshare` has forked; None if it has ended without."""
+    """The process that `unshare` has forked; None if it has exited without forking."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     while not end.done():
         try:
@@ -153,10 +153,10 @@ class LabSupervisor:
         await self._ended.wait()
         server.close()
         await self._stop(*self._machines)
-        self.log("ended")
+        self.log("exited")
 
     async def connect(self, machine: Machine, pid: int) -> None:
-        """Plug a new machine with init `pid` in. A new control plane is a new switch: all nodes are plugged in anew."""
+        """Connect a new machine with init `pid`. After a new control plane, which has a new bridge, also all nodes."""
         if machine.name == CONTROL_PLANE:
             network.connect_control_plane(self.network, pid)
             for node in self._machines.values():
@@ -191,7 +191,7 @@ class LabSupervisor:
         wanted = {name: entry["number"] for name, entry in self._plan()["machines"].items()}
         autoscaled, unreadable = cloudnodes.read(self.paths)
         wanted |= {node["name"]: node["number"] for node in autoscaled}
-        # Whose file cannot be read goes on: nobody said that it is to end.
+        # A node whose file cannot be read keeps running: nothing asks for its end.
         wanted |= {name: machine.number for name, machine in self._machines.items() if machine.number in unreadable}
         await self._stop(*(name for name in self._machines if name not in wanted))
         for name, number in wanted.items():
@@ -214,8 +214,8 @@ def main() -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.exit(f"another supervisor has {state}")
-        # Out of the caller's cgroup: the end of its session or service must not end the lab.
+            sys.exit(f"another supervisor runs for {state}")
+        # Leave the caller's cgroup: the end of its session or service must not end the lab.
         cgroups.enter(f"{paths.cgroup}/system")
         if own := ProcessIdentity.of(os.getpid()):
             write_json(paths.supervisor_record, {"pid": own.pid, "start": own.start, "boot": boot()})
