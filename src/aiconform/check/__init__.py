@@ -1,7 +1,7 @@
-"""What a check is made of: probes that look, observations that last, assertions that judge.
+"""The contract of checks: probes observe, observations are stored, assertions judge.
 
-A probe acts on the cluster and returns an Observation: the evidence, plain data that goes to a file and comes back the
-same. An assertion is a pure function over one Observation. So anyone can compute a verdict again from the files of a
+A probe acts on the cluster and returns an Observation: plain data, which is written to a file and can be read back
+unchanged. An assertion is a pure function over one Observation. So anyone can recompute a verdict from the files of a
 run. The names in `__all__` are the public surface: they change only with API_VERSION.
 """
 

@@ -40,7 +40,7 @@ class Assertion:
     """id: stable for ever; reports, faults and tests name the assertion `check/id`.
 
     title: the sentence that people read; it may be reworded. serves: ids of the lines of the requirement's procedure
-    that it shows. formerly: earlier sentences, by which runs made before assertions had ids are judged.
+    that it shows. formerly: earlier sentences, to match runs made before assertions had ids.
     """
 
     id: str
@@ -60,7 +60,7 @@ def assertion(id_: str, title: str, *, serves: Iterable[str] = (), formerly: Ite
     `serves` is the assertion's own id unless other lines of the procedure are named. Raises ValueError for a bad id.
     """
     if not _ID.fullmatch(id_):
-        raise ValueError(f"{id_!r} is no id of an assertion: lower-case words, joined by underscores")
+        raise ValueError(f"{id_!r} is not an assertion id: use lower-case words joined by underscores")
 
     def mark(function: A) -> A:
         (parameter,) = inspect.signature(function).parameters

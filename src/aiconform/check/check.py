@@ -15,12 +15,12 @@ from aiconform.check.probe import Access, Probe
 from aiconform.platform import Platform
 
 API_VERSION = 1
-"""Version of this contract. A check made for another one is refused by the registry."""
+"""Version of this contract. The registry refuses a check that was made for another version."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `aiconform inspect` says of a check before anything is made: what it would use, and what it misses."""
+    """What `aiconform inspect` reports for a check: what it would use, and what it lacks."""
 
     found: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ Inspect = Callable[[Platform, Settings], Awaitable[Inspection]]
 
 
 def inspection(function: Inspect) -> Inspect:
-    """Declare what `aiconform inspect` calls for this check; it may only read."""
+    """Declare the function that `aiconform inspect` calls for this check. It must only read."""
     function.__inspection__ = True  # type: ignore[attr-defined]
     return function
 
@@ -79,5 +79,5 @@ def collect(id_: str, *modules: str, requirement: Path | None = None, api: int =
 
 
 def _members(module: str) -> list[Any]:
-    """What a module defines itself, in its order; what it imports is another module's."""
+    """What a module defines itself, in its order; imports are not included."""
     return [member for member in vars(sys.modules[module]).values() if getattr(member, "__module__", "") == module]

@@ -1,4 +1,4 @@
-"""What a user may set for a check, and for a run's probes as a whole."""
+"""What users can set for one check, and for all probes of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 @dataclass(frozen=True)
 class OptionInfo:
-    """What `option` says of a field beside its default and its description."""
+    """What `option` declares for a field, besides its default and its description."""
 
     serves: tuple[str, ...] = ()
     formerly: tuple[str, ...] = ()
@@ -19,7 +19,7 @@ class OptionInfo:
 
 
 class Options(BaseModel):
-    """What a user may set for one check (`--set ID.NAME=VALUE`).
+    """What users can set for one check (`--set ID.NAME=VALUE`).
 
     A check has at most one subclass; each of its fields is an `option`.
     """
@@ -37,7 +37,7 @@ class Options(BaseModel):
 
     @classmethod
     def info(cls, name: str) -> OptionInfo:
-        """What is declared of a field."""
+        """What is declared for a field."""
         extra: Any = cls.model_fields[name].json_schema_extra
         found: OptionInfo = (extra or {}).get("option", OptionInfo())
         return found
@@ -56,8 +56,8 @@ def option(
     """A field of Options. `description` is what users read in `aiconform options`; the default suits most platforms.
 
     serves: ids of the limits of the requirement's procedure that it sets. formerly: earlier names, which `--set` still
-    takes. choices: what gives the values that may be chosen beside the default, from a registry.
-    pattern: a regular expression that a text has to match. bounds: ge, gt, le, lt.
+    takes. choices: a function that returns the valid values besides the default, from a registry.
+    pattern: a regular expression that a text must match. bounds: ge, gt, le, lt.
     """
     field: Any = Field
     about = OptionInfo(tuple(serves), tuple(formerly), choices)
@@ -69,11 +69,11 @@ O = TypeVar("O", bound=Options)  # noqa: E741 - the usual name for a type variab
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may set for the probes.
+    """What users can set for all probes.
 
-    every_node: look at every accelerator node instead of one of each kind.
-    patience: seconds that the platform has to start a Pod (image pull and device set-up included).
-    options: those of each check for which some were given.
+    every_node: use every accelerator node instead of one of each kind.
+    patience: the longest time until a Pod runs, in seconds, including image pull and device setup.
+    options: one model for each check that has some set.
     """
 
     every_node: bool = False

@@ -1,4 +1,4 @@
-"""Probes: functions that act on the cluster and return an Observation, with what they declare of themselves."""
+"""Probes: functions that act on the cluster and return an Observation, and what each of them declares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiconform.cluster.scratch import PodSecurity
 
 @dataclass(frozen=True)
 class Access:
-    """API access that a probe needs, as RBAC words it. `group` is empty for the core group."""
+    """API access that a probe needs, in the terms of RBAC. `group` is empty for the core group."""
 
     group: str
     resource: str
@@ -43,7 +43,7 @@ class Probe:
     access: tuple[Access, ...]
 
     def seconds(self, settings: Settings) -> float:
-        """How long it may take at most."""
+        """The longest time that it may take, in seconds."""
         return settings.patience + (self.limit(settings) if callable(self.limit) else self.limit)
 
 

@@ -1,4 +1,4 @@
-"""The checks that are installed: each is an entry point of the group `aiconform.checks`, this project's own too.
+"""The installed checks: each is an entry point of the group `aiconform.checks`, including this project's own.
 
 An entry point's name is the requirement's id, its object a Check. An id without a dot belongs to the standard, whose
 checks this project brings. Ids with a dot (`acme.fabric`) are extensions: their package brings the requirement as well.
@@ -76,7 +76,7 @@ def load_extension_check(id_: str) -> Extension:
 
 
 def broken_checks() -> tuple[BrokenCheck, ...]:
-    """What other distributions bring and cannot be used, by id."""
+    """The checks of other distributions that cannot be used, sorted by id."""
     return _extensions()[1]
 
 
@@ -86,7 +86,7 @@ def extended_standard() -> Standard:
 
 
 def forget() -> None:
-    """Look again at what is installed, the next time that somebody asks."""
+    """Clear all caches, so that the next call reads again what is installed."""
     for remembered in (check_entries, _entries, _extensions, load_check):
         remembered.cache_clear()
 

@@ -1,4 +1,4 @@
-"""What a probe is about: the accelerators of a node or of several, another part of the platform, or the whole of it."""
+"""What a probe tests: the accelerators of one node or of several, another component, or the platform itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform
 
 @dataclass(frozen=True)
 class PlatformComponent:
-    """A component of the platform that a probe is about and that holds no accelerators, for example an operator.
+    """A component of the platform that a probe tests and that has no accelerators, for example an operator.
 
     `name` becomes part of the names of objects: lower-case letters, digits, hyphens.
     """
@@ -29,7 +29,7 @@ class PlatformComponent:
 
     @property
     def disturbs(self) -> bool:
-        """Whether other probes could fail because of this one: then it begins when all others are done."""
+        """Whether this probe could make others fail: then it starts when all others are done."""
         return False
 
     def __str__(self) -> str:

@@ -11,19 +11,19 @@ import click
 
 from aiconform import __version__
 
-# command -> (its one-line help; its module is aiconform.cli.<command with _ for ->, its object is `command`)
+# command -> its one-line help; its module is aiconform.cli.<command>, its object there is `command`
 COMMANDS = {
-    "run": "Run the suite on a cluster and judge what was seen.",
-    "judge": "Recompute every verdict of a run from its observations.",
-    "report": "Render a run as text, Markdown, HTML or JUnit.",
-    "inspect": "Show what the platform offers and what would keep a check from running.",
+    "run": "Run the suite on a cluster and report the verdicts.",
+    "judge": "Recompute the verdicts of a run from its observations.",
+    "report": "Render a run as text, Markdown, HTML, JUnit or JSON.",
+    "inspect": "Show what the platform offers, and what would prevent a check from running.",
     "spec": "Read, compare and render the standard.",
     "certify": "Build, validate, sign, verify and compare submissions.",
-    "cleanup": "Remove what interrupted runs left on a cluster.",
-    "options": "List what can be set for each check.",
-    "rbac": "Print the least ClusterRole that the chosen checks need.",
-    "images": "List the test images and where they come from.",
-    "lab": "A reference AI platform of real components on this machine.",
+    "cleanup": "Delete what interrupted runs left on a cluster.",
+    "options": "List the options of each check.",
+    "rbac": "Print the minimal ClusterRole for the chosen checks.",
+    "images": "List the images of test Pods.",
+    "lab": "Run a reference AI platform of real components on this machine.",
 }
 
 

@@ -11,14 +11,14 @@ from aiconform.cli.common import cluster_options, fail, note, output_option, pri
 
 @click.command("cleanup")
 @cluster_options
-@click.option("--run", metavar="ID", help="Only what this run left; everything of any run by default.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@click.option("--run", metavar="ID", help="Only delete what this run left; by default, what any run left.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @output_option
 def command(kubeconfig: str | None, context: str | None, run: str | None, dry_run: bool, output: str) -> None:
-    """Delete what runs left on a cluster, and wait until it is gone.
+    """Delete what runs left on a cluster, and wait until it is deleted.
 
-    Everything a run makes is in a Namespace of its own or owned by it. A run that is still going loses
-    its objects, too. Exit code 1 if something stays.
+    Everything that a run creates is in a Namespace of the run or owned by it. A run that is still in progress loses
+    its objects, too. The exit code is 1 if something could not be deleted.
     """
     removed, problem = run_async(_cleanup(kubeconfig, context, run, dry_run))
     if output == "json":

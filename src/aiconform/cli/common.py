@@ -1,4 +1,4 @@
-"""What several commands share: options, the way errors end, and the end by a signal."""
+"""What commands share: options, errors with an exit code, and clean-up on a signal."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ INTERRUPTED = 130
 
 
 def cluster_options(function: F) -> F:
-    """--kubeconfig and --context, as kubectl has them."""
+    """--kubeconfig and --context, as in kubectl."""
     kubeconfig = click.option(
-        "--kubeconfig", metavar="FILE", help="Kubeconfig; KUBECONFIG and ~/.kube/config by default."
+        "--kubeconfig", metavar="FILE", help="Kubeconfig; by default, KUBECONFIG or ~/.kube/config."
     )
-    context = click.option("--context", metavar="NAME", help="Context of the kubeconfig; its current one by default.")
+    context = click.option(
+        "--context", metavar="NAME", help="Context of the kubeconfig; by default, its current context."
+    )
     return kubeconfig(context(function))
 
 
@@ -41,7 +43,11 @@ output_option = click.option(
 
 
 set_option = click.option(
-    "--set", "options", multiple=True, metavar="ID.NAME=VALUE", help="An option of one check, see `aiconform options`."
+    "--set",
+    "options",
+    multiple=True,
+    metavar="ID.NAME=VALUE",
+    help="Set an option of a check (see `aiconform options`).",
 )
 
 
@@ -75,17 +81,17 @@ def installed_standard() -> Standard:
 
 
 def print_json(data: Any) -> None:
-    """Data to standard output, in ASCII: text from a cluster may hold what no terminal should get."""
+    """Print data in ASCII: text from a cluster can contain terminal control characters."""
     click.echo(json.dumps(data, indent=2))
 
 
 def note(message: str) -> None:
-    """Progress, to standard error."""
+    """Print progress to standard error."""
     click.echo(message, err=True)
 
 
 class Failure(click.ClickException):
-    """An error that names the thing and the way out; nothing was judged."""
+    """An error whose message names the problem and what to do; nothing was judged."""
 
     exit_code = 2
 
@@ -99,7 +105,7 @@ def fail(message: str) -> NoReturn:
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end. SIGINT and SIGTERM cancel, which cleans up; a second one ends at once. Both exit with 130."""
+    """Run to completion. SIGINT and SIGTERM cancel, which cleans up; a second one exits at once. Both exit with 130."""
     try:
         return asyncio.run(_with_signals(main))
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -123,6 +129,6 @@ async def _with_signals(main: Coroutine[Any, Any, T]) -> T:
         try:
             loop.add_signal_handler(number, stop)
         except NotImplementedError:
-            # Windows: asyncio turns Ctrl-C into a cancellation of this task by itself.
+            # On Windows, asyncio itself cancels this task on Ctrl-C.
             break
     return await task

@@ -1,4 +1,4 @@
-"""`aiconform images`: what test Pods run."""
+"""`aiconform images`: the images of test Pods."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from aiconform.cli.common import output_option, print_json
 
 
 @click.command("images")
-@click.option("--image-registry", default="", metavar="REGISTRY", help="Show the names on this mirror, too.")
+@click.option("--image-registry", default="", metavar="REGISTRY", help="Also show the names on this mirror.")
 @output_option
 def command(image_registry: str, output: str) -> None:
-    """List the images that test Pods run. A mirror (--image-registry) keeps their path and tag."""
+    """List the images of test Pods. A mirror (--image-registry) has them under the same path and tag."""
     from aiconform.platform.images import IMAGES, Images
 
     images = Images(image_registry)

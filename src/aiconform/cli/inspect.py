@@ -1,4 +1,4 @@
-"""`aiconform inspect`: what the platform offers. Only reads."""
+"""`aiconform inspect`: what the platform offers; only reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHOWN = 10
 @set_option
 @output_option
 def command(kubeconfig: str | None, context: str | None, options: tuple[str, ...], output: str) -> None:
-    """Show what the platform offers to the checks, and what would keep one from running. Nothing is created."""
+    """Show what the platform offers to the checks, and what would prevent one from running. Creates nothing."""
     found = run_async(_inspect(kubeconfig, context, options))
     if output == "json":
         print_json(found)

@@ -1,4 +1,4 @@
-"""`aiconform options`: what can be set for each check."""
+"""`aiconform options`: the options of each check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @output_option
 def command(ids: tuple[str, ...], output: str) -> None:
-    """List what `aiconform run --set ID.NAME=VALUE` can set for the checks of ID..., or for all of them."""
+    """List what `aiconform run --set ID.NAME=VALUE` can set, for the checks of the requirements ID... or for all."""
     from aiconform.check.registry import NoSuchCheck, extension_ids, has_check, load_check
     from aiconform.spec import SpecError
 

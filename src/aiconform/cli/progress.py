@@ -1,4 +1,4 @@
-"""Progress on standard error: what is being done, and for how long the whole has taken."""
+"""Progress on standard error: each step, with the time since the start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 
 class Progress:
-    """Call it with a line for each step. Each line stays: logs of CI show where time went."""
+    """Call it with a line for each step. Lines are never overwritten, so that CI logs show what took how long."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()

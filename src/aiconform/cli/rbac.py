@@ -1,4 +1,4 @@
-"""`aiconform rbac`: the least access that a run needs."""
+"""`aiconform rbac`: the minimal permissions of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiconform.cli.common import extensions_option, fail, installed_standard, ou
 @extensions_option
 @output_option
 def command(ids: tuple[str, ...], name: str, extensions: bool, output: str) -> None:
-    """Print the least ClusterRole for the checks of the requirements ID..., or for all checks of the suite.
+    """Print the minimal ClusterRole for the checks of the requirements ID..., or for all checks of the suite.
 
     Bind it with: kubectl create clusterrolebinding aiconform --clusterrole aiconform --serviceaccount NAMESPACE:NAME
     """

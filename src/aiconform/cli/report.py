@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 @click.command("report")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
+    "-o",
+    "--output",
     "--format",
     "form",
     type=click.Choice(list(BY_NAME)),
@@ -81,7 +83,7 @@ def _warn(directory: Path) -> None:
     try:
         judgement = judge(directory, installed_standard())
     except (BadRunDirectory, SpecError) as error:
-        note(f"warning: the verdicts could not be computed again: {plain(str(error))}")
+        note(f"warning: the verdicts could not be recomputed: {plain(str(error))}")
         return
     if judgement.differences:
         count = counted(len(judgement.differences), "difference")

@@ -36,26 +36,31 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @cluster_options
-@click.option("--kubernetes", metavar="vX.Y", help="Version of the standard; the cluster's own by default.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run directory; a new one here by default.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with an interrupted run.")
-@click.option("--lab", is_flag=True, help="Run on the embedded lab, brought up first if it is not (Linux, root).")
-@click.option("--every-node", is_flag=True, help="Look at every accelerator node, not at one of each kind.")
+@click.option("--kubernetes", metavar="vX.Y", help="Version of the standard; by default, the version of the cluster.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Run directory; by default, a new one in the current folder.",
+)
+@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Continue an interrupted run.")
+@click.option("--lab", is_flag=True, help="Run on the embedded lab; starts it if needed (Linux, root).")
+@click.option("--every-node", is_flag=True, help="Test every accelerator node, not one of each kind.")
 @click.option(
     "--patience",
     type=click.FloatRange(min=1),
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long the platform may take to start a Pod.",
+    help="The longest time until a Pod runs.",
 )
 @click.option(
-    "--image-registry", default="", metavar="REGISTRY", help="Mirror that has the test images (see `images`)."
+    "--image-registry", default="", metavar="REGISTRY", help="Mirror of the test images (see `aiconform images`)."
 )
 @set_option
 @extensions_option
 @strict_option
-@click.option("--dry-run", is_flag=True, help="Only show which probes would run, where, and for how long at most.")
+@click.option("--dry-run", is_flag=True, help="Only show which probes would run, on what, and for how long.")
 @output_option
 def command(
     ids: tuple[str, ...],

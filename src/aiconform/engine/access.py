@@ -1,4 +1,4 @@
-"""The least API access of a run: what the checks' probes declare, and what every run does itself."""
+"""The least API access that a run needs: what the probes declare, and what every run does itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from aiconform.check import Access, Check
 from aiconform.cluster import Cluster, Object
 
-# Namespaces are made, watched until they are gone, and read for the cluster's identity (kube-system's UID).
+# Namespaces are created, watched until they are deleted, and read for the cluster's identity (kube-system's UID).
 RUN = (
     Access("", "namespaces", ("create", "delete", "get", "list", "watch")),
     Access("", "nodes", ("list",)),
@@ -30,16 +30,16 @@ def needed(checks: Iterable[Check]) -> dict[tuple[str, str], set[str]]:
 
 
 class Permissions:
-    """What these credentials may do; each question is asked once, however many checks need it."""
+    """The permissions of these credentials. Each is asked for once, however many checks need it."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._asked: dict[tuple[str, str, str], asyncio.Task[bool]] = {}
 
     async def missing(self, checks: Iterable[Check]) -> list[str]:
-        """What these credentials may not do of what a run of these checks needs, as `verb resource`."""
+        """The permissions that a run of these checks needs and that these credentials lack, as `verb resource`."""
         if await self._may("*", "*", "*"):
-            # Most who run this are administrators: one question instead of some hundred.
+            # Most users are administrators: one request instead of hundreds.
             return []
         wanted = [(verb, *key) for key, verbs in sorted(needed(checks).items()) for verb in sorted(verbs)]
         answers = await asyncio.gather(*(self._may(*each) for each in wanted))

@@ -20,9 +20,9 @@ class Capacity:
 
     @asynccontextmanager
     async def hold(self, target: Target, at_most: int) -> AsyncIterator[None]:
-        """Hold as many devices as the probe uses at most, or all that were free when the run began.
+        """Hold the most devices that the probe uses, or all that were free when the run started.
 
-        Of a group of nodes all are held, or none: a probe that has some while it waits for others could wait for ever.
+        Of a group of nodes, either all are held or none: probes that hold some and wait for others could deadlock.
         """
         wanted = _wanted(target, at_most)
         if not wanted:

@@ -1,4 +1,4 @@
-"""What the engine tells whoever listens: it does not know who does."""
+"""Events of a run, for its listeners. The engine does not know who listens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ProbeStarted:
 
 @dataclass(frozen=True)
 class ProbeProgressed:
-    """What a probe that takes long waits for now."""
+    """What a slow probe is waiting for."""
 
     check: str
     probe: str
@@ -33,7 +33,7 @@ class ProbeProgressed:
 
 @dataclass(frozen=True)
 class ProbeFinished:
-    """`outcome` as in a Record; `message` is empty if it observed something."""
+    """`outcome` as in a Record; `message` is empty if the probe returned an observation."""
 
     check: str
     probe: str
@@ -50,7 +50,7 @@ class CheckFinished:
 
 @dataclass(frozen=True)
 class Noted:
-    """Something that a reader should know and that is nobody's verdict."""
+    """Information for the user that does not affect a verdict."""
 
     message: str
 

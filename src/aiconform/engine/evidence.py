@@ -1,4 +1,4 @@
-"""What a run leaves on disk, as models: the observations of a check, and the report that is computed from them."""
+"""The files of a run as models: the observations of a check, and the report computed from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Model(BaseModel):
 
 
 class Record(_Model):
-    """One probe on one target. `observation` is there if the outcome is `seen`, else `message` says why not.
+    """One probe on one target. `observation` is set if the outcome is `seen`; otherwise `message` gives the reason.
 
     Outcomes: seen · error (it broke, was refused, ran out of time) · nothing (the platform offers nothing to try) ·
     not-applicable. `seconds` and `requests` include the clean-up.
@@ -37,9 +37,9 @@ class Record(_Model):
 
 
 class Evidence(_Model):
-    """The file `observations/<check>.json`: all that the check's verdict is computed from.
+    """The file `observations/<check>.json`, from which the check's verdict is computed.
 
-    `seconds` count from when the first of its probes had the accelerators that it holds.
+    `seconds` start when the first of its probes holds the accelerators that it needs.
     """
 
     check: str
@@ -50,19 +50,19 @@ class Evidence(_Model):
 
 
 class _Judged(_Model):
-    """Something with a verdict by the programme's own words, and a strict one over everything that was asserted."""
+    """A result with two verdicts: by the programme's own words, and a strict one over all assertions."""
 
     @model_validator(mode="before")
     @classmethod
     def _one_verdict(cls, data: Any) -> Any:
-        """Reports made before there were two verdicts have one, over everything that was asserted."""
+        """Reports made before there were two verdicts have one, over all assertions."""
         if isinstance(data, dict) and "strict" not in data and "verdict" in data:
             return {**data, "strict": data["verdict"]}
         return data
 
 
 class AssertionResult(_Model):
-    """One assertion over all its observations. `holds` is None where it could not be decided.
+    """One assertion over all its observations. `holds` is None if it could not be decided.
 
     `asked_by` says whether the public programme's own words ask for it at this version, or this project does. `id` is
     empty in reports made before assertions had ids.
@@ -108,7 +108,7 @@ class Tool(_Model):
 
 
 class ExtensionInfo(_Model):
-    """Where the check of an extension came from; `digest` names its code."""
+    """Where the check of an extension came from; `digest` identifies its code."""
 
     id: str
     distribution: str
@@ -119,7 +119,7 @@ class ExtensionInfo(_Model):
 class RunInfo(_Model):
     """The file `run.json`. `chosen` is None when every requirement of the version was to be run.
 
-    `extensions`: the checks of this run that are not this project's own; `suite` names the code of all others.
+    `extensions`: the checks of this run that are not this project's own; `suite` identifies the code of all others.
 
     `passed_over` says what looked like an accelerator and could not be used: on a node that is not Ready, in an
     incomplete pool, an unknown resource.
@@ -147,10 +147,10 @@ class RunInfo(_Model):
 class Report(_Judged):
     """The file `report.json`, also what `-o json` prints.
 
-    `verdict` is by the programme's own words, `strict` over everything that was asserted.
+    `verdict` is by the programme's own words, `strict` over all assertions.
     `scope`: `version` if every requirement of the version was to be run, `chosen` if some were named: then the verdict
     speaks of those alone. `uncovered`: MUST requirements of the version that this run says nothing about.
-    `simulated`: an accelerator without hardware was among those looked at. `leaks`: what could not be cleaned up.
+    `simulated`: at least one accelerator had no hardware. `leaks`: what could not be deleted.
     """
 
     run: str
@@ -176,12 +176,12 @@ class Report(_Judged):
 
 
 def encode(model: BaseModel) -> bytes:
-    """The bytes of a file of the run directory: readable JSON, the same for the same content."""
+    """The bytes of a file in the run directory: readable JSON, the same bytes for the same content."""
     return encode_text(json.dumps(model.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
 
 
 def encode_text(text: str) -> bytes:
-    """UTF-8; half a surrogate pair, which JSON from a cluster can hold and UTF-8 cannot, becomes a question mark."""
+    """UTF-8. An unpaired surrogate, which JSON from a cluster can contain and UTF-8 cannot, becomes a question mark."""
     return text.encode("utf-8", "replace")
 
 

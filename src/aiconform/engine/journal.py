@@ -1,4 +1,4 @@
-"""The journal: what happened in a run, in order, each line chained to the one before by its hash."""
+"""The journal: the events of a run in order, each line chained to the previous one by its hash."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Line:
 
 
 class Journal:
-    """Appends lines, each flushed to the disk before the call returns: a killed run loses nothing that it did."""
+    """Appends lines. Each is flushed to disk before the call returns, so that a killed run loses nothing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,7 +48,7 @@ class Journal:
         self._number = 0
 
     def resume(self) -> list[Line]:
-        """Go on after the last line; a half-written one (the tool was killed while writing it) is cut off.
+        """Continue after the last complete line; a partial one (the tool was killed while writing) is removed.
 
         Raises BrokenChain.
         """
@@ -77,7 +77,7 @@ class Journal:
 
 
 def read(path: Path) -> Iterator[Line]:
-    """All lines, the chain checked on the way. Raises BrokenChain."""
+    """All lines; the chain is verified on the way. Raises BrokenChain."""
     previous = START
     for number, raw in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
@@ -87,6 +87,6 @@ def read(path: Path) -> Iterator[Line]:
         except (ValueError, KeyError, TypeError) as error:
             raise BrokenChain(f"{path.name}, line {number}: not a journal line ({error})") from error
         if chained != previous or line.number != number:
-            raise BrokenChain(f"{path.name}, line {number}: it does not follow from the line before")
+            raise BrokenChain(f"{path.name}, line {number}: its hash does not match the previous line")
         yield line
         previous = hash_line(raw)

@@ -1,4 +1,4 @@
-"""Every verdict of a run computed again from its observations alone, without a cluster."""
+"""Recomputes every verdict of a run from its observations, without a cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aiconform.spec import SpecError, Standard, UnknownRequirement, UnknownVersi
 
 @dataclass(frozen=True)
 class Judgement:
-    """What was computed, and where it differs from what the run says.
+    """The recomputed report, and where it differs from the run's own.
 
     differences: a verdict, a finding or a file is not what it should be. notes: why a difference may be honest
     (another version of the suite or of the standard).
@@ -61,7 +61,7 @@ def judge(path: Path, standard: Standard) -> Judgement:
     if info.suite != suite_digest():
         notes.append(f"the run was judged by another version of the suite ({info.suite}; this is {suite_digest()})")
     if info.standard_digest != standard.digest:
-        notes.append(f"the run was held to another edition of the standard ({info.standard_digest})")
+        notes.append(f"the run was judged by another edition of the standard ({info.standard_digest})")
     notes += _other_extensions(info)
     if reworded:
         notes.append(f"{len(reworded)} texts of the report are worded differently; the verdicts do not depend on them")
@@ -100,7 +100,7 @@ def _same_code(check: str, info: RunInfo) -> bool:
 
 
 def _other_extensions(info: RunInfo, check: str = "") -> list[str]:
-    """The run's extensions, or one of them, that are installed here in another version."""
+    """Notes on the run's extensions (or on that of one check) of which another version is installed here."""
     found = []
     for then in info.extensions:
         if then.id not in extension_ids() or check not in ("", then.id):
@@ -127,14 +127,14 @@ def without_ids(computed: CheckResult) -> CheckResult:
 
 @dataclass(frozen=True)
 class Comparison:
-    """differences: a verdict or a finding is another one. wording: only a text is."""
+    """differences: in a verdict or a finding. wording: only in a text."""
 
     differences: tuple[str, ...]
     wording: tuple[str, ...]
 
 
 def compare(claimed: CheckResult, computed: CheckResult) -> Comparison:
-    """A reported result beside the one that its observations give."""
+    """Compare a reported result with the one computed from its observations."""
     without_ids = has_no_ids(claimed)
     differences, wording = [], []
     expected = computed.strict if without_ids else computed.verdict
@@ -203,10 +203,10 @@ def _chain(directory: RunDirectory, info: RunInfo, report: Report) -> list[str]:
     found = []
     last = raw.rstrip(b"\n").rpartition(b"\n")[2]
     if not raw.endswith(b"\n") or journal.hash_line(last) != info.journal:
-        found.append("the journal does not end with the line that run.json names")
+        found.append("the last line of the journal is not the one whose hash is in run.json")
     begun = next((line.data for line in lines if line.event == "started"), None)
     if not _is(begun, info.model_copy(update={"ended": "", "journal": ""})):
-        found.append("run.json is not what the journal says was started")
+        found.append("run.json differs from the start that the journal recorded")
     recorded = {line.data["check"]: line.data["digest"] for line in lines if line.event == "observed"}
     for check in sorted({*recorded, *directory.evidence_ids()}):
         try:
@@ -215,7 +215,7 @@ def _chain(directory: RunDirectory, info: RunInfo, report: Report) -> list[str]:
             found.append(str(error))
             continue
         if digest != recorded.get(check):
-            found.append(f"observations/{check}.json is not what the journal recorded")
+            found.append(f"observations/{check}.json differs from what the journal recorded")
     for missing in sorted({*recorded} - {result.id for result in report.checks}):
         found.append(f"{missing}: observed, but not in the report")
     judged = {line.data["check"]: line.data for line in lines if line.event == "judged"}
@@ -227,7 +227,7 @@ def _chain(directory: RunDirectory, info: RunInfo, report: Report) -> list[str]:
 
 
 def _is(data: object, info: RunInfo) -> bool:
-    """Whether the journal's data is this; fields that came later have their defaults."""
+    """Whether the journal's data equals this; fields that were added later have their defaults."""
     try:
         return RunInfo.model_validate(data) == info
     except ValidationError:
@@ -235,16 +235,16 @@ def _is(data: object, info: RunInfo) -> bool:
 
 
 def _about(info: RunInfo, report: Report, standard: Standard) -> list[str]:
-    """The report's own statements about the run."""
+    """Differences between the report and run.json."""
     found = [
-        f"the report's {name} is not that of run.json"
+        f"the report's {name} differs from that of run.json"
         for name in sorted(Report.model_fields.keys() & RunInfo.model_fields.keys())
         if getattr(report, name) != getattr(info, name)
     ]
     if report.scope != ("version" if info.chosen is None else "chosen"):
-        found.append("the report's scope is not that of run.json")
+        found.append("the report's scope differs from that of run.json")
     if report.simulated != any(entry.simulated for entry in info.accelerators):
-        found.append("the report hides or invents that accelerators were simulated")
+        found.append("the report is wrong about whether accelerators were simulated")
     try:
         listed = standard.at(info.standard)
     except UnknownVersion as error:
@@ -253,7 +253,5 @@ def _about(info: RunInfo, report: Report, standard: Standard) -> list[str]:
     whole = {requirement.id for requirement in listed} | {each.id for each in info.extensions}
     expected = whole if info.chosen is None else set(info.chosen)
     if reported != expected:
-        found.append(
-            f"the report should speak of {', '.join(sorted(expected))}; it speaks of {', '.join(sorted(reported))}"
-        )
+        found.append(f"the report should cover {', '.join(sorted(expected))}; it covers {', '.join(sorted(reported))}")
     return found

@@ -1,4 +1,4 @@
-"""What a run still waits for, and which of it has to come after all the rest."""
+"""Counts the observations that a run still waits for, and delays the probes that would disturb others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiconform.check import PlatformComponent, Target
 
 
 class Outstanding:
-    """Counts the observations that are still to be made: one for each probe, then one for each of its targets."""
+    """The observations still to come: one for each probe, then one for each of its targets."""
 
     def __init__(self, probes: int) -> None:
         self._all = probes
@@ -21,7 +21,7 @@ class Outstanding:
         return self._all == 0
 
     def found(self, targets: Sequence[Target]) -> None:
-        """A probe has these targets, at least one."""
+        """A probe found its targets: at least one."""
         self._all += len(targets) - 1
         self._disturbing += sum(map(_disturbs, targets))
         self._look()
@@ -31,7 +31,7 @@ class Outstanding:
         self._look()
 
     async def turn(self, target: Target) -> None:
-        """Wait for the end of all others, if the probe of this target disturbs them."""
+        """If the probe of this target disturbs others, wait until all of them are done."""
         if _disturbs(target):
             await self._quiet.wait()
 

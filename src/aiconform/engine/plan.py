@@ -1,4 +1,4 @@
-"""What a run is going to do: which requirements count, and which of them the suite can check."""
+"""The plan of a run: its requirements, and the checks for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aiconform.spec import Requirement, Standard
 
 
 class BadChoice(Exception):
-    """The user asked for something that the standard does not have; the text says what it has."""
+    """The user asked for something that does not exist; the text names what does."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Plan:
-    """`chosen` is None if the whole version is to be run. `uncovered`: MUST requirements that are not run at all."""
+    """`chosen` is None for a run of the whole version. `uncovered`: MUST requirements that the run does not check."""
 
     version: str
     items: tuple[Item, ...]
@@ -94,7 +94,7 @@ def _item(requirement: Requirement, version: str) -> Item:
 
 @cache
 def suite_digest() -> str:
-    """Names the code that observed and judged: sha256 over what checks are made of and verdicts."""
+    """Identifies the code that observes and judges: sha256 over the checks, what they use, and the verdicts."""
     root = Path(aiconform.__file__).parent
     sources = [
         path

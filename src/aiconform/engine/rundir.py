@@ -1,4 +1,4 @@
-"""The run directory: where each part of a run lives, written so that a kill at any moment leaves it readable."""
+"""The run directory: its files, written so that they stay readable if the tool is killed at any moment."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class BadRunDirectory(Exception):
-    """A folder is not a run, or one of its files is not what it should be."""
+    """A folder is not a run directory, or one of its files is malformed."""
 
 
 class RunDirectory:
-    """The paths of DIR and how its files are read and written."""
+    """Reads and writes the files of one run directory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,7 +70,7 @@ class RunDirectory:
         return tuple(sorted(path.stem for path in (self.path / "observations").glob("*.json")))
 
     def _write(self, name: str, data: bytes) -> None:
-        """All or nothing: a reader never finds half a file."""
+        """Write atomically: a reader never finds a partial file."""
         target = self.path / name
         draft = target.with_name(f".{target.name}.part")
         draft.write_bytes(data)

@@ -21,7 +21,7 @@ from aiconform.spec import Requirement, Standard, UnknownRequirement
 
 
 class UnreadableEvidence(ValueError):
-    """An observation is not what its probe returns."""
+    """An observation does not have the shape that its probe returns."""
 
 
 def judge_check(requirement: Requirement, version: str, check: Check, evidence: Evidence) -> CheckResult:
@@ -54,12 +54,12 @@ def judge_check(requirement: Requirement, version: str, check: Check, evidence: 
 
 
 def counting(assertions: Sequence[AssertionResult]) -> Sequence[AssertionResult]:
-    """The assertions by which `verdict` goes: the programme's; all, where it asks for none, as for an extension."""
+    """The assertions that `verdict` counts: the programme's, or all if it asks for none, as for an extension."""
     return [result for result in assertions if result.asked_by == "programme"] or assertions
 
 
 def not_run(requirement: Requirement, version: str, reason: str) -> CheckResult:
-    """The result of a requirement that has no evidence."""
+    """The result of a requirement without evidence."""
     return CheckResult(
         id=requirement.id,
         title=requirement.title,
@@ -98,7 +98,7 @@ def _observation(check: Check, record: Record) -> Observation:
 
 
 def _assess(declared: Assertion, asked_by: AskedBy, seen: Sequence[tuple[Record, Observation]]) -> AssertionResult:
-    """One assertion over all its observations: it holds only where it holds over each of them."""
+    """One assertion over all its observations: it holds only if it holds for each of them."""
     findings = [(record, declared.function(value)) for record, value in seen]
     broken = [(record, finding) for record, finding in findings if finding.holds is False]
     undecided = [(record, finding) for record, finding in findings if finding.holds is None or finding.subjects < 1]
