@@ -15,7 +15,7 @@ from aiconform.installed import distribution_of
 @dataclass(frozen=True)
 class Origin:
     """digest: sha256 over the files that the distribution's record lists, or, for an editable install, over those of
-    the package that the entry point names.
+    the package that the entry point names. Of a check in a file, `distribution` is the file's name.
     """
 
     distribution: str
@@ -27,6 +27,10 @@ def origin_of(entry: EntryPoint) -> Origin:
     distribution = entry.dist
     version = distribution.version if distribution else ""
     return Origin(distribution_of(entry), version, _digest(_recorded(entry) or _of_the_package(entry)))
+
+
+def origin_of_file(path: Path) -> Origin:
+    return Origin(path.name, "", _digest([(path.name, path)]))
 
 
 def _recorded(entry: EntryPoint) -> list[tuple[str, Path]]:

@@ -2,6 +2,7 @@
 
 An entry point's name is the requirement's id, its object a Check. An id without a dot belongs to the standard, whose
 checks this project brings. Ids with a dot (`acme.fabric`) are extensions: their package brings the requirement as well.
+A check without Python is a file that the user names (`--checks`).
 
 `extended_standard` gives the standard with the requirements of all extensions that can be used; `broken_checks` names
 those that cannot, and why. An extension that is broken changes nothing for the others.
@@ -16,8 +17,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from aiconform.check.check import API_VERSION, Check
-from aiconform.check.origin import Origin, origin_of
-from aiconform.installed import OWN, check_entries, distribution_of
+from aiconform.check.container import container_check
+from aiconform.check.origin import Origin, origin_of, origin_of_file
+from aiconform.installed import OWN, check_entries, check_files, distribution_of
 from aiconform.spec import Requirement, SpecError, Standard, load_extension, load_standard
 
 
@@ -43,12 +45,12 @@ class Extension:
 
 
 def check_ids() -> tuple[str, ...]:
-    """Ids of all installed checks, sorted; none of them is imported."""
-    return tuple(sorted(_entries()[0]))
+    """Ids of all installed checks, sorted; no package is imported for it."""
+    return tuple(sorted({*_entries()[0], *_files()[0]}))
 
 
 def has_check(requirement: str) -> bool:
-    return requirement in _entries()[0]
+    return requirement in _entries()[0] or requirement in _files()[0]
 
 
 @cache
@@ -57,6 +59,8 @@ def load_check(requirement: str) -> Check:
     usable, refused = _entries()
     if requirement in usable:
         return _load(usable[requirement])
+    if requirement in _files()[0]:
+        return _files()[0][requirement].check
     raise refused.get(requirement) or NoSuchCheck(f"the suite has no check for {requirement} yet")
 
 
@@ -87,7 +91,7 @@ def extended_standard() -> Standard:
 
 def forget() -> None:
     """Clear all caches, so that the next call reads again what is installed."""
-    for remembered in (check_entries, _entries, _extensions, load_check):
+    for remembered in (check_entries, _entries, _files, _extensions, load_check):
         remembered.cache_clear()
 
 
@@ -118,8 +122,9 @@ def _entries() -> tuple[dict[str, EntryPoint], dict[str, BrokenCheck]]:
 @cache
 def _extensions() -> tuple[dict[str, Extension], tuple[BrokenCheck, ...]]:
     usable, refused = _entries()
-    extensions: dict[str, Extension] = {}
-    broken = dict(refused)
+    extensions, broken_files = _files()
+    extensions = dict(extensions)
+    broken = {**refused, **broken_files}
     for id_, entry in usable.items():
         if distribution_of(entry) == OWN:
             continue
@@ -129,6 +134,26 @@ def _extensions() -> tuple[dict[str, Extension], tuple[BrokenCheck, ...]]:
         except BrokenCheck as error:
             broken[id_] = error
     return extensions, tuple(broken[id_] for id_ in sorted(broken))
+
+
+@cache
+def _files() -> tuple[dict[str, Extension], dict[str, BrokenCheck]]:
+    """(checks without Python that can be used, those that cannot), by id or, where a file has none, by its path."""
+    usable: dict[str, Extension] = {}
+    broken: dict[str, BrokenCheck] = {}
+    taken = {entry.name for entry in check_entries()}
+    for path in check_files():
+        try:
+            check = container_check(path)
+            if check.id in taken:
+                problem, way_out = "another check has this id", "leave one of them out"
+                broken[check.id] = BrokenCheck(check.id, str(path), problem, way_out)
+                continue
+            usable[check.id] = Extension(check, load_extension(path), origin_of_file(path))
+            taken.add(check.id)
+        except (SpecError, OSError, ValueError) as error:
+            broken[str(path)] = BrokenCheck(path.stem, str(path), str(error), "correct the file")
+    return usable, broken
 
 
 def _load(entry: EntryPoint) -> Check:

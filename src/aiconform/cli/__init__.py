@@ -5,11 +5,13 @@ That keeps `aiconform --help` quick: the table below holds each command's one-li
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import click
 
 from aiconform import __version__
+from aiconform.installed import FILES
 
 # command -> its one-line help; its module is aiconform.cli.<command>, its object there is `command`
 COMMANDS = {
@@ -46,9 +48,19 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="aiconform")
-def main() -> None:
+@click.option(
+    "--checks",
+    multiple=True,
+    metavar="PATH",
+    type=click.Path(exists=True),
+    help="A check without Python: its file, or a folder of such files. AICONFORM_CHECKS does the same.",
+)
+def main(checks: tuple[str, ...]) -> None:
     """Prove that a Kubernetes platform can run AI workloads.
 
     Results go to standard output, progress to standard error. Exit codes: 0 conformant, 1 not conformant,
     2 wrong use, 3 undetermined, 130 interrupted.
     """
+    if checks:
+        already = os.environ.get(FILES)
+        os.environ[FILES] = os.pathsep.join((*checks, *([already] if already else ())))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import shutil
 import textwrap
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiconform.cli.common import Failure, installed_standard, note, output_option, print_json
+from aiconform.cli.spec_new import CHECKOUT
+from aiconform.cli.spec_new import command as new
 
 if TYPE_CHECKING:
     from aiconform.spec import Requirement, Standard
-
-IN_A_CHECKOUT = Path("src/aiconform/spec/requirements")
 
 
 class SpecGroup(click.Group):
@@ -33,6 +32,9 @@ class SpecGroup(click.Group):
 @click.group("spec", cls=SpecGroup)
 def command() -> None:
     """Read, compare, render and check the standard."""
+
+
+command.add_command(new)
 
 
 def _standard(folder: Path | None = None) -> Standard:
@@ -159,32 +161,6 @@ def schema() -> None:
 
 
 @command.command()
-@click.argument("id_", metavar="ID")
-@click.option("--title", metavar="TEXT", help="Title; made from the ID by default.")
-@click.option("--area", metavar="AREA", default="Node", show_default=True, help="One of the eleven areas.")
-@click.option(
-    "--into",
-    type=click.Path(path_type=Path, file_okay=False),
-    help=f"Folder of the file: {IN_A_CHECKOUT} in a checkout, else the current folder.",
-)
-def new(id_: str, title: str | None, area: str, into: Path | None) -> None:
-    """Write the scaffold of a proposal."""
-    from aiconform.spec import Area
-    from aiconform.spec.scaffold import scaffold
-
-    areas = {str(known).lower(): known for known in Area}
-    if area.lower() not in areas:
-        raise click.BadParameter(f"there is no area {area!r}; the areas are {', '.join(Area)}", param_hint="--area")
-    folder = into or (IN_A_CHECKOUT if IN_A_CHECKOUT.is_dir() else Path())
-    if id_ in _standard().ids:
-        raise Failure(f"{id_} is in the standard already; see `aiconform spec show {id_}`")
-    title = title or id_.replace("_", " ").capitalize()
-    path = scaffold(id_, title=title, area=areas[area.lower()], folder=folder, today=datetime.date.today())
-    note(f"replace every FILL IN, then run `aiconform spec check {folder}`")
-    click.echo(path)
-
-
-@command.command()
 @click.argument("version", metavar="vX.Y")
 @click.argument(
     "folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True)
@@ -199,7 +175,7 @@ def freeze(version: str, folder: Path | None) -> None:
     from aiconform.spec.frozen import NAME
     from aiconform.spec.frozen import freeze as write
 
-    folder = folder or IN_A_CHECKOUT
+    folder = folder or CHECKOUT
     if not folder.is_dir():
         raise Failure("there is no checkout here; name the folder of requirement files")
     path = folder.parent / NAME
@@ -225,7 +201,7 @@ def check(folder: Path | None, checklists: Path | None, output: str) -> None:
     """
     from aiconform.spec.review import review
 
-    folder = folder or (IN_A_CHECKOUT if IN_A_CHECKOUT.is_dir() else None)
+    folder = folder or (CHECKOUT if CHECKOUT.is_dir() else None)
     found = review(folder or _standard().folder, checks=_checks(), broken=_broken(), checklists=checklists)
     if output == "json":
         print_json(found.as_data())

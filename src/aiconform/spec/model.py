@@ -23,9 +23,8 @@ from pydantic import (
 
 from aiconform.spec.container import Container
 from aiconform.spec.errors import UnknownLine
-from aiconform.spec.words import WORDS, Id, Part, Text
+from aiconform.spec.words import ANY_ID, Id, Part, Text
 
-ANY_ID = rf"^{WORDS}(\.{WORDS})*$"
 SIG = r"^(sig|wg)-[a-z]+(-[a-z]+)*$"
 VERSION = r"^v1\.[1-9][0-9]*$"
 # RFC 2119 gives these words their meaning only in capitals (RFC 8174).

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiconform.spec.errors import SpecError
 from aiconform.spec.model import Area
-from aiconform.spec.words import ID
+from aiconform.spec.words import ANY_ID
 
 # `spec check` reports every value that still has it.
 PLACEHOLDER = "FILL IN"
@@ -33,11 +33,16 @@ class CannotScaffold(SpecError):
     """The id or the place for a new proposal will not do."""
 
 
-def scaffold(id_: str, *, title: str, area: Area, folder: Path, today: datetime.date) -> Path:
-    """Write <folder>/<id>.yaml and return its path. Raises CannotScaffold."""
-    if not re.fullmatch(ID, id_):
+def scaffold(id_: str, *, title: str, area: Area, folder: Path, today: datetime.date, with_check: bool = False) -> Path:
+    """Write <folder>/<id>.yaml and return its path. Raises CannotScaffold.
+
+    `with_check`: the ids of its line and its limit are those that the skeleton of a check serves.
+    """
+    line, limit = ("pod_speaks", "start") if with_check else ("what_holds", "what_is_limited")
+    vendor, dot, _ = id_.partition(".")
+    if not re.fullmatch(ANY_ID, id_):
         raise CannotScaffold(
-            f"{id_!r} cannot be an id: use small letters, digits and single underscores, a letter first"
+            f"{id_!r} cannot be an id: use lower-case words joined by underscores; a dot marks an extension"
         )
     if not folder.is_dir():
         raise CannotScaffold(f"{folder} is not a folder; name one with --into")
@@ -47,7 +52,7 @@ def scaffold(id_: str, *, title: str, area: Area, folder: Path, today: datetime.
 id: {id_}
 title: {_quoted(title)}
 area: {area}
-owners: [{LEAD[area]}]
+owners: [{vendor.replace("_", "-") if dot else LEAD[area]}]
 stage: proposed
 # What a platform that meets it does. RFC 2119 words (MUST, SHOULD, MAY) say what is asked for.
 statement: >-
@@ -67,10 +72,10 @@ procedure:
       observe: {PLACEHOLDER}
       holds:
         # The id stays the same for ever; assertions cite it.
-        - id: what_holds
+        - id: {line}
           text: {PLACEHOLDER}
   limits:
-    - id: what_is_limited
+    - id: {limit}
       of: {PLACEHOLDER}
       seconds: 120
       why: {PLACEHOLDER}

@@ -138,12 +138,11 @@ def _load(folder: Path) -> Standard:
 def load_extension(path: Path) -> Requirement:
     """The requirement of a package outside the standard. Raises MalformedFile."""
     tree = read(path)
-    requirement = _requirement(tree)
-    if not requirement.is_extension:
-        raise MalformedFile(
-            path, tree.line(("id",)), f"the id {requirement.id!r} of an extension has no dot", NEW_EXTENSION
-        )
-    return requirement
+    id_ = tree.data.get("id") if isinstance(tree.data, dict) else None
+    # Before the rest is read: without a dot the rules of the standard hold for it.
+    if isinstance(id_, str) and "." not in id_:
+        raise MalformedFile(path, tree.line(("id",)), f"the id {id_!r} of an extension has no dot", NEW_EXTENSION)
+    return _requirement(tree)
 
 
 def requirement_from(tree: Tree) -> Requirement:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 WORDS = r"[a-z][a-z0-9]*(_[a-z0-9]+)*"
 ID = rf"^{WORDS}$"
+ANY_ID = rf"^{WORDS}(\.{WORDS})*$"
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Id = Annotated[str, StringConstraints(pattern=ID, max_length=60)]

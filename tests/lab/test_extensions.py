@@ -1,0 +1,146 @@
+"""Checks from outside: both examples, installed into a clean environment, on the lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.lab import Lab
+
+CHECKOUT = Path(__file__).parents[2]
+EXAMPLES = CHECKOUT / "examples"
+SCRATCH = EXAMPLES / "acme-scratch" / "acme.scratch.yaml"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A clean environment with the wheels of this project and of the example in Python, and no checkout in sight."""
+
+    command: Path
+    folder: Path
+
+    def __call__(self, *words: str | Path, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AICONFORM_"))
+        }
+        environment["KUBECONFIG"] = str(kubeconfig or "/nonexistent")
+        done = subprocess.run(
+            [self.command, *map(str, words)],
+            env=environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = tmp_path_factory.mktemp("installed")
+    uv = os.environ.get("UV") or shutil.which("uv")
+    assert uv, "uv is not at hand: run the tests by ./dev, which installs it"
+    python = folder / "env" / "bin" / "python"
+    for words in (
+        ["venv", "--python", sys.executable, folder / "env"],
+        ["pip", "sync", "--python", python, "--require-hashes", CHECKOUT / "requirements.lock"],
+        ["pip", "install", "--python", python, "--no-deps", CHECKOUT, EXAMPLES / "acme-fabric"],
+    ):
+        subprocess.run([uv, *map(str, words), "--quiet"], check=True, cwd=folder)
+    return Installed(python.with_name("aiconform"), folder)
+
+
+def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def decisions(found: dict[str, Any], check: str) -> dict[str, bool | None]:
+    (entry,) = [entry for entry in found["checks"] if entry["id"] == check]
+    return {each["id"]: each["holds"] for each in entry["assertions"]}
+
+
+def test_a_package_brings_a_requirement_and_its_check(lab: Lab, installed: Installed, tmp_path: Path) -> None:
+    done = installed("run", "acme.fabric", "-o", "json", "--out", tmp_path / "run", kubeconfig=lab.kubeconfig)
+    assert done.returncode == 0, done.stderr
+    assert decisions(report(done), "acme.fabric") == {"interface_present": True, "mtu_is_enough": True}
+    (brought,) = json.loads((tmp_path / "run" / "run.json").read_text())["extensions"]
+    assert (brought["check"], brought["distribution"], brought["version"]) == ("acme.fabric", "acme-fabric", "1.0.0")
+    assert brought["digest"].startswith("sha256:")
+    judged = installed("judge", tmp_path / "run")
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+def test_its_assertions_can_fail_on_the_cluster(lab: Lab, installed: Installed, tmp_path: Path) -> None:
+    words = ("run", "acme.fabric", "--set", "acme.fabric.mtu=9000", "-o", "json", "--out", tmp_path / "run")
+    done = installed(*words, kubeconfig=lab.kubeconfig)
+    assert done.returncode == 1, done.stderr
+    assert decisions(report(done), "acme.fabric") == {"interface_present": True, "mtu_is_enough": False}
+
+
+def test_a_container_observes_and_rules_judge(lab: Lab, installed: Installed, tmp_path: Path) -> None:
+    before = lab.kubectl("get", "namespaces,roles,rolebindings", "-A", "-o", "name")
+    words = ("--checks", SCRATCH, "run", "acme.scratch", "-o", "json", "--out", tmp_path / "run")
+    done = installed(*words, kubeconfig=lab.kubeconfig)
+    assert done.returncode == 0, done.stderr
+    assert decisions(report(done), "acme.scratch") == {"certificate_present": True, "other_namespaces_refused": True}
+    assert lab.kubectl("get", "namespaces,roles,rolebindings", "-A", "-o", "name") == before
+    judged = installed("--checks", SCRATCH, "judge", tmp_path / "run")
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    # Without the file nobody can tell what the observation means, and nothing is called right.
+    assert installed("judge", tmp_path / "run").returncode != 0
+
+
+def test_a_container_whose_rules_do_not_hold(lab: Lab, installed: Installed, tmp_path: Path) -> None:
+    lab.kubectl("create", "clusterrolebinding", "open-door", "--clusterrole=view", "--group=system:serviceaccounts")
+    try:
+        words = ("--checks", SCRATCH, "run", "acme.scratch", "-o", "json", "--out", tmp_path / "run")
+        done = installed(*words, kubeconfig=lab.kubeconfig)
+    finally:
+        lab.kubectl("delete", "clusterrolebinding", "open-door")
+    assert done.returncode == 1, done.stderr
+    assert decisions(report(done), "acme.scratch") == {"certificate_present": True, "other_namespaces_refused": False}
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("echo no json", "not JSON"),
+        ("echo '[1]'", "not an object"),
+        ("true", "not JSON"),
+        ("echo '{}'; exit 3", "failed"),
+        ("""echo '{"nothingToLookAt": "no StorageClass"}'""", "nothing to look at: no StorageClass"),
+    ],
+)
+def test_a_container_that_does_not_observe_is_an_error(
+    lab: Lab, installed: Installed, tmp_path: Path, output: str, told: str
+) -> None:
+    text = SCRATCH.read_text()
+    begin, end = text.index("  args:"), text.index("  seconds: 60")
+    broken = tmp_path / "acme.scratch.yaml"
+    broken.write_text(f"{text[:begin]}  args: [{json.dumps(output)}]\n{text[end:]}")
+    words = ("--checks", broken, "run", "acme.scratch", "-o", "json", "--out", tmp_path / "run")
+    done = installed(*words, kubeconfig=lab.kubeconfig)
+    assert done.returncode == 3, done.stderr
+    (entry,) = report(done)["checks"]
+    assert entry["verdict"] == "error"
+    assert told in entry["reason"]
+
+
+def test_every_command_knows_an_extension(installed: Installed) -> None:
+    assert "acme.fabric" in installed("spec", "list").stdout
+    assert "Large packets" in installed("spec", "show", "acme.fabric").stdout
+    assert "acme.fabric.mtu" in installed("options", "acme.fabric").stdout
+    assert "pods/log" in installed("rbac", "acme.fabric").stdout
+    with_file = ("--checks", SCRATCH)
+    assert "acme.scratch" in installed(*with_file, "spec", "list").stdout
+    assert "configmaps" in installed(*with_file, "rbac", "acme.scratch").stdout
