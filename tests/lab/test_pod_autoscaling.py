@@ -17,14 +17,14 @@ CHECK = "pod_autoscaling"
 
 FAULTS = breaking(CHECK)
 # The lab's autoscaler looks every five seconds.
-ENOUGH = {"limit": 90, "hold": 12, "round": 5, "window": 20}
+ENOUGH = {"scale_seconds": 90, "observe_seconds": 12, "interval_seconds": 5, "window_seconds": 20}
 # What does not come is not waited for any longer than the lab's own path takes, with some to spare.
-SHORT = {"limit": 50, "hold": 5, "round": 5, "window": 20}
+SHORT = {"scale_seconds": 50, "observe_seconds": 5, "interval_seconds": 5, "window_seconds": 20}
 LIMITS = {
     "metrics-creep": SHORT,
     "metrics-constant": SHORT,
     "metrics-of-another": SHORT,
-    "metrics-down": {**SHORT, "limit": 10},
+    "metrics-down": {**SHORT, "scale_seconds": 10},
     "autoscaler-of-pods-capped": SHORT,
     "autoscaler-of-pods-never-shrinks": SHORT,
     "scaled-without-accelerators": SHORT,
@@ -86,10 +86,10 @@ def test_inspect_says_what_serves_the_metric(lab: Lab) -> None:
 
 
 def test_a_metric_that_nobody_has_is_an_error_with_the_way_out(lab: Lab) -> None:
-    done = check(lab, {**SHORT, "limit": 10}, "--set", f"{CHECK}.metric=nobody_has_this")
+    done = check(lab, {**SHORT, "scale_seconds": 10}, "--set", f"{CHECK}.metric=nobody_has_this")
     assert done.code == 3
     assert done.check(CHECK)["verdict"] == "error"
-    assert f"--set {CHECK}.scrape" in done.check(CHECK)["reason"]
+    assert f"--set {CHECK}.collection" in done.check(CHECK)["reason"]
 
 
 def test_who_takes_the_accelerators_is_named(lab: Lab, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_who_takes_the_accelerators_is_named(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "told"), [("api=other", "'custom' or 'external'"), ("window=31", "two rounds of the autoscaler")]
+    ("word", "told"), [("api=other", "custom, external"), ("window_seconds=31", "two periods of the autoscaler")]
 )
 def test_options_that_cannot_be_are_refused(lab: Lab, word: str, told: str) -> None:
     done = aiconform("run", CHECK, "--set", f"{CHECK}.{word}", kubeconfig=lab.kubeconfig)

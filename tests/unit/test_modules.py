@@ -99,8 +99,6 @@ def test_no_module_is_too_long_to_read() -> None:
 KNOWN_LONG = {
     "aiconform.checks.ai_inference.probes",
     "aiconform.checks.ai_service_metrics.probes",
-    "aiconform.checks.gang_scheduling.probes",
-    "aiconform.checks.pod_autoscaling.probes",
     "aiconform.checks.robust_controller.probes",
     "aiconform.platform.autoscaling.autoscaler",
     "aiconform.platform.operators",

@@ -1,4 +1,4 @@
-"""What is judged of scalings of Pods that were made up."""
+"""pod_autoscaling judges made-up observations, and reads its options."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.check import NothingToLookAt
-from aiconform.checks.pod_autoscaling import probes as check
-from aiconform.checks.pod_autoscaling.probes import Scaling
-from aiconform.checks.pod_autoscaling.scaled_pods import Scaled
+from aiconform.check.registry import load_check
+from aiconform.checks.pod_autoscaling.assertions import holds_at_target, metric_is_read, respects_stabilization_window
+from aiconform.checks.pod_autoscaling.observations import Sample, Scaled, Scaling
+from aiconform.checks.pod_autoscaling.probes import choose_api, settled
 from aiconform.checks.pod_autoscaling.scaled_workload import autoscaler, load
-from aiconform.checks.pod_autoscaling.scaling_history import Sample, read
+from aiconform.checks.pod_autoscaling.scaling_history import average_read
+from aiconform.engine.options import parse
+from aiconform.engine.plan import BadChoice
 from aiconform.platform.autoscaling.metrics_api import MetricsApi
+from aiconform.platform.monitoring import collection
 
 
 def sample(at: float, desired: int, current: int, average: float | None) -> Sample:
@@ -61,14 +65,7 @@ def seen(**changes: Any) -> Scaling:
     return Scaling(**{**fields, **changes})
 
 
-ASSERTIONS = (
-    check.metric_is_read,
-    check.scales_up,
-    check.each_pod_has_accelerator,
-    check.holds_at_target,
-    check.scales_down,
-    check.respects_stabilization_window,
-)
+ASSERTIONS = tuple(entry.function for entry in load_check("pod_autoscaling").assertions)
 
 
 def judged(observed: Scaling) -> list[bool | None]:
@@ -109,14 +106,14 @@ def test_each_defect_breaks_its_assertion(observed: Scaling, broken: int) -> Non
 def test_a_load_that_is_told_while_more_pods_come_is_read_as_well() -> None:
     """A pipeline that averages over time lets Pods come before it shows all of the load."""
     slow = (*GOOD[:2], sample(26, 2, 1, 15), sample(40, 3, 2, 11), sample(45, 3, 3, 10))
-    assert check.metric_is_read(seen(samples=slow, held_at=41.0)).holds
+    assert metric_is_read(seen(samples=slow, held_at=41.0)).holds
 
 
 def test_a_number_that_stays_before_the_target_was_read_is_undecided() -> None:
-    assert check.holds_at_target(seen(samples=(*GOOD[:3], *GOOD[4:]))).holds is None
-    assert check.settled(sample(30, 3, 3, 30)) is False
-    assert check.settled(sample(30, 3, 3, 10)) is True
-    assert check.settled(sample(30, 4, 3, 14)) is True
+    assert holds_at_target(seen(samples=(*GOOD[:3], *GOOD[4:]))).holds is None
+    assert settled(sample(30, 3, 3, 30)) is False
+    assert settled(sample(30, 3, 3, 10)) is True
+    assert settled(sample(30, 4, 3, 14)) is True
 
 
 def test_what_was_never_reached_is_undecided() -> None:
@@ -137,13 +134,13 @@ def test_a_shrinking_at_the_first_look_after_its_window_is_never_too_early(
     """It last wanted more up to a round before it read less, and looks once in a round."""
     low = 58.0 + pipeline
     after = (sample(low, 3, 3, 2.333), sample(round(low + window - 15 + late, 1), 1, 3, 2.333))
-    assert check.respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds
+    assert respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds
 
 
 @given(st.floats(0, 600), st.integers(32, 600))
 def test_a_shrinking_at_once_is_always_too_early(pipeline: float, window: int) -> None:
     after = (sample(58.0 + pipeline + 0.1, 1, 3, 2.333),)
-    assert check.respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds is False
+    assert respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds is False
 
 
 @pytest.mark.parametrize("api", ["custom", "external"])
@@ -151,9 +148,9 @@ def test_what_the_autoscaler_says_it_read_is_found_for_either_api(api: str) -> N
     made = autoscaler("scaled", api, "load", 30)
     source = "pods" if api == "custom" else "external"
     assert made["spec"]["metrics"][0][source]["target"]["averageValue"] == "10"
-    assert read({"currentMetrics": [{source: {"current": {"averageValue": "2333m"}}}]}) == 2.333
-    assert read({"currentMetrics": [{"type": ""}]}) is None
-    assert read({}) is None
+    assert average_read({"currentMetrics": [{source: {"current": {"averageValue": "2333m"}}}]}) == 2.333
+    assert average_read({"currentMetrics": [{"type": ""}]}) is None
+    assert average_read({}) is None
 
 
 def test_the_text_of_a_metric_is_as_prometheus_reads_it() -> None:
@@ -162,12 +159,53 @@ def test_the_text_of_a_metric_is_as_prometheus_reads_it() -> None:
 
 def test_the_api_is_the_first_that_is_served_or_the_one_that_is_wanted() -> None:
     custom, external = MetricsApi("custom", "a/b"), MetricsApi("external", "c/d")
-    assert check.choose_api([custom, external], "") is custom
-    assert check.choose_api([custom, external], "external") is external
+    assert choose_api([custom, external], "") is custom
+    assert choose_api([custom, external], "external") is external
     dead = MetricsApi("custom", "a/b", "no endpoints available")
-    assert check.choose_api([dead, external], "") is external
-    assert check.choose_api([dead, external], "custom") is dead
+    assert choose_api([dead, external], "") is external
+    assert choose_api([dead, external], "custom") is dead
     with pytest.raises(NothingToLookAt, match=r"no external\.metrics\.k8s\.io"):
-        check.choose_api([custom], "external")
+        choose_api([custom], "external")
     with pytest.raises(NothingToLookAt, match=r"neither custom\.metrics\.k8s\.io"):
-        check.choose_api([], "")
+        choose_api([], "")
+
+
+def test_the_order_of_the_assertions_is_that_of_the_procedure() -> None:
+    assert [entry.id for entry in load_check("pod_autoscaling").assertions] == [
+        "metric_is_read",
+        "scales_up",
+        "each_pod_has_accelerator",
+        "holds_at_target",
+        "scales_down",
+        "respects_stabilization_window",
+    ]
+
+
+def test_earlier_names_of_options_still_set_them() -> None:
+    earlier = {"limit": "90", "hold": "12", "round": "5", "window": "20", "scrape": "annotations"}
+    notes: list[str] = []
+    (found,) = parse([f"pod_autoscaling.{name}={value}" for name, value in earlier.items()], notes.append)
+    assert found.model_dump(include={"scale_seconds", "observe_seconds", "collection"}) == {
+        "scale_seconds": 90,
+        "observe_seconds": 12,
+        "collection": "annotations",
+    }
+    assert found.model_dump(include={"interval_seconds", "window_seconds"}) == {
+        "interval_seconds": 5,
+        "window_seconds": 20,
+    }
+    assert len(notes) == len(earlier)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("api=other", "choose one of custom, external"),
+        ("collection=other", f"choose one of {', '.join(collection.NAMES)}"),
+        ("window_seconds=31", "two periods of the autoscaler"),
+        ("metric=a b", "should match pattern"),
+    ],
+)
+def test_values_that_cannot_be_used_are_refused(word: str, message: str) -> None:
+    with pytest.raises(BadChoice, match=message):
+        parse([f"pod_autoscaling.{word}"])

@@ -1,6 +1,6 @@
-"""pod_autoscaling: Pods that each hold an accelerator grow and shrink in number with a metric of their own."""
+"""pod_autoscaling: the number of Pods that each hold an accelerator follows a metric that the workload reports."""
 
 from aiconform.check import collect
-from aiconform.checks.pod_autoscaling import probes
+from aiconform.checks.pod_autoscaling import assertions, options, probes
 
-CHECK = collect("pod_autoscaling", probes.__name__)
+CHECK = collect("pod_autoscaling", options.__name__, probes.__name__, assertions.__name__)

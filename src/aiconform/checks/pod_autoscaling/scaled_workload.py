@@ -1,6 +1,7 @@
-"""The Pods that an autoscaler is to scale: each holds an accelerator and reports a metric that is set by the API alone.
+"""The Deployment that is scaled, and its autoscaler: each Pod holds an accelerator and reports a metric.
 
-The text of the metric is an annotation of the Pod. The kubelet writes it into a file, which a small web server shows.
+The check sets the metric through the API: its text is an annotation of the Pod, which the kubelet writes to a file, and
+a small web server serves that file.
 """
 
 from __future__ import annotations
@@ -15,25 +16,26 @@ from aiconform.platform.monitoring.collection import Way
 SERIES = "aiconform_load"
 """The metric that each Pod reports."""
 SCALED = "aiconform.dev/scaled"
-"""The label that all Pods of the Deployment carry; its value is the Deployment's name."""
+"""The label of all Pods of the Deployment; its value is the Deployment's name."""
 LOAD = "aiconform.dev/load"
 PORT = 8080
-# Web servers say text/plain of a file of this name, which Prometheus insists on.
 PATH = "/metrics.txt"
-# The autoscaler's target for each Pod, and what is asked of it: three Pods.
+"""Web servers serve a file of this name as text/plain, which Prometheus requires."""
 TARGET = 10
-WANTED = 3
-# One more than is asked for: a number that is too large can be seen.
-MOST = WANTED + 1
+"""The autoscaler's target for each Pod."""
+REPLICAS = 3
+"""The number of Pods to which the check makes the autoscaler scale."""
+# One more than is required, so that a number that is too large can be seen.
+MAX_REPLICAS = REPLICAS + 1
 
 
 def load(name: str, value: int) -> Object:
-    """The annotation by which a Pod reports this value."""
+    """The annotation that makes a Pod report this value."""
     return {LOAD: f'# TYPE {SERIES} gauge\n{SERIES}{{workload="{name}"}} {value}\n'}
 
 
 async def deployment(platform: Platform, scratch: Scratch, target: NodeAccelerators, way: Way) -> Object:
-    """A Deployment of one Pod, created; new Pods of it report 0, as servers do that have no requests yet."""
+    """Create a Deployment with one Pod. New Pods report 0, like servers that have no requests yet."""
     name = scratch.name("scaled")
     request = await request_devices(platform, scratch, target, template=True)
     server = {
@@ -71,7 +73,7 @@ async def deployment(platform: Platform, scratch: Scratch, target: NodeAccelerat
 
 
 def autoscaler(name: str, api: str, metric: str, window: int) -> Object:
-    """A HorizontalPodAutoscaler of the Deployment `name`, which shrinks at once when the window is over."""
+    """A HorizontalPodAutoscaler for the Deployment `name`; it scales down in one step when the window ends."""
     if api == "custom":
         source: Object = {
             "type": "Pods",
@@ -95,7 +97,7 @@ def autoscaler(name: str, api: str, metric: str, window: int) -> Object:
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
             "minReplicas": 1,
-            "maxReplicas": MOST,
+            "maxReplicas": MAX_REPLICAS,
             "metrics": [source],
             "behavior": {
                 "scaleUp": {"stabilizationWindowSeconds": 0},
@@ -106,3 +108,12 @@ def autoscaler(name: str, api: str, metric: str, window: int) -> Object:
             },
         },
     }
+
+
+def shortest_delay(window: int, interval: float) -> float:
+    """The shortest time (seconds) from reading a lower value until an autoscaler with this window scales down.
+
+    The last recommendation of more Pods can be one period older than the reading, and the window is measured from
+    there; another period covers the first evaluation after the window. One more second allows for clocks and rounding.
+    """
+    return window - 2 * interval - 1
