@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiconform.lab.build.assets import Assets
@@ -24,11 +25,27 @@ class Site:
     assets: Assets
 
 
+@dataclass(frozen=True)
+class RuntimeHandler:
+    """A runtime of every node's containerd beside runc; a RuntimeClass refers to it by its name (`handler`)."""
+
+    name: str
+    runtime_type: str = "io.containerd.runc.v2"
+    shim: Path | None = None
+    """The shim's binary; without it, containerd looks in PATH for the name that follows from `runtime_type`."""
+    options: Mapping[str, str | bool] = field(default_factory=dict)
+    """The shim's options, such as `BinaryName` of an OCI runtime for runc's shim."""
+
+
 def _no_images(assets: Assets) -> Sequence[Image]:
     return ()
 
 
 def _no_objects(site: Site) -> Sequence[Object]:
+    return ()
+
+
+def _no_handlers(assets: Assets) -> Sequence[RuntimeHandler]:
     return ()
 
 
@@ -54,6 +71,8 @@ class AddOn:
     """API groups and versions that the API server has to serve."""
     manager_flags: tuple[str, ...] = ()
     """Further flags of the controller-manager."""
+    runtime_handlers: Callable[[Assets], Sequence[RuntimeHandler]] = _no_handlers
+    """Runtimes to configure in containerd on every node; containerd restarts when they change."""
     helper: str = ""
     """A module of the lab that has to run, too, while it is installed: `python -m MODULE STATE` beside the control
     plane."""

@@ -26,6 +26,7 @@ class Installation:
             _file(paths),
             {
                 "binaries": {name: str(path) for name, path in self.assets.paths.items()},
+                "folders": {name: str(path) for name, path in self.assets.folders.items()},
                 "images": list(map(str, self.images)),
                 "more_images": list(map(str, self.more_images)),
             },
@@ -37,10 +38,12 @@ def read(paths: Paths) -> Installation:
     try:
         value = json.loads(_file(paths).read_bytes())
         binaries = {name: Path(path) for name, path in value["binaries"].items()}
+        # Earlier releases did not write the folders of components.
+        folders = {name: Path(path) for name, path in value.get("folders", {}).items()}
         images, more = (tuple(map(Path, value[key])) for key in ("images", "more_images"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(f"{_file(paths)} cannot be read ({error}); `aiconform lab up` writes it again") from error
-    return Installation(Assets(binaries), images, more)
+    return Installation(Assets(binaries, folders), images, more)
 
 
 def _file(paths: Paths) -> Path:

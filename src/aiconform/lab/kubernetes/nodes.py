@@ -1,4 +1,4 @@
-"""A node's processes and what they read."""
+"""A node's processes and their files."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import yaml
 from aiconform.lab.accelerators.config import TELEMETRY_FOLDER, AcceleratorConfig, Offer, write_config
 from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
+from aiconform.lab.addons.model import RuntimeHandler
+from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.build.assets import Assets
-from aiconform.lab.build.images import PAUSE
 from aiconform.lab.config import Network, Paths
 from aiconform.lab.faults.runtime import write_wrapper
 from aiconform.lab.faults.state import driver_faults
+from aiconform.lab.kubernetes import containerd
 from aiconform.lab.kubernetes.controlplane import NODE_GRACE_SECONDS, api_is_ready
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority, write_kubeconfig
@@ -25,29 +27,26 @@ from aiconform.lab.machines.preconditions import Precondition
 from aiconform.lab.machines.processes import ProcessSpec, write_processes
 from aiconform.lab.plan import NodePlan, Plan
 
-CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
-# Where the runtime looks for CDI specifications: the usual folders, of which only the second is the machine's own.
-CDI_FOLDER = "/run/cdi"
 _DIGEST = "AICONFORM_CONFIGURATION"
 
 
 def install(
     plan: Plan, node: NodePlan, paths: Paths, network: Network, installation: Installation, authority: Authority
 ) -> None:
-    """Write all that the node is made of; its machine starts with the supervisor's next reload. Raises LabError."""
+    """Write all files of the node; its machine starts on the supervisor's next reload. Raises LabError."""
     furnish(plan, node, paths, network, installation.assets, authority)
     write_processes(paths, node.name, processes(plan, node, paths, network, installation))
 
 
 def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, authority: Authority) -> None:
-    """Write everything that the node's processes read. Raises LabError."""
+    """Write the files that the node's processes read. Raises LabError."""
     folder = paths.machine(node.name)
     pki = folder / "pki"
     address = network.node(node.number)
     user = f"system:node:{node.name}"
     pair = authority.issue(pki, "kubelet", user, ["system:nodes"])
     write_kubeconfig(folder / "kubelet.kubeconfig", authority, network.server, *pair)
-    # Names and addresses both: logs and exec go to the address, and are refused without it.
+    # With the address: requests for logs and exec use it.
     authority.issue(pki, "kubelet-server", user, ["system:nodes"], hosts=[node.name, address, "127.0.0.1"])
     pair = authority.issue(pki, "kube-proxy", "system:kube-proxy")
     write_kubeconfig(folder / "kube-proxy.kubeconfig", authority, network.server, *pair)
@@ -55,7 +54,7 @@ def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: 
     write_kubeconfig(folder / "accelerators.kubeconfig", authority, network.server, *pair)
     write_wrapper(folder / "runc", runc=Path(host.command("runc")), switch=runtime_switch(paths, node.name))
     (folder / "cni").mkdir(exist_ok=True)
-    write_text(folder / "containerd.toml", _containerd(folder, assets))
+    write_text(folder / "containerd.toml", containerd.configuration(folder, assets, _runtime_handlers(plan, assets)))
     write_json(folder / "cni.d" / "10-lab.conflist", _cni(network, node))
     write_text(folder / "kubelet.yaml", yaml.safe_dump(_kubelet(plan, node, paths, network), sort_keys=False))
     write_text(folder / "kube-proxy.yaml", yaml.safe_dump(_proxy(plan, node, folder, network), sort_keys=False))
@@ -67,9 +66,9 @@ def processes(
 ) -> tuple[ProcessSpec, ...]:
     """containerd, the import of the lab's images, kubelet, kube-proxy and the simulated accelerators."""
     folder, assets = paths.machine(node.name), installation.assets
-    runtime_ready, api_ready = Precondition(unix=CONTAINERD_SOCKET), api_is_ready(paths, network)
-    # An autoscaled node is waited for: what only add-ons need comes when it runs, and nobody who has use for that is
-    # placed on it before.
+    runtime_ready, api_ready = Precondition(unix=containerd.SOCKET), api_is_ready(paths, network)
+    # Something waits for an autoscaled node: images of add-ons are imported later, before Pods that need them are
+    # placed on it.
     first, later = installation.images, installation.more_images
     if not node.autoscaled:
         first, later = (*first, *later), ()
@@ -84,7 +83,7 @@ def processes(
         ),
         ProcessSpec(
             "images",
-            ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, first)),
+            ("/bin/sh", "-c", script, containerd.SOCKET, assets["ctr"], *map(str, first)),
             needs=(runtime_ready,),
             once=True,
         ),
@@ -111,14 +110,14 @@ def processes(
         specs.append(
             ProcessSpec(
                 "more-images",
-                ("/bin/sh", "-c", script, CONTAINERD_SOCKET, assets["ctr"], *map(str, later)),
+                ("/bin/sh", "-c", script, containerd.SOCKET, assets["ctr"], *map(str, later)),
                 needs=(Precondition(done="images"),),
                 once=True,
             )
         )
     if node.accelerators:
         argv = (sys.executable, "-P", "-m", "aiconform.lab.accelerators", "--config")
-        # Faults come and go without a restart.
+        # Turning a fault on or off needs no restart.
         config = accelerators(plan, node, paths).model_copy(update={"faults": ()})
         specs.append(
             ProcessSpec(
@@ -131,8 +130,12 @@ def processes(
     return tuple(specs)
 
 
+def _runtime_handlers(plan: Plan, assets: Assets) -> list[RuntimeHandler]:
+    return [handler for name in plan.add_ons for handler in ADD_ONS[name].runtime_handlers(assets)]
+
+
 def _of(file: Path) -> dict[str, str]:
-    """A variable that changes with the file, so that its process is restarted when its configuration changes."""
+    """A variable that changes with the file, so that the process is restarted when its configuration changes."""
     return {_DIGEST: hashlib.sha256(file.read_bytes()).hexdigest()}
 
 
@@ -141,7 +144,7 @@ def accelerators_file(paths: Paths, node: str) -> Path:
 
 
 def runtime_switch(paths: Paths, node: str) -> Path:
-    """The file by which a fault of the runtime is put in force; see aiconform.lab.faults."""
+    """The file that turns on a fault of the runtime; see aiconform.lab.faults."""
     return paths.machine(node) / "runtime-fault.json"
 
 
@@ -153,7 +156,7 @@ def accelerators(plan: Plan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
         kubeconfig=folder / "accelerators.kubeconfig",
         state_dir=folder / "accelerators",
         device_dir=folder / "devices",
-        cdi_dir=Path(CDI_FOLDER),
+        cdi_dir=Path(containerd.CDI_FOLDER),
         plugins_dir=Path("/var/lib/kubelet/plugins"),
         registry_dir=Path("/var/lib/kubelet/plugins_registry"),
         device_plugin_dir=Path("/var/lib/kubelet/device-plugins"),
@@ -166,62 +169,8 @@ def accelerators(plan: Plan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
     )
 
 
-def _containerd(folder: Path, assets: Assets) -> str:
-    snapshotter = "native" if _is_overlay(folder) else "overlayfs"
-    return f"""version = 4
-root = "{folder / "containerd"}"
-state = "/run/containerd"
-# What this machine may not have, or what the lab has no use for.
-disabled_plugins = [
-  "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs",
-  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.erofs",
-  "io.containerd.snapshotter.v1.zfs", "io.containerd.tracing.processor.v1.otlp",
-]
-
-[grpc]
-address = "{CONTAINERD_SOCKET}"
-
-[plugins."io.containerd.cri.v1.images"]
-snapshotter = "{snapshotter}"
-
-[plugins."io.containerd.cri.v1.images".pinned_images]
-sandbox = "{PAUSE}"
-
-[plugins."io.containerd.cri.v1.runtime"]
-cdi_spec_dirs = ["/etc/cdi", "{CDI_FOLDER}"]
-# A profile would stay loaded in this machine's kernel.
-disable_apparmor = true
-# Without CAP_SYS_RESOURCE no score may be lowered, and no sandbox would start.
-restrict_oom_score_adj = true
-
-[plugins."io.containerd.cri.v1.runtime".cni]
-bin_dirs = ["{assets.folder("ptp")}"]
-conf_dir = "{folder / "cni.d"}"
-
-[plugins."io.containerd.cri.v1.runtime".containerd]
-default_runtime_name = "runc"
-
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
-runtime_type = "io.containerd.runc.v2"
-
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
-BinaryName = "{folder / "runc"}"
-SystemdCgroup = false
-"""
-
-
-def _is_overlay(folder: Path) -> bool:
-    """Whether a folder is on an overlay file system, on which no other overlay can be."""
-    best, kind = "", ""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, target, found, *_ = line.split()
-        if folder.is_relative_to(target) and len(target) >= len(best):
-            best, kind = target, found
-    return kind == "overlay"
-
-
 def _cni(network: Network, node: NodePlan) -> dict[str, object]:
-    # Point to point: traffic between two Pods of a node is routed too, so a Service answers wherever its Pods are.
+    # Point to point: traffic between Pods of one node is routed too, so a Service works wherever its Pods are.
     ptp = {
         "type": "ptp",
         "ipam": {
@@ -249,25 +198,25 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": str(pki / "kubelet-server.crt"),
         "tlsPrivateKeyFile": str(pki / "kubelet-server.key"),
-        "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
+        "containerRuntimeEndpoint": f"unix://{containerd.SOCKET}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{paths.node_cgroup(node.name)}",
         "failCgroupV1": False,
         "failSwapOn": False,
-        # How soon a changed Secret or ConfigMap is seen in a volume, at most. Kubernetes' minute would be most of the
-        # time that a new PodMonitor takes to come into force.
+        # The longest time until a changed Secret or ConfigMap is seen in a volume. The default of a minute would be
+        # most of the time that a new PodMonitor takes to have an effect.
         "syncFrequency": "10s",
-        # Pods get the cluster's name server and nothing of this machine's.
+        # Pods use the cluster's DNS and nothing of this machine's resolver.
         "resolvConf": "",
         "clusterDNS": [network.dns],
         "clusterDomain": "cluster.local",
         "nodeLeaseDurationSeconds": NODE_GRACE_SECONDS,
-        # A device plugin's devices reach the Node's status at this pace: 10 s by default.
+        # The interval at which a device plugin's devices are written to the Node's status; 10 s by default.
         "nodeStatusUpdateFrequency": "1s",
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         "healthzPort": 0,
-        # The images were made here: what is thrown away cannot be pulled again. And that the machine's disk is nearly
-        # full is no reason to evict anybody.
+        # The images were made here: deleted ones cannot be pulled again. And a nearly full disk of this machine is no
+        # reason to evict Pods.
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {"memory.available": "64Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
@@ -287,7 +236,7 @@ def _proxy(plan: Plan, node: NodePlan, folder: Path, network: Network) -> dict[s
         "metricsBindAddress": "127.0.0.1:10249",
         "clusterCIDR": str(network.all_pods),
         "iptables": {"minSyncPeriod": "0s", "syncPeriod": "30s"},
-        # These are the kernel's own settings, not the network namespace's: leave them as they are.
+        # These settings belong to the whole kernel, not to the network namespace: leave them as they are.
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         "featureGates": plan.gates,
     }

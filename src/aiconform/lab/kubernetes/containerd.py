@@ -1,0 +1,85 @@
+"""The configuration of a node's containerd."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from aiconform.lab.addons.model import RuntimeHandler
+from aiconform.lab.build.assets import Assets
+from aiconform.lab.build.images import PAUSE
+from aiconform.lab.config import LabError
+
+SOCKET = "/run/containerd/containerd.sock"
+# Where containerd looks for CDI specifications: the default folders, of which only the second is the machine's own.
+CDI_FOLDER = "/run/cdi"
+DEFAULT_HANDLER = "runc"
+
+
+def configuration(folder: Path, assets: Assets, handlers: Iterable[RuntimeHandler] = ()) -> str:
+    """The configuration file (TOML) for a node with this state folder. Raises LabError for two handlers of one name."""
+    snapshotter = "native" if _is_overlay(folder) else "overlayfs"
+    runc = RuntimeHandler(DEFAULT_HANDLER, options={"BinaryName": str(folder / "runc"), "SystemdCgroup": False})
+    return f"""version = 4
+root = "{folder / "containerd"}"
+state = "/run/containerd"
+# Plugins that need what this machine may not have, or that the lab does not use.
+disabled_plugins = [
+  "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.erofs",
+  "io.containerd.snapshotter.v1.zfs", "io.containerd.tracing.processor.v1.otlp",
+]
+
+[grpc]
+address = "{SOCKET}"
+
+[plugins."io.containerd.cri.v1.images"]
+snapshotter = "{snapshotter}"
+
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{PAUSE}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+cdi_spec_dirs = ["/etc/cdi", "{CDI_FOLDER}"]
+# A profile would stay loaded in this machine's kernel.
+disable_apparmor = true
+# Without CAP_SYS_RESOURCE, lowering an OOM score fails, and no sandbox would start.
+restrict_oom_score_adj = true
+
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["{assets.folder("ptp")}"]
+conf_dir = "{folder / "cni.d"}"
+
+[plugins."io.containerd.cri.v1.runtime".containerd]
+default_runtime_name = "{DEFAULT_HANDLER}"
+{_runtimes([runc, *handlers])}"""
+
+
+def _runtimes(handlers: Iterable[RuntimeHandler]) -> str:
+    sections: dict[str, str] = {}
+    for handler in handlers:
+        if handler.name in sections:
+            raise LabError(f"two runtime handlers have the name {handler.name}")
+        # Strings and booleans of JSON are those of TOML.
+        name = json.dumps(handler.name)
+        table = f'[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.{name}'
+        settings = {"runtime_type": handler.runtime_type}
+        if handler.shim:
+            settings["runtime_path"] = str(handler.shim)
+        sections[handler.name] = f"\n{table}]\n{_table(settings)}\n{table}.options]\n{_table(handler.options)}"
+    return "".join(sections.values())
+
+
+def _table(settings: Mapping[str, str | bool]) -> str:
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+
+
+def _is_overlay(folder: Path) -> bool:
+    """Whether a folder is on an overlay file system, on which no other overlay can be."""
+    best, kind = "", ""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, target, found, *_ = line.split()
+        if folder.is_relative_to(target) and len(target) >= len(best):
+            best, kind = target, found
+    return kind == "overlay"
