@@ -13,6 +13,7 @@ import click
 
 from aiconform.cli.common import INTERRUPTED, Failure, note, output_option, print_json
 from aiconform.cli.progress import Progress
+from aiconform.lab.config import ALLOCATIONS
 
 
 class _Group(click.Group):
@@ -37,17 +38,17 @@ def _clear_errors() -> Iterator[None]:
     except LabError as error:
         raise Failure(str(error)) from error
     except KeyboardInterrupt:
-        # What is built and started stays; the same command goes on from there.
+        # Builds and processes stay; the same command continues from there.
         note("aiconform: interrupted")
         sys.exit(INTERRUPTED)
 
 
-_name = click.option("--name", default="lab", show_default=True, help="The lab; several can be up on one machine.")
+_name = click.option("--name", default="lab", show_default=True, help="Name of the lab; a machine can run several.")
 
 
 @click.group(cls=_Group)
 def command() -> None:
-    """A reference AI platform of real components on this machine: needs root on Linux."""
+    """Run a reference AI platform of real components on this machine (needs root on Linux)."""
     from aiconform.lab import require_linux
 
     with _clear_errors():
@@ -56,23 +57,42 @@ def command() -> None:
 
 @command.command()
 @_name
-@click.option("--kubernetes", metavar="X.Y", help="Minor version; the newest if not given.")
+@click.option("--kubernetes", metavar="X.Y", help="Kubernetes minor version; the newest by default.")
 @click.option("--nodes", type=int, metavar="N", help="Number of nodes (a new lab has 2).")
 @click.option("--accelerators", type=int, metavar="N", help="Simulated accelerators of each node (a new lab has 4).")
 @click.option(
     "--allocation",
     multiple=True,
-    metavar="WAY|NODE=WAY",
-    help="How Pods get accelerators: dra, device-plugin or both, for all nodes or for one. Without it nodes alternate.",
+    metavar="MODE|NODE=MODE",
+    help=f"How Pods get accelerators, on all nodes or on one: {', '.join(ALLOCATIONS)}. By default, nodes alternate.",
 )
-@click.option("--identity", metavar="NAME|FILE", help="Whose names the accelerators carry.")
 @click.option(
-    "--assets", type=click.Path(path_type=Path), metavar="DIR", help="Binaries to prefer (else KUBEBUILDER_ASSETS)."
+    "--identity",
+    metavar="NAME|FILE",
+    help="Driver, resource and product names of the accelerators: of a known vendor, such as nvidia, or a YAML file.",
 )
-@click.option("--feature-gate", "gates", multiple=True, metavar="NAME=true|false", help="Of every component.")
-@click.option("--runtime-config", "served", multiple=True, metavar="API=true|false", help="Of the API server.")
-@click.option("--with", "add_ons", multiple=True, metavar="ADD-ON", help="Install it, or `all` (see `lab add-ons`).")
-@click.option("--without", multiple=True, metavar="ADD-ON", help="Remove it.")
+@click.option(
+    "--assets",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of binaries to use before cached or built ones; KUBEBUILDER_ASSETS by default.",
+)
+@click.option(
+    "--feature-gate",
+    "gates",
+    multiple=True,
+    metavar="NAME=true|false",
+    help="Feature gate, for all components.",
+)
+@click.option(
+    "--runtime-config",
+    "served",
+    multiple=True,
+    metavar="API=true|false",
+    help="API that the API server serves or not.",
+)
+@click.option("--with", "add_ons", multiple=True, metavar="ADD-ON", help="Add-on to install, or `all` of them.")
+@click.option("--without", multiple=True, metavar="ADD-ON", help="Add-on to remove.")
 @output_option
 def up(
     name: str,
@@ -88,7 +108,7 @@ def up(
     without: tuple[str, ...],
     output: str,
 ) -> None:
-    """Bring a lab up, or change one that is up. Prints the path of its kubeconfig."""
+    """Start a lab, or change a running one, and wait until it is ready. Prints the path of its kubeconfig."""
     from aiconform.lab import LabConfig, up
 
     with _clear_errors(), Progress() as progress:
@@ -97,7 +117,7 @@ def up(
             kubernetes=kubernetes,
             nodes=nodes,
             accelerators=accelerators,
-            allocation=_ways(allocation),
+            allocation=_modes(allocation),
             identity=identity,
             assets=assets,
             feature_gates=_switches("--feature-gate", gates),
@@ -116,7 +136,7 @@ def up(
 @command.command("add-ons")
 @output_option
 def list_add_ons(output: str) -> None:
-    """List what a lab can have beside Kubernetes (`lab up --with`)."""
+    """List the add-ons that a lab can have (`lab up --with`)."""
     from aiconform.lab.addons.registry import ADD_ONS
 
     if output == "json":
@@ -135,18 +155,18 @@ def list_add_ons(output: str) -> None:
 @command.command()
 @_name
 def down(name: str) -> None:
-    """End a lab and remove everything of it."""
+    """Delete a lab with everything that belongs to it."""
     from aiconform.lab import end_lab
 
     with _clear_errors(), Progress() as progress:
-        progress.done(f"lab {name} is gone" if end_lab(name, progress) else f"there is no lab {name}")
+        progress.done(f"lab {name} is deleted" if end_lab(name, progress) else f"there is no lab {name}")
 
 
 @command.command()
 @_name
 @output_option
 def status(name: str, output: str) -> None:
-    """Show what of a lab runs. Exit code 1 if something does not."""
+    """Show the machines, processes and nodes of a lab. Exit code 1 if one is not running or not Ready."""
     with _clear_errors():
         found = _load(name).status()
     if output == "json":
@@ -171,18 +191,16 @@ def kubeconfig(name: str, content: bool) -> None:
 
 @command.group()
 def node() -> None:
-    """Add a node to a lab that is up, or remove one."""
+    """Add nodes to a running lab, or remove them."""
 
 
 @node.command("add")
 @click.argument("node_name", metavar="NODE")
 @_name
-@click.option(
-    "--allocation", type=click.Choice(["dra", "device-plugin", "both"]), help="How Pods get its accelerators."
-)
-@click.option("--accelerators", type=int, metavar="N", help="How many simulated accelerators it has.")
+@click.option("--allocation", type=click.Choice(ALLOCATIONS), help="How Pods get its accelerators.")
+@click.option("--accelerators", type=int, metavar="N", help="Number of its simulated accelerators.")
 def add(node_name: str, name: str, allocation: str | None, accelerators: int | None) -> None:
-    """Add a node; returns when it is Ready."""
+    """Add a node and wait until it is Ready."""
     with _clear_errors(), Progress() as progress:
         _load(name).add_node(node_name, allocation=allocation, accelerators=accelerators, progress=progress)
         progress.done(f"{node_name} is Ready")
@@ -192,10 +210,10 @@ def add(node_name: str, name: str, allocation: str | None, accelerators: int | N
 @click.argument("node_name", metavar="NODE")
 @_name
 def remove(node_name: str, name: str) -> None:
-    """Switch a node off and remove its Node object."""
+    """Switch off a node and remove its Node object."""
     with _clear_errors(), Progress() as progress:
         _load(name).remove_node(node_name, progress)
-        progress.done(f"{node_name} is gone")
+        progress.done(f"{node_name} is removed")
 
 
 def _load(name: str) -> Any:
@@ -203,24 +221,24 @@ def _load(name: str) -> Any:
 
     lab = load(name)
     if lab is None:
-        raise LabError(f"there is no lab {name}; bring it up with `aiconform lab up --name {name}`")
+        raise LabError(f"there is no lab {name}; start it with `aiconform lab up --name {name}`")
     return lab
 
 
-def _ways(words: tuple[str, ...]) -> str | dict[str, str] | None:
-    """One way for all nodes, or node -> way."""
+def _modes(words: tuple[str, ...]) -> str | dict[str, str] | None:
+    """One mode for all nodes, or node -> mode."""
     if not words:
         return None
     if len(words) == 1 and "=" not in words[0]:
         return words[0]
     pairs = [word.partition("=") for word in words]
     if not all(node and equals for node, equals, _ in pairs):
-        raise click.UsageError("--allocation: give one way for all nodes, or NODE=WAY as often as needed")
-    return {node: way for node, _, way in pairs}
+        raise click.UsageError("--allocation: give one mode for all nodes, or NODE=MODE once for each node")
+    return {node: mode for node, _, mode in pairs}
 
 
 def _names(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that were given one by one, or several with commas."""
+    """Names that were given one at a time, or separated by commas."""
     return tuple(name for word in words for name in word.replace(",", " ").split())
 
 

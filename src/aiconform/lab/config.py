@@ -97,10 +97,10 @@ class LabConfig:
         if self.nodes is not None and not 1 <= self.nodes <= MAX_NODES:
             raise LabError(f"a lab has 1 to {MAX_NODES} nodes, not {self.nodes}")
         check_accelerators(self.accelerators)
-        ways = [self.allocation] if isinstance(self.allocation, str) else (self.allocation or {}).values()
-        for way in ways:
-            if way not in ALLOCATIONS:
-                raise LabError(f"allocation {way!r}: use one of {', '.join(ALLOCATIONS)}, or NODE=ALLOCATION")
+        modes = [self.allocation] if isinstance(self.allocation, str) else (self.allocation or {}).values()
+        for mode in modes:
+            if mode not in ALLOCATIONS:
+                raise LabError(f"allocation {mode!r}: use one of {', '.join(ALLOCATIONS)}, or NODE=MODE")
 
 
 def check_accelerators(count: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A lab that exists: what is planned for it, where it keeps its files, and requests to its processes."""
+"""A lab that exists: its plan, its files, and requests to its processes."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ class ExistingLab:
 
     @property
     def add_ons(self) -> tuple[str, ...]:
-        """Names of the add-ons that are part of it."""
+        """Names of its add-ons."""
         return self.plan.add_ons
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """Its own, without those that an autoscaler asked for."""
+        """Its own nodes, without those that an autoscaler has ordered."""
         return tuple(Node(self, node) for node in self.plan.own)
 
     def node(self, name: str) -> Node:
-        """Raises LabError naming the nodes there are."""
+        """Raises LabError naming the nodes of the lab."""
         return Node(self, self.plan.node(name))
 
     @property
     def running(self) -> bool:
-        """Whether its supervisor runs."""
+        """Whether its supervisor is running."""
         supervisor = recorded_supervisor(self.paths)
         return supervisor is not None and supervisor.alive
 
     def has(self, add_ons: Sequence[str]) -> bool:
-        """Whether these add-ons, and what they need, are part of it. Raises LabError for a name that none has."""
+        """Whether it has these add-ons and what they need. Raises LabError for an unknown name."""
         return set(chosen(add_ons, self.plan.kubernetes)) <= set(self.plan.add_ons)
 
     def restart(self, machine: str, process: str) -> None:
@@ -66,7 +66,7 @@ class ExistingLab:
         self.ask(machine, do="restart", process=process)
 
     def stop_process(self, machine: str, process: str) -> None:
-        """End one process until `restart`. Raises LabError."""
+        """Stop one process until `restart`. Raises LabError."""
         self.ask(machine, do="stop", process=process)
 
     def signal(self, machine: str, process: str, number: int) -> None:
@@ -74,7 +74,7 @@ class ExistingLab:
         self.ask(machine, do="signal", process=process, signal=number)
 
     def crash(self, machine: str) -> None:
-        """Switch a machine off at once, as a loss of power would; the supervisor starts it anew. Raises LabError."""
+        """Switch off a machine at once, like a loss of power; the supervisor restarts it. Raises LabError."""
         self.ask_supervisor(do="crash-machine", machine=machine)
 
     def ask(self, machine: str, **request: Any) -> Any:
@@ -82,7 +82,7 @@ class ExistingLab:
         try:
             return control.ask(self.paths.machine_socket(machine), **request)
         except OSError as error:
-            raise LabError(f"{machine} of lab {self.name} does not answer ({error}); is the lab up?") from error
+            raise LabError(f"{machine} of lab {self.name} does not answer ({error}); is the lab running?") from error
 
     def machines(self) -> dict[str, dict[str, Any]]:
         """Machine name -> pid and start of its init, since (seconds of the epoch), restarts. Raises LabError."""
@@ -94,11 +94,11 @@ class ExistingLab:
         try:
             return control.ask(self.paths.supervisor_socket, **request)
         except OSError as error:
-            raise LabError(f"lab {self.name} does not answer ({error}); is it up?") from error
+            raise LabError(f"lab {self.name} does not answer ({error}); is it running?") from error
 
 
 class Node:
-    """One node of a lab, with what faults need of it."""
+    """One node of a lab."""
 
     def __init__(self, lab: ExistingLab, current: plan.NodePlan) -> None:
         self.lab = lab
@@ -119,11 +119,11 @@ class Node:
 
     @property
     def runtime_switch(self) -> Path:
-        """The file that its runc wrapper looks at; see aiconform.lab.faults.runtime."""
+        """The file that its runc wrapper reads; see aiconform.lab.faults.runtime."""
         return nodes.runtime_switch(self.lab.paths, self.name)
 
     def reload_accelerators(self) -> None:
-        """Let its accelerators' process read its configuration again. Raises LabError."""
+        """Have the process of its accelerators reload its configuration. Raises LabError."""
         self.lab.signal(self.name, "accelerators", signal.SIGHUP)
 
     def restart(self, process: str) -> None:
@@ -131,9 +131,9 @@ class Node:
         self.lab.restart(self.name, process)
 
     def stop(self, process: str) -> None:
-        """End a process until it is restarted. Raises LabError."""
+        """Stop a process until it is restarted. Raises LabError."""
         self.lab.stop_process(self.name, process)
 
     def crash(self) -> None:
-        """Switch the node off; it starts anew by itself. Raises LabError."""
+        """Switch off the node; it restarts by itself. Raises LabError."""
         self.lab.crash(self.name)

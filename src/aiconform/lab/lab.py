@@ -1,4 +1,4 @@
-"""A lab and its nodes: bringing it up, changing it while it runs, and ending it without a trace."""
+"""A lab and its nodes: starting it, changing it while it runs, and deleting it completely."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from aiconform.lab.machines.supervisor_process import start_supervisor
 
 
 def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
-    """Bring a lab up, or an existing one to what `config` asks for; returns when all its nodes and Pods are ready.
+    """Start a lab, or change one to what `config` says; returns when all its nodes and Pods are ready.
 
-    Works from whatever a crash or a reboot has left. `progress` gets lines for people.
+    Continues from any state that a crash or a reboot has left. `progress` takes lines for the user.
     Raises LabError.
     """
     host.require()
@@ -43,13 +43,13 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
             host.raise_limits()
             old = plan.read(paths)
             minor = config.kubernetes or (old.kubernetes if old else DEFAULT_KUBERNETES)
-            # Before anything is written: a build that fails leaves no half of a lab.
+            # Before anything is written: a failed build leaves no incomplete lab.
             add_ons = chosen((*(old.add_ons if old else ()), *config.add_ons), minor)
             binaries = assets_of.assets(minor, progress, config.assets or _given(old), extra=_components(add_ons))
             with host.locked(root):
                 new = plan.make(config, old, root)
                 if not Lab(new, paths).running:
-                    # Without an API that it watches the scheduler does not start; the fault strikes again in the end.
+                    # The scheduler does not start without an API that it watches. The fault is turned on again later.
                     new = replace(new, runtime_overrides={})
                 host.make_mount_points(root)
                 new.save(paths)
@@ -61,17 +61,17 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
 
 
 def load(name: str = "lab", root: Path = ROOT) -> Lab | None:
-    """The lab of this name, running or not; None if there is none. Raises LabError if its plan is broken."""
+    """The lab of this name, running or not; None if there is none. Raises LabError if its plan is invalid."""
     paths = Paths(name, root)
     found = plan.read(paths)
     return Lab(found, paths) if found else None
 
 
 class Lab(ExistingLab):
-    """One lab, and how it is changed. These methods take its lock, so that two commands do not meet."""
+    """One lab, and how it is changed. Methods that change it hold its lock, so that commands do not interfere."""
 
     def healthy(self) -> bool:
-        """Whether it runs, every own node of it is Ready, and there is no other that nobody asked for."""
+        """Whether it is running, all its own nodes are Ready, and there are no unexpected nodes."""
         ready = readiness.ready_nodes(self.kubeconfig) if self.running else {}
         for node in plan.fresh(self.plan, self.paths.root).autoscaled:
             ready.pop(node.name, None)
@@ -88,16 +88,16 @@ class Lab(ExistingLab):
         return self.node(name)
 
     def remove_node(self, name: str, progress: Progress = quiet) -> None:
-        """End a node as if its machine were switched off, and remove its Node object. Raises LabError."""
+        """Switch off a node and remove its Node object. Raises LabError."""
         with self._changing():
             self._save(plan.remove_node(self.plan, name))
             self._settle(self._assets(progress), progress)
 
     def override_runtime_config(self, served: Mapping[str, bool]) -> None:
-        """Restart the API server with these API groups and versions served or not, on top of its options.
+        """Restart the API server with these API groups and versions enabled or disabled, in addition to its options.
 
-        An empty mapping takes earlier overrides back; nothing is restarted where nothing changes. Returns when the
-        API server is ready again. Raises LabError.
+        An empty mapping removes earlier overrides; without a change nothing is restarted. Returns when the API server
+        is ready again. Raises LabError.
         """
         before = dict(self.plan.runtime_overrides)
         if before != dict(served):
@@ -106,7 +106,7 @@ class Lab(ExistingLab):
             self.ask(CONTROL_PLANE, do="reload")
         readiness.wait_for_api(self.plan, self.paths, self.network)
         if any(not on and served.get(api, True) for api, on in before.items()):
-            # They look for an API that was missing ever more rarely.
+            # They retry a missing API less and less often.
             for process in ("kube-controller-manager", "kube-scheduler"):
                 self.restart(CONTROL_PLANE, process)
 
@@ -114,7 +114,7 @@ class Lab(ExistingLab):
         """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, and by name
 
         `machines`: pid, start, restarts, since (seconds of the epoch), address and processes of each;
-        `nodes`: allocation, accelerators, autoscaled, and ready, which is None if the API server is silent.
+        `nodes`: allocation, accelerators, autoscaled, and ready, which is None if the API server does not answer.
 
         Pids are the host's.
         """
@@ -150,20 +150,20 @@ class Lab(ExistingLab):
         }
 
     def down(self, progress: Progress = quiet) -> None:
-        """End the lab: no process, mount, namespace, network device, cgroup, device node or file of it stays.
+        """Delete the lab with all its processes, mounts, namespaces, network devices, cgroups, device nodes and files.
 
         Raises LabError naming what could not be removed.
         """
         end_lab(self.name, progress, self.paths.root)
 
-    # How it is done
+    # Implementation
 
     @contextlib.contextmanager
     def _changing(self) -> Any:
         with host.locked(self.paths.state):
             current = plan.read(self.paths)
             if current is None or not self.running:
-                raise LabError(f"lab {self.name} is not up; bring it up with `aiconform lab up --name {self.name}`")
+                raise LabError(f"lab {self.name} is not running; start it with `aiconform lab up --name {self.name}`")
             self.plan = current
             yield
 
@@ -176,7 +176,7 @@ class Lab(ExistingLab):
         return assets_of.assets(self.plan.kubernetes, progress, _given(self.plan), extra=extra)
 
     def _settle(self, binaries: assets_of.Assets, progress: Progress) -> None:
-        """Make the machines what the plan says, and wait until the cluster agrees."""
+        """Make the machines match the plan, and wait until the cluster does."""
         folder = assets_of.cache_folder() / "images"
         of_add_ons = [image for name in self.plan.add_ons for image in ADD_ONS[name].images(binaries)]
         own, others = (
@@ -187,7 +187,7 @@ class Lab(ExistingLab):
         cgroups.create(f"{self.paths.cgroup}/system")
         authority = self._write_control_plane(binaries)
         with host.locked(self.paths.root):
-            # Not while one of them is just being ended.
+            # Not while one of them is being removed.
             self.plan = plan.fresh(self.plan, self.paths.root)
             for node in self.plan.nodes:
                 nodes.install(self.plan, node, self.paths, self.network, installation, authority)
@@ -206,17 +206,17 @@ class Lab(ExistingLab):
     def _reload(self) -> None:
         self.ask_supervisor(do="reload")
         for machine in (CONTROL_PLANE, *(node.name for node in self.plan.nodes)):
-            # One that is only starting reads its file by itself.
+            # A machine that is just starting reads its file anyway.
             with contextlib.suppress(OSError):
                 control.ask(self.paths.machine_socket(machine), do="reload")
 
     def _helpers(self) -> list[str]:
-        """Modules that have to run for add-ons, also for those that are about to be removed."""
+        """Modules that must run for add-ons, including those that are about to be removed."""
         names = dict.fromkeys((*self.plan.add_ons, *installed(self.paths)))
         return [module for name in names if name in ADD_ONS and (module := ADD_ONS[name].helper)]
 
     def _end_autoscaled(self, binaries: assets_of.Assets) -> None:
-        """Without an autoscaler nobody else ends what may be left of its nodes."""
+        """Remove what is left of the nodes of an autoscaler that is no longer there."""
         self._write_control_plane(binaries)
         left = plan.fresh(self.plan, self.paths.root)
         for number in (*(node.number for node in left.autoscaled), *left.unreadable):
@@ -232,11 +232,11 @@ class Lab(ExistingLab):
         return authority
 
     def _remove_strangers(self) -> None:
-        """State and cgroups of nodes that are no longer planned, and have been ended."""
+        """Remove state and cgroups of nodes that are no longer planned and have been stopped."""
         with host.locked(self.paths.root):
             now = plan.fresh(self.plan, self.paths.root)
             planned = {CONTROL_PLANE, *(node.name for node in now.nodes)}
-            # With a node whose name nobody knows any folder may be in use.
+            # If the name of a node is unknown, any folder may be in use.
             for folder in () if now.unreadable else (self.paths.state / "machines").iterdir():
                 if folder.name not in planned:
                     cgroups.remove(self.paths.node_cgroup(folder.name))
@@ -250,7 +250,7 @@ class Lab(ExistingLab):
 
 
 def _use_host_pids(machine: dict[str, Any]) -> None:
-    """A machine's init knows its processes by the pids of its own namespace: put the host's in their place."""
+    """Replace the pids of the machine's namespace, which its init knows, by those of the host."""
     host_pids: dict[int, int] = {}
     if machine["pid"] is not None:
         with contextlib.suppress(OSError):
@@ -263,7 +263,7 @@ def _use_host_pids(machine: dict[str, Any]) -> None:
 
 
 def _components(add_ons: Sequence[str]) -> list[Component]:
-    """What has to be built for these add-ons, each once."""
+    """The components to build for these add-ons, each once."""
     return list(dict.fromkeys(component for name in add_ons for component in ADD_ONS[name].components))
 
 

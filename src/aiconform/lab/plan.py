@@ -1,4 +1,4 @@
-"""What a lab is to be: kept in its state folder as lab.json, read by the supervisor and by every later command."""
+"""The desired state of a lab: kept in its state folder as lab.json, read by the supervisor and by later commands."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class NodePlan:
 
     name: str
     number: int
-    """From 1; addresses come from it."""
+    """From 1; addresses are derived from it."""
     accelerators: int
     allocation: str
     first_minor: int
     """Device number of its first accelerator: the minor."""
     autoscaled: bool = False
-    """It was asked for by the cluster's autoscaler, and goes when its Node goes."""
+    """The cluster's autoscaler has ordered it; it is removed with its Node."""
     identity: str = ""
-    """Whose names its accelerators carry; the lab's if empty."""
+    """The identity of its accelerators; the lab's if empty."""
 
 
 @dataclass(frozen=True)
@@ -58,36 +58,36 @@ class Plan:
     kubernetes: str = DEFAULT_KUBERNETES
     identity: str = "simulated"
     nodes: tuple[NodePlan, ...] = ()
-    """The lab's own, then those that an autoscaler asked for."""
+    """The lab's own, then those that an autoscaler has ordered."""
     unreadable: frozenset[int] = frozenset()
-    """Numbers of autoscaled nodes of which nothing else is known: nobody else may have them."""
+    """Numbers of autoscaled nodes of which nothing else is known; no other node may use them."""
     accelerators: int = ACCELERATORS
-    """What a new node gets."""
+    """The number for a new node."""
     allocation: str | Mapping[str, str] = field(default_factory=dict)
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
     runtime_config: Mapping[str, bool] = field(default_factory=dict)
     runtime_overrides: Mapping[str, bool] = field(default_factory=dict)
-    """On top of runtime_config, by a fault that is on."""
+    """In addition to runtime_config, by a fault that is on."""
     assets: str = ""
-    """The folder of binaries that was given."""
+    """The folder of binaries that the user gave."""
     add_ons: tuple[str, ...] = ()
     """Each after what it needs."""
 
     @property
     def gates(self) -> dict[str, bool]:
-        """The feature gates of every component: those that add-ons need, and those that were asked for."""
+        """The feature gates of every component: those that add-ons need, and those of the user."""
         needed = {gate: on for name in self.add_ons for gate, on in ADD_ONS[name].feature_gates.items()}
         return {**needed, **self.feature_gates}
 
     @property
     def served(self) -> dict[str, bool]:
-        """The API groups and versions that the API server is told to serve or not."""
+        """The API groups and versions to enable or disable in the API server."""
         needed = {api: on for name in self.add_ons for api, on in ADD_ONS[name].runtime_config.items()}
         return {**needed, **self.runtime_config, **self.runtime_overrides}
 
     @property
     def own(self) -> tuple[NodePlan, ...]:
-        """The nodes that `lab up` and `lab node` make and remove."""
+        """The nodes that `lab up` and `lab node` create and remove."""
         return tuple(node for node in self.nodes if not node.autoscaled)
 
     @property
@@ -102,10 +102,10 @@ class Plan:
         raise LabError(f"lab {self.name} has no node {name}; it has {', '.join(node.name for node in self.nodes)}")
 
     def save(self, paths: Paths) -> None:
-        """All but the autoscaled nodes, which have files of their own."""
+        """Save everything except the autoscaled nodes, which have their own files."""
         machines = {CONTROL_PLANE: {"number": 0}} | {node.name: {"number": node.number} for node in self.own}
         value = asdict(replace(self, nodes=self.own))
-        # What an older release does not know is left out where it says nothing: it, too, has to see whose the index is.
+        # Fields that an older release does not know are left out if empty: it, too, has to find the lab's index.
         del value["unreadable"]
         for node in value["nodes"]:
             del node["autoscaled"], node["identity"]
@@ -113,7 +113,7 @@ class Plan:
 
 
 def read(paths: Paths) -> Plan | None:
-    """The lab's plan; None if there is no such lab. Raises LabError if the file is broken, or only root's."""
+    """The lab's plan; None if there is no such lab. Raises LabError if the file is invalid or not readable."""
     try:
         value = json.loads(paths.plan.read_text())
         del value["machines"]
@@ -126,12 +126,12 @@ def read(paths: Paths) -> Plan | None:
         raise needs("root") from None
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(
-            f"{paths.plan} is not a lab's plan ({error}); `aiconform lab down --name {paths.name}` removes that lab"
+            f"{paths.plan} is not a valid plan ({error}); `aiconform lab down --name {paths.name}` deletes that lab"
         ) from error
 
 
 def fresh(plan: Plan, root: Path) -> Plan:
-    """The plan with the autoscaled nodes of this moment: they come and go while commands run."""
+    """The plan with the current autoscaled nodes, which come and go while commands run."""
     return _with_autoscaled(plan, Paths(plan.name, root))
 
 
@@ -147,7 +147,7 @@ def _with_autoscaled(plan: Plan, paths: Paths) -> Plan:
 
 
 def labs(root: Path) -> Iterator[Plan]:
-    """Every lab of the machine whose plan can be read."""
+    """Every lab on this machine whose plan can be read."""
     if not root.is_dir():
         return
     for folder in sorted(entry for entry in root.iterdir() if entry.is_dir()):
@@ -160,7 +160,7 @@ def labs(root: Path) -> Iterator[Plan]:
 
 
 def _taken_indexes(root: Path) -> set[int]:
-    """Indexes that are somebody's, also of labs whose plan cannot be read."""
+    """Indexes in use, also by labs whose plan cannot be read."""
     taken = {plan.index for plan in labs(root)}
     known = {plan.name for plan in labs(root)}
     for folder in root.iterdir() if root.is_dir() else ():
@@ -169,23 +169,23 @@ def _taken_indexes(root: Path) -> set[int]:
         if found := re.search(r'"index":\s*(\d+)', file.read_text(errors="replace")):
             taken.add(int(found[1]))
         else:
-            # It may be any: what is in use shows on the machine.
+            # It may have any index: network devices show which are in use.
             devices = {index: Path("/sys/class/net", Network(index).host_device) for index in range(MAX_LABS)}
             taken |= {index for index, device in devices.items() if device.exists()}
     return taken
 
 
 def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
-    """The plan that `config` asks for: a new one, or `old` with what may change while a lab runs.
+    """The plan for `config`: a new one, or `old` with the changes that are possible while a lab runs.
 
-    Raises LabError for what may not, and when the machine has no room for another lab.
+    Raises LabError for other changes, and if the machine cannot have another lab.
     """
     identity = canonical_identity(config.identity) if config.identity else None
     if old is None:
         taken = _taken_indexes(root)
         free = [index for index in range(MAX_LABS) if index not in taken]
         if not free:
-            raise LabError(f"this machine has {MAX_LABS} labs already; end one with `aiconform lab down --name NAME`")
+            raise LabError(f"this machine already has {MAX_LABS} labs; delete one: `aiconform lab down --name NAME`")
         plan = Plan(config.name, free[0], config.kubernetes or DEFAULT_KUBERNETES, identity or "simulated")
         nodes = NODES
     else:
@@ -195,8 +195,8 @@ def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
         ):
             if asked is not None and asked != is_now:
                 raise LabError(
-                    f"lab {old.name} is up with {option} {is_now}, not {asked}; end it with "
-                    f"`aiconform lab down --name {old.name}`, or bring up another with --name"
+                    f"lab {old.name} has {option} {is_now}, which cannot change to {asked}; delete it with "
+                    f"`aiconform lab down --name {old.name}`, or start another one with --name"
                 )
         plan = fresh(old, root)
         nodes = len(plan.own)
@@ -225,7 +225,7 @@ def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
 
 
 def resize(plan: Plan, nodes: int, root: Path) -> Plan:
-    """The plan with this many nodes: the newest go first, and new ones are node-1, node-2, …"""
+    """The plan with this many nodes: the newest are removed first, and new ones are node-1, node-2, …"""
     plan = replace(plan, nodes=(*plan.own[:nodes], *plan.autoscaled))
     while len(plan.own) < nodes:
         names = {node.name for node in plan.nodes}
@@ -243,40 +243,40 @@ def add_node(
     autoscaled: bool = False,
     identity: str = "",
 ) -> Plan:
-    """The plan with one node more. Raises LabError for a name that is taken or no name, or when the lab is full."""
+    """The plan with one more node. Raises LabError for an invalid or used name, and if the lab is full."""
     check_node_name(name)
     plan = fresh(plan, root)
     if any(node.name == name for node in plan.nodes):
-        raise LabError(f"lab {plan.name} has a node {name} already")
+        raise LabError(f"lab {plan.name} already has a node {name}")
     taken = {node.number for node in plan.nodes} | plan.unreadable
     number = next((i for i in range(1, MAX_NODES + 1) if i not in taken), None)
     if number is None:
-        raise LabError(f"lab {plan.name} has {MAX_NODES} nodes already, and that is the most")
+        raise LabError(f"lab {plan.name} already has {MAX_NODES} nodes, the maximum")
     count = plan.accelerators if accelerators is None else accelerators
-    way = allocation or _allocation_of(plan, name, len(plan.own))
-    node = NodePlan(name, number, count, way, _free_minors(plan, count, root), autoscaled, identity)
+    mode = allocation or _allocation_of(plan, name, len(plan.own))
+    node = NodePlan(name, number, count, mode, _free_minors(plan, count, root), autoscaled, identity)
     own, others = (plan.own, (*plan.autoscaled, node)) if autoscaled else ((*plan.own, node), plan.autoscaled)
     return replace(plan, nodes=(*own, *others))
 
 
 def remove_node(plan: Plan, name: str) -> Plan:
-    """The plan without a node. Raises LabError."""
+    """The plan without this node. Raises LabError."""
     if plan.node(name).autoscaled:
-        raise LabError(f"{name} is the autoscaler's: it goes with its NodeClaim (kubectl delete nodeclaim)")
+        raise LabError(f"{name} belongs to the autoscaler: delete its NodeClaim (kubectl delete nodeclaim)")
     if len(plan.own) == 1:
-        raise LabError(f"{name} is the last node of lab {plan.name}; end the lab with `aiconform lab down`")
+        raise LabError(f"{name} is the last node of lab {plan.name}; delete the lab with `aiconform lab down`")
     return replace(plan, nodes=tuple(node for node in plan.nodes if node.name != name))
 
 
 def reoffer(plan: Plan, root: Path) -> Plan:
-    """The plan with every own node's accelerators as the plan now says."""
+    """The plan with the accelerators of its own nodes changed to the plan's number and allocation."""
     changed = replace(plan, nodes=plan.autoscaled)
     for position, node in enumerate(plan.own):
         minor = node.first_minor
         if plan.accelerators != node.accelerators:
             minor = _free_minors(changed, plan.accelerators, root)
-        way = _allocation_of(plan, node.name, position)
-        new = replace(node, accelerators=plan.accelerators, allocation=way, first_minor=minor)
+        mode = _allocation_of(plan, node.name, position)
+        new = replace(node, accelerators=plan.accelerators, allocation=mode, first_minor=minor)
         changed = replace(changed, nodes=(*changed.own, new, *changed.autoscaled))
     return changed
 
@@ -288,12 +288,12 @@ def _allocation_of(plan: Plan, node: str, position: int) -> str:
 
 
 def _free_minors(plan: Plan, count: int, root: Path) -> int:
-    """The first of `count` device numbers that no node of the machine has; with none free, of those of other labs."""
+    """The first of `count` device numbers that are free on this machine, or else free in this lab."""
     others = [node for other in labs(root) if other.name != plan.name for node in other.nodes]
     for nodes in ([*others, *plan.nodes], plan.nodes):
         taken = {node.first_minor + i for node in nodes for i in range(node.accelerators)}
         for first in range(FIRST_MINOR, LAST_MINOR - count + 2):
             if not any(first + i in taken for i in range(count)):
                 return first
-    # More accelerators than numbers: nodes share them, and each still keeps its own apart.
+    # There are more accelerators than numbers: nodes share them, and each node's own still differ.
     return FIRST_MINOR

@@ -102,7 +102,7 @@ def test_the_number_of_a_file_that_cannot_be_read_stays_taken(tmp_path: Path, co
 
 def test_a_full_lab_takes_no_order(tmp_path: Path) -> None:
     made(tmp_path, nodes=MAX_NODES, accelerators=0)
-    with pytest.raises(LabError, match=f"{MAX_NODES} nodes already"):
+    with pytest.raises(LabError, match=f"already has {MAX_NODES} nodes"):
         order(tmp_path, "brave-curie")
 
 

@@ -1,9 +1,9 @@
-"""The lab's cloud: `python -m aiconform.lab.cloud.delivery STATE` gives ordered Nodes real machines.
+"""The lab's cloud: `python -m aiconform.lab.cloud.delivery STATE` gives a machine to each ordered Node.
 
-Karpenter's KWOK provider "orders" a machine by making a Node object, and gives it back by deleting that. This process
-starts a node of the lab for each such Node, of the same kind as every other one, and ends it when its Node is gone. It
-keeps nothing in mind: what is to be is in the API, what is there is in the lab's state folder. So it may end at any
-moment, and goes on where it was when the control plane's init starts it again.
+Karpenter's KWOK provider "orders" a machine by creating a Node object, and returns it by deleting that. This process
+starts a node of the lab for each such Node, of the same kind as all others, and removes it with its Node. It has no
+state of its own: the desired state is in the API, the actual state in the lab's state folder. So it can exit at any
+moment, and continues when the control plane's init restarts it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _RETRY_SECONDS = 1.0
 
 
 def kubelet_speaks(node: Object) -> bool:
-    """Whether the Node's own kubelet has reported it Ready."""
+    """Whether the Node's own kubelet has reported that it is Ready."""
     from aiconform.cluster import conditions
 
     version = ((node.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion")
@@ -44,7 +44,7 @@ def kubelet_speaks(node: Object) -> bool:
 
 
 def made_up_resources(node: Object) -> list[str]:
-    """Extended resources that the provider wrote into the status: the kubelet would leave them there."""
+    """Extended resources that the provider wrote into the status; the kubelet would not remove them."""
     status = node.get("status") or {}
     if (status.get("nodeInfo") or {}).get("kubeletVersion"):
         return []
@@ -59,7 +59,7 @@ class Cloud:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._machines: set[str] | None = None
-        """Names of those that are there; None before the first look."""
+        """Names of the existing machines; None before the first update."""
         self._refused: set[str] = set()
 
     async def follow(self, cluster: Cluster) -> None:
@@ -81,7 +81,7 @@ class Cloud:
                 await self._attend(cluster, node, seen)
 
     def settle(self, ordered: dict[str, Object]) -> None:
-        """Make the machines those that are ordered. Raises LabError, OSError."""
+        """Make the machines match the orders. Raises LabError, OSError."""
         if self._machines == set(ordered):
             return
         current = self._current()
@@ -94,7 +94,7 @@ class Cloud:
                 try:
                     self._start(name, ordered[name], another_kind=ANOTHER_KIND in on)
                 except LabError as error:
-                    # No room for it, or no name for a node: the others are not to wait for that.
+                    # No room for it, or an invalid name: the others do not wait for it.
                     self._refused.add(name)
                     _log(f"{name}: {error}")
         self._refused &= ordered.keys()
@@ -124,7 +124,7 @@ class Cloud:
             network = Network(current.index)
             made_of = installation.read(self._paths)
             nodes.install(grown, node, self._paths, network, made_of, Authority(self._paths.pki, "ca"))
-            # Last: with this file the supervisor starts what is there by then.
+            # Last: when this file exists, the supervisor starts the machine.
             write_json(cloudnodes.file(self._paths, node.number), asdict(node))
         self._reload()
         _log(f"{name} starts as number {node.number} with {node.accelerators} accelerators")
@@ -135,13 +135,13 @@ class Cloud:
         with host.locked(self._paths.root):
             cgroups.remove(self._paths.node_cgroup(node.name))
             shutil.rmtree(self._paths.machine(node.name), ignore_errors=True)
-        _log(f"{node.name} has ended")
+        _log(f"{node.name} is removed")
 
     def _reload(self) -> None:
         control.ask(self._paths.supervisor_socket, do="reload")
 
     async def _attend(self, cluster: Cluster, node: Object, seen: dict[str, Object]) -> None:
-        """Take back what was made up of a node, and let Pods onto it when its kubelet speaks."""
+        """Remove a node's invented resources, and allow Pods on it when its kubelet has reported."""
         from aiconform.cluster import Conflict, NotFound
 
         if made_up := made_up_resources(node):
@@ -154,7 +154,7 @@ class Cloud:
         left = [taint for taint in taints if taint["key"] != STARTING_TAINT]
         if not kubelet_speaks(node) or left == taints:
             return
-        # With the version, so that nobody else's taint is lost; if it is another one by now, that comes next.
+        # With the version, so that no other taint is lost; after a conflict, the next event tries again.
         version = {"resourceVersion": node["metadata"]["resourceVersion"]}
         try:
             await cluster.patch(node, {"metadata": version, "spec": {"taints": left}})
@@ -169,7 +169,7 @@ class Cloud:
 
 
 def _another(identity: str) -> str:
-    """The lab's accelerators under the name of another resource."""
+    """The lab's accelerators under another resource name."""
     own = find_identity(identity)
     other = own.model_copy(update={"extended_resource": f"{own.extended_resource}-other"})
     return as_json(other)
@@ -180,13 +180,13 @@ def _log(line: str) -> None:
 
 
 async def run(paths: Paths) -> None:
-    """Never returns: whatever goes wrong is told and tried again."""
+    """Never returns: errors are logged and retried."""
     from aiconform.cluster import ClusterError, connect
 
     told = ""
     while True:
         try:
-            # Anew each time: what was seen may be from before a crash of the API server.
+            # Start again each time: earlier state may be from before a crash of the API server.
             async with connect(str(paths.kubeconfig)) as cluster:
                 await Cloud(paths).follow(cluster)
         except (ClusterError, LabError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The control plane's processes and what they read."""
+"""The control plane's processes and their files."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from aiconform.lab.machines.preconditions import Precondition
 from aiconform.lab.machines.processes import ProcessSpec
 from aiconform.lab.plan import Plan
 
-# A node that stops answering is NotReady after this long. Kubernetes' 50 s would make every test of it wait.
+# A node that does not answer is NotReady after this time. The default of 50 s would slow down every test of it.
 NODE_GRACE_SECONDS = 20
 _ETCD = "http://127.0.0.1:2379"
 
 
 def certificates(paths: Paths, network: Network) -> Authority:
-    """Make all certificates and kubeconfigs of the control plane and the administrator; the cluster's CA.
+    """Create all certificates and kubeconfigs of the control plane and the administrator; returns the cluster's CA.
 
-    Those of the control plane's other components are beside it in the folder `pki`.
+    Those of the control plane's components are in the folder `pki`, too.
     """
     authority = Authority(paths.pki, "ca")
-    front_proxy = Authority(paths.pki, "front-proxy-ca")  # its users may speak for others: never the cluster's CA
+    front_proxy = Authority(paths.pki, "front-proxy-ca")  # its users can act as others: never use the cluster's CA
     front_proxy.issue(paths.pki, "front-proxy", "front-proxy")
     signing_key(paths.pki)
     hosts = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
@@ -41,7 +41,7 @@ def certificates(paths: Paths, network: Network) -> Authority:
 
 
 def api_is_ready(paths: Paths, network: Network) -> Precondition:
-    """Holds when the API server says so, which includes that the bootstrap roles are there."""
+    """Holds when the API server reports that it is ready, with its bootstrap roles."""
     return Precondition(
         https=f"{network.server}/readyz",
         ca=str(paths.pki / "ca.crt"),
@@ -108,7 +108,7 @@ def _api_server(plan: Plan, paths: Paths, network: Network) -> tuple[str, ...]:
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         f"--proxy-client-cert-file={pki / 'front-proxy.crt'}",
         f"--proxy-client-key-file={pki / 'front-proxy.key'}",
-        # Webhooks and aggregated APIs are reached at their Pods' addresses: no kube-proxy is needed here.
+        # Webhooks and aggregated APIs are reached at their Pods' addresses, as no kube-proxy runs here.
         "--enable-aggregator-routing=true",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
@@ -130,7 +130,7 @@ def _manager(plan: Plan, paths: Paths) -> tuple[str, ...]:
         f"--cluster-signing-cert-file={pki / 'ca.crt'}",
         f"--cluster-signing-key-file={pki / 'ca.key'}",
         "--use-service-account-credentials=true",
-        # It asks for a token for each controller at its start: 20 a second would take it five seconds.
+        # At start it requests a token for each controller: at 20 a second this would take five seconds.
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
         "--leader-elect=false",
@@ -138,7 +138,7 @@ def _manager(plan: Plan, paths: Paths) -> tuple[str, ...]:
         "--node-monitor-period=2s",
         "--profiling=false",
         *_gates(plan),
-        # Of a flag that comes twice the last one counts.
+        # If a flag is given twice, the last one counts.
         *(flag for name in plan.add_ons for flag in ADD_ONS[name].manager_flags),
     )
 

@@ -1,4 +1,4 @@
-"""What the lab asks of its cluster: a few objects of its own, and whether everything is ready."""
+"""Applying the lab's own objects to its cluster, and waiting until everything is ready."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aiconform.lab.machines.host import Progress
     from aiconform.lab.plan import Plan
 
-# More than ten times what each takes on two processors.
+# More than ten times what each takes on two CPUs.
 _API_SECONDS = 90.0
 _NODES_SECONDS = 90.0
 _DNS_SECONDS = 60.0
@@ -40,7 +40,7 @@ _LOOK_SECONDS = 0.2
 
 
 def wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
-    """Return when the API server is ready. Raises LabError."""
+    """Wait until the API server is ready. Raises LabError."""
     asyncio.run(_wait_for_api(plan, paths, addresses))
 
 
@@ -74,14 +74,14 @@ def ready_nodes(kubeconfig: Path) -> dict[str, bool]:
 async def _wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
     probe = api_is_ready(paths, addresses)
     if plan.runtime_overrides:
-        # The API server's own watches of what it does not serve never get ready.
+        # The API server's own watches of APIs that it does not serve never become ready.
         probe = replace(probe, https=f"{probe.https}?exclude=informer-sync")
     try:
         async with asyncio.timeout(_API_SECONDS):
             await until_holds(probe, lambda _: False)
     except TimeoutError:
         raise LabError(
-            f"the API server of lab {plan.name} is not ready after {_API_SECONDS:.0f} s; "
+            f"the API server of lab {plan.name} was not ready within {_API_SECONDS:.0f} s; "
             f"see {paths.logs(CONTROL_PLANE)}"
         ) from None
 
@@ -96,13 +96,13 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
             await cluster.apply(obj)
         planned = {node.name for node in lab.plan.own}
         async for node in cluster.list("v1", "Node"):
-            # An autoscaler's Nodes are its own affair.
+            # An autoscaler manages its own Nodes.
             if node["metadata"]["name"] not in planned and not is_autoscaled(node):
                 await cluster.delete(node)
         progress(f"waiting for {', '.join(sorted(planned))}")
         nodes = dict.fromkeys(planned, _is_ready)
         seen = await _until(lab, cluster, "v1", "Node", None, nodes, _NODES_SECONDS)
-        # What the API server holds of a Node may be from before a crash: a kubelet that runs renews its Lease.
+        # A Node's status may be from before a crash: a running kubelet renews its Lease.
         begun = {name: entry["since"] for name, entry in lab.machines().items() if name in planned}
         leases = {
             name: _renewed_since(since)
@@ -114,7 +114,7 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
         deployment = {"coredns": _is_available}
         await _until(lab, cluster, "apps/v1", "Deployment", "kube-system", deployment, _DNS_SECONDS)
         await _until_dns_accepts(lab, cluster)
-        await _until_services_lead_to_it(lab)
+        await _until_services_are_routed(lab)
         for name in install.installed(lab.paths):
             if name not in lab.plan.add_ons:
                 await install.uninstall(cluster, name, lab.paths, progress)
@@ -127,7 +127,7 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
 
 
 async def _until_images_are_there(lab: ExistingLab) -> None:
-    """A Pod that is faster than its image waits for a pull that cannot be. Raises LabError."""
+    """Wait for imported images: a Pod that starts earlier would try to pull its image. Raises LabError."""
     try:
         async with asyncio.timeout(_IMAGES_SECONDS):
             while True:
@@ -136,7 +136,7 @@ async def _until_images_are_there(lab: ExistingLab) -> None:
                     return
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
-        raise LabError(f"images are not imported after {_IMAGES_SECONDS:.0f} s; see {lab.paths.state}") from None
+        raise LabError(f"images were not imported within {_IMAGES_SECONDS:.0f} s; see {lab.paths.state}") from None
 
 
 async def _until(
@@ -148,7 +148,7 @@ async def _until(
     wanted: Mapping[str, Callable[[Object], bool]],
     seconds: float,
 ) -> dict[str, Object]:
-    """Watch until every wanted object fulfils its condition; the objects by name. Raises LabError."""
+    """Watch until every wanted object meets its condition; returns the objects by name. Raises LabError."""
     from aiconform.cluster import Expired, Unreachable
     from aiconform.cluster.wait import describe
 
@@ -174,12 +174,12 @@ async def _until(
                 except (Expired, Unreachable):
                     await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
-        words = "; ".join(f"{name}: {describe(seen[name]) if name in seen else 'not there'}" for name in missing())
+        words = "; ".join(f"{name}: {describe(seen[name]) if name in seen else 'not found'}" for name in missing())
         raise LabError(f"not ready after {seconds:.0f} s: {kind} {words}. The logs are in {lab.state}") from None
 
 
 async def _until_dns_accepts(lab: ExistingLab, cluster: Cluster) -> None:
-    """Connect to the name server itself: after a crash it is Available in word only. Raises LabError."""
+    """Wait until CoreDNS accepts connections: after a crash its status may be out of date. Raises LabError."""
     try:
         async with asyncio.timeout(_DNS_SECONDS):
             while True:
@@ -188,11 +188,11 @@ async def _until_dns_accepts(lab: ExistingLab, cluster: Cluster) -> None:
                         return
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
-        raise LabError(f"no CoreDNS Pod answers after {_DNS_SECONDS:.0f} s. The logs are in {lab.state}") from None
+        raise LabError(f"no CoreDNS Pod answered within {_DNS_SECONDS:.0f} s. The logs are in {lab.state}") from None
 
 
-async def _until_services_lead_to_it(lab: ExistingLab) -> None:
-    """A node's kube-proxy writes its rules at its own pace: wait for that of the name server. Raises LabError."""
+async def _until_services_are_routed(lab: ExistingLab) -> None:
+    """Wait until every node's kube-proxy has written the rule for the cluster's DNS. Raises LabError."""
     rule = f"-A KUBE-SERVICES -d {lab.network.dns}/32"
     own = {node.name for node in lab.plan.own}
     missing: list[str] = []
@@ -206,7 +206,7 @@ async def _until_services_lead_to_it(lab: ExistingLab) -> None:
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
         raise LabError(
-            f"kube-proxy has no rule for the cluster's DNS after {_SERVICES_SECONDS:.0f} s on {', '.join(missing)}; "
+            f"kube-proxy had no rule for the cluster's DNS within {_SERVICES_SECONDS:.0f} s on {', '.join(missing)}; "
             f"its log is in {lab.paths.logs(missing[0])}"
         ) from None
 
@@ -243,7 +243,7 @@ def _objects(lab: ExistingLab) -> list[Object]:
     for obj in cluster_objects(find_identity(lab.plan.identity)):
         group = obj["apiVersion"].partition("/")[0]
         if obj["kind"] == "DeviceClass" and not by_dra:
-            # A platform without the driver has no class of its either.
+            # A platform without the driver has no DeviceClass for it either.
             continue
         if not any(version.startswith(group) and not on for version, on in lab.plan.runtime_overrides.items()):
             objects.append(obj)
@@ -257,7 +257,7 @@ def _is_ready(obj: Object) -> bool:
 
 
 def _is_available(deployment: Object) -> bool:
-    # Of this generation: after a change the old status says nothing.
+    # Of this generation: after a change the old status does not count.
     from aiconform.cluster import conditions
 
     observed = deployment.get("status", {}).get("observedGeneration") == deployment["metadata"]["generation"]
