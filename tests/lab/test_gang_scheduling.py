@@ -22,7 +22,7 @@ CHECK = "gang_scheduling"
 FAULTS = breaking(CHECK)
 SOLUTION = {"pod-groups-ignored": "native", "coscheduling-off": "coscheduling"}
 # Of each fault a start would be seen in the first seconds.
-QUICK = ("--patience", "20", "--set", f"{CHECK}.window=6")
+QUICK = ("--patience", "20", "--set", f"{CHECK}.observe_seconds=6")
 # One more node for each probe: they run side by side then.
 NODES = ("gang-1", "gang-2")
 BY_BOTH_WAYS = ("--allocation", "both", "--accelerators", "8")
@@ -63,7 +63,7 @@ def definitions(gangs: Lab) -> Lab:
 @pytest.mark.parametrize("solution", ["kueue", "coscheduling", "native"])
 def test_the_healthy_lab_passes_with_each_solution(gangs: Lab, solution: str) -> None:
     # Kueue with the window that users get.
-    done = run(gangs, solution, *(("--set", f"{CHECK}.window=30") if solution == "kueue" else ()))
+    done = run(gangs, solution, *(("--set", f"{CHECK}.observe_seconds=30") if solution == "kueue" else ()))
     assert done.code == 0, done.stderr
     assert done.report["leaks"] == []
     assert done.check(CHECK)["verdict"] == "pass"

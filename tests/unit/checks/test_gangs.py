@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from aiconform.check import NothingToLookAt
-from aiconform.checks.gang_scheduling import choice
-from aiconform.checks.gang_scheduling import placement as room
+from aiconform.checks.gang_scheduling import choice, placement
 from aiconform.checks.gang_scheduling.choice import ADAPTERS, choose, find
 from aiconform.checks.gang_scheduling.solutions import kueue
-from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, Found, Order
+from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, InstalledSolution, Order
 from aiconform.cluster import Object
 from aiconform.platform import AcceleratorGroup, NodeAccelerators
 from aiconform.platform.accelerators.devices import Device
@@ -81,8 +80,8 @@ def test_what_is_down_is_used_if_there_is_nothing_else() -> None:
 def test_the_user_has_the_last_word() -> None:
     found, why = choose(find(GROUPS, KINDS, [KUEUE]), "native")
     assert found.adapter.name == "native"
-    assert "says so" in why
-    with pytest.raises(NothingToLookAt, match="volcano is not installed; solutions that are: kueue, native"):
+    assert "as set by" in why
+    with pytest.raises(NothingToLookAt, match="volcano is not installed; installed solutions: kueue, native"):
         choose(find(GROUPS, KINDS, [KUEUE]), "volcano")
 
 
@@ -180,7 +179,7 @@ def test_a_given_queue_is_used_as_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("quota", "cohort", "said"),
-    [("2", {}, "quota for 2 of example.com/gpu, the gang asks for 3"), ("3", {}, ""), ("2", {"cohortName": "c"}, "")],
+    [("2", {}, "quota for 2 of example.com/gpu, the gang requests 3"), ("3", {}, ""), ("2", {"cohortName": "c"}, "")],
 )
 def test_too_little_quota_is_said(quota: str, cohort: Object, said: str) -> None:
     resources = [{"name": "example.com/gpu", "nominalQuota": quota}]
@@ -243,28 +242,28 @@ def node(name: str, free: int, way: Any = "device-plugin", resource: str = "exam
 
 def test_the_smallest_node_that_will_do_is_taken() -> None:
     offered = [node("big", 8), node("small", 4), node("tiny", 1)]
-    assert [each.node for each in room.choose_places(offered, BY_NAME["kueue"])] == ["small", "big"]
+    assert [each.node for each in placement.choose_places(offered, BY_NAME["kueue"])] == ["small", "big"]
 
 
 def test_nodes_with_one_accelerator_each_are_taken_together() -> None:
     offered = [*(node(f"n{number}", 1) for number in range(6)), node("other", 1, resource="example.com/npu")]
-    (found,) = room.choose_places(offered, BY_NAME["kueue"])
+    (found,) = placement.choose_places(offered, BY_NAME["kueue"])
     assert isinstance(found, AcceleratorGroup)
     assert (found.free, found.name, found.node) == (4, "example.com/gpu", "n0-and-3-more")
-    assert room.shares(found, 3) == [(found.members[3], 1), (found.members[2], 1), (found.members[1], 1)]
+    assert placement.shares(found, 3) == [(found.members[3], 1), (found.members[2], 1), (found.members[1], 1)]
 
 
 def test_a_way_that_the_solution_does_not_mind_is_no_place() -> None:
     offered = [node("a", 8, way="dra", resource="gpu.example.com")]
-    assert room.choose_places(offered, BY_NAME["kueue"]) == []
-    assert len(room.choose_places(offered, BY_NAME["native"])) == 1
-    assert room.choose_places([node("a", 1)], BY_NAME["kueue"]) == []
+    assert placement.choose_places(offered, BY_NAME["kueue"]) == []
+    assert len(placement.choose_places(offered, BY_NAME["native"])) == 1
+    assert placement.choose_places([node("a", 1)], BY_NAME["kueue"]) == []
 
 
 @pytest.mark.parametrize("count", range(9))
 def test_fillers_take_what_they_are_told_to(count: int) -> None:
     target = AcceleratorGroup((node("a", 3), node("b", 5)))
-    assert sum(here for _, here in room.shares(target, count)) == count
+    assert sum(here for _, here in placement.shares(target, count)) == count
 
 
 # Who is in the way
@@ -293,5 +292,6 @@ def test_holders_are_named_the_largest_first() -> None:
 
 def test_what_was_found_is_said_in_a_line() -> None:
     assert (
-        str(Found(BY_NAME["native"], "scheduling.k8s.io/v1beta1")) == "Kubernetes PodGroup (scheduling.k8s.io/v1beta1)"
+        str(InstalledSolution(BY_NAME["native"], "scheduling.k8s.io/v1beta1"))
+        == "Kubernetes PodGroup (scheduling.k8s.io/v1beta1)"
     )

@@ -1,4 +1,4 @@
-"""Which gang scheduling solution of a platform a run takes, and why."""
+"""The choice of one of the gang scheduling solutions that a platform has."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from aiconform.check import NothingToLookAt
 from aiconform.checks.gang_scheduling.solutions import coscheduling, kai, kueue, native, volcano, yunikorn
-from aiconform.checks.gang_scheduling.solutions.adapter import Adapter, Controller, Found
+from aiconform.checks.gang_scheduling.solutions.adapter import Adapter, InstalledSolution, SolutionController
 from aiconform.cluster import Object
 from aiconform.platform import Platform
 
-# In the order in which one is taken: what was installed beside Kubernetes was installed to be used.
+# In order of preference: a solution that was installed on top of Kubernetes is meant to be used.
 ADAPTERS = (
     kueue.ADAPTER,
     volcano.ADAPTER,
@@ -22,8 +22,8 @@ ADAPTERS = (
 NAMES = tuple(adapter.name for adapter in ADAPTERS)
 
 
-async def solutions(platform: Platform) -> list[Found]:
-    """What there is, in the order of ADAPTERS."""
+async def solutions(platform: Platform) -> list[InstalledSolution]:
+    """The installed solutions, in the order of ADAPTERS."""
     groups, deployments = await platform.groups(), await platform.deployments()
     kinds = {}
     for adapter in ADAPTERS:
@@ -34,8 +34,8 @@ async def solutions(platform: Platform) -> list[Found]:
 
 def find(
     groups: Mapping[str, Sequence[str]], kinds: Mapping[str, frozenset[str]], deployments: Iterable[Object]
-) -> list[Found]:
-    """As `solutions`, over what was read: `groups` with their versions, and the kinds of each adapter's version."""
+) -> list[InstalledSolution]:
+    """As `solutions`, from what was read: API groups with their versions, and the kinds of each adapter's version."""
     deployments = list(deployments)
     found = []
     for adapter in ADAPTERS:
@@ -44,31 +44,33 @@ def find(
         missing = [kind for kind in adapter.kinds if version and kind not in kinds[adapter.name]]
         if not adapter.group:
             if controllers:
-                found.append(Found(adapter, controllers=controllers))
+                found.append(InstalledSolution(adapter, controllers=controllers))
         elif version and not missing:
-            found.append(Found(adapter, version, controllers))
+            found.append(InstalledSolution(adapter, version, controllers))
         elif version and adapter is not native.ADAPTER:
-            found.append(Found(adapter, version, controllers, f"{version} is served without {', '.join(missing)}"))
+            found.append(
+                InstalledSolution(adapter, version, controllers, f"{version} is served without {', '.join(missing)}")
+            )
         elif adapter.group in groups and adapter is not native.ADAPTER:
             served, known = ", ".join(groups[adapter.group]), ", ".join(adapter.versions)
             problem = f"{adapter.group} is served in {served} only; this suite knows {known}"
-            found.append(Found(adapter, "", controllers, problem))
+            found.append(InstalledSolution(adapter, "", controllers, problem))
     return found
 
 
 def _version(adapter: Adapter, groups: Mapping[str, Sequence[str]]) -> str:
-    """The newest served version that we know, as an apiVersion; empty if there is none."""
+    """The newest served version that the adapter knows, as an apiVersion; empty if none."""
     served = groups.get(adapter.group, ())
     return next((f"{adapter.group}/{version}" for version in adapter.versions if version in served), "")
 
 
-def _controller(deployment: Object, adapter: Adapter) -> Controller | None:
+def _controller(deployment: Object, adapter: Adapter) -> SolutionController | None:
     for container in deployment["spec"]["template"]["spec"]["containers"]:
         image = container.get("image", "")
         if any(part in image for part in adapter.images):
             metadata, status = deployment["metadata"], deployment.get("status") or {}
             _, colon, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
-            return Controller(
+            return SolutionController(
                 f"{metadata.get('namespace')}/{metadata['name']}",
                 tag.removeprefix("v") if colon else "",
                 bool(status.get("availableReplicas")),
@@ -76,26 +78,24 @@ def _controller(deployment: Object, adapter: Adapter) -> Controller | None:
     return None
 
 
-def _rank(found: Found) -> int:
-    """What works first, then what may work, then what is down."""
+def _rank(found: InstalledSolution) -> int:
+    """Order of preference: what works, what may work, what is down."""
     if found.down:
         return 2
     return 0 if found.controllers or found.adapter is native.ADAPTER else 1
 
 
-def choose(found: Sequence[Found], wanted: str) -> tuple[Found, str]:
-    """(the solution to use, why). `wanted` is the name of one, or empty. Raises NothingToLookAt."""
+def choose(found: Sequence[InstalledSolution], wanted: str) -> tuple[InstalledSolution, str]:
+    """The solution to use, and why. wanted: the name of one, or empty. Raises NothingToLookAt."""
     if wanted:
         for each in found:
             if each.adapter.name == wanted:
-                return usable(each), f"--set gang_scheduling.solution={wanted} says so"
+                return usable(each), f"as set by gang_scheduling.solution={wanted}"
         there = ", ".join(each.adapter.name for each in found) or "none"
-        raise NothingToLookAt(f"nothing to look at: {wanted} is not installed; solutions that are: {there}")
+        raise NothingToLookAt(f"nothing to look at: {wanted} is not installed; installed solutions: {there}")
     if not found:
         known = ", ".join(adapter.title for adapter in ADAPTERS)
-        raise NothingToLookAt(
-            f"nothing to look at: no gang scheduling solution that this suite knows is installed ({known})"
-        )
+        raise NothingToLookAt(f"nothing to look at: no known gang scheduling solution is installed ({known})")
     able = sorted((each for each in found if not each.problem), key=_rank)
     if not able:
         usable(found[0])
@@ -109,8 +109,8 @@ def choose(found: Sequence[Found], wanted: str) -> tuple[Found, str]:
     return first, f"{because}; also here: {names} (--set gang_scheduling.solution={others[0].adapter.name} takes that)"
 
 
-def usable(found: Found) -> Found:
-    """Raises NothingToLookAt if it cannot be used."""
+def usable(found: InstalledSolution) -> InstalledSolution:
+    """The same solution. Raises NothingToLookAt if it cannot be used."""
     if found.problem:
         raise NothingToLookAt(f"nothing to look at: {found.adapter.title} is installed, but {found.problem}")
     return found

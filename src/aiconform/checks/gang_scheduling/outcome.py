@@ -1,4 +1,4 @@
-"""What became of a gang's Pods, as plain data, and what it means. Nothing here looks at a cluster or a clock."""
+"""The outcome of a gang: its Pods over time as plain data, and pure functions over them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from itertools import pairwise
 
 from aiconform.check import Observation
 
-# Pods of a gang are bound one after the other, on a busy API server some seconds apart. Longer than this, a gang holds
-# accelerators without being whole.
+# Pods of a gang are bound one after the other, on a busy API server some seconds apart. A gang may be incomplete for
+# this many seconds.
 TOGETHER = 5.0
 
 
 class Member(Observation):
-    """One Pod. Times are seconds since the gangs were submitted, as a watch saw them; None: that never happened.
+    """One Pod. Times are seconds since the gangs were submitted, as a watch reported them; None: it did not happen.
 
-    ended: its containers ended; gone: it was deleted, or asked to go, before that.
+    ended: its containers terminated. gone: its deletion began before that.
     """
 
     name: str
@@ -29,13 +29,13 @@ class Member(Observation):
 
     @property
     def left(self) -> float | None:
-        """When it held its accelerator no more."""
+        """When it released its accelerator."""
         ends = [end for end in (self.ended, self.gone) if end is not None]
         return min(ends) if ends else None
 
 
 class Gang(Observation):
-    """A gang of `size` Pods, all that was made for it, and until when it was watched."""
+    """A gang of `size` Pods, all Pods that were created for it, and how long it was watched."""
 
     name: str
     size: int
@@ -44,7 +44,7 @@ class Gang(Observation):
 
 
 def started(gang: Gang, before: float | None = None) -> list[Member]:
-    """Members that were placed on a node, also if they then did not run; only those placed before a given time."""
+    """Members that were scheduled, even if they did not run; with `before`, only those scheduled before that time."""
     return [
         member
         for member in gang.members
@@ -53,7 +53,7 @@ def started(gang: Gang, before: float | None = None) -> list[Member]:
 
 
 def most_at_once(gang: Gang) -> int:
-    """How many Pods ran at the same time at most."""
+    """The largest number of Pods that ran at the same time."""
     runs = [
         (member.running, gang.watched if member.left is None else member.left)
         for member in gang.members
@@ -67,13 +67,13 @@ def succeeded(gang: Gang) -> list[Member]:
 
 
 def finished(gang: Gang) -> float | None:
-    """When the last of its Pods had succeeded, None if not all of them did."""
+    """When the last of its Pods succeeded; None if not all did."""
     ends = sorted(member.ended for member in gang.members if member.succeeded and member.ended is not None)
     return ends[gang.size - 1] if len(ends) >= gang.size else None
 
 
 def longest_split(gang: Gang) -> float:
-    """For how many seconds at a stretch some of its Pods held accelerators while others had not got any."""
+    """The longest time in seconds for which some of its Pods held accelerators while others had none."""
     moments = {gang.watched}
     holds: list[tuple[float, float, bool]] = []
     for member in gang.members:
@@ -93,5 +93,5 @@ def longest_split(gang: Gang) -> float:
 
 
 def times(members: Sequence[Member]) -> str:
-    """Names and times of placement, for reasons."""
+    """Names, nodes and times of scheduling, for reasons."""
     return ", ".join(f"{member.name} on {member.node} after {member.scheduled:.1f} s" for member in members)

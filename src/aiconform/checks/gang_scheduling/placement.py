@@ -1,4 +1,4 @@
-"""Where a gang runs: which accelerators it may have, what fills the rest of them, and how its Pods ask for one."""
+"""Where a gang runs: the accelerators that it may use, the Pods that hold the rest, and how its Pods request one."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from aiconform.kit.pods import STAY, container, pod, started
 from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform, tolerations
 from aiconform.platform.accelerators.holders import holders
 
-# How long each Pod of a gang works once it runs: long enough that none has ended before the last one started.
+# Seconds that each Pod of a gang works: long enough that none ends before the last one starts.
 WORK = 8
-# So that one accelerator is left when a gang that fits is placed, and a second gang could begin with it.
+# Leaves one accelerator free beside a gang that fits, so that a second gang could start a Pod on it.
 _ENOUGH = 4
 Place = NodeAccelerators | AcceleratorGroup
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """gang: Pods of a gang. room: accelerators that two gangs compete for: one fits, two do not."""
+    """gang: Pods of a gang. room: accelerators that two gangs compete for; one gang fits, two do not."""
 
     gang: int
     room: int
 
     @property
     def stagger(self) -> int:
-        """Seconds that each Pod works longer than the one before it.
+        """Seconds that each Pod works longer than the previous one.
 
-        Where a gang takes all the room, its Pods must not end together: a scheduler that places Pod by Pod would then
-        have the room for the next gang as a whole, by luck.
+        If a gang takes all the room, its Pods must not end together: a scheduler that places Pod by Pod would then find
+        room for all Pods of the next gang by luck.
         """
         return 0 if self.room > self.gang else int(2 * TOGETHER)
 
@@ -47,18 +47,18 @@ class Sizes:
 
 
 def sizes(free: int, most: int) -> Sizes:
-    """For so many free accelerators (2 or more) and a gang of `most` Pods at most."""
+    """Sizes for `free` accelerators (2 or more) and gangs of at most `most` Pods."""
     gang = min(most, free // 2 + 1)
     return Sizes(gang, min(free, gang + 1, 2 * gang - 1))
 
 
 async def places(platform: Platform, adapter: Adapter) -> list[Place]:
-    """Where gangs can run, the best first. Raises NothingToLookAt, naming who is in the way."""
+    """Where gangs can run, the best first. Raises NothingToLookAt, which names the Pods that hold accelerators."""
     offered = [entry for entry in (await platform.accelerators()).offered if entry.way in adapter.ways]
     if not offered:
         passed = "; ".join((await platform.accelerators()).passed_over[:3])
         raise NothingToLookAt(
-            f"nothing to look at: no accelerators that a gang of {adapter.title} could ask for"
+            f"nothing to look at: no accelerators that a gang of {adapter.title} can request"
             + (f"; {adapter.needs}" if adapter.needs and "dra" not in adapter.ways else "")
             + (f" ({passed})" if passed else "")
         )
@@ -67,16 +67,16 @@ async def places(platform: Platform, adapter: Adapter) -> list[Place]:
         held = await holders(platform, offered)
         free = sum(entry.free for entry in offered)
         raise NothingToLookAt(
-            f"nothing to look at: a gang needs two free accelerators of a kind, and of {len(offered)} node(s) with "
+            f"nothing to look at: a gang needs two free accelerators of one kind; on {len(offered)} node(s) with "
             f"accelerators {free} are free; held by {held}"
         )
     return found
 
 
 def choose_places(offered: Sequence[NodeAccelerators], adapter: Adapter) -> list[Place]:
-    """Nodes that are large enough, the smallest first, else several nodes of a kind together.
+    """Nodes with enough free accelerators, the smallest first; else several nodes of one kind together.
 
-    As few accelerators as will do: whatever else runs at the same time gets the others.
+    It takes as few accelerators as possible and leaves the others to what else runs at the same time.
     """
     for way in adapter.ways:
         alike = [entry for entry in offered if entry.way == way and entry.free]
@@ -106,14 +106,14 @@ def _group(members: Sequence[NodeAccelerators]) -> AcceleratorGroup:
 async def template(
     platform: Platform, scratch: Scratch, target: Place, nodes: Sequence[Object], stagger: int
 ) -> Object:
-    """Metadata and spec of a gang's Pod: it asks for one accelerator on one of the nodes, and works for a while."""
+    """Metadata and spec of a gang's Pod: it requests one accelerator on one of the nodes, and works for a while."""
     request = await request_devices(platform, scratch, target.members[0], template=True)
-    # Asked to go it must not seem to have done its work.
+    # If it is terminated early, it must not look like a success.
     number = "${JOB_COMPLETION_INDEX:-$MEMBER}"
     script = f'trap "exit 143" TERM INT; sleep $(({WORK} + {number} * {stagger})) & wait $!'
     worker = container("worker", platform.images["shell"], script, resources=request.resources)
     made = pod("", nodes[0], [worker], **request.pod_spec)
-    # One term for each node: a term may name one node only.
+    # A term can name one node only.
     affinity = made["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     affinity["nodeSelectorTerms"] = [
         {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node["metadata"]["name"]]}]}
@@ -131,7 +131,7 @@ def label(order_template: Object, gang: str) -> Object:
 
 
 def shares(target: Place, count: int) -> list[tuple[NodeAccelerators, int]]:
-    """How many accelerators to fill on each node, the last nodes first, so that `count` of all are filled."""
+    """How many accelerators to hold on each node, the last nodes first, so that `count` are held in total."""
     filled = []
     for member in reversed(target.members):
         if here := min(count, member.free):
@@ -141,7 +141,7 @@ def shares(target: Place, count: int) -> list[tuple[NodeAccelerators, int]]:
 
 
 async def fill(platform: Platform, scratch: Scratch, target: Place, count: int, *, seconds: float) -> list[Object]:
-    """Running Pods of no gang that hold `count` accelerators. Raises ClusterError, naming who took the room."""
+    """Start Pods of no gang that hold `count` accelerators. Raises ClusterError, naming the Pods that do."""
     scratch.tell(f"filling {count} accelerator(s) of {target}")
     made = await asyncio.gather(*(_filler(platform, scratch, member, here) for member, here in shares(target, count)))
     try:
@@ -152,7 +152,7 @@ async def fill(platform: Platform, scratch: Scratch, target: Place, count: int, 
         ) from error
     for _, problem in outcomes:
         if problem:
-            raise Stuck(f"a Pod that was to hold accelerators of {target} did not start: {problem}")
+            raise Stuck(f"a Pod that holds accelerators of {target} did not start: {problem}")
     return made
 
 
@@ -164,5 +164,5 @@ async def _filler(platform: Platform, scratch: Scratch, member: NodeAccelerators
 
 
 async def now_held(platform: Platform, target: Place) -> str:
-    """Who holds the target's accelerators now, read afresh."""
+    """The Pods that hold the target's accelerators now, read again."""
     return await holders(platform.afresh(), target.members)

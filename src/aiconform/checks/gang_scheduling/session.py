@@ -1,4 +1,4 @@
-"""What the probes of gang_scheduling have in common: the solution, the place, and how gangs are submitted."""
+"""One session of a probe with a gang scheduling solution: where gangs run, and how they are submitted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiconform.check import NothingToLookAt
-from aiconform.checks.gang_scheduling import placement as room
+from aiconform.checks.gang_scheduling import placement
 from aiconform.checks.gang_scheduling.choice import choose, solutions
+from aiconform.checks.gang_scheduling.options import GangScheduling
 from aiconform.checks.gang_scheduling.solutions import kueue
-from aiconform.checks.gang_scheduling.solutions.adapter import Found, Order
+from aiconform.checks.gang_scheduling.solutions.adapter import InstalledSolution, Order
 from aiconform.checks.gang_scheduling.timeline import Timeline
 from aiconform.cluster import NotFound, Object, Rejected, ServerFailed, Stuck
 from aiconform.cluster.scratch import Scratch
@@ -20,18 +21,18 @@ from aiconform.platform import Platform
 
 
 class Refused(NothingToLookAt):
-    """The solution itself refuses: a webhook of it does not answer, or takes a gang for invalid."""
+    """The solution refuses a gang: its webhook does not answer or rejects the gang."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Everything is ready for gangs on `target`. Use `prepare`."""
+class Session:
+    """A solution and a place for gangs. Use `prepare`."""
 
     platform: Platform
     scratch: Scratch
-    target: room.Place
-    sizes: room.Sizes
-    found: Found
+    target: placement.Place
+    sizes: placement.Sizes
+    found: InstalledSolution
     why: str
     queue: str
     scheduler: str
@@ -39,7 +40,7 @@ class Stage:
     template: Object
 
     def about(self) -> dict[str, Any]:
-        """What every observation says of the solution and the place."""
+        """The fields of `Setting`."""
         return {
             "solution": self.found.adapter.name,
             "version": self.found.version,
@@ -59,7 +60,7 @@ class Stage:
             name=name,
             size=self.sizes.gang,
             api_version=self.found.api_version,
-            template=room.label(self.template, name),
+            template=placement.label(self.template, name),
             resource=self.target.name if self.target.way == "device-plugin" else "",
             nodes=self.nodes,
             shared=self.scratch.cluster_name("queue"),
@@ -69,13 +70,13 @@ class Stage:
         )
 
     async def set_up(self) -> None:
-        """Make what the solution needs before the first gang. Raises Refused, NothingToLookAt, ClusterError."""
+        """Create what the solution needs before the first gang. Raises Refused, NothingToLookAt, ClusterError."""
         order = self.order("queue")
         if self.queue and self.found.adapter is kueue.ADAPTER:
             try:
                 queue = await self.platform.cluster.get(self.found.api_version, "ClusterQueue", self.queue)
             except NotFound as error:
-                raise NothingToLookAt(f"nothing to look at: there is no ClusterQueue {self.queue}") from error
+                raise NothingToLookAt(f"nothing to look at: ClusterQueue {self.queue} does not exist") from error
             if problem := kueue.too_little_quota(queue, self.target.name, self.sizes.gang):
                 raise NothingToLookAt(f"nothing to look at: {problem}")
         with self.refusals():
@@ -95,52 +96,50 @@ class Stage:
             await asyncio.gather(*(one(order) for order in orders))
 
     async def fill(self, count: int, seconds: float) -> list[Object]:
-        """Leave room for as many as that fewer. Raises Refused, ClusterError."""
+        """Hold `count` accelerators of the target with Pods of no gang. Raises Refused, ClusterError."""
         with self.refusals():
-            return await room.fill(self.platform, self.scratch, self.target, count, seconds=seconds)
+            return await placement.fill(self.platform, self.scratch, self.target, count, seconds=seconds)
 
-    async def said(self, order: Order, timeline: Timeline) -> str:
-        """What the solution says of a gang that waits; empty if it says nothing."""
+    async def reported(self, order: Order, timeline: Timeline) -> str:
+        """What the solution reports about a gang that waits; empty if nothing."""
         adapter = self.found.adapter
-        said: dict[str, str] = {}
+        reports: dict[str, str] = {}
         if adapter.speaks:
             namespace = await self.scratch.namespace()
             async for obj in self.platform.cluster.list(self.found.api_version, adapter.speaks, namespace):
-                said[adapter.speaks] = adapter.word(obj, order) or said.get(adapter.speaks, "")
+                reports[adapter.speaks] = adapter.word(obj, order) or reports.get(adapter.speaks, "")
         if adapter.by_pods:
-            said["Pod"] = timeline.said(order.name)
-        return "; ".join(f"{kind}: {text}" for kind, text in said.items() if text)
+            reports["Pod"] = timeline.reported(order.name)
+        return "; ".join(f"{kind}: {text}" for kind, text in reports.items() if text)
 
-    async def insist_on_room(self, held: int) -> None:
-        """The room that a gang needs is still there, `held` accelerators being held by gangs. Raises Stuck if not."""
+    async def require_room(self, held: int) -> None:
+        """Raises Stuck if a gang no longer fits. held: accelerators that gangs hold now."""
         places = {(member.node, member.kind) for member in self.target.members}
         offered = (await self.platform.afresh().accelerators()).offered
         free = sum(entry.free for entry in offered if (entry.node, entry.kind) in places)
         if free + held < self.sizes.gang:
-            by = await room.now_held(self.platform, self.target)
+            by = await placement.now_held(self.platform, self.target)
             raise Stuck(
-                f"others took the room meanwhile: of {self.target} {free} are free, and a gang needs "
+                f"other Pods took accelerators of {self.target} meanwhile: {free} are free, a gang needs "
                 f"{self.sizes.gang}; held by {by}"
             )
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
-        """Turn what the solution's own webhooks refuse, or do not answer, into Refused."""
+        """Turn errors of the solution's own webhooks into Refused."""
         try:
             yield
         except (Rejected, ServerFailed) as error:
-            said = str(error)
-            if "webhook" in said and (self.found.adapter.name in said.lower() or self.found.down):
-                raise Refused(f"{self.found} refuses: {said}") from error
+            text = str(error)
+            if "webhook" in text and (self.found.adapter.name in text.lower() or self.found.down):
+                raise Refused(f"{self.found} refuses: {text}") from error
             raise
 
 
-async def prepare(
-    platform: Platform, scratch: Scratch, target: room.Place, *, solution: str, queue: str, scheduler: str, size: int
-) -> Stage:
+async def prepare(platform: Platform, scratch: Scratch, target: placement.Place, options: GangScheduling) -> Session:
     """Raises NothingToLookAt, ClusterError."""
-    found, why = choose(await solutions(platform), solution)
-    sizes = room.sizes(target.free, size)
+    found, why = choose(await solutions(platform), options.solution)
+    sizes = placement.sizes(target.free, options.size)
     nodes = tuple([await platform.node(member.node) for member in target.members])
-    made = await room.template(platform, scratch, target, nodes, sizes.stagger)
-    return Stage(platform, scratch, target, sizes, found, why, queue, scheduler, nodes, made)
+    made = await placement.template(platform, scratch, target, nodes, sizes.stagger)
+    return Session(platform, scratch, target, sizes, found, why, options.queue, options.scheduler, nodes, made)

@@ -1,4 +1,4 @@
-"""Watching what becomes of gangs: one watch over all their Pods, and waiting for what it shows."""
+"""Follows gangs: one watch over all their Pods, and waiting for what it shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL
 from aiconform.cluster import Cluster, Object, Stuck, WatchEvent, wait
 from aiconform.kit.pods import unschedulable
 
-# Conditions over time are looked at this often between events; no request is made for it.
+# Seconds between two evaluations of a condition when no event arrives; this sends no request.
 _TICK = 0.5
 
 
@@ -24,13 +24,13 @@ class Timeline:
         self._begun = time.monotonic()
         self._members: dict[str, dict[str, Any]] = {}
         self._gangs: dict[str, str] = {}
-        self._said: dict[str, str] = {}
+        self._unschedulable: dict[str, str] = {}
         self._changed = asyncio.Event()
         self._broken: Stuck | None = None
         self.task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Times count from now."""
+        """Count times from now."""
         self._begun = time.monotonic()
 
     @property
@@ -38,16 +38,16 @@ class Timeline:
         return round(time.monotonic() - self._begun, 3)
 
     def gang(self, name: str, size: int) -> Gang:
-        """What was seen of a gang up to now."""
+        """A gang as observed so far."""
         members = [Member(**fields) for uid, fields in self._members.items() if self._gangs[uid] == name]
         return Gang(name=name, size=size, watched=self.now, members=tuple(members))
 
-    def said(self, name: str) -> str:
-        """What the scheduler says of a Pod of this gang that it could not place."""
-        return next((said for uid, said in self._said.items() if said and self._gangs[uid] == name), "")
+    def reported(self, name: str) -> str:
+        """Why the scheduler could not place a Pod of this gang; empty if it reports nothing."""
+        return next((text for uid, text in self._unschedulable.items() if text and self._gangs[uid] == name), "")
 
     async def until(self, condition: Callable[[], bool], *, seconds: float) -> bool:
-        """Whether the condition came to hold in that time. Raises Stuck if a Pod fails for a reason of its own."""
+        """Whether the condition becomes true within `seconds`. Raises Stuck if a Pod fails for a reason of its own."""
         deadline = time.monotonic() + seconds
         while True:
             self._changed.clear()
@@ -67,13 +67,13 @@ class Timeline:
                 continue
 
     async def follow(self, cluster: Cluster, namespace: str, labels: str) -> None:
-        """Take in all that the watch says, until cancelled."""
+        """Follow the Pods until cancelled. Raises ClusterError."""
         async for _, events in wait.states(cluster, "v1", "Pod", namespace, labels=labels):
             for event in events:
                 self.take(event)
 
     def take(self, event: WatchEvent) -> None:
-        """One event of the watch."""
+        """Record one event of the watch."""
         pod: Object = event.object
         metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
         uid = metadata["uid"]
@@ -100,15 +100,15 @@ class Timeline:
         except Stuck as error:
             self._broken = self._broken or error
         waits = unschedulable(pod)
-        self._said[uid] = waits.message if waits else ""
+        self._unschedulable[uid] = waits.message if waits else ""
         self._changed.set()
 
 
 @asynccontextmanager
 async def watching(cluster: Cluster, namespace: str, labels: str) -> AsyncIterator[Timeline]:
-    """A timeline over the Pods of gangs with these labels, as long as the block lasts. Raises ClusterError."""
+    """A timeline over the Pods of gangs with these labels, as long as the block runs. Raises ClusterError."""
     timeline = Timeline()
-    # What ends it before its time is raised where the probe waits.
+    # If it fails, `until` raises its error.
     timeline.task = asyncio.ensure_future(timeline.follow(cluster, namespace, f"{labels},{GANG_LABEL}"))
     try:
         yield timeline

@@ -1,4 +1,4 @@
-"""What an adapter is: how one solution is asked for a gang, and how it says that a gang waits."""
+"""What an adapter is: how to submit a gang to one solution, and how the solution reports that a gang waits."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from aiconform.platform.accelerators.offered import AllocationWay
 
 GANG_LABEL = "aiconform.dev/gang"
 MADE = ("create", "list", "watch", "delete")
-"""What a probe does with a kind that it makes."""
+"""What a probe does with a kind that it creates."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """A gang as the check wants it, whatever solution makes it.
+    """A gang as the check needs it, for any solution.
 
     api_version: that of the solution's own kinds. template: metadata and spec of each of its Pods. resource: the
-    extended resource that each asks for one of; empty by DRA. shared: a name for cluster-scoped objects of the check's
-    own; local: the same in its Namespace. queue, scheduler: as the user named them; empty for the solution's own.
+    extended resource that each requests one of; empty with DRA. shared: name of the check's cluster-scoped objects;
+    local: the same for its Namespace. queue, scheduler: as the user set them; empty for the solution's own.
     """
 
     name: str
@@ -48,12 +48,12 @@ def _nothing(order: Order) -> list[Object]:
 class Adapter:
     """One solution.
 
-    name: what `--set gang_scheduling.solution` calls it. group, kinds, versions: the API that shows that it is
-    installed, and which versions of it we know, the newest first; without a group the controller shows it. ways: how
-    its gangs can ask for accelerators so that it minds what the nodes have, the best first. images: parts of the image
-    names of its controllers. setup: what it needs before the first gang. gang: the gang itself. speaks: the kind whose
-    objects say that a gang waits. word: what one of them says of the gang of an order, empty if nothing. by_pods: it
-    is the Pods' own scheduler, which also says it on them.
+    name: its name in `--set gang_scheduling.solution`. group, kinds, versions: the API that shows that it is installed,
+    and its known versions, the newest first; without a group, a controller shows it. ways: how its gangs can request
+    accelerators so that it respects what is free on the nodes, the best first. images: parts of the image names of its
+    controllers. setup: objects that it needs before the first gang. gang: the objects of a gang. speaks: the kind whose
+    objects report that a gang waits. word: what such an object reports about the gang of an order; empty if nothing.
+    by_pods: it is the scheduler of the Pods, and reports in their conditions as well.
     """
 
     name: str
@@ -70,13 +70,18 @@ class Adapter:
     by_pods: bool = True
     access: tuple[Access, ...] = ()
     needs: str = ""
-    """What the nodes' accelerators have to be for it, in words for a platform that offers them otherwise."""
+    """Why it cannot use accelerators that are offered in another way, for messages."""
+
+
+def pod_group(order: Order, **spec: Any) -> Object:
+    """The solution's PodGroup, which has the name of the gang."""
+    return {"apiVersion": order.api_version, "kind": "PodGroup", "metadata": {"name": order.name}, "spec": spec}
 
 
 def pods(
     order: Order, *, labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None, **spec: Any
 ) -> list[Object]:
-    """The gang's Pods, for solutions that take plain ones; `spec` are further fields of it."""
+    """The gang's Pods, for solutions that take plain Pods. spec: further fields of each Pod's spec."""
     made = []
     for number in range(order.size):
         pod = copy.deepcopy(order.template)
@@ -92,19 +97,19 @@ def pods(
 
 
 def condition(obj: Object, kind: str, status: str) -> str:
-    """`reason: message` of a condition that has this status, empty if it has not."""
+    """`reason: message` of a condition if it has this status, else empty."""
     found = conditions.find(obj, kind)
     return found.words if found and found.status == status else ""
 
 
 def named(obj: Object, order: Order) -> bool:
-    """Whether an object is called after the gang."""
+    """Whether an object has the name of the gang."""
     return bool(obj["metadata"]["name"] == order.name)
 
 
 @dataclass(frozen=True)
-class Controller:
-    """A Deployment of a solution: `namespace/name`, the version that its image names, and whether it is available."""
+class SolutionController:
+    """A Deployment of a solution: `namespace/name`, the version in its image's tag, and whether it is available."""
 
     name: str
     version: str
@@ -112,12 +117,12 @@ class Controller:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A solution that a platform has. `problem` says why it cannot be used, in words."""
+class InstalledSolution:
+    """A solution that is installed. problem: why it cannot be used; empty if it can."""
 
     adapter: Adapter
     api_version: str = ""
-    controllers: tuple[Controller, ...] = field(default=())
+    controllers: tuple[SolutionController, ...] = field(default=())
     problem: str = ""
 
     @property

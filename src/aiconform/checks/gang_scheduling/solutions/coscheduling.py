@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiconform.check import Access
-from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, named, pods
+from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, named, pod_group, pods
 from aiconform.cluster import Object
 
 GROUP = "scheduling.x-k8s.io"
@@ -11,12 +11,7 @@ SCHEDULER = "scheduler-plugins-scheduler"
 
 
 def gang(order: Order) -> list[Object]:
-    group: Object = {
-        "apiVersion": order.api_version,
-        "kind": "PodGroup",
-        "metadata": {"name": order.name},
-        "spec": {"minMember": order.size},
-    }
+    group = pod_group(order, minMember=order.size)
     labels = {f"{GROUP}/pod-group": order.name}
     return [group, *pods(order, labels=labels, schedulerName=order.scheduler or SCHEDULER)]
 

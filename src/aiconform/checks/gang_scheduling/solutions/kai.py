@@ -1,15 +1,15 @@
-"""KAI Scheduler: Pods of a PodGroup in a queue, by its own scheduler. Without a given queue the check makes one."""
+"""KAI Scheduler: Pods of a PodGroup in a queue, by its own scheduler. If no queue is set, the check creates one."""
 
 from __future__ import annotations
 
 from aiconform.check import Access
-from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, named, pods
+from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, named, pod_group, pods
 from aiconform.cluster import Object
 
 GROUP = "scheduling.run.ai"
 SCHEDULER = "kai-scheduler"
 QUEUE_LABEL = "kai.scheduler/queue"
-# -1: without limit. Quota must not be what makes a gang wait.
+# -1 is unlimited: quota must not be what makes a gang wait.
 FREE = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
 
 
@@ -32,12 +32,7 @@ def setup(order: Order) -> list[Object]:
 
 def gang(order: Order) -> list[Object]:
     queue = order.queue or order.shared
-    group: Object = {
-        "apiVersion": order.api_version,
-        "kind": "PodGroup",
-        "metadata": {"name": order.name},
-        "spec": {"minMember": order.size, "queue": queue},
-    }
+    group = pod_group(order, minMember=order.size, queue=queue)
     labels = {QUEUE_LABEL: queue}
     annotations = {"pod-group-name": order.name}
     scheduler = order.scheduler or SCHEDULER
@@ -47,12 +42,12 @@ def gang(order: Order) -> list[Object]:
 def word(group: Object, order: Order) -> str:
     if not named(group, order):
         return ""
-    said = [
+    messages = [
         ": ".join(filter(None, (entry.get("reason", ""), entry.get("message", ""))))
         for entry in (group.get("status") or {}).get("schedulingConditions") or []
         if entry.get("status") == "True"
     ]
-    return "; ".join(said)
+    return "; ".join(messages)
 
 
 ADAPTER = Adapter(

@@ -1,8 +1,8 @@
-"""Kueue: a suspended Job that is let go as a whole, once its ClusterQueue has quota and its topology has room.
+"""Kueue: a suspended Job that is admitted as one unit, once its ClusterQueue has quota and its topology has room.
 
-Quota alone would say nothing about the nodes. So the queue that the check makes for itself has ample quota and a
-ResourceFlavor with a Topology down to the host name: with that Kueue counts what is free on each node. It does so for
-extended resources; devices that only DRA hands out are no part of it.
+Quota alone does not show what the nodes have. So the queue that the check creates has ample quota and a ResourceFlavor
+with a Topology down to the host name, which makes Kueue count what is free on each node. Kueue does so for extended
+resources, not for devices that are allocated by DRA alone.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from aiconform.cluster import Object
 HOSTNAME = "kubernetes.io/hostname"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 UNCONSTRAINED = "kueue.x-k8s.io/podset-unconstrained-topology"
-# More than any gang of ours: quota must not be what makes it wait.
+# More than any gang needs: quota must not be what makes it wait.
 AMPLE = "1000"
 
 
 def flavor(order: Order, topology: str) -> Object:
-    """A flavor of the order's nodes. Kueue wants labels with a topology, so several nodes need one in common."""
+    """A flavor of the order's nodes. With a topology Kueue requires labels, so several nodes need one in common."""
     labels = [node["metadata"].get("labels") or {} for node in order.nodes]
     if len(labels) == 1:
         common = {HOSTNAME: labels[0].get(HOSTNAME, order.nodes[0]["metadata"]["name"])}
@@ -76,7 +76,7 @@ def gang(order: Order) -> list[Object]:
         {
             "apiVersion": "batch/v1",
             "kind": "Job",
-            # Not suspended: that is what Kueue has to see to.
+            # Not suspended: Kueue has to suspend it.
             "metadata": {"name": order.name, "labels": {QUEUE_LABEL: order.local}},
             "spec": {
                 "parallelism": order.size,
@@ -95,7 +95,7 @@ def word(workload: Object, order: Order) -> str:
 
 
 def too_little_quota(cluster_queue: Object, resource: str, size: int) -> str:
-    """Why a queue of the user's never has room for the gang, whatever the nodes have; empty if it may."""
+    """Why an existing queue can never admit the gang, whatever the nodes have; empty if it can."""
     name = cluster_queue["metadata"]["name"]
     quotas = [
         int(entry["nominalQuota"])
@@ -109,7 +109,7 @@ def too_little_quota(cluster_queue: Object, resource: str, size: int) -> str:
     if not quotas:
         return f"ClusterQueue {name} has no quota for {resource}"
     if max(quotas) < size:
-        return f"ClusterQueue {name} has quota for {max(quotas)} of {resource}, the gang asks for {size}"
+        return f"ClusterQueue {name} has quota for {max(quotas)} of {resource}, the gang requests {size}"
     return ""
 
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from aiconform.check import Access
-from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, condition, named, pods
+from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, condition, named, pod_group, pods
 from aiconform.cluster import Object
 
 GROUP = "scheduling.k8s.io"
 
 
 def gang(order: Order) -> list[Object]:
-    group: Object = {
-        "apiVersion": order.api_version,
-        "kind": "PodGroup",
-        "metadata": {"name": order.name},
-        "spec": {"schedulingPolicy": {"gang": {"minCount": order.size}}},
-    }
+    group = pod_group(order, schedulingPolicy={"gang": {"minCount": order.size}})
     spec: Object = {"schedulingGroup": {"podGroupName": order.name}}
     if order.scheduler:
         spec["schedulerName"] = order.scheduler

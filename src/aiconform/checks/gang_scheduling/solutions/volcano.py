@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiconform.check import Access
-from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, condition, named, pods
+from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, condition, named, pod_group, pods
 from aiconform.cluster import Object
 
 GROUP = "scheduling.volcano.sh"
@@ -11,12 +11,7 @@ SCHEDULER = "volcano"
 
 
 def gang(order: Order) -> list[Object]:
-    group: Object = {
-        "apiVersion": order.api_version,
-        "kind": "PodGroup",
-        "metadata": {"name": order.name},
-        "spec": {"minMember": order.size, "queue": order.queue or "default"},
-    }
+    group = pod_group(order, minMember=order.size, queue=order.queue or "default")
     annotations = {"scheduling.k8s.io/group-name": order.name}
     return [group, *pods(order, annotations=annotations, schedulerName=order.scheduler or SCHEDULER)]
 
@@ -25,8 +20,8 @@ def word(group: Object, order: Order) -> str:
     if not named(group, order):
         return ""
     phase = (group.get("status") or {}).get("phase", "")
-    said = condition(group, "Unschedulable", "True")
-    return said or (f"phase {phase}" if phase in ("Pending", "Inqueue") else "")
+    message = condition(group, "Unschedulable", "True")
+    return message or (f"phase {phase}" if phase in ("Pending", "Inqueue") else "")
 
 
 ADAPTER = Adapter(

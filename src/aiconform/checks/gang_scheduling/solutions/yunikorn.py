@@ -1,6 +1,7 @@
-"""Apache YuniKorn: Pods whose annotations declare a task group. It has no kinds of its own: its controller shows it.
+"""Apache YuniKorn: Pods whose annotations declare a task group.
 
-It keeps a gang's place by placeholder Pods of its own, which are not the gang's and do no work.
+It serves no API of its own: its controller shows that it is installed. It reserves room for a gang with placeholder
+Pods, which do not belong to the gang and do no work.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ GROUP_NAME = "workers"
 
 def gang(order: Order) -> list[Object]:
     spec = order.template["spec"]
-    # What is given here is what a placeholder asks for: it has to fit where the Pod that takes its place does.
+    # What a placeholder Pod requests: it has to fit where the Pod that replaces it fits.
     task_group: Object = {
         "name": GROUP_NAME,
         "minMember": order.size,
@@ -28,7 +29,7 @@ def gang(order: Order) -> list[Object]:
     annotations = {
         f"{DOMAIN}/task-group-name": GROUP_NAME,
         f"{DOMAIN}/task-groups": json.dumps([task_group]),
-        # Soft would start the Pods one by one after a time-out.
+        # Soft starts the Pods one by one after a timeout.
         f"{DOMAIN}/schedulingPolicyParameters": "gangSchedulingStyle=Hard",
         f"{DOMAIN}/app-id": order.name,
         **({f"{DOMAIN}/queue": order.queue} if order.queue else {}),
