@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime
 import ipaddress
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -16,11 +15,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from aiconform.lab.machines.files import write_secret
+
 _LIFETIME = datetime.timedelta(days=365)
 
 
 class Authority:
-    """A CA whose key and certificate are `<name>.key` and `<name>.crt` in a folder; made there if missing."""
+    """A CA whose key and certificate are `<name>.key` and `<name>.crt` in a folder; created if missing."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.certificate = folder / f"{name}.crt"
@@ -50,7 +51,7 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        _write_secret(self._key_file, _pem(self._key))
+        write_secret(self._key_file, _pem(self._key))
         self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(
@@ -75,17 +76,17 @@ class Authority:
         if hosts:
             builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(host) for host in hosts]), False)
         certificate = builder.sign(self._key, hashes.SHA256())
-        _write_secret(key_file, _pem(key))
+        write_secret(key_file, _pem(key))
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return certificate_file, key_file
 
 
 def signing_key(folder: Path) -> tuple[Path, Path]:
-    """(private, public) key files for ServiceAccount tokens; made if missing."""
+    """(private, public) key files for ServiceAccount tokens; created if missing."""
     private, public = folder / "sa.key", folder / "sa.pub"
     if not (private.exists() and public.exists()):
         key = ec.generate_private_key(ec.SECP256R1())
-        _write_secret(private, _pem(key))
+        write_secret(private, _pem(key))
         public.write_bytes(
             key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
@@ -115,7 +116,7 @@ def write_kubeconfig(
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
         "current-context": name,
     }
-    _write_secret(path, yaml.safe_dump(config, sort_keys=False).encode())
+    write_secret(path, yaml.safe_dump(config, sort_keys=False).encode())
     return path
 
 
@@ -127,14 +128,14 @@ def _builder(subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePubl
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        # A little earlier: clocks are set back now and then.
+        # A little earlier, as clocks are sometimes set back.
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + _LIFETIME)
     )
 
 
 def _name(user: str, groups: Sequence[str] = ()) -> x509.Name:
-    # Kubernetes takes the user from the common name and the groups from the organizations.
+    # Kubernetes uses the common name as the user and the organizations as groups.
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
     return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user)])
 
@@ -150,12 +151,3 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write_secret(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    draft.replace(path)

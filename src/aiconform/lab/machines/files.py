@@ -26,11 +26,20 @@ def write_text(path: Path, content: str) -> None:
 
     A file that has this content already is left alone: some processes end when their file is written.
     """
+    if not path.exists() or path.read_text() != content:
+        _replace(path, content.encode(), 0o666)
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Replace a file at once; only its owner can read it."""
+    _replace(path, content, 0o600)
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.read_text() == content:
-        return
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("w") as file:
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
