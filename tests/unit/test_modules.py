@@ -100,7 +100,6 @@ KNOWN_LONG = {
     "aiconform.checks.ai_inference.probes",
     "aiconform.checks.ai_service_metrics.probes",
     "aiconform.checks.robust_controller.probes",
-    "aiconform.platform.autoscaling.autoscaler",
     "aiconform.platform.operators",
     "aiconform.spec.model",
 }

@@ -25,7 +25,7 @@ from aiconform.checks.cluster_autoscaling.waiting_pod import (
 )
 from aiconform.cluster import Stuck
 from aiconform.kit.following import ChangeSignal
-from aiconform.platform.autoscaling.autoscaler import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, Autoscaling, Pool
+from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, Autoscaling, Pool
 
 Object = dict[str, Any]
 GPU = "nvidia.com/gpu"

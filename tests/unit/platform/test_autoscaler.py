@@ -9,14 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.cluster import NotFound
-from aiconform.platform.autoscaling import autoscaler
-from aiconform.platform.autoscaling.autoscaler import (
+from aiconform.platform.autoscaling.cluster_autoscaler import node_group
+from aiconform.platform.autoscaling.discovery import discover
+from aiconform.platform.autoscaling.karpenter import node_pool
+from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
     BY_KARPENTER,
     BY_LABEL,
     GIVEN,
     Autoscaling,
     Pool,
+    offers,
 )
 from aiconform.platform.autoscaling.status import BadStatus, NodeGroup, parse_status
 
@@ -130,7 +133,7 @@ class FakePlatform:
 
 
 async def find(platform: FakePlatform, **options: str) -> Autoscaling:
-    return await autoscaler.find(platform, **options)  # type: ignore[arg-type]
+    return await discover(platform, **options)  # type: ignore[arg-type]
 
 
 def karpenter_pool(name: str = "gpu", **spec: Any) -> Object:
@@ -158,7 +161,8 @@ def test_a_status_of_either_form_says_the_same(text: str) -> None:
         ("a: b", "neither"),
         ("nodeGroups: [{name: x}]", "unknown fields"),
         ("nodeGroups: [3]", "unknown fields"),
-        ("{", "no YAML"),
+        ("{", "not YAML"),
+        ("nodeGroups: []\n---\nnodeGroups: []", "neither"),
         ("Cluster-autoscaler status at noon:\nNodeGroups:\n  Name: x\n  Health: fine\n", "x has no Health"),
     ],
 )
@@ -202,12 +206,12 @@ async def test_a_node_group_is_found_again_by_the_managed_pool_s_label_in_its_na
     assert cpu.label is None
     assert "its minimum is its maximum, 3" in str(cpu)
     assert "Unhealthy" in cpu.problem
-    assert "last growth failed" in cpu.problem
+    assert "last scale-up failed" in cpu.problem
     assert found.usable[0] == pool
 
 
 def test_a_full_group_says_so() -> None:
-    assert autoscaler.node_group(NodeGroup("g", 0, 2, 2), []).full == "its maximum of 2 nodes is reached"
+    assert node_group(NodeGroup("g", 0, 2, 2), []).full == "its maximum of 2 nodes is reached"
 
 
 async def test_a_status_that_cannot_be_read_is_told_with_the_way_out() -> None:
@@ -253,14 +257,14 @@ async def test_what_its_nodes_offer_goes_before_what_its_limits_name() -> None:
 def test_a_limit_that_is_reached_is_told(limits: dict[str, str], used: dict[str, str], full: str) -> None:
     pool = karpenter_pool(limits=limits)
     pool["status"]["resources"] = used
-    assert autoscaler.node_pool(pool, []).full == full
+    assert node_pool(pool, []).full == full
 
 
 def test_a_pool_of_fixed_size_and_one_that_is_not_ready_are_told() -> None:
-    assert autoscaler.node_pool(karpenter_pool(replicas=2), []).full == "it is of fixed size"
+    assert node_pool(karpenter_pool(replicas=2), []).full == "it is of fixed size"
     pool = karpenter_pool()
     pool["status"]["conditions"] = [{"type": "Ready", "status": "False", "message": "no NodeClass"}]
-    assert autoscaler.node_pool(pool, []).problem == "not Ready: no NodeClass"
+    assert node_pool(pool, []).problem == "not Ready: no NodeClass"
 
 
 async def test_an_unknown_version_is_told_with_the_way_out() -> None:
@@ -326,6 +330,6 @@ def test_the_pool_that_can_grow_from_nothing_is_tried_first() -> None:
 
 
 def test_only_known_accelerators_count() -> None:
-    offered = autoscaler.offers(node("a", **GPU, **{"example.com__fpga": "1", "amd.com__gpu": "0"}))
+    offered = offers(node("a", **GPU, **{"example.com__fpga": "1", "amd.com__gpu": "0"}))
     assert offered == {"nvidia.com/gpu": 8}
-    assert autoscaler.offers({"status": {}}) == {}
+    assert offers({"status": {}}) == {}

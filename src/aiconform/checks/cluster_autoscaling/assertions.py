@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiconform.check import Finding, assertion, holds, undecided
 from aiconform.checks.cluster_autoscaling.observations import NodeSeen, Scaling
-from aiconform.platform.autoscaling.autoscaler import BY_LABEL
+from aiconform.platform.autoscaling.pools import BY_LABEL
 
 
 def subject(seen: Scaling) -> NodeSeen | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from aiconform.cluster import Cluster, Object, conditions, wait
 from aiconform.kit.following import ChangeSignal
 from aiconform.platform.accelerators.offered import usable_node
-from aiconform.platform.autoscaling.autoscaler import offers
+from aiconform.platform.autoscaling.pools import offers
 
 
 @dataclass

@@ -29,7 +29,8 @@ from aiconform.kit.following import ChangeSignal, background
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.profiles import load_profiles
-from aiconform.platform.autoscaling.autoscaler import BY_LABEL, Autoscaling, Pool, find
+from aiconform.platform.autoscaling.discovery import discover
+from aiconform.platform.autoscaling.pools import BY_LABEL, Autoscaling, Pool
 
 # A pool that by its own bounds cannot grow is given only this long.
 FULL_SECONDS = 60.0
@@ -39,7 +40,7 @@ FULL_SECONDS = 60.0
 
 
 async def _look(platform: Platform, options: ClusterAutoscaling) -> Autoscaling:
-    return await find(platform, given=options.pool, resource=options.resource)
+    return await discover(platform, given=options.pool, resource=options.resource)
 
 
 def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:

@@ -9,7 +9,7 @@ from aiconform.cluster import Cluster, Object, Stuck, wait
 from aiconform.kit.following import ChangeSignal
 from aiconform.kit.pods import STAY, container, refused_by_kubelet, unschedulable
 from aiconform.platform.accelerators.offered import usable_node
-from aiconform.platform.autoscaling.autoscaler import Pool
+from aiconform.platform.autoscaling.pools import Pool
 
 HELD = "aiconform.dev/place"
 # Tells both autoscalers not to evict this Pod in order to remove a node.

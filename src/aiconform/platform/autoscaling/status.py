@@ -1,4 +1,4 @@
-"""What Cluster Autoscaler writes into its status ConfigMap: YAML since 1.30, text for people before."""
+"""The status ConfigMap of Cluster Autoscaler: YAML since version 1.30, formatted text before."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
+from aiconform.spec import yamlfile
 
 
 class BadStatus(ValueError):
-    """The status is in neither form; the text says what is odd."""
+    """The status has neither format; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
 class NodeGroup:
-    """One group of nodes, by the name its cloud gives it. `target` is the size that was ordered last."""
+    """A node group, by the name that the cloud gives it. target: the requested size."""
 
     name: str
     minimum: int
@@ -26,15 +26,16 @@ class NodeGroup:
 
 
 def parse_status(text: str) -> tuple[NodeGroup, ...]:
-    """The node groups of a status in either form. Raises BadStatus."""
+    """The node groups of a status in either format. Raises BadStatus."""
     if not text.strip():
         raise BadStatus("it is empty")
     if text.lstrip().startswith("Cluster-autoscaler status"):
         return _from_text(text)
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadStatus(f"it is no YAML: {str(error).splitlines()[0]}") from error
+        found = yamlfile.documents(text)
+    except yamlfile.NotYaml as error:
+        raise BadStatus(f"it is not YAML: {error}") from error
+    value = found[0] if len(found) == 1 else None
     if not isinstance(value, dict) or not {"autoscalerStatus", "clusterWide", "nodeGroups"} & value.keys():
         raise BadStatus("it has neither autoscalerStatus nor nodeGroups")
     groups = value.get("nodeGroups") or []
