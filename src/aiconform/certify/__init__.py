@@ -1,4 +1,4 @@
-"""Certification: submissions read, validated, built, signed, verified, redacted and compared.
+"""Certification: read, validate, build, sign, verify, redact and compare submissions.
 
-A submission is a folder `vX.Y/<product>/` with a PRODUCT.yaml and evidence, as the public programme wants it.
+A submission is a folder `vX.Y/<product>/` with a PRODUCT.yaml and evidence, in the layout of the public programme.
 """

@@ -1,7 +1,7 @@
 """Test results in the programme's three files: junit.xml, results.json (`go test -json`), e2e.log (`go test -v`).
 
-Read as a stream: memory grows with the number of tests, not with the size of the file. What counts as pass, fail and
-skip, and how repeated names add up, is the programme's.
+Files are read as streams: memory grows with the number of tests, not with the size of the file. What counts as pass,
+fail and skip, and how repeated names are combined, follows the programme.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TestOutcome = Literal["pass", "fail", "skip"]
 Kind = Literal["junit", "gotest", "log"]
 NAMES: dict[str, Kind] = {"junit.xml": "junit", "results.json": "gotest", "e2e.log": "log"}
 LONGEST_LINE = 16 << 20  # bytes, the programme's limit
-MOST_TESTS = 200_000  # names; Kubernetes' whole end-to-end suite has 7,200
+MOST_TESTS = 200_000  # names; the complete end-to-end suite of Kubernetes has 7,200
 CHUNK = 1 << 20
 
 _RESULT = re.compile(rb"[\t\n\f\r ]*--- (PASS|FAIL|SKIP): ([^\t\n\f\r ]+)")
@@ -32,12 +32,12 @@ _ACTIONS: dict[str, TestOutcome] = {"pass": "pass", "fail": "fail", "skip": "ski
 
 
 class BadArtifact(Exception):
-    """The file is not what its name says, or larger than anybody should read."""
+    """The file is not what its name says, or exceeds a limit."""
 
 
 @dataclass
 class Results:
-    """tests: outcome by name. failures: failed tests, or packages where none failed. instant: Go tests of 0 s."""
+    """tests: outcome by name. failures: failed tests, or else failed packages. instant: Go tests of 0 s."""
 
     kind: Kind
     tests: dict[str, TestOutcome] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Results:
     instant: set[str] = field(default_factory=set)
 
     def record(self, name: str, outcome: TestOutcome) -> None:
-        """A fail is sticky; otherwise the last record wins."""
+        """A failure is kept; otherwise the last record counts."""
         if self.tests.get(name) == "fail":
             return
         if name not in self.tests and len(self.tests) >= MOST_TESTS:
@@ -55,7 +55,7 @@ class Results:
             self.failures.append(name)
 
     def outcome(self, name: str) -> TestOutcome | None:
-        """Of the test, or of its subtests together if it has no record of its own."""
+        """The outcome of the test, or of its sub-tests together if it has no record of its own."""
         if name in self.tests:
             return self.tests[name]
         parts = {outcome for test, outcome in self.tests.items() if test.startswith(f"{name}/")}
@@ -70,12 +70,12 @@ class Results:
 
 
 def kind_of(name: str) -> Kind | None:
-    """Whether the programme reads a file of this name as an artifact."""
+    """The kind of artifact as which the programme reads a file of this name, or None."""
     return NAMES.get(name.lower())
 
 
 def looks_like(name: str) -> Kind | None:
-    """Whether a person would take a file of this name for an artifact, although the programme does not."""
+    """The kind of artifact that a file of this name seems to be, although the programme does not read it."""
     lower = name.lower()
     if kind_of(lower):
         return None
@@ -87,7 +87,7 @@ def looks_like(name: str) -> Kind | None:
 
 
 def read_results(path: Path, kind: Kind) -> Results:
-    """`path` must have been found to lie inside the product's folder. Raises BadArtifact."""
+    """The caller has checked that `path` is inside the product's folder. Raises BadArtifact."""
     results = Results(kind)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -144,7 +144,7 @@ def _go_test(file: IO[bytes], results: Results) -> None:
 
 
 def _event(number: int, line: bytes) -> dict[str, str]:
-    """Action, Package and Test as text; like Go, whatever the case of the keys' letters."""
+    """Action, Package and Test as text; like in Go, the case of keys does not matter."""
     event = {"Action": "", "Package": "", "Test": "", "Elapsed": ""}
     try:
         given = json.loads(line)
@@ -175,13 +175,13 @@ def _junit(file: IO[bytes], results: Results) -> None:
         while chunk := file.read(CHUNK):
             before = handler.seen
             parser.feed(chunk)
-            # A tag or entity that never ends would be kept in memory whole.
+            # The parser keeps a tag or entity in memory until it ends.
             idle = idle + len(chunk) if handler.seen == before else 0
             if idle > LONGEST_LINE:
                 raise BadArtifact(f"it has a tag of more than {LONGEST_LINE >> 20} MiB")
         parser.close()
     except DefusedXmlException as error:
-        raise BadArtifact("it defines XML entities, which a test report never needs") from error
+        raise BadArtifact("it defines XML entities, which a test report does not need") from error
     except xml.sax.SAXParseException as error:
         raise BadArtifact(f"line {error.getLineNumber()} is not XML: {error.getMessage()}") from error
     except (ValueError, LookupError) as error:
@@ -191,7 +191,7 @@ def _junit(file: IO[bytes], results: Results) -> None:
 
 
 class _JUnit(xml.sax.handler.ContentHandler):
-    """Counts a testcase below the root or below testsuites only, and only its direct failure, error or skipped."""
+    """Reads testcases below the root or below testsuites, and their direct children failure, error and skipped."""
 
     def __init__(self, results: Results) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""The attestation of a bundle: an in-toto Statement about every file of it, in a DSSE envelope.
+"""The attestation of a bundle: an in-toto Statement about each of its files, in a DSSE envelope.
 
-With a key of one's own (PEM) through securesystemslib, or keyless through sigstore where a network allows.
+It is signed with a PEM key by securesystemslib, or without a key by sigstore, which needs the network.
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md · https://github.com/secure-systems-lab/dsse
 """
 
@@ -21,11 +21,11 @@ PASSWORD = "AICONFORM_KEY_PASSWORD"  # noqa: S105 - the name of the variable
 
 
 class SigningFailed(Exception):
-    """The bundle was not signed; the text says why and what helps."""
+    """The bundle was not signed; the text says why and what to do."""
 
 
 class NotAttested(Exception):
-    """The signature does not hold, or there is none."""
+    """The signature is not valid, or there is none."""
 
 
 def statement(files: dict[str, str], predicate: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def statement(files: dict[str, str], predicate: dict[str, Any]) -> dict[str, Any
 
 
 def new_key(path: Path) -> Path:
-    """An Ed25519 key at `path`, readable by its owner alone, and its public half beside it. Raises SigningFailed."""
+    """Create an Ed25519 key at `path`, readable by its owner only. Returns its public key. Raises SigningFailed."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -53,7 +53,7 @@ def new_key(path: Path) -> Path:
             with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                 file.write(data)
     except FileExistsError as error:
-        raise SigningFailed(f"{error.filename} exists: a key is never written over") from error
+        raise SigningFailed(f"{error.filename} exists: a key is never overwritten") from error
     except OSError as error:
         raise SigningFailed(f"{error.filename} cannot be written: {error.strerror}") from error
     return beside
@@ -76,13 +76,13 @@ def sign_with_key(content: dict[str, Any], key: Path, folder: Path) -> Path:
         raise SigningFailed(f"{key} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, UnsupportedAlgorithm, Error) as error:
         raise SigningFailed(
-            f"{key} is no usable private key in PEM (a locked one needs {PASSWORD}): {error}"
+            f"{key} is not a usable private key in PEM format (an encrypted one needs {PASSWORD}): {error}"
         ) from error
     return _written(folder / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode() + b"\n")
 
 
 def sign_keyless(content: dict[str, Any], folder: Path, token: str | None = None) -> Path:
-    """By the identity that sigstore's OIDC issuer vouches for. Raises SigningFailed."""
+    """Sign with the identity that an OIDC issuer confirms to sigstore. Raises SigningFailed."""
     import sigstore.errors
     from pydantic import ValidationError
     from sigstore.dsse import Statement
@@ -94,15 +94,15 @@ def sign_keyless(content: dict[str, Any], folder: Path, token: str | None = None
         raw = token or detect_credential()
         if not raw:
             raise SigningFailed(
-                "no identity to sign with: run where an OIDC token is offered, or give one with --identity-token; "
-                "without a network sign with --key"
+                "no identity to sign with: run where an OIDC token is available, or pass one with --identity-token; "
+                "without a network, sign with --key"
             )
         context = SigningContext.from_trust_config(ClientTrustConfig.production())
         with context.signer(IdentityToken(raw)) as signer:
             bundle = signer.sign_dsse(Statement(_encoded(content)))
     except (sigstore.errors.Error, OSError, ValueError, ValidationError) as error:
         raise SigningFailed(
-            f"sigstore could not sign ({_first_line(error)}): without a network sign with --key"
+            f"sigstore could not sign ({_first_line(error)}): without a network, sign with --key"
         ) from error
     return _written(folder / KEYLESS, bundle.to_json().encode())
 
@@ -118,14 +118,12 @@ def verify_with_key(folder: Path, key: Path) -> dict[str, Any]:
     try:
         public = SSlibKey.from_crypto(load_pem_public_key(key.read_bytes()))
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm, Error) as error:
-        raise NotAttested(f"{key} is no usable public key in PEM: {_first_line(error)}") from error
+        raise NotAttested(f"{key} is not a usable public key in PEM format: {_first_line(error)}") from error
     try:
         envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
         envelope.verify([public], 1)
     except (Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotAttested(
-            f"{ATTESTATION} does not bear a good signature of {key.name}: {_first_line(error)}"
-        ) from error
+        raise NotAttested(f"{ATTESTATION} has no valid signature of {key.name}: {_first_line(error)}") from error
     return _statement(envelope.payload, envelope.payload_type)
 
 
@@ -139,7 +137,7 @@ def verify_keyless(folder: Path, identity: str, issuer: str | None) -> dict[str,
         bundle = Bundle.from_json(_read(folder / KEYLESS))
         kind, payload = Verifier.production().verify_dsse(bundle, policy.Identity(identity=identity, issuer=issuer))
     except (sigstore.errors.Error, OSError, ValueError) as error:
-        raise NotAttested(f"{KEYLESS} is not shown to be by {identity}: {_first_line(error)}") from error
+        raise NotAttested(f"{KEYLESS} is not proven to be by {identity}: {_first_line(error)}") from error
     return _statement(payload, kind)
 
 
@@ -170,7 +168,7 @@ def _json(data: bytes) -> Any:
     try:
         return json.loads(data)
     except RecursionError as error:
-        raise ValueError("nested too deep") from error
+        raise ValueError("nested too deeply") from error
 
 
 def _statement(payload: bytes, kind: str) -> dict[str, Any]:
@@ -181,7 +179,7 @@ def _statement(payload: bytes, kind: str) -> dict[str, Any]:
         if not known or not isinstance(content["predicate"], dict) or len(subjects) != len(content["subject"]):
             raise ValueError("another kind of statement")
     except (ValueError, KeyError, TypeError) as error:
-        raise NotAttested(f"what was signed is no attestation of a submission: {_first_line(error)}") from error
+        raise NotAttested(f"what was signed is not an attestation of a submission: {_first_line(error)}") from error
     return {"subjects": subjects, "predicate": content["predicate"]}
 
 

@@ -1,4 +1,4 @@
-"""A bundle from runs: what they have shown goes into PRODUCT.yaml, their evidence beside it."""
+"""Build a bundle from runs: their results go into PRODUCT.yaml, their evidence beside it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _GENERATED = re.compile(r"(?:junit\.xml|results\.json|e2e\.log)(?:#.*)?|runs/[^/
 
 
 class CannotBuild(Exception):
-    """There is nothing to build a bundle from, or no place for it; the text says what is needed."""
+    """No bundle can be built; the text says what is needed."""
 
 
 @dataclass
 class Built:
-    """shown: verdict by requirement that a run covered. open: requirements left to the vendor, with the reason."""
+    """shown: verdicts of the requirements that a run decided. open: the others, left to the vendor, with the reason."""
 
     folder: Path
     version: str
@@ -66,7 +66,7 @@ def build(
     if checklist is None:
         raise CannotBuild(f"there is no checklist of {version}")
     if version_of(out / FILE) != version:
-        raise CannotBuild(f"the runs are for {version}: let --out be {version}/<product>")
+        raise CannotBuild(f"the runs are for {version}: use --out {version}/<product>")
     text = _product_text(product)
     _make_room(out)
     try:
@@ -95,10 +95,10 @@ def _judged(runs: Sequence[Path]) -> list[JudgedRun]:
         try:
             judged.append(judge_run(path))
         except NoRun as error:
-            raise CannotBuild(f"{path} is no finished run: {error}") from error
+            raise CannotBuild(f"{path} is not a finished run: {error}") from error
         if judged[-1].problems:
             raise CannotBuild(
-                f"{path} does not say what its observations say ({judged[-1].problems[0]}): `aiconform judge {path}`"
+                f"{path} disagrees with its observations ({judged[-1].problems[0]}): `aiconform judge {path}`"
             )
     judged.sort(key=lambda run: run.started)
     for name in ("standard", "run"):
@@ -109,7 +109,7 @@ def _judged(runs: Sequence[Path]) -> list[JudgedRun]:
             raise CannotBuild("the same run was given twice")
     uids = {run.cluster.get("uid") for run in judged}
     if len(uids) > 1:
-        raise CannotBuild("the runs are of different clusters: one platform is certified, show it on one cluster")
+        raise CannotBuild("the runs are of different clusters: a certification is for one platform on one cluster")
     return judged
 
 
@@ -123,21 +123,21 @@ def _product_text(product: Path) -> str:
 
 
 def _make_room(out: Path) -> None:
-    """A new folder, or one that holds no more than the PRODUCT.yaml and README.md of a vendor."""
+    """Create the folder, or accept one with nothing but a PRODUCT.yaml and a README.md."""
     try:
         there = {path.name for path in out.iterdir()} if out.exists() else set()
         if there - {FILE, "README.md"}:
-            raise CannotBuild(f"{out} is not empty: name a new folder, or remove what was built there")
+            raise CannotBuild(f"{out} is not empty: use a new folder, or remove the previous bundle")
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotBuild(f"{out} cannot be made: {error.strerror}") from error
+        raise CannotBuild(f"{out} cannot be created: {error.strerror}") from error
 
 
 # Artifacts
 
 
 def _artifacts(runs: Sequence[JudgedRun], out: Path) -> None:
-    """The three files of one run; of several runs one after another, each without what only others looked at."""
+    """The three files of one run, or of several runs in sequence, each without what only other runs cover."""
     drafts = []
     for run in runs:
         directory = RunDirectory(run.folder)
@@ -192,11 +192,11 @@ def _fill(text: str, checklist: Checklist, runs: list[JudgedRun], layers: Mappin
         run = latest(item.id, runs)
         verdict = run.verdicts[item.id] if run else "not-run"
         if run is None or verdict == "error":
-            reason = run.reasons[item.id] if run else "no run looked at it"
+            reason = run.reasons[item.id] if run else "no run covers it"
             built.open[item.id] = reason
             _mark(claim)
             if run and not allowed(str(claim.get("status") or ""), verdict):
-                built.notes.append(f"{item.id}: the claim is {claim.get('status')!r}, but the run could not decide")
+                built.notes.append(f"{item.id}: the claim is {claim.get('status')!r}, but the run could not decide it")
             _note_layer(claim, layers.get(item.id))
             continue
         built.shown[item.id] = verdict
@@ -237,7 +237,7 @@ def _answer(claim: CommentedMap, item: Item, run: JudgedRun, verdict: str, layer
     status = {"pass": "Implemented", "fail": "Not Implemented", "not-applicable": "N/A"}[verdict]
     before = str(claim.get("status") or "").strip()
     if before not in ("", status):
-        built.notes.append(f"{item.id}: {before!r} became {status!r}: the run came to {verdict}")
+        built.notes.append(f"{item.id}: {before!r} was changed to {status!r}: the verdict of the run is {verdict}")
     if "id" in claim.ca.items and FOR_THE_VENDOR in str(claim.ca.items["id"]):
         claim.ca.items.pop("id")
     claim["status"] = status

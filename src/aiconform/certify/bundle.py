@@ -1,6 +1,6 @@
 """A bundle: the folder of a submission with everything in it, as files and their digests.
 
-A bundle may also come as one `.tar`, `.tar.gz` or `.zip`; it is unpacked into a folder of its own, under limits.
+A bundle can also be one `.tar`, `.tar.gz` or `.zip`, which is unpacked into a temporary folder, under limits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 
 
 class BadBundle(Exception):
-    """The folder or archive is no bundle, or one that nobody should open."""
+    """The folder or archive is not a bundle, or is not safe to open."""
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -37,7 +37,7 @@ def digests(folder: Path) -> dict[str, str]:
         name = path.relative_to(folder).as_posix()
         kind = path.lstat().st_mode
         if stat.S_ISLNK(kind) or not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
-            raise BadBundle(f"{name} is a link or a special file: a bundle holds plain files")
+            raise BadBundle(f"{name} is a link or a special file: a bundle contains plain files only")
         if stat.S_ISREG(kind) and name not in SIGNATURES:
             if len(found) >= MOST_FILES:
                 raise BadBundle(f"it has more than {MOST_FILES:,} files")
@@ -51,7 +51,7 @@ def opened(path: Path) -> Iterator[Path]:
     """The bundle's folder (resolved), unpacked if it is an archive; vX.Y/<product> is kept. Raises BadBundle."""
     if path.is_dir():
         if not (path / FILE).is_file():
-            raise BadBundle(f"{path} holds no {FILE}: name the folder vX.Y/<product> of a bundle, or its archive")
+            raise BadBundle(f"{path} has no {FILE}: name the folder vX.Y/<product> of a bundle, or its archive")
         yield path.resolve()
         return
     if not path.is_file() or not path.name.lower().endswith(SUFFIXES):
@@ -69,7 +69,7 @@ def opened(path: Path) -> Iterator[Path]:
             raise BadBundle(f"{path.name} cannot be unpacked: {error}") from error
         products = [found for found in sorted(folder.rglob(FILE)) if "runs" not in found.relative_to(folder).parts]
         if len(products) != 1:
-            raise BadBundle(f"{path.name} holds {len(products)} files named {FILE}; a bundle has one")
+            raise BadBundle(f"{path.name} contains {len(products)} files named {FILE}; a bundle has one")
         yield products[0].parent
 
 
@@ -83,7 +83,7 @@ def _untar(path: Path, folder: Path) -> None:
                 continue
             source = archive.extractfile(member) if member.isreg() else None
             if source is None:
-                raise BadBundle(f"{member.name!r} is a link or a special file: a bundle holds plain files")
+                raise BadBundle(f"{member.name!r} is a link or a special file: a bundle contains plain files only")
             room -= _copy(source, target, room)
 
 
@@ -97,7 +97,7 @@ def _unzip(path: Path, folder: Path) -> None:
                 target.mkdir(parents=True, exist_ok=True)
                 continue
             if stat.S_IFMT(kind) not in (0, stat.S_IFREG):
-                raise BadBundle(f"{member.filename!r} is a link or a special file: a bundle holds plain files")
+                raise BadBundle(f"{member.filename!r} is a link or a special file: a bundle contains plain files only")
             with archive.open(member) as source:
                 room -= _copy(source, target, room)
 
@@ -112,7 +112,7 @@ def _target(name: str, folder: Path, number: int) -> Path:
 
 
 def _copy(source: IO[bytes], target: Path, room: int) -> int:
-    """Bytes copied. What a member says about its own size is not believed."""
+    """Copy and return the number of bytes. The size that a member declares is not trusted."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         raise BadBundle(f"{target.name!r} is in the archive twice")
@@ -121,12 +121,12 @@ def _copy(source: IO[bytes], target: Path, room: int) -> int:
         while chunk := source.read(1 << 20):
             copied += len(chunk)
             if copied > room:
-                raise BadBundle(f"unpacked it has more than {MOST_BYTES >> 30} GiB")
+                raise BadBundle(f"it has more than {MOST_BYTES >> 30} GiB when unpacked")
             out.write(chunk)
     return copied
 
 
 def copy_plain(source: Path, target: Path) -> None:
-    """A folder of plain files into a new place. Raises BadBundle on links and special files."""
+    """Copy a folder of plain files. Raises BadBundle for links and special files."""
     digests(source)
     shutil.copytree(source, target, symlinks=True)

@@ -1,4 +1,4 @@
-"""The checklist of a version as a PRODUCT.yaml to fill in."""
+"""A version's checklist as a PRODUCT.yaml to fill in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiconform.certify.checklist import Checklist, Item
 from aiconform.certify.submission import METADATA, snake_case
 from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
 
-TITLE_ONLY = "our title; give --checklists for the programme's text"
+TITLE_ONLY = "our title; use --checklists for the programme's text"
 
 
 class BadMetadata(Exception):
@@ -18,7 +18,7 @@ class BadMetadata(Exception):
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Fields from a YAML or JSON file: a mapping of them, or a PRODUCT.yaml. Raises BadMetadata."""
+    """Metadata from a YAML or JSON file: a mapping of fields, or a PRODUCT.yaml. Raises BadMetadata."""
     try:
         root = parse(path.read_bytes()).root
     except OSError as error:
@@ -44,11 +44,11 @@ def folder_name(platform: str) -> str:
 
 
 def render(checklist: Checklist, metadata: dict[str, str]) -> str:
-    """The file's text. Fields that are not given stay bracketed placeholders, which the validation refuses."""
+    """The file's text. Missing fields become bracketed placeholders, which validation refuses."""
     lines = [
-        f"# Kubernetes AI Conformance {checklist.version}: what this platform offers, and what shows it.",
+        f"# Kubernetes AI Conformance {checklist.version}: what this platform offers, and the evidence for it.",
         "# status: Implemented, Not Implemented, Partially Implemented, or N/A with notes; a SHOULD may stay blank.",
-        "# `aiconform certify build` fills in what a run has shown; `aiconform certify validate` checks the rest.",
+        "# `aiconform certify build` fills in the results of runs; `aiconform certify validate` checks the file.",
         "",
         "metadata:",
     ]
@@ -66,7 +66,7 @@ def render(checklist: Checklist, metadata: dict[str, str]) -> str:
 
 
 def entry(item: Item) -> list[str]:
-    """The lines of a requirement that nobody has answered."""
+    """The lines of a requirement without an answer."""
     described = _quoted(item.description) if item.description else f"{_quoted(item.title)}  # {TITLE_ONLY}"
     return [
         f"    - id: {item.id}",

@@ -1,4 +1,4 @@
-"""What each piece of evidence is: a link, a file of the product, or nothing; files are resolved without leaving it."""
+"""Evidence of claims: links, and files of the product, which are resolved without leaving its folder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _OTHER_PRODUCT = re.compile(r"v[0-9]+\.[0-9]+/[^/]+/")
 
 
 class Misplaced(Exception):
-    """A local reference that names no file inside the product's folder."""
+    """A local reference that does not name a file inside the product's folder."""
 
 
 @dataclass
 class Artifact:
-    """A file of results; `error` if it could not be read. `read_by_programme`: by its name the programme parses it."""
+    """A file of results; `error` if it could not be read. `read_by_programme`: whether the programme reads it."""
 
     path: Path
     name: str
@@ -88,9 +88,9 @@ class Examined:
 
 
 def examine(submission: Submission, checklist: Checklist) -> Examined:
-    """Resolve all evidence of the requirements on the checklist and read its artifacts."""
+    """Resolve the evidence of all requirements on the checklist and read the artifacts in it."""
     found = Examined(submission, checklist)
-    known: dict[str, Reference] = {}  # the same entry means the same wherever it stands
+    known: dict[str, Reference] = {}  # the same entry has the same meaning everywhere
     for item in checklist.items:
         claim = submission.claim(item.category, item.id)
         if claim is None:
@@ -134,7 +134,7 @@ def _artifact(path: Path, kind: Kind, by_programme: bool, known: dict[Path, Arti
 def locate(text: str, folder: Path) -> tuple[Path, str]:
     """(the file, the fragment) of a local reference in the product's folder. Raises Misplaced.
 
-    As the programme does it; a link on the file system that leads out of the folder counts as leaving it.
+    It works like the programme's validator, but refuses symbolic links that lead out of the folder.
     """
     raw, _, fragment = text.strip().removeprefix("file://").partition("#")
     raw = raw.strip().removeprefix("/")

@@ -1,4 +1,4 @@
-"""Mends in a PRODUCT.yaml what is mechanical; comments, order and quotes of everything else stay as they are."""
+"""Automatic corrections of a PRODUCT.yaml; comments, order and quotes stay as they are."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from aiconform.certify.submission import (
     version_of,
 )
 
-MOST_ENTRIES = 1000  # of one claim's evidence; nobody mends more by machine
-WIDTH = 4096  # columns; long strings are not broken anew
+MOST_ENTRIES = 1000  # of one claim's evidence; longer lists are left alone
+WIDTH = 4096  # columns, so that long strings are not wrapped again
 
 
 def editor() -> YAML:
@@ -34,7 +34,7 @@ def editor() -> YAML:
 
 
 def fix(path: Path, checklists: Path | None = None) -> list[str]:
-    """What was mended, in words; empty if nothing was or the file cannot be read. The file is replaced as a whole.
+    """Correct the file and return what was changed, in words; nothing if the file cannot be read.
 
     Raises BadChecklists.
     """
@@ -45,7 +45,7 @@ def fix(path: Path, checklists: Path | None = None) -> list[str]:
     checklist = checklist_of(submission.version, checklists) if submission.version else None
     data = read_bytes(path, submission.folder)
     text = data.decode("utf-16" if "utf-16" in submission.oddities else "utf-8-sig").replace("\r\n", "\n")
-    done = [_SAYS[oddity] for oddity in submission.oddities if oddity in _SAYS]
+    done = [_CHANGES[oddity] for oddity in submission.oddities if oddity in _CHANGES]
     yaml = editor()
     try:
         tree = yaml.load(text)
@@ -63,10 +63,10 @@ def fix(path: Path, checklists: Path | None = None) -> list[str]:
     return [*done, *edits]
 
 
-_SAYS = {
-    "crlf": "line ends made LF",
+_CHANGES = {
+    "crlf": "line ends changed to LF",
     "bom": "byte order mark removed",
-    "utf-16": "encoding made UTF-8",
+    "utf-16": "encoding changed to UTF-8",
 }
 
 
@@ -80,25 +80,25 @@ def _metadata(tree: Any, submission: Submission) -> list[str]:
         if snake != name and snake in fields:
             if name in fields:
                 del fields[snake]
-                done.append(f"{snake} removed, {name} is there")
+                done.append(f"{snake} removed, {name} is present")
             else:
                 _rename(fields, snake, name)
                 done.append(f"{snake} renamed to {name}")
         value = fields.get(name)
         if isinstance(value, str) and value.rstrip("\n") != value.strip():
             fields[name] = type(value)(value.strip())
-            done.append(f"blanks around {name} removed")
+            done.append(f"whitespace around {name} removed")
     version = submission.version or version_of(submission.path)
     given = fields.get("kubernetesVersion")
     same = isinstance(given, str | float) and version and str(given).strip().removeprefix("v") + "."
     if version and same and str(given) != version and same.startswith(version.removeprefix("v") + "."):
         fields["kubernetesVersion"] = version
-        done.append(f"kubernetesVersion {given} made {version}")
+        done.append(f"kubernetesVersion changed from {given} to {version}")
     return done
 
 
 def _rename(fields: Any, old: str, new: str) -> None:
-    """Keeps the place and the comments of the entry."""
+    """Rename a key, keeping its position and comments."""
     place = list(fields).index(old)
     comments = fields.ca.items.pop(old, None)
     fields.insert(place, new, fields.pop(old))
@@ -116,7 +116,7 @@ def _claims(tree: Any, checklist: Checklist) -> list[str]:
                 continue
             if claim.get("level") != item.level:
                 claim["level"] = item.level
-                done.append(f"{item.id}: level made {item.level}")
+                done.append(f"{item.id}: level changed to {item.level}")
             if item.description and digest_of(str(claim.get("description") or "")) not in item.digests:
                 claim["description"] = item.description
                 done.append(f"{item.id}: description restored")

@@ -1,4 +1,4 @@
-"""The list of CNCF members, from a file: one name a line, or the landscape's own YAML."""
+"""The list of CNCF members, from a file: one name per line, or the landscape's YAML."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ LARGEST = 64 << 20  # bytes; landscape.yml has about 2 MB
 
 
 class BadMembers(Exception):
-    """The file holds no list of members."""
+    """The file has no list of members."""
 
 
 def read_members(path: Path) -> frozenset[str]:
     """Raises BadMembers."""
     try:
         if path.stat().st_size > LARGEST:
-            raise BadMembers(f"{path} is larger than {LARGEST >> 20} MiB: it is no list of members")
+            raise BadMembers(f"{path} is larger than {LARGEST >> 20} MiB: this is not a list of members")
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
     except OSError as error:
@@ -31,7 +31,7 @@ def read_members(path: Path) -> frozenset[str]:
         names = {_name(line) for line in text.splitlines() if not line.startswith("#")}
     names.discard("")
     if not names:
-        raise BadMembers(f"{path} names no member: give one name a line, or the landscape's landscape.yml")
+        raise BadMembers(f"{path} names no member: write one name per line, or use the landscape's landscape.yml")
     return frozenset(names)
 
 

@@ -1,4 +1,4 @@
-"""The README of a bundle: what a reviewer finds in it and how to check it without believing anybody."""
+"""The README of a bundle: what it contains and how a reviewer checks it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from aiconform.certify.checklist import Checklist
 from aiconform.certify.runs import FOLDER, JudgedRun
 from aiconform.certify.submission import Submission
 from aiconform.reports.plain import shortened
+from aiconform.reports.summary import SIMULATED
 
 
 def readme(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRun], left: Mapping[str, str]) -> str:
@@ -16,23 +17,23 @@ def readme(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRu
     lines = [
         f"# {_md(name)}: evidence for Kubernetes AI Conformance {checklist.version}",
         "",
-        "This folder can be checked by anyone, without the cluster it came from:",
+        "Anyone can check this folder, without the cluster that it came from:",
         "",
         "```sh",
-        "aiconform certify validate --offline .             # the programme's rules and more",
-        "aiconform certify verify --key VENDOR.pub .        # signature, digests, journal, every verdict again",
-        *(f"aiconform judge {FOLDER}/{run.run:<37} # one run's verdicts from its observations" for run in runs),
+        "aiconform certify validate --offline .             # the programme's rules, and more",
+        "aiconform certify verify --key VENDOR.pub .        # signature, digests, journal, recomputed verdicts",
+        *(f"aiconform judge {FOLDER}/{run.run:<37} # the verdicts of one run from its observations" for run in runs),
         "```",
         "",
-        "## What is here",
+        "## Contents",
         "",
-        "- `PRODUCT.yaml`: the claims. Evidence after a `#` names the test in the file before it.",
-        "- `junit.xml`, `results.json`, `e2e.log`: results in the programme's formats, made by this tool.",
-        f"- `{FOLDER}/<run>/observations/`: what the probes saw; every verdict is computed from these files alone.",
-        f"- `{FOLDER}/<run>/journal.ndjson`: what happened, each line chained to the one before by its hash.",
-        "- `attestation.dsse.json`, if signed: the digest of every file, and who vouches for them.",
+        "- `PRODUCT.yaml`: the claims. In evidence, the `#` is followed by the name of a test in that file.",
+        "- `junit.xml`, `results.json`, `e2e.log`: results in the programme's formats, written by this tool.",
+        f"- `{FOLDER}/<run>/observations/`: what the probes observed; all verdicts are computed from these files.",
+        f"- `{FOLDER}/<run>/journal.ndjson`: what happened; each line contains the hash of the line before.",
+        "- `attestation.dsse.json`, if the bundle is signed: the digest of every file, and the signer.",
         "",
-        "## What the runs have shown",
+        "## Results of the runs",
         "",
         "| requirement | level | claim | verdict | run | reason |",
         "|-|-|-|-|-|-|",
@@ -53,10 +54,10 @@ def readme(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRu
             f"standard `{run.standard_digest}`."
         )
         if run.simulated:
-            lines.append("  Accelerators were simulated: this says nothing about real hardware.")
+            lines.append(f"  {SIMULATED}")
         if run.redacted:
             lines.append(
-                f"  Redacted before publishing ({_md(run.redacted)}); the verdicts were recomputed afterwards."
+                f"  Redacted before it was published ({_md(run.redacted)}); the verdicts were then computed again."
             )
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0, which code hosts show beside the lines of a pull request."""
+"""Findings as SARIF 2.1.0, which code hosts show at the lines of a pull request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 
 def sarif(results: Sequence[Validated]) -> dict[str, Any]:
-    """One SARIF log with one run. Columns are left out: a line is what the findings know."""
+    """One SARIF log with one run. There are no columns: findings know lines only."""
     findings = [f for result in results for f in (*result.errors, *result.warnings, *result.findings)]
     used = sorted({finding.rule for finding in findings})
     return {
@@ -51,7 +51,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 def _result(finding: Finding, used: list[str]) -> dict[str, Any]:
     about = f"{finding.requirement}: " if finding.requirement else ""
-    # The line may move in the next commit; what is wrong stays the same.
+    # The line may move in the next commit; the problem stays the same.
     print_ = hashlib.sha256(f"{finding.rule}\0{finding.file}\0{about}\0{finding.message}".encode("utf-8", "replace"))
     return {
         "ruleId": finding.rule,

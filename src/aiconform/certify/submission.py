@@ -1,7 +1,7 @@
 """A submission as its vendor wrote it: metadata and claims of a PRODUCT.yaml, each with its line.
 
-Reads what the programme's validator reads, in the same way: unknown keys are passed over, a number is text where text
-is wanted (but not in the metadata), null is as if it were not there.
+It is read like the programme's validator reads it: unknown keys are ignored, a number counts as text where text is
+expected (but not in the metadata), null counts as absent.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VERSION = re.compile(r"(?:^|/)(v[0-9]+\.[0-9]+)/")
 
 
 class Unreadable(Exception):
-    """The PRODUCT.yaml cannot be loaded, which the programme's validator answers with an error as well."""
+    """The PRODUCT.yaml cannot be loaded, which is an error for the programme's validator as well."""
 
     def __init__(self, line: int, problem: str, help: str) -> None:
         super().__init__(problem)
@@ -51,7 +51,7 @@ def snake_case(name: str) -> str:
 
 
 def version_of(path: Path) -> str | None:
-    """The Kubernetes version that the path says: the first folder like `v1.37`, of an absolute path the last."""
+    """The Kubernetes version in the path: the first folder like `v1.37`, in an absolute path the last."""
     typed = VERSION.search(path.as_posix())
     if typed and not path.is_absolute():
         return typed.group(1)
@@ -81,7 +81,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Claim:
-    """What the vendor says about one requirement. `unknown`: keys that nobody reads, with their lines."""
+    """The vendor's answer for one requirement. `unknown`: unknown keys with their lines."""
 
     category: str
     id: str
@@ -98,7 +98,7 @@ class Claim:
 class Submission:
     """A loaded PRODUCT.yaml.
 
-    path: as the user named it. folder: of the product, resolved. version: from the path, None if it says none.
+    path: as the user named it. folder: of the product, resolved. version: from the path, or None.
     metadata: by canonical name, None if there is no such section. claims: by category in the file's order, duplicates
     included, None if there is no spec.
     """

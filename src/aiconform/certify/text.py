@@ -1,4 +1,4 @@
-"""Results of the validation as a person reads them. Text of a submission is untrusted."""
+"""The results of a validation as text. Text of a submission is untrusted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiconform.reports.plain import plain
 
 
 def lines(results: Sequence[Validated], least: str = "note") -> Iterator[str]:
-    """A line for each submission, its errors, warnings and findings below, and a closing line."""
+    """A line for each submission followed by its errors, warnings and findings, and a summary line."""
     for result in results:
         yield from _one(result, least)
     counts = summary(results)

@@ -1,4 +1,4 @@
-"""`aiconform certify`: submissions validated, built, signed, verified, redacted and compared."""
+"""`aiconform certify`: validate, build, sign, verify, redact and compare submissions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiconform.cli.common import Failure, fail, note, output_option
 
 
 class CertifyGroup(click.Group):
-    """Ends with exit code 2 and one sentence on everything that was used wrongly."""
+    """Exits with code 2 and one sentence when a command is used wrongly."""
 
     def invoke(self, ctx: click.Context) -> Any:
         from aiconform.certify.checklist import BadChecklists
@@ -36,16 +36,16 @@ for made in (init, build, redact, sign):
     command.add_command(made)
 
 
-@command.command(short_help="Check submissions: the rules, and beyond.")
+@command.command(short_help="Check submissions against the rules, and beyond.")
 @click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--offline", is_flag=True, help="Do not ask links; they count as answering and are reported as not checked."
+    "--offline", is_flag=True, help="Do not try links; they count as answering and are listed as not checked."
 )
-@click.option("--members", type=FILE, help="Names of CNCF members, one a line, or the landscape's landscape.yml.")
+@click.option("--members", type=FILE, help="Names of CNCF members, one per line, or the landscape's landscape.yml.")
 @checklists_option
-@click.option("--fix", "mend", is_flag=True, help="Mend what is mechanical in place, then validate.")
+@click.option("--fix", "correct", is_flag=True, help="Correct the files automatically where possible, then validate.")
 @click.option(
-    "--strict", is_flag=True, help="Exit code 1 also on findings of severity error beyond the programme's rules."
+    "--strict", is_flag=True, help="Exit with code 1 also for findings of severity error beyond the programme's rules."
 )
 @click.option("--sarif", "sarif_file", type=FILE, help="Also write the findings as SARIF 2.1.0 to this file.")
 @click.option(
@@ -53,7 +53,7 @@ for made in (init, build, redact, sign):
     type=click.Choice(["note", "warning", "error"]),
     default="note",
     show_default=True,
-    help="Least severity shown as text.",
+    help="Lowest severity to show as text.",
 )
 @click.option(
     "-o",
@@ -68,15 +68,16 @@ def validate(
     offline: bool,
     members: Path | None,
     checklists: Path | None,
-    mend: bool,
+    correct: bool,
     strict: bool,
     sarif_file: Path | None,
     least: str,
     output: str,
 ) -> None:
-    """Validate submissions: the programme's own rules, and what reviewers look for beyond them.
+    """Validate submissions by the programme's own rules, and report what reviewers look for beyond them.
 
-    PATH is a PRODUCT.yaml or a folder that holds some. Exit code: 0 if all are valid by the programme's rules, else 1.
+    PATH is a PRODUCT.yaml or a folder that contains some. Exit code: 0 if all are valid by the programme's rules,
+    otherwise 1.
     """
     import json
 
@@ -91,7 +92,7 @@ def validate(
     except BadMembers as error:
         fail(str(error))
     files = find(paths)
-    if mend:
+    if correct:
         from aiconform.certify.fix import fix
 
         for path in files:
@@ -99,7 +100,7 @@ def validate(
                 for done in fix(path, checklists):
                     note(f"{path}: {done}")
             except OSError as error:
-                fail(f"{path} cannot be mended: {error.strerror}")
+                fail(f"{path} cannot be corrected: {error.strerror}")
     results = run(files, settings)
     if sarif_file:
         try:
@@ -117,12 +118,12 @@ def validate(
     sys.exit(INVALID if serious or not all(result.valid for result in results) else 0)
 
 
-@command.command(short_help="Check a bundle without its cluster.")
+@command.command(short_help="Verify a bundle without its cluster.")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--key", type=FILE, help="Public key (PEM) of the signer.")
-@click.option("--identity", metavar="NAME", help="Identity of a keyless signer, such as a mail address or a workflow.")
-@click.option("--issuer", metavar="URL", help="The OIDC issuer that must have vouched for --identity.")
-@click.option("--unsigned", is_flag=True, help="Check all but the signature.")
+@click.option("--identity", metavar="NAME", help="Identity of a keyless signer, for example a mail address.")
+@click.option("--issuer", metavar="URL", help="The OIDC issuer that must have confirmed --identity.")
+@click.option("--unsigned", is_flag=True, help="Check everything except the signature.")
 @checklists_option
 @output_option
 def verify(
@@ -136,8 +137,8 @@ def verify(
 ) -> None:
     """Verify a bundle (a folder, .tar, .tar.gz or .zip) without the cluster it came from.
 
-    Checks the signature, that nothing is missing, added or changed, the journals and every verdict of the runs, and
-    that no claim is above its evidence. Exit code: 0 if all of it holds, 1 if not.
+    Checks the signature; that no file is missing, added or changed; the journals and every verdict of the runs; and
+    that no claim is above its evidence. Exit code: 0 if all checks hold, 1 if not.
     """
     from aiconform.certify.attestation import verify_keyless, verify_with_key
     from aiconform.certify.bundle import BadBundle, opened
@@ -145,7 +146,7 @@ def verify(
     from aiconform.reports.plain import plain
 
     if sum(map(bool, (key, identity, unsigned))) != 1:
-        raise click.UsageError("say who must have signed: one of --key and --identity, or --unsigned")
+        raise click.UsageError("say who must have signed it: use one of --key, --identity and --unsigned")
     attested: Any = None
     if key:
         attested = lambda folder: verify_with_key(folder, key)  # noqa: E731
@@ -168,7 +169,7 @@ def verify(
         for text in found.notes:
             click.echo(plain(f"note: {text}"))
         if found.unshown:
-            click.echo(f"claims that no run shows: {', '.join(found.unshown)}")
+            click.echo(f"claims that no run supports: {', '.join(found.unshown)}")
         click.echo("verified" if not found.problems else "NOT verified")
     sys.exit(INVALID if found.problems else 0)
 
@@ -178,7 +179,7 @@ def verify(
 @checklists_option
 @output_option
 def compare(paths: tuple[Path, ...], checklists: Path | None, output: str) -> None:
-    """Compare submissions by requirement and proof grade; of two of one product also what changed."""
+    """Compare submissions by requirement and proof grade. For two submissions of one product, also show the changes."""
     from aiconform.certify.compare import CannotCompare, lines
     from aiconform.certify.compare import compare as run
     from aiconform.certify.validate import ValidationSettings, find

@@ -1,4 +1,4 @@
-"""The vendor's side of `aiconform certify`: init, build, redact and sign."""
+"""The commands of `aiconform certify` for vendors: init, build, redact and sign."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ METADATA_FLAGS = (
 
 @click.command(short_help="Write a version's checklist to fill in.")
 @click.option("--kubernetes", metavar="vX.Y", help="Version of the checklist; the newest released one by default.")
-@click.option("--metadata", type=FILE, help="Take metadata from this YAML or JSON file; a PRODUCT.yaml will do.")
-@click.option("--out", type=FOLDER, help="Folder to write to; vX.Y/<platform's name> by default.")
-@click.option("--no-input", is_flag=True, help="Never ask; what is not given stays a placeholder.")
+@click.option("--metadata", type=FILE, help="Take metadata from this YAML or JSON file, for example a PRODUCT.yaml.")
+@click.option("--out", type=FOLDER, help="Folder to write to; vX.Y/<platform name> by default.")
+@click.option("--no-input", is_flag=True, help="Do not prompt; missing metadata stays a placeholder.")
 @checklists_option
 @_metadata_options
 def init(
@@ -51,7 +51,7 @@ def init(
 ) -> None:
     """Write the checklist of a version as a PRODUCT.yaml, with the platform's metadata.
 
-    Metadata comes from flags, then from --metadata; on a terminal the rest is asked for.
+    Metadata comes from flags, then from --metadata; on a terminal, the command prompts for the rest.
     """
     from aiconform.certify.checklist import checklist_of
     from aiconform.certify.checklistfile import BadMetadata, folder_name, read_metadata, render
@@ -81,7 +81,7 @@ def init(
         with place.open("x", encoding="utf-8", newline="\n") as file:
             file.write(render(checklist, fields))
     except FileExistsError:
-        fail(f"{place} exists: name another folder with --out")
+        fail(f"{place} exists: use another folder with --out")
     except OSError as error:
         fail(f"{place} cannot be written: {error.strerror}")
     missing = [name for name, required in METADATA.items() if required and not fields.get(name)]
@@ -92,16 +92,12 @@ def init(
 
 @click.command(short_help="Build a bundle from runs.")
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=FOLDER)
-@click.option(
-    "--product", type=FILE, required=True, help="PRODUCT.yaml to start from; its comments and order are kept."
-)
+@click.option("--product", type=FILE, required=True, help="PRODUCT.yaml to start from; comments and order are kept.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of the bundle: vX.Y/<product>.")
-@click.option("--layer", "layer", metavar="ID=TEXT", multiple=True, help="The layer that answers for a requirement.")
+@click.option("--layer", "layer", metavar="ID=TEXT", multiple=True, help="The layer that provides a requirement.")
 @click.option("--layers", type=FILE, help="A YAML mapping of requirement ids to layers.")
-@click.option(
-    "--redact", "redacted", is_flag=True, help="Redact the runs: names of nodes, addresses, accounts, tokens."
-)
-@click.option("--word", "words", metavar="TEXT", multiple=True, help="Redact this too, wherever it stands.")
+@click.option("--redact", "redacted", is_flag=True, help="Redact the runs: node names, addresses, accounts, tokens.")
+@click.option("--word", "words", metavar="TEXT", multiple=True, help="Also redact this text, everywhere.")
 @checklists_option
 @output_option
 def build(
@@ -115,9 +111,9 @@ def build(
     checklists: Path | None,
     output: str,
 ) -> None:
-    """Build a bundle from run directories: claims, test artifacts, a README and the evidence itself.
+    """Build a bundle from run directories: claims, test artifacts, a README and the evidence.
 
-    What no run has shown stays as it is in --product, and is marked for the vendor.
+    What no run decided stays as it is in --product, and is marked for the vendor.
     """
     from aiconform.certify.build import CannotBuild, read_layers
     from aiconform.certify.build import build as make
@@ -125,19 +121,19 @@ def build(
 
     if words and not redacted:
         raise click.UsageError("--word needs --redact")
-    standing = {}
+    layer_of = {}
     try:
-        standing = read_layers(layers) if layers else {}
+        layer_of = read_layers(layers) if layers else {}
         for entry in layer:
             requirement, equals, text = entry.partition("=")
             if not equals:
                 raise click.BadParameter(f"{entry!r} is not ID=TEXT", param_hint="--layer")
-            standing[requirement] = text
-        unknown = sorted(standing.keys() - set(_ids()))
+            layer_of[requirement] = text
+        unknown = sorted(layer_of.keys() - set(_ids()))
         if unknown:
             fail(f"--layer: there is no requirement {unknown[0]!r}: see `aiconform spec list`")
         redaction = Redaction(words) if redacted else None
-        built = make(runs, product, out, layers=standing, redaction=redaction, checklists=checklists)
+        built = make(runs, product, out, layers=layer_of, redaction=redaction, checklists=checklists)
     except (CannotBuild, CannotRedact) as error:
         fail(str(error))
     for text in built.notes:
@@ -158,15 +154,15 @@ def _ids() -> tuple[str, ...]:
     return load_standard().ids
 
 
-@click.command(short_help="Copy a run without infrastructure's names.")
+@click.command(short_help="Copy a run without infrastructure names.")
 @click.argument("run", type=FOLDER)
 @click.option("--out", type=FOLDER, required=True, help="New folder for the redacted run.")
-@click.option("--word", "words", metavar="TEXT", multiple=True, help="Redact this too, wherever it stands.")
+@click.option("--word", "words", metavar="TEXT", multiple=True, help="Also redact this text, everywhere.")
 @output_option
 def redact(run: Path, out: Path, words: tuple[str, ...], output: str) -> None:
-    """Make a copy of a run without names of nodes, addresses, account numbers and tokens.
+    """Copy a run without node names, addresses, account numbers and tokens.
 
-    Every verdict is computed again from what is left and must be the same; the copy says that it was redacted.
+    Every verdict is computed again from the copy and must be the same; the copy says that it was redacted.
     """
     from aiconform.certify.redaction import CannotRedact, Redaction
     from aiconform.certify.redaction import redact as make
@@ -185,11 +181,11 @@ def redact(run: Path, out: Path, words: tuple[str, ...], output: str) -> None:
 
 @click.command(short_help="Attest every file of a bundle.")
 @click.argument("bundle", type=FOLDER)
-@click.option("--key", type=FILE, help="Private key (PEM); a password is read from AICONFORM_KEY_PASSWORD.")
-@click.option("--new-key", type=FILE, help="Make an Ed25519 key here first (its public half beside it, .pub).")
-@click.option("--keyless", is_flag=True, help="Sign by an OIDC identity through sigstore; needs the network.")
+@click.option("--key", type=FILE, help="Private key (PEM); its password is read from AICONFORM_KEY_PASSWORD.")
+@click.option("--new-key", type=FILE, help="First create an Ed25519 key here (and its public key as .pub).")
+@click.option("--keyless", is_flag=True, help="Sign with an OIDC identity through sigstore; needs the network.")
 @click.option("--identity-token", metavar="TOKEN", envvar="SIGSTORE_ID_TOKEN", help="The OIDC token for --keyless.")
-@click.option("--by", metavar="TEXT", help="Who signs, in words; vendorName by default.")
+@click.option("--by", metavar="TEXT", help="Name of the signer; vendorName by default.")
 def sign(
     bundle: Path, key: Path | None, new_key: Path | None, keyless: bool, identity_token: str | None, by: str | None
 ) -> None:
@@ -204,18 +200,18 @@ def sign(
     from aiconform.engine.journal import now
 
     if sum(map(bool, (key, new_key, keyless))) != 1:
-        raise click.UsageError("give one of --key, --new-key and --keyless")
+        raise click.UsageError("use one of --key, --new-key and --keyless")
     if not bundle.is_dir():
         fail(f"{bundle} is not a folder: sign a bundle before packing it")
     try:
         with opened(bundle) as folder:
             submission = read_submission(folder / PRODUCT)
-            faults = check(folder, None).problems
-            if faults:
-                fail(f"{faults[0]}: a bundle that does not hold is not signed")
+            problems = check(folder, None).problems
+            if problems:
+                fail(f"{problems[0]}: a bundle that cannot be verified is not signed")
             runs, _ = Runs(folder).every()
-            said = predicate(submission, runs, by=by or submission.value("vendorName"), when=now())
-            content = attestation.statement(digests(folder), said)
+            signed = predicate(submission, runs, by=by or submission.value("vendorName"), when=now())
+            content = attestation.statement(digests(folder), signed)
             if new_key:
                 note(f"public key: {attestation.new_key(new_key)}")
                 key = new_key

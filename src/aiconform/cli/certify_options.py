@@ -16,12 +16,12 @@ checklists_option = click.option(
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     envvar="AICONFORM_CHECKLISTS",
     show_envvar=True,
-    help="Folder with the programme's checklists (AIConformance-1.NN.yaml), for example a checkout of its repository.",
+    help="Folder with the programme's checklists (AIConformance-1.NN.yaml), for example a clone of its repository.",
 )
 
 
 def print_result(data: Any) -> None:
-    """JSON to standard output. A file's name may hold bytes that no encoding has."""
+    """Print JSON to standard output. A file's name may contain bytes that are not text."""
     import json
 
     click.echo(json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode())

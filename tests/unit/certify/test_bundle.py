@@ -337,7 +337,7 @@ def test_wrong_use_of_sign_and_verify(tmp_path: Path, bundle: Path) -> None:
     assert result.exit_code == 2
     assert "PEM" in result.output
     signed(tmp_path, bundle)
-    assert "never written over" in certify("sign", bundle, "--new-key", tmp_path / "key").output
+    assert "never overwritten" in certify("sign", bundle, "--new-key", tmp_path / "key").output
     assert certify("verify", tmp_path / "gone", "--unsigned").exit_code == 1
     _observation(bundle)
     assert "not signed" in certify("sign", bundle, "--key", tmp_path / "key").output
