@@ -95,7 +95,14 @@ def test_show_names_lines_and_says_who_asks_for_them() -> None:
     said = " ".join(spec("show", "gang_scheduling").stdout.split())
     assert "No Pod of the gang starts. (no_pod_starts, asked by the programme since v1.33)" in said
     assert "The solution reports that the gang waits. (wait_is_reported, asked by this project)" in said
-    for part in ("(gang_start)", "What it disturbs", "If it is not met", "TestGangScheduling", "Lab add-ons: kueue"):
+    for part in (
+        "(gang_start, set by patience)",
+        "(waiting_window)",
+        "What it disturbs",
+        "If it is not met",
+        "TestGangScheduling",
+        "Lab add-ons: kueue",
+    ):
         assert part in said
     assert "not judged: The API does not say" in " ".join(spec("show", "accelerator_metrics").stdout.split())
     shown = data("show", "gang_scheduling")

@@ -245,7 +245,11 @@ def _told(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{words} ({count})" for words, count in counts.items())
 
 
-@assertion("traffic_split_by_weight", "Requests are split between backends by their weights")
+@assertion(
+    "traffic_split_by_weight",
+    "Requests are split between backends by their weights",
+    serves=("traffic_split_by_weight", "every_request_is_answered"),
+)
 def traffic_split_by_weight(seen: Routing) -> Finding:
     if seen.unreached:
         return holds(False, f"no request was answered through {seen.address}: {seen.unreached}", subjects=1)
@@ -265,7 +269,11 @@ def traffic_split_by_weight(seen: Routing) -> Finding:
     return holds(good, "; ".join(reasons), subjects=subjects)
 
 
-@assertion("routed_by_header", "A header that names a model selects that model's backend")
+@assertion(
+    "routed_by_header",
+    "A header that names a model selects that model's backend",
+    serves=("routed_by_header", "unknown_header_follows_weights"),
+)
 def routed_by_header(seen: Routing) -> Finding:
     return _selected(seen, "header")
 

@@ -20,7 +20,11 @@ def subject(seen: Scaling) -> NodeSeen | None:
 NO_NODE = "no node was added"
 
 
-@assertion("node_is_added", "A new node comes for a Pod that no node has room for")
+@assertion(
+    "node_is_added",
+    "A new node comes for a Pod that no node has room for",
+    serves=("pod_is_unschedulable_first", "node_is_added"),
+)
 def node_is_added(seen: Scaling) -> Finding:
     grown = f"pool {seen.pool} ({seen.autoscaler}) had {seen.size} nodes"
     if node := subject(seen):
