@@ -11,14 +11,16 @@ from aiconform.cli.common import Failure, output_option, print_json
 
 @click.command("fault")
 @click.argument("fault", required=False, metavar="[FAULT]")
-@click.option("--off", is_flag=True, help="End the fault.")
-@click.option("--list", "listing", is_flag=True, help="List every fault: whether it is on, and what it breaks.")
+@click.option("--off", is_flag=True, help="Turn the fault off.")
+@click.option(
+    "--list", "listing", is_flag=True, help="List all faults: whether each is on, what it breaks and what it needs."
+)
 @click.option("--name", "lab_name", default="lab", show_default=True, help="The lab.")
 @output_option
 def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: str) -> None:
-    """Turn one deliberate defect of the lab on, or off again.
+    """Turn a fault (a deliberate defect of the lab) on or off.
 
-    Returns when it is in force. Containers that run already keep running.
+    Returns when the change has taken effect. Running containers keep running.
     """
     from aiconform.lab import LabError, load
     from aiconform.lab.faults.registry import FAULTS, UnknownFault, find

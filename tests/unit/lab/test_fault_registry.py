@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aiconform.check.registry import check_ids, load_check
-from aiconform.lab.faults.fault import of
+from aiconform.lab.faults.fault import assertions
 from aiconform.lab.faults.registry import FAULTS, breaking, collect
 
 CHECKS = {id_: load_check(id_) for id_ in check_ids() if "." not in id_}
@@ -38,4 +38,4 @@ def test_bad_faults_are_refused_when_they_register() -> None:
     with pytest.raises(ValueError, match="add-ons that do not exist: kueu"):
         collect([replace(fault, needs=("kueu",))])
     with pytest.raises(ValueError, match="breaks no assertion"):
-        collect([replace(fault, breaks=of("gang_scheduling"))])
+        collect([replace(fault, breaks=assertions("gang_scheduling"))])

@@ -215,7 +215,7 @@ def runc(wrapper: Path, bundle: Path, command: str = "create") -> dict[str, Any]
     return found
 
 
-def test_the_wrapper_spoils_a_container_only_while_the_fault_is_on(tmp_path: Path, lab: FakeLab) -> None:
+def test_the_wrapper_changes_a_container_only_while_the_fault_is_on(tmp_path: Path, lab: FakeLab) -> None:
     node, wrapper, bundle = lab.nodes[0], tmp_path / "runc", configured(tmp_path)
     write_wrapper(wrapper, runc=Path("/bin/echo"), switch=node.runtime_switch)
     sound = runc(wrapper, bundle)

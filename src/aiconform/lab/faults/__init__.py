@@ -1,1 +1,1 @@
-"""Deliberate defects of the lab: what each assertion of the suite must notice."""
+"""Faults: deliberate defects of the lab that the assertions of the suite have to detect."""

@@ -1,6 +1,6 @@
-"""Faults of the autoscaler: of its pool, and of the nodes that the lab's cloud delivers to it.
+"""Faults of node autoscaling: in the autoscaler's pool, and in the nodes that the lab's cloud delivers.
 
-What is on is also read by `aiconform.lab.cloud.delivery` when a node is ordered.
+`aiconform.lab.cloud.delivery` also reads which of them are on, when a node is ordered.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.addons.karpenter import LIMIT, NODE_POOL
 from aiconform.lab.build.images import BUSYBOX
-from aiconform.lab.faults.fault import Fault, InCluster, of
+from aiconform.lab.faults.fault import Fault, InCluster, assertions
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
@@ -32,7 +32,7 @@ async def _set_limit(cluster: Cluster, limit: int) -> None:
 
 
 async def _at_limit(cluster: Cluster) -> None:
-    """Its size is none when nobody uses it."""
+    """The pool is empty while no Pod uses it, so a limit of zero equals its size."""
     await _remove_nodes(cluster)
     await _set_limit(cluster, 0)
 
@@ -55,7 +55,7 @@ async def _removes(cluster: Cluster) -> None:
 
 
 async def _remove_nodes(cluster: Cluster) -> None:
-    """Give back every node that was ordered, at once."""
+    """Remove every node that was ordered, without waiting for the autoscaler."""
     from aiconform.cluster import wait
 
     claims = [claim async for claim in cluster.list(KARPENTER, "NodeClaim")]
@@ -66,30 +66,30 @@ async def _remove_nodes(cluster: Cluster) -> None:
 
 
 async def _nothing(cluster: Cluster) -> None:
-    """The cloud reads by itself that the fault is on."""
+    """Nothing to change: the cloud reads that the fault is on."""
 
 
-async def _someone_on_a_node(cluster: Cluster) -> None:
-    """A node of the pool is in use before anything else happens."""
+async def _occupy_node(cluster: Cluster) -> None:
+    """Have a Pod run on a node of the pool before a check starts."""
     from aiconform.cluster import Conflict, wait
 
-    somebody = _somebody(next(iter((await _pool(cluster))["spec"]["limits"])))
+    occupant = _occupant(next(iter((await _pool(cluster))["spec"]["limits"])))
     try:
-        created = await cluster.create(somebody)
+        created = await cluster.create(occupant)
     except Conflict:
-        created = await cluster.get("v1", "Pod", somebody["metadata"]["name"], somebody["metadata"]["namespace"])
-    await wait.until(cluster, created, wait.running, seconds=_RUNS_SECONDS, what="somebody's Pod on a node of the pool")
+        created = await cluster.get("v1", "Pod", occupant["metadata"]["name"], occupant["metadata"]["namespace"])
+    await wait.until(cluster, created, wait.running, seconds=_RUNS_SECONDS, what="the Pod that uses a node of the pool")
 
 
-async def _nobody(cluster: Cluster) -> None:
+async def _free_node(cluster: Cluster) -> None:
     from aiconform.cluster import wait
 
-    await cluster.delete(_somebody(""), grace=0)
+    await cluster.delete(_occupant(""), grace=0)
     await wait.all_gone(cluster, "v1", "Pod", "default", "aiconform.dev/fault=" + RECLAIMS, seconds=_GONE_SECONDS)
     await _remove_nodes(cluster)
 
 
-def _somebody(resource: str) -> Object:
+def _occupant(resource: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -111,37 +111,37 @@ def _somebody(resource: str) -> Object:
 
 
 FAULTS = tuple(
-    Fault(name, description, of("cluster_autoscaling", breaks), how, needs=("karpenter",))
+    Fault(name, description, assertions("cluster_autoscaling", breaks), how, needs=("karpenter",))
     for name, description, breaks, how in (
         (
             "autoscaler-at-limit",
-            "The autoscaler's pool cannot grow: its limit is its size.",
+            "The autoscaler's pool cannot grow: its limit equals its size.",
             "node_is_added",
             InCluster(_at_limit, _within_limit),
         ),
         (
             "autoscaler-never-removes",
-            "The autoscaler adds nodes and never removes one.",
+            "The autoscaler adds nodes and never removes them.",
             "node_is_removed",
             InCluster(_never_removes, _removes),
         ),
         (
             NEVER_READY,
-            "Nodes that the autoscaler orders are objects only: no kubelet ever reports for them.",
+            "Nodes that the autoscaler orders are only objects: they never have a kubelet.",
             "node_becomes_ready",
             InCluster(_nothing, _remove_nodes),
         ),
         (
             ANOTHER_KIND,
-            "Nodes that the autoscaler orders come with another kind of accelerator.",
+            "Nodes that the autoscaler orders have another kind of accelerator.",
             "node_is_of_right_kind",
             InCluster(_nothing, _remove_nodes),
         ),
         (
             RECLAIMS,
-            "When a node comes, the other nodes of the autoscaler's pool are removed although Pods run on them.",
+            "When a node is added, the other nodes of the autoscaler's pool are removed although Pods run on them.",
             "used_nodes_stay",
-            InCluster(_someone_on_a_node, _nobody),
+            InCluster(_occupy_node, _free_node),
         ),
     )
 )

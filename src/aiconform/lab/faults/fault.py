@@ -1,4 +1,4 @@
-"""What a fault is: a deliberate defect of the lab, described in one place."""
+"""What a fault is: a deliberate defect of the lab, described in a single place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Change = Callable[["Cluster"], Awaitable[None]]
 
 
 class Scope(StrEnum):
-    """Where a fault can be put in force: in the whole lab only, or on one node."""
+    """Where a fault can take effect: only in the lab as a whole, or also on a single node."""
 
     LAB = "lab"
     NODE = "node"
@@ -22,21 +22,21 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class InDriver:
-    """Acted out by the process of each node's accelerators, which knows the fault by its name."""
+    """Carried out by the accelerator process of each node, which knows the fault by its name."""
 
     scope = Scope.NODE
 
 
 @dataclass(frozen=True)
 class InRuntime:
-    """Acted out by the wrapper around each node's container runtime, which knows the fault by its name."""
+    """Carried out by the wrapper around each node's container runtime, which knows the fault by its name."""
 
     scope = Scope.NODE
 
 
 @dataclass(frozen=True)
 class InApiServer:
-    """Acted out by an API server that does not serve these groups and versions."""
+    """Carried out by the API server, which does not serve these groups and versions."""
 
     unserved: tuple[str, ...]
     scope = Scope.LAB
@@ -46,7 +46,7 @@ class InApiServer:
 class InCluster:
     """A change of objects in the cluster.
 
-    Both functions can be called again, return when the change is in force, and raise ClusterError, LabError.
+    Both functions can be called repeatedly, return when the change has taken effect, and raise ClusterError, LabError.
     """
 
     on: Change
@@ -58,9 +58,9 @@ class InCluster:
 class Fault:
     """A deliberate defect of the lab.
 
-    description: what is wrong while it is on, in one line. breaks: assertions that fail because of it, as
-    `check/assertion`, in a run of any of their checks; all others hold or are undecided. needs: add-ons that it takes.
-    may_break: assertions that it sometimes breaks as well.
+    description: what is wrong while it is on, in one line. breaks: the assertions that fail because of it, as
+    `check/assertion`; all other assertions of these checks hold or are undecided. needs: add-ons that have to be
+    installed. may_break: assertions that it breaks only sometimes.
     """
 
     name: str
@@ -76,14 +76,14 @@ class Fault:
 
     @property
     def checks(self) -> frozenset[str]:
-        """Ids of the checks that have an assertion which it breaks."""
+        """Ids of the checks that it breaks."""
         return frozenset(name.partition("/")[0] for name in self.breaks)
 
     def broken(self, check: str) -> frozenset[str]:
         """Ids of the assertions of one check that it breaks."""
-        return frozenset(id_ for of, _, id_ in (name.partition("/") for name in self.breaks) if of == check)
+        return frozenset(id_ for owner, _, id_ in (name.partition("/") for name in self.breaks) if owner == check)
 
 
-def of(check: str, *assertions: str) -> frozenset[str]:
-    """The full names of assertions of one check."""
-    return frozenset(f"{check}/{assertion}" for assertion in assertions)
+def assertions(check: str, *ids: str) -> frozenset[str]:
+    """Full names (`check/assertion`) of assertions of one check."""
+    return frozenset(f"{check}/{id_}" for id_ in ids)

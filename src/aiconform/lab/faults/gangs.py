@@ -1,4 +1,4 @@
-"""Faults of gang scheduling: of Kueue by its own configuration or by what it may write, and of the schedulers."""
+"""Faults of gang scheduling: in Kueue's configuration, in the writes that Kueue is allowed, and in the schedulers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from aiconform.lab.faults.fault import Change, Fault, InCluster, of
+from aiconform.lab.addons import coscheduling
+from aiconform.lab.faults.fault import Change, Fault, InCluster, assertions
 from aiconform.lab.faults.policies import changing, refusing
 from aiconform.lab.faults.workloads import admission, scale
 
@@ -18,7 +19,7 @@ _NAMESPACE = "kueue-system"
 _DEPLOYMENT = "kueue-controller-manager"
 _CONFIG = "kueue-manager-config"
 _FILE = "controller_manager_config.yaml"
-# All that its release refuses to have on without topology-aware scheduling.
+# Kueue refuses to start with any of these feature gates on while topology-aware scheduling is off.
 _FLAG = "--feature-gates="
 _GATES = _FLAG + ",".join(
     f"{gate}=false"
@@ -42,7 +43,7 @@ _SERVICE: dict[str, Any] = {
     "kind": "Service",
     "metadata": {"name": "kueue-webhook-service", "namespace": _NAMESPACE},
 }
-# By which its webhooks are asked whether they answer.
+# A dry run with this object shows whether its webhooks answer.
 _FLAVOR: dict[str, Any] = {
     "apiVersion": "kueue.x-k8s.io/v1beta2",
     "kind": "ResourceFlavor",
@@ -63,7 +64,10 @@ async def _start(cluster: Cluster) -> None:
 
 
 def _leading(selector: str | None, reached: bool) -> Change:
-    """Its Service leads to it or nowhere. The controller stays: without it Namespaces could not end either."""
+    """Change the selector of its webhooks' Service.
+
+    The controller keeps running: without it, Namespaces could not be deleted.
+    """
 
     async def act(cluster: Cluster) -> None:
         await cluster.patch(_SERVICE, {"spec": {"selector": {"aiconform.dev/nothing": selector}}})
@@ -123,26 +127,25 @@ def _has(obj: str, kind: str, status: str, more: str = "") -> str:
 # The second scheduler
 
 
-def _scheduler_runs(coscheduling: bool) -> Change:
-    """The second scheduler with its plugin or, as any scheduler, without."""
-    namespace, name = "scheduler-plugins", "scheduler-plugins-scheduler"
+def _scheduler_runs(*, plugin: bool) -> Change:
+    """Run the second scheduler with or without its plugin."""
 
     async def act(cluster: Cluster) -> None:
-        await scale(cluster, namespace, name, 0)
-        found = await cluster.get("v1", "ConfigMap", "scheduler-config", namespace)
+        await scale(cluster, coscheduling.NAMESPACE, coscheduling.SCHEDULER, 0)
+        found = await cluster.get("v1", "ConfigMap", "scheduler-config", coscheduling.NAMESPACE)
         config = yaml.safe_load(found["data"]["scheduler-config.yaml"])
         (profile,) = config["profiles"]
         plugins: dict[str, Any] = {"enabled": [{"name": "Coscheduling"}], "disabled": [{"name": "PrioritySort"}]}
-        profile["plugins"] = {"multiPoint": plugins if coscheduling else {}}
+        profile["plugins"] = {"multiPoint": plugins if plugin else {}}
         target = {"apiVersion": "v1", "kind": "ConfigMap", **found}
         await cluster.patch(target, {"data": {"scheduler-config.yaml": yaml.safe_dump(config)}})
-        await scale(cluster, namespace, name, 1)
+        await scale(cluster, coscheduling.NAMESPACE, coscheduling.SCHEDULER, 1)
 
     return act
 
 
 def _fault(name: str, description: str, *breaks: str, how: InCluster, needs: str = "kueue") -> Fault:
-    return Fault(name, description, of("gang_scheduling", *breaks), how, needs=(needs,))
+    return Fault(name, description, assertions("gang_scheduling", *breaks), how, needs=(needs,))
 
 
 FAULTS = (
@@ -154,19 +157,19 @@ FAULTS = (
     ),
     _fault(
         "kueue-ignores-jobs",
-        "Kueue lets Jobs be scheduled Pod by Pod.",
+        "Kueue ignores Jobs, so their Pods are scheduled one by one.",
         *("no_pod_starts", "no_partial_hold"),
         how=InCluster(_configured(_without_jobs), _configured(_with_jobs)),
     ),
     _fault(
         "kueue-counts-quota-only",
-        "Kueue admits by quota and ignores what the nodes have.",
+        "Kueue admits Workloads by quota alone and ignores the capacity of nodes.",
         *("no_pod_starts", "no_partial_hold"),
         how=InCluster(_arguments(_GATES), _arguments()),
     ),
     _fault(
         "kueue-says-nothing",
-        "Kueue cannot record that a Workload waits.",
+        "Kueue cannot report that a Workload is waiting.",
         "wait_is_reported",
         how=_refusing_kueue("kueue-says-nothing", f"!{_has('object', 'QuotaReserved', 'False')}"),
     ),
@@ -181,20 +184,20 @@ FAULTS = (
     ),
     _fault(
         "kueue-never-finishes",
-        "Kueue keeps the place of Workloads that have ended.",
+        "Kueue does not release the quota of Workloads that have finished.",
         "both_gangs_finish",
         how=_refusing_kueue("kueue-never-finishes", f"!{_has('object', 'Finished', 'True')}"),
     ),
     _fault(
         "coscheduling-off",
-        "The second scheduler runs without its plugin and places Pods one by one.",
+        "The second scheduler runs without its plugin and schedules Pods one by one.",
         *("no_pod_starts", "no_partial_hold"),
-        how=InCluster(_scheduler_runs(False), _scheduler_runs(True)),
+        how=InCluster(_scheduler_runs(plugin=False), _scheduler_runs(plugin=True)),
         needs="coscheduling",
     ),
     _fault(
         "pod-groups-ignored",
-        "Pods lose their PodGroup and are scheduled one by one.",
+        "Pods lose the reference to their PodGroup and are scheduled one by one.",
         *("no_pod_starts", "no_partial_hold"),
         how=changing(
             "pod-groups-ignored",

@@ -1,7 +1,7 @@
-"""The faults of Gateways: settings of Envoy Gateway that it cannot follow, and routes that reach it changed.
+"""Faults of Gateways: settings that Envoy Gateway cannot apply, and HTTPRoutes that are changed before it reads them.
 
-A gateway that ignores part of an HTTPRoute behaves as one that was given another HTTPRoute. So a policy of the API
-server changes routes as they are written; the data plane then does exactly that.
+A gateway that ignores part of an HTTPRoute behaves like one that is given another HTTPRoute. So an admission policy
+changes routes as they are written, and the data plane applies the changed ones.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiconform.lab.addons.envoy_gateway import GATEWAY_CLASS, NAMESPACE, SETTINGS
-from aiconform.lab.faults.fault import Fault, InCluster, of
+from aiconform.lab.faults.fault import Fault, InCluster, assertions
 from aiconform.lab.faults.policies import changing
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ GATEWAY_API = "gateway.networking.k8s.io/v1"
 NOWHERE = "nowhere"
 _SECONDS = 30.0
 
-# In CEL. A rule with more than one backend splits traffic.
+# CEL expressions. A rule with more than one backend splits traffic.
 _SPLIT = "size(object.spec.rules[i].backendRefs) > 1"
 _CHANGED = "request.operation == 'UPDATE'"
 _MATCH = "object.spec.rules[i].matches[0]"
 
 
 def _patches(condition: str, *patches: str) -> str:
-    """A list of JSON patches for every rule that meets the condition; `i` is the rule's place."""
+    """CEL: a list of JSON patches for every rule that meets the condition; `i` is the rule's index."""
     rules = (
         "(has(object.spec.rules) ? [0, 1, 2, 3, 4, 5, 6, 7].filter(i, i < size(object.spec.rules) && "
         f"has(object.spec.rules[i].backendRefs) && has(object.spec.rules[i].matches) && {condition}) : [])"
@@ -51,7 +51,7 @@ async def _accept_class(cluster: Cluster) -> None:
 
 
 async def _set_parameters(cluster: Cluster, name: str, *, accepted: bool) -> None:
-    """Let the GatewayClass refer to settings of this name, and wait for what its controller says to that."""
+    """Have the GatewayClass refer to settings of this name, and wait for its controller's decision."""
     from aiconform.cluster import wait
     from aiconform.platform.gateways import condition
 
@@ -75,17 +75,17 @@ async def _place_anywhere(cluster: Cluster) -> None:
 
 
 async def _place(cluster: Cluster, pod: Object | None) -> None:
-    """For the data planes that are made from now on."""
+    """Set where the data planes of new Gateways run."""
     settings = await cluster.get("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy", SETTINGS, NAMESPACE)
     await cluster.patch(settings, {"spec": {"provider": {"kubernetes": {"envoyDeployment": {"pod": pod}}}}})
 
 
 def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
-    return Fault(name, description, of("ai_inference", *breaks), how, needs=("envoy-gateway",))
+    return Fault(name, description, assertions("ai_inference", *breaks), how, needs=("envoy-gateway",))
 
 
 def _rewriting(name: str, description: str, *breaks: str, patch: str) -> Fault:
-    """`patch`: what is done to each HTTPRoute that is created or updated, as JSON patches in CEL."""
+    """`patch`: CEL expression for the JSON patches of each HTTPRoute that is created or updated."""
     how = changing(name, "httproutes", patch, group="gateway.networking.k8s.io", operations=("CREATE", "UPDATE"))
     return _fault(name, description, *breaks, how=how)
 
@@ -105,20 +105,20 @@ FAULTS = (
     ),
     _rewriting(
         "routes-not-attached",
-        "HTTPRoutes are attached to no listener.",
+        "HTTPRoutes are not attached to any listener.",
         "route_accepted",
         patch="has(object.spec.parentRefs) && size(object.spec.parentRefs) > 0 ? "
         f"[JSONPatch{{op: 'add', path: '/spec/parentRefs/0/sectionName', value: '{NOWHERE}'}}] : []",
     ),
     _rewriting(
         "weights-ignored",
-        "Backends of an HTTPRoute get equal shares.",
+        "All backends of an HTTPRoute get equal shares of the requests.",
         *("traffic_split_by_weight", "changed_weights_take_effect"),
         patch=_patches(_SPLIT, _patch("backendRefs/0/weight", "1"), _patch("backendRefs/1/weight", "1")),
     ),
     _rewriting(
         "weights-never-change",
-        "Backends of an HTTPRoute keep their first weights.",
+        "Backends of an HTTPRoute keep their initial weights.",
         "changed_weights_take_effect",
         patch=_patches(
             f"{_CHANGED} && {_SPLIT}",
@@ -128,13 +128,13 @@ FAULTS = (
     ),
     _rewriting(
         "header-rules-ignored",
-        "Rules with a header never match.",
+        "Rules that match a header never match.",
         "routed_by_header",
         patch=_patches(f"has({_MATCH}.headers)", _patch("matches/0/headers/0/value", f"'{NOWHERE}'")),
     ),
     _rewriting(
         "path-rules-ignored",
-        "Rules with a model's path never match.",
+        "Rules that match a model's path never match.",
         "routed_by_path",
         patch=_patches(
             f"{_MATCH}.path.value.startsWith('/v1/models/')", _patch("matches/0/path/value", f"'/{NOWHERE}'")
@@ -142,15 +142,15 @@ FAULTS = (
     ),
     _rewriting(
         "routes-match-all",
-        "An HTTPRoute takes requests that none of its rules matches.",
+        "An HTTPRoute accepts requests that none of its rules match.",
         "unmatched_gets_404",
         patch=_patches(_SPLIT, _patch("matches/0/path/value", "'/'")),
     ),
     _rewriting(
         "changes-lose-requests",
-        "Changing an HTTPRoute makes some of its requests fail.",
+        "After an HTTPRoute is changed, some of its requests fail.",
         "no_request_lost",
-        # A share of the requests then goes to a Service that does not exist.
+        # Some of the requests then go to a Service that does not exist.
         patch=_patches(
             f"{_CHANGED} && {_SPLIT}",
             f"op: 'copy', from: {_BACKENDS}0', path: {_BACKENDS}-'",

@@ -1,6 +1,6 @@
-"""Faults of the lab's monitoring (the add-on prometheus): it does not scrape, or answers with something else.
+"""Faults of the lab's monitoring (the add-on prometheus): it does not scrape, or its answers are wrong.
 
-A wrong answer comes from a Pod that is put before Prometheus: it asks the true one, and changes what it says.
+Wrong answers come from a proxy Pod in front of Prometheus, which changes the answers of the real one.
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from aiconform.lab.addons.prometheus import NAMESPACE, PORT, SERVICE
 from aiconform.lab.build.images import BUSYBOX
-from aiconform.lab.faults.fault import Fault, InCluster, of
+from aiconform.lab.faults.fault import Fault, InCluster, assertions
 from aiconform.lab.faults.workloads import until
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
 
-NAMESPACE, SERVICE, PORT = "monitoring", "prometheus-k8s", 9090
-_TRUE = "prometheus-true"
-_FALSE = "prometheus-false"
-_LABELS = {"aiconform.dev/fault": _FALSE}
+_REAL = "prometheus-true"
+_PROXY = "prometheus-false"
+_LABELS = {"aiconform.dev/fault": _PROXY}
 _KEPT = "aiconform.dev/true-selector"
 _OPERATOR = "monitoring.coreos.com/v1"
 # The namespaces of runs.
@@ -26,7 +26,7 @@ _DROPPED = "aiconform-.*"
 _MARK = "aiconform_lab_drops"
 _SECONDS = 120.0
 _CHANGES = {
-    # The first answer that has a value is the answer for ever.
+    # The first answer with a value is repeated for ever.
     "monitoring-answers-stale": """
 file=/tmp/$(echo "$path" | md5sum | cut -c1-32)
 if [ -s $file ]; then body=$(cat $file); else case $body in *'"value":'*) echo "$body" > $file ;; esac; fi
@@ -42,7 +42,7 @@ read -r method path version
 while read -r line && [ "${{line%?}}" ]; do :; done
 if [ "$path" = /which ]; then body={name}
 else
-body=$(wget -qO- "http://{true}.{namespace}.svc.cluster.local:{port}$path" 2>/dev/null)
+body=$(wget -qO- "http://{real}.{namespace}.svc.cluster.local:{port}$path" 2>/dev/null)
 {change}
 fi
 printf 'HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n' ${{#body}}
@@ -53,8 +53,8 @@ exec nc -ll -p {port} -e /tmp/answer
 """
 
 
-async def _said(cluster: Cluster, path: str) -> str:
-    """What the monitoring answers; empty while it does not."""
+async def _answer(cluster: Cluster, path: str) -> str:
+    """The answer of the monitoring; empty while there is none."""
     from aiconform.cluster import ClusterError
 
     try:
@@ -70,16 +70,16 @@ async def _said(cluster: Cluster, path: str) -> str:
 async def _scrape(cluster: Cluster, *, dropped: bool) -> None:
     rule = {"action": "drop", "sourceLabels": ["__meta_kubernetes_namespace"], "regex": _DROPPED}
     classes = [{"name": "fault", "default": True, "relabelings": [rule]}] if dropped else None
-    # The classes come into its configuration only together with targets: so it is marked as well.
+    # Scrape classes appear in its configuration only together with targets, so a label marks the change as well.
     labels = {_MARK: "on" if dropped else None}
     async for prometheus in cluster.list(_OPERATOR, "Prometheus", NAMESPACE):
         await cluster.patch(prometheus, {"spec": {"scrapeClasses": classes, "externalLabels": labels}})
 
     async def loaded() -> bool:
-        configuration = await _said(cluster, "/api/v1/status/config")
+        configuration = await _answer(cluster, "/api/v1/status/config")
         return "global:" in configuration and (_MARK in configuration) is dropped
 
-    await until(loaded, "Prometheus takes up its configuration", seconds=_SECONDS)
+    await until(loaded, "Prometheus loads its configuration", seconds=_SECONDS)
 
 
 async def _drop(cluster: Cluster) -> None:
@@ -97,17 +97,17 @@ def _service(selector: dict[str, str]) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": _TRUE, "namespace": NAMESPACE},
+        "metadata": {"name": _REAL, "namespace": NAMESPACE},
         "spec": {"selector": selector, "ports": [{"name": "web", "port": PORT, "targetPort": "web"}]},
     }
 
 
 def _pod(fault: str) -> Object:
-    script = _ANSWER.format(name=fault, true=_TRUE, namespace=NAMESPACE, port=PORT, change=_CHANGES[fault])
+    script = _ANSWER.format(name=fault, real=_REAL, namespace=NAMESPACE, port=PORT, change=_CHANGES[fault])
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": _FALSE, "namespace": NAMESPACE, "labels": _LABELS},
+        "metadata": {"name": _PROXY, "namespace": NAMESPACE, "labels": _LABELS},
         "spec": {
             "terminationGracePeriodSeconds": 0,
             "automountServiceAccountToken": False,
@@ -123,26 +123,26 @@ def _pod(fault: str) -> Object:
     }
 
 
-async def _put_before(cluster: Cluster, fault: str) -> None:
+async def _insert_proxy(cluster: Cluster, fault: str) -> None:
     service = await cluster.get("v1", "Service", SERVICE, NAMESPACE)
     service = {"apiVersion": "v1", "kind": "Service", **service}
     kept = (service["metadata"].get("annotations") or {}).get(_KEPT)
-    true = json.loads(kept) if kept else service["spec"]["selector"]
-    await cluster.apply(_service(true))
+    real = json.loads(kept) if kept else service["spec"]["selector"]
+    await cluster.apply(_service(real))
     await _remove_pod(cluster)
     await cluster.create(_pod(fault))
-    selector = {**dict.fromkeys(true), **_LABELS}
+    selector = {**dict.fromkeys(real), **_LABELS}
     await cluster.patch(
-        service, {"metadata": {"annotations": {_KEPT: json.dumps(true)}}, "spec": {"selector": selector}}
+        service, {"metadata": {"annotations": {_KEPT: json.dumps(real)}}, "spec": {"selector": selector}}
     )
 
     async def answers() -> bool:
-        return await _said(cluster, "/which") == fault
+        return await _answer(cluster, "/which") == fault
 
-    await until(answers, "the false Prometheus answers", seconds=_SECONDS)
+    await until(answers, "the proxy in front of Prometheus answers", seconds=_SECONDS)
 
 
-async def _take_away(cluster: Cluster) -> None:
+async def _remove_proxy(cluster: Cluster) -> None:
     service = await cluster.get("v1", "Service", SERVICE, NAMESPACE)
     service = {"apiVersion": "v1", "kind": "Service", **service}
     kept = (service["metadata"].get("annotations") or {}).get(_KEPT)
@@ -153,16 +153,16 @@ async def _take_away(cluster: Cluster) -> None:
     await cluster.delete(_service({}))
 
     async def answers() -> bool:
-        return (await _said(cluster, "/-/ready")).startswith("Prometheus")
+        return (await _answer(cluster, "/-/ready")).startswith("Prometheus")
 
-    await until(answers, "the true Prometheus answers", seconds=_SECONDS)
+    await until(answers, "Prometheus answers by itself again", seconds=_SECONDS)
 
 
 async def _remove_pod(cluster: Cluster) -> None:
     from aiconform.cluster import NotFound, wait
 
     try:
-        found = await cluster.get("v1", "Pod", _FALSE, NAMESPACE)
+        found = await cluster.get("v1", "Pod", _PROXY, NAMESPACE)
     except NotFound:
         return
     found = {"apiVersion": "v1", "kind": "Pod", **found}
@@ -170,34 +170,34 @@ async def _remove_pod(cluster: Cluster) -> None:
     await wait.gone(cluster, found, seconds=_SECONDS)
 
 
-def _false(fault: str) -> InCluster:
+def _proxied(fault: str) -> InCluster:
     async def on(cluster: Cluster) -> None:
-        await _put_before(cluster, fault)
+        await _insert_proxy(cluster, fault)
 
-    return InCluster(on, _take_away)
+    return InCluster(on, _remove_proxy)
 
 
 def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
-    return Fault(name, description, of("ai_service_metrics", *breaks), how, needs=("prometheus",))
+    return Fault(name, description, assertions("ai_service_metrics", *breaks), how, needs=("prometheus",))
 
 
 FAULTS = (
     _fault(
         "monitoring-drops-targets",
-        "Prometheus drops the targets that checks create: nothing of them is scraped.",
+        "Prometheus drops the targets that checks create and does not scrape them.",
         "workload_is_collected",
         how=InCluster(_drop, _scrape_again),
     ),
     _fault(
         "monitoring-answers-stale",
-        "Prometheus answers each query with the first value that it had for it.",
+        "Prometheus answers each query with the first value that it returned for it.",
         "counter_follows",
-        how=_false("monitoring-answers-stale"),
+        how=_proxied("monitoring-answers-stale"),
     ),
     _fault(
         "monitoring-answers-tenfold",
-        "Prometheus answers queries with ten times the value it collected.",
+        "Prometheus answers queries with ten times the collected value.",
         *("counter_equals_requests", "counter_follows"),
-        how=_false("monitoring-answers-tenfold"),
+        how=_proxied("monitoring-answers-tenfold"),
     ),
 )

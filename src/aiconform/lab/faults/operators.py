@@ -1,4 +1,4 @@
-"""Faults of an operator (JobSet) and of what it needs: its webhook, its lease, its Pods, its children."""
+"""Faults of an operator (JobSet): in its webhook, its Lease, its Pods and its child objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aiconform.lab.faults.fault import Fault, InCluster, of
+from aiconform.lab.faults.fault import Fault, InCluster, assertions
 from aiconform.lab.faults.policies import refusing
 from aiconform.lab.faults.workloads import SECONDS, admission, scale
 
@@ -29,7 +29,7 @@ async def _deployment(cluster: Cluster) -> Object:
 
 
 async def _pods(cluster: Cluster, *, ready: int, others: int = 0) -> None:
-    """Wait until so many of the controller's Pods are ready and so many others are there. Raises TimedOut."""
+    """Wait until the controller has this many ready Pods and this many others. Raises TimedOut."""
     from aiconform.cluster import conditions, wait
 
     def condition(pods: Sequence[Object]) -> bool | None:
@@ -41,7 +41,7 @@ async def _pods(cluster: Cluster, *, ready: int, others: int = 0) -> None:
 
 
 async def _works(cluster: Cluster) -> None:
-    """Wait until the webhook answers and a Pod that is there leads. Raises LabError, TimedOut."""
+    """Wait until the webhook answers and one of the existing Pods is the leader. Raises LabError, TimedOut."""
     await admission(cluster, _ASKED, reached=True)
     await _leads(cluster)
 
@@ -61,7 +61,7 @@ async def _leads(cluster: Cluster) -> None:
     await wait.among(cluster, *lease, condition, seconds=SECONDS, what=what)
 
 
-# Its webhook is asked about this one.
+# A dry run with this object shows whether its webhook answers.
 _ASKED: dict[str, Any] = {
     "apiVersion": _JOBSET[0],
     "kind": _JOBSET[1],
@@ -121,7 +121,7 @@ def _without_new_pods() -> InCluster:
 
     async def off(cluster: Cluster) -> None:
         await denied.off(cluster)
-        # Its ReplicaSet would try again only minutes later.
+        # On its own, the ReplicaSet would retry only minutes later.
         note = {"aiconform.dev/healed": str(time.time_ns())}
         deployment = await _deployment(cluster)
         await cluster.patch(deployment, {"spec": {"template": {"metadata": {"annotations": note}}}})
@@ -141,7 +141,7 @@ def _stuck_lease() -> InCluster:
     )
 
     async def on(cluster: Cluster) -> None:
-        # Without one that leads it would not even work before a restart.
+        # Without a leader it would not work before a restart either.
         await _leads(cluster)
         await denied.on(cluster)
 
@@ -161,25 +161,25 @@ def _by(account: str) -> str:
 
 
 def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
-    return Fault(name, description, of("robust_controller", *breaks), how, needs=("jobset",))
+    return Fault(name, description, assertions("robust_controller", *breaks), how, needs=("jobset",))
 
 
 FAULTS = (
     _fault(
         "operator-stopped",
-        "The controller of JobSet is scaled to zero.",
+        "JobSet's controller is scaled to zero.",
         *("operator_is_ready", "webhook_refuses", "resource_becomes_ready"),
         how=InCluster(_stop, _start),
     ),
     _fault(
         "operator-update-stuck",
-        "An update of JobSet's controller is stuck: no node takes the new Pod.",
+        "A rollout of JobSet's controller is stuck: no node fits the new Pod.",
         "operator_is_ready",
         how=_stuck_update(),
     ),
     _fault(
         "operator-webhook-ignored",
-        "The API server does not reach JobSet's webhook and lets every JobSet in (failurePolicy Ignore).",
+        "The API server cannot reach JobSet's webhook and admits every JobSet (failurePolicy: Ignore).",
         "webhook_refuses",
         how=_ignored_webhook(),
     ),
@@ -191,7 +191,7 @@ FAULTS = (
     ),
     _fault(
         "operator-replaces-nothing",
-        "The API server refuses the Jobs that JobSet's controller creates in place of lost ones.",
+        "The API server refuses the Jobs that JobSet's controller creates to replace deleted ones.",
         "child_is_recreated",
         # The first Job of a JobSet is created before its status has any.
         how=refusing(
@@ -208,19 +208,19 @@ FAULTS = (
     ),
     _fault(
         "operator-does-not-come-back",
-        "No new Pod can be created for JobSet's controller: a lost one stays lost.",
+        "No new Pod can be created for JobSet's controller: a deleted one is not replaced.",
         "controller_restarts",
         how=_without_new_pods(),
     ),
     _fault(
         "operator-lease-stuck",
-        "The lease of JobSet's controller cannot change hands: a new Pod answers, but never leads.",
+        "The Lease of JobSet's controller cannot change its holder: a new Pod is ready but never becomes the leader.",
         "works_after_restart",
         how=_stuck_lease(),
     ),
     _fault(
         "children-stay",
-        "The garbage collector cannot delete Jobs: they stay when their owner is deleted.",
+        "The garbage collector cannot delete Jobs: they remain when their owner is deleted.",
         "children_are_deleted",
         how=_refusing("children-stay", "batch", "jobs", "DELETE", _by(_COLLECTOR)),
     ),

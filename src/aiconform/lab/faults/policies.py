@@ -1,4 +1,4 @@
-"""Faults that admission policies of the API server act out: a component is refused a write, or an object is changed."""
+"""Faults by admission policies of the API server: they refuse the requests of a component, or change objects."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ def refusing(
     condition: str = "true",
     params: tuple[str, str] | None = None,
 ) -> InCluster:
-    """Requests for a `resource` (plural, or plural/subresource) where the CEL expression `condition` holds are refused
-    unless `allowed` holds.
+    """Refuse requests for a `resource` (plural, or plural/subresource) for which the CEL expression `condition` holds
+    and `allowed` does not.
 
-    `params` is (apiVersion, kind) of objects in the request's Namespace: `allowed` has to hold for each as `params`.
+    `params` is the (apiVersion, kind) of objects in the request's Namespace: `allowed` has to hold with each of them as
+    `params`.
     """
     validation = f"{_IS_CANARY} ? false : ({allowed})"
     spec: dict[str, Any] = {
@@ -65,8 +66,8 @@ def changing(
     group: str = "",
     operations: Sequence[str] = ("CREATE",),
 ) -> InCluster:
-    """Objects of a `resource` are changed as they are written, by the CEL expression `patch` (a list of JSONPatch)
-    where `condition` holds."""
+    """Change objects of a `resource` as they are written, by the CEL expression `patch` (a list of JSONPatch), where
+    `condition` holds."""
     policy: Object = {
         "apiVersion": _GROUP,
         "kind": "MutatingAdmissionPolicy",
@@ -102,7 +103,7 @@ def changing(
     return _action(policy, binding, in_force)
 
 
-# A policy says nowhere that it is in force: so it also covers one ConfigMap that is asked for to see whether it is.
+# A policy does not report when it takes effect. So it also covers one ConfigMap, and dry runs with that show it.
 _CANARY_RULE: dict[str, Any] = {
     "apiGroups": [""],
     "apiVersions": ["v1"],
@@ -123,7 +124,7 @@ def _rule(group: str, resource: str, *operations: str) -> dict[str, Any]:
 
 
 async def _marked(cluster: Cluster, name: str) -> Object | None:
-    """The ConfigMap as the API server would have it (none is made), None if it is refused."""
+    """The ConfigMap as the API server would create it in a dry run; None if it is refused."""
     from aiconform.cluster import Rejected
 
     metadata = {"name": name, "namespace": "default"}

@@ -1,4 +1,4 @@
-"""Every fault of the lab. Each one is described in the module of what it breaks; here they are collected."""
+"""All faults of the lab. Each is described in the module of what it breaks; this module collects them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aiconform.lab.faults.fault import Fault
 
 
 class UnknownFault(LookupError):
-    """No fault has this name; `nearest` is what may have been meant, or None."""
+    """No fault has this name. `nearest` is the most similar name, or None."""
 
     def __init__(self, name: str) -> None:
         close = difflib.get_close_matches(name, FAULTS, n=1, cutoff=0.4)
@@ -33,10 +33,10 @@ class UnknownFault(LookupError):
 
 
 def collect(faults: Iterable[Fault]) -> Mapping[str, Fault]:
-    """The faults by name. Raises ValueError for two of one name, an unknown add-on, or a fault that breaks nothing."""
+    """The faults by name. Raises ValueError for a duplicate name, an unknown add-on, or a fault that breaks nothing."""
     found: dict[str, Fault] = {}
     for fault in faults:
-        # Some are names of the driver's own.
+        # Names of driver faults are members of an enum.
         name = str(fault.name)
         if name in found:
             raise ValueError(f"two faults have the name {name}")

@@ -1,7 +1,7 @@
-"""The container runtime's faults: a wrapper around runc that spoils a container's configuration just before it is made.
+"""Faults of the container runtime: a wrapper around runc changes the configuration of each new container.
 
-The lab names the wrapper as containerd's runc (`options.BinaryName`). As long as the switch file is absent it only
-hands over to runc. So a fault needs no restart, and what runs already keeps running.
+containerd runs the wrapper as its runc (`options.BinaryName`). Without the switch file, the wrapper only runs runc. So
+a fault needs no restart, and running containers keep running.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
-from aiconform.lab.faults import spoil
+from aiconform.lab.faults import container_config
 from aiconform.lab.faults.accelerators import RUNTIME_LEAKS, RUNTIME_OPENS
 from aiconform.lab.machines.files import write_json
 
 
 def write_wrapper(wrapper: Path, *, runc: Path, switch: Path) -> None:
     """Write the wrapper script; `switch` is the file that `set_runtime` writes."""
-    words = [sys.executable, "-I", "-S", spoil.__file__, str(switch)]
+    words = [sys.executable, "-I", "-S", container_config.__file__, str(switch)]
     script = (
         "#!/bin/sh\n"
-        "# runc, with the fault that the switch file names while it is there.\n"
+        "# Runs runc, with the fault that the switch file describes, if there is one.\n"
         f'if [ -e {shlex.quote(str(switch))} ]; then {shlex.join(words)} "$@" || exit 1; fi\n'
         f'exec {shlex.quote(str(runc))} "$@"\n'
     )
@@ -34,9 +34,9 @@ def write_wrapper(wrapper: Path, *, runc: Path, switch: Path) -> None:
 
 
 def set_runtime(switch: Path, faults: Iterable[str], config: AcceleratorConfig | None) -> None:
-    """Put the runtime's faults of one node in force: for the containers made from now on.
+    """Turn the runtime faults of one node on or off, for containers that are created from now on.
 
-    `config` is that of the node's accelerators, None if it has none.
+    `config` is the configuration of the node's accelerators, None if it has no accelerators.
     """
     on = set(faults)
     devices = devices_of(config) if config and RUNTIME_LEAKS in on else ()

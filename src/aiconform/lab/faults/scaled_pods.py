@@ -1,4 +1,4 @@
-"""Faults of the scaling of Pods: of the metrics that the autoscaler reads, of what it does, and of what it scales."""
+"""Faults of Pod autoscaling: in the metrics that the autoscaler reads, its actions, and the Pods that it scales."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.addons import prometheus
 from aiconform.lab.addons.prometheus_adapter import NAME, RULES, config_map
-from aiconform.lab.faults.fault import Change, Fault, InCluster, of
+from aiconform.lab.faults.fault import Change, Fault, InCluster, assertions
 from aiconform.lab.faults.policies import changing, refusing
 from aiconform.lab.faults.workloads import SECONDS, scale
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
 
 _LOAD = "sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)"
-# Others may go on scaling.
+# Others can still scale.
 _SCALE = "request.userInfo.username == 'system:serviceaccount:kube-system:horizontal-pod-autoscaler'"
 
 
 async def _scale(cluster: Cluster, replicas: int) -> None:
-    """Returns when the adapter has so many available Pods, and no others. Raises TimedOut."""
+    """Scale the adapter; returns when it has exactly this many available Pods. Raises TimedOut."""
     from aiconform.cluster import conditions, wait
 
     await scale(cluster, prometheus.NAMESPACE, NAME, replicas)
-    # Whether the API server reaches it is found out on its own.
+    # The API server notices later whether it can reach the adapter.
     service = {
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
@@ -33,11 +33,17 @@ async def _scale(cluster: Cluster, replicas: int) -> None:
     def reached(seen: Object) -> bool | None:
         return True if conditions.is_true(seen, "Available") is bool(replicas) else None
 
-    await wait.until(cluster, service, reached, seconds=SECONDS, what="the metrics API to be found so")
+    await wait.until(
+        cluster,
+        service,
+        reached,
+        seconds=SECONDS,
+        what=f"the metrics API to be {'available' if replicas else 'unavailable'}",
+    )
 
 
-def _saying(query: str) -> Change:
-    """The adapter answers every request by this query."""
+def _answering(query: str) -> Change:
+    """Have the adapter answer every request by this query."""
 
     async def change(cluster: Cluster) -> None:
         rules = {kind: [{**rule, "metricsQuery": query} for rule in entries] for kind, entries in RULES.items()}
@@ -56,8 +62,8 @@ async def _up(cluster: Cluster) -> None:
     await _scale(cluster, 1)
 
 
-def _says(query: str) -> InCluster:
-    return InCluster(_saying(query), _saying(_LOAD))
+def _answers(query: str) -> InCluster:
+    return InCluster(_answering(query), _answering(_LOAD))
 
 
 _COUNT = "count(<<.Series>>{<<.LabelMatchers>>})"
@@ -68,33 +74,33 @@ _WITHOUT = (
 
 
 def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
-    return Fault(name, description, of("pod_autoscaling", *breaks), how, needs=("prometheus-adapter",))
+    return Fault(name, description, assertions("pod_autoscaling", *breaks), how, needs=("prometheus-adapter",))
 
 
 FAULTS = (
     _fault(
         "metrics-constant",
-        "The metrics APIs report the same value of every metric.",
+        "The metrics APIs report a constant value for every metric.",
         "metric_is_read",
-        how=_says(f"{_LOAD} * 0 + 25"),
+        how=_answers(f"{_LOAD} * 0 + 25"),
     ),
     _fault(
         "metrics-of-another",
         "The metrics APIs report another metric's value for each workload's metric.",
         "metric_is_read",
-        # Each scraped target has one of these, too.
-        how=_says("sum(scrape_samples_scraped{<<.LabelMatchers>>}) by (<<.GroupBy>>)"),
+        # Every scraped target has this metric.
+        how=_answers("sum(scrape_samples_scraped{<<.LabelMatchers>>}) by (<<.GroupBy>>)"),
     ),
-    _fault("metrics-down", "What serves the metrics APIs is gone.", "metric_is_read", how=InCluster(_down, _up)),
+    _fault("metrics-down", "The server of the metrics APIs does not run.", "metric_is_read", how=InCluster(_down, _up)),
     _fault(
         "metrics-creep",
-        "The metrics APIs report much more as soon as several Pods have a metric.",
+        "The metrics APIs report a much higher value as soon as several Pods have a metric.",
         "holds_at_target",
-        how=_says(f"{_LOAD} * scalar(1 + 0.4 * ({_COUNT} > bool 1))"),
+        how=_answers(f"{_LOAD} * scalar(1 + 0.4 * ({_COUNT} > bool 1))"),
     ),
     _fault(
         "autoscaler-of-pods-capped",
-        "No Deployment is scaled above one Pod.",
+        "The autoscaler cannot scale a Deployment above one Pod.",
         "scales_up",
         how=refusing(
             "autoscaler-of-pods-capped", "apps", "deployments/scale", f"!({_SCALE}) || object.spec.replicas <= 1"
@@ -102,7 +108,7 @@ FAULTS = (
     ),
     _fault(
         "autoscaler-of-pods-never-shrinks",
-        "No Deployment is scaled down.",
+        "The autoscaler cannot scale a Deployment down.",
         "scales_down",
         how=refusing(
             "autoscaler-of-pods-never-shrinks",
@@ -113,7 +119,7 @@ FAULTS = (
     ),
     _fault(
         "autoscaler-of-pods-ignores-window",
-        "Autoscalers remove Pods without the stabilization window they are given.",
+        "HorizontalPodAutoscalers ignore their stabilization window when they scale down.",
         "respects_stabilization_window",
         how=changing(
             "autoscaler-of-pods-ignores-window",

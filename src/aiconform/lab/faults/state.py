@@ -1,4 +1,4 @@
-"""Which faults are on: kept in the lab's state folder, so that it outlives commands and crashes."""
+"""Which faults are on, recorded in the lab's state folder so that commands and crashes do not lose it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiconform.lab.machines.files import write_json
 
 
 def names_on(state: Path) -> tuple[str, ...]:
-    """Names of the faults that are on in the lab with this state folder; those of other releases among them."""
+    """Names of the faults that are on in the lab with this state folder, including names of other releases."""
     try:
         names = json.loads((state / "faults.json").read_bytes())
     except (OSError, ValueError):
@@ -28,8 +28,8 @@ def driver_faults(state: Path) -> tuple[DriverFault, ...]:
 
 @contextmanager
 def changing(state: Path) -> Iterator[None]:
-    """One change at a time, also between processes."""
-    # Not at the top: faults are listed on systems without it, too.
+    """Allow one change at a time, across processes."""
+    # Not at the top: the list of faults also works on systems without this module.
     import fcntl
 
     state.mkdir(parents=True, exist_ok=True)
@@ -39,6 +39,6 @@ def changing(state: Path) -> Iterator[None]:
 
 
 def record(state: Path, name: str, on: bool) -> None:
-    """Note that a fault is to be on or off. Call it inside of `changing`."""
+    """Record that a fault has to be on or off. Call it within `changing`."""
     names = [other for other in names_on(state) if other != name]
     write_json(state / "faults.json", [*names, name] if on else names)

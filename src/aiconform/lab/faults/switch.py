@@ -1,4 +1,4 @@
-"""Putting faults in force on a lab, and waiting until they are."""
+"""Turning faults of a lab on and off, and waiting until that has taken effect."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from aiconform.lab.faults.state import changing, driver_faults, names_on, record
 
 IN_FORCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
-_TELL_AGAIN_SECONDS = 1.0
+_SIGNAL_AGAIN_SECONDS = 1.0
 _KINDS = (InDriver, InRuntime, InApiServer)
 
 
 class FaultyNode(Protocol):
-    """What faults need of one node."""
+    """What faults need from a node."""
 
     @property
     def name(self) -> str: ...
@@ -35,14 +35,14 @@ class FaultyNode(Protocol):
 
     @property
     def runtime_switch(self) -> Path:
-        """The switch file that its runtime wrapper was written for."""
+        """The switch file of its runtime wrapper."""
 
     def reload_accelerators(self) -> None:
         """Send SIGHUP to its accelerator process. Raises LabError."""
 
 
 class FaultyLab(Protocol):
-    """What faults need of a lab that is up."""
+    """What faults need from a lab that is up."""
 
     @property
     def state(self) -> Path:
@@ -57,18 +57,18 @@ class FaultyLab(Protocol):
 
     @property
     def add_ons(self) -> Sequence[str]:
-        """Names of what is installed."""
+        """Names of the installed add-ons."""
 
     def override_runtime_config(self, served: Mapping[str, bool]) -> None:
-        """Restart the API server with these groups and versions served or not, on top of its options.
+        """Restart the API server with these groups and versions served or not, in addition to its options.
 
-        An empty mapping takes earlier overrides back; nothing is restarted where nothing changes. Returns when the
-        API server is ready again.
+        An empty mapping removes earlier overrides. Nothing is restarted if nothing changes. Returns when the API
+        server is ready again.
         """
 
 
 def turn(lab: FaultyLab, name: str, *, on: bool) -> None:
-    """Turn one fault on or off; returns when that is in force.
+    """Turn one fault on or off; returns when that has taken effect.
 
     Raises UnknownFault, LabError.
     """
@@ -82,7 +82,7 @@ def turn(lab: FaultyLab, name: str, *, on: bool) -> None:
             record(lab.state, name, on)
             _enforce(lab, {type(fault.how)})
             return
-        # Recorded as on before it can be in force, as off only when it is off: a failure in between can be retried.
+        # Recorded as on before it takes effect, as off only after it has ended: a failed change can be retried.
         if on:
             record(lab.state, name, on)
         _change(lab, {fault: on})
@@ -90,7 +90,7 @@ def turn(lab: FaultyLab, name: str, *, on: bool) -> None:
 
 
 def reapply(lab: FaultyLab) -> None:
-    """Bring a lab that has just come up to the faults that its state folder names."""
+    """Turn on the faults that the state folder records, in a lab that has just come up."""
     with changing(lab.state):
         _enforce(lab, set(_KINDS))
         on = [fault for fault in faults_on(lab.state) if isinstance(fault.how, InCluster)]
@@ -115,7 +115,7 @@ def _enforce(lab: FaultyLab, kinds: set[type]) -> None:
         if config is None or node.accelerators is None or not config.count:
             continue
         if InDriver in kinds:
-            # The serial makes it a request of its own: what a process reported before does not answer it.
+            # The serial makes this configuration unique, so that an earlier report of the process does not confirm it.
             update = {"faults": driver_faults(lab.state), "serial": time.time_ns()}
             config = config.model_copy(update=update)
             write_config(node.accelerators, config)
@@ -125,7 +125,7 @@ def _enforce(lab: FaultyLab, kinds: set[type]) -> None:
 
 
 def _change(lab: FaultyLab, faults: Mapping[Fault, bool]) -> None:
-    """Put faults of the cluster's objects in force (True) or take them back. Raises LabError."""
+    """Turn faults by objects in the cluster on (True) or off. Raises LabError."""
     if not faults:
         return
     from aiconform.cluster import ClusterError, connect
@@ -143,15 +143,15 @@ def _change(lab: FaultyLab, faults: Mapping[Fault, bool]) -> None:
 
 
 def _missing(node: FaultyNode, config: AcceleratorConfig, *, dra_served: bool) -> Callable[[], str]:
-    """What is still missing on a node until its configuration is in force; empty when it is."""
-    told = 0.0
+    """What is still missing until a node uses its configuration; empty if nothing is."""
+    signalled = 0.0
 
     def look() -> str:
-        nonlocal told
+        nonlocal signalled
         status = read_status(config.state_dir)
-        # Without a word of it the process is only starting: it reads the file by itself, and a signal would end it.
-        if status and status["config"] != digest(config) and time.monotonic() > told + _TELL_AGAIN_SECONDS:
-            told = time.monotonic()
+        # Without a status the process is still starting: it will read the file, and a signal would end it now.
+        if status and status["config"] != digest(config) and time.monotonic() > signalled + _SIGNAL_AGAIN_SECONDS:
+            signalled = time.monotonic()
             node.reload_accelerators()
         problem = unsettled(status, config, dra_served=dra_served)
         return f"{node.name}: {problem}" if problem else ""
@@ -163,12 +163,12 @@ def _wait(waits: Sequence[Callable[[], str]]) -> None:
     deadline = time.monotonic() + IN_FORCE_SECONDS
     while missing := [problem for look in waits if (problem := look())]:
         if time.monotonic() > deadline:
-            raise LabError(f"not in force after {IN_FORCE_SECONDS:.0f} s: {'; '.join(missing)}")
+            raise LabError(f"no effect after {IN_FORCE_SECONDS:.0f} s: {'; '.join(missing)}")
         time.sleep(_LOOK_SECONDS)
 
 
 def describe(faults: Sequence[Fault], state: Path | None) -> list[dict[str, object]]:
-    """The faults as data: name, description, on, what each breaks, what it needs, and where it can be put in force."""
+    """The faults as data: name, description, whether each is on, what it breaks and needs, and its scope."""
     on = names_on(state) if state else ()
     return [
         {
@@ -176,6 +176,7 @@ def describe(faults: Sequence[Fault], state: Path | None) -> list[dict[str, obje
             "description": fault.description,
             "on": fault.name in on,
             "breaks": sorted(fault.breaks),
+            "may_break": sorted(fault.may_break),
             "needs": list(fault.needs),
             "scope": str(fault.scope),
         }

@@ -1,4 +1,4 @@
-"""Controllers of the lab that a fault stops, starts or makes unreachable: waiting until that is so."""
+"""Controllers that a fault stops, starts or makes unreachable, and waiting until that has taken effect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOK_SECONDS = 0.3
 
 
 async def until(holds: Callable[[], Awaitable[bool]], what: str, *, seconds: float) -> None:
-    """Ask until it holds. Raises LabError if it does not in time."""
+    """Poll until the condition holds. Raises LabError if it does not in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await holds():
         if asyncio.get_running_loop().time() > deadline:
@@ -25,7 +25,7 @@ async def until(holds: Callable[[], Awaitable[bool]], what: str, *, seconds: flo
 
 
 async def scale(cluster: Cluster, namespace: str, name: str, replicas: int) -> None:
-    """Returns when a Deployment has so many available Pods, and none that is about to go. Raises TimedOut."""
+    """Scale a Deployment; returns when all its Pods are available and none is terminating. Raises TimedOut."""
     from aiconform.cluster import wait
 
     found = await cluster.get("apps/v1", "Deployment", name, namespace)
@@ -46,9 +46,9 @@ async def scale(cluster: Cluster, namespace: str, name: str, replicas: int) -> N
 
 
 async def admission(cluster: Cluster, obj: Object, *, reached: bool) -> None:
-    """Wait until the webhooks that have a say in `obj` are reached, or are not. Raises LabError.
+    """Wait until the webhooks for `obj` answer, or no longer answer. Raises LabError.
 
-    A Deployment is available a little before its Service leads to it. Nothing is made: it is asked by a dry run.
+    A Deployment becomes available a little before its Service routes to it. Dry runs show it; no object is created.
     """
     from aiconform.cluster import Rejected, ServerFailed
 
@@ -65,6 +65,6 @@ async def admission(cluster: Cluster, obj: Object, *, reached: bool) -> None:
         if found is reached:
             return
         if asyncio.get_running_loop().time() > deadline:
-            state = f"are not reached after {SECONDS:.0f} s{last}" if reached else f"still answer after {SECONDS:.0f} s"
-            raise LabError(f"the webhooks of a {obj['kind']} {state}")
+            state = f"do not answer after {SECONDS:.0f} s{last}" if reached else f"still answer after {SECONDS:.0f} s"
+            raise LabError(f"the webhooks for a {obj['kind']} {state}")
         await asyncio.sleep(_LOOK_SECONDS)

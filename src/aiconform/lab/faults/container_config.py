@@ -1,7 +1,7 @@
-"""Run as a script by the runtime wrapper: `spoil.py SWITCH <arguments of runc>`. Standard library only: it is quick.
+"""Script of the runtime wrapper: `container_config.py SWITCH ARGUMENTS-OF-RUNC`. Standard library only, to be fast.
 
-For `runc create` it rewrites the bundle's config.json as SWITCH says: `show` lists device nodes to add, `open_all` lets
-the container's device cgroup open every character device. Every other command of runc is left alone.
+For `runc create` it changes the bundle's config.json as SWITCH says: `show` lists device nodes to add; with `open_all`,
+the container's device cgroup allows every character device. Other commands of runc are left alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 NODE_MODE = 0o666
 
 
-def spoil(config: dict[str, Any], switch: dict[str, Any]) -> None:
+def change(config: dict[str, Any], switch: dict[str, Any]) -> None:
     """Change an OCI runtime configuration in place."""
     linux = config.setdefault("linux", {})
     rules = linux.setdefault("resources", {}).setdefault("devices", [])
@@ -30,7 +30,7 @@ def spoil(config: dict[str, Any], switch: dict[str, Any]) -> None:
 
 
 def bundle_of(arguments: list[str]) -> Path | None:
-    """The bundle of a `create` or `run`, None for another command."""
+    """The bundle of a `create` or `run` command, None for any other."""
     if not {"create", "run"} & set(arguments):
         return None
     for position, word in enumerate(arguments):
@@ -48,10 +48,10 @@ def main() -> None:
     try:
         switch = json.loads(Path(sys.argv[1]).read_bytes())
     except FileNotFoundError:
-        return  # the fault has just ended
+        return  # the fault has just been turned off
     file = bundle / "config.json"
     config = json.loads(file.read_bytes())
-    spoil(config, switch)
+    change(config, switch)
     file.write_text(json.dumps(config))
 
 
