@@ -11,9 +11,10 @@ from typing import Any
 from aiconform.checks.gang_scheduling.outcome import Gang, Member
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL
 from aiconform.cluster import Cluster, Object, Stuck, WatchEvent, wait
+from aiconform.kit.following import ChangeSignal, background
 from aiconform.kit.pods import unschedulable
 
-# Seconds between two evaluations of a condition when no event arrives; this sends no request.
+# Conditions depend on time, too: without events they are evaluated once in this many seconds. No request is sent.
 _TICK = 0.5
 
 
@@ -25,9 +26,8 @@ class Timeline:
         self._members: dict[str, dict[str, Any]] = {}
         self._gangs: dict[str, str] = {}
         self._unschedulable: dict[str, str] = {}
-        self._changed = asyncio.Event()
+        self._changes = ChangeSignal()
         self._broken: Stuck | None = None
-        self.task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Count times from now."""
@@ -48,23 +48,19 @@ class Timeline:
 
     async def until(self, condition: Callable[[], bool], *, seconds: float) -> bool:
         """Whether the condition becomes true within `seconds`. Raises Stuck if a Pod fails for a reason of its own."""
-        deadline = time.monotonic() + seconds
-        while True:
-            self._changed.clear()
+
+        def holds() -> bool:
             if self._broken:
                 raise self._broken
-            if self.task and self.task.done():
-                self.task.result()
-            if condition():
-                return True
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            try:
-                async with asyncio.timeout(min(left, _TICK)):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            return condition()
+
+        return bool(await self._changes.until(holds, seconds))
+
+    async def tick(self) -> None:
+        """Have conditions evaluated from time to time, until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK)
+            self._changes.notify()
 
     async def follow(self, cluster: Cluster, namespace: str, labels: str) -> None:
         """Follow the Pods until cancelled. Raises ClusterError."""
@@ -101,17 +97,12 @@ class Timeline:
             self._broken = self._broken or error
         waits = unschedulable(pod)
         self._unschedulable[uid] = waits.message if waits else ""
-        self._changed.set()
+        self._changes.notify()
 
 
 @asynccontextmanager
 async def watching(cluster: Cluster, namespace: str, labels: str) -> AsyncIterator[Timeline]:
     """A timeline over the Pods of gangs with these labels, as long as the block runs. Raises ClusterError."""
     timeline = Timeline()
-    # If it fails, `until` raises its error.
-    timeline.task = asyncio.ensure_future(timeline.follow(cluster, namespace, f"{labels},{GANG_LABEL}"))
-    try:
+    async with background(timeline.follow(cluster, namespace, f"{labels},{GANG_LABEL}"), timeline.tick()):
         yield timeline
-    finally:
-        timeline.task.cancel()
-        await asyncio.gather(timeline.task, return_exceptions=True)
