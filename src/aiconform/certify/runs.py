@@ -58,16 +58,16 @@ class NoRun(Exception):
 
 def judge_run(folder: Path) -> JudgedRun:
     """Raises NoRun."""
+    from aiconform.check.registry import extended_standard
     from aiconform.engine import journal
     from aiconform.engine.judge import judge
     from aiconform.engine.rundir import BadRunDirectory, RunDirectory
-    from aiconform.spec import load_standard
 
     if has_links(folder):
         raise NoRun("it contains links, special files or very large files")
     _plain_names(folder / "journal.ndjson")
     try:
-        judgement = judge(folder, load_standard())
+        judgement = judge(folder, extended_standard())
         directory = RunDirectory(folder)
         info, claimed = directory.read_info(), directory.read_report()
         lines = list(journal.read(folder / "journal.ndjson")) if not judgement.differences else []

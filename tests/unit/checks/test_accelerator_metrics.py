@@ -8,30 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.check import Finding
 from aiconform.check.registry import load_check
+from aiconform.check.testing import findings
 from aiconform.checks.accelerator_metrics.observations import Coverage, DeviceMetrics, Load, NodeMetrics
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, conventions
 
 CHECK = load_check("accelerator_metrics")
-TITLES = {entry.title: entry.function for entry in CHECK.assertions}
-FORMAT = "The exporters that were found answer a scrape in a standard format"
-EVERY = "Every advertised device is in the metrics, by a label of its own"
-UTILIZATION = "Utilization is reported for every device that the metrics name, in range"
-MEMORY = "Memory in use is reported for every device that the metrics name, in range"
-RISES = "Utilization of a device that a Pod uses rises"
-OTHERS = "Utilization of idle devices does not rise meanwhile"
-FALLS = "Utilization of the device falls again after the Pod ends"
-
-
-def judged(seen: Any) -> dict[str, Finding]:
-    return {entry.title: entry.function(seen) for entry in CHECK.assertions if entry.over is type(seen)}
+FORMAT = "standard_format"
+EVERY = "every_device"
+UTILIZATION = "utilization_reported"
+MEMORY = "memory_reported"
+RISES = "utilization_rises"
+OTHERS = "idle_devices_stay"
+FALLS = "utilization_falls"
 
 
 def verdicts(seen: Any) -> dict[str, bool | None]:
-    found = judged(seen)
+    found = findings(CHECK, seen)
     assert all(entry.reason for entry in found.values())
-    return {title: entry.holds for title, entry in found.items()}
+    return {id_: entry.holds for id_, entry in found.items()}
 
 
 def device(index: int, *, utilization: float | None = 0.0, used: float | None = 1.0) -> DeviceMetrics:
@@ -56,7 +51,7 @@ def node(*devices: DeviceMetrics, advertised: int = 2, **fields: Any) -> NodeMet
 def test_all_is_well() -> None:
     seen = Coverage(nodes=[node(device(0), device(1), reported=("power", "utilization"))])
     assert set(verdicts(seen).values()) == {True}
-    told = judged(seen)[EVERY].reason
+    told = findings(CHECK, seen)[EVERY].reason
     assert "not OpenTelemetry's" in told
     assert "also reported: power" in told
 
@@ -64,7 +59,7 @@ def test_all_is_well() -> None:
 def test_a_device_is_missing() -> None:
     seen = Coverage(nodes=[node(device(0), missing=("gpu-1",))])
     assert verdicts(seen) == {FORMAT: True, EVERY: False, UTILIZATION: True, MEMORY: True}
-    assert "gpu-1" in judged(seen)[EVERY].reason
+    assert "gpu-1" in findings(CHECK, seen)[EVERY].reason
 
 
 def test_fewer_devices_than_the_node_counts() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.check.registry import load_check
+from aiconform.check.testing import findings
 from aiconform.checks.ai_service_metrics import probes as check
 from aiconform.checks.ai_service_metrics.probes import AiServiceMetrics, Collected, Round
 from aiconform.cluster import ClusterError, NotFound, ProxyResponse
@@ -20,9 +21,9 @@ from aiconform.platform.monitoring import collection, prometheus
 from aiconform.platform.monitoring.prometheus import QueryApi, candidates
 
 CHECK = load_check("ai_service_metrics")
-FOUND = "The platform's monitoring finds a declared workload, and its series name Namespace and Pod"
-EQUALS = "The collected counter equals the number of requests that were sent"
-FOLLOWS = "The collected counter follows when more requests are sent"
+FOUND = "workload_is_collected"
+EQUALS = "counter_equals_requests"
+FOLLOWS = "counter_follows"
 Object = dict[str, Any]
 
 
@@ -42,9 +43,9 @@ def collected(*values: float | None, **labels: str) -> Collected:
 
 
 def verdicts(seen: Collected) -> dict[str, bool | None]:
-    found = {entry.title: entry.function(seen) for entry in CHECK.assertions}
+    found = findings(CHECK, seen)
     assert all(each.reason for each in found.values())
-    return {title: each.holds for title, each in found.items()}
+    return {id_: each.holds for id_, each in found.items()}
 
 
 @pytest.mark.parametrize(

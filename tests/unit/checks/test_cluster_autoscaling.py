@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.check import Finding, NotApplicable, NothingToLookAt, Settings
+from aiconform.check import NotApplicable, NothingToLookAt, Settings
 from aiconform.check.registry import load_check
+from aiconform.check.testing import findings
 from aiconform.checks.cluster_autoscaling.assertions import subject
 from aiconform.checks.cluster_autoscaling.node_history import NodeHistory
 from aiconform.checks.cluster_autoscaling.observations import NodeSeen, Scaling
@@ -29,14 +30,14 @@ from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, BY_KARPE
 
 Object = dict[str, Any]
 GPU = "nvidia.com/gpu"
-TITLES = {entry.title: entry.function for entry in load_check("cluster_autoscaling").assertions}
-COMES = "A new node comes for a Pod that no node has room for"
-KIND = "The new node is of the kind that the Pod asks for"
-READY = "The new node becomes Ready"
-OFFERS = "The new node offers the accelerator"
-RUNS = "The waiting Pod runs on the new node"
-GOES = "The new node goes when nothing uses it any more"
-STAY = "Nodes in use stay"
+CHECK = load_check("cluster_autoscaling")
+COMES = "node_is_added"
+KIND = "node_is_of_right_kind"
+READY = "node_becomes_ready"
+OFFERS = "node_offers_accelerator"
+RUNS = "pod_runs_on_node"
+GOES = "node_is_removed"
+STAY = "used_nodes_stay"
 
 
 def came(name: str = "new-1", **fields: Any) -> NodeSeen:
@@ -72,20 +73,16 @@ def seen(*nodes: NodeSeen, **fields: Any) -> Scaling:
 NOT_PLACED = {"pod_node": "", "ran": None, "problem": "Pending", "released": None}
 
 
-def findings(of: Scaling) -> dict[str, Finding]:
-    return {title: judge(of) for title, judge in TITLES.items()}
-
-
 def broken(of: Scaling) -> set[str]:
-    return {title for title, finding in findings(of).items() if finding.holds is False}
+    return {id_ for id_, finding in findings(CHECK, of).items() if finding.holds is False}
 
 
 def open_(of: Scaling) -> set[str]:
-    return {title for title, finding in findings(of).items() if finding.holds is None}
+    return {id_ for id_, finding in findings(CHECK, of).items() if finding.holds is None}
 
 
 def test_a_pool_that_grows_and_shrinks_passes() -> None:
-    assert all(finding.holds and finding.subjects for finding in findings(seen()).values())
+    assert all(finding.holds and finding.subjects for finding in findings(CHECK, seen()).values())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +131,7 @@ def test_the_reason_says_the_bounds_what_was_said_and_what_else_came() -> None:
         said=("NotTriggerScaleUp: 1 max node group size reached",),
         **NOT_PLACED,
     )
-    reason = findings(what)[COMES].reason
+    reason = findings(CHECK, what)[COMES].reason
     assert "minimum is maximum" in reason
     assert "max node group size reached" in reason
     assert "cpu-7" in reason
@@ -143,9 +140,9 @@ def test_the_reason_says_the_bounds_what_was_said_and_what_else_came() -> None:
 def test_an_autoscaler_that_flaps_is_told_from_one_that_is_slow() -> None:
     flaps = seen(came("new-1", gone=120.0), came("new-2", came=130.0, gone=200.0), **NOT_PLACED)
     assert broken(flaps) == {RUNS}
-    assert "added and removed again: new-1 after 90 s, new-2 after 70 s" in findings(flaps)[RUNS].reason
+    assert "added and removed again: new-1 after 90 s, new-2 after 70 s" in findings(CHECK, flaps)[RUNS].reason
     gone_at_once = seen(came(ready=None, gone=45.0, offers={}), **NOT_PLACED)
-    assert "it was removed after 15 s" in findings(gone_at_once)[READY].reason
+    assert "it was removed after 15 s" in findings(CHECK, gone_at_once)[READY].reason
 
 
 def test_the_node_that_the_pod_was_on_counts_and_the_newest_of_its_name() -> None:
@@ -183,10 +180,10 @@ scalings = st.builds(
 
 @given(scalings)
 def test_every_judgement_has_a_reason_and_what_was_not_seen_holds_nothing(what: Scaling) -> None:
-    for finding in findings(what).values():
+    for finding in findings(CHECK, what).values():
         assert finding.reason
         assert (finding.holds is None) == (finding.subjects == 0)
-    if all(finding.holds for finding in findings(what).values()):
+    if all(finding.holds for finding in findings(CHECK, what).values()):
         node = subject(what)
         assert node is not None
         assert what.ran is not None

@@ -9,20 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.check.registry import load_check
+from aiconform.check.testing import findings
 from aiconform.checks.secure_accelerator_access.observations import Isolation
 from aiconform.kit import container_view as views
 from aiconform.kit.container_view import DeviceNode, OpenAttempt, View
 
 STANDARD = {"/dev/null": "c:1:3", "/dev/urandom": "c:1:9", "/dev/pts/0": "c:136:0", "/dev/console": "c:5:1"}
-TITLES = {entry.title: entry.function for entry in load_check("secure_accelerator_access").assertions}
-STARTS = "A Pod that asks for a device starts with it"
-SEES = "The holder sees a device that a Pod without a claim does not see"
-EXACT = "Each holder sees exactly the device it asked for"
-SIBLING = "A sibling container without the claim sees no device"
-STRANGER = "A Pod without a claim on the same node sees no device"
-DISJOINT = "Two holders see disjoint devices"
-OPENS = "The holder can open its device"
-FORGED = "The kernel refuses a Pod without a claim that makes its own node for a held device"
+CHECK = load_check("secure_accelerator_access")
+STARTS = "holder_starts"
+SEES = "holder_sees_device"
+EXACT = "holder_sees_exactly_one"
+SIBLING = "sibling_sees_none"
+STRANGER = "stranger_sees_none"
+DISJOINT = "holders_are_disjoint"
+OPENS = "holder_opens_device"
+FORGED = "forged_is_refused"
 
 NVIDIA = {"/dev/nvidiactl": "c:195:255", "/dev/nvidia-uvm": "c:511:0"}
 AMD = {"/dev/kfd": "c:242:0"}
@@ -74,13 +75,13 @@ def isolation(
 
 
 def outcomes(seen: Isolation) -> dict[str, bool | None]:
-    found = {title: judge(seen) for title, judge in TITLES.items()}
+    found = findings(CHECK, seen)
     assert all(finding.reason for finding in found.values())
-    return {title: finding.holds for title, finding in found.items()}
+    return {id_: finding.holds for id_, finding in found.items()}
 
 
 def broken(seen: Isolation) -> set[str]:
-    return {title for title, holds in outcomes(seen).items() if holds is False}
+    return {id_ for id_, holds in outcomes(seen).items() if holds is False}
 
 
 HEALTHY = [

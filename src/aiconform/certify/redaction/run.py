@@ -18,14 +18,14 @@ from pydantic import ValidationError
 from aiconform import __version__
 from aiconform.certify.redaction.patterns import is_address
 from aiconform.certify.redaction.redactor import STRUCTURE, Redaction, Redactor
-from aiconform.check.registry import load_check
+from aiconform.check.registry import extended_standard, load_check
 from aiconform.engine import journal
 from aiconform.engine.evidence import Evidence, Report, RunInfo
 from aiconform.engine.judge import has_no_ids, without_ids
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check
 from aiconform.reports.formats import read_evidence, write_reports
-from aiconform.spec import Standard, load_standard
+from aiconform.spec import SpecError, Standard
 
 _NODE_KEYS = frozenset({"node", "nodeName", "kubernetes.io/hostname", "hostname"})
 
@@ -36,7 +36,7 @@ class CannotRedact(Exception):
 
 def redact(source: Path, target: Path, redaction: Redaction) -> dict[str, int]:
     """Write a redacted copy of a run. Returns how many values were replaced, by kind. Raises CannotRedact."""
-    standard = load_standard()
+    standard = extended_standard()
     if target.exists() and any(target.iterdir()):
         raise CannotRedact(f"{target} is not empty: name a new folder")
     try:
@@ -46,6 +46,7 @@ def redact(source: Path, target: Path, redaction: Redaction) -> dict[str, int]:
         BadRunDirectory,
         journal.BrokenChain,
         UnreadableEvidence,
+        SpecError,
         ValidationError,
         OSError,
         LookupError,
