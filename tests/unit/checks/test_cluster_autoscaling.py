@@ -25,18 +25,20 @@ from aiconform.checks.cluster_autoscaling.waiting_pod import (
     waiting_pod_manifest,
 )
 from aiconform.cluster import Stuck
+from aiconform.engine.options import parse
+from aiconform.engine.plan import BadChoice
 from aiconform.kit.following import ChangeSignal
 from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, Autoscaling, Pool
 
 Object = dict[str, Any]
 GPU = "nvidia.com/gpu"
 CHECK = load_check("cluster_autoscaling")
-COMES = "node_is_added"
+ADDED = "node_is_added"
 KIND = "node_is_of_right_kind"
 READY = "node_becomes_ready"
 OFFERS = "node_offers_accelerator"
 RUNS = "pod_runs_on_node"
-GOES = "node_is_removed"
+REMOVED = "node_is_removed"
 STAY = "used_nodes_stay"
 
 
@@ -81,6 +83,30 @@ def open_(of: Scaling) -> set[str]:
     return {id_ for id_, finding in findings(CHECK, of).items() if finding.holds is None}
 
 
+def test_the_order_of_the_assertions_is_that_of_the_procedure() -> None:
+    assert [entry.id for entry in CHECK.assertions] == [ADDED, KIND, READY, OFFERS, RUNS, REMOVED, STAY]
+
+
+def test_earlier_names_of_options_still_set_them() -> None:
+    notes: list[str] = []
+    (found,) = parse(["cluster_autoscaling.up_limit=10", "cluster_autoscaling.down_limit=20"], notes.append)
+    assert found == ClusterAutoscaling(node_added_seconds=10, node_removed_seconds=20)
+    assert ["node_added_seconds" in notes[0], "node_removed_seconds" in notes[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("pool=gpu", "should match pattern"),
+        ("resource=gpu", "should match pattern"),
+        ("node_added_seconds=0", "greater than 0"),
+    ],
+)
+def test_values_that_cannot_be_used_are_refused(word: str, message: str) -> None:
+    with pytest.raises(BadChoice, match=message):
+        parse([f"cluster_autoscaling.{word}"])
+
+
 def test_a_pool_that_grows_and_shrinks_passes() -> None:
     assert all(finding.holds and finding.subjects for finding in findings(CHECK, seen()).values())
 
@@ -90,26 +116,26 @@ def test_a_pool_that_grows_and_shrinks_passes() -> None:
     [
         (
             seen(nodes=(), full="full", bounds="its maximum of 1 nodes is reached", **NOT_PLACED),
-            {COMES},
-            {KIND, READY, OFFERS, RUNS, GOES},
+            {ADDED},
+            {KIND, READY, OFFERS, RUNS, REMOVED},
         ),
-        (seen(came(of_pool=False), **NOT_PLACED), {COMES}, {KIND, READY, OFFERS, RUNS, GOES}),
-        (seen(came(offers={"amd.com/gpu": 8}, gone=None), **NOT_PLACED), {KIND}, {OFFERS, RUNS, GOES}),
+        (seen(came(of_pool=False), **NOT_PLACED), {ADDED}, {KIND, READY, OFFERS, RUNS, REMOVED}),
+        (seen(came(offers={"amd.com/gpu": 8}, gone=None), **NOT_PLACED), {KIND}, {OFFERS, RUNS, REMOVED}),
         (
             seen(came(of_pool=None, offers={"amd.com/gpu": 8}, gone=None), **NOT_PLACED),
             {KIND},
-            {OFFERS, RUNS, GOES},
+            {OFFERS, RUNS, REMOVED},
         ),
         (
             seen(came(ready=None, gone=None, offers={}, problem="no CNI"), **NOT_PLACED),
             {READY},
-            {OFFERS, RUNS, GOES},
+            {OFFERS, RUNS, REMOVED},
         ),
-        (seen(came(gone=None, offers={}), **NOT_PLACED), {OFFERS}, {RUNS, GOES}),
+        (seen(came(gone=None, offers={}), **NOT_PLACED), {OFFERS}, {RUNS, REMOVED}),
         (seen(ran=None, problem="UnexpectedAdmissionError: no device"), {RUNS}, set()),
-        (seen(came(gone=None), **NOT_PLACED), {RUNS}, {GOES}),
-        (seen(came(gone=None)), {GOES}, set()),
-        (seen(came(gone=95.5)), {GOES}, set()),
+        (seen(came(gone=None), **NOT_PLACED), {RUNS}, {REMOVED}),
+        (seen(came(gone=None)), {REMOVED}, set()),
+        (seen(came(gone=95.5)), {REMOVED}, set()),
         (seen(lost=("old-1",)), {STAY}, set()),
     ],
 )
@@ -121,7 +147,7 @@ def test_what_goes_wrong_breaks_one_assertion(what: Scaling, breaks: set[str], u
 def test_a_pool_of_which_only_a_label_is_known_is_not_blamed_for_not_growing() -> None:
     what = seen(nodes=(), autoscaler=BY_LABEL, **NOT_PLACED)
     assert broken(what) == set()
-    assert COMES in open_(what)
+    assert ADDED in open_(what)
 
 
 def test_the_reason_says_the_bounds_what_was_said_and_what_else_came() -> None:
@@ -131,7 +157,7 @@ def test_the_reason_says_the_bounds_what_was_said_and_what_else_came() -> None:
         said=("NotTriggerScaleUp: 1 max node group size reached",),
         **NOT_PLACED,
     )
-    reason = findings(CHECK, what)[COMES].reason
+    reason = findings(CHECK, what)[ADDED].reason
     assert "minimum is maximum" in reason
     assert "max node group size reached" in reason
     assert "cpu-7" in reason
@@ -222,7 +248,7 @@ def test_a_pool_without_a_known_accelerator_is_told_with_the_way_out() -> None:
 
 def test_the_limits_of_the_user_bound_the_probe() -> None:
     declared = scaling.__probe__  # type: ignore[attr-defined]
-    options = ClusterAutoscaling(scale_up_seconds=10, scale_down_seconds=20)
+    options = ClusterAutoscaling(node_added_seconds=10, node_removed_seconds=20)
     assert declared.seconds(Settings(patience=5, options=(options,))) == 10 + 20 + 3 * 5 + 60
 
 
@@ -317,7 +343,7 @@ def test_a_history_tells_new_nodes_from_those_that_were_there() -> None:
     assert told == said
 
 
-def test_a_node_that_went_before_it_was_seen_is_no_newcomer() -> None:
+def test_a_node_that_was_removed_before_it_was_seen_is_not_a_new_node() -> None:
     history = NodeHistory(["uid-old"], ChangeSignal())
     history.see(node("never-seen"), deleted=True)
     assert not history.new_nodes

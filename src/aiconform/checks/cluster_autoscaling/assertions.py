@@ -6,6 +6,8 @@ from aiconform.check import Finding, assertion, holds, undecided
 from aiconform.checks.cluster_autoscaling.observations import NodeSeen, Scaling
 from aiconform.platform.autoscaling.pools import BY_LABEL
 
+NO_NODE = "no node was added"
+
 
 def subject(seen: Scaling) -> NodeSeen | None:
     """The node that was added: the Pod's node, else the first of the pool or, in an unknown pool, with accelerators."""
@@ -17,13 +19,11 @@ def subject(seen: Scaling) -> NodeSeen | None:
     return next((node for node in of_pool if node.gone is None), of_pool[0] if of_pool else None)
 
 
-NO_NODE = "no node was added"
-
-
 @assertion(
     "node_is_added",
-    "A new node comes for a Pod that no node has room for",
+    "A new node is added for a Pod that fits on no existing node",
     serves=("pod_is_unschedulable_first", "node_is_added"),
+    formerly=("A new node comes for a Pod that no node has room for",),
 )
 def node_is_added(seen: Scaling) -> Finding:
     grown = f"pool {seen.pool} ({seen.autoscaler}) had {seen.size} nodes"
@@ -39,14 +39,18 @@ def node_is_added(seen: Scaling) -> Finding:
     return holds(False, "; ".join(words), subjects=1)
 
 
-@assertion("node_is_of_right_kind", "The new node is of the kind that the Pod asks for")
+@assertion(
+    "node_is_of_right_kind",
+    "The new node has the kind of accelerator that the Pod requests",
+    formerly=("The new node is of the kind that the Pod asks for",),
+)
 def node_is_of_right_kind(seen: Scaling) -> Finding:
     node = subject(seen)
     if node is None:
         return undecided(NO_NODE)
     if node.offers and seen.resource not in node.offers:
         offered = ", ".join(f"{count} {name}" for name, count in sorted(node.offers.items()))
-        return holds(False, f"asked for {seen.resource}; {node.name} offers {offered}", subjects=1)
+        return holds(False, f"requested {seen.resource}; {node.name} offers {offered}", subjects=1)
     if node.of_pool is None and not node.offers:
         return undecided(f"{node.name} offers no accelerator, and its pool is not known")
     where = f"is of pool {seen.pool}" if node.of_pool else f"offers {seen.resource}"
@@ -88,7 +92,11 @@ def pod_runs_on_node(seen: Scaling) -> Finding:
     return holds(False, f"the Pod did not run on {node.name}: {seen.problem}{flaps}", subjects=1)
 
 
-@assertion("node_is_removed", "The new node goes when nothing uses it any more")
+@assertion(
+    "node_is_removed",
+    "The new node is removed when it is no longer used",
+    formerly=("The new node goes when nothing uses it any more",),
+)
 def node_is_removed(seen: Scaling) -> Finding:
     node = subject(seen)
     if node is None or seen.released is None:

@@ -15,15 +15,15 @@ class ClusterAutoscaling(Options):
         "", "The extended resource that the pool's nodes offer; by default it is discovered.", pattern=r"^$|^\S+/\S+$"
     )
     none: bool = option(False, "This platform has no autoscaler of nodes, so the requirement does not apply.")
-    scale_up_seconds: float = option(
+    node_added_seconds: float = option(
         1200.0,
-        "The longest time from the Pod being unschedulable until it runs. Clouds take up to a quarter of an hour to "
-        "deliver an accelerator node and to set up its driver.",
+        "The longest time from the Pod being unschedulable until it runs on an added node. Clouds take up to a quarter "
+        "of an hour to deliver an accelerator node and to set up its driver.",
         serves=("scale_up",),
         formerly=("up_limit",),
         gt=0,
     )
-    scale_down_seconds: float = option(
+    node_removed_seconds: float = option(
         1800.0,
         "The longest time from the Pod's deletion until its node is removed. Autoscalers usually keep an unneeded node "
         "for ten minutes, and start that delay again after each scale-up.",

@@ -67,7 +67,7 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
 
 
 @inspection
-async def looked_at(platform: Platform, settings: Settings) -> Inspection:
+async def inspect(platform: Platform, settings: Settings) -> Inspection:
     """Which autoscaler and pools exist, which pool a run would scale, and what is missing."""
     options = settings.of(ClusterAutoscaling)
     seen = await _look(platform, options)
@@ -78,7 +78,7 @@ async def looked_at(platform: Platform, settings: Settings) -> Inspection:
         pool = choose(seen, options)
     except (NothingToLookAt, NotApplicable) as reason:
         return Inspection(tuple(found), (*missing, str(reason)))
-    found.append(f"would scale up pool {pool.name} for a Pod that asks for 1 {pool.resource}")
+    found.append(f"would scale up pool {pool.name} for a Pod that requests 1 {pool.resource}")
     if pool.by == BY_LABEL:
         missing.append(f"an autoscaler that names pool {pool.name}: nothing shows that it is scaled")
     missing += [f"room to grow in pool {pool.name}: {text}" for text in (pool.full, pool.problem) if text]
@@ -103,14 +103,14 @@ async def _hold(platform: Platform, scratch: Scratch, pool: Pool, patience: floa
         *(started(platform.cluster, each, seconds=patience) for each in created)
     ):
         if running is None:
-            raise Stuck(f"a Pod that asks for no resources does not start: {problem}")
+            raise Stuck(f"a Pod that requests no resources does not start: {problem}")
     return tuple(node["metadata"]["name"] for node in nodes)
 
 
 def _limit(settings: Settings) -> float:
     options = settings.of(ClusterAutoscaling)
     # Patience twice more: for the placeholder Pods, and for the scheduler to report the Pod as unschedulable.
-    return options.scale_up_seconds + options.scale_down_seconds + 2 * settings.patience + CLEANUP_SECONDS
+    return options.node_added_seconds + options.node_removed_seconds + 2 * settings.patience + CLEANUP_SECONDS
 
 
 @probe(
@@ -130,7 +130,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     history = NodeHistory((node["metadata"]["uid"] for node in await platform.nodes()), changes, scratch.tell)
     created = await scratch.create(waiting_pod_manifest(scratch.name("waiting"), pool, platform.images["shell"]))
     waiting = WaitingPod(created, changes)
-    up = min(options.scale_up_seconds, FULL_SECONDS) if pool.full else options.scale_up_seconds
+    up = min(options.node_added_seconds, FULL_SECONDS) if pool.full else options.node_added_seconds
     ran = released = None
     async with background(history.follow(platform.cluster)):
         async with background(waiting.follow(platform.cluster)):
@@ -145,12 +145,12 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
         node, problem = waiting.node, waiting.problem
         if placed is not None:
             scratch.tell(
-                f"waiting up to {options.scale_down_seconds:.0f} s until {node}, which is now unused, is removed"
+                f"waiting up to {options.node_removed_seconds:.0f} s until {node}, which is now unused, is removed"
             )
             await platform.cluster.delete(created)
             await wait.gone(platform.cluster, created, seconds=CLEANUP_SECONDS)
             released = history.now
-            await changes.until(lambda: history.new_nodes[placed].gone is not None, options.scale_down_seconds)
+            await changes.until(lambda: history.new_nodes[placed].gone is not None, options.node_removed_seconds)
             if history.new_nodes[placed].gone is None:
                 await _expect_unused(platform, node, created["metadata"]["namespace"])
     profile = load_profiles().by_resource(pool.resource)
@@ -183,7 +183,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
         problem=problem,
         released=_rounded(released),
         waited_up=up,
-        waited_down=options.scale_down_seconds,
+        waited_down=options.node_removed_seconds,
     )
 
 

@@ -22,7 +22,7 @@ _FOREVER = 10.0**6
 def nodes_to_hold(pool: Pool, nodes: Sequence[Object], free: dict[str, int]) -> list[Object]:
     """The nodes that get a placeholder Pod: those of the pool that the waiting Pod fits on, else one, else any node.
 
-    free: free accelerators of the kind that the Pod asks for, by node name. Raises NothingToLookAt.
+    free: free accelerators of the kind that the Pod requests, by node name. Raises NothingToLookAt.
     """
     usable = [node for node in nodes if usable_node(node) is None]
 
@@ -49,7 +49,7 @@ def placeholder(made: Object) -> Object:
 
 
 def waiting_pod_manifest(name: str, pool: Pool, image: str) -> Object:
-    """A Pod that asks for one accelerator of the pool, on a node without a `placeholder`."""
+    """A Pod that requests one accelerator of the pool, on a node without a `placeholder`."""
     keys = dict.fromkeys(key for key, effect in pool.taints if effect in ("NoSchedule", "NoExecute"))
     keys[pool.resource] = None  # The usual taint of accelerator nodes.
     spec: Object = {
