@@ -1,4 +1,4 @@
-"""Add-ons of the lab: what platforms install beside Kubernetes, as `aiconform lab up --with NAME` installs it.
+"""Add-ons of the lab: components that platforms install on Kubernetes; `aiconform lab up --with NAME` installs them.
 
-One module for each, and `registry` for all of them; `install` puts them into a lab that is up and takes them out again.
+Each has a module of its own, and `registry` collects them. `install` installs them and removes them.
 """

@@ -1,4 +1,4 @@
-"""The exporter of the simulated accelerators' metrics, deployed as vendors deploy theirs: one Pod on each node."""
+"""The exporter for metrics of the simulated accelerators, deployed as vendors do: one Pod on each node."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _images(assets: Assets) -> Sequence[Image]:
 
 
 def _objects(site: Site) -> Sequence[Object]:
-    # Who holds a device open is seen from the node's process table, by a process that may look into others.
+    # It reads from the node's process table which processes have a device open; for that it needs these capabilities.
     container = {
         "name": "exporter",
         "image": IMAGE,
@@ -92,7 +92,7 @@ def _objects(site: Site) -> Sequence[Object]:
 
 ADD_ON = AddOn(
     name="accelerator-exporter",
-    summary="Metrics of the simulated accelerators, measured from who holds them open, under a vendor's names.",
+    summary="Metrics of the simulated accelerators, measured from the processes that use them, under a vendor's names.",
     components=(COMPONENT,),
     images=_images,
     objects=_objects,

@@ -1,4 +1,4 @@
-"""The coscheduling plugin of scheduler-plugins: a second scheduler for Pods of a PodGroup, by its own chart."""
+"""The coscheduling plugin of scheduler-plugins: a second scheduler for Pods of a PodGroup, installed by its chart."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPONENT = Component(
     "scheduler-plugins",
     ("sigs.k8s.io/scheduler-plugins/cmd/scheduler", "sigs.k8s.io/scheduler-plugins/cmd/controller"),
     ("scheduler", "controller"),
-    # The scheduler in it wants to know which Kubernetes it is of.
+    # The scheduler requires the version of Kubernetes that it is built from.
     ldflags="-s -w -X k8s.io/component-base/version.gitVersion=v1.33.5",
     renders=(
         Render(
@@ -58,7 +58,7 @@ def _objects(site: Site) -> Sequence[Object]:
 
 ADD_ON = AddOn(
     name="coscheduling",
-    summary="The coscheduling plugin of scheduler-plugins: gangs by a second scheduler.",
+    summary="The coscheduling plugin of scheduler-plugins: gang scheduling by a second scheduler.",
     components=(COMPONENT,),
     images=_images,
     objects=_objects,

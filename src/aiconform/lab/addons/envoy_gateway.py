@@ -1,7 +1,7 @@
 """Envoy Gateway: the Gateway API with Envoy as its data plane, installed by its own charts.
 
-The lab has no load balancer: a Gateway's addresses are those of the nodes, and kube-proxy takes what comes to them for
-the data plane's Service, as small platforms without a cloud do it. So Gateways are reached from the host, too.
+The lab has no load balancer. The addresses of a Gateway are those of the nodes, as the external IPs of the data plane's
+Service, which is common on small platforms without a cloud. So Gateways can also be reached from the host.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ NAMESPACE = "envoy-gateway-system"
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 GATEWAY_CLASS = "envoy"
 SETTINGS = "lab"
-"""Name of the EnvoyProxy that says how data planes are made."""
+"""Name of the EnvoyProxy that configures the data planes."""
 
 _VERSION = "1.9.1"
 IMAGE = f"docker.io/envoyproxy/gateway:v{_VERSION}"
 _VALUES = {
     "global.images.envoyGateway.image": IMAGE,
     "global.images.envoyGateway.pullPolicy": "IfNotPresent",
-    # They come from the chart that has nothing else.
+    # They come from a chart of their own.
     "crds.enabled": "false",
-    # There is one controller: after a restart it need not wait for the end of its own lease.
+    # With a single replica, a restarted controller would wait for its own Lease to expire.
     "config.envoyGateway.provider.kubernetes.leaderElection.disable": "true",
 }
 _DEFINITIONS = {
@@ -58,7 +58,7 @@ COMPONENT = Component(
             "manifests.yaml",
             "helm",
             "charts/gateway-helm",
-            # The module has the chart's values with places to fill in, as its release process finds them.
+            # The module has the chart's values only as a template, which its release process fills in.
             ("--namespace", NAMESPACE, "--values", "values.tmpl.yaml", *_set(_VALUES)),
         ),
         Render("definitions.yaml", "helm", "charts/gateway-crds-helm", _set(_DEFINITIONS)),
@@ -104,14 +104,14 @@ def _objects(site: Site) -> Sequence[Object]:
 
 
 def _settings(addresses: Sequence[str]) -> Object:
-    """How data planes are made: small, and with their Service at the nodes' addresses."""
+    """The configuration of data planes: small, and with their Service at the nodes' addresses."""
     return {
         "apiVersion": "gateway.envoyproxy.io/v1alpha1",
         "kind": "EnvoyProxy",
         "metadata": {"name": SETTINGS, "namespace": NAMESPACE},
         "spec": {
             "concurrency": 1,
-            # Nobody's requests are waited for when a Gateway goes.
+            # Requests are not drained when a Gateway is deleted.
             "shutdown": {"drainTimeout": "1s", "minDrainDuration": "1s"},
             "provider": {
                 "type": "Kubernetes",
@@ -123,7 +123,7 @@ def _settings(addresses: Sequence[str]) -> Object:
                             "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
                         },
                         "patch": _patch(
-                            {"template": {"spec": {"containers": [_asked_often(each) for each in _IN_POD]}}}
+                            {"template": {"spec": {"containers": [_probed_often(each) for each in _IN_POD]}}}
                         ),
                     },
                     "envoyService": {
@@ -138,12 +138,12 @@ def _settings(addresses: Sequence[str]) -> Object:
 
 
 def _patch(spec: Object) -> Object:
-    """What is changed of the object that Envoy Gateway makes."""
+    """A change of the object that Envoy Gateway creates."""
     return {"type": "StrategicMerge", "value": {"spec": spec}}
 
 
-def _asked_often(container: str) -> Object:
-    """Probes every second instead of every ten: a Gateway is programmed when its data plane is ready."""
+def _probed_often(container: str) -> Object:
+    """Probe every second instead of every ten: a Gateway is programmed when its data plane is ready."""
     return {"name": container, "startupProbe": {"periodSeconds": 1}, "readinessProbe": {"periodSeconds": 1}}
 
 

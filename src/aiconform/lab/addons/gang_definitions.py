@@ -1,5 +1,5 @@
-"""The definitions of gang scheduling solutions that the lab does not run: what the suite makes for them is tried on
-these."""
+"""CRDs of gang scheduling solutions that the lab does not run. The objects that the suite creates for these solutions
+are validated against them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aiconform.lab.build.components import Component, Render
 if TYPE_CHECKING:
     from aiconform.cluster import Object
 
-# One for each, so that each has its version.
+# One component for each, because each has its own version.
 VOLCANO = Component(
     "volcano",
     "1.10.0",
@@ -45,7 +45,7 @@ def _objects(site: Site) -> Sequence[Object]:
 
 ADD_ON = AddOn(
     name="gang-definitions",
-    summary="The definitions of Volcano and KAI Scheduler, without their controllers.",
+    summary="The CRDs of Volcano and KAI Scheduler, without their controllers.",
     components=(VOLCANO, KAI),
     objects=_objects,
 )

@@ -1,4 +1,4 @@
-"""Putting add-ons into a lab that is up, and taking them out again."""
+"""Installing add-ons into a lab that is up, and removing them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 async def install(cluster: Cluster, name: str, site: Site, paths: Paths, progress: Progress) -> None:
     """Apply an add-on's objects and wait until they work. Raises LabError, ClusterError.
 
-    What an earlier version of it had and this one has not is removed.
+    Objects of an earlier version that this one no longer has are removed.
     """
     add_on = ADD_ONS[name]
     objects = [_labelled(obj, name) for obj in add_on.objects(site)]
@@ -45,7 +45,7 @@ async def install(cluster: Cluster, name: str, site: Site, paths: Paths, progres
     resources = [obj for obj in objects if obj["apiVersion"].partition("/")[0] in own]
     rest = [obj for obj in objects if obj not in definitions and obj not in resources]
     now = [_reference(obj) for obj in (*definitions, *rest, *resources)]
-    # Before anything is made: an interrupted installation can be taken out.
+    # Recorded before anything is created, so that an interrupted installation can be removed.
     write_json(record, [*now, *(entry for entry in before if entry not in now)])
     # Namespaces first: sorted by the order of _DEFINITIONS.
     for obj in sorted(definitions, key=lambda obj: _DEFINITIONS.index(obj["kind"])):
@@ -69,7 +69,7 @@ async def install(cluster: Cluster, name: str, site: Site, paths: Paths, progres
 
 
 async def uninstall(cluster: Cluster, name: str, paths: Paths, progress: Progress) -> None:
-    """Remove all that an add-on brought, and the objects of its kinds. Raises LabError, ClusterError."""
+    """Remove all objects of an add-on, and all custom resources of its kinds. Raises LabError, ClusterError."""
     from aiconform.cluster import TimedOut, wait
 
     record = _record(paths, name)
@@ -79,7 +79,7 @@ async def uninstall(cluster: Cluster, name: str, paths: Paths, progress: Progres
     progress(f"removing {name}")
     definitions = [entry for entry in entries if entry["kind"] == "CustomResourceDefinition"]
     try:
-        # Its controller has to be there to release them.
+        # Their controller has to run to remove finalizers.
         for entry in definitions:
             await _delete_all(cluster, entry)
         for entry in reversed([entry for entry in entries if entry not in definitions]):
@@ -90,12 +90,12 @@ async def uninstall(cluster: Cluster, name: str, paths: Paths, progress: Progres
             if entry["kind"] in _DEFINITIONS and (found := await _get(cluster, entry)):
                 await wait.gone(cluster, found, seconds=_GONE_SECONDS)
     except TimedOut as error:
-        raise LabError(f"add-on {name} does not go away: {error}") from error
+        raise LabError(f"add-on {name} is not removed: {error}") from error
     record.unlink(missing_ok=True)
 
 
 def installed(paths: Paths) -> tuple[str, ...]:
-    """Names of the add-ons of which something may be in the cluster."""
+    """Names of the add-ons that may have objects in the cluster."""
     return tuple(sorted(file.stem for file in (paths.state / "add-ons").glob("*.json")))
 
 
@@ -127,7 +127,7 @@ def _labelled(obj: Object, name: str) -> Object:
 
 
 async def _apply(cluster: Cluster, obj: Object) -> None:
-    """Apply; again while a webhook that has only just started is not reached. Raises ClusterError."""
+    """Apply an object, with retries while a webhook that has just started does not answer. Raises ClusterError."""
     from aiconform.cluster import NotFound, ServerFailed
 
     deadline = asyncio.get_running_loop().time() + _READY_SECONDS
@@ -160,7 +160,7 @@ async def _until(cluster: Cluster, add_on: AddOn, objects: Sequence[Object]) -> 
                 if obj["metadata"]["name"] in names
             }
             missing += [
-                f"{kind} {name}: {describe(seen[name]) if name in seen else 'not there'}"
+                f"{kind} {name}: {describe(seen[name]) if name in seen else 'missing'}"
                 for name in sorted(names)
                 if name not in seen or not _works(seen[name])
             ]
@@ -172,7 +172,7 @@ async def _until(cluster: Cluster, add_on: AddOn, objects: Sequence[Object]) -> 
 
 
 async def _until_reached(cluster: Cluster, add_on: AddOn, configurations: Sequence[Object]) -> None:
-    """Wait until something answers where webhooks are: a Pod may be ready before its webhooks are. Raises LabError."""
+    """Wait until the webhooks' Services answer: a Pod can be ready before its webhooks are. Raises LabError."""
     from aiconform.cluster import ClusterError
 
     services = [webhook["clientConfig"]["service"] for obj in configurations for webhook in obj.get("webhooks") or []]
@@ -190,9 +190,7 @@ async def _until_reached(cluster: Cluster, add_on: AddOn, configurations: Sequen
             return
         if asyncio.get_running_loop().time() > deadline:
             missing = "; ".join(waiting.values())
-            raise LabError(
-                f"add-on {add_on.name}: its webhooks are not reached after {_READY_SECONDS:.0f} s: {missing}"
-            )
+            raise LabError(f"add-on {add_on.name}: its webhooks do not answer after {_READY_SECONDS:.0f} s: {missing}")
         await asyncio.sleep(_LOOK_SECONDS)
 
 
@@ -227,7 +225,7 @@ async def _delete(cluster: Cluster, entry: dict[str, str]) -> None:
 
 
 async def _delete_all(cluster: Cluster, entry: dict[str, str]) -> None:
-    """Delete every object of a definition's kind, and wait for their end. Raises TimedOut."""
+    """Delete all objects of a CRD's kind and wait until they are gone. Raises TimedOut."""
     from aiconform.cluster import NotFound, wait
 
     definition = await _get(cluster, entry)

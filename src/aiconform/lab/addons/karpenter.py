@@ -1,7 +1,7 @@
-"""Karpenter: nodes on demand, ordered from the lab's own cloud, which delivers real ones.
+"""Karpenter: nodes on demand, which the lab's own cloud delivers.
 
-It is Karpenter with its KWOK provider, whose "machines" are Node objects; `aiconform.lab.cloud.delivery` brings each of
-them to life. So every decision is Karpenter's, and every node that comes of it has a kubelet and accelerators.
+It is Karpenter with its KWOK provider, which only creates Node objects; `aiconform.lab.cloud.delivery` starts a machine
+for each. So Karpenter makes all decisions, and every node that it orders has a kubelet and accelerators.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ COMPONENT = Component(
             "kwok/charts",
             (
                 *("--namespace", NAMESPACE),
-                # The chart leaves these out of its values, and Karpenter refuses an empty one.
+                # The chart has no default for this value, and Karpenter refuses an empty one.
                 *("--set", "settings.featureGates.staticCapacity=false"),
                 *("--api-versions", "policy/v1", "--kube-version", "1.34.0"),
                 *("--set", "fullnameOverride=karpenter"),
                 *("--set", "controller.image.repository=karpenter"),
-                # For twice as long as it may collect Pods, a node that it made for one is not looked at again.
+                # Karpenter does not consider a new node for consolidation during twice this time.
                 *("--set", "settings.batchMaxDuration=2s"),
             ),
         ),
@@ -66,7 +66,7 @@ def _images(assets: Assets) -> Sequence[Image]:
 def _objects(site: Site) -> Sequence[Object]:
     resource = find_identity(site.identity).extended_resource
     read = manifests.read
-    # In this order they are taken out again: what makes nodes first.
+    # They are removed in this order: first the kind that creates nodes.
     definitions = sorted(
         (*read(site.assets.of(COMPONENT, "crds.yaml")), *read(site.assets.of(COMPONENT, "kwok-crds.yaml"))),
         key=lambda obj: obj["spec"]["names"]["kind"] != "NodePool",
@@ -80,7 +80,7 @@ def _objects(site: Site) -> Sequence[Object]:
     container["volumeMounts"] = [{"name": "instance-types", "mountPath": _TYPES.rpartition("/")[0]}]
     container["env"] += [
         {"name": "INSTANCE_TYPES_FILE_PATH", "value": _TYPES},
-        # The one replica need not wait for the lease of the one before it.
+        # With a single replica, a new Pod would wait for the Lease of the previous one to expire.
         {"name": "DISABLE_LEADER_ELECTION", "value": "true"},
     ]
     container["readinessProbe"] |= {"initialDelaySeconds": 0, "periodSeconds": 1}
@@ -100,7 +100,7 @@ def _objects(site: Site) -> Sequence[Object]:
 
 
 def _instance_types(resource: str) -> list[Object]:
-    """What can be ordered, in the form of the file that the provider has built in."""
+    """The instance types, in the format of the provider's built-in file."""
     return [
         {
             "name": INSTANCE_TYPE,
@@ -128,7 +128,7 @@ def _instance_types(resource: str) -> list[Object]:
 
 
 def _node_pool(resource: str) -> Object:
-    """From no node at all to four, each kept for a few seconds after its last Pod."""
+    """A pool of zero to four nodes, each removed a few seconds after its last Pod."""
     return {
         "apiVersion": "karpenter.sh/v1",
         "kind": "NodePool",
@@ -147,7 +147,7 @@ def _node_pool(resource: str) -> Object:
                     "requirements": [
                         {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [INSTANCE_TYPE]}
                     ],
-                    # As platforms keep others off their accelerators.
+                    # Platforms reserve nodes with accelerators this way.
                     "taints": [{"key": resource, "value": "present", "effect": "NoSchedule"}],
                     "startupTaints": [{"key": STARTING_TAINT, "effect": "NoSchedule"}],
                     "expireAfter": "Never",
@@ -160,7 +160,7 @@ def _node_pool(resource: str) -> Object:
 
 ADD_ON = AddOn(
     name="karpenter",
-    summary="Karpenter: nodes with accelerators come when Pods wait for them, and go when they are not used.",
+    summary="Karpenter: adds nodes with accelerators for pending Pods and removes them when they are empty.",
     components=(COMPONENT,),
     images=_images,
     objects=_objects,

@@ -37,7 +37,7 @@ def _objects(site: Site) -> Sequence[Object]:
 
 ADD_ON = AddOn(
     name="kueue",
-    summary="Kueue: queues with quota, and gangs that are admitted where the nodes have room.",
+    summary="Kueue: queues with quota, and gangs that are admitted when the nodes have capacity for them.",
     components=(COMPONENT,),
     images=_images,
     objects=_objects,

@@ -1,4 +1,4 @@
-"""kwok: Nodes without machines, to see how the suite and the API server do on a large platform."""
+"""kwok: Nodes without machines, to measure the suite and the API server on a large platform."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ COMPONENT = Component(
     ldflags="-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v0.8.0",
     renders=(
         Render("manifests.yaml", "kustomize", "kustomize/kwok"),
-        # How its Nodes and Pods come to be Ready, and keep their leases.
+        # How its Nodes and Pods become Ready, and how Leases are renewed.
         Render("stages.yaml", "kustomize", "kustomize/stage/fast", ("--load-restrictor", "LoadRestrictionsNone")),
     ),
 )
-# It renews each Node's lease four times in this time: in its own 40 s, 5,000 Nodes are 500 requests a second, of which
-# a small machine cannot do enough to keep all Nodes Ready.
+# It renews each Node's Lease four times in this time. With its default of 40 s, 5,000 Nodes need 500 requests a second,
+# too many for a small machine to keep all Nodes Ready.
 _SILENT_SECONDS = 1200
 IMAGE = f"registry.k8s.io/kwok/kwok:v{COMPONENT.version}"
 
@@ -47,7 +47,7 @@ def _objects(site: Site) -> Sequence[Object]:
         container["image"] = IMAGE
         container["args"].append(f"--node-lease-duration-seconds={_SILENT_SECONDS}")
     settings = manifests.find(objects, "ConfigMap", "kwok")["data"]
-    # Karpenter's provider marks its Nodes as kwok's, and they have kubelets here.
+    # Karpenter's provider marks its Nodes as kwok's, but in the lab they have kubelets.
     theirs = "manageNodesWithLabelSelector: '!karpenter.sh/nodepool'"
     settings["kwok.yaml"] = settings["kwok.yaml"].replace("manageNodesWithLabelSelector: ''", theirs)
     return manifests.settle(objects)

@@ -1,18 +1,19 @@
-"""Objects out of a component's own manifests, with what has to differ in the lab."""
+"""Reading the objects of a component's own manifests, and adapting them to the lab."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aiconform.spec import yamlfile
 
-Object = dict[str, Any]
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
 
 
 def read(file: Path) -> list[Object]:
-    """The objects of a YAML file, those of Lists on their own."""
+    """The objects of a YAML file; Lists are replaced by their items."""
     found: list[Object] = []
     for document in yamlfile.documents(file.read_bytes()):
         if document:
@@ -41,16 +42,16 @@ def containers(workload: Object) -> Iterator[Object]:
 
 
 def use_image(objects: Sequence[Object], deployment: str, image: str) -> None:
-    """Have every container of a Deployment run this image. Raises LookupError if there is no such Deployment."""
+    """Set the image of all containers of a Deployment. Raises LookupError if there is no such Deployment."""
     for container in containers(find(objects, "Deployment", deployment)):
         container["image"] = image
 
 
 def settle(objects: Sequence[Object], namespace: str = "") -> list[Object]:
-    """Changed in place for a lab on a small machine, and returned.
+    """Adapt the objects, in place, to a lab on a small machine, and return them.
 
-    One replica of each Deployment; no requests or limits that the machine could not meet; images that were made here
-    and are nowhere else; a short grace period. `namespace` is given to namespaced objects of charts that leave it out.
+    One replica of each Deployment, no resource requests or limits, images only from the node, and a short grace period.
+    `namespace` is set on namespaced objects that have none, because some charts leave it out.
     """
     kept = list(objects)
     for obj in kept:
@@ -67,9 +68,9 @@ def settle(objects: Sequence[Object], namespace: str = "") -> list[Object]:
 
 
 def into(namespace: str, objects: Sequence[Object]) -> list[Object]:
-    """Changed in place so that they are in this Namespace, and returned with the Namespace itself.
+    """Move the objects, in place, to this Namespace, and return them with the Namespace itself.
 
-    For manifests that their users rewrite by a kustomization.
+    For manifests that users are expected to change with a kustomization.
     """
     for obj in objects:
         if obj["kind"] not in _CLUSTER_SCOPED:
@@ -81,7 +82,7 @@ def into(namespace: str, objects: Sequence[Object]) -> list[Object]:
 
 
 def namespace_of(name: str) -> Object:
-    """A Namespace, for manifests that leave it to their users."""
+    """A Namespace object, for manifests that have none."""
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 

@@ -1,4 +1,4 @@
-"""What an add-on of the lab is: a real component that platforms install, built from its own modules and manifests."""
+"""What an add-on of the lab is: a real component of platforms, built from its own modules and manifests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Site:
     """The lab that an add-on is installed into."""
 
     identity: str
-    """Whose names its accelerators carry."""
+    """The identity of its accelerators: whose names they have."""
     node_addresses: tuple[str, ...]
     assets: Assets
 
@@ -51,22 +51,22 @@ def _no_handlers(assets: Assets) -> Sequence[RuntimeHandler]:
 
 @dataclass(frozen=True)
 class AddOn:
-    """An add-on. What is installed are `objects`, with `images` for their Pods; all of it is removable."""
+    """An add-on: `objects` are installed, with `images` for their Pods, and can be removed again."""
 
     name: str
     summary: str
-    """What it gives the platform, in one line."""
+    """What it adds to the platform, in one line."""
     components: tuple[Component, ...] = ()
     """What has to be built for it."""
     images: Callable[[Assets], Sequence[Image]] = _no_images
     objects: Callable[[Site], Sequence[Object]] = _no_objects
-    """Everything of it, in any order. Resources of its own CRDs are applied once its Deployments are available."""
+    """All its objects, in any order. Objects of its own CRDs are applied when its Deployments are available."""
     makes: tuple[tuple[str, str, str], ...] = ()
-    """(kind, Namespace, name) of the workloads that its controllers make of its objects, and that it works by."""
+    """(kind, Namespace, name) of workloads that its controllers create and that have to be available as well."""
     needs: tuple[str, ...] = ()
-    """Other add-ons that have to be there first."""
+    """Add-ons that have to be installed before it."""
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
-    """Of every Kubernetes component."""
+    """Feature gates of every Kubernetes component."""
     runtime_config: Mapping[str, bool] = field(default_factory=dict)
     """API groups and versions that the API server has to serve."""
     manager_flags: tuple[str, ...] = ()
@@ -74,7 +74,6 @@ class AddOn:
     runtime_handlers: Callable[[Assets], Sequence[RuntimeHandler]] = _no_handlers
     """Runtimes to configure in containerd on every node; containerd restarts when they change."""
     helper: str = ""
-    """A module of the lab that has to run, too, while it is installed: `python -m MODULE STATE` beside the control
-    plane."""
+    """A module of the lab that runs beside the control plane while it is installed: `python -m MODULE STATE`."""
     since: str = ""
-    """The first Kubernetes minor that it works on; any if empty."""
+    """The first Kubernetes minor version that it supports; empty for all."""

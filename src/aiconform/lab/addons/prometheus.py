@@ -1,4 +1,4 @@
-"""Prometheus as platforms run it: by its operator, told by ServiceMonitors and PodMonitors what to collect."""
+"""Prometheus as platforms run it: by its operator, with ServiceMonitors and PodMonitors as targets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPERATOR = Component(
         Render("rbac.yaml", "copy", "example/rbac/prometheus"),
     ),
 )
-# Prometheus 3.9.0: as a Go module its versions count differently.
+# Prometheus 3.9.0; its Go module has a different version number.
 PROMETHEUS = Component(
     "prometheus", "0.309.0", "prometheus", ("github.com/prometheus/prometheus/cmd/prometheus",), ("prometheus",)
 )
@@ -41,8 +41,8 @@ NAME = "k8s"
 SERVICE = f"prometheus-{NAME}"
 PORT = 9090
 
-# What the operator gives it, but for the interval: it does not see every change by inotify, and looks for others every
-# three minutes by default.
+# The operator's arguments except for the interval: inotify does not report every change, and the default is to poll for
+# changes every three minutes.
 _RELOADER_ARGUMENTS = (
     "--watch-interval=1s",
     "--listen-address=:8080",
@@ -69,13 +69,13 @@ def _objects(site: Site) -> Sequence[Object]:
         *manifests.without(read(site.assets.of(OPERATOR, "rbac.yaml")), "Prometheus"),
     ]
     for container in manifests.containers(manifests.find(own, "Deployment", "prometheus-operator")):
-        # A Service for the kubelets in another Namespace, which nobody here asks and which it never removes.
+        # No Service for the kubelets: it would be in another Namespace and never be removed.
         container["args"] = [word for word in container["args"] if not word.startswith("--kubelet-")]
     return manifests.into(NAMESPACE, manifests.settle([*own, _prometheus(), _service()]))
 
 
 def _prometheus() -> Object:
-    """Collects from all Namespaces, every two seconds: who waits for a metric waits for that."""
+    """Scrapes all Namespaces every two seconds, so that checks wait less for a metric."""
     everything: Object = {}
     return {
         "apiVersion": "monitoring.coreos.com/v1",
@@ -115,7 +115,7 @@ def _service() -> Object:
 
 ADD_ON = AddOn(
     name="prometheus",
-    summary="Prometheus by its operator: ServiceMonitors and PodMonitors of all Namespaces, collected every 2 s.",
+    summary="Prometheus with its operator: ServiceMonitors and PodMonitors of all Namespaces, scraped every 2 s.",
     components=(OPERATOR, PROMETHEUS),
     images=_images,
     objects=_objects,

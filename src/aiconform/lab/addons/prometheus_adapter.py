@@ -1,4 +1,4 @@
-"""prometheus-adapter: what Prometheus collected, as the custom and the external metrics API that autoscalers read."""
+"""prometheus-adapter: serves metrics of Prometheus by the custom and external metrics APIs that autoscalers read."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SERVED = (
 )
 
 _NAMESPACED = {"namespace": {"resource": "namespace"}}
-# Every series that says which Pod it is of is a metric of that Pod by the same name, and every one that says its
-# Namespace an external metric.
+# Every series with the label `pod` is a metric of that Pod with the same name; every series with the label `namespace`
+# is an external metric.
 RULES: Object = {
     "rules": [
         {
@@ -55,8 +55,7 @@ RULES: Object = {
     ],
 }
 """The adapter's configuration in the lab."""
-# Of a flag that comes twice the last one counts. New series are found in seconds, and forgotten half a minute after
-# they end.
+# They override earlier flags. New series are found in seconds, and forgotten half a minute after they end.
 _FLAGS = (
     f"--prometheus-url=http://{prometheus.SERVICE}.{prometheus.NAMESPACE}.svc:{prometheus.PORT}/",
     "--metrics-relist-interval=5s",
@@ -65,7 +64,7 @@ _FLAGS = (
 
 
 def config_map(rules: Object) -> Object:
-    """The adapter reads it when it starts."""
+    """Its configuration, which it reads only when it starts."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -80,7 +79,7 @@ def _images(assets: Assets) -> Sequence[Image]:
 
 def _objects(site: Site) -> Sequence[Object]:
     objects = manifests.settle(manifests.read(site.assets.of(COMPONENT, "manifests.yaml")))
-    # Theirs serves the resource metrics, for which nothing in the lab has the figures.
+    # The APIService of its manifests is for resource metrics, which the lab does not collect.
     objects = manifests.without(objects, "APIService", "ConfigMap")
     for container in manifests.containers(manifests.find(objects, "Deployment", NAME)):
         container["args"] += _FLAGS
@@ -105,7 +104,7 @@ def _api_service(group: str, version: str) -> Object:
 
 
 def _readers() -> Object:
-    """The role that their manifests bind to the autoscaler of Pods and leave to the user."""
+    """The role that its manifests bind to the HorizontalPodAutoscaler controller but do not define."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
@@ -118,11 +117,11 @@ def _readers() -> Object:
 
 ADD_ON = AddOn(
     name="prometheus-adapter",
-    summary="prometheus-adapter: the custom and external metrics APIs over what Prometheus collected.",
+    summary="prometheus-adapter: the custom and external metrics APIs, with the metrics of Prometheus.",
     components=(COMPONENT,),
     images=_images,
     objects=_objects,
     needs=("prometheus",),
-    # Kubernetes' 15 s would make everyone who waits for an autoscaler wait three times as long.
+    # With the default of 15 s, checks would wait three times as long.
     manager_flags=("--horizontal-pod-autoscaler-sync-period=5s",),
 )

@@ -1,4 +1,4 @@
-"""Every add-on of the lab. Each one is described in a module of its own; here they are collected."""
+"""All add-ons of the lab. Each is described in a module of its own; this module collects them."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ ALL = "all"
 
 
 def chosen(names: Iterable[str], minor: str) -> tuple[str, ...]:
-    """The add-ons of these names (or `all`) and what they need, each after what it needs.
+    """The add-ons of these names (or `all`) and those that they need, each after the ones it needs.
 
-    Raises LabError for a name that no add-on has and for one that this Kubernetes minor cannot have; `all` leaves those
-    out.
+    Raises LabError for an unknown name, and for an add-on that does not support this Kubernetes minor version; `all`
+    leaves such add-ons out.
     """
     found: dict[str, None] = {}
     names = list(names)
@@ -72,7 +72,7 @@ def chosen(names: Iterable[str], minor: str) -> tuple[str, ...]:
 
 
 def needed(requirements: Collection[str] = ()) -> tuple[str, ...]:
-    """The add-ons that the checks of these requirements need, or of all on the list of the lab's version."""
+    """The add-ons that the checks of these requirements need (by default: all requirements of the lab's version)."""
     listed = load_standard().at(f"v{DEFAULT_KUBERNETES}")
     wanted = [entry for entry in listed if not requirements or entry.id in requirements]
     return tuple(dict.fromkeys(name for entry in wanted for name in entry.lab.add_ons))

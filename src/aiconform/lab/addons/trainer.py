@@ -1,6 +1,6 @@
-"""Kubeflow Trainer: training jobs over runtimes, made of JobSets; installed by its own kustomizations.
+"""Kubeflow Trainer: training jobs from runtimes, run as JobSets; installed by its own kustomizations.
 
-Its overlay fetches JobSet from elsewhere, so its parts are taken one by one, and JobSet is the lab's own add-on.
+Its overlay fetches JobSet from the network. So its bases are rendered one by one, and JobSet is an add-on of its own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _images(assets: Assets) -> Sequence[Image]:
 
 def _objects(site: Site) -> Sequence[Object]:
     found = [obj for part in _PARTS for obj in manifests.read(site.assets.of(COMPONENT, f"{part}.yaml"))]
-    # Filled by the controller itself.
+    # The controller fills it.
     found.append({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "kubeflow-trainer-webhook-cert"}})
     objects = manifests.into(NAMESPACE, manifests.settle(found))
     manifests.use_image(objects, "kubeflow-trainer-controller-manager", IMAGE)
@@ -48,7 +48,7 @@ def _objects(site: Site) -> Sequence[Object]:
 
 ADD_ON = AddOn(
     name="trainer",
-    summary="Kubeflow Trainer: training jobs over runtimes of many frameworks, run as JobSets.",
+    summary="Kubeflow Trainer: training jobs with runtimes for many frameworks, run as JobSets.",
     components=(COMPONENT,),
     images=_images,
     objects=_objects,

@@ -1,4 +1,4 @@
-"""Kubernetes' own gang scheduling: the PodGroup of scheduling.k8s.io, off by default in 1.37."""
+"""Kubernetes' own gang scheduling: the PodGroup of scheduling.k8s.io, which is off by default in 1.37."""
 
 from __future__ import annotations
 
