@@ -26,8 +26,8 @@ from aiconform.certify.runs import FOLDER, JudgedRun, NoRun, judge_run
 from aiconform.certify.submission import FILE, Unreadable, read_submission, version_of
 from aiconform.engine.evidence import Report
 from aiconform.engine.rundir import RunDirectory
-from aiconform.reports.cases import go_name
 from aiconform.reports.formats import ARTIFACTS, read_evidence, write_artifacts
+from aiconform.reports.names import go_name
 from aiconform.reports.plain import shortened
 
 FOR_THE_VENDOR = "not shown by a run: for the vendor to answer"
@@ -251,10 +251,10 @@ def _answer(claim: CommentedMap, item: Item, run: JudgedRun, verdict: str, layer
     evidence.extend(dict.fromkeys([*mine, *kept]))
     evidence.fa.set_block_style()
     claim["evidence"] = evidence
-    _notes(claim, _said(item, run, verdict), layer)
+    _notes(claim, _statement(item, run, verdict), layer)
 
 
-def _said(item: Item, run: JudgedRun, verdict: str) -> str:
+def _statement(item: Item, run: JudgedRun, verdict: str) -> str:
     simulated = " with simulated accelerators" if run.simulated else ""
     return (
         f"Run {run.run} of {run.tool} on Kubernetes {run.kubernetes}{simulated}: {verdict}, "
@@ -262,9 +262,9 @@ def _said(item: Item, run: JudgedRun, verdict: str) -> str:
     )
 
 
-def _notes(claim: CommentedMap, said: str, layer: str | None) -> None:
+def _notes(claim: CommentedMap, statement: str, layer: str | None) -> None:
     before = " ".join(_OURS.sub("", str(claim.get("notes") or "")).split())
-    text = " ".join(part for part in (said, before) if part)
+    text = " ".join(part for part in (statement, before) if part)
     claim["notes"] = FoldedScalarString(text) if len(text) > 80 else text
     _note_layer(claim, layer)
 

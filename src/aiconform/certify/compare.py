@@ -129,8 +129,8 @@ def lines(found: Comparison) -> Iterator[str]:
     for row in table:
         yield plain("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     yield ""
-    for name, each, grades_said in zip(found.names, found.submissions, proven, strict=True):
-        yield plain(f"{name}: {'valid' if each.valid else 'INVALID'}; {grades_said or 'nothing claimed'}")
+    for name, each, counts in zip(found.names, found.submissions, proven, strict=True):
+        yield plain(f"{name}: {'valid' if each.valid else 'INVALID'}; {counts or 'nothing claimed'}")
     for change in found.changes or ():
         about = f"{change['requirement']}: " if change["requirement"] else ""
         if change["what"] == "evidence unchanged":

@@ -12,7 +12,7 @@ from aiconform.certify.findings import listed
 FOLDER = "runs"
 # The engine reads runs that it wrote itself; foreign files can have any content.
 _CAUSED_BY_FOREIGN_FILES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-LARGEST = 64 << 20  # bytes of a run's file; the judge reads each of them whole
+LARGEST = 64 << 20  # bytes of a run's file, which the judge reads into memory
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from aiconform.certify.corpus import Corpus
 from aiconform.certify.evidence import Examined
 from aiconform.certify.findings import Finding, Problem, findings
 from aiconform.certify.grades import grades
-from aiconform.certify.links import links_of, unreachable
+from aiconform.certify.links import links_of
 from aiconform.certify.rules import loading
 from aiconform.certify.submission import FILE, version_of
 
@@ -78,7 +78,7 @@ def find(paths: Sequence[Path]) -> list[Path]:
             below = _below(path)
             if not below:
                 raise NothingToValidate(
-                    f"{path} holds no {FILE}: name a submission, or a folder of them (vX.Y/<product>/{FILE})"
+                    f"{path} contains no {FILE}: name a submission, or a folder of them (vX.Y/<product>/{FILE})"
                 )
             found += below
         elif path.exists() or path.is_symlink():
@@ -95,7 +95,7 @@ def _below(folder: Path) -> list[Path]:
         if FILE in files:
             found.append(Path(root) / FILE)
         if len(found) > MOST_SUBMISSIONS:
-            raise NothingToValidate(f"{folder} holds more than {MOST_SUBMISSIONS:,} submissions: name a part of it")
+            raise NothingToValidate(f"{folder} contains more than {MOST_SUBMISSIONS:,} submissions: name a part of it")
     return sorted(found)
 
 
@@ -103,7 +103,7 @@ def validate(paths: Sequence[Path], settings: ValidationSettings) -> list[Valida
     """Raises BadChecklists."""
     examined = [loading.examined(path, settings.checklists) for path in paths]
     corpus = Corpus([each for each in examined if isinstance(each, Examined)])
-    links = {} if settings.offline else unreachable(_asked(examined))
+    links = {} if settings.offline else _unreachable(examined)
     results = []
     for path, each in zip(paths, examined, strict=True):
         if isinstance(each, Problem):
@@ -114,9 +114,11 @@ def validate(paths: Sequence[Path], settings: ValidationSettings) -> list[Valida
     return results
 
 
-def _asked(examined: Sequence[Examined | Problem]) -> set[str]:
+def _unreachable(examined: Sequence[Examined | Problem]) -> dict[str, str]:
+    from aiconform.certify.reachability import unreachable  # imports the HTTP client, which --offline does not need
+
     submissions = [each for each in examined if isinstance(each, Examined)]
-    return {url for each in submissions for url in list(dict.fromkeys(_urls(each)))[:MOST_LINKS]}
+    return unreachable({url for each in submissions for url in list(dict.fromkeys(_urls(each)))[:MOST_LINKS]})
 
 
 def _urls(examined: Examined) -> list[str]:

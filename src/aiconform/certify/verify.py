@@ -185,7 +185,7 @@ def _claims(validated: Validated, judged: list[JudgedRun], found: Verification) 
 
 def _artifacts(examined: Examined, judged: list[JudgedRun]) -> list[str]:
     """Where artifacts contradict the runs beside them."""
-    from aiconform.reports.cases import go_name
+    from aiconform.reports.names import go_name
 
     problems = []
     for name, results in _results(examined):

@@ -8,15 +8,14 @@ extension, is a skip with its reason where it does not hold.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Record, Report
 from aiconform.engine.verdicts import counting
-from aiconform.reports.facts import programme_tests
-from aiconform.reports.plain import plain, shortened
+from aiconform.reports.names import go_name, slug, unlike
+from aiconform.reports.plain import shortened
 from aiconform.reports.summary import (
     SIMULATED,
     counted,
@@ -28,9 +27,8 @@ from aiconform.reports.summary import (
     statements,
 )
 
-# Readers of the artifacts take lines of up to 16 MiB; a reason that long helps nobody.
+# Readers of the artifacts take lines of up to 16 MiB; no reason needs that much.
 REASON_LIMIT = 20_000
-NAME_LIMIT = 120
 BEYOND = "beyond the programme's words"
 
 CaseOutcome = Literal["pass", "fail", "error", "skip"]
@@ -63,20 +61,6 @@ def cases_of(report: Report, evidence: Mapping[str, Evidence]) -> tuple[Case, ..
     return tuple(cases)
 
 
-def go_name(requirement: str, taken: Collection[str] = frozenset()) -> str:
-    """The programme's name of the requirement's test, else our own."""
-    tests = programme_tests()
-    if requirement in tests and tests[requirement] not in taken:
-        return tests[requirement]
-    return _unlike(own_name(requirement), {*taken, *tests.values(), "Test"})
-
-
-def own_name(requirement: str) -> str:
-    """`Test` and the id in camel case."""
-    words = re.findall(r"[A-Za-z0-9]+", requirement)
-    return "Test" + "".join(word[0].upper() + word[1:] for word in words)[:NAME_LIMIT]
-
-
 def source(report: Report) -> tuple[str, ...]:
     """Lines that say what made an artifact, from which run, and what it does not show."""
     lines = [
@@ -105,7 +89,7 @@ def _case(name: str, check: CheckResult, evidence: Evidence | None) -> Case:
     ours = {id(result) for result in (check.assertions if extension else going_beyond(check))}
     parts: list[Case] = []
     for result in check.assertions:
-        part = _unlike(f"{name}/{result.id or slug(result.title)}", {case.name for case in parts})
+        part = unlike(f"{name}/{result.id or slug(result.title)}", {case.name for case in parts})
         parts.append(_part(part, outcome, result, beyond=id(result) in ours))
     if extension and outcome in ("fail", "error"):
         outcome, reason = "skip", f"an extension, which the programme does not ask for: {check.verdict}: {reason}"
@@ -155,17 +139,5 @@ def _undecided(reason: str) -> str:
 
 def _probe(record: Record) -> str:
     done = f"probe {record.probe} on {record.target}: {record.outcome}"
-    said = f": {record.message}" if record.message else ""
-    return f"{done}, {duration(record.seconds)}, {counted(record.requests, 'request')}{said}"
-
-
-def slug(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", plain(title).lower())[:NAME_LIMIT].strip("_") or "assertion"
-
-
-def _unlike(name: str, taken: Collection[str]) -> str:
-    unique, number = name, 1
-    while unique in taken:
-        number += 1
-        unique = f"{name}_{number}"
-    return unique
+    message = f": {record.message}" if record.message else ""
+    return f"{done}, {duration(record.seconds)}, {counted(record.requests, 'request')}{message}"

@@ -1,20 +1,30 @@
-"""What the standard says about the requirements of a report."""
+"""What the standard says about the requirements of a report.
+
+The registry of checks, which imports much, is imported for extensions only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
 
-from aiconform.check.registry import extended_standard
-from aiconform.spec import Requirement, UnknownRequirement, load_standard
+from aiconform.spec import Requirement, Standard, UnknownRequirement, load_standard
 
 
 def requirement_of(id_: str) -> Requirement | None:
-    """The requirement, or None if this edition of the standard does not have it."""
+    """The requirement or extension, or None if it is not known here."""
     try:
-        return extended_standard().requirement(id_)
+        return _standard(id_).requirement(id_)
     except UnknownRequirement:
         return None
+
+
+def _standard(id_: str) -> Standard:
+    if "." not in id_:
+        return load_standard()
+    from aiconform.check.registry import extended_standard
+
+    return extended_standard()
 
 
 @cache

@@ -53,14 +53,14 @@ def _test(case: Case) -> Iterator[Event]:
     for one in (case, *case.parts):
         yield {"Action": "run", "Package": PACKAGE, "Test": one.name}
         yield _output(one.name, f"=== RUN   {one.name}")
-    yield from _said(case, "")
+    yield from _outputs(case, "")
     for part in case.parts:
-        yield from _said(part, "    ")
+        yield from _outputs(part, "    ")
         yield _result(part)
     yield _result(case)
 
 
-def _said(case: Case, indent: str) -> Iterator[Event]:
+def _outputs(case: Case, indent: str) -> Iterator[Event]:
     yield _output(case.name, f"{indent}--- {LOG_WORDS[case.outcome]}: {case.name} ({case.seconds:.2f}s)")
     # The prefix keeps text from a cluster away from the start of a line, so that it cannot pass for a result.
     yield _output(case.name, f"{indent}    {PACKAGE}: {case.reason}")

@@ -101,7 +101,7 @@ class CheckView:
 
 
 def render_html(report: Report, evidence: Mapping[str, Evidence]) -> str:
-    """The whole page; it can be encoded as UTF-8 whatever the strings hold. `evidence` is by check id."""
+    """The complete page, which can always be encoded as UTF-8. `evidence` is by check id."""
     style = files("aiconform.reports").joinpath("templates/report.css").read_text(encoding="utf-8")
     checks = tuple(_check(number, each, evidence.get(each.id)) for number, each in enumerate(report.checks, start=1))
     return (

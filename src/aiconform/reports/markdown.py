@@ -158,8 +158,8 @@ def _assertions(results: Sequence[AssertionResult], evidence: Evidence | None) -
 
 def _record(record: Record) -> str:
     cost = f"{duration(record.seconds)}, {counted(record.requests, 'request')}"
-    said = f": {code(record.message)}" if record.message else ""
-    return f"probe {code(record.probe)} on {code(record.target)}: {record.outcome}, {cost}{said}"
+    message = f": {code(record.message)}" if record.message else ""
+    return f"probe {code(record.probe)} on {code(record.target)}: {record.outcome}, {cost}{message}"
 
 
 def _marked(report: Report, statement: str) -> str:

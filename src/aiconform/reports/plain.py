@@ -1,4 +1,4 @@
-"""Text from a cluster is untrusted: what it may do to a terminal, a log or a page is taken out here."""
+"""Text from a cluster is untrusted: this module removes what could act on a terminal, a log or a page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plain(text: str) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Plain text of at most `limit` characters; what is left out is said."""
+    """Plain text of at most `limit` characters, and how many more there were."""
     text = plain(text)
     if len(text) <= limit:
         return text

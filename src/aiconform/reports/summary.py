@@ -39,7 +39,7 @@ def statements(report: Report) -> tuple[str, ...]:
 
     Requirements and assertions are named by their ids.
     """
-    said = []
+    sentences = []
     checks = counting_checks(report)
     failed = [check.id for check in checks if check.verdict == "fail"]
     undecided = [check.id for check in checks if check.verdict == "error"]
@@ -48,22 +48,24 @@ def statements(report: Report) -> tuple[str, ...]:
     if report.verdict == "conformant":
         what = "chosen requirement" if report.scope == "chosen" else "requirement that counts"
         aside = any(check.verdict == "not-applicable" for check in checks)
-        said.append(f"Every {what} passed{', or does not apply where the programme allows that' if aside else ''}.")
+        sentences.append(
+            f"Every {what} passed{', or does not apply where the programme allows that' if aside else ''}."
+        )
     if failed:
-        said.append(f"Failed: {', '.join(failed)}.")
+        sentences.append(f"Failed: {', '.join(failed)}.")
     if undecided:
-        said.append(f"Could not be decided: {', '.join(undecided)}.")
+        sentences.append(f"Could not be decided: {', '.join(undecided)}.")
     if inapplicable:
-        said.append(f"Reported as not applicable, which the programme does not allow: {', '.join(inapplicable)}.")
+        sentences.append(f"Reported as not applicable, which the programme does not allow: {', '.join(inapplicable)}.")
     if missing:
-        said.append(f"Not run: {', '.join(missing)}.")
-    if report.verdict == "undetermined" and len(said) == 0:
-        said.append("Nothing was decided.")
+        sentences.append(f"Not run: {', '.join(missing)}.")
+    if report.verdict == "undetermined" and len(sentences) == 0:
+        sentences.append("Nothing was decided.")
     unseen = [entry for entry in report.uncovered if entry not in missing]
     if unseen:
         left = counted(len(unseen), f"MUST requirement of {report.standard}", f"MUST requirements of {report.standard}")
-        said.append(f"Says nothing about {left}: {', '.join(unseen)}.")
-    return (*said, *filter(None, [beyond(report)]), *_extensions(report))
+        sentences.append(f"Says nothing about {left}: {', '.join(unseen)}.")
+    return (*sentences, *filter(None, [beyond(report)]), *_extensions(report))
 
 
 def counting_checks(report: Report) -> list[CheckResult]:

@@ -62,7 +62,7 @@ def render_text(report: Report, evidence: Mapping[str, Evidence], width: int = 1
     for leak in report.leaks:
         _say(screen, f"Left behind: {leak}; try: aiconform cleanup --run {report.run}")
     _say(screen, f"{duration(report.seconds)}, {counted(report.requests, 'API request')}")
-    # Folding pads lines to the width; nobody wants to copy that.
+    # Folding pads lines to the width, which is useless in copies.
     return "\n".join(line.rstrip() for line in file.getvalue().split("\n"))
 
 

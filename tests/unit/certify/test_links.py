@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.certify_material import METADATA, certify, product, write
 
-from aiconform.certify.links import unreachable
+from aiconform.certify.reachability import unreachable
 
 ENDED = threading.Event()
 

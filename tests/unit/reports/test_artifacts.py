@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from support.report_examples import IDS, Example, example, examples, result
 
 from aiconform.engine.evidence import CheckResult, Evidence, Report
-from aiconform.reports.cases import go_name, slug
 from aiconform.reports.facts import programme_tests
 from aiconform.reports.formats import write_artifacts
+from aiconform.reports.names import go_name, slug
 from aiconform.reports.plain import plain
 
 EXPECTED = {"pass": "pass", "fail": "fail", "error": "fail", "not-applicable": "skip", "not-run": "skip"}

@@ -9,8 +9,8 @@ from itertools import combinations
 from aiconform.certify.context import Context
 from aiconform.certify.evidence import Artifact, Reference
 from aiconform.certify.findings import Problem, Rule, listed
-from aiconform.reports.cases import own_name
 from aiconform.reports.facts import programme_tests
+from aiconform.reports.names import own_name
 from aiconform.spec import load_standard
 
 RULES = (
