@@ -147,7 +147,7 @@ def test_a_queue_without_quota_is_no_verdict(gangs: Lab, tmp_path: Path) -> None
         gangs.kubectl("delete", "clusterqueue", "team")
     assert (done.code, done.check(CHECK)["verdict"]) == (3, "error")
     assert "ClusterQueue team has no quota for aiconform.dev/simulated-accelerator" in done.check(CHECK)["reason"]
-    assert "there is no ClusterQueue nobody" in missing.check(CHECK)["reason"]
+    assert "ClusterQueue nobody does not exist" in missing.check(CHECK)["reason"]
 
 
 def test_who_takes_the_accelerators_is_named(gangs: Lab, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What serves the metrics APIs that autoscalers read, and whether it answers."""
+"""The metrics APIs that autoscalers read: what serves them, and whether they are available."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MetricsApi:
 
 
 async def metrics_apis(cluster: Cluster) -> list[MetricsApi]:
-    """Those that are registered, custom metrics first; read afresh each time."""
+    """The registered metrics APIs, custom metrics first. Each call reads them again."""
     found: dict[str, MetricsApi] = {}
     async for entry in cluster.list("apiregistration.k8s.io/v1", "APIService"):
         for name, group in GROUPS.items():
@@ -34,9 +34,9 @@ async def metrics_apis(cluster: Cluster) -> list[MetricsApi]:
             available = conditions.find(entry, "Available")
             problem = ""
             if available is None or not available.is_true:
-                problem = (available.message if available else "") or "nothing says that it is available"
+                problem = (available.message if available else "") or "its APIService does not report it as available"
             by = f"{service.get('namespace')}/{service.get('name')}"
-            # Of several versions it is enough that one answers.
+            # One available version is enough.
             if name not in found or found[name].problem:
                 found[name] = MetricsApi(name, by, problem)
     return [found[name] for name in GROUPS if name in found]
