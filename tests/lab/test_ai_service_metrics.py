@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.lab import Lab, succeed
+from support.lab import Lab, assert_broken, succeed
 
 from aiconform.lab.faults.registry import breaking
 
@@ -34,9 +34,7 @@ def test_a_fault_breaks_its_assertions_and_no_others(lab: Lab, fault: str) -> No
     quick = ("--set", f"{METRICS}.discovery_seconds=40", "--set", f"{METRICS}.seconds=10")
     with lab.fault(fault):
         done = lab.run(METRICS, *quick)
-    assert done.code == 1, done.stderr
-    assert done.broken(METRICS) == FAULTS[fault]
-    assert all(entry["reason"] for entry in done.check(METRICS)["assertions"])
+    assert_broken(done, fault, METRICS)
 
 
 def test_a_query_api_that_is_none_is_an_error_with_its_words(lab: Lab) -> None:

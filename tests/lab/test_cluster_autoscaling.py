@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.lab import Lab, Outcome, aiconform, succeed
+from support.lab import Lab, Outcome, aiconform, assert_broken, succeed
 
 from aiconform.lab.faults.registry import breaking
 
@@ -97,13 +97,9 @@ def test_inspect_says_what_scales_and_what_would_be_ordered(lab: Lab) -> None:
 def test_a_fault_breaks_its_assertion_and_no_other(lab: Lab, fault: str) -> None:
     with lab.fault(fault):
         done = check(lab, limits=LIMITS.get(fault, ENOUGH))
-    assert done.code == 1, done.stderr
-    assert done.broken(CHECK) == FAULTS[fault]
-    for entry in done.check(CHECK)["assertions"]:
-        assert entry["reason"]
+    assert_broken(done, fault, CHECK)
     if fault == "autoscaler-at-limit":
         assert "its limit of 0 aiconform.dev/simulated-accelerator is reached" in done.check(CHECK)["reason"]
-    succeed("judge", done.folder)
 
 
 # What cannot be decided

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.accelerator_pods import IMAGE, STAY
-from support.lab import Lab, Outcome, aiconform, succeed
+from support.lab import Lab, Outcome, aiconform, assert_broken, succeed
 
 from aiconform.lab.faults.registry import breaking
 
@@ -72,9 +72,7 @@ def test_pods_with_accelerators_come_and_go_with_their_metric(lab: Lab, api: str
 def test_a_fault_breaks_its_assertion_and_no_other(lab: Lab, fault: str) -> None:
     with lab.fault(fault):
         done = check(lab, LIMITS.get(fault, ENOUGH))
-    assert done.code == 1, done.stderr
-    assert done.broken(CHECK) == FAULTS[fault]
-    succeed("judge", done.folder)
+    assert_broken(done, fault, CHECK)
 
 
 def test_inspect_says_what_serves_the_metric(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""Pods that look for accelerators and tell what they see."""
+"""Pods that look for accelerators and report what they see."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiconform.platform.images import IMAGES
 IMAGE = IMAGES["shell"]
 PATIENCE = 60.0
 MAJOR = 4
-# Opening is left to dd: a shell would make the console its terminal. `forged` makes a node of its own for each number
+# dd opens the devices: a shell would make the console its terminal. `forged` creates a device node for each number
 # that an accelerator may have.
 LOOK = """
 for node in $(find /dev -type c | sort); do
@@ -39,7 +39,7 @@ class View:
     nodes: dict[str, bool]
     """Path of each accelerator's device node -> whether it opens."""
     forged: frozenset[int]
-    """Minors that open through a node that the container made itself."""
+    """Minors that open through a device node that the container created itself."""
     environment: dict[str, str]
 
 
@@ -71,7 +71,7 @@ def pod(name: str, node: str, *containers: Object, **spec: Any) -> Object:
 
 
 class Pods:
-    """Makes claims and Pods, and removes them all in the end."""
+    """Creates claims and Pods, and removes all of them at the end."""
 
     def __init__(self, cluster: Cluster, device_class: str) -> None:
         self.cluster = cluster
@@ -92,7 +92,7 @@ class Pods:
         )
 
     async def start(self, name: str, node: str, *containers: Object, claim: str = "") -> Object:
-        """A Pod; with `claim`, containers that ask for `claims` get that ResourceClaim as `device`."""
+        """Create a Pod; with `claim`, its containers can refer to that ResourceClaim as `device`."""
         claims = {"resourceClaims": [{"name": "device", "resourceClaimName": claim}]} if claim else {}
         return await self._make(pod(name, node, *containers, **claims))
 
@@ -117,7 +117,7 @@ class Pods:
         return read_view(await self.cluster.logs("default", made["metadata"]["name"], container_name))
 
     async def look(self, name: str, node: str, *, claim: str = "", resource: str = "") -> View:
-        """What a container sees that holds a claim, asks for one of a resource, or has neither."""
+        """What a container sees that holds a claim, requests one of a resource, or neither."""
         resources: Object = {"claims": [{"name": "device"}]} if claim else {}
         if resource:
             resources["limits"] = {resource: "1"}
@@ -127,7 +127,7 @@ class Pods:
         return found
 
     async def remove(self, made: Object) -> None:
-        """Delete an object and wait for its end."""
+        """Delete an object and wait until it is gone."""
         await self.cluster.delete(made)
         self._made = [other for other in self._made if other["metadata"]["uid"] != made["metadata"]["uid"]]
         async with asyncio.timeout(PATIENCE):
@@ -139,7 +139,7 @@ class Pods:
                 await asyncio.sleep(0.1)
 
     async def remove_all(self) -> None:
-        """Pods first: a claim goes only when no Pod holds it."""
+        """Pods first: a claim is deleted only when no Pod holds it."""
         for made in reversed(self._made):
             await self.remove(made)
 

@@ -1,4 +1,4 @@
-"""A lab for the tests, reached as a user reaches it: by the command."""
+"""A lab for the tests, used as a user does: by the command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiconform.lab.faults.registry import find
 
 # Two checkouts can be tested on one machine, each with labs of its own; and so can two workers of one test run.
 LAB = "-".join(filter(None, (os.environ.get("AICONFORM_TEST_LAB", "test"), os.environ.get("PYTEST_XDIST_WORKER"))))
-# From the locked packages: a machine's own kubectl may be years old, or not there.
+# From the locked packages: the machine may have an old kubectl or none.
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
 
@@ -29,7 +29,7 @@ def aiconform(*arguments: str | Path, kubeconfig: Path | None = None) -> subproc
         capture_output=True,
         text=True,
         check=False,
-        # The longest is a first build of the lab's binaries, beside another worker's tests or its builds.
+        # The slowest is a first build of the lab's binaries while another worker tests or builds.
         timeout=3600,
     )
 
@@ -42,7 +42,7 @@ def succeed(*arguments: str | Path, **options: Any) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """The result of a run."""
 
     code: int
     report: dict[str, Any]
@@ -82,7 +82,7 @@ class Lab:
         return Outcome(done.returncode, json.loads(done.stdout or "{}"), folder, done.stderr)
 
     def install(self, *add_ons: str) -> None:
-        """Install add-ons; what is there stays."""
+        """Install add-ons, beside those that are installed."""
         succeed("lab", "up", "--name", self.name, "--with", ",".join(add_ons))
 
     @contextmanager
@@ -94,22 +94,28 @@ class Lab:
             succeed("lab", "fault", name, "--off", "--name", self.name)
 
 
-QUICK = ("--patience", "15")
-"""For faults of accelerators: what does not start need not be waited for long."""
-
-
-def assert_breaks_exactly(lab: Lab, name: str, *checks: str) -> None:
-    """A run of these checks with the fault on shows what it breaks in each of them, and nothing else."""
+def assert_broken(done: Outcome, name: str, *checks: str) -> None:
+    """A run with this fault on shows what the fault breaks in each of these checks, and nothing else."""
     fault = find(name)
-    with lab.fault(name):
-        done = lab.run(*checks, *QUICK)
-    assert done.code == 1
+    assert done.code == 1, done.stderr
     assert done.report["strict"] == "not-conformant"
     for check in checks:
+        broken = done.broken(check)
         may_break = {each.rpartition("/")[2] for each in fault.may_break if each.startswith(f"{check}/")}
-        assert done.broken(check) - may_break == fault.broken(check)
+        assert broken - may_break == fault.broken(check), done.check(check)["reason"]
         verdict = done.check(check)["strict"]
-        assert verdict == "fail" if done.broken(check) else verdict in ("pass", "error")
+        assert verdict == "fail" if broken else verdict in ("pass", "error")
         for entry in done.check(check)["assertions"]:
             assert entry["reason"]
     succeed("judge", done.folder)
+
+
+QUICK = ("--patience", "15")
+"""For faults of accelerators: a Pod that cannot start need not be waited for long."""
+
+
+def assert_breaks_exactly(lab: Lab, name: str, *checks: str) -> None:
+    """Run these checks with the fault on: see `assert_broken`."""
+    with lab.fault(name):
+        done = lab.run(*checks, *QUICK)
+    assert_broken(done, name, *checks)
