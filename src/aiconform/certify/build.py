@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import FoldedScalarString
 
 from aiconform.certify.bundle import BadBundle, copy_plain
-from aiconform.certify.checklist import Checklist, Item, checklist_of
+from aiconform.certify.checklist import Checklist, ChecklistItem, checklist_of
 from aiconform.certify.fix import editor
 from aiconform.certify.readme import readme
 from aiconform.certify.redaction import Redaction, redact
@@ -200,13 +200,13 @@ def _fill(text: str, checklist: Checklist, runs: list[JudgedRun], layers: Mappin
             _note_layer(claim, layers.get(item.id))
             continue
         built.shown[item.id] = verdict
-        _answer(claim, item, run, verdict, layers.get(item.id), built)
+        _answer(claim, item, run, layers.get(item.id), built)
     out = io.StringIO()
     yaml.dump(tree, out)
     return out.getvalue()
 
 
-def _claim(spec: CommentedMap, item: Item) -> CommentedMap:
+def _claim(spec: CommentedMap, item: ChecklistItem) -> CommentedMap:
     """The last entry with the id, which is the one that counts, or a new one."""
     if not isinstance(spec.get(item.category), CommentedSeq):
         spec[item.category] = CommentedSeq()
@@ -233,7 +233,8 @@ def _mark(claim: CommentedMap) -> None:
         claim.yaml_add_eol_comment(f"# {FOR_THE_VENDOR}", "id")
 
 
-def _answer(claim: CommentedMap, item: Item, run: JudgedRun, verdict: str, layer: str | None, built: Built) -> None:
+def _answer(claim: CommentedMap, item: ChecklistItem, run: JudgedRun, layer: str | None, built: Built) -> None:
+    verdict = run.verdicts[item.id]
     status = {"pass": "Implemented", "fail": "Not Implemented", "not-applicable": "N/A"}[verdict]
     before = str(claim.get("status") or "").strip()
     if before not in ("", status):
@@ -254,7 +255,7 @@ def _answer(claim: CommentedMap, item: Item, run: JudgedRun, verdict: str, layer
     _notes(claim, _statement(item, run, verdict), layer)
 
 
-def _statement(item: Item, run: JudgedRun, verdict: str) -> str:
+def _statement(item: ChecklistItem, run: JudgedRun, verdict: str) -> str:
     simulated = " with simulated accelerators" if run.simulated else ""
     return (
         f"Run {run.run} of {run.tool} on Kubernetes {run.kubernetes}{simulated}: {verdict}, "

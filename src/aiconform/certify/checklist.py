@@ -24,7 +24,7 @@ class BadChecklists(Exception):
 
 
 @dataclass(frozen=True)
-class Item:
+class ChecklistItem:
     """A requirement as the checklist lists it, and what the programme says about it.
 
     digests: of the accepted descriptions, normalised; empty if none is known. description: if available. test: the
@@ -46,10 +46,10 @@ class Item:
 @dataclass(frozen=True)
 class Checklist:
     version: str
-    items: tuple[Item, ...]
+    items: tuple[ChecklistItem, ...]
     note: str = ""
 
-    def item(self, requirement: str) -> Item | None:
+    def item(self, requirement: str) -> ChecklistItem | None:
         return next((item for item in self.items if item.id == requirement), None)
 
     @property
@@ -88,7 +88,7 @@ def checklist_of(version: str, folder: Path | None = None) -> Checklist | None:
     return Checklist(version, tuple(sorted(items, key=_order)))
 
 
-def _order(item: Item) -> tuple[int, str, str]:
+def _order(item: ChecklistItem) -> tuple[int, str, str]:
     known = CATEGORIES.index(item.category) if item.category in CATEGORIES else len(CATEGORIES)
     return known, item.level, item.id
 
@@ -115,13 +115,13 @@ def _from_folder(version: str, folder: Path) -> Checklist | None:
     return Checklist(version, tuple(items), str(path))
 
 
-def _item(category: str, requirement: str, level: str, description: str | None = None) -> Item:
+def _item(category: str, requirement: str, level: str, description: str | None = None) -> ChecklistItem:
     known = requirement_of(requirement)
     digests = {
         *(known.programme.descriptions if known else ()),
         *([] if description is None else [digest_of(description)]),
     }
-    return Item(
+    return ChecklistItem(
         category,
         requirement,
         level,

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from aiconform.certify.checklist import Checklist, Item
+from aiconform.certify.checklist import Checklist, ChecklistItem
 from aiconform.certify.submission import METADATA, snake_case
 from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
 
@@ -65,7 +65,7 @@ def render(checklist: Checklist, metadata: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def entry(item: Item) -> list[str]:
+def entry(item: ChecklistItem) -> list[str]:
     """The lines of a requirement without an answer."""
     described = _quoted(item.description) if item.description else f"{_quoted(item.title)}  # {TITLE_ONLY}"
     return [

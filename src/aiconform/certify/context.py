@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiconform.certify.corpus import Corpus
-from aiconform.certify.evidence import Examined
+from aiconform.certify.examined import Examined
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-from aiconform.certify.evidence import Examined
+from aiconform.certify.examined import Examined
 from aiconform.certify.submission import Claim
 
 WINDOW = 6  # words

@@ -40,7 +40,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Finding:
+class RuleFinding:
     """A problem in a file, with the rule's severity and help."""
 
     rule: str
@@ -55,9 +55,9 @@ class Finding:
         return asdict(self)
 
 
-def findings(file: str, rules: Mapping[str, Rule], problems: Iterable[Problem]) -> list[Finding]:
+def findings(file: str, rules: Mapping[str, Rule], problems: Iterable[Problem]) -> list[RuleFinding]:
     """The problems of one file, by line. Of each rule the first MOST are listed and the others counted."""
-    found: list[Finding] = []
+    found: list[RuleFinding] = []
     counts: Counter[str] = Counter()
     for problem in problems:
         rule = rules[problem.rule]
@@ -65,13 +65,13 @@ def findings(file: str, rules: Mapping[str, Rule], problems: Iterable[Problem]) 
         if counts[rule.id] <= MOST:
             severity = problem.severity or rule.severity
             found.append(
-                Finding(rule.id, severity, file, problem.line, problem.requirement, problem.message, rule.help)
+                RuleFinding(rule.id, severity, file, problem.line, problem.requirement, problem.message, rule.help)
             )
     found.sort(key=lambda finding: (finding.line, finding.rule, finding.message))
     for name, count in counts.items():
         if count > MOST:
             rule = rules[name]
-            found.append(Finding(name, rule.severity, file, 1, None, f"{count - MOST} more like this", rule.help))
+            found.append(RuleFinding(name, rule.severity, file, 1, None, f"{count - MOST} more like this", rule.help))
     return found
 
 

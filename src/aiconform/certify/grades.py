@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from aiconform.certify.evidence import Answer, Examined, Reference
+from aiconform.certify.examined import Answer, Examined, Reference
 
 GRADES = ("executed", "artifact", "captured-log", "documentation-link", "bare-claim")
 """Best first. executed: a run whose verdict can be recomputed · artifact: test results · captured-log: output or a

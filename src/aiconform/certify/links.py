@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aiconform.certify.evidence import Examined
+from aiconform.certify.examined import Examined
 from aiconform.certify.submission import BASE_CONFORMANCE, METADATA
 
 

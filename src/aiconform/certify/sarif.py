@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aiconform import __version__
-from aiconform.certify.findings import Finding, Rule
+from aiconform.certify.findings import Rule, RuleFinding
 from aiconform.certify.rules import CATALOGUE, of_programme
 from aiconform.certify.validate import Validated
 
@@ -49,7 +49,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, used: list[str]) -> dict[str, Any]:
+def _result(finding: RuleFinding, used: list[str]) -> dict[str, Any]:
     about = f"{finding.requirement}: " if finding.requirement else ""
     # The line may move in the next commit; the problem stays the same.
     print_ = hashlib.sha256(f"{finding.rule}\0{finding.file}\0{about}\0{finding.message}".encode("utf-8", "replace"))

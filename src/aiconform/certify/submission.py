@@ -60,7 +60,7 @@ def version_of(path: Path) -> str | None:
 
 
 @dataclass(frozen=True)
-class Field:
+class MetadataField:
     """A metadata value. `text` is None where the value is no string; `key` is how the file spells the field."""
 
     key: str
@@ -69,7 +69,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Text:
+class ClaimText:
     """A value of a claim; an absent one is "" on the claim's line."""
 
     text: str
@@ -86,11 +86,11 @@ class Claim:
     category: str
     id: str
     line: int
-    description: Text
-    level: Text
-    status: Text
-    notes: Text
-    evidence: tuple[Text, ...]
+    description: ClaimText
+    level: ClaimText
+    status: ClaimText
+    notes: ClaimText
+    evidence: tuple[ClaimText, ...]
     unknown: tuple[tuple[str, int], ...] = ()
 
 
@@ -106,7 +106,7 @@ class Submission:
     path: Path
     folder: Path
     version: str | None
-    metadata: dict[str, Field] | None
+    metadata: dict[str, MetadataField] | None
     claims: dict[str, tuple[Claim, ...]] | None
     unknown: tuple[tuple[str, int], ...]
     both_spellings: tuple[str, ...]
@@ -184,7 +184,7 @@ def _is_null(node: YamlValue | None) -> bool:
     return node is None or (isinstance(node, YamlScalar) and node.kind == "null")
 
 
-def _metadata(node: YamlValue | None) -> tuple[dict[str, Field] | None, list[tuple[str, int]], list[str]]:
+def _metadata(node: YamlValue | None) -> tuple[dict[str, MetadataField] | None, list[tuple[str, int]], list[str]]:
     if _is_null(node):
         return None, [], []
     if not isinstance(node, YamlMapping):
@@ -200,7 +200,7 @@ def _metadata(node: YamlValue | None) -> tuple[dict[str, Field] | None, list[tup
         if value is None or _is_null(value):
             continue
         text = value.text if isinstance(value, YamlScalar) and value.kind == "text" else None
-        fields[name] = Field(key, text, value.line)
+        fields[name] = MetadataField(key, text, value.line)
     return fields, [(key, line) for key, line in node.keys.items() if key not in known], twice
 
 
@@ -241,16 +241,16 @@ def _claim(category: str, node: YamlValue) -> Claim:
     )
 
 
-def _text(node: YamlMapping, key: str) -> Text:
+def _text(node: YamlMapping, key: str) -> ClaimText:
     value = node.get(key)
     if value is None or _is_null(value):
-        return Text("", node.keys.get(key, node.line))
+        return ClaimText("", node.keys.get(key, node.line))
     if not isinstance(value, YamlScalar):
         raise Unreadable(value.line, f"{key} is not text", "write one value; quote it or use a block (`>-`)")
-    return Text(value.text, value.line)
+    return ClaimText(value.text, value.line)
 
 
-def _evidence(node: YamlMapping, requirement: str) -> tuple[Text, ...]:
+def _evidence(node: YamlMapping, requirement: str) -> tuple[ClaimText, ...]:
     value = node.get("evidence")
     if value is None or _is_null(value):
         return ()
@@ -265,5 +265,5 @@ def _evidence(node: YamlMapping, requirement: str) -> tuple[Text, ...]:
             raise Unreadable(
                 item.line, f"an entry in the evidence of {requirement} is not text", "write one link a line"
             )
-        found.append(Text("" if item.kind == "null" else item.text, item.line))
+        found.append(ClaimText("" if item.kind == "null" else item.text, item.line))
     return tuple(found)

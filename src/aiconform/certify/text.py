@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from aiconform.certify.findings import SEVERITIES, Finding
+from aiconform.certify.findings import SEVERITIES, RuleFinding
 from aiconform.certify.grades import GRADES
 from aiconform.certify.validate import Validated, summary
 from aiconform.reports.plain import plain
@@ -33,7 +33,7 @@ def _one(result: Validated, least: str) -> Iterator[str]:
         yield f"  not checked: {text}"
 
 
-def _finding(finding: Finding) -> Iterator[str]:
+def _finding(finding: RuleFinding) -> Iterator[str]:
     about = f"{finding.requirement}: " if finding.requirement else ""
     yield plain(f"  {finding.file}:{finding.line}: {finding.severity} {finding.rule}: {about}{finding.message}")
     yield plain(f"      {finding.help}")

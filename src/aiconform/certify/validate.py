@@ -12,8 +12,8 @@ from typing import Any
 from aiconform.certify import rules
 from aiconform.certify.context import Context
 from aiconform.certify.corpus import Corpus
-from aiconform.certify.evidence import Examined
-from aiconform.certify.findings import Finding, Problem, findings
+from aiconform.certify.examined import Examined
+from aiconform.certify.findings import Problem, RuleFinding, findings
 from aiconform.certify.grades import grades
 from aiconform.certify.links import links_of
 from aiconform.certify.rules import loading
@@ -46,9 +46,9 @@ class Validated:
 
     path: Path
     version: str | None
-    errors: list[Finding]
-    warnings: list[Finding]
-    findings: list[Finding]
+    errors: list[RuleFinding]
+    warnings: list[RuleFinding]
+    findings: list[RuleFinding]
     grades: dict[str, str]
     not_checked: list[str]
     examined: Examined | None
@@ -126,7 +126,7 @@ def _urls(examined: Examined) -> list[str]:
 
 
 def _validated(
-    path: Path, examined: Examined | Problem, found: list[Finding], settings: ValidationSettings
+    path: Path, examined: Examined | Problem, found: list[RuleFinding], settings: ValidationSettings
 ) -> Validated:
     known = examined if isinstance(examined, Examined) else None
     own = [finding for finding in found if rules.of_programme(finding.rule)]

@@ -10,7 +10,7 @@ from typing import Any
 from aiconform.certify.artifacts import NAMES, BadArtifact, Results, read_results
 from aiconform.certify.attestation import NotAttested
 from aiconform.certify.bundle import BadBundle, digests
-from aiconform.certify.evidence import Examined
+from aiconform.certify.examined import Examined
 from aiconform.certify.findings import listed
 from aiconform.certify.predicate import platform, run_claims
 from aiconform.certify.rules.runs import latest

@@ -15,10 +15,10 @@ from aiconform.reports.summary import (
     BEYOND,
     EXTENSIONS,
     SIMULATED,
+    assertion_counts,
     by_target,
     counted,
     duration,
-    findings,
     going_beyond,
     headline,
     remedy,
@@ -110,7 +110,7 @@ def _overview(checks: Sequence[CheckResult], head: str) -> Iterator[str]:
     yield f"| {head} | Level | Verdict | Found | Time |"
     yield "|-|-|-|-|-:|"
     for check in checks:
-        found = findings(check) or escaped(shortened(check.reason, CELL_LIMIT))
+        found = assertion_counts(check) or escaped(shortened(check.reason, CELL_LIMIT))
         time = duration(check.seconds) if check.verdict != "not-run" else ""
         yield f"| {escaped(check.id)} | {check.level} | {_verdict(check)} | {found} | {time} |"
 

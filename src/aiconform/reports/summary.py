@@ -160,7 +160,7 @@ def _may(check: CheckResult) -> bool:
     return excused(check, extended_standard())
 
 
-def findings(check: CheckResult) -> str:
+def assertion_counts(check: CheckResult) -> str:
     """The results of the assertions in a few words, what goes beyond the programme apart; empty if there are none."""
     text = _tally([result.holds for result in counting(check.assertions)])
     beyond = [result.holds for result in going_beyond(check)]

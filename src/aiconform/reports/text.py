@@ -17,11 +17,11 @@ from aiconform.reports.summary import (
     BEYOND,
     EXTENSIONS,
     SIMULATED,
+    assertion_counts,
     by_target,
     check_verdict,
     counted,
     duration,
-    findings,
     going_beyond,
     headline,
     remedy,
@@ -75,7 +75,7 @@ def _overview(checks: Sequence[CheckResult], head: str) -> Table:
     for check in checks:
         time = duration(check.seconds) if check.verdict != "not-run" else ""
         # The reasons follow below, assertion by assertion.
-        reason = findings(check) if check.verdict == "fail" and check.assertions else check.reason
+        reason = assertion_counts(check) if check.verdict == "fail" and check.assertions else check.reason
         table.add_row(
             *(Text(plain(each)) for each in (check.id, check.level, check_verdict(check), time)), _text(reason)
         )

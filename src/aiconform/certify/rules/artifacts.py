@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from aiconform.certify.context import Context
-from aiconform.certify.evidence import Artifact, Reference
+from aiconform.certify.examined import Artifact, Reference
 from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.reports.facts import programme_tests
 from aiconform.reports.names import own_name

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from aiconform.certify.checklist import digest_of
 from aiconform.certify.context import Context
-from aiconform.certify.evidence import Answer, Examined
+from aiconform.certify.examined import Answer, Examined
 from aiconform.certify.findings import Problem, Rule
 from aiconform.certify.yamlvalues import shown
 

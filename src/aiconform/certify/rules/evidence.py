@@ -6,9 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from aiconform.certify.checklist import Item
+from aiconform.certify.checklist import ChecklistItem
 from aiconform.certify.context import Context
-from aiconform.certify.evidence import Answer, Reference
+from aiconform.certify.examined import Answer, Reference
 from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.certify.yamlvalues import shown
 from aiconform.reports.facts import programme_tests
@@ -182,7 +182,7 @@ def _fragment(answer: Answer, reference: Reference) -> Iterator[Problem]:
         )
 
 
-def _about(test: str, item: Item) -> bool:
+def _about(test: str, item: ChecklistItem) -> bool:
     """Whether the test's name contains one of the requirement's keywords."""
     name = re.sub(r"[^a-z0-9]", "", test.lower())
     words = [*item.keywords, *item.id.split("_")]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from aiconform.certify.context import Context
-from aiconform.certify.evidence import Examined
+from aiconform.certify.examined import Examined
 from aiconform.certify.findings import Problem, Rule
 from aiconform.certify.submission import METADATA, snake_case
 from aiconform.certify.yamlvalues import shown

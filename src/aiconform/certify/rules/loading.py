@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aiconform.certify.checklist import checklist_of
-from aiconform.certify.evidence import Examined, examine
+from aiconform.certify.examined import Examined, examine
 from aiconform.certify.findings import Problem, Rule
 from aiconform.certify.submission import Unreadable, load, read_bytes, version_of
 from aiconform.certify.yamlvalues import LARGEST

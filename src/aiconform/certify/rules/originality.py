@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiconform.certify.context import Context
 from aiconform.certify.corpus import Notes, minor
-from aiconform.certify.evidence import Answer, Examined
+from aiconform.certify.examined import Answer, Examined
 from aiconform.certify.findings import Problem, Rule
 
 RULES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aiconform.certify.context import Context
-from aiconform.certify.evidence import Answer, Artifact, Examined, Reference
+from aiconform.certify.examined import Answer, Artifact, Examined, Reference
 from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.certify.links import links_of
 from aiconform.certify.submission import BASE_CONFORMANCE, METADATA, Submission, snake_case

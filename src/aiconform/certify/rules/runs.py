@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aiconform.certify.context import Context
-from aiconform.certify.evidence import Answer, Examined
+from aiconform.certify.examined import Answer, Examined
 from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.certify.runs import JudgedRun
 

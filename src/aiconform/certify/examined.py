@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from aiconform.certify.artifacts import BadArtifact, Kind, Results, kind_of, looks_like, read_results
-from aiconform.certify.checklist import Checklist, Item
+from aiconform.certify.checklist import Checklist, ChecklistItem
 from aiconform.certify.runs import Runs
 from aiconform.certify.submission import Claim, Submission
 
@@ -58,7 +58,7 @@ class Reference:
 class Answer:
     """A requirement of the checklist with the claim about it; `counts` is False for a SHOULD left blank."""
 
-    item: Item
+    item: ChecklistItem
     claim: Claim
     references: tuple[Reference, ...]
     counts: bool
