@@ -1,7 +1,7 @@
-"""Simulated accelerators: real character devices behind a DRA driver and a device plugin of our own.
+"""Simulated accelerators: real character devices behind a DRA driver and a device plugin of this project.
 
-`AcceleratorConfig` is all there is to say about one node's; `python -m aiconform.lab.accelerators --config FILE` serves
-them; `cluster_objects` is what the cluster needs besides.
+`AcceleratorConfig` is the configuration of one node's; `python -m aiconform.lab.accelerators --config FILE` serves
+them; `cluster_objects` are the objects that the cluster needs.
 """
 
 from aiconform.lab.accelerators.config import (

@@ -1,4 +1,4 @@
-"""`python -m aiconform.lab.accelerators --config FILE`: the accelerators of one node, until it is told to stop."""
+"""`python -m aiconform.lab.accelerators --config FILE`: the accelerators of one node, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
     "--config", "path", required=True, type=click.Path(dir_okay=False, path_type=Path), help="JSON file, see config.py."
 )
 def main(path: Path) -> None:
-    """Serve simulated accelerators on one node. SIGHUP reads the file again; SIGTERM ends."""
+    """Serve simulated accelerators on one node. SIGHUP reloads the file; SIGTERM stops."""
     from aiconform.cluster import ClusterError
     from aiconform.lab.accelerators.identity import AcceleratorError
     from aiconform.lab.accelerators.process import run

@@ -1,4 +1,4 @@
-"""What the kubelet counts of the extended resource: only when it is in the Node's status can a Pod have it."""
+"""The allocatable number of the extended resource: Pods can use it only when it is in the Node's status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Allocatable:
         self._on_change = on_change
 
     async def keep(self) -> None:
-        """Follow the Node; never returns. Trouble is retried and told once."""
+        """Follow the Node; never returns. Errors are printed once and retried."""
         told = ""
         while True:
             try:
@@ -36,10 +36,10 @@ class Allocatable:
             except ClusterError as err:
                 if str(err) != told:
                     told = str(err)
-                    print(f"Node: {err}; trying again", file=sys.stderr)
+                    print(f"Node: {err}; retrying", file=sys.stderr)
                 await asyncio.sleep(RETRY_SECONDS)
 
 
 def allocatable(node: Object, resource: str) -> int:
-    """How many of an extended resource a Node has for Pods; 0 if it does not know the resource."""
+    """How many of an extended resource a Node has for Pods; 0 if it has no such resource."""
     return quantity.whole(((node.get("status") or {}).get("allocatable") or {}).get(resource, "0"))

@@ -1,4 +1,4 @@
-"""The rogue allocator of the fault allocator-overcommits: it allocates claims that no node can satisfy.
+"""The faulty allocator of allocator-overcommits: it allocates claims that no node can satisfy.
 
 A sound scheduler leaves them unallocated. This one writes an allocation that names devices twice.
 """
@@ -24,7 +24,7 @@ MOST_RESULTS = 32
 
 
 class RogueAllocator:
-    """Runs on every node; of the nodes with this driver's devices, only the first in order acts."""
+    """Runs on every node; only the first node with this driver's devices acts."""
 
     def __init__(self, cluster: Cluster, config: AcceleratorConfig, publisher: Publisher) -> None:
         self._cluster = cluster
@@ -32,7 +32,7 @@ class RogueAllocator:
         self._publisher = publisher
 
     async def run(self) -> None:
-        """Watch all claims and allocate those that cannot be satisfied; never returns. Trouble is told once."""
+        """Watch all claims and allocate those that cannot be satisfied; never returns. Errors are printed once."""
         told = ""
         while True:
             try:
@@ -43,7 +43,7 @@ class RogueAllocator:
             except (ClusterError, AcceleratorError) as err:
                 if str(err) != told:
                     told = str(err)
-                    print(f"ResourceClaims: {err}; trying again", file=sys.stderr)
+                    print(f"ResourceClaims: {err}; retrying", file=sys.stderr)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _consider(self, version: str, claim: Object) -> None:
@@ -62,7 +62,7 @@ class RogueAllocator:
 
 
 def demands(claim: Object, device_class: str) -> Counter[str]:
-    """Request name -> how many devices of the class it asks for; only requests for exact counts are looked at."""
+    """Request name -> how many devices of the class it asks for; only requests for exact counts are considered."""
     asked: Counter[str] = Counter()
     for request in claim["spec"].get("devices", {}).get("requests", []):
         # v1beta1 has no `exactly`: the fields are in the request itself.
@@ -88,10 +88,10 @@ def pool_sizes(published: Sequence[Object]) -> Counter[str]:
 
 
 def overcommitted(asked: Counter[str], devices: Sequence[str], config: AcceleratorConfig) -> Object:
-    """An allocation on this node that grants all that is asked for, over and over the same devices."""
+    """An allocation on this node that grants every request with the same few devices."""
     wanted = [request for request, count in asked.items() for _ in range(count)]
     return {
-        # A scheduler that knows this field adds it where it is missing, and an allocation must not change any more.
+        # A scheduler that knows this field would add it, but an allocation must not change.
         "allocationTimestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "devices": {
             "results": [

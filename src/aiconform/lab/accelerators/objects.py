@@ -1,4 +1,4 @@
-"""The cluster objects that belong to the simulated accelerators; the lab applies them when it comes up."""
+"""The cluster objects that belong to the simulated accelerators; the lab applies them when it starts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from aiconform.cluster import Object
 
 GROUP_OF_DRIVERS = "aiconform:accelerators"
-"""The group a driver's client certificate may name (its organisation) to get the rights below."""
+"""The group (organization) in a driver's client certificate that has the permissions below."""
 
 
 def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra: bool = False) -> list[Object]:
-    """DeviceClass and the driver's rights.
+    """The DeviceClass and the driver's permissions.
 
     `version` is the served version of resource.k8s.io. `resource_by_dra` lets DRA satisfy requests for the extended
     resource as well (DeviceClass.spec.extendedResourceName, Kubernetes 1.36 on by default).
@@ -41,7 +41,7 @@ def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra:
             "rules": [
                 {"apiGroups": [GROUP], "resources": ["resourceslices"], "verbs": every},
                 {"apiGroups": [GROUP], "resources": ["resourceclaims"], "verbs": ["get", "list", "watch"]},
-                # Only the fault allocator-overcommits writes it.
+                # Only the fault allocator-overcommits writes these.
                 {
                     "apiGroups": [GROUP],
                     "resources": ["resourceclaims/status", "resourceclaims/binding"],
@@ -61,7 +61,7 @@ def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra:
 
 
 def node_labels(config: AcceleratorConfig) -> dict[str, str]:
-    """The Node's labels: what a device plugin's resource cannot say of its devices, where vendors usually say it."""
+    """The Node's labels, by which vendors usually describe the devices of an extended resource."""
     if not config.count:
         return {}
     identity = config.identity

@@ -1,4 +1,4 @@
-"""What the driver has handed out: device nodes, a CDI spec for each claim, and a record that outlives restarts."""
+"""Prepared claims: device nodes, a CDI spec for each claim, and a record that survives restarts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiconform.lab.machines.files import write_json
 
 # The first version of CDI with a device node's hostPath.
 CDI_VERSION = "0.5.0"
-# What accelerators' nodes usually have: what keeps others out is the device cgroup, not the mode.
+# As accelerators' device nodes usually have: the device cgroup restricts access, not the mode.
 NODE_MODE = 0o666
 
 
@@ -35,9 +35,9 @@ _RECORD = TypeAdapter(dict[str, tuple[Granted, ...]])
 
 
 def make_device_nodes(devices: Sequence[Device]) -> None:
-    """Make the character devices; those that are right already stay as they are.
+    """Create the character devices; correct ones are left alone.
 
-    Raises AcceleratorError where the folder cannot hold device nodes that open.
+    Raises AcceleratorError if the folder cannot hold device nodes that can be opened.
     """
     for device in devices:
         path = device.host_path
@@ -78,7 +78,7 @@ class Prepared:
         return len(self._claims)
 
     def get(self, uid: str) -> tuple[Granted, ...] | None:
-        """What the claim got, if it is prepared and its CDI spec is still there."""
+        """The devices of the claim, if it is prepared and its CDI spec still exists."""
         granted = self._claims.get(uid)
         if granted is None or (any(g.cdi for g in granted) and not self._spec_path(uid).exists()):
             return None
@@ -114,7 +114,7 @@ class Prepared:
         return granted
 
     def remove(self, uid: str) -> None:
-        """Take a claim back; nothing to do if it is not prepared."""
+        """Unprepare a claim; does nothing if it is not prepared."""
         self._spec_path(uid).unlink(missing_ok=True)
         if self._claims.pop(uid, None) is not None:
             self._save()
@@ -150,12 +150,12 @@ class Prepared:
             ],
         }
         path = self._spec_path(uid)
-        # Readers of the folder take files by their suffix; the draft that write_json makes has another.
+        # Readers of the folder select files by suffix; the draft of write_json has another one.
         write_json(path, spec)
 
 
 def environment(config: AcceleratorConfig, devices: Sequence[Device]) -> dict[str, str]:
-    """The variables that a container with these devices gets."""
+    """The environment variables of a container with these devices."""
     identity = config.identity
     return {
         f"{identity.env_prefix}_DRIVER_VERSION": identity.driver_version,

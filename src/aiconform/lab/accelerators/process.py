@@ -1,4 +1,4 @@
-"""The process of one node: brings its parts to what the configuration says, at start and on every SIGHUP."""
+"""The process of one node: applies the configuration at start and on every SIGHUP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aiconform.lab.accelerators.status import FILE, digest
 from aiconform.lab.accelerators.telemetry import write_telemetry
 from aiconform.lab.machines.files import write_json
 
-# Fields that are taken up only at start: the sockets, folders and names are bound to them.
+# Fields that are read only at start: sockets, folders and names depend on them.
 FIXED = (
     "node_name",
     "kubeconfig",
@@ -48,7 +48,7 @@ class Accelerators:
         self._in_force = ""
         self._problem = ""
         self._renumbered = 0
-        self._said: dict[str, object] = {}
+        self._written: dict[str, object] = {}
         self._prepared = Prepared(config)
         self._publisher = Publisher(cluster, config, self.write_status)
         self._driver = DraDriver(config, self._prepared, self._find_claim, self._after_prepare, self.write_status)
@@ -56,11 +56,11 @@ class Accelerators:
         self._allocator = RogueAllocator(cluster, config, self._publisher)
         self._allocatable = Allocatable(cluster, config, self.write_status)
         self._background: dict[str, asyncio.Task[None]] = {}
-        # What a process before us said no longer holds.
+        # The status of an earlier process no longer holds.
         self.write_status()
 
     async def apply(self, config: AcceleratorConfig) -> None:
-        """Make a configuration hold. Raises AcceleratorError if it cannot."""
+        """Apply a configuration. Raises AcceleratorError if that is not possible."""
         changed = [name for name in FIXED if getattr(config, name) != getattr(self._config, name)]
         if changed:
             raise AcceleratorError(f"{', '.join(changed)} can only change with a restart")
@@ -82,14 +82,14 @@ class Accelerators:
         try:
             await self._publisher.publish()
         except (ClusterError, AcceleratorError) as err:
-            # It is retried in the background; the configuration holds but for what the API server shows.
+            # This is retried in the background; the rest of the configuration is in force.
             self._publisher.problem = str(err)
         self._problem = ""
         self._in_force = digest(config)
         self.write_status()
 
     async def stop(self) -> None:
-        """End all parts. The ResourceSlices stay: they belong to the Node, and we come back."""
+        """Stop all parts. The ResourceSlices stay: they belong to the Node, and this process is restarted."""
         for name in list(self._background):
             self._run(name, False)
         await self._driver.stop()
@@ -97,7 +97,7 @@ class Accelerators:
         (self._config.state_dir / FILE).unlink(missing_ok=True)
 
     def write_status(self) -> None:
-        """Say what is in force, if that differs from what the file says."""
+        """Write what is in force, if it has changed."""
         status = {
             "pid": os.getpid(),
             "config": self._in_force,
@@ -112,12 +112,12 @@ class Accelerators:
             "prepared": len(self._prepared),
             "problem": self._problem or self._publisher.problem,
         }
-        if status != self._said:
+        if status != self._written:
             write_json(self._config.state_dir / FILE, status)
-            self._said = status
+            self._written = status
 
     def refuse(self, err: AcceleratorError) -> None:
-        """Go on as before and say why."""
+        """Keep the current configuration and say why."""
         self._problem = str(err)
         print(err, file=sys.stderr)
         self.write_status()
@@ -150,7 +150,7 @@ class Accelerators:
 
 
 async def run(path: Path) -> None:
-    """Serve until SIGTERM or SIGINT. Raises AcceleratorError, ClusterError for what keeps it from starting."""
+    """Serve until SIGTERM or SIGINT. Raises AcceleratorError or ClusterError if it cannot start."""
     stop, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, again.set)

@@ -1,4 +1,4 @@
-"""Keeps the published ResourceSlices, and the Node's labels, what they should be.
+"""Keeps the published ResourceSlices and the Node's labels up to date.
 
 The kubelet deletes all slices of its node when it starts, and a driver's when that driver is gone for long: so this
 watches, and publishes again.
@@ -41,19 +41,19 @@ class Publisher:
 
     @devices.setter
     def devices(self, devices: Sequence[Object]) -> None:
-        """What to publish; `published` is False until the API server has it."""
+        """The devices to publish; `published` is False until the API server has them."""
         if list(devices) != list(self._devices):
             self.published = False
         self._devices = devices
 
     async def publish(self) -> None:
-        """Bring the API server to what is wanted now. Raises ClusterError, AcceleratorError."""
+        """Publish what is wanted now. Raises ClusterError, AcceleratorError."""
         async with self._lock:
             for _attempt in range(5):
                 try:
                     return await self._publish_once()
                 except Conflict:
-                    # Somebody wrote between our look and our write.
+                    # Another write happened between the read and this write.
                     continue
             raise AcceleratorError(
                 f"the ResourceSlices of {self.config.node_name} are changed faster than we can publish"
@@ -96,7 +96,7 @@ class Publisher:
         self.generation = max(plan.generation, self.generation)
 
     async def keep(self) -> None:
-        """Publish, and again whenever the slices change; never returns. Trouble is retried and told."""
+        """Publish, and again whenever the slices change; never returns. Errors are printed and retried."""
         tries = 0
         while True:
             try:
@@ -116,13 +116,13 @@ class Publisher:
                 self.published = False
                 if str(err) != self.problem:
                     self.problem = str(err)
-                    print(f"ResourceSlices: {err}; trying again", file=sys.stderr)
+                    print(f"ResourceSlices: {err}; retrying", file=sys.stderr)
                 self._on_change()
                 await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
 
     async def served_version(self) -> str:
-        """The version of resource.k8s.io to use. Raises AcceleratorError if the API server serves none we know."""
+        """The version of resource.k8s.io to use. Raises AcceleratorError if the API server serves no known one."""
         version = await self._find_version()
         if version is None:
             raise AcceleratorError(f"the API server serves no known version of {slices.GROUP}")

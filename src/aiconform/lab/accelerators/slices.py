@@ -1,4 +1,4 @@
-"""ResourceSlices as data: what a node's devices look like, and which writes bring the API server there.
+"""ResourceSlices as data: the description of a node's devices, and the writes that publish it.
 
 Nothing here talks to anyone. The rules of a pool (resource.k8s.io): only slices of the newest `pool.generation` count,
 and only when `pool.resourceSliceCount` of them are there. So every change raises the generation in all slices.
@@ -16,19 +16,19 @@ if TYPE_CHECKING:  # the client is heavy, and this is imported to describe a lab
     from aiconform.cluster import Object
 
 GROUP = "resource.k8s.io"
-# The versions this driver can write, the best first; v1 since 1.34, the others for older servers.
+# The versions that this driver can write, the preferred one first: v1 since 1.34, the others for older servers.
 VERSIONS = ("v1", "v1beta2", "v1beta1")
 _RENUMBER_STEP = 1000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The writes that make the published pool the wanted one; all empty if it is already."""
+    """The writes that change the published pool to the wanted one; all empty if it is up to date."""
 
     generation: int
     create: list[Object] = field(default_factory=list)
     change: list[tuple[Object, Object]] = field(default_factory=list)
-    """(the slice as it is, a merge patch for it)"""
+    """(the current slice, a merge patch for it)"""
     delete: list[Object] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -61,7 +61,7 @@ def attributes(config: AcceleratorConfig, device: Device, renumbered: int = 0) -
         else:
             suffix = f" r{renumbered}" if renumbered else ""
             values[name] = {"string": value[: 64 - len(suffix)] + suffix}
-    # Whatever names it borrows, a simulated device says what it is.
+    # Whatever its identity, a simulated device says what it is.
     values["simulated"] = {"bool": True}
     return values
 
@@ -72,7 +72,7 @@ def _bumped(version: str, by: int) -> str:
 
 
 def describe(config: AcceleratorConfig, devices: Sequence[Device], renumbered: int = 0) -> list[Object]:
-    """The devices as entries of a ResourceSlice, in the form of v1."""
+    """The devices as entries of a ResourceSlice of v1."""
     return [
         {
             "name": device.name,
@@ -92,7 +92,7 @@ def plan(
     node_uid: str,
     last_generation: int = 0,
 ) -> Plan:
-    """How to get from the slices that are there to `devices` (from `describe`).
+    """The writes that change the existing slices to `devices` (from `describe`).
 
     `existing` are all slices of this driver on this node; `last_generation` is the newest one published so far, so
     that it grows even where somebody removed the slices in between.
@@ -110,7 +110,7 @@ def plan(
         spec: Object = {"pool": pool, "devices": [_in_version(device, version) for device in chunk]}
         if position < len(at_hand):
             old = at_hand[position]
-            # Whoever changed it since we looked, wins; we look again.
+            # A write since then causes a conflict; then everything is read again.
             unchanged = {"resourceVersion": old["metadata"].get("resourceVersion")}
             made.change.append((old, {"metadata": unchanged, "spec": spec}))
         else:
@@ -123,7 +123,7 @@ def _new_slice(spec: Object, config: AcceleratorConfig, version: str, node_uid: 
     return {
         "apiVersion": f"{GROUP}/{version}",
         "kind": "ResourceSlice",
-        # The Node owns it: the slice goes when the Node goes, and not when this process stops.
+        # The Node owns it: the slice is deleted with the Node, not when this process stops.
         "metadata": {
             "generateName": f"{config.node_name}-{config.identity.driver}-",
             "ownerReferences": [owner],
@@ -155,5 +155,5 @@ def _in_version(device: Object, version: str) -> Object:
 
 
 def best_version(served: Sequence[str]) -> str | None:
-    """The version of the group to use, of those an API server serves; None if it serves none that we know."""
+    """The version of the group to use, of those that an API server serves; None if it serves no known one."""
     return next((version for version in VERSIONS if version in served), None)

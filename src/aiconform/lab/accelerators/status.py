@@ -1,4 +1,4 @@
-"""`status.json`: what the process of a node's accelerators says of itself, and what that means.
+"""`status.json`: the status of the process of a node's accelerators, and what it means.
 
 Keys: `pid` (in the node's pid namespace), `config` (digest of the configuration in force), `faults`, `generation` and
 `devices` of the published pool, `version` of resource.k8s.io, `published` (whether the API server shows the pool),
@@ -19,12 +19,12 @@ FILE = "status.json"
 
 
 def digest(config: AcceleratorConfig) -> str:
-    """Tells one configuration from another."""
+    """Identifies a configuration."""
     return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
 
 
 def read_status(state_dir: Path) -> dict[str, object] | None:
-    """What the process said last, or None before its first word."""
+    """The latest status of the process; None before the first."""
     try:
         status = json.loads((state_dir / FILE).read_bytes())
     except (OSError, ValueError):
@@ -33,7 +33,7 @@ def read_status(state_dir: Path) -> dict[str, object] | None:
 
 
 def unsettled(status: Mapping[str, object] | None, config: AcceleratorConfig, *, dra_served: bool = True) -> str:
-    """What is still missing until the configuration is in force towards kubelet and API server; empty when it is.
+    """What is missing until the kubelet and the API server have the configuration; empty if nothing is.
 
     `dra_served` is whether the API server serves resource.k8s.io.
     """

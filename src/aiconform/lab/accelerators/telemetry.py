@@ -1,7 +1,7 @@
 """What the exporter of the simulated accelerators reports: series under a vendor's names, in a file that it reads.
 
 The exporter (go/accelerator-exporter) knows how busy each device is; this says what devices there are, and how that is
-called. The lab's deliberate defects of metrics are here, too.
+called. The lab's faults of metrics are here, too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MIB = 1 / 2**20
 
 @dataclass(frozen=True)
 class Series:
-    """A series: what it is of, and the factor from percent, bytes, degrees or watts to its unit."""
+    """A series: what it measures, and the factor from percent, bytes, degrees or watts to its unit."""
 
     name: str
     of: str
@@ -62,7 +62,7 @@ SERIES: Mapping[Metrics, tuple[Series, ...]] = {
 
 
 def labels(config: AcceleratorConfig, device: Device) -> dict[str, str]:
-    """The labels that tell a device, as its vendor's exporter has them. Every one says that it is simulated."""
+    """The labels that identify a device, as in its vendor's exporter. They say that it is simulated."""
     product, node, index = config.identity.product, config.node_name, str(device.index)
     of = {
         Metrics.OPENTELEMETRY: {
@@ -86,7 +86,7 @@ def labels(config: AcceleratorConfig, device: Device) -> dict[str, str]:
     return {**of[config.identity.metrics], "simulated": "true"}
 
 
-# What of a device's labels is left when none is to tell it from another.
+# The labels that are left if none may identify a device.
 _OF_NODE = ("hw_type", "hw_model", "k8s_node_name", "modelName", "Hostname", "card_model", "hostname", "model", "node")
 _DEFECTS = {
     DriverFault.METRICS_FROZEN: "frozen",
@@ -98,7 +98,7 @@ _DEFECTS = {
 
 
 def telemetry(config: AcceleratorConfig) -> dict[str, object]:
-    """The content of the file, with the defects that are on."""
+    """The content of the file, with the faults that are on."""
     from aiconform.cluster import quantity
 
     devices, faults = devices_of(config), set(config.faults)
@@ -131,12 +131,12 @@ def _samples(
     left_out = DriverFault.METRICS_OMIT_DEVICE in faults or (
         series.of == "utilization" and DriverFault.METRICS_OMIT_UTILIZATION in faults
     )
-    # The last device: allocators begin with the first.
+    # The last device, as allocators start with the first.
     shown = devices[:-1] if left_out else devices
     return [sample(position, labels(config, device)) for position, device in enumerate(shown)]
 
 
 def write_telemetry(config: AcceleratorConfig) -> None:
-    """Bring the file to what the configuration says; nothing to do without one."""
+    """Write the file for this configuration; does nothing if it has none."""
     if config.telemetry is not None and config.count:
         write_json(config.telemetry, telemetry(config))

