@@ -16,6 +16,7 @@ from support.certify_runs import CHECK, NODE, make_run
 from aiconform.certify.redaction.redactor import Redaction, Redactor
 from aiconform.cli import main
 
+RUNS = Path(__file__).parents[2] / "runs"
 SECRETS = (NODE, "gpu-worker-7", "10.20.30.40", "10.20.30.41", "s3cr3t-value", "api.corp.test", "corp", "T1")
 
 
@@ -39,6 +40,14 @@ def test_a_redacted_run_judges_as_before(tmp_path: Path, kind: str) -> None:
     last = json.loads((tmp_path / "out/journal.ndjson").read_text().splitlines()[-1])
     assert last["event"] == "redacted"
     assert last["data"]["original"] == json.loads((run / "run.json").read_text())["journal"]
+
+
+@pytest.mark.parametrize("run", sorted(path.parent for path in RUNS.glob("*/run.json")), ids=lambda path: path.name)
+def test_a_run_of_an_earlier_version_is_redacted(tmp_path: Path, run: Path) -> None:
+    result = certify("redact", run, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    judged = CliRunner().invoke(main, ["judge", str(tmp_path / "out"), "-o", "json"])
+    assert json.loads(judged.stdout)["agrees"]
 
 
 def test_a_redacted_bundle_verifies_and_says_so(tmp_path: Path) -> None:

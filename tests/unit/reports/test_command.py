@@ -15,7 +15,10 @@ from aiconform.engine.evidence import Report, RunInfo
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import RunDirectory
 from aiconform.reports.formats import FORMATS, write_reports
+from aiconform.reports.names import slug
 from aiconform.spec import load_standard
+
+RUNS = Path(__file__).parents[2] / "runs"
 
 
 def finished(path: Path, report: Report, *, chosen: tuple[str, ...] = ("gang_scheduling",)) -> RunDirectory:
@@ -138,6 +141,15 @@ def test_text_of_a_cluster_does_nothing_to_a_terminal(tmp_path: Path) -> None:
     done = report(finished(tmp_path / "run", example(hostile)).path)
     assert "gone conformant" in done.stdout
     assert not set(done.stdout) & set("\x1b\x07\x9b")
+
+
+@pytest.mark.parametrize("old", sorted(path.parent for path in RUNS.glob("*/run.json")), ids=lambda path: path.name)
+def test_sub_tests_of_a_run_from_before_ids_are_named_by_their_sentences(old: Path) -> None:
+    (check,) = json.loads((old / "report.json").read_text())["checks"]
+    cases = ElementTree.fromstring(report(old, "--format", "junit").stdout_bytes).iter("testcase")
+    names = [case.get("name").partition("/")[2] for case in cases]
+    assert names == ["", *(slug(each["title"]) for each in check["assertions"])]
+    assert report(old).exit_code == 0
 
 
 def test_every_format_of_the_registry_can_be_rendered_and_is_offered(run: Path) -> None:
