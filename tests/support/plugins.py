@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from pathlib import Path
 
 import yaml
 
+from aiconform.check import registry
 from aiconform.spec import load_standard
 
 CHECK = '''
@@ -73,3 +75,16 @@ def install(
     record = [f"{module}/__init__.py,,", f"{module}/acme.fabric.yaml,,", f"{about.name}/METADATA,,"]
     (about / "RECORD").write_text("\n".join(record) + "\n")
     return package
+
+
+def rewrite(package: Path, code: str) -> None:
+    """Install other code in the place of what is there."""
+    (package / "__init__.py").write_text(code)
+    forget()
+
+
+def forget() -> None:
+    """Look again at what is installed, and import it again."""
+    registry.forget()
+    for module in [name for name in sys.modules if name.startswith("acme")]:
+        del sys.modules[module]

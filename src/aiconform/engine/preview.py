@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Probe, Settings
 from aiconform.cluster import ClusterError
@@ -12,6 +14,8 @@ from aiconform.engine.plan import Item, Plan
 from aiconform.platform import Platform
 
 READY = "can run"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,25 @@ async def _preview(platform: Platform, item: Item, settings: Settings, permissio
         state = str(error)
     attempts: list[Attempt] = []
     for probe in check.probes:
-        try:
-            attempts += await _attempts(platform, probe, settings)
-        except (NothingToLookAt, NotApplicable, ClusterError) as reason:
-            state = str(reason)
+        found, problem = await _tried(_attempts(platform, probe, settings))
+        attempts += found or ()
+        state = problem or state
     seen = Inspection()
     if check.inspect:
-        try:
-            seen = await check.inspect(platform, settings)
-        except (NothingToLookAt, NotApplicable, ClusterError) as reason:
-            seen = Inspection(missing=(str(reason),))
+        inspected, problem = await _tried(check.inspect(platform, settings))
+        seen = inspected or Inspection(missing=(problem,))
     disturbs = " ".join((item.requirement.disturbs or "").split())
     return Preview(name, item.level, state, tuple(attempts), seen.found, seen.missing, disturbs)
+
+
+async def _tried(reading: Awaitable[T]) -> tuple[T | None, str]:
+    """(what a check reads, "") or (None, why it could not)."""
+    try:
+        return await reading, ""
+    except (NothingToLookAt, NotApplicable, ClusterError) as reason:
+        return None, str(reason)
+    except Exception as error:  # noqa: BLE001 - a defect of one check must not hide the others
+        return None, f"a defect of the check: {type(error).__name__}: {error}"
 
 
 async def _attempts(platform: Platform, probe: Probe, settings: Settings) -> list[Attempt]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support.plugins import CHECK, install, requirement
+from support.plugins import CHECK, forget, install, requirement
 
 from aiconform.check import registry
 from aiconform.check.registry import NoSuchCheck, broken_checks, check_ids, extended_standard, load_check
@@ -28,9 +27,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     registry.forget()
     yield folder
     monkeypatch.undo()
-    registry.forget()
-    for module in [name for name in sys.modules if name.startswith("acme")]:
-        del sys.modules[module]
+    forget()
 
 
 def call(*arguments: str | Path) -> Result:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from support.plugins import CHECK, install
+from support.empty_cluster import EmptyCluster
+from support.plugins import CHECK, forget, install, rewrite
 
 from aiconform.check import Settings, registry
 from aiconform.check.registry import extended_standard
 from aiconform.cli import main
-from aiconform.cluster import NotFound
 from aiconform.engine import events
 from aiconform.engine.evidence import Report, RunInfo
 from aiconform.engine.judge import judge
@@ -26,30 +25,6 @@ from aiconform.engine.rundir import BadRunDirectory
 from aiconform.platform import Platform
 from aiconform.platform.images import Images
 from aiconform.spec import load_standard
-
-
-class EmptyCluster:
-    """Answers what a run reads of a cluster that has nothing."""
-
-    server, context = "https://cluster.test:6443", "here"
-
-    async def version(self) -> str:
-        return "v1.37.2"
-
-    async def groups(self) -> dict[str, tuple[str, ...]]:
-        return {}
-
-    async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
-        if name != "kube-system":
-            raise NotFound(f"{kind} {name} does not exist")
-        return {"metadata": {"name": "kube-system", "uid": "0000-1111"}}
-
-    async def may(self, *_: object) -> bool:
-        return True
-
-    async def list(self, *_: object, **__: object) -> AsyncIterator[dict[str, Any]]:
-        for item in ():
-            yield item
 
 
 @pytest.fixture
@@ -63,18 +38,6 @@ def fabric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield install(site)
     monkeypatch.undo()
     forget()
-
-
-def rewrite(package: Path, code: str) -> None:
-    """Install other code in the place of what is there."""
-    (package / "__init__.py").write_text(code)
-    forget()
-
-
-def forget() -> None:
-    registry.forget()
-    for module in [name for name in sys.modules if name.startswith("acme")]:
-        del sys.modules[module]
 
 
 def made(out: Path, *chosen: str, extensions: bool = False, told: list[events.Event] | None = None) -> Run:

@@ -1,0 +1,134 @@
+"""`aiconform run` from the command line, on a cluster that has nothing, with an extension that needs nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support.empty_cluster import EmptyCluster
+from support.plugins import CHECK, forget, install, rewrite
+
+from aiconform.cli import main
+
+
+@asynccontextmanager
+async def connected(*_: object) -> AsyncIterator[EmptyCluster]:
+    yield EmptyCluster()
+
+
+@pytest.fixture
+def fabric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.setattr("aiconform.cluster.connect", connected)
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.chdir(tmp_path)
+    forget()
+    yield install(site)
+    monkeypatch.undo()
+    forget()
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_a_run_of_an_extension_is_reported_and_ends_with_its_verdict(fabric: Path) -> None:
+    done = call("run", "acme.fabric", "--out", "run")
+    assert done.exit_code == 0, done.output
+    assert "acme.fabric" in done.stdout
+    rewrite(fabric, CHECK.replace("up=4", "up=3"))
+    assert call("run", "acme.fabric", "--out", "broken").exit_code == 1
+
+
+def test_what_goes_beyond_the_programme_is_counted_only_with_strict(
+    fabric: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = """
+
+@assertion("links_are_fast", "All links are fast", serves=("speed",))
+def links_are_fast(seen: Links):
+    return holds(False, "one link is slow", subjects=1)
+
+
+CHECK ="""
+    rewrite(fabric, CHECK.replace("\n\nCHECK =", second))
+    monkeypatch.setattr("aiconform.spec.Requirement.programme_lines", lambda *_: frozenset({"links_are_up"}))
+    done = call("run", "acme.fabric", "--out", "run", "-o", "json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert (report["verdict"], report["strict"]) == ("conformant", "not-conformant")
+    assert call("run", "acme.fabric", "--out", "strict", "--strict").exit_code == 1
+    shown = call("run", "acme.fabric", "--out", "shown").output
+    assert "one link is slow" in shown
+
+
+def test_extensions_are_run_with_the_version_only_where_asked(fabric: Path) -> None:
+    plain = json.loads(call("run", "--dry-run", "-o", "json").stdout)
+    assert "acme.fabric" not in {entry["id"] for entry in plain}
+    with_them = json.loads(call("run", "--extensions", "--dry-run", "-o", "json").stdout)
+    assert {entry["id"] for entry in with_them} - {entry["id"] for entry in plain} == {"acme.fabric"}
+
+
+def test_an_interrupted_run_with_extensions_is_resumed_as_it_was_begun(fabric: Path) -> None:
+    call("run", "--extensions", "--out", "run")
+    lines = Path("run/journal.ndjson").read_bytes().splitlines(keepends=True)
+    first = next(number for number, line in enumerate(lines) if json.loads(line)["event"] == "observed")
+    Path("run/journal.ndjson").write_bytes(b"".join(lines[: first + 1]))
+    done = call("run", "--resume", "run", "-o", "json")
+    assert done.exit_code in (0, 1, 3), done.output
+    report = json.loads(done.stdout)
+    assert "acme.fabric" in {check["id"] for check in report["checks"]}
+    assert report["scope"] == "version"
+    assert call("judge", "run").exit_code == 0
+
+
+def test_a_defect_of_an_extension_hides_no_other_check(fabric: Path) -> None:
+    where = "async def where(*_):\n    raise KeyError('links')\n\n\n@probe(limit=5.0, targets=where)"
+    rewrite(fabric, CHECK.replace("@probe(limit=5.0)", where))
+    done = call("run", "--extensions", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "acme.fabric (extension): a defect of the check: KeyError: 'links'" in done.stdout
+    assert "dra_support" in done.stdout
+
+
+def test_a_broken_extension_is_named_and_the_rest_is_run(fabric: Path) -> None:
+    rewrite(fabric, "import absent_module")
+    done = call("run", "--dry-run")
+    assert done.exit_code == 0
+    assert "acme-fabric" in done.stderr
+    assert "absent_module" in done.stderr
+    assert "dra_support" in done.stdout
+    named = call("run", "acme.fabric", "--out", "run")
+    assert named.exit_code == 2
+    assert "absent_module" in named.stderr
+
+
+def test_an_earlier_name_of_an_option_is_taken_with_a_note(fabric: Path) -> None:
+    rewrite(fabric, CHECK.replace('"The pool to look at."', '"The pool to look at.", formerly=("way",)'))
+    done = call("run", "acme.fabric", "--set", "acme.fabric.way=fast", "--out", "run")
+    assert done.exit_code == 0, done.output
+    assert "the option is called acme.fabric.pool now" in done.stderr
+    assert json.loads(Path("run/run.json").read_text())["options"]["acme.fabric"] == {"pool": "fast"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--resume", "run", "--extensions"), "leave out ID, --out, --kubernetes and --extensions"),
+        (("--dry-run", "--out", "run"), "leave out --out and --resume"),
+        (("--lab", "--context", "here"), "leave out --kubeconfig and --context"),
+        (("acme.absent", "--out", "run"), "no extension acme.absent is installed"),
+        (("--set", "acme.fabric.pol=x"), "did you mean pool?"),
+    ],
+)
+def test_wrong_use_is_told_with_the_way_out(fabric: Path, arguments: tuple[str, ...], told: str) -> None:
+    done = call("run", *arguments)
+    assert done.exit_code == 2
+    assert told in " ".join(done.stderr.replace("│", " ").split())
