@@ -96,7 +96,7 @@ def beyond(report: Report) -> str:
     if not added:
         return ""
     held = sum(result.holds is True for _, result in added)
-    text = f"Beyond the programme's words: {held} of {counted(len(added), 'assertion')} hold"
+    text = f"Beyond the programme's words: {held} of {len(added)} assertions hold"
     for word, holds in (("broken", False), ("undecided", None)):
         if names := [named(check, result) for check, result in added if result.holds is holds]:
             text += f"; {word}: {', '.join(names)}"
@@ -171,7 +171,7 @@ def _tally(held: Sequence[bool | None]) -> str:
     if not held:
         return ""
     open_ = held.count(None)
-    text = f"{held.count(True)} of {counted(len(held), 'assertion')} hold"
+    text = f"{held.count(True)} of {len(held)} assertions hold"
     if False in held:
         text += f", {held.count(False)} broken"
     return text + (f", {open_} undecided" if open_ else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from rich.cells import cell_len
 from support.report_examples import Example, example, examples, result
 
 from aiconform.engine.evidence import Accelerator, AssertionResult, Evidence, Record, Report
+from aiconform.reports.console import Console
 from aiconform.reports.formats import BY_NAME, Medium
 from aiconform.reports.html import OBSERVATION_LIMIT, render_html
 from aiconform.reports.markdown import render_markdown
@@ -238,7 +240,7 @@ def with_everything() -> Report:
 def test_a_page_tells_both_verdicts_what_to_do_and_extensions_apart(form: str) -> None:
     made = BY_NAME[form].render(with_everything(), {}, Medium()).decode()
     words = " ".join((Page(made).text if form == "html" else made).replace("\\", "").replace("`", "").split())
-    assert "Beyond the programme's words: 0 of 1 assertion hold; broken: robust_controller/restart." in words
+    assert "Beyond the programme's words: 0 of 1 assertions hold; broken: robust_controller/restart." in words
     before, beyond = words.index("An object is reconciled"), words.index("A restart heals")
     assert before < words.rindex("Beyond the programme's words", 0, beyond) < beyond
     assert "restart" in words[beyond:]
@@ -248,6 +250,14 @@ def test_a_page_tells_both_verdicts_what_to_do_and_extensions_apart(form: str) -
     section = words.index("never part of a version's verdict")
     assert "acme.fabric" in words[section:]
     assert "strict: " in words
+
+
+def test_the_console_tells_them_apart_as_well(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    Console(as_json=False).close(with_everything(), tmp_path)
+    out = capsys.readouterr().out
+    assert "robust_controller  MUST   pass (strict: fail)" in out
+    assert out.index("gang_scheduling") < out.index("Extensions: never part of") < out.index("acme.fabric")
+    assert "broken: robust_controller/restart. Strict verdict: not conformant." in out
 
 
 def test_a_passed_check_comes_without_advice() -> None:
