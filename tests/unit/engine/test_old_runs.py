@@ -22,6 +22,9 @@ RUNS = Path(__file__).parents[2] / "runs"
 FOLDERS = sorted(path.parent for path in RUNS.glob("*/run.json"))
 
 
+NAMES: dict[str, dict[str, dict[str, str]]] = json.loads((RUNS / "names.json").read_text())
+
+
 def reported(run: Path) -> dict[str, Any]:
     """The report as the file has it, not as today's models read it."""
     data: dict[str, Any] = json.loads((run / "report.json").read_text())
@@ -69,3 +72,12 @@ def test_the_commands_take_them(run: Path) -> None:
     done = CliRunner().invoke(main, ["report", str(run)])
     assert done.exit_code == 0, done.output
     assert "warning" not in done.stderr
+
+
+@pytest.mark.parametrize("id_", sorted(NAMES))
+def test_what_old_runs_name_is_still_known_by_these_names(id_: str) -> None:
+    check, names = load_check(id_), NAMES[id_]
+    titles = {title: each.id for each in check.assertions for title in (each.title, *each.formerly)}
+    probes = {probe.name: probe.observes.__name__ for probe in check.probes}
+    assert {title: titles.get(title) for title in names["assertions"]} == names["assertions"]
+    assert {name: probes.get(name) for name in names["probes"]} == names["probes"]
