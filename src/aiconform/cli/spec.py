@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SpecGroup(click.Group):
-    """Ends with exit code 2 and one sentence on everything that the standard refuses."""
+    """Reports every SpecError as one sentence, with exit code 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
         from aiconform.spec import SpecError
@@ -59,7 +59,9 @@ def _row(requirement: Requirement, version: str) -> dict[str, Any]:
 
 @command.command("list")
 @click.option(
-    "--kubernetes", metavar="vX.Y", help="Only that version's list. Without it everything, with today's level."
+    "--kubernetes",
+    metavar="vX.Y",
+    help="Show only the list of this version. Default: all, with the level at the newest version.",
 )
 @click.option("--level", type=click.Choice(["MUST", "SHOULD", "folded"], case_sensitive=False))
 @click.option("--area", metavar="AREA", help='One of the eleven areas, for example "Node".')
@@ -83,7 +85,7 @@ def list_(kubernetes: str | None, level: str | None, area: str | None, stage: st
         print_json(rows)
         return
     if not rows:
-        note("no requirement is like that")
+        note("no requirement matches")
         return
     shown = [[r["level"] or "-", r["id"], r["title"], r["area"], r["stage"], str(r["kar"] or "-")] for r in rows]
     _table([f"AT {version}", "ID", "TITLE", "AREA", "STAGE", "KAR"], shown)
@@ -120,7 +122,7 @@ def show(id_: str, output: str) -> None:
 @click.argument("newer", metavar="B")
 @output_option
 def diff(older: str, newer: str, output: str) -> None:
-    """What changed from version A to version B: added, promoted, folded, reworded."""
+    """Show what changed from version A to version B: added, promoted, folded, reworded."""
     from aiconform.spec.changes import changes
 
     standard = _standard()
@@ -166,18 +168,18 @@ def schema() -> None:
     "folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False, exists=True)
 )
 def freeze(version: str, folder: Path | None) -> None:
-    """Record what a version asks, before it is released.
+    """Record what a version asks for, before it is released.
 
-    Writes the level of each requirement and the lines that the programme asks for into frozen.yaml beside DIR, the
-    folder of requirement files; in a checkout it is found. `aiconform spec check` holds released versions to the
-    record.
+    Writes the level of each requirement and the lines that the programme asks for to frozen.yaml next to DIR, the
+    folder of requirement files. In a checkout, DIR defaults to its folder. `aiconform spec check` compares released
+    versions with the record.
     """
     from aiconform.spec.frozen import NAME
     from aiconform.spec.frozen import freeze as write
 
     folder = folder or CHECKOUT
     if not folder.is_dir():
-        raise Failure("there is no checkout here; name the folder of requirement files")
+        raise Failure("this is no checkout; give the folder of requirement files")
     path = folder.parent / NAME
     write(_standard(folder), version, path)
     click.echo(path)
@@ -190,14 +192,14 @@ def freeze(version: str, folder: Path | None) -> None:
 @click.option(
     "--checklists",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Folder of the programme's checklists (AIConformance-1.NN.yaml), to compare the levels with.",
+    help="Compare the levels with the programme's checklists (AIConformance-1.NN.yaml) in this folder.",
 )
 @output_option
 def check(folder: Path | None, checklists: Path | None, output: str) -> None:
-    """Validate a working copy of the requirements, and count what the suite still owes to them.
+    """Validate a working copy of the requirements, and count missing checks and faults.
 
-    DIR is the folder of requirement files; in a checkout it is found, else it is the installed standard. Exit code 1 if
-    a rule of the life cycle is broken or a level differs from a checklist, 2 if a file is malformed.
+    DIR is the folder of requirement files: by default that of the checkout, or else the installed standard. The exit
+    code is 1 if a rule of the life cycle is broken or a level differs from a checklist, and 2 if a file is malformed.
     """
     from aiconform.spec.review import review
 

@@ -76,7 +76,7 @@ def test_list_as_text_has_a_line_for_each() -> None:
     lines = result.stdout.splitlines()
     assert lines[0].split()[:3] == ["AT", "v1.37", "ID"]
     assert len(lines) == 1 + 16
-    assert "no requirement is like that" in spec("list", "--stage", "proposed", "--level", "MUST").stderr
+    assert "no requirement matches" in spec("list", "--stage", "proposed", "--level", "MUST").stderr
 
 
 # show
