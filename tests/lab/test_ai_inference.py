@@ -16,10 +16,10 @@ ADD_ON = "envoy-gateway"
 FAULTS = breaking(CHECK)
 # Shorter limits for what never happens with the fault on.
 SHORTER = {
-    "gateway-without-data-plane": "programmed_within=10",
-    "routes-not-attached": "route_within=8",
-    "weights-ignored": "change_within=6",
-    "weights-never-change": "change_within=6",
+    "gateway-without-data-plane": "programmed_seconds=10",
+    "routes-not-attached": "route_seconds=8",
+    "weights-ignored": "change_seconds=6",
+    "weights-never-change": "change_seconds=6",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiconform.check import Access
@@ -38,25 +38,27 @@ def container(name: str, image: str, script: str, **fields: Any) -> Object:
 
 def pod(name: str, node: Object, containers: Sequence[Object], **spec: Any) -> Object:
     """A Pod that tolerates the taints of `node` and can be scheduled to no other node."""
+    only_there = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node["metadata"]["name"]]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [only_there]}}
+    affinity = {"nodeAffinity": required}
+    return pod_anywhere(name, containers, affinity=affinity, tolerations=tolerations(node), **spec)
+
+
+def pod_anywhere(
+    name: str,
+    containers: Sequence[Object],
+    *,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> Object:
+    """A Pod that can be scheduled to any node without taints."""
+    about = {"labels": dict(labels or {}), "annotations": dict(annotations or {})}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name},
+        "metadata": {"name": name, **{field: values for field, values in about.items() if values}},
         "spec": {
-            "affinity": {
-                "nodeAffinity": {
-                    "requiredDuringSchedulingIgnoredDuringExecution": {
-                        "nodeSelectorTerms": [
-                            {
-                                "matchFields": [
-                                    {"key": "metadata.name", "operator": "In", "values": [node["metadata"]["name"]]}
-                                ]
-                            }
-                        ]
-                    }
-                }
-            },
-            "tolerations": tolerations(node),
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 1,
             "automountServiceAccountToken": False,
@@ -65,6 +67,12 @@ def pod(name: str, node: Object, containers: Sequence[Object], **spec: Any) -> O
             **spec,
         },
     }
+
+
+def ready(seen: Object) -> Object | None:
+    """The Pod, if it is Ready: a condition for `wait.until`. Raises Stuck for a Pod that cannot start."""
+    wait.refuse_unrecoverable(seen)
+    return seen if conditions.is_true(seen, "Ready") else None
 
 
 def unschedulable(seen: Object) -> Condition | None:

@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 
 from aiconform.check import Finding, NothingToLookAt, Settings
 from aiconform.check.registry import load_check
-from aiconform.checks.ai_inference import binomial as shares
-from aiconform.checks.ai_inference import model_servers, routes
-from aiconform.checks.ai_inference import probes as check
-from aiconform.checks.ai_inference import traffic as flow
-from aiconform.checks.ai_inference.model_servers import Answer, parse
-from aiconform.checks.ai_inference.probes import Class, Routing
-from aiconform.checks.ai_inference.traffic import Asked, Change
+from aiconform.checks.ai_inference import assertions, binomial, model_servers, probes, routes, traffic
+from aiconform.checks.ai_inference.model_servers import ServerAnswer, parse
+from aiconform.checks.ai_inference.observations import GatewayClassStatus, RequestCounts, Routing, WeightChange
+from aiconform.checks.ai_inference.options import AiInferenceOptions
 from aiconform.cluster import NotFound, TimedOut, WatchEvent
+from aiconform.engine.options import parse as parse_options
 from aiconform.platform import gateways
 from aiconform.platform.gateways import GatewayClass, NoGatewayClass, choose
 
@@ -42,23 +40,23 @@ def test_a_p_value_is_what_counting_all_cases_gives(requests: int, weight: int, 
             chance *= share if ours else 1 - share
         chances[sum(case)] += chance
     low, high = sum(chances[: count + 1]), sum(chances[count:])
-    assert shares.p_value(count, requests, weight, total) == min(Fraction(1), 2 * min(low, high))
+    assert binomial.p_value(count, requests, weight, total) == min(Fraction(1), 2 * min(low, high))
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 9), st.integers(1, 6))
 def test_counts_agree_exactly_between_the_bounds(requests: int, weight: int, rest: int, digits: int) -> None:
     error = Fraction(1, 10**digits)
-    low, high = shares.agreeing(requests, weight, weight + rest, error)
+    low, high = binomial.agreeing(requests, weight, weight + rest, error)
     for count in range(requests + 1):
-        assert (shares.p_value(count, requests, weight, weight + rest) >= error) == (low <= count <= high)
+        assert (binomial.p_value(count, requests, weight, weight + rest) >= error) == (low <= count <= high)
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 9), st.integers(1, 6))
 def test_a_right_split_is_refused_no_oftener_than_stated(requests: int, weight: int, rest: int, digits: int) -> None:
     error = Fraction(1, 10**digits)
-    low, high = shares.agreeing(requests, weight, weight + rest, error)
+    low, high = binomial.agreeing(requests, weight, weight + rest, error)
     share = Fraction(weight, weight + rest)
-    ways = shares._ways(requests, weight, weight + rest)
+    ways = binomial._ways(requests, weight, weight + rest)
     assert sum(ways) == (weight + rest) ** requests
     agreeing = Fraction(sum(ways[low : high + 1]), (weight + rest) ** requests)
     assert 1 - agreeing <= error
@@ -69,15 +67,15 @@ def test_a_right_split_is_refused_no_oftener_than_stated(requests: int, weight: 
 def test_the_test_is_the_same_seen_from_either_backend(count: int, more: int, weight: int, rest: int) -> None:
     requests = count + more
     total = weight + rest
-    assert shares.p_value(count, requests, weight, total) == shares.p_value(more, requests, rest, total)
+    assert binomial.p_value(count, requests, weight, total) == binomial.p_value(more, requests, rest, total)
 
 
 def test_the_default_number_of_requests_tells_ignored_weights_apart() -> None:
-    low, high = shares.agreeing(200, 80, 100)
+    low, high = binomial.agreeing(200, 80, 100)
     assert low <= 160 <= high
     assert not low <= 100 <= high
     # A data plane that deals out in turn is exactly at its weights.
-    assert shares.p_value(160, 200, 80, 100) == 1
+    assert binomial.p_value(160, 200, 80, 100) == 1
 
 
 # What clients say
@@ -86,24 +84,24 @@ def test_the_default_number_of_requests_tells_ignored_weights_apart() -> None:
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        ("weights - backend alpha", Answer("weights", "", "alpha", "")),
-        ("header beta backend alpha", Answer("header", "beta", "alpha", "")),
-        ("long - backend beta end", Answer("long", "", "beta", "")),
-        ("long - backend beta", Answer("long", "", "", "not a whole answer: backend beta")),
-        ("quick -", Answer("quick", "", "", "not a whole answer: ")),
+        ("weights - backend alpha", ServerAnswer("weights", "", "alpha", "")),
+        ("header beta backend alpha", ServerAnswer("header", "beta", "alpha", "")),
+        ("long - backend beta end", ServerAnswer("long", "", "beta", "")),
+        ("long - backend beta", ServerAnswer("long", "", "", "incomplete answer: backend beta")),
+        ("quick -", ServerAnswer("quick", "", "", "incomplete answer: ")),
         (
             "none - failed 1 wget: server returned error: HTTP/1.1 404 Not Found",
-            Answer("none", "", "", "wget: server returned error: HTTP/1.1 404 Not Found"),
+            ServerAnswer("none", "", "", "wget: server returned error: HTTP/1.1 404 Not Found"),
         ),
-        ("quick - failed 143", Answer("quick", "", "", "no answer (exit code 143)")),
-        ("quick - failed 1 backend alpha", Answer("quick", "", "", "backend alpha")),
-        ("quick - <html> somebody else", Answer("quick", "", "", "not a whole answer: <html> somebody else")),
+        ("quick - failed 143", ServerAnswer("quick", "", "", "no answer (exit code 143)")),
+        ("quick - failed 1 backend alpha", ServerAnswer("quick", "", "", "backend alpha")),
+        ("quick - <html> somebody else", ServerAnswer("quick", "", "", "incomplete answer: <html> somebody else")),
         ("settled", None),
         ("try - backend alpha", None),
         ("", None),
     ],
 )
-def test_a_client_s_line(line: str, answer: Answer | None) -> None:
+def test_a_client_s_line(line: str, answer: ServerAnswer | None) -> None:
     assert parse(line) == answer
 
 
@@ -271,9 +269,17 @@ async def test_a_platform_without_a_gateway_is_nothing_to_look_at(
 ) -> None:
     platform: Any = Silent(groups=groups)
     with pytest.raises(NothingToLookAt, match=re.escape(said)):
-        await check.routing(platform, platform, Settings(), None)
-    looked = await check.look(platform, Settings())
+        await probes.routing(platform, platform, Settings(), None)
+    looked = await probes.look(platform, Settings())
     assert any("none at all" in word or "is not served" in word for word in looked.missing)
+
+
+# Options
+
+
+def test_options_are_still_taken_by_their_earlier_names() -> None:
+    (options,) = parse_options([f"ai_inference.{name}_within=7" for name in ("programmed", "route", "change")])
+    assert options == AiInferenceOptions(programmed_seconds=7, route_seconds=7, change_seconds=7)
 
 
 # The change under load
@@ -297,14 +303,14 @@ async def flow_of(
             yield f"quick - backend {backend}"
 
 
-async def changed(*, follows: bool = True, within: float = 60, **fields: Any) -> Change:
+async def changed(*, follows: bool = True, within: float = 60, **fields: Any) -> WeightChange:
     state: list[dict[str, int]] = []
 
     async def change() -> None:
         state.append(routes.CHANGED if follows else routes.WEIGHTS)
 
     lines = flow_of(routes.WEIGHTS, lambda: state[0] if state else None, **fields)
-    return await flow.watch_change(lines, change, 200, within)
+    return await traffic.watch_change(lines, change, 200, within)
 
 
 async def test_a_change_that_takes_effect() -> None:
@@ -313,25 +319,25 @@ async def test_a_change_that_takes_effect() -> None:
     assert sum(seen.sample.values()) == 200
     assert seen.lost == {}
     assert seen.long_requests >= 4
-    assert check.changed_weights_take_effect(routing(change=seen)).holds is True
-    assert check.no_request_lost(routing(change=seen)).subjects == seen.requests
+    assert assertions.changed_weights_take_effect(routing(change=seen)).holds is True
+    assert assertions.no_request_lost(routing(change=seen)).subjects == seen.requests
 
 
 async def test_a_change_that_does_not() -> None:
     seen = await changed(follows=False, within=0.2)
     assert seen.in_force_after is None
     assert sum(seen.sample.values()) <= 200
-    assert "not in force within" in judged(check.changed_weights_take_effect, False, change=seen)
+    assert "not in force within" in judged(assertions.changed_weights_take_effect, False, change=seen)
 
 
 async def test_a_change_that_loses_some() -> None:
     seen = await changed(spoil=0.2)
-    assert check.changed_weights_take_effect(routing(change=seen)).holds is True
-    assert "500 Internal" in judged(check.no_request_lost, False, change=seen)
+    assert assertions.changed_weights_take_effect(routing(change=seen)).holds is True
+    assert "500 Internal" in judged(assertions.no_request_lost, False, change=seen)
 
 
 async def test_a_long_answer_that_is_cut_is_lost() -> None:
-    assert "not a whole answer" in judged(check.no_request_lost, False, change=await changed(long_whole=False))
+    assert "incomplete answer" in judged(assertions.no_request_lost, False, change=await changed(long_whole=False))
 
 
 async def test_a_client_that_stops_is_no_verdict() -> None:
@@ -343,22 +349,22 @@ async def test_a_client_that_stops_is_no_verdict() -> None:
         return
 
     with pytest.raises(TimedOut, match="made 30 requests"):
-        await flow.watch_change(few(), change, 200, 60)
+        await traffic.watch_change(few(), change, 200, 60)
 
 
 # The assertions
 
 
-def asked(rule: str, answers: dict[str, int], failures: dict[str, int] | None = None, **fields: Any) -> Asked:
+def asked(rule: str, answers: dict[str, int], failures: dict[str, int] | None = None, **fields: Any) -> RequestCounts:
     base = {"rule": rule, "model": "", "origin": "inside", "answers": answers, "failures": failures or {}}
-    return Asked.model_validate(base | fields)
+    return RequestCounts.model_validate(base | fields)
 
 
 def routing(**change: Any) -> Routing:
     fields: dict[str, Any] = {
         "api_version": "gateway.networking.k8s.io/v1",
         "release": "v1.6.1 standard",
-        "classes": (Class(name="c", controller="example.com/c", accepted=True, says="Accepted is True"),),
+        "classes": (GatewayClassStatus(name="c", controller="example.com/c", accepted=True, says="Accepted is True"),),
         "taken": "c",
         "why": "the only one",
         "programmed": True,
@@ -377,7 +383,7 @@ def routing(**change: Any) -> Routing:
             asked("none", {}, {"wget: server returned error: HTTP/1.1 404 Not Found": 10}),
         ),
         "outside": "192.0.2.1 is not reached from here",
-        "change": Change(
+        "change": WeightChange(
             weights={"alpha": 20, "beta": 80},
             in_force_after=0.4,
             within=60,
@@ -406,7 +412,9 @@ def test_a_platform_that_does_all_of_it_passes() -> None:
 
 def test_what_was_not_come_to_is_undecided() -> None:
     bare = {"weights": {}, "asked": (), "outside": "", "change": None}
-    refused = (Class(name="c", controller="c", accepted=False, says="Accepted is False: InvalidParameters"),)
+    refused = (
+        GatewayClassStatus(name="c", controller="c", accepted=False, says="Accepted is False: InvalidParameters"),
+    )
     nothing = routing(classes=refused, programmed=None, route_accepted=None, **bare)
     outcomes = [entry.function(nothing).holds for entry in load_check("ai_inference").assertions]
     assert outcomes == [False, *[None] * 8]
@@ -418,17 +426,19 @@ def test_what_was_not_come_to_is_undecided() -> None:
 
 
 def test_the_split_says_its_test_and_its_error() -> None:
-    said = judged(check.traffic_split_by_weight, True)
+    said = judged(assertions.traffic_split_by_weight, True)
     assert "160 of 200" in said
     assert "once in 1000000" in said
     assert "not reached from here" in said
-    assert judged(check.traffic_split_by_weight, False, asked=(asked("weights", {"alpha": 100, "beta": 100}),))
-    assert judged(check.traffic_split_by_weight, False, asked=(asked("weights", {"beta": 200}),))
+    assert judged(assertions.traffic_split_by_weight, False, asked=(asked("weights", {"alpha": 100, "beta": 100}),))
+    assert judged(assertions.traffic_split_by_weight, False, asked=(asked("weights", {"beta": 200}),))
     assert "timed out" in judged(
-        check.traffic_split_by_weight, False, asked=(asked("weights", {"alpha": 159, "beta": 40}, {"timed out": 1}),)
+        assertions.traffic_split_by_weight,
+        False,
+        asked=(asked("weights", {"alpha": 159, "beta": 40}, {"timed out": 1}),),
     )
     assert "503" in judged(
-        check.traffic_split_by_weight, False, unreached="failed 1 HTTP/1.1 503", asked=(), change=None
+        assertions.traffic_split_by_weight, False, unreached="failed 1 HTTP/1.1 503", asked=(), change=None
     )
 
 
@@ -439,37 +449,37 @@ def test_requests_from_outside_count_as_well() -> None:
         asked("header", {"alpha": 10}, model="alpha"),
         asked("header", {"beta": 1, "alpha": 9}, model="alpha", origin="outside"),
     )
-    assert "from outside: 50 of 100" in judged(check.traffic_split_by_weight, False, asked=both, outside="")
-    assert "from outside: answered by beta (1)" in judged(check.routed_by_header, False, asked=both, outside="")
+    assert "from outside: 50 of 100" in judged(assertions.traffic_split_by_weight, False, asked=both, outside="")
+    assert "from outside: answered by beta (1)" in judged(assertions.routed_by_header, False, asked=both, outside="")
 
 
 def test_a_rule_selects_its_backend_every_time() -> None:
     astray = asked("path", {"alpha": 9, "beta": 1}, model="alpha")
-    assert "answered by beta (1)" in judged(check.routed_by_path, False, asked=(astray,))
+    assert "answered by beta (1)" in judged(assertions.routed_by_path, False, asked=(astray,))
     failed = asked("header", {"alpha": 9}, {"HTTP/1.1 500": 1}, model="alpha")
-    assert "HTTP/1.1 500" in judged(check.routed_by_header, False, asked=(failed,))
+    assert "HTTP/1.1 500" in judged(assertions.routed_by_header, False, asked=(failed,))
     anybody = asked("header", {"alpha": 4, "beta": 6}, model=model_servers.UNKNOWN)
-    assert judged(check.routed_by_header, True, asked=(anybody,))
-    assert judged(check.routed_by_path, None, asked=(anybody,))
+    assert judged(assertions.routed_by_header, True, asked=(anybody,))
+    assert judged(assertions.routed_by_path, None, asked=(anybody,))
 
 
 def test_only_404_is_right_where_no_rule_matches() -> None:
-    assert judged(check.unmatched_gets_404, False, asked=(asked("none", {"alpha": 10}),))
+    assert judged(assertions.unmatched_gets_404, False, asked=(asked("none", {"alpha": 10}),))
     assert judged(
-        check.unmatched_gets_404, False, asked=(asked("none", {}, {"HTTP/1.1 500 Internal Server Error": 10}),)
+        assertions.unmatched_gets_404, False, asked=(asked("none", {}, {"HTTP/1.1 500 Internal Server Error": 10}),)
     )
-    assert judged(check.unmatched_gets_404, False, asked=(asked("none", {}, {"no answer (exit code 404)": 10}),))
-    assert judged(check.unmatched_gets_404, True, asked=(asked("none", {}, {"HTTP/1.1 404": 10}),))
+    assert judged(assertions.unmatched_gets_404, False, asked=(asked("none", {}, {"no answer (exit code 404)": 10}),))
+    assert judged(assertions.unmatched_gets_404, True, asked=(asked("none", {}, {"HTTP/1.1 404": 10}),))
 
 
 def test_a_change_after_which_nobody_answers() -> None:
     change = routing().change
     assert change
     silent = change.model_copy(update={"sample": {}, "in_force_after": None, "lost": {"timed out": 9}})
-    assert "timed out" in judged(check.changed_weights_take_effect, False, change=silent)
+    assert "timed out" in judged(assertions.changed_weights_take_effect, False, change=silent)
     # A sample that happens to agree is no proof that the change was ever seen to be in force.
     late = change.model_copy(update={"in_force_after": None})
-    assert judged(check.changed_weights_take_effect, False, change=late)
+    assert judged(assertions.changed_weights_take_effect, False, change=late)
 
 
 def test_the_changed_route_differs_in_nothing_but_weights() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import Object
-from aiconform.kit.pods import refused_by_kubelet, unschedulable
+from aiconform.cluster import Object, Stuck
+from aiconform.kit.pods import pod_anywhere, ready, refused_by_kubelet, unschedulable
 
 
 def seen(node: str = "", **status: Any) -> Object:
@@ -37,3 +37,24 @@ def test_a_pod_that_the_kubelet_rejects_says_why() -> None:
     )
     assert refused_by_kubelet(seen("n1", phase="Failed")) is None
     assert refused_by_kubelet(seen("n1", phase="Running", reason="x")) is None
+
+
+def test_a_pod_is_ready_by_its_condition_and_one_that_cannot_start_is_an_error() -> None:
+    is_ready = seen("n1", conditions=[{"type": "Ready", "status": "True"}])
+    assert ready(is_ready) is is_ready
+    assert ready(seen("n1", conditions=[{"type": "Ready", "status": "False"}])) is None
+    waiting = {
+        "name": "c",
+        "image": "i",
+        "state": {"waiting": {"reason": "InvalidImageName", "message": "no such image"}},
+    }
+    with pytest.raises(Stuck, match="InvalidImageName"):
+        ready(seen("n1", containerStatuses=[waiting]))
+
+
+def test_a_pod_for_any_node_has_only_the_metadata_that_it_is_given() -> None:
+    assert pod_anywhere("p", [])["metadata"] == {"name": "p"}
+    made = pod_anywhere("p", [{"name": "c"}], labels={"a": "b"}, annotations={"c": "d"}, volumes=[])
+    assert made["metadata"] == {"name": "p", "labels": {"a": "b"}, "annotations": {"c": "d"}}
+    assert made["spec"]["volumes"] == []
+    assert "affinity" not in made["spec"]

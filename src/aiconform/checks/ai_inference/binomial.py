@@ -1,17 +1,18 @@
-"""Whether counted answers agree with declared weights: an exact two-sided binomial test, in whole numbers throughout.
+"""Whether counted answers agree with declared weights: an exact two-sided binomial test, computed with integers.
 
-Every request goes to a backend of weight w among weights of sum W with chance w/W, on its own. A data plane that deals
-requests out in turn stays nearer to its weights than chance would, so it agrees as well.
+Each request goes to a backend of weight w, of weights with the sum W, with the probability w/W, independently of the
+others. A data plane that distributes requests in turn is closer to its weights than chance, so it agrees as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from itertools import accumulate
 from math import comb
 
 ERROR = Fraction(1, 1_000_000)
-"""The chance of finding that a data plane which does split as declared does not."""
+"""The probability that the test rejects a data plane that splits as declared."""
 
 
 def _ways(requests: int, weight: int, total: int) -> list[int]:
@@ -21,7 +22,7 @@ def _ways(requests: int, weight: int, total: int) -> list[int]:
 
 
 def p_value(count: int, requests: int, weight: int, total: int) -> Fraction:
-    """Twice the chance of a count as far out as this one on its own side, at most 1.
+    """Twice the probability of a count at least as extreme as this one, on its side; at most 1.
 
     `count` of `requests` answers came from a backend of `weight` among weights of sum `total`.
     """
@@ -31,9 +32,22 @@ def p_value(count: int, requests: int, weight: int, total: int) -> Fraction:
 
 
 def agreeing(requests: int, weight: int, total: int, error: Fraction = ERROR) -> tuple[int, int]:
-    """The least and the greatest count whose p-value is not below `error`."""
+    """The smallest and the largest count whose p-value is not below `error`."""
     ways = _ways(requests, weight, total)
     least = error * total**requests / 2
     low = next(count for count, tail in enumerate(accumulate(ways)) if tail >= least)
     high = next(count for count, tail in enumerate(accumulate(reversed(ways))) if tail >= least)
     return low, requests - high
+
+
+def agreement(answers: Mapping[str, int], weights: Mapping[str, int]) -> tuple[bool, str]:
+    """(whether the counts agree with the weights of two backends, the figures of the test)."""
+    first, *_ = weights
+    count, requests, weight, total = answers.get(first, 0), sum(answers.values()), weights[first], sum(weights.values())
+    p = p_value(count, requests, weight, total)
+    low, high = agreeing(requests, weight, total)
+    words = (
+        f"{count} of {requests} answers are from {first}, declared {weight} of {total}; exact two-sided binomial test: "
+        f"p = {float(p):.2g}, {low} to {high} agree (a correct split is rejected once in {1 / ERROR} tests)"
+    )
+    return p >= ERROR, words

@@ -1,8 +1,8 @@
-"""Pods that play model servers and their clients, with a shell and busybox alone: what they run and what they say.
+"""Simulated model servers and their clients: what their Pods run and print, with only a shell and busybox.
 
-A server's answers name it. It answers the paths of an OpenAI-compatible server at once, and `LONG` with a stream that
-takes two seconds, as generated text does. A client prints one line for each request:
-`RULE MODEL backend NAME` (a long answer ends with `end`), or `RULE MODEL failed CODE WORDS`.
+Each answer contains the name of its server. A server answers the paths of an OpenAI-compatible server immediately, and
+`LONG` with a stream that takes two seconds, like generated text. A client prints one line for each request:
+`RULE MODEL backend NAME` (a long answer ends with `end`), or `RULE MODEL failed CODE MESSAGE`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ LONG = "/cgi-bin/chat"
 OTHER = "/other"
 HEADER = "X-Gateway-Model-Name"
 UNKNOWN = "unheard-of"
-"""A model that no rule names."""
+"""A model that no rule of the route names."""
 
 SETTLED, UNREACHED, ASKED = "settled", "unreached", "asked"
 _IN_A_ROW = 20
 _OF_A_RULE = 10
 
-# busybox's httpd takes programs from cgi-bin alone. The pause is where a cut connection would show.
+# busybox's httpd runs programs only from cgi-bin. A connection that is cut during the pause shows as a short answer.
 _SERVE = """
 mkdir -p /www/v1/chat /www/v1/models /www/cgi-bin
 for file in v1/chat/completions v1/models/alpha v1/models/beta other; do echo "backend $NAME" > /www/$file; done
@@ -87,7 +87,7 @@ wait
 
 
 def server(name: str, image: str) -> Object:
-    """The container of a model server that calls itself `name`; it needs the volume `www`."""
+    """The container of the model server `name`; it needs the volume `www`."""
     return container(
         "server",
         image,
@@ -101,9 +101,9 @@ def server(name: str, image: str) -> Object:
 
 
 def client(image: str, address: str, host: str, *, requests: int, settle: int) -> Object:
-    """The container of a client: asks by every rule, says ASKED, and goes on asking until it is deleted.
+    """The container of a client: sends requests for every rule, prints ASKED, and continues until it is deleted.
 
-    `settle` is how many seconds the data plane has to give twenty answers in a row.
+    `settle`: the longest time, in seconds, until the data plane answers twenty requests in a row.
     """
     values = {
         "ADDRESS": address,
@@ -122,87 +122,66 @@ def client(image: str, address: str, host: str, *, requests: int, settle: int) -
     return container("client", image, _ASK, env=[{"name": key, "value": value} for key, value in values.items()])
 
 
-def pod(name: str, labels: dict[str, str], containers: list[Object], **spec: object) -> Object:
-    """A Pod that may run on any node."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 1,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "containers": containers,
-            **spec,
-        },
-    }
-
-
-# What was answered
-
-Rule = Literal["weights", "header", "path", "none", "quick", "long"]
+RouteRule = Literal["weights", "header", "path", "none", "quick", "long"]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What became of one request. `backend` is empty if no backend gave a whole answer; `failure` says what came."""
+class ServerAnswer:
+    """The result of one request. `backend` is empty without a complete answer; then `failure` says what came."""
 
-    rule: Rule
+    rule: RouteRule
     model: str
     backend: str
     failure: str
 
 
-def parse(line: str) -> Answer | None:
-    """A client's line; None for what is not one."""
+def parse(line: str) -> ServerAnswer | None:
+    """The answer that a line of a client reports; None if the line reports none."""
     words = line.split()
     if len(words) < 2 or words[0] not in ("weights", "header", "path", "none", "quick", "long"):
         return None
-    rule: Rule = words[0]  # type: ignore[assignment]
+    rule: RouteRule = words[0]  # type: ignore[assignment]
     model = words[1].strip("-")
     whole = 5 if rule == "long" else 4
     if len(words) == whole and words[2] == "backend" and (rule != "long" or words[4] == "end"):
-        return Answer(rule, model, words[3], "")
+        return ServerAnswer(rule, model, words[3], "")
     if len(words) > 3 and words[2] == "failed":
-        return Answer(rule, model, "", " ".join(words[4:]) or f"no answer (exit code {words[3]})")
-    return Answer(rule, model, "", f"not a whole answer: {' '.join(words[2:])}")
+        return ServerAnswer(rule, model, "", " ".join(words[4:]) or f"no answer (exit code {words[3]})")
+    return ServerAnswer(rule, model, "", f"incomplete answer: {' '.join(words[2:])}")
 
-
-# A client here
 
 _SECONDS = 3.0
 _ALL_SECONDS = 30.0
 
 
-def ask_from_here(address: str, host: str, *, requests: int, port: int = 80) -> tuple[list[Answer], str]:
-    """(answers, why there are none): requests by every rule from this machine, if the address is reached from it.
+def ask_from_here(address: str, host: str, *, requests: int, port: int = 80) -> tuple[list[ServerAnswer], str]:
+    """(answers, why there are none): send requests for every rule from this machine, if it reaches the address. Blocks.
 
-    An address that is private to the cluster may mean another machine here. So nothing counts unless the first answer
-    is one of our servers', and connections that break on the way are not the data plane's doing. Blocks.
+    An address that is private to the cluster may belong to another machine here. So nothing counts unless the first
+    answer is from one of the check's servers, and broken connections are not attributed to the data plane.
     """
 
-    def get(rule: Rule, model: str, path: str, headers: dict[str, str]) -> tuple[Answer | None, str]:
+    def get(rule: RouteRule, model: str, path: str, headers: dict[str, str]) -> tuple[ServerAnswer | None, str]:
         return _get(address, port, rule, model, path, {"Host": host, "Connection": "close", **headers})
 
     first, problem = get("weights", "", CHAT, {})
     if first is None:
         return [], f"{address} is not reached from here: {problem}"
     if not first.backend:
-        return [], f"{address} means something else here: {first.failure}"
+        return [], f"{address} belongs to something else here: {first.failure}"
     found = [first]
     end = time.monotonic() + _ALL_SECONDS
     for question in _questions(requests - 1):
         answer, problem = get(*question)
         if answer is None:
-            return [], f"{address} is not reached from here all the time: {problem}"
+            return [], f"{address} is not always reached from here: {problem}"
         if time.monotonic() > end:
             return [], f"{address} is reached from here too slowly"
         found.append(answer)
     return found, ""
 
 
-def _questions(weighted: int) -> Iterable[tuple[Rule, str, str, dict[str, str]]]:
+def _questions(weighted: int) -> Iterable[tuple[RouteRule, str, str, dict[str, str]]]:
     for _ in range(weighted):
         yield "weights", "", CHAT, {}
     for _ in range(_OF_A_RULE):
@@ -214,9 +193,9 @@ def _questions(weighted: int) -> Iterable[tuple[Rule, str, str, dict[str, str]]]
 
 
 def _get(
-    address: str, port: int, rule: Rule, model: str, path: str, headers: dict[str, str]
-) -> tuple[Answer | None, str]:
-    """(the answer, why there is no HTTP answer at all)."""
+    address: str, port: int, rule: RouteRule, model: str, path: str, headers: dict[str, str]
+) -> tuple[ServerAnswer | None, str]:
+    """(the answer, why there is no HTTP response)."""
     connection = http.client.HTTPConnection(address.strip("[]"), port, timeout=_SECONDS)
     try:
         connection.request("GET", path, headers=headers)
@@ -227,5 +206,5 @@ def _get(
     finally:
         connection.close()
     if response.status == 200 and len(body) == 2 and body[0] == "backend":
-        return Answer(rule, model, body[1], ""), ""
-    return Answer(rule, model, "", f"HTTP/1.1 {response.status} {response.reason}"), ""
+        return ServerAnswer(rule, model, body[1], ""), ""
+    return ServerAnswer(rule, model, "", f"HTTP/1.1 {response.status} {response.reason}"), ""

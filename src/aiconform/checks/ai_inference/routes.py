@@ -1,4 +1,4 @@
-"""The Gateway, the model servers and the HTTPRoute that a probe makes, and when they are ready for requests."""
+"""The Gateway, the model servers and the HTTPRoute that the probe creates, and when they are ready for requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiconform.checks.ai_inference import model_servers
 from aiconform.checks.ai_inference.model_servers import CHAT, HEADER, LONG, MODELS
 from aiconform.cluster import Object, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.pods import POD_ACCESS
+from aiconform.kit.pods import POD_ACCESS, pod_anywhere, ready
 from aiconform.platform import Platform, gateways
 from aiconform.platform.gateways import GROUP
 
@@ -49,7 +49,7 @@ def gateway(name: str, api_version: str, class_name: str) -> Object:
 
 
 def rules(services: Mapping[str, str], weights: Mapping[str, int]) -> list[Object]:
-    """By the model's name in a header, by the model's name in the path, else by weights; `services`: server -> name."""
+    """Rules by a header or a path that names a model, and by weights. `services`: server -> its Service."""
 
     def reference(backend: str, **fields: Any) -> Object:
         return {"name": services[backend], "port": model_servers.PORT, **fields}
@@ -82,7 +82,7 @@ def route(name: str, api_version: str, parent: str, host: str, services: Mapping
 
 
 async def serve(platform: Platform, scratch: Scratch, backend: str, patience: float) -> str:
-    """Make a model server; returns the name of its Service once it runs."""
+    """Create a model server; returns the name of its Service when the server is ready."""
     labels = {"aiconform.dev/model-server": scratch.name(backend)}
     service = {
         "apiVersion": "v1",
@@ -93,20 +93,15 @@ async def serve(platform: Platform, scratch: Scratch, backend: str, patience: fl
     server = model_servers.server(backend, platform.images["shell"])
     volumes = [{"name": "www", "emptyDir": {"sizeLimit": "1Mi"}}]
     made, _ = await asyncio.gather(
-        scratch.create(model_servers.pod(scratch.name(backend), labels, [server], volumes=volumes)),
+        scratch.create(pod_anywhere(scratch.name(backend), [server], labels=labels, volumes=volumes)),
         scratch.create(service),
     )
-    await wait.until(platform.cluster, made, _ready, seconds=patience, what=f"model server {backend} to be ready")
+    await wait.until(platform.cluster, made, ready, seconds=patience, what=f"model server {backend} to be ready")
     return str(service["metadata"]["name"])  # type: ignore[index]
 
 
-def _ready(pod: Object) -> bool | None:
-    wait.refuse_unrecoverable(pod)
-    return True if gateways.condition(pod, "Ready")[0] else None
-
-
 async def programmed(platform: Platform, made: Object, seconds: float) -> tuple[bool, str, str]:
-    """(whether it came to be programmed and has an address, in what words, its address)."""
+    """(whether it is programmed and has an address, its conditions in words, its address)."""
     last = made
 
     def condition(seen: Object) -> Object | None:
@@ -126,7 +121,7 @@ async def programmed(platform: Platform, made: Object, seconds: float) -> tuple[
 
 
 def address_of(seen: Object) -> str:
-    """The first address, one in numbers if there is one, as it stands in a URL."""
+    """The first address, preferably an IP address, as it is written in a URL."""
     found = (seen.get("status") or {}).get("addresses") or []
     found = sorted(found, key=lambda entry: entry.get("type", "IPAddress") != "IPAddress")
     address = str(found[0]["value"]) if found else ""
@@ -134,7 +129,7 @@ def address_of(seen: Object) -> str:
 
 
 async def accepted(platform: Platform, made: Object, seconds: float) -> tuple[bool, str]:
-    """(whether the route is accepted with all its references resolved, in what words)."""
+    """(whether the route is accepted and all its references are resolved, its conditions in words)."""
     last = made
 
     def condition(seen: Object) -> bool | None:
