@@ -31,7 +31,7 @@ def test_the_healthy_lab_passes(lab: Lab) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_breaks_its_assertions_and_no_others(lab: Lab, fault: str) -> None:
     # A new target is scraped within seconds here; the longer limits are for platforms.
-    quick = ("--set", f"{METRICS}.discovery_seconds=40", "--set", f"{METRICS}.seconds=10")
+    quick = ("--set", f"{METRICS}.discovery_seconds=40", "--set", f"{METRICS}.counter_seconds=10")
     with lab.fault(fault):
         done = lab.run(METRICS, *quick)
     assert_broken(done, fault, METRICS)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
-from aiconform.checks.ai_service_metrics import probes as check
-from aiconform.checks.ai_service_metrics.probes import AiServiceMetrics, Collected, Round
+from aiconform.checks.ai_service_metrics import probes
+from aiconform.checks.ai_service_metrics.observations import Collected, CounterReading
+from aiconform.checks.ai_service_metrics.options import AiServiceMetricsOptions
 from aiconform.cluster import ClusterError, NotFound, ProxyResponse
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
@@ -21,9 +22,7 @@ from aiconform.platform.monitoring import collection, prometheus
 from aiconform.platform.monitoring.prometheus import QueryApi, candidates
 
 CHECK = load_check("ai_service_metrics")
-FOUND = "workload_is_collected"
-EQUALS = "counter_equals_requests"
-FOLLOWS = "counter_follows"
+FOUND, EQUALS, FOLLOWS = "workload_is_collected", "counter_equals_requests", "counter_follows"
 Object = dict[str, Any]
 
 
@@ -36,7 +35,7 @@ def collected(*values: float | None, **labels: str) -> Collected:
         pod="workload",
         labels=labels or {"namespace": "ns", "pod": "workload"},
         rounds=[
-            Round(sent=sent, own=sent, collected=value, seconds=1.0)
+            CounterReading(sent=sent, own=sent, collected=value, seconds=1.0)
             for sent, value in zip((7, 12), values, strict=False)
         ],
     )
@@ -45,7 +44,7 @@ def collected(*values: float | None, **labels: str) -> Collected:
 def verdicts(seen: Collected) -> dict[str, bool | None]:
     found = findings(CHECK, seen)
     assert all(each.reason for each in found.values())
-    return {id_: each.holds for id_, each in found.items()}
+    return {name: each.holds for name, each in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -81,23 +80,23 @@ def test_only_the_true_count_equals(first: float | None, second: float | None) -
 @pytest.mark.parametrize(
     ("options", "way", "certain"),
     [
-        ({}, collection.Way("Prometheus monitoring/k8s selects it", namespace="monitoring"), True),
-        ({}, collection.Way("Prometheus team/own selects it", namespace="team"), False),
-        ({}, collection.Way("served"), False),
-        ({"query": "a/b:9090"}, collection.Way("served"), False),
-        ({"way": "podmonitoring"}, collection.Way("as set"), False),
-        ({"way": "podmonitoring", "query": "a/b:9090"}, collection.Way("as set"), True),
+        ({}, collection.CollectionMethod("Prometheus monitoring/k8s selects it", namespace="monitoring"), True),
+        ({}, collection.CollectionMethod("Prometheus team/own selects it", namespace="team"), False),
+        ({}, collection.CollectionMethod("served"), False),
+        ({"query": "a/b:9090"}, collection.CollectionMethod("served"), False),
+        ({"collection": "podmonitoring"}, collection.CollectionMethod("as set"), False),
+        ({"collection": "podmonitoring", "query": "a/b:9090"}, collection.CollectionMethod("as set"), True),
     ],
 )
 def test_missing_series_are_a_verdict_only_where_declaration_and_query_belong_together(
-    options: dict[str, str], way: collection.Way, certain: bool
+    options: dict[str, str], way: collection.CollectionMethod, certain: bool
 ) -> None:
     apis = [QueryApi("monitoring", "prometheus:9090", "", "Service")]
     if certain:
-        check._insist_on_certainty(AiServiceMetrics(**options), way, apis)
+        probes._insist_on_certainty(AiServiceMetricsOptions(**options), way, apis)
         return
-    with pytest.raises(ClusterError, match="nothing says that these belong together"):
-        check._insist_on_certainty(AiServiceMetrics(**options), way, apis)
+    with pytest.raises(ClusterError, match="the two may not belong together"):
+        probes._insist_on_certainty(AiServiceMetricsOptions(**options), way, apis)
 
 
 class Answering:
@@ -116,7 +115,7 @@ class Answering:
 
 def until(cluster: Answering) -> Any:
     apis = [QueryApi(name, "prometheus:9090", "", "") for name in cluster.values]
-    return asyncio.run(check._until(apis, cluster, "w", lambda sample: sample.value == 7, 0.0))  # type: ignore[arg-type]
+    return asyncio.run(probes._until(apis, cluster, "w", lambda sample: sample.value == 7, 0.0))  # type: ignore[arg-type]
 
 
 def test_the_api_that_has_the_series_is_found_among_several() -> None:
@@ -156,7 +155,7 @@ OPERATOR = "monitoring.coreos.com/v1"
 GOOGLE = "monitoring.googleapis.com/v1"
 
 
-def chosen(cluster: Any, wanted: str = "") -> collection.Way:
+def chosen(cluster: Any, wanted: str = "") -> collection.CollectionMethod:
     return asyncio.run(collection.choose(cluster, wanted))
 
 
@@ -287,7 +286,7 @@ def test_an_instant_vector_is_read() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     [
-        (401, "", "asks for authentication"),
+        (401, "", "requires authentication"),
         (400, {"status": "error", "error": "bad query"}, "bad query"),
         (200, "<html>", "no query API"),
         (200, {"status": "success", "data": {"result": [{"metric": {}, "value": None}]}}, "no query API"),
@@ -303,8 +302,8 @@ def test_what_else_is_answered_is_said(status: int, body: Any, told: str) -> Non
     ("word", "told"),
     [
         ("query=thanos", "NAMESPACE/SERVICE:PORT"),
-        ("way=magic", "podmonitor"),
-        ("seconds=0", "greater than or equal to 1"),
+        ("collection=magic", "podmonitor"),
+        ("counter_seconds=0", "greater than or equal to 1"),
     ],
 )
 def test_bad_options_are_refused(word: str, told: str) -> None:
@@ -313,5 +312,10 @@ def test_bad_options_are_refused(word: str, told: str) -> None:
 
 
 def test_good_options_are_taken() -> None:
-    (options,) = parse(["ai_service_metrics.way=annotations", "ai_service_metrics.query=m/p:9090"])
-    assert options == AiServiceMetrics(way="annotations", query="m/p:9090")
+    (options,) = parse(["ai_service_metrics.collection=annotations", "ai_service_metrics.query=m/p:9090"])
+    assert options == AiServiceMetricsOptions(collection="annotations", query="m/p:9090")
+
+
+def test_options_are_still_taken_by_their_earlier_names() -> None:
+    (options,) = parse(["ai_service_metrics.way=podmonitor", "ai_service_metrics.seconds=7"])
+    assert options == AiServiceMetricsOptions(collection="podmonitor", counter_seconds=7)

@@ -31,7 +31,7 @@ from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.autoscaling.metrics_api import GROUPS, MetricsApi, metrics_apis
-from aiconform.platform.monitoring.collection import KINDS, Way
+from aiconform.platform.monitoring.collection import KINDS, CollectionMethod
 from aiconform.platform.monitoring.collection import choose as choose_collection
 
 LOW = 7
@@ -51,7 +51,7 @@ def choose_api(served: Sequence[MetricsApi], wanted: str) -> MetricsApi:
     )
 
 
-async def _choose_collection(platform: Platform, options: PodAutoscaling) -> Way:
+async def _choose_collection(platform: Platform, options: PodAutoscaling) -> CollectionMethod:
     try:
         return await choose_collection(platform.cluster, options.collection)
     except NotFound as error:

@@ -11,7 +11,7 @@ from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.kit.devices import request_devices
 from aiconform.kit.pods import pod
 from aiconform.platform import NodeAccelerators, Platform
-from aiconform.platform.monitoring.collection import Way
+from aiconform.platform.monitoring.collection import CollectionMethod
 
 SERIES = "aiconform_load"
 """The metric that each Pod reports."""
@@ -34,7 +34,7 @@ def load(name: str, value: int) -> Object:
     return {LOAD: f'# TYPE {SERIES} gauge\n{SERIES}{{workload="{name}"}} {value}\n'}
 
 
-async def deployment(platform: Platform, scratch: Scratch, target: NodeAccelerators, way: Way) -> Object:
+async def deployment(platform: Platform, scratch: Scratch, target: NodeAccelerators, way: CollectionMethod) -> Object:
     """Create a Deployment with one Pod. New Pods report 0, like servers that have no requests yet."""
     name = scratch.name("scaled")
     request = await request_devices(platform, scratch, target, template=True)

@@ -1,6 +1,6 @@
-"""How a workload asks a platform's monitoring to collect its metrics: what is served, and what it takes.
+"""How a workload is declared to a platform's monitoring: which methods there are, and which one to use.
 
-Adapters are data: a kind of the API that takes a label selector and a port, or annotations of the Pod.
+A method is data: a kind of object with a label selector and a port, or annotations of the Pod.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ ANNOTATIONS = "annotations"
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of object that has Pods scraped; `endpoints` is the field with their ports."""
+class ScrapeKind:
+    """A kind of object that makes the monitoring scrape Pods; `endpoints` is the field with their ports."""
 
     name: str
     api_version: str
@@ -22,7 +22,7 @@ class Kind:
     plural: str
     endpoints: str
     interval: str = ""
-    """Asked for where the kind must say one."""
+    """The scrape interval, if the kind requires one."""
 
     @property
     def group(self) -> str:
@@ -30,23 +30,25 @@ class Kind:
 
 
 KINDS = (
-    Kind("podmonitor", "monitoring.coreos.com/v1", "PodMonitor", "podmonitors", "podMetricsEndpoints"),
-    Kind("podmonitoring", "monitoring.googleapis.com/v1", "PodMonitoring", "podmonitorings", "endpoints", "5s"),
-    Kind("azure-podmonitor", "azmonitoring.coreos.com/v1", "PodMonitor", "podmonitors", "podMetricsEndpoints"),
-    Kind("vmpodscrape", "operator.victoriametrics.com/v1beta1", "VMPodScrape", "vmpodscrapes", "podMetricsEndpoints"),
+    ScrapeKind("podmonitor", "monitoring.coreos.com/v1", "PodMonitor", "podmonitors", "podMetricsEndpoints"),
+    ScrapeKind("podmonitoring", "monitoring.googleapis.com/v1", "PodMonitoring", "podmonitorings", "endpoints", "5s"),
+    ScrapeKind("azure-podmonitor", "azmonitoring.coreos.com/v1", "PodMonitor", "podmonitors", "podMetricsEndpoints"),
+    ScrapeKind(
+        "vmpodscrape", "operator.victoriametrics.com/v1beta1", "VMPodScrape", "vmpodscrapes", "podMetricsEndpoints"
+    ),
 )
 NAMES = (*(kind.name for kind in KINDS), ANNOTATIONS)
 
 
 @dataclass(frozen=True)
-class Way:
-    """The way that was chosen: `kind`, or None for annotations. `labels` are those that the monitoring selects by.
+class CollectionMethod:
+    """A way to declare a workload: by an object of `kind` with `labels`, or by annotations if `kind` is None.
 
-    `namespace` is that of the Prometheus which selects it, empty where nothing says who does.
+    `namespace` is that of the Prometheus that selects the object; empty if unknown. `why` says why it was chosen.
     """
 
     why: str
-    kind: Kind | None = None
+    kind: ScrapeKind | None = None
     labels: dict[str, str] = field(default_factory=dict)
     namespace: str = ""
 
@@ -54,13 +56,13 @@ class Way:
         return f"{self.kind.kind} ({self.kind.api_version})" if self.kind else "annotations prometheus.io/*"
 
     def annotations(self, port: int, path: str) -> dict[str, str]:
-        """What the Pod carries."""
+        """The annotations of the Pod."""
         if self.kind:
             return {}
         return {"prometheus.io/scrape": "true", "prometheus.io/port": str(port), "prometheus.io/path": path}
 
     def declaration(self, name: str, selector: dict[str, str], port: str, path: str) -> Object | None:
-        """The object that has the Pods with these labels scraped; None where annotations do."""
+        """The object that makes the monitoring scrape Pods with these labels; None if annotations do."""
         if self.kind is None:
             return None
         endpoint = {"port": port, "path": path, **({"interval": self.kind.interval} if self.kind.interval else {})}
@@ -72,13 +74,13 @@ class Way:
         }
 
 
-async def choose(cluster: Cluster, wanted: str = "") -> Way:
-    """The way to declare a workload: the one that was asked for by name, or the first that the platform serves.
+async def choose(cluster: Cluster, wanted: str = "") -> CollectionMethod:
+    """The method with the name `wanted`, or the first one that the platform supports.
 
-    Raises NotFound where the asked one is not served.
+    Raises NotFound if the platform does not serve the wanted kind.
     """
     if wanted == ANNOTATIONS:
-        return Way("as set")
+        return CollectionMethod("as set")
     for kind in KINDS:
         if wanted and kind.name != wanted:
             continue
@@ -88,8 +90,8 @@ async def choose(cluster: Cluster, wanted: str = "") -> Way:
         if not served:
             continue
         if kind.name != "podmonitor":
-            return Way("as set" if wanted else "served", kind)
-        # Others than the operator take its PodMonitors, too, and do not bring its Prometheus.
+            return CollectionMethod("as set" if wanted else "served", kind)
+        # Other monitoring systems also read PodMonitors, without the Prometheus Operator's kind Prometheus.
         known = "Prometheus" in await cluster.resources(kind.api_version)
         selecting = [item async for item in cluster.list(kind.api_version, "Prometheus")] if known else []
         for prometheus in selecting:
@@ -97,21 +99,21 @@ async def choose(cluster: Cluster, wanted: str = "") -> Way:
             labels = labels_for(spec.get("podMonitorSelector"))
             if labels is not None and selects_new(spec.get("podMonitorNamespaceSelector")):
                 why = f"Prometheus {about['namespace']}/{about['name']} selects it"
-                return Way(why, kind, labels, about["namespace"])
+                return CollectionMethod(why, kind, labels, about["namespace"])
         if wanted:
-            return Way("as set", kind)
-    return Way("no kind of object for it is served and selected")
+            return CollectionMethod("as set", kind)
+    return CollectionMethod("no kind of object for it is served and selected")
 
 
 def selects_new(selector: Object | None) -> bool:
-    """Whether a selector of Namespaces takes one that has no labels of the platform: no selector is its own alone."""
+    """Whether a selector of Namespaces matches a new one without labels. No selector matches only its own Namespace."""
     if selector is None or selector.get("matchLabels"):
         return False
     return all(term["operator"] in ("NotIn", "DoesNotExist") for term in selector.get("matchExpressions") or [])
 
 
 def labels_for(selector: Object | None) -> dict[str, str] | None:
-    """Labels that a selector selects; None if there are none, as a selector that is not there selects nothing."""
+    """Labels that a selector matches; None without a selector, which matches nothing."""
     if selector is None:
         return None
     labels = dict(selector.get("matchLabels") or {})

@@ -1,4 +1,4 @@
-"""Reading back what a platform's monitoring has collected: the query API that Prometheus and its kin serve."""
+"""Reading what a platform's monitoring has collected, from the query API of Prometheus and compatible systems."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _GIVEN = re.compile(r"(?P<namespace>[^/]+)/(?P<service>(https?:)?[^:/]+):(?P<por
 
 @dataclass(frozen=True)
 class QueryApi:
-    """A query API behind a Service. `service` is as the API server's proxy takes it, `why` says how it was found."""
+    """A query API behind a Service. `service` is its name for the API server's proxy, `why` says how it was found."""
 
     namespace: str
     service: str
@@ -46,7 +46,7 @@ class QueryApi:
         return f"{self.namespace}/{self.service}{self.prefix}"
 
     async def query(self, cluster: Cluster, expression: str) -> list[MetricSample]:
-        """The samples of an instant vector now. Raises ClusterError with what was answered instead."""
+        """The samples of an instant vector now. Raises ClusterError with the response if that has none."""
         answer = await cluster.proxied(
             "services",
             self.namespace,
@@ -58,7 +58,7 @@ class QueryApi:
             limit_bytes=QUERY_BYTES,
         )
         if answer.status in (401, 403):
-            raise ClusterError(f"the query API {self} asks for authentication (HTTP {answer.status})")
+            raise ClusterError(f"the query API {self} requires authentication (HTTP {answer.status})")
         try:
             found = json.loads(answer.text)
             if found["status"] != "success":
@@ -74,7 +74,7 @@ def _sample(entry: Object) -> MetricSample:
 
 
 def given(text: str) -> QueryApi:
-    """What an option names: NAMESPACE/SERVICE:PORT, with a path prefix behind it if there is one. Raises ValueError."""
+    """The API that an option names as NAMESPACE/SERVICE:PORT[/PREFIX]. Raises ValueError."""
     match = _GIVEN.fullmatch(text)
     if match is None:
         raise ValueError("give NAMESPACE/SERVICE:PORT, for example monitoring/prometheus-k8s:9090")
@@ -82,7 +82,7 @@ def given(text: str) -> QueryApi:
 
 
 def candidates(services: Sequence[Object]) -> list[QueryApi]:
-    """Services that may serve the query API, by their names, the likeliest first."""
+    """Services that probably serve the query API, by their names, the most likely first."""
     found: dict[tuple[int, str, str], QueryApi] = {}
     for service in services:
         metadata, spec = service["metadata"], service["spec"]
@@ -95,7 +95,7 @@ def candidates(services: Sequence[Object]) -> list[QueryApi]:
             continue
         scheme = "https:" if port.get("name") == "https" or port["port"] == 443 else ""
         place = f"{scheme}{metadata['name']}:{port['port']}"
-        # A headless Service of the same Pods (as operators make) is as good, and comes after the others.
+        # A headless Service of the same Pods, as operators create it, comes after the others.
         later = 100 if spec.get("clusterIP") == "None" else 0
         why = f"Service {metadata['namespace']}/{metadata['name']}"
         found[rank + later, metadata["namespace"], place] = QueryApi(metadata["namespace"], place, _KNOWN[rank][1], why)
@@ -110,7 +110,7 @@ def _port(ports: Sequence[Object]) -> Object | None:
 
 
 async def find(cluster: Cluster) -> tuple[list[QueryApi], list[str]]:
-    """(the query APIs that answer, what became of the others). Raises Forbidden where the proxy may not be used."""
+    """(the query APIs that answer, the errors of the others). Raises Forbidden without access to the proxy."""
     services = [item async for item in cluster.list("v1", "Service")]
     tried: list[str] = []
 
