@@ -99,7 +99,7 @@ def test_a_controller_that_may_not_be_restarted_is_an_error_with_the_way_out(ope
 def test_an_operator_that_is_not_here_or_of_an_unknown_version_is_an_error(operators: Lab, tmp_path: Path) -> None:
     done = run(operators, operator="kuberay")
     assert done.code == 3
-    assert "KubeRay is not here (no CRD rayclusters.ray.io)" in done.check(CHECK)["reason"]
+    assert "KubeRay is not installed (no CRD rayclusters.ray.io)" in done.check(CHECK)["reason"]
     manifest = tmp_path / "crd.yaml"
     manifest.write_text(UNKNOWN)
     operators.kubectl("create", "-f", str(manifest))

@@ -12,15 +12,22 @@ from hypothesis import strategies as st
 
 from aiconform.check import Finding, Settings
 from aiconform.check.registry import load_check
-from aiconform.checks.robust_controller import operator_steps as operated
-from aiconform.checks.robust_controller import probes as check
-from aiconform.checks.robust_controller.controllers import Controller, ControllerPod, _controller_pods
-from aiconform.checks.robust_controller.operator_steps import Arrival, Child, Refusal
-from aiconform.checks.robust_controller.probes import Life
+from aiconform.checks.robust_controller import operator_steps
+from aiconform.checks.robust_controller.controllers import _controller_pods
+from aiconform.checks.robust_controller.observations import (
+    Arrival,
+    Child,
+    ControllerPod,
+    ControllerState,
+    Life,
+    Refusal,
+)
+from aiconform.checks.robust_controller.options import RobustControllerOptions, defined_operators
 from aiconform.cluster import WebhookUnreached, wait
 from aiconform.cluster.transport import refusal
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
+from aiconform.platform import operators
 
 WEBHOOK = "vjobset.kb.io"
 REFUSED = Refusal(accepted=False, by=WEBHOOK, unreached="", said=f'admission webhook "{WEBHOOK}" denied the request: x')
@@ -33,9 +40,9 @@ ARRIVED = Arrival(reached=True, wanted="ready = 1", last="1")
 LATE = Arrival(reached=False, wanted="ready = 1", last="0")
 
 
-def controller(*ready: bool, wanted: int = 1, first: int = 0) -> Controller:
+def controller(*ready: bool, wanted: int = 1, first: int = 0) -> ControllerState:
     pods = [ControllerPod(name=f"c-{first + n}", uid=f"u-{first + n}", ready=each) for n, each in enumerate(ready)]
-    return Controller(namespace="ns", name="c", images=["i"], wanted=wanted, pods=pods)
+    return ControllerState(namespace="ns", name="c", images=["i"], wanted=wanted, pods=pods)
 
 
 def restart(**changes: Any) -> dict[str, Any]:
@@ -53,7 +60,7 @@ def life(**changes: Any) -> Life:
         {
             "operator": "JobSet",
             "version": "v1alpha2",
-            "why": "the only one found whole",
+            "why": "the only one fully installed",
             "crds": ["jobsets.jobset.x-k8s.io"],
             "unestablished": [],
             "webhook": WEBHOOK,
@@ -168,7 +175,7 @@ controllers = st.lists(st.lists(st.booleans(), max_size=3).map(lambda ready: con
 
 @given(refusals.map(lambda each: each.model_copy(update={"said": "said"})), controllers, st.booleans())
 def test_only_the_named_webhook_counts_and_nothing_holds_over_no_subject(
-    refusal: Refusal, some: list[Controller], made: bool
+    refusal: Refusal, some: list[ControllerState], made: bool
 ) -> None:
     seen = life(refusal=refusal, controllers=some, **({} if made else NOT_MADE))
     findings: list[Finding] = [rule(seen) for rule in RULES]
@@ -191,7 +198,7 @@ def test_only_the_named_webhook_counts_and_nothing_holds_over_no_subject(
     ],
 )
 def test_who_refused_is_in_the_api_server_s_words(said: str, by: str, unreached: str) -> None:
-    denied, failed = operated.DENIED.search(said), refusal(500, {"message": said}, "create", "jobsets")
+    denied, failed = operator_steps.DENIED.search(said), refusal(500, {"message": said}, "create", "jobsets")
     asked = failed.webhook if isinstance(failed, WebhookUnreached) else ""
     assert (denied[1] if denied else "", asked) == (by, unreached)
 
@@ -201,12 +208,12 @@ def test_who_refused_is_in_the_api_server_s_words(said: str, by: str, unreached:
 
 def test_a_user_chooses_operators_by_name_and_may_bring_others(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    source = Path(check.__file__).parents[2] / "platform" / "operators.yaml"
+    source = Path(operators.__file__).with_name("operators.yaml")
     mine = {**yaml.safe_load(source.read_text())["operators"][0], "name": "mine", "title": "Mine"}
     file.write_text(yaml.safe_dump({"operators": [mine]}))
     (chosen,) = parse([f"robust_controller.definitions={file}", "robust_controller.operator=mine, jobset"])
-    assert Settings(options=(chosen,)).of(check.Choice).operator == "mine, jobset"
-    assert [entry.name for entry in check._defined(str(file))][:2] == ["mine", "jobset"]
+    assert Settings(options=(chosen,)).of(RobustControllerOptions).operator == "mine, jobset"
+    assert [entry.name for entry in defined_operators(str(file))][:2] == ["mine", "jobset"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +232,7 @@ def test_what_cannot_be_set_is_said(word: str, told: str) -> None:
 
 def test_the_limit_covers_all_waits() -> None:
     (probe,) = load_check("robust_controller").probes
-    options = check.Choice(ready_seconds=1, child_seconds=1, restart_seconds=1)
+    options = RobustControllerOptions(ready_seconds=1, child_seconds=1, restart_seconds=1)
     assert probe.seconds(Settings(patience=1, options=(options,))) > 6
     assert probe.seconds(Settings()) > 300 + 2 * 60 + 3 * 120
 
@@ -249,7 +256,7 @@ def test_pods_that_a_replica_set_has_replaced_do_not_count() -> None:
     ],
 )
 def test_what_the_platform_refuses_of_pods_is_told_from_what_the_operator_fails_at(said: str, platforms: bool) -> None:
-    assert bool(operated.FORBIDDEN_PODS.search(said)) is platforms
+    assert bool(operator_steps.FORBIDDEN_PODS.search(said)) is platforms
 
 
 class Restarting:

@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 
 from aiconform.cluster import NotFound
-from aiconform.platform import operators
-from aiconform.platform.operators import BadDefinition, Operator, State, known, present, read
+from aiconform.platform.operators import (
+    BadDefinition,
+    ExpectedState,
+    InstalledOperator,
+    Operator,
+    installed_operators,
+    known,
+    read,
+)
 
 IMAGE = "mirror.example/busybox:1"
 BY_NAME = {operator.name: operator for operator in known()}
@@ -91,22 +98,24 @@ def test_its_states_and_changes_speak_of_what_is_there(operator: Operator) -> No
 @pytest.mark.parametrize(
     ("state", "status", "holds", "seen"),
     [
-        (State(condition="Available"), {}, False, None),
+        (ExpectedState(condition="Available"), {}, False, None),
         (
-            State(condition="Available"),
+            ExpectedState(condition="Available"),
             {"conditions": [{"type": "Available", "status": "False", "reason": "No", "message": "not yet"}]},
             False,
             "False No not yet",
         ),
-        (State(condition="Available"), {"conditions": [{"type": "Available", "status": "True"}]}, True, "True"),
-        (State(path=("status", "jobs", 0, "ready"), equals=1), {"jobs": []}, False, None),
-        (State(path=("status", "jobs", 0, "ready"), equals=1), {"jobs": [{"ready": 0}]}, False, "0"),
-        (State(path=("status", "jobs", 0, "ready"), equals=1), {"jobs": [{"ready": 1}]}, True, "1"),
-        (State(path=("status", "jobs", 0, "ready"), equals=1), {"jobs": None}, False, None),
-        (State(path=("status", "state"), equals="ready"), {"state": "ready"}, True, "ready"),
+        (ExpectedState(condition="Available"), {"conditions": [{"type": "Available", "status": "True"}]}, True, "True"),
+        (ExpectedState(path=("status", "jobs", 0, "ready"), equals=1), {"jobs": []}, False, None),
+        (ExpectedState(path=("status", "jobs", 0, "ready"), equals=1), {"jobs": [{"ready": 0}]}, False, "0"),
+        (ExpectedState(path=("status", "jobs", 0, "ready"), equals=1), {"jobs": [{"ready": 1}]}, True, "1"),
+        (ExpectedState(path=("status", "jobs", 0, "ready"), equals=1), {"jobs": None}, False, None),
+        (ExpectedState(path=("status", "state"), equals="ready"), {"state": "ready"}, True, "ready"),
     ],
 )
-def test_a_state_is_read_from_an_object(state: State, status: dict[str, Any], holds: bool, seen: str | None) -> None:
+def test_a_state_is_read_from_an_object(
+    state: ExpectedState, status: dict[str, Any], holds: bool, seen: str | None
+) -> None:
     assert state.holds({"status": status}) is holds
     assert state.seen({"status": status}) == seen
     assert state.holds({}) is False
@@ -115,7 +124,7 @@ def test_a_state_is_read_from_an_object(state: State, status: dict[str, Any], ho
 def test_a_state_is_a_condition_or_a_path() -> None:
     for fields in ({}, {"condition": "Ready", "path": ("status",)}):
         with pytest.raises(ValueError, match="give a condition, or a path"):
-            State.model_validate(fields)
+            ExpectedState.model_validate(fields)
 
 
 # A user's file
@@ -124,9 +133,11 @@ def test_a_state_is_a_condition_or_a_path() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("operators: [", "is no YAML"),
+        ("operators: [", "is not YAML"),
         ("[]", "has no list `operators`"),
         ("operators: []", "has no list `operators`"),
+        ("operators: [{}]\n---\noperators: [{}]", "has no list `operators`"),
+        ("", "has no list `operators`"),
         ("operators: [1]", "an entry"),
         ("operators: [{name: mine}]", "mine: title: Field required"),
         ("operators: [{name: Mine}]", "Mine: name: String should match"),
@@ -204,8 +215,8 @@ LWS = "leaderworkersets.leaderworkerset.x-k8s.io"
 WEBHOOK = "vleaderworkerset.kb.io"
 
 
-async def found(*objects: dict[str, Any]) -> list[operators.Present]:
-    return await present(FakeCluster(*objects), known())  # type: ignore[arg-type]
+async def found(*objects: dict[str, Any]) -> list[InstalledOperator]:
+    return await installed_operators(FakeCluster(*objects), known())  # type: ignore[arg-type]
 
 
 async def test_without_any_crd_nothing_is_here() -> None:
@@ -263,4 +274,4 @@ async def test_of_several_versions_the_best_that_is_served_is_taken() -> None:
     assert here.version == "v1beta1"
     (here,) = await found(*(crd(name, "v1beta1", "v1beta2") for name in kueue[:-1]))
     assert here.version == "v1beta2"
-    assert here.unestablished == (f"{kueue[-1]} is not there",)
+    assert here.unestablished == (f"{kueue[-1]} is not installed",)

@@ -1,47 +1,19 @@
-"""The controller of an operator: its Deployment, its Pods, and what becomes of them when they are deleted."""
+"""The controller of an operator: its Deployment and Pods, and their deletion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from aiconform.check import Observation
+from aiconform.checks.robust_controller.observations import ControllerPod, ControllerState
 from aiconform.checks.robust_controller.operator_steps import owned
 from aiconform.cluster import Cluster, Forbidden, Object, TimedOut, conditions, wait
 
 
-class ControllerPod(Observation):
-    name: str
-    uid: str
-    ready: bool
-
-
-class Controller(Observation):
-    """A Deployment of the operator, with its Pods."""
-
-    namespace: str
-    name: str
-    images: list[str]
-    wanted: int
-    pods: list[ControllerPod]
-
-    @property
-    def ready(self) -> int:
-        return sum(pod.ready for pod in self.pods)
-
-    @property
-    def complete(self) -> bool:
-        return self.wanted > 0 and self.ready == max(self.wanted, len(self.pods))
-
-    def __str__(self) -> str:
-        more = f" ({len(self.pods)} there)" if len(self.pods) != self.wanted else ""
-        return f"{self.namespace}/{self.name}: {self.ready} of {self.wanted} Pods ready{more}"
-
-
-async def controller(cluster: Cluster, deployment: Object, *, seconds: float) -> Controller:
-    """A Deployment and the Pods that are its own, once all of them are ready or the time is over."""
+async def controller(cluster: Cluster, deployment: Object, *, seconds: float) -> ControllerState:
+    """A Deployment and its Pods, once all of them are ready or the time is over."""
     metadata, spec = deployment["metadata"], deployment["spec"]
     replica_sets = await _replica_sets(cluster, deployment)
-    last = Controller(
+    last = ControllerState(
         namespace=metadata["namespace"],
         name=metadata["name"],
         images=[container["image"] for container in spec["template"]["spec"]["containers"]],
@@ -49,7 +21,7 @@ async def controller(cluster: Cluster, deployment: Object, *, seconds: float) ->
         pods=[],
     )
 
-    def condition(objects: Sequence[Object]) -> Controller | None:
+    def condition(objects: Sequence[Object]) -> ControllerState | None:
         nonlocal last
         last = last.model_copy(update={"pods": _controller_pods(objects, replica_sets)})
         return last if last.complete else None
@@ -76,16 +48,16 @@ def _controller_pods(pods: Sequence[Object], replica_sets: set[str]) -> list[Con
             ready=not pod["metadata"].get("deletionTimestamp") and conditions.is_true(pod, "Ready"),
         )
         for pod in pods
-        # A ReplicaSet leaves its Pods that were evicted or ended with their node, and has others in their place.
+        # A ReplicaSet keeps Pods that were evicted or ended with their node, beside those that replaced them.
         if not wait.ended(pod)
         and any(reference["uid"] in replica_sets for reference in pod["metadata"].get("ownerReferences") or [])
     ]
 
 
 async def restart(
-    cluster: Cluster, deployment: Object, before: Controller, *, seconds: float, advice: str
-) -> Controller:
-    """Delete the controller's Pods and wait until as many others are ready; what is there when that, or time, is over.
+    cluster: Cluster, deployment: Object, before: ControllerState, *, seconds: float, advice: str
+) -> ControllerState:
+    """Delete the controller's Pods, and wait until as many new ones are ready or the time is over.
 
     Raises Forbidden with `advice`.
     """
@@ -103,7 +75,7 @@ async def restart(
     old = {pod.uid for pod in before.pods}
     last = before
 
-    def condition(objects: Sequence[Object]) -> Controller | None:
+    def condition(objects: Sequence[Object]) -> ControllerState | None:
         nonlocal last
         last = before.model_copy(update={"pods": _controller_pods(objects, replica_sets)})
         new = [pod for pod in last.pods if pod.ready and pod.uid not in old]
@@ -114,9 +86,12 @@ async def restart(
 
 
 async def _settled(
-    cluster: Cluster, deployment: Object, condition: Callable[[Sequence[Object]], Controller | None], seconds: float
-) -> Controller | None:
-    """The result of `condition` over the Pods that a Deployment may own; None if there is none in time."""
+    cluster: Cluster,
+    deployment: Object,
+    condition: Callable[[Sequence[Object]], ControllerState | None],
+    seconds: float,
+) -> ControllerState | None:
+    """The result of `condition` for the Pods that a Deployment may own; None if there is none in time."""
     metadata = deployment["metadata"]
     try:
         return await wait.among(

@@ -1,4 +1,4 @@
-"""What is done to an operator to see whether it works, step by step; robust_controller puts the steps in order."""
+"""The steps of testing an operator: creating, waiting, deleting, changing. The probe puts them in order."""
 
 from __future__ import annotations
 
@@ -7,72 +7,24 @@ import re
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from aiconform.check import Observation
+from aiconform.checks.robust_controller.observations import Arrival, Changed, Child, Refusal
 from aiconform.cluster import Cluster, Object, Rejected, Stuck, TimedOut, WebhookUnreached, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.pods import unschedulable
-from aiconform.platform.operators import Change, Kind, State
+from aiconform.platform.operators import ChildKind, ExpectedState, OperatorChange
 
 T = TypeVar("T")
-# The words of the API server itself: a webhook cannot put them in front of a refusal of the schema.
+# The API server's own words: a webhook cannot make a refusal by the schema look like this.
 DENIED = re.compile(r'admission webhook "([^"]+)" denied the request')
-# What the Job or ReplicaSet controller says of a Pod that admission refuses it.
+# What the Job or ReplicaSet controller reports if admission refuses its Pod.
 FORBIDDEN_PODS = re.compile(r"Error creating: (pods \"|admission webhook )")
-
-
-class Refusal(Observation):
-    """What became of an object that must be refused: `by` is the webhook that refused it, empty if none did.
-
-    `unreached` is the webhook that the API server could not ask, and let the request fail for.
-    """
-
-    accepted: bool
-    by: str
-    unreached: str
-    said: str
-
-
-class Arrival(Observation):
-    """Whether an object came to a state: `wanted` and what was `last` seen of it."""
-
-    reached: bool
-    wanted: str
-    last: str
-
-
-class Child(Observation):
-    kind: str
-    name: str
-    uid: str
-
-
-class Made(Observation):
-    """The valid object: whether it could be created (`problem` says why not), and what it came to."""
-
-    created: bool
-    problem: str
-    arrival: Arrival | None
-
-
-class Loss(Observation):
-    """A child that was deleted, and the one that came in its place."""
-
-    lost: Child
-    new: Child | None
-
-
-class Changed(Observation):
-    """A change after the restart: what the API server said if it could not be made, and what came of it."""
-
-    problem: str
-    arrival: Arrival | None
 
 
 # Admission
 
 
 async def offer(scratch: Scratch, obj: Object, *, seconds: float) -> Refusal:
-    """Try to create what must be refused, again while its webhook is away. Where it is let in, it is deleted."""
+    """Try to create an invalid object, repeatedly while its webhook does not answer. Delete it if it is accepted."""
     try:
         created = await scratch.create(obj, webhook_seconds=seconds)
     except WebhookUnreached as error:
@@ -85,9 +37,9 @@ async def offer(scratch: Scratch, obj: Object, *, seconds: float) -> Refusal:
 
 
 async def created(scratch: Scratch, obj: Object) -> tuple[Object | None, str]:
-    """(the object, "") or (None, what the API server said of a webhook that it did not reach).
+    """(the object, "") or (None, the error of the API server about a webhook that it did not reach).
 
-    Raises Stuck if it is refused: what is valid for us is not for this version, or for a policy of the platform.
+    Raises Stuck if it is refused: this version or a policy of the platform does not accept the suite's object.
     """
     try:
         return await scratch.create(obj), ""
@@ -95,14 +47,14 @@ async def created(scratch: Scratch, obj: Object) -> tuple[Object | None, str]:
         return None, str(error)
     except Rejected as error:
         kind = f"{obj['kind']} {obj['apiVersion']}"
-        raise Stuck(f"the {kind} that the suite takes for valid is refused here: {error}") from error
+        raise Stuck(f"the {kind} that the suite considers valid is refused here: {error}") from error
 
 
 # Objects and their children
 
 
 def owned(objects: Sequence[Object], owner: Object) -> list[Object]:
-    """Those whose owner is this very object."""
+    """Those that this object owns."""
     uid = owner["metadata"]["uid"]
     return [
         obj
@@ -111,8 +63,8 @@ def owned(objects: Sequence[Object], owner: Object) -> list[Object]:
     ]
 
 
-async def children(cluster: Cluster, owner: Object, kinds: Sequence[Kind]) -> list[Object]:
-    """What the owner has made, in the order of `kinds`."""
+async def children(cluster: Cluster, owner: Object, kinds: Sequence[ChildKind]) -> list[Object]:
+    """The objects of `kinds` that the owner owns, in this order."""
     found: list[Object] = []
     for kind in kinds:
         listed = cluster.list(kind.api_version, kind.kind, owner["metadata"]["namespace"])
@@ -124,11 +76,13 @@ def child(obj: Object) -> Child:
     return Child(kind=obj["kind"], name=obj["metadata"]["name"], uid=obj["metadata"]["uid"])
 
 
-async def arrives(cluster: Cluster, obj: Object, state: State, kinds: Sequence[Kind], *, seconds: float) -> Arrival:
-    """Watch `obj`, or its child of the kind `state.of`, until it comes to the state or the time is over.
+async def arrives(
+    cluster: Cluster, obj: Object, state: ExpectedState, kinds: Sequence[ChildKind], *, seconds: float
+) -> Arrival:
+    """Watch `obj`, or its child of the kind `state.of`, until it reaches the state or the time is over.
 
-    Raises Stuck and TimedOut for what keeps its Pods from running and is not the operator's doing: an image that
-    cannot be pulled, no room.
+    Raises Stuck and TimedOut if its Pods cannot run for reasons other than the operator: an image that cannot be
+    pulled, no node with enough room.
     """
     metadata = obj["metadata"]
     kind = next((kind for kind in kinds if kind.kind == state.of), None)
@@ -148,7 +102,7 @@ async def arrives(cluster: Cluster, obj: Object, state: State, kinds: Sequence[K
         cluster, api_version, what, metadata["namespace"], condition, seconds=seconds, what=f"{what} {state}"
     )
     try:
-        await _unless_hopeless(cluster, obj, coming, seconds)
+        await _unless_stuck(cluster, obj, coming, seconds)
     except TimedOut:
         await _refuse_unplaced(cluster, obj)
         await _refuse_forbidden(cluster, obj)
@@ -157,21 +111,21 @@ async def arrives(cluster: Cluster, obj: Object, state: State, kinds: Sequence[K
 
 
 def _pods_of(objects: Sequence[Object], obj: Object) -> list[Object]:
-    """Its Pods: all that operators make of an object are called after it, and its name is one of our own."""
+    """Its Pods: operators derive their names from the object's, which is unique."""
     return [pod for pod in objects if pod["metadata"]["name"].startswith(obj["metadata"]["name"])]
 
 
-async def _unless_hopeless(cluster: Cluster, obj: Object, coming: Coroutine[Any, Any, T], seconds: float) -> T:
-    """The result of `coming`. Raises Stuck as soon as a Pod of `obj` waits for what will not come."""
+async def _unless_stuck(cluster: Cluster, obj: Object, coming: Coroutine[Any, Any, T], seconds: float) -> T:
+    """The result of `coming`. Raises Stuck as soon as a Pod of `obj` is in an unrecoverable state."""
 
-    def hopeless(objects: Sequence[Object]) -> None:
+    def stuck(objects: Sequence[Object]) -> None:
         for pod in _pods_of(objects, obj):
             wait.refuse_unrecoverable(pod)
 
     namespace = obj["metadata"]["namespace"]
     main = asyncio.ensure_future(coming)
     guard: asyncio.Future[None] = asyncio.ensure_future(
-        wait.among(cluster, "v1", "Pod", namespace, hopeless, seconds=seconds + 5, what="its Pods")
+        wait.among(cluster, "v1", "Pod", namespace, stuck, seconds=seconds + 5, what="its Pods")
     )
     try:
         await asyncio.wait((main, guard), return_when=asyncio.FIRST_COMPLETED)
@@ -185,15 +139,15 @@ async def _unless_hopeless(cluster: Cluster, obj: Object, coming: Coroutine[Any,
 
 
 async def _refuse_unplaced(cluster: Cluster, obj: Object) -> None:
-    """Raises TimedOut if the scheduler has no place for a Pod of `obj`: that says nothing of the operator."""
+    """Raises TimedOut if the scheduler finds no node for a Pod of `obj`: the operator is not the cause."""
     pods = [pod async for pod in cluster.list("v1", "Pod", obj["metadata"]["namespace"])]
     for pod in _pods_of(pods, obj):
         if waits := unschedulable(pod):
-            raise TimedOut(f"no node took Pod {pod['metadata']['name']}: {waits.explanation}")
+            raise TimedOut(f"no node has room for Pod {pod['metadata']['name']}: {waits.explanation}")
 
 
 async def _refuse_forbidden(cluster: Cluster, obj: Object) -> None:
-    """Raises Stuck if the platform's policies let nobody make the Pods of `obj`: that says nothing of the operator."""
+    """Raises Stuck if policies of the platform refuse the Pods of `obj`: the operator is not the cause."""
     name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
     async for event in cluster.list("v1", "Event", namespace, fields="type=Warning"):
         said = event.get("message") or ""
@@ -202,7 +156,7 @@ async def _refuse_forbidden(cluster: Cluster, obj: Object) -> None:
 
 
 async def replaced(cluster: Cluster, owner: Object, lost: Object, *, seconds: float) -> Child | None:
-    """Delete a child of `owner` and wait for another one of its kind in its place; None if there is none in time."""
+    """Delete a child of `owner` and wait for a new one of its kind; None if there is none in time."""
     kind, namespace = lost["kind"], owner["metadata"]["namespace"]
     before = {obj["metadata"]["uid"] async for obj in cluster.list(lost["apiVersion"], kind, namespace)}
     await cluster.delete(lost)
@@ -223,7 +177,7 @@ async def replaced(cluster: Cluster, owner: Object, lost: Object, *, seconds: fl
 
 
 async def left_after(cluster: Cluster, owner: Object, made: Sequence[Object], *, seconds: float) -> list[str]:
-    """Delete `owner` and wait for its end and that of what it `made`; those that stayed, as `Kind name`."""
+    """Delete `owner`, and wait until it and what it `made` are deleted; what remains, as `Kind name`."""
     await cluster.delete(owner)
 
     async def stays(obj: Object) -> str | None:
@@ -237,16 +191,16 @@ async def left_after(cluster: Cluster, owner: Object, made: Sequence[Object], *,
 
 
 async def change(
-    cluster: Cluster, obj: Object, subject: Object, what: Change, kinds: Sequence[Kind], *, seconds: float
+    cluster: Cluster, obj: Object, subject: Object, what: OperatorChange, kinds: Sequence[ChildKind], *, seconds: float
 ) -> Changed:
-    """Patch `subject` and wait for what has to come of it in `obj`; the patch is sent again while a webhook is away.
+    """Patch `subject` and wait for the effect on `obj`. The patch is repeated while a webhook does not answer.
 
     Raises Stuck if the patch is refused.
     """
     try:
         await wait.reaching_webhooks(lambda: cluster.patch(subject, dict(what.patch)), seconds=seconds)
     except Rejected as error:
-        raise Stuck(f"the change of {subject['kind']} that the suite takes for valid is refused: {error}") from error
+        raise Stuck(f"the change of {subject['kind']} that the suite considers valid is refused: {error}") from error
     except WebhookUnreached as error:
         return Changed(problem=str(error), arrival=None)
     return Changed(problem="", arrival=await arrives(cluster, obj, what.ready, kinds, seconds=seconds))

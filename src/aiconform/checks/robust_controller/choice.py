@@ -1,0 +1,91 @@
+"""Which of a platform's operators to test, and what `aiconform inspect` says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiconform.check import Inspection, NothingToLookAt, PlatformComponent, Settings, inspection
+from aiconform.checks.robust_controller.options import (
+    ALL,
+    RobustControllerOptions,
+    defined_operators,
+    operator_names,
+)
+from aiconform.platform import Platform
+from aiconform.platform.operators import InstalledOperator, installed_operators
+
+HOW = (
+    "--set robust_controller.operator=NAME chooses one, --set robust_controller.definitions=FILE defines others "
+    "(in the form of platform/operators/operators.yaml)"
+)
+
+
+@dataclass(frozen=True)
+class ChosenOperator(PlatformComponent):
+    """An operator to test, why it was chosen, and whether its controller is restarted."""
+
+    installed: InstalledOperator
+    why: str
+    restarts: bool
+
+    @property
+    def disturbs(self) -> bool:
+        return self.restarts and self.installed.operator.everywhere
+
+    def __str__(self) -> str:
+        names = [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in self.installed.deployments]
+        when = ", after all other probes" if self.disturbs else ""
+        note = f" (deletes the Pods of {', '.join(names)} once{when})" if self.restarts and names else ""
+        return self.installed.operator.title + note
+
+
+async def chosen_operators(platform: Platform, settings: Settings) -> list[ChosenOperator]:
+    """The operators to test: those that are set, or the first fully installed one. Raises NothingToLookAt."""
+    options = settings.of(RobustControllerOptions)
+    defined = defined_operators(options.definitions)
+    found = await installed_operators(platform.cluster, defined)
+    words = operator_names(options.operator)
+    if words and ALL not in words:
+        asked = [each for each in found if each.operator.name in words]
+        absent = [entry for entry in defined if entry.name in words and entry not in [each.operator for each in asked]]
+        problems = [f"{entry.title} is not installed (no CRD {entry.crds[0]})" for entry in absent]
+        problems += [f"{each.operator.title}: {each.missing[0]}" for each in asked if not each.version]
+        if problems:
+            raise NothingToLookAt(f"nothing to look at: {'; '.join(problems)}")
+        return [_chosen(each, "as set", options) for each in asked]
+    complete = [each for each in found if not each.missing]
+    if not complete:
+        looked = ", ".join(entry.crds[0] for entry in defined)
+        seen = "; ".join(f"{each.operator.title}: {', '.join(each.missing)}" for each in found)
+        raise NothingToLookAt(
+            f"nothing to look at: no operator with custom resources and webhooks that the suite knows "
+            f"({seen or f'none of the CRDs {looked}'}); {HOW}"
+        )
+    if words:
+        return [_chosen(each, "all were set", options) for each in complete]
+    titles = ", ".join(each.operator.title for each in complete)
+    why = f"the first of {titles}" if len(complete) > 1 else "the only one fully installed"
+    return [_chosen(complete[0], why, options)]
+
+
+def _chosen(found: InstalledOperator, why: str, options: RobustControllerOptions) -> ChosenOperator:
+    return ChosenOperator(found.operator.name, found, why, options.restart)
+
+
+@inspection
+async def operators(platform: Platform, settings: Settings) -> Inspection:
+    options = settings.of(RobustControllerOptions)
+    found = await installed_operators(platform.cluster, defined_operators(options.definitions))
+    lines, missing = [], []
+    for each in found:
+        problems = (*each.missing, *each.unestablished)
+        if problems:
+            missing.append(f"{each.operator.title}: {'; '.join(problems)}")
+        if each.webhook and each.version:
+            lines.append(str(each))
+    try:
+        for chosen in await chosen_operators(platform, settings):
+            lines.append(f"takes {chosen}: {chosen.why}; {HOW}")
+    except NothingToLookAt as reason:
+        missing.append(str(reason))
+    return Inspection(tuple(lines), tuple(missing))
