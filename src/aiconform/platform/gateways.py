@@ -1,4 +1,4 @@
-"""The Gateway API as a platform offers it: its version, its GatewayClasses, and which of them to take."""
+"""A platform's Gateway API: its version, its GatewayClasses, and which of them to use."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from aiconform.cluster import ClusterError, NotFound, Object, conditions
 from aiconform.platform.inventory import Platform
 
 GROUP = "gateway.networking.k8s.io"
-# The newest first; what checks use is the same in both.
+# The newest first; both have all fields that checks use.
 VERSIONS = ("v1", "v1beta1")
-# Controllers whose classes are no way in: a Gateway of them gets no data plane for requests from outside the mesh.
+# Controllers whose classes are not for ingress: their Gateways have no data plane for requests from outside the mesh.
 NO_INGRESS = {
     "istio.io/mesh-controller": "waypoints of a mesh",
     "istio.io/eastwest-controller": "traffic between meshes",
-    "istio.io/unmanaged-gateway": "gateways that somebody else runs",
+    "istio.io/unmanaged-gateway": "gateways that someone else deploys",
 }
 
 
 @dataclass(frozen=True)
 class GatewayClass:
-    """A GatewayClass. `accepted` is None while its controller has not said; `says` is what it said."""
+    """A GatewayClass. `accepted` is None until its controller decides; `says` is the condition in words."""
 
     name: str
     controller: str
@@ -32,22 +32,22 @@ class GatewayClass:
     """How many programmed Gateways of the platform use it."""
 
 
-# The better ones first: accepted, not decided, refused.
-_standing: dict[bool | None, int] = {True: 0, None: 1, False: 2}
+# The best first: accepted, undecided, rejected.
+_PREFERENCE: dict[bool | None, int] = {True: 0, None: 1, False: 2}
 
 
 class NoGatewayClass(LookupError):
-    """There is none that could be taken; the text says what was looked at."""
+    """There is none to use; the text says which were examined."""
 
 
 async def served(platform: Platform) -> str | None:
-    """The newest served version of the Gateway API that we know, as an apiVersion, or None."""
+    """The newest known version of the Gateway API that is served, as an apiVersion, or None."""
     versions = (await platform.groups()).get(GROUP, ())
     return next((f"{GROUP}/{version}" for version in VERSIONS if version in versions), None)
 
 
 async def release(platform: Platform) -> str:
-    """Release and channel of the installed definitions; empty where these credentials may not see them."""
+    """The release and channel of the installed CRDs; empty if these credentials cannot read them."""
     try:
         name = f"httproutes.{GROUP}"
         found = await platform.cluster.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", name)
@@ -76,12 +76,12 @@ async def in_use(platform: Platform, api_version: str) -> Counter[str]:
 
 
 def condition(obj: Object, kind: str) -> tuple[bool | None, str]:
-    """(whether the condition holds, in what words); None if its controller has not decided about this generation."""
+    """(whether the condition is True, the condition in words); None if undecided for this generation of the object."""
     return _decided(obj, obj.get("status"), kind)
 
 
 def parent_condition(route: Object, kind: str) -> tuple[bool | None, str]:
-    """The same for a route with one parent: its conditions stand in the parent's entry."""
+    """The same for a route with one parent, whose entry has the conditions."""
     for parent in (route.get("status") or {}).get("parents") or []:
         decided, words = _decided(route, parent, kind)
         if words:
@@ -104,9 +104,9 @@ def read_class(obj: Object, gateways: Counter[str]) -> GatewayClass:
 
 
 def choose(found: Sequence[GatewayClass], wanted: str, option: str) -> tuple[GatewayClass, str]:
-    """(the class to take, why). `wanted` names one, or is empty; `option` is how a user names one.
+    """(the class to use, why). `wanted` names one, or is empty; `option` is how a user names one.
 
-    A class is taken whether or not it is accepted if there is no other. Raises NoGatewayClass.
+    The only class is used even if it is not accepted. Raises NoGatewayClass.
     """
     names = ", ".join(each.name for each in found)
     if wanted:
@@ -118,11 +118,11 @@ def choose(found: Sequence[GatewayClass], wanted: str, option: str) -> tuple[Gat
     if not offered:
         aside = "; ".join(f"{each.name} is for {NO_INGRESS[each.controller]}" for each in found)
         raise NoGatewayClass(f"no GatewayClass for requests from outside ({aside or 'there is none at all'})")
-    best = min(offered, key=lambda each: (_standing[each.accepted], -each.gateways, each.name))
+    best = min(offered, key=lambda each: (_PREFERENCE[each.accepted], -each.gateways, each.name))
     if len(offered) == 1:
         return best, "the only one"
     if best.accepted is True and sum(each.accepted is True for each in offered) == 1:
         return best, f"the only accepted one of {names}"
     if best.gateways:
-        return best, f"of {names} most Gateways here use it ({best.gateways}); {option}=NAME takes another"
-    return best, f"the first by name of {names}; {option}=NAME takes another"
+        return best, f"of {names} most Gateways here use it ({best.gateways}); {option}=NAME chooses another"
+    return best, f"the first by name of {names}; {option}=NAME chooses another"

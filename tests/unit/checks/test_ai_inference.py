@@ -130,7 +130,7 @@ def gateway_class(name: str, accepted: bool | None = True, **fields: Any) -> Gat
         ([gateway_class("a")], "", "a", "the only one"),
         ([gateway_class("a", False)], "", "a", "the only one"),
         ([gateway_class("a", False), gateway_class("b")], "", "b", "the only accepted one of a, b"),
-        ([gateway_class("a"), gateway_class("b")], "", "a", "the first by name of a, b; --set x=NAME takes another"),
+        ([gateway_class("a"), gateway_class("b")], "", "a", "the first by name of a, b; --set x=NAME chooses another"),
         ([gateway_class("a"), gateway_class("b", gateways=2)], "", "b", "most Gateways here use it (2)"),
         ([gateway_class("a", False), gateway_class("b", None)], "", "b", "the first by name"),
         ([gateway_class("a"), gateway_class("b", False)], "b", "b", "named by --set x"),

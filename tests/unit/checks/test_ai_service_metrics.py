@@ -22,7 +22,9 @@ from aiconform.platform.monitoring import collection, prometheus
 from aiconform.platform.monitoring.prometheus import QueryApi, candidates
 
 CHECK = load_check("ai_service_metrics")
-FOUND, EQUALS, FOLLOWS = "workload_is_collected", "counter_equals_requests", "counter_follows"
+FOUND = "workload_is_collected"
+EQUALS = "counter_equals_requests"
+FOLLOWS = "counter_follows"
 Object = dict[str, Any]
 
 
@@ -44,7 +46,7 @@ def collected(*values: float | None, **labels: str) -> Collected:
 def verdicts(seen: Collected) -> dict[str, bool | None]:
     found = findings(CHECK, seen)
     assert all(each.reason for each in found.values())
-    return {name: each.holds for name, each in found.items()}
+    return {id_: each.holds for id_, each in found.items()}
 
 
 @pytest.mark.parametrize(
