@@ -14,7 +14,9 @@ from aiconform.cli.spec_new import CHECKOUT
 from aiconform.cli.spec_new import command as new
 
 if TYPE_CHECKING:
+    from aiconform.check import Check
     from aiconform.spec import Requirement, Standard
+    from aiconform.spec.suite import Citations
 
 
 class SpecGroup(click.Group):
@@ -149,7 +151,7 @@ def render(folder: Path) -> None:
     """Render the standard as a static site into DIR."""
     from aiconform.spec.site import render_site
 
-    pages = render_site(_standard(), folder, checks=_checks())
+    pages = render_site(_standard(), folder, checks=_check_ids())
     note(f"{pages} pages")
     click.echo(folder / "index.html")
 
@@ -204,7 +206,15 @@ def check(folder: Path | None, checklists: Path | None, output: str) -> None:
     from aiconform.spec.review import review
 
     folder = folder or (CHECKOUT if CHECKOUT.is_dir() else None)
-    found = review(folder or _standard().folder, checks=_checks(), broken=_broken(), checklists=checklists)
+    checks, extensions, unusable = _suite()
+    found = review(
+        folder or _standard().folder,
+        checks=checks,
+        broken=_broken(),
+        extensions=extensions,
+        unusable=unusable,
+        checklists=checklists,
+    )
     if output == "json":
         print_json(found.as_data())
     else:
@@ -219,11 +229,44 @@ def check(folder: Path | None, checklists: Path | None, output: str) -> None:
     click.get_current_context().exit(found.exit_code)
 
 
-def _checks() -> frozenset[str]:
-    """Ids of the checks of the standard's requirements; those of extensions have a dot."""
+def _check_ids() -> frozenset[str]:
+    """Ids of the checks of the standard's requirements."""
     from aiconform.check.registry import check_ids
 
     return frozenset(id_ for id_ in check_ids() if "." not in id_)
+
+
+def _suite() -> tuple[dict[str, Citations], list[tuple[Requirement, Citations]], list[str]]:
+    """(what each check of the standard cites, extensions and what theirs cite, what is wrong with other checks)."""
+    from aiconform.check.registry import (
+        BrokenCheck,
+        broken_checks,
+        check_ids,
+        extension_ids,
+        load_check,
+        load_extension_check,
+    )
+
+    checks, unusable = {}, [str(error) for error in broken_checks()]
+    for id_ in check_ids():
+        if "." in id_:
+            continue
+        try:
+            checks[id_] = _citations(load_check(id_))
+        except BrokenCheck as error:
+            unusable.append(str(error))
+    loaded = [load_extension_check(id_) for id_ in extension_ids()]
+    return checks, [(each.requirement, _citations(each.check)) for each in loaded], unusable
+
+
+def _citations(check: Check) -> Citations:
+    from aiconform.spec.suite import Citations
+
+    options = check.options
+    return Citations(
+        {assertion.id: assertion.serves for assertion in check.assertions},
+        {name: options.info(name).serves for name in options.model_fields} if options else {},
+    )
 
 
 def _broken() -> frozenset[str]:

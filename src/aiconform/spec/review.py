@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any
 from aiconform.spec.errors import MalformedFile
 from aiconform.spec.frozen import NAME, differences, frozen, unrecorded
 from aiconform.spec.lifecycle import Breach, breaches, disagreements
+from aiconform.spec.model import Requirement
 from aiconform.spec.schema import SCHEMA_FILE, schema_text
 from aiconform.spec.standard import Standard, load_standard, requirement_files, requirement_from
-from aiconform.spec.suite import Gap, gaps, orphans
+from aiconform.spec.suite import Citations, Gap, gaps, mismatches, orphans
 from aiconform.spec.yamlfile import read
 
 
@@ -40,14 +41,17 @@ class Review:
 def review(
     folder: Path,
     *,
-    checks: Collection[str],
+    checks: Mapping[str, Citations],
     broken: Collection[str] = (),
+    extensions: Iterable[tuple[Requirement, Citations]] = (),
+    unusable: Iterable[str] = (),
     checklists: Path | None = None,
 ) -> Review:
     """Look at the requirement files in `folder`.
 
-    checks: ids of the checks of the suite. broken: ids of the checks of which a fault of the lab breaks an
-    assertion. checklists: a folder of the programme's checklists to compare with.
+    checks: what each check of the suite cites. broken: ids of the checks that have an assertion which a fault of the
+    lab breaks. extensions: what other packages bring, and what their checks cite. unusable: what is wrong with checks
+    that cannot be loaded. checklists: a folder of the programme's checklists to compare with.
     """
     malformed = _malformed(folder)
     if malformed:
@@ -56,7 +60,13 @@ def review(
     record_file = folder.parent / NAME
     record = frozen(record_file)
     broken_rules = [*breaches(standard), *differences(standard, record)]
+    for name, citations in checks.items():
+        if name in standard.ids:
+            broken_rules += mismatches(standard.requirement(name), citations)
     problems = [_told(standard, breach) for breach in broken_rules]
+    for requirement, citations in extensions:
+        problems += [f"{each.requirement} {each.problem}; {each.help}" for each in mismatches(requirement, citations)]
+    problems += unusable
     problems += [f"no requirement has the id of the check {name}" for name in orphans(standard, checks)]
     if record_file.exists():
         problems += [_unrecorded(record_file, version) for version in unrecorded(standard, record)]

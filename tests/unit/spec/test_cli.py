@@ -224,6 +224,28 @@ def test_check_lists_and_counts_what_is_missing() -> None:
         assert f"missing: {id_} " in said
 
 
+def test_check_finds_each_line_and_limit_served_by_the_suite() -> None:
+    found = data("check")
+    assert isinstance(found, dict)
+    assert found["problems"] == []
+
+
+def test_check_names_lines_that_no_assertion_serves_and_citations_of_none(copy: Path) -> None:
+    path = copy / "gang_scheduling.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("id: no_pod_starts", "id: nothing_starts").replace("id: waiting_window", "id: waiting"),
+        encoding="utf-8",
+    )
+    result = spec("check", copy)
+    assert result.exit_code == 1
+    line = text[: text.index("- id: no_pod_starts")].count("\n") + 1
+    assert f"{path}:{line}: gang_scheduling has the line nothing_starts, which no assertion serves" in result.stdout
+    assert "gang_scheduling has no line no_pod_starts, which the assertion no_pod_starts serves" in result.stdout
+    assert "gang_scheduling has the limit waiting, which no option sets" in result.stdout
+    assert "gang_scheduling has no limit waiting_window, which the option " in result.stdout
+
+
 def test_check_names_file_line_and_expectation_of_every_malformed_file(copy: Path) -> None:
     (copy / "gpu_sharing.yaml").write_text("id: gpu_sharing\nid: twice\n", encoding="utf-8")
     path = copy / "data_caching.yaml"
