@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from support.lab import Lab
 
 CHECKOUT = Path(__file__).parents[2]
 EXAMPLES = CHECKOUT / "examples"
-SCRATCH = EXAMPLES / "acme-scratch" / "acme.scratch.yaml"
+NAMES = EXAMPLES / "acme-names" / "acme.names.yaml"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def test_a_package_brings_a_requirement_and_its_check(lab: Lab, installed: Insta
     assert done.returncode == 0, done.stderr
     assert decisions(report(done), "acme.fabric") == {"interface_present": True, "mtu_is_enough": True}
     (brought,) = json.loads((tmp_path / "run" / "run.json").read_text())["extensions"]
-    assert (brought["check"], brought["distribution"], brought["version"]) == ("acme.fabric", "acme-fabric", "1.0.0")
+    assert (brought["id"], brought["distribution"], brought["version"]) == ("acme.fabric", "acme-fabric", "1.0.0")
     assert brought["digest"].startswith("sha256:")
     judged = installed("judge", tmp_path / "run")
     assert judged.returncode == 0, judged.stdout + judged.stderr
@@ -89,26 +90,53 @@ def test_its_assertions_can_fail_on_the_cluster(lab: Lab, installed: Installed, 
 
 def test_a_container_observes_and_rules_judge(lab: Lab, installed: Installed, tmp_path: Path) -> None:
     before = lab.kubectl("get", "namespaces,roles,rolebindings", "-A", "-o", "name")
-    words = ("--checks", SCRATCH, "run", "acme.scratch", "-o", "json", "--out", tmp_path / "run")
+    words = ("--checks", NAMES, "run", "acme.names", "-o", "json", "--out", tmp_path / "run")
     done = installed(*words, kubeconfig=lab.kubeconfig)
     assert done.returncode == 0, done.stderr
-    assert decisions(report(done), "acme.scratch") == {"certificate_present": True, "other_namespaces_refused": True}
+    assert decisions(report(done), "acme.names") == {"name_resolves": True, "token_present": True}
     assert lab.kubectl("get", "namespaces,roles,rolebindings", "-A", "-o", "name") == before
-    judged = installed("--checks", SCRATCH, "judge", tmp_path / "run")
+    judged = installed("--checks", NAMES, "judge", tmp_path / "run")
     assert judged.returncode == 0, judged.stdout + judged.stderr
     # Without the file nobody can tell what the observation means, and nothing is called right.
     assert installed("judge", tmp_path / "run").returncode != 0
 
 
 def test_a_container_whose_rules_do_not_hold(lab: Lab, installed: Installed, tmp_path: Path) -> None:
-    lab.kubectl("create", "clusterrolebinding", "open-door", "--clusterrole=view", "--group=system:serviceaccounts")
-    try:
-        words = ("--checks", SCRATCH, "run", "acme.scratch", "-o", "json", "--out", tmp_path / "run")
-        done = installed(*words, kubeconfig=lab.kubeconfig)
-    finally:
-        lab.kubectl("delete", "clusterrolebinding", "open-door")
+    other = tmp_path / "acme.names.yaml"
+    other.write_text(
+        NAMES.read_text().replace('"kubernetes.default.$domain"', '"nowhere.$domain"').replace("-lt 30", "-lt 2")
+    )
+    words = ("--checks", other, "run", "acme.names", "-o", "json", "--out", tmp_path / "run")
+    done = installed(*words, kubeconfig=lab.kubeconfig)
     assert done.returncode == 1, done.stderr
-    assert decisions(report(done), "acme.scratch") == {"certificate_present": True, "other_namespaces_refused": False}
+    assert decisions(report(done), "acme.names") == {"name_resolves": False, "token_present": True}
+
+
+def test_the_container_may_do_what_its_file_asks_for_in_the_scratch_namespace_alone(
+    lab: Lab, installed: Installed, tmp_path: Path
+) -> None:
+    file = tmp_path / "acme.names.yaml"
+    # Long enough for three questions to the API server; deleting the Pod's Namespace ends it anyhow.
+    waits = f"  args: [{json.dumps('sleep 20; echo {}')}]\n  access: [{{resource: configmaps, verbs: [list]}}]\n"
+    text = NAMES.read_text()
+    file.write_text(text[: text.index("  args:")] + waits + text[text.index("  seconds: 60") :])
+    words = ("--checks", file, "run", "acme.names", "-o", "json", "--out", tmp_path / "run")
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(installed, *words, kubeconfig=lab.kubeconfig)
+        while not (pods := lab.kubectl("get", "pods", "-A", "-l", "aiconform.dev/run", "-o", "json")) or not (
+            items := json.loads(pods)["items"]
+        ):
+            assert not running.done(), running.result().stderr
+        (scratch,) = (each["value"] for each in items[0]["spec"]["containers"][0]["env"] if "NAMESPACE" in each["name"])
+        account = f"system:serviceaccount:{items[0]['metadata']['namespace']}:{items[0]['spec']['serviceAccountName']}"
+
+        def may(verb: str, namespace: str) -> str:
+            done = lab.kubectl("auth", "can-i", verb, "configmaps", "-n", namespace, "--as", account, check=False)
+            return done.strip()
+
+        answers = may("list", scratch), may("delete", scratch), may("list", "kube-system")
+        running.result()
+    assert answers == ("yes", "no", "no")
 
 
 @pytest.mark.parametrize(
@@ -124,11 +152,11 @@ def test_a_container_whose_rules_do_not_hold(lab: Lab, installed: Installed, tmp
 def test_a_container_that_does_not_observe_is_an_error(
     lab: Lab, installed: Installed, tmp_path: Path, output: str, told: str
 ) -> None:
-    text = SCRATCH.read_text()
+    text = NAMES.read_text()
     begin, end = text.index("  args:"), text.index("  seconds: 60")
-    broken = tmp_path / "acme.scratch.yaml"
+    broken = tmp_path / "acme.names.yaml"
     broken.write_text(f"{text[:begin]}  args: [{json.dumps(output)}]\n{text[end:]}")
-    words = ("--checks", broken, "run", "acme.scratch", "-o", "json", "--out", tmp_path / "run")
+    words = ("--checks", broken, "run", "acme.names", "-o", "json", "--out", tmp_path / "run")
     done = installed(*words, kubeconfig=lab.kubeconfig)
     assert done.returncode == 3, done.stderr
     (entry,) = report(done)["checks"]
@@ -141,6 +169,6 @@ def test_every_command_knows_an_extension(installed: Installed) -> None:
     assert "Large packets" in installed("spec", "show", "acme.fabric").stdout
     assert "acme.fabric.mtu" in installed("options", "acme.fabric").stdout
     assert "pods/log" in installed("rbac", "acme.fabric").stdout
-    with_file = ("--checks", SCRATCH)
-    assert "acme.scratch" in installed(*with_file, "spec", "list").stdout
-    assert "configmaps" in installed(*with_file, "rbac", "acme.scratch").stdout
+    with_file = ("--checks", NAMES)
+    assert "acme.names" in installed(*with_file, "spec", "list").stdout
+    assert "serviceaccounts" in installed(*with_file, "rbac", "acme.names").stdout

@@ -65,9 +65,9 @@ class Lab:
         self._folder = folder
         self._runs = 0
 
-    def kubectl(self, *arguments: str) -> str:
+    def kubectl(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
-            [KUBECTL, "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=True
+            [KUBECTL, "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=check
         )
         return done.stdout
 

@@ -14,7 +14,7 @@ from aiconform.check import registry
 from aiconform.cli import main
 from aiconform.installed import FILES
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "acme-scratch" / "acme.scratch.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "acme-names" / "acme.names.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -33,28 +33,28 @@ def aiconform(*words: str | Path) -> Result:
 
 def test_each_command_knows_the_check_of_a_file() -> None:
     listed = aiconform("--checks", EXAMPLE, "spec", "list", "-o", "json")
-    assert "acme.scratch" in {row["id"] for row in json.loads(listed.stdout)}
-    assert "A new Namespace is ready" in aiconform("--checks", EXAMPLE, "spec", "show", "acme.scratch").stdout
-    role = aiconform("--checks", EXAMPLE, "rbac", "acme.scratch").stdout
-    assert "configmaps" in role
+    assert "acme.names" in {row["id"] for row in json.loads(listed.stdout)}
+    assert "Pods resolve the cluster" in aiconform("--checks", EXAMPLE, "spec", "show", "acme.names").stdout
+    role = aiconform("--checks", EXAMPLE, "rbac", "acme.names").stdout
+    assert "serviceaccounts" in role
     assert "rolebindings" in role
 
 
 def test_a_folder_and_the_environment_name_files_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "other.yaml").write_text(EXAMPLE.read_text().replace("id: acme.scratch", "id: acme.other"))
+    (tmp_path / "other.yaml").write_text(EXAMPLE.read_text().replace("id: acme.names", "id: acme.other"))
     monkeypatch.setenv(FILES, str(tmp_path))
     listed = aiconform("--checks", EXAMPLE.parent, "spec", "list").stdout
-    assert "acme.scratch" in listed
+    assert "acme.names" in listed
     assert "acme.other" in listed
 
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("id: acme.scratch", "id: acme_scratch", "has no dot"),
-        ('holds: "!seen.readsKubeSystem"', 'holds: "!seen.("', "assertion other_namespaces_refused: holds"),
+        ("id: acme.names", "id: acme_names", "has no dot"),
+        ("holds: seen.token", "holds: seen.(", "assertion token_present: holds"),
         ("container:\n", "containers:\n", "unknown key"),
-        ("title: A new Namespace is ready for workloads\n", "", "'title' is missing"),
+        ("title: Pods resolve the cluster's names\n", "", "'title' is missing"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_and_nothing_else_is_lost(
@@ -68,7 +68,7 @@ def test_a_file_that_cannot_be_used_is_named_and_nothing_else_is_lost(
     assert done.exit_code == 0
     assert str(broken) in done.stderr
     assert told in done.stderr
-    assert "acme.scratch" in done.stdout
+    assert "acme.names" in done.stdout
 
 
 def test_a_file_without_a_container_says_so(tmp_path: Path) -> None:
