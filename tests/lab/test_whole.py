@@ -7,7 +7,7 @@ from support.lab import Lab, succeed
 from aiconform.lab.addons.registry import needed
 from aiconform.lab.config import DEFAULT_KUBERNETES
 from aiconform.spec import load_standard
-from aiconform.spec.model import Level
+from aiconform.spec.words import Level
 
 
 def test_the_healthy_lab_is_conformant(lab: Lab) -> None:

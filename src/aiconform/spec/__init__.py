@@ -20,8 +20,9 @@ from aiconform.spec.errors import (
     UnknownRequirement,
     UnknownVersion,
 )
-from aiconform.spec.model import Area, Category, Level, Line, Requirement, Stage
+from aiconform.spec.model import Line, Requirement
 from aiconform.spec.standard import Release, Standard, load_extension, load_standard
+from aiconform.spec.words import Area, Category, Level, Stage
 
 __all__ = [
     "Area",

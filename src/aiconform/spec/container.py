@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from aiconform.spec.words import Id, Part, Text
+from aiconform.spec.words import FileModel, Id, Text
 
 
-class Permission(Part):
+class Permission(FileModel):
     """API access of the container in the Namespace that it is given, as RBAC words it."""
 
     group: str = ""
@@ -18,7 +18,7 @@ class Permission(Part):
     verbs: tuple[Text, ...] = Field(min_length=1)
 
 
-class Rule(Part):
+class Rule(FileModel):
     """An assertion over the observation, in the Common Expression Language; `seen` is the observation."""
 
     id: Id
@@ -35,7 +35,7 @@ class Rule(Part):
     """An expression for what was seen, as text."""
 
 
-class Container(Part):
+class Container(FileModel):
     """The container that observes. The last line of its standard output is the observation: a JSON object."""
 
     image: Text

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from aiconform.spec.errors import SpecError
 from aiconform.spec.lifecycle import Breach
-from aiconform.spec.model import Level, Requirement, Version
+from aiconform.spec.model import Requirement
 from aiconform.spec.standard import Standard
 from aiconform.spec.validation import validated
-from aiconform.spec.words import Id, Part
+from aiconform.spec.words import FileModel, Id, Level, Version
 from aiconform.spec.yamlfile import read
 
 NAME = "frozen.yaml"
@@ -20,7 +20,7 @@ HEAD = """\
 """
 
 
-class Asked(Part):
+class Asked(FileModel):
     """What one version asks of one requirement: its level, and the ids of the programme's lines, sorted."""
 
     level: Level

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from aiconform.spec.model import EventKind, Level, Requirement, Stage, version_key
+from aiconform.spec.model import Requirement, version_key
 from aiconform.spec.scaffold import PLACEHOLDER
 from aiconform.spec.standard import Standard
+from aiconform.spec.words import EventKind, Level, Stage
 
 # v1.34 was the first list, and v1.33 was added after it: what is on them entered together.
 FOUNDING = ("v1.33", "v1.34")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import re
-from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -23,65 +22,28 @@ from pydantic import (
 
 from aiconform.spec.container import Container
 from aiconform.spec.errors import UnknownLine
-from aiconform.spec.words import ANY_ID, Id, Part, Text
+from aiconform.spec.words import (
+    SIG,
+    Area,
+    Category,
+    Digest,
+    EventKind,
+    FileModel,
+    Id,
+    Level,
+    Owner,
+    RequirementId,
+    Stage,
+    Text,
+    Url,
+    Version,
+)
 
-SIG = r"^(sig|wg)-[a-z]+(-[a-z]+)*$"
-VERSION = r"^v1\.[1-9][0-9]*$"
 # RFC 2119 gives these words their meaning only in capitals (RFC 8174).
 RFC_2119 = re.compile(r"\b(MUST NOT|MUST|REQUIRED|SHALL NOT|SHALL|SHOULD NOT|SHOULD|RECOMMENDED|MAY|OPTIONAL)\b")
 
-RequirementId = Annotated[str, StringConstraints(pattern=ANY_ID, max_length=60)]
-Version = Annotated[str, StringConstraints(pattern=VERSION)]
-Owner = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https://[^\s<>\"]+$")]
 
-
-class Stage(StrEnum):
-    """Where a requirement stands at the newest released version."""
-
-    PROPOSED = "proposed"
-    SHOULD = "SHOULD"
-    MUST = "MUST"
-    FOLDED = "folded"
-
-
-class Level(StrEnum):
-    """What one version asks. `folded`: base Kubernetes conformance, itself a precondition, asks for it."""
-
-    SHOULD = "SHOULD"
-    MUST = "MUST"
-    FOLDED = "folded"
-
-
-class Area(StrEnum):
-    """The eleven areas of the founding proposal, each looked after by the SIG of that name."""
-
-    NODE = "Node"
-    SCHEDULING = "Scheduling"
-    STORAGE = "Storage"
-    NETWORK = "Network"
-    INSTRUMENTATION = "Instrumentation"
-    SECURITY = "Security"
-    RELEASE = "Release & Testing"
-    APPS = "Apps"
-    API_MACHINERY = "API Machinery"
-    ARCHITECTURE = "Architecture"
-    AUTH = "Auth"
-
-
-class Category(StrEnum):
-    """The sections of the programme's checklist and of a PRODUCT.yaml."""
-
-    ACCELERATORS = "accelerators"
-    NETWORKING = "networking"
-    SCHEDULING = "schedulingOrchestration"
-    OBSERVABILITY = "observability"
-    SECURITY = "security"
-    OPERATOR = "operator"
-
-
-class Applicability(Part):
+class Applicability(FileModel):
     """When the requirement applies, and how one can tell that it does not."""
 
     when: Text
@@ -92,7 +54,7 @@ class Applicability(Part):
     """What has to be looked at before anyone says that it does not apply."""
 
 
-class Line(Part):
+class Line(FileModel):
     """One thing that must hold. Assertions cite it by its id, which stays the same when the text is reworded."""
 
     id: Id
@@ -108,7 +70,7 @@ class Line(Part):
         return f"asked by the programme since {self.programme}" if self.programme else "asked by this project"
 
 
-class Step(Part):
+class Step(FileModel):
     """One step of the procedure."""
 
     do: Text
@@ -119,7 +81,7 @@ class Step(Part):
     """What must hold over the observation."""
 
 
-class Limit(Part):
+class Limit(FileModel):
     """A time limit, and why it is neither shorter nor longer."""
 
     id: Id
@@ -134,7 +96,7 @@ class Limit(Part):
     """What sets it where no option of the check does: a constant of the check, or the run's `--patience`."""
 
 
-class Procedure(Part):
+class Procedure(FileModel):
     """How the requirement is shown on a live cluster, exact enough to be automated."""
 
     needs: tuple[Text, ...] = Field(min_length=1)
@@ -145,14 +107,14 @@ class Procedure(Part):
     """Defects that have to make an assertion fail; the lab produces them on purpose."""
 
 
-class Evidence(Part):
+class Evidence(FileModel):
     """What shows the requirement, and what does not although it is often offered."""
 
     counts: tuple[Text, ...] = Field(min_length=1)
     does_not_count: tuple[Text, ...] = Field(min_length=1)
 
 
-class Programme(Part):
+class Programme(FileModel):
     """What the public programme calls things that belong to the requirement."""
 
     test: Annotated[str, StringConstraints(pattern=r"^Test[A-Za-z0-9]+$")] | None = None
@@ -163,30 +125,18 @@ class Programme(Part):
     """sha256 of its description on the released checklists, each run of white space made one blank."""
 
 
-class Lab(Part):
+class Lab(FileModel):
     """What the lab adds for the requirement's check."""
 
     add_ons: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")], ...] = ()
     """Add-ons that `run --lab` installs."""
 
 
-class Related(Part):
+class Related(FileModel):
     """Another requirement of the standard, and what it has to do with this one."""
 
     id: RequirementId
     why: Text
-
-
-class EventKind(StrEnum):
-    """What happened to a requirement."""
-
-    PROPOSED = "proposed"
-    ENTERED = "entered"
-    PROMOTED = "promoted"
-    REWORDED = "reworded"
-    FOLDED = "folded"
-    ANNOUNCED = "announced"
-    RECORDED = "recorded"
 
 
 def _as_date(value: Any) -> Any:
@@ -194,7 +144,7 @@ def _as_date(value: Any) -> Any:
     return datetime.date.fromisoformat(value) if isinstance(value, str) else value
 
 
-class Event(Part):
+class Event(FileModel):
     """A step in the life of a requirement, with where one can read about it."""
 
     event: EventKind
@@ -212,7 +162,7 @@ class Event(Part):
         return self
 
 
-class Wording(Part):
+class Wording(FileModel):
     """A statement as it read through a version, before it was changed."""
 
     through: Version
@@ -220,7 +170,7 @@ class Wording(Part):
     statement: Text
 
 
-class Requirement(Part):
+class Requirement(FileModel):
     """One requirement of the standard: what a platform offers, how that is shown, and how it came to be."""
 
     id: RequirementId

@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 
 from aiconform.spec.errors import SpecError
-from aiconform.spec.model import Area
-from aiconform.spec.words import ANY_ID
+from aiconform.spec.words import ANY_ID, Area
 
 # `spec check` reports every value that still has it.
 PLACEHOLDER = "FILL IN"

@@ -17,9 +17,10 @@ from markupsafe import Markup
 
 from aiconform.spec.changes import changes
 from aiconform.spec.errors import SpecError
-from aiconform.spec.model import RFC_2119, Area, Requirement
+from aiconform.spec.model import RFC_2119, Requirement
 from aiconform.spec.schema import schema_text
 from aiconform.spec.standard import HERE, Standard
+from aiconform.spec.words import Area
 
 PAGES = HERE / "pages"
 STATIC = ("style.css", "site.js")

@@ -11,9 +11,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from aiconform.spec.errors import ExtensionConflict, MalformedFile, UnknownRequirement, UnknownVersion
-from aiconform.spec.model import Level, Requirement, Version, version_key
+from aiconform.spec.model import Requirement, version_key
 from aiconform.spec.validation import validated
-from aiconform.spec.words import Text
+from aiconform.spec.words import Level, Text, Version
 from aiconform.spec.yamlfile import Tree, Where, content, parse, read
 
 HERE = Path(__file__).parent

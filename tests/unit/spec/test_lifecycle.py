@@ -15,10 +15,11 @@ from aiconform.check.registry import check_ids, load_check
 from aiconform.lab.faults.registry import FAULTS
 from aiconform.spec import Level, Requirement, Stage, Standard, load_standard
 from aiconform.spec.lifecycle import ORDER, breaches, disagreements
-from aiconform.spec.model import Event, EventKind, Related, Wording
+from aiconform.spec.model import Event, Related, Wording
 from aiconform.spec.review import review
 from aiconform.spec.schema import SCHEMA_FILE, schema_text
 from aiconform.spec.suite import CHECKS_FROM, gaps, orphans
+from aiconform.spec.words import EventKind
 from aiconform.spec.yamlfile import read
 
 STANDARD = load_standard()
