@@ -1,46 +1,20 @@
-"""All add-ons of the lab. Each is described in a module of its own; this module collects them."""
+"""All add-ons of the lab: each is the ADD_ON of a module of its own; this module collects them."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
 
-from aiconform.lab.addons import (
-    accelerator_exporter,
-    coscheduling,
-    envoy_gateway,
-    gang_definitions,
-    jobset,
-    karpenter,
-    kueue,
-    kwok,
-    lws,
-    prometheus,
-    prometheus_adapter,
-    trainer,
-    workload_api,
-)
+from aiconform.lab import addons
+from aiconform.lab.addons.model import AddOn
 from aiconform.lab.config import DEFAULT_KUBERNETES, LabError
+from aiconform.lab.declared import declared
 from aiconform.spec import load_standard
 
-ADD_ONS = {
-    add_on.name: add_on
-    for add_on in (
-        workload_api.ADD_ON,
-        kueue.ADD_ON,
-        coscheduling.ADD_ON,
-        gang_definitions.ADD_ON,
-        kwok.ADD_ON,
-        prometheus.ADD_ON,
-        prometheus_adapter.ADD_ON,
-        karpenter.ADD_ON,
-        accelerator_exporter.ADD_ON,
-        envoy_gateway.ADD_ON,
-        jobset.ADD_ON,
-        lws.ADD_ON,
-        trainer.ADD_ON,
-    )
-}
+# The modules of the package that are no add-ons.
+_MACHINERY = ("install", "manifests", "model", "registry")
+
+ADD_ONS: dict[str, AddOn] = {add_on.name: add_on for add_on in declared(addons, "ADD_ON", besides=_MACHINERY)}
 """Every add-on, by name."""
 
 ALL = "all"

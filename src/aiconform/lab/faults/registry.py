@@ -5,17 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
+from aiconform.lab import faults
 from aiconform.lab.addons.registry import ADD_ONS
-from aiconform.lab.faults import (
-    accelerators,
-    autoscaling,
-    gangs,
-    gateways,
-    monitoring,
-    operators,
-    scaled_pods,
-    telemetry,
-)
+from aiconform.lab.declared import declared
 from aiconform.lab.faults.fault import Fault
 
 
@@ -32,10 +24,10 @@ class UnknownFault(LookupError):
         return str(self.args[0])
 
 
-def collect(faults: Iterable[Fault]) -> Mapping[str, Fault]:
+def collect(described: Iterable[Fault]) -> Mapping[str, Fault]:
     """The faults by name. Raises ValueError for a duplicate name, an unknown add-on, or a fault that breaks nothing."""
     found: dict[str, Fault] = {}
-    for fault in faults:
+    for fault in described:
         # Names of driver faults are members of an enum.
         name = str(fault.name)
         if name in found:
@@ -48,17 +40,11 @@ def collect(faults: Iterable[Fault]) -> Mapping[str, Fault]:
     return found
 
 
+# The modules of the package that hold no faults.
+_MACHINERY = ("container_config", "fault", "policies", "registry", "runtime", "state", "switch", "workloads")
+
 FAULTS: Mapping[str, Fault] = collect(
-    (
-        *accelerators.FAULTS,
-        *telemetry.FAULTS,
-        *monitoring.FAULTS,
-        *gangs.FAULTS,
-        *autoscaling.FAULTS,
-        *gateways.FAULTS,
-        *scaled_pods.FAULTS,
-        *operators.FAULTS,
-    )
+    fault for group in declared(faults, "FAULTS", besides=_MACHINERY) for fault in group
 )
 """Every fault, by name."""
 
