@@ -10,7 +10,7 @@ import cel
 
 from aiconform.check.assertion import Assertion, Finding, holds, undecided
 from aiconform.check.observation import Observation
-from aiconform.spec.container import Rule
+from aiconform.spec.container import CelRule
 
 # What the interpreter raises for an expression that cannot be computed over this observation.
 _FAILED = (LookupError, ArithmeticError, RuntimeError, ValueError, TypeError)
@@ -28,7 +28,7 @@ class BadRule(ValueError):
     """An expression that does not parse; the text names the rule and the place in it."""
 
 
-def assertion_of(rule: Rule) -> Assertion:
+def assertion_of(rule: CelRule) -> Assertion:
     """The assertion that a rule declares. Raises BadRule."""
     for name in ("holds", "subjects", "reason"):
         try:
@@ -39,7 +39,7 @@ def assertion_of(rule: Rule) -> Assertion:
     return Assertion(rule.id, rule.title, judge, Observed, rule.serves or (rule.id,))
 
 
-def _judge(rule: Rule, observed: Observed) -> Finding:
+def _judge(rule: CelRule, observed: Observed) -> Finding:
     context = {"seen": observed.seen}
     try:
         decision = _of(bool, rule.holds, context)

@@ -30,7 +30,7 @@ def hash_line(line: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Line:
+class JournalEntry:
     """One line: `event` is a word, `data` depends on it."""
 
     number: int
@@ -47,7 +47,7 @@ class Journal:
         self.head = START
         self._number = 0
 
-    def resume(self) -> list[Line]:
+    def resume(self) -> list[JournalEntry]:
         """Continue after the last complete line; a partial one (the tool was killed while writing) is removed.
 
         Raises BrokenChain.
@@ -76,13 +76,13 @@ class Journal:
         self.head = hash_line(line)
 
 
-def read(path: Path) -> Iterator[Line]:
+def read(path: Path) -> Iterator[JournalEntry]:
     """All lines; the chain is verified on the way. Raises BrokenChain."""
     previous = START
     for number, raw in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
             content = json.loads(raw)
-            line = Line(content["number"], content["time"], content["event"], content["data"])
+            line = JournalEntry(content["number"], content["time"], content["event"], content["data"])
             chained = content["previous"]
         except (ValueError, KeyError, TypeError) as error:
             raise BrokenChain(f"{path.name}, line {number}: not a journal line ({error})") from error

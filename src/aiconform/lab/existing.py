@@ -18,7 +18,7 @@ from aiconform.lab.machines.supervisor_process import recorded_supervisor
 class ExistingLab:
     """A lab, whether it runs or not."""
 
-    def __init__(self, current: plan.Plan, paths: Paths) -> None:
+    def __init__(self, current: plan.LabPlan, paths: Paths) -> None:
         self.plan = current
         self.paths = paths
         self.network = Network(current.index)

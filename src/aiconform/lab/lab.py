@@ -167,7 +167,7 @@ class Lab(ExistingLab):
             self.plan = current
             yield
 
-    def _save(self, new: plan.Plan) -> None:
+    def _save(self, new: plan.LabPlan) -> None:
         new.save(self.paths)
         self.plan = new
 
@@ -267,5 +267,5 @@ def _components(add_ons: Sequence[str]) -> list[Component]:
     return list(dict.fromkeys(component for name in add_ons for component in ADD_ONS[name].components))
 
 
-def _given(current: plan.Plan | None) -> Path | None:
+def _given(current: plan.LabPlan | None) -> Path | None:
     return Path(current.assets) if current is not None and current.assets else None

@@ -49,7 +49,7 @@ class NodePlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LabPlan:
     """A lab."""
 
     name: str
@@ -112,14 +112,14 @@ class Plan:
         write_json(paths.plan, value | {"machines": machines})
 
 
-def read(paths: Paths) -> Plan | None:
+def read(paths: Paths) -> LabPlan | None:
     """The lab's plan; None if there is no such lab. Raises LabError if the file is invalid or not readable."""
     try:
         value = json.loads(paths.plan.read_text())
         del value["machines"]
         nodes = tuple(NodePlan(**node) for node in value.pop("nodes"))
         value["add_ons"] = tuple(value["add_ons"])
-        return _with_autoscaled(Plan(nodes=nodes, **value), paths)
+        return _with_autoscaled(LabPlan(nodes=nodes, **value), paths)
     except FileNotFoundError:
         return None
     except PermissionError:
@@ -130,12 +130,12 @@ def read(paths: Paths) -> Plan | None:
         ) from error
 
 
-def fresh(plan: Plan, root: Path) -> Plan:
+def fresh(plan: LabPlan, root: Path) -> LabPlan:
     """The plan with the current autoscaled nodes, which come and go while commands run."""
     return _with_autoscaled(plan, Paths(plan.name, root))
 
 
-def _with_autoscaled(plan: Plan, paths: Paths) -> Plan:
+def _with_autoscaled(plan: LabPlan, paths: Paths) -> LabPlan:
     values, unreadable = cloudnodes.read(paths)
     nodes, broken = [], set(unreadable)
     for value in values:
@@ -146,7 +146,7 @@ def _with_autoscaled(plan: Plan, paths: Paths) -> Plan:
     return replace(plan, nodes=(*plan.own, *nodes), unreadable=frozenset(broken))
 
 
-def labs(root: Path) -> Iterator[Plan]:
+def labs(root: Path) -> Iterator[LabPlan]:
     """Every lab on this machine whose plan can be read."""
     if not root.is_dir():
         return
@@ -175,7 +175,7 @@ def _taken_indexes(root: Path) -> set[int]:
     return taken
 
 
-def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
+def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
     """The plan for `config`: a new one, or `old` with the changes that are possible while a lab runs.
 
     Raises LabError for other changes, and if the machine cannot have another lab.
@@ -186,7 +186,7 @@ def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
         free = [index for index in range(MAX_LABS) if index not in taken]
         if not free:
             raise LabError(f"this machine already has {MAX_LABS} labs; delete one: `aiconform lab down --name NAME`")
-        plan = Plan(config.name, free[0], config.kubernetes or DEFAULT_KUBERNETES, identity or "simulated")
+        plan = LabPlan(config.name, free[0], config.kubernetes or DEFAULT_KUBERNETES, identity or "simulated")
         nodes = NODES
     else:
         for option, asked, is_now in (
@@ -224,7 +224,7 @@ def make(config: LabConfig, old: Plan | None, root: Path) -> Plan:
     return plan
 
 
-def resize(plan: Plan, nodes: int, root: Path) -> Plan:
+def resize(plan: LabPlan, nodes: int, root: Path) -> LabPlan:
     """The plan with this many nodes: the newest are removed first, and new ones are node-1, node-2, …"""
     plan = replace(plan, nodes=(*plan.own[:nodes], *plan.autoscaled))
     while len(plan.own) < nodes:
@@ -234,7 +234,7 @@ def resize(plan: Plan, nodes: int, root: Path) -> Plan:
 
 
 def add_node(
-    plan: Plan,
+    plan: LabPlan,
     name: str,
     root: Path,
     allocation: str | None = None,
@@ -242,7 +242,7 @@ def add_node(
     *,
     autoscaled: bool = False,
     identity: str = "",
-) -> Plan:
+) -> LabPlan:
     """The plan with one more node. Raises LabError for an invalid or used name, and if the lab is full."""
     check_node_name(name)
     plan = fresh(plan, root)
@@ -259,7 +259,7 @@ def add_node(
     return replace(plan, nodes=(*own, *others))
 
 
-def remove_node(plan: Plan, name: str) -> Plan:
+def remove_node(plan: LabPlan, name: str) -> LabPlan:
     """The plan without this node. Raises LabError."""
     if plan.node(name).autoscaled:
         raise LabError(f"{name} belongs to the autoscaler: delete its NodeClaim (kubectl delete nodeclaim)")
@@ -268,7 +268,7 @@ def remove_node(plan: Plan, name: str) -> Plan:
     return replace(plan, nodes=tuple(node for node in plan.nodes if node.name != name))
 
 
-def reoffer(plan: Plan, root: Path) -> Plan:
+def reoffer(plan: LabPlan, root: Path) -> LabPlan:
     """The plan with the accelerators of its own nodes changed to the plan's number and allocation."""
     changed = replace(plan, nodes=plan.autoscaled)
     for position, node in enumerate(plan.own):
@@ -281,13 +281,13 @@ def reoffer(plan: Plan, root: Path) -> Plan:
     return changed
 
 
-def _allocation_of(plan: Plan, node: str, position: int) -> str:
+def _allocation_of(plan: LabPlan, node: str, position: int) -> str:
     if isinstance(plan.allocation, str):
         return plan.allocation
     return plan.allocation.get(node, "dra" if position % 2 == 0 else "device-plugin")
 
 
-def _free_minors(plan: Plan, count: int, root: Path) -> int:
+def _free_minors(plan: LabPlan, count: int, root: Path) -> int:
     """The first of `count` device numbers that are free on this machine, or else free in this lab."""
     others = [node for other in labs(root) if other.name != plan.name for node in other.nodes]
     for nodes in ([*others, *plan.nodes], plan.nodes):

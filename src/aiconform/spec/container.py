@@ -18,7 +18,7 @@ class Permission(FileModel):
     verbs: tuple[Text, ...] = Field(min_length=1)
 
 
-class Rule(FileModel):
+class CelRule(FileModel):
     """An assertion over the observation, in the Common Expression Language; `seen` is the observation."""
 
     id: Id
@@ -49,4 +49,4 @@ class Container(FileModel):
     """The Pod Security level of the Namespace that it is given."""
     access: tuple[Permission, ...] = ()
     """What it may do in that Namespace."""
-    assertions: tuple[Rule, ...] = Field(min_length=1)
+    assertions: tuple[CelRule, ...] = Field(min_length=1)

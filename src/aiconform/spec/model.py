@@ -107,7 +107,7 @@ class Procedure(FileModel):
     """Defects that have to make an assertion fail; the lab produces them on purpose."""
 
 
-class Evidence(FileModel):
+class AcceptedEvidence(FileModel):
     """What shows the requirement, and what does not although it is often offered."""
 
     counts: tuple[Text, ...] = Field(min_length=1)
@@ -125,7 +125,7 @@ class Programme(FileModel):
     """sha256 of its description on the released checklists, each run of white space made one blank."""
 
 
-class Lab(FileModel):
+class LabNeeds(FileModel):
     """What the lab adds for the requirement's check."""
 
     add_ons: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")], ...] = ()
@@ -193,14 +193,14 @@ class Requirement(FileModel):
     rationale: Text
     applicability: Applicability
     procedure: Procedure
-    evidence: Evidence
+    evidence: AcceptedEvidence
     programme: Programme = Programme()
     """The programme's names for it."""
     remediation: Text | None = None
     """What to do when it is not met."""
     disturbs: Text | None = None
     """What a run of its check disturbs on the platform."""
-    lab: Lab = Lab()
+    lab: LabNeeds = LabNeeds()
     container: Container | None = None
     """Of an extension: what observes and judges, where its check is not written in Python."""
     related: tuple[Related, ...] = ()

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from aiconform.check.assertion import Finding
 from aiconform.check.rules import BadRule, Observed, assertion_of
-from aiconform.spec.container import Rule
+from aiconform.spec.container import CelRule
 
 
 def finding(rule: dict[str, str], seen: dict[str, Any]) -> Finding:
-    declared = assertion_of(Rule(id="rule", title="A rule", **rule))
+    declared = assertion_of(CelRule(id="rule", title="A rule", **rule))
     return declared.function(Observed(seen=seen, image="image", node="node-1"))
 
 
@@ -49,7 +49,7 @@ def test_what_cannot_be_computed_decides_nothing(rule: dict[str, str], told: str
 
 def test_a_rule_that_does_not_parse_is_refused_before_anything_runs() -> None:
     with pytest.raises(BadRule, match="assertion rule: reason: "):
-        assertion_of(Rule(id="rule", title="A rule", holds="true", reason="seen.("))
+        assertion_of(CelRule(id="rule", title="A rule", holds="true", reason="seen.("))
 
 
 JSON = st.recursive(

@@ -29,7 +29,7 @@ from aiconform.lab.accelerators.dra import SERVICES
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
 from aiconform.lab.accelerators.kubelet import pluginregistration_v1_pb2
-from aiconform.lab.accelerators.process import Accelerators
+from aiconform.lab.accelerators.process import AcceleratorProcess
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")
 PATIENCE = 10.0
@@ -44,8 +44,8 @@ class Node:
         self.kubelet = FakeKubelet(self.config)
         self.parts = self.restarted()
 
-    def restarted(self) -> Accelerators:
-        self.parts = Accelerators(self.cluster, self.config)  # type: ignore[arg-type]
+    def restarted(self) -> AcceleratorProcess:
+        self.parts = AcceleratorProcess(self.cluster, self.config)  # type: ignore[arg-type]
         return self.parts
 
     async def change(self, **changes: Any) -> None:

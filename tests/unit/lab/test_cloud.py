@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for 
 Object = dict[str, Any]
 
 
-def made(root: Path, **options: Any) -> plan.Plan:
+def made(root: Path, **options: Any) -> plan.LabPlan:
     name = options.get("name", "lab")
     new = plan.make(LabConfig(**options), plan.read(Paths(name, root)), root)
     new.save(Paths(name, root))
@@ -41,7 +41,7 @@ def order(root: Path, name: str, **options: Any) -> plan.NodePlan:
     return node
 
 
-def read(root: Path) -> plan.Plan:
+def read(root: Path) -> plan.LabPlan:
     found = plan.read(Paths("lab", root))
     assert found
     return found

@@ -14,7 +14,7 @@ from aiconform.lab import plan
 from aiconform.lab.config import FIRST_MINOR, LAST_MINOR, MAX_LABS, MAX_NODES, LabConfig, LabError, Network, Paths
 
 
-def made(config: LabConfig, root: Path) -> plan.Plan:
+def made(config: LabConfig, root: Path) -> plan.LabPlan:
     """The plan of a new lab, saved."""
     new = plan.make(config, plan.read(Paths(config.name, root)), root)
     new.save(Paths(config.name, root))
@@ -132,7 +132,7 @@ def test_the_machine_takes_only_so_many_labs(tmp_path: Path) -> None:
 @given(st.lists(st.integers(0, 54), min_size=1, max_size=6))
 def test_device_numbers_are_always_valid_and_apart_while_there_are_enough(counts: list[int]) -> None:
     root = Path("/nonexistent")
-    current = plan.Plan("lab", 0)
+    current = plan.LabPlan("lab", 0)
     for i, count in enumerate(counts):
         current = plan.add_node(current, f"node-{i}", root, accelerators=count)
     for node in current.nodes:
@@ -142,7 +142,7 @@ def test_device_numbers_are_always_valid_and_apart_while_there_are_enough(counts
         assert numbers_are_apart([current])
 
 
-def numbers_are_apart(labs: list[plan.Plan]) -> bool:
+def numbers_are_apart(labs: list[plan.LabPlan]) -> bool:
     numbers = [node.first_minor + i for lab in labs for node in lab.nodes for i in range(node.accelerators)]
     return len(set(numbers)) == len(numbers)
 

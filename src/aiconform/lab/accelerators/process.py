@@ -39,7 +39,7 @@ FIXED = (
 )
 
 
-class Accelerators:
+class AcceleratorProcess:
     """All parts of one node's accelerators."""
 
     def __init__(self, cluster: Cluster, config: AcceleratorConfig) -> None:
@@ -158,7 +158,7 @@ async def run(path: Path) -> None:
         loop.add_signal_handler(number, stop.set)
     config = read_config(path)
     async with connect(str(config.kubeconfig)) as cluster:
-        parts = Accelerators(cluster, config)
+        parts = AcceleratorProcess(cluster, config)
         try:
             await parts.apply(config)
             while not stop.is_set():

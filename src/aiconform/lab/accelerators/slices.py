@@ -22,7 +22,7 @@ _RENUMBER_STEP = 1000
 
 
 @dataclass(frozen=True)
-class Plan:
+class SlicePlan:
     """The writes that change the published pool to the wanted one; all empty if it is up to date."""
 
     generation: int
@@ -91,7 +91,7 @@ def plan(
     version: str,
     node_uid: str,
     last_generation: int = 0,
-) -> Plan:
+) -> SlicePlan:
     """The writes that change the existing slices to `devices` (from `describe`).
 
     `existing` are all slices of this driver on this node; `last_generation` is the newest one published so far, so
@@ -101,11 +101,11 @@ def plan(
     chunks = [list(devices[start : start + size]) for start in range(0, len(devices), size)]
     newest = max((slice_["spec"]["pool"]["generation"] for slice_ in existing), default=0)
     if _is_current(existing, chunks, newest, version):
-        return Plan(generation=newest)
+        return SlicePlan(generation=newest)
     generation = max(newest, last_generation) + 1
     pool = {"name": config.node_name, "generation": generation, "resourceSliceCount": len(chunks)}
     at_hand = sorted(existing, key=lambda slice_: str(slice_["metadata"]["name"]))
-    made = Plan(generation=generation, delete=at_hand[len(chunks) :])
+    made = SlicePlan(generation=generation, delete=at_hand[len(chunks) :])
     for position, chunk in enumerate(chunks):
         spec: Object = {"pool": pool, "devices": [_in_version(device, version) for device in chunk]}
         if position < len(at_hand):

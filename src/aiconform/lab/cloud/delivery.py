@@ -100,7 +100,7 @@ class Cloud:
         self._refused &= ordered.keys()
         self._machines = {node.name for node in self._current().autoscaled} | self._refused
 
-    def _current(self) -> plan.Plan:
+    def _current(self) -> plan.LabPlan:
         found = plan.read(self._paths)
         if found is None:
             raise LabError(f"{self._paths.plan} is gone")

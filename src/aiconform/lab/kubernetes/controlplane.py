@@ -12,7 +12,7 @@ from aiconform.lab.config import Network, Paths
 from aiconform.lab.kubernetes.pki import Authority, signing_key, write_kubeconfig
 from aiconform.lab.machines.preconditions import Precondition
 from aiconform.lab.machines.processes import ProcessSpec
-from aiconform.lab.plan import Plan
+from aiconform.lab.plan import LabPlan
 
 # A node that does not answer is NotReady after this time. The default of 50 s would slow down every test of it.
 NODE_GRACE_SECONDS = 20
@@ -51,7 +51,7 @@ def api_is_ready(paths: Paths, network: Network) -> Precondition:
 
 
 def processes(
-    plan: Plan, paths: Paths, network: Network, assets: Assets, helpers: Sequence[str] = ()
+    plan: LabPlan, paths: Paths, network: Network, assets: Assets, helpers: Sequence[str] = ()
 ) -> tuple[ProcessSpec, ...]:
     """etcd, API server, controller-manager, scheduler, and the add-ons' `helpers` (modules of the lab)."""
     ready = (api_is_ready(paths, network),)
@@ -83,7 +83,7 @@ def _etcd(folder: Path) -> tuple[str, ...]:
     )
 
 
-def _api_server(plan: Plan, paths: Paths, network: Network) -> tuple[str, ...]:
+def _api_server(plan: LabPlan, paths: Paths, network: Network) -> tuple[str, ...]:
     pki = paths.pki
     served = plan.served
     return (
@@ -119,7 +119,7 @@ def _api_server(plan: Plan, paths: Paths, network: Network) -> tuple[str, ...]:
     )
 
 
-def _manager(plan: Plan, paths: Paths) -> tuple[str, ...]:
+def _manager(plan: LabPlan, paths: Paths) -> tuple[str, ...]:
     pki, kubeconfig = paths.pki, paths.pki / "kube-controller-manager.kubeconfig"
     return (
         f"--kubeconfig={kubeconfig}",
@@ -143,7 +143,7 @@ def _manager(plan: Plan, paths: Paths) -> tuple[str, ...]:
     )
 
 
-def _scheduler(plan: Plan, paths: Paths) -> tuple[str, ...]:
+def _scheduler(plan: LabPlan, paths: Paths) -> tuple[str, ...]:
     kubeconfig = paths.pki / "kube-scheduler.kubeconfig"
     return (
         f"--kubeconfig={kubeconfig}",
@@ -154,7 +154,7 @@ def _scheduler(plan: Plan, paths: Paths) -> tuple[str, ...]:
     )
 
 
-def _gates(plan: Plan) -> list[str]:
+def _gates(plan: LabPlan) -> list[str]:
     return ["--feature-gates=" + _pairs(plan.gates)] if plan.gates else []
 
 

@@ -25,20 +25,22 @@ from aiconform.lab.machines import host
 from aiconform.lab.machines.files import write_json, write_text
 from aiconform.lab.machines.preconditions import Precondition
 from aiconform.lab.machines.processes import ProcessSpec, write_processes
-from aiconform.lab.plan import NodePlan, Plan
+from aiconform.lab.plan import LabPlan, NodePlan
 
 _DIGEST = "AICONFORM_CONFIGURATION"
 
 
 def install(
-    plan: Plan, node: NodePlan, paths: Paths, network: Network, installation: Installation, authority: Authority
+    plan: LabPlan, node: NodePlan, paths: Paths, network: Network, installation: Installation, authority: Authority
 ) -> None:
     """Write all files of the node; its machine starts on the supervisor's next reload. Raises LabError."""
     furnish(plan, node, paths, network, installation.assets, authority)
     write_processes(paths, node.name, processes(plan, node, paths, network, installation))
 
 
-def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: Assets, authority: Authority) -> None:
+def furnish(
+    plan: LabPlan, node: NodePlan, paths: Paths, network: Network, assets: Assets, authority: Authority
+) -> None:
     """Write the files that the node's processes read. Raises LabError."""
     folder = paths.machine(node.name)
     pki = folder / "pki"
@@ -62,7 +64,7 @@ def furnish(plan: Plan, node: NodePlan, paths: Paths, network: Network, assets: 
 
 
 def processes(
-    plan: Plan, node: NodePlan, paths: Paths, network: Network, installation: Installation
+    plan: LabPlan, node: NodePlan, paths: Paths, network: Network, installation: Installation
 ) -> tuple[ProcessSpec, ...]:
     """containerd, the import of the lab's images, kubelet, kube-proxy and the simulated accelerators."""
     folder, assets = paths.machine(node.name), installation.assets
@@ -130,7 +132,7 @@ def processes(
     return tuple(specs)
 
 
-def _runtime_handlers(plan: Plan, assets: Assets) -> list[RuntimeHandler]:
+def _runtime_handlers(plan: LabPlan, assets: Assets) -> list[RuntimeHandler]:
     return [handler for name in plan.add_ons for handler in ADD_ONS[name].runtime_handlers(assets)]
 
 
@@ -148,7 +150,7 @@ def runtime_switch(paths: Paths, node: str) -> Path:
     return paths.machine(node) / "runtime-fault.json"
 
 
-def accelerators(plan: Plan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
+def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
     """The configuration of the node's simulated accelerators, with the faults that are on."""
     folder = paths.machine(node.name)
     return AcceleratorConfig(
@@ -184,7 +186,7 @@ def _cni(network: Network, node: NodePlan) -> dict[str, object]:
     return {"cniVersion": "1.0.0", "name": "lab", "plugins": [ptp, portmap]}
 
 
-def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict[str, object]:
+def _kubelet(plan: LabPlan, node: NodePlan, paths: Paths, network: Network) -> dict[str, object]:
     pki = paths.machine(node.name) / "pki"
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -224,7 +226,7 @@ def _kubelet(plan: Plan, node: NodePlan, paths: Paths, network: Network) -> dict
     }
 
 
-def _proxy(plan: Plan, node: NodePlan, folder: Path, network: Network) -> dict[str, object]:
+def _proxy(plan: LabPlan, node: NodePlan, folder: Path, network: Network) -> dict[str, object]:
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",

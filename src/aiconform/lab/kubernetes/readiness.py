@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aiconform.lab.build.assets import Assets
     from aiconform.lab.existing import ExistingLab
     from aiconform.lab.machines.host import Progress
-    from aiconform.lab.plan import Plan
+    from aiconform.lab.plan import LabPlan
 
 # More than ten times what each takes on two CPUs.
 _API_SECONDS = 90.0
@@ -39,7 +39,7 @@ _IMAGES_SECONDS = 180.0
 _LOOK_SECONDS = 0.2
 
 
-def wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
+def wait_for_api(plan: LabPlan, paths: Paths, addresses: Network) -> None:
     """Wait until the API server is ready. Raises LabError."""
     asyncio.run(_wait_for_api(plan, paths, addresses))
 
@@ -71,7 +71,7 @@ def ready_nodes(kubeconfig: Path) -> dict[str, bool]:
         return {}
 
 
-async def _wait_for_api(plan: Plan, paths: Paths, addresses: Network) -> None:
+async def _wait_for_api(plan: LabPlan, paths: Paths, addresses: Network) -> None:
     probe = api_is_ready(paths, addresses)
     if plan.runtime_overrides:
         # The API server's own watches of APIs that it does not serve never become ready.
