@@ -23,7 +23,7 @@ ORDER = (Level.SHOULD, Level.MUST, Level.FOLDED)
 
 @dataclass(frozen=True)
 class Breach:
-    """A rule that a requirement breaks: where in its file, what is wrong, and how to mend it."""
+    """A rule that a requirement breaks: where in its file, what is wrong, and how to correct it."""
 
     requirement: str
     where: tuple[str | int, ...]
@@ -117,7 +117,7 @@ def _stage(requirement: Requirement, standard: Standard) -> Iterator[Breach]:
             requirement.id,
             ("stage",),
             f"is at the stage {requirement.stage}, but its level at {standard.newest} makes it {stage}",
-            f"write `stage: {stage}`, or mend the levels",
+            f"write `stage: {stage}`, or correct the levels",
         )
 
 
@@ -184,7 +184,7 @@ def _history_agrees(requirement: Requirement, standard: Standard) -> Iterator[Br
             requirement.id,
             ("history", told[kind, when]),
             f"tells that it was {kind} in {when}, which its levels do not show",
-            "mend the levels or the history",
+            "correct the levels or the history",
         )
     reworded = {event.version for event in requirement.history if event.event == EventKind.REWORDED}
     for index, wording in enumerate(requirement.earlier):
