@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aiconform.spec import Requirement, load_standard
+from pathlib import Path
+
+from aiconform.spec import Requirement, load_extension, load_standard
 from aiconform.spec.suite import Citations, mismatches
 
 STANDARD = load_standard()
@@ -63,3 +65,10 @@ def test_what_is_said_to_be_unjudged_or_set_otherwise_is_so() -> None:
         "says that no assertion judges further_metrics_reported, but extras serves it",
         "says that constant sets one_scrape, but the option scrape_seconds does",
     ]
+
+
+def test_the_example_says_what_sets_its_limit() -> None:
+    package = Path(__file__).parents[3] / "examples" / "acme-fabric" / "src" / "acme_fabric"
+    example = load_extension(package / "acme.fabric.yaml")
+    served = {name: [name] for name in ("interface_present", "mtu_is_enough")}
+    assert problems(example, Citations(served, {"mtu": []})) == []
