@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from aiconform.spec.words import FileModel, Id, Text
 
@@ -50,3 +51,10 @@ class Container(FileModel):
     access: tuple[Permission, ...] = ()
     """What it may do in that Namespace."""
     assertions: tuple[CelRule, ...] = Field(min_length=1)
+
+    @field_validator("assertions")
+    @classmethod
+    def _each_id_once(cls, rules: tuple[CelRule, ...]) -> tuple[CelRule, ...]:
+        if twice := [name for name, count in Counter(rule.id for rule in rules).items() if count > 1]:
+            raise ValueError(f"more than one assertion has the id {', '.join(twice)}; give each an id of its own")
+        return rules

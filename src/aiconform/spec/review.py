@@ -10,7 +10,7 @@ from typing import Any
 
 from aiconform.spec.errors import MalformedFile
 from aiconform.spec.frozen import NAME, differences, frozen, unrecorded
-from aiconform.spec.lifecycle import Breach, breaches, disagreements
+from aiconform.spec.lifecycle import Breach, breaches, disagreements, unwritten
 from aiconform.spec.model import Requirement
 from aiconform.spec.schema import SCHEMA_FILE, schema_text
 from aiconform.spec.standard import Standard, load_standard, requirement_files, requirement_from
@@ -65,7 +65,8 @@ def review(
             broken_rules += mismatches(standard.requirement(name), citations)
     problems = [_told(standard, breach) for breach in broken_rules]
     for requirement, citations in extensions:
-        problems += [f"{each.requirement} {each.problem}; {each.help}" for each in mismatches(requirement, citations)]
+        found = [*unwritten(requirement), *mismatches(requirement, citations)]
+        problems += [f"{each.requirement} {each.problem}; {each.help}" for each in found]
     problems += unusable
     problems += [f"no requirement has the id of the check {name}" for name in orphans(standard, checks)]
     if record_file.exists():

@@ -54,6 +54,11 @@ def test_a_folder_and_the_environment_name_files_as_well(tmp_path: Path, monkeyp
         ("id: acme.names", "id: acme_names", "has no dot"),
         ("holds: seen.token", "holds: seen.(", "assertion token_present: holds"),
         ("container:\n", "containers:\n", "unknown key"),
+        (
+            "    - id: token_present\n      title",
+            "    - id: name_resolves\n      title",
+            "more than one assertion has the id name_resolves",
+        ),
         ("title: Pods resolve the cluster's names\n", "", "'title' is missing"),
     ],
 )
@@ -88,3 +93,26 @@ def test_an_id_that_two_files_have_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_wrong_use() -> None:
     assert aiconform("--checks", "nowhere.yaml", "spec", "list").exit_code == 2
+
+
+def test_spec_check_names_lines_and_assertions_of_a_file_that_do_not_meet(tmp_path: Path) -> None:
+    text, rule = EXAMPLE.read_text(), "      title: A Pod has a token"
+    assert text.count(rule) == 1
+    apart = tmp_path / "apart.yaml"
+    apart.write_text(text.replace(rule, f"      serves: [no_such_line]\n{rule}"))
+    done = aiconform("--checks", apart, "spec", "check")
+    assert done.exit_code == 1
+    assert "acme.names has the line token_present, which no assertion serves" in done.stdout
+    assert "acme.names has no line no_such_line, which the assertion token_present serves" in done.stdout
+
+
+def test_spec_check_names_what_a_file_has_left_of_the_scaffold(tmp_path: Path) -> None:
+    left = tmp_path / "left.yaml"
+    left.write_text(EXAMPLE.read_text().replace("Room for one small Pod.", "FILL IN"))
+    done = aiconform("--checks", left, "spec", "check")
+    assert done.exit_code == 1
+    assert "acme.names still says 'FILL IN'" in done.stdout
+
+
+def test_the_example_breaks_no_rule() -> None:
+    assert aiconform("--checks", EXAMPLE, "spec", "check").exit_code == 0
