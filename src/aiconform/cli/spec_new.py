@@ -58,9 +58,14 @@ def command(id_: str, title: str | None, area: str, check: bool, into: Path | No
     )
     if check and extension:
         root = folder.parent.parent
-        note(f"replace every FILL IN, then: pip install {root} && aiconform run {id_}")
+        # A bare name is a distribution of the index to pip, not the folder.
+        installed = root if root.is_absolute() else f"./{root.as_posix()}"
+        note(f"replace every FILL IN, then: pip install {installed} && aiconform spec check && aiconform run {id_}")
         click.echo(root)
         return
-    note(f"replace every FILL IN, then run `aiconform spec check {folder}`")
+    if extension:
+        note(f"replace every FILL IN, add a `container` that observes, then run `aiconform --checks {path} spec check`")
+    else:
+        note(f"replace every FILL IN, then run `aiconform spec check {folder}`")
     for each in (path, *written):
         click.echo(each)

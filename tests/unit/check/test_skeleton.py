@@ -43,11 +43,27 @@ requirement = load_extension(CHECK.requirement)
 lines = {line.id for line in requirement.lines}
 limits = {limit.id for limit in requirement.procedure.limits}
 served = {line for assertion in CHECK.assertions for line in assertion.serves}
+(limit,) = requirement.procedure.limits
+assert CHECK.options().start_seconds == limit.seconds
 options = {limit for name in CHECK.options.model_fields for limit in CHECK.options.info(name).serves}
 assert (CHECK.id, lines, limits) == (requirement.id, served, options), (lines, served, limits, options)
 """
     done_ = python("-c", meets, path=root / "src", cwd=root)
     assert done_.returncode == 0, done_.stderr
+
+
+def test_the_package_is_installed_from_its_folder_not_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = new("acme.fast_fabric", "--check")
+    assert done.stdout.strip() == "acme-fast-fabric"
+    assert "pip install ./acme-fast-fabric " in done.stderr
+
+
+def test_the_file_of_an_extension_alone_is_checked_as_one(tmp_path: Path) -> None:
+    done = new("acme.fabric", "--into", str(tmp_path))
+    path = tmp_path / "acme.fabric.yaml"
+    assert done.stdout.strip() == str(path)
+    assert f"aiconform --checks {path} spec check" in done.stderr
 
 
 def test_a_requirement_of_the_standard_gets_a_module_in_a_checkout(
