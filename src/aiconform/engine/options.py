@@ -64,8 +64,8 @@ def _name(check_id: str, options: type[Options], given: str) -> str:
         if given in options.info(name).formerly:
             return name
     close = difflib.get_close_matches(given, options.model_fields, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise BadChoice(f"{check_id} has no option {given}; {hint}It has {', '.join(options.model_fields)}")
+    hint = f"; did you mean {close[0]}?" if close else ""
+    raise BadChoice(f"{check_id} has no option {given} (it has {', '.join(options.model_fields)}){hint}")
 
 
 def in_force(check: Check, settings: Settings) -> dict[str, object]:
