@@ -82,6 +82,13 @@ def test_a_requirement_of_the_standard_gets_a_module_in_a_checkout(
         "pyproject.toml",
     ]
     assert 'fast_fabric = "aiconform.checks.fast_fabric:CHECK"' in Path("pyproject.toml").read_text()
+    # The linter knows a project's own packages by their folders.
+    for file in ("src/aiconform/__init__.py", "src/aiconform/check/__init__.py", "src/aiconform/check/testing.py"):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).touch()
+    ruff = [sys.executable, "-m", "ruff", "check", "--no-cache", "src", "tests"]
+    lint = subprocess.run(ruff, capture_output=True, text=True, check=False)
+    assert lint.returncode == 0, lint.stdout
     again = new("fast_fabric", "--check")
     assert again.exit_code == 2
     assert "exists already" in again.stderr

@@ -47,7 +47,10 @@ def write_module(id_: str, *, title: str, checkout: Path) -> list[Path]:
     test = checkout / "tests" / "unit" / "checks" / f"test_{id_}.py"
     project = checkout / "pyproject.toml"
     _write(check, _filled("check.py.txt", words) + _COLLECT.format(id=id_, more=""))
-    _write(test, _filled("test.py.txt", words))
+    # Here both imports are of one package, which the linter wants in one block.
+    apart = f"from {module} import CHECK, Seen\n\nfrom aiconform.check.testing import findings\n"
+    together = f"from aiconform.check.testing import findings\nfrom {module} import CHECK, Seen\n"
+    _write(test, _filled("test.py.txt", words).replace(apart, together))
     project.write_text(with_entry_point(project.read_text(encoding="utf-8"), id_, module), encoding="utf-8")
     return [check, test, project]
 
