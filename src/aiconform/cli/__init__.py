@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from typing import Any
 
 import click
 
 from aiconform import __version__
+from aiconform.cli.common import INTERRUPTED
 from aiconform.installed import FILES
 
 # command -> its one-line help; its module is aiconform.cli.<command>, its object there is `command`
@@ -40,6 +42,14 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"aiconform.cli.{name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """An interrupt ends with the code that says so: 1 means "not conformant" and nothing else."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("aiconform: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

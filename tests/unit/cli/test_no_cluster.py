@@ -160,3 +160,15 @@ def test_each_command_explains_itself(command: str) -> None:
     result = call(command, "--help")
     assert result.exit_code == 0, result.output
     assert "Usage:" in result.stdout
+
+
+def test_an_interrupt_is_not_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1 means "not conformant" and nothing else."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aiconform.spec.load_standard", interrupted)
+    done = CliRunner().invoke(main, ["spec", "list"])
+    assert done.exit_code == 130
+    assert "interrupted" in done.stderr
