@@ -67,7 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     listed = [entry.id for entry in load_standard().at(f"v{DEFAULT_KUBERNETES}") if has_check(entry.id)]
     checks = arguments.ids or listed
-    add_ons = ",".join(needed(checks))
+    add_ons = ",".join(needed(map(load_standard().requirement, checks)))
     up = aiconform("lab", "up", "--name", LAB, *(["--with", add_ons] if add_ons else []))
     subprocess.run(up, check=True, stdout=subprocess.DEVNULL)
     try:

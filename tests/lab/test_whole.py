@@ -11,7 +11,7 @@ from aiconform.spec.words import Level
 
 
 def test_the_healthy_lab_is_conformant(lab: Lab) -> None:
-    lab.install(*needed())
+    lab.install(*needed(load_standard().at(f"v{DEFAULT_KUBERNETES}")))
     before = lab.kubectl("get", "namespaces,nodes,jobs,deviceclasses", "-A", "-o", "name")
     done = lab.run()
     assert done.code == 0, done.stderr

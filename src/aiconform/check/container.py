@@ -21,7 +21,7 @@ from aiconform.check.targets import Target
 from aiconform.cluster import Cluster, Object, Stuck, wait
 from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.platform import Platform
-from aiconform.spec import load_extension
+from aiconform.spec import Requirement
 from aiconform.spec.container import Container
 
 NAMESPACE = "AICONFORM_NAMESPACE"
@@ -41,12 +41,11 @@ _ACCESS = (
 )
 
 
-def container_check(requirement: Path) -> Check:
-    """The check that an extension's requirement file declares by its `container`.
+def container_check(found: Requirement, file: Path) -> Check:
+    """The check that an extension's requirement declares by its `container`; `file` is where it was read from.
 
-    Raises MalformedFile, BadRule, and ValueError for a file without a container.
+    Raises BadRule, and ValueError for a requirement without a container.
     """
-    found = load_extension(requirement)
     if found.container is None:
         raise ValueError(f"{found.id}: its file has no `container`, so there is nothing that observes")
     container = found.container
@@ -63,7 +62,7 @@ def container_check(requirement: Path) -> Check:
         access=(*_ACCESS, *granted),
     )
     rules = tuple(assertion_of(rule) for rule in container.assertions)
-    return Check(found.id, (probe,), rules, requirement=requirement)
+    return Check(found.id, (probe,), rules, requirement=file)
 
 
 async def _observe(

@@ -144,12 +144,13 @@ def _files() -> tuple[dict[str, Extension], dict[str, BrokenCheck]]:
     taken = {entry.name for entry in check_entries()}
     for path in check_files():
         try:
-            check = container_check(path)
+            requirement = load_extension(path)
+            check = container_check(requirement, path)
             if check.id in taken:
                 problem, way_out = "another check has this id", "leave one of them out"
                 broken[check.id] = BrokenCheck(check.id, str(path), problem, way_out)
                 continue
-            usable[check.id] = Extension(check, load_extension(path), origin_of_file(path))
+            usable[check.id] = Extension(check, requirement, origin_of_file(path))
             taken.add(check.id)
         except (SpecError, OSError, ValueError) as error:
             broken[str(path)] = BrokenCheck(path.stem, str(path), str(error), "correct the file")

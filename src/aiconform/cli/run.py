@@ -152,21 +152,21 @@ def _lab_kubeconfig(chosen: Chosen) -> str:
     """The kubeconfig of the lab, with the add-ons that the chosen requirements (or all of them) name."""
     from aiconform.check.registry import extended_standard
     from aiconform.lab import LabConfig, LabError
+    from aiconform.lab.addons.registry import needed
 
     standard = extended_standard()
     known = (*standard.requirements, *(standard.extensions if chosen.extensions or chosen.ids else ()))
-    wanted = [
-        add_on
+    wanted = needed(
+        requirement
         for requirement in known
         if not chosen.ids or requirement.id in chosen.ids or (chosen.extensions and requirement.is_extension)
-        for add_on in requirement.lab.add_ons
-    ]
+    )
     try:
         from aiconform.lab import load, up
 
         running = load(LabConfig().name)
         if running is None or not running.has(wanted) or not running.healthy():
-            running = up(LabConfig(add_ons=tuple(dict.fromkeys(wanted))), progress=Progress())
+            running = up(LabConfig(add_ons=wanted), progress=Progress())
     except LabError as error:
         fail(str(error))
     return str(running.kubeconfig)

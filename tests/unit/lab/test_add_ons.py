@@ -53,6 +53,6 @@ def test_an_unknown_add_on_is_refused_with_a_guess() -> None:
 def test_what_run_installs_is_there_and_for_requirements_that_are() -> None:
     for requirement in load_standard().requirements:
         assert set(chosen(requirement.lab.add_ons, DEFAULT_KUBERNETES)) >= set(requirement.lab.add_ons)
-    assert needed(["gang_scheduling"]) == ("kueue",)
-    assert set(needed()) > {"kueue", "karpenter", "envoy-gateway"}
-    assert needed(["dra_support"]) == ()
+    assert needed([load_standard().requirement("gang_scheduling")]) == ("kueue",)
+    assert set(needed(load_standard().at(f"v{DEFAULT_KUBERNETES}"))) > {"kueue", "karpenter", "envoy-gateway"}
+    assert needed([load_standard().requirement("dra_support")]) == ()

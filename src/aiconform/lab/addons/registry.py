@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from aiconform.lab import addons
 from aiconform.lab.addons.model import AddOn
-from aiconform.lab.config import DEFAULT_KUBERNETES, LabError
+from aiconform.lab.config import LabError
 from aiconform.lab.declared import declared
-from aiconform.spec import load_standard
+from aiconform.spec import Requirement
 
 # The modules of the package that are no add-ons.
 _MACHINERY = ("install", "manifests", "model", "registry")
@@ -45,11 +45,9 @@ def chosen(names: Iterable[str], minor: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def needed(requirements: Collection[str] = ()) -> tuple[str, ...]:
-    """The add-ons that the checks of these requirements need (by default: all requirements of the lab's version)."""
-    listed = load_standard().at(f"v{DEFAULT_KUBERNETES}")
-    wanted = [entry for entry in listed if not requirements or entry.id in requirements]
-    return tuple(dict.fromkeys(name for entry in wanted for name in entry.lab.add_ons))
+def needed(requirements: Iterable[Requirement]) -> tuple[str, ...]:
+    """The add-ons that the checks of these requirements need in the lab, each once."""
+    return tuple(dict.fromkeys(name for requirement in requirements for name in requirement.lab.add_ons))
 
 
 def _number(minor: str) -> tuple[int, ...]:
