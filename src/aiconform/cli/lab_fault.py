@@ -10,42 +10,62 @@ from aiconform.cli.common import Failure, output_option, print_json
 
 
 @click.command("fault")
-@click.argument("fault", required=False, metavar="[FAULT]")
-@click.option("--off", is_flag=True, help="Turn the fault off.")
+@click.argument("faults", nargs=-1, metavar="[FAULT]...")
+@click.option("--off", is_flag=True, help="Turn the faults off.")
+@click.option("--all", "every", is_flag=True, help="With --off: every fault that is on.")
+@click.option("--node", "nodes", multiple=True, metavar="NODE", help="Only at this node; by default, at all nodes.")
+@click.option("--autoscaled", is_flag=True, help="Only at nodes that an autoscaler orders.")
 @click.option(
-    "--list", "listing", is_flag=True, help="List all faults: whether each is on, what it breaks and what it needs."
+    "--list",
+    "listing",
+    is_flag=True,
+    help="List all faults: whether each is on and where, what it breaks and what it needs.",
 )
 @click.option("--name", "lab_name", default="lab", show_default=True, help="The lab.")
 @output_option
-def command(fault: str | None, off: bool, listing: bool, lab_name: str, output: str) -> None:
-    """Turn a fault (a deliberate defect of the lab) on or off.
+def command(
+    faults: tuple[str, ...],
+    off: bool,
+    every: bool,
+    nodes: tuple[str, ...],
+    autoscaled: bool,
+    listing: bool,
+    lab_name: str,
+    output: str,
+) -> None:
+    """Turn faults (deliberate defects of the lab) on or off.
 
-    Returns when the change has taken effect. Running containers keep running.
+    Several faults change side by side. Returns when all changes have taken effect. Running containers keep running.
     """
     from aiconform.lab import LabError, load
     from aiconform.lab.faults.registry import FAULTS, UnknownFault, find
-    from aiconform.lab.faults.switch import describe, turn
+    from aiconform.lab.faults.state import AUTOSCALED
+    from aiconform.lab.faults.switch import describe, faults_on, turn
 
-    if listing == (fault is not None) or (off and listing):
-        raise click.UsageError("give the name of a fault, or --list")
+    if sum((listing, bool(faults), every)) != 1 or (off and listing) or (every and not off):
+        raise click.UsageError("give names of faults, --off --all, or --list")
     try:
-        if fault:
-            find(fault)
+        for name in faults:
+            find(name)
         lab = load(lab_name)
         if listing:
             _print(describe(list(FAULTS.values()), lab.state if lab else None), output)
             return
         if lab is None or not lab.running:
             raise LabError(f"lab {lab_name} is not up; bring it up with `aiconform lab up --name {lab_name}`")
-        turn(lab, fault or "", on=not off)
+        names = [fault.name for fault in faults_on(lab.state)] if every else list(dict.fromkeys(faults))
+        where = (*nodes, *([AUTOSCALED] if autoscaled else []))
+        turn(lab, names, on=not off, nodes=where)
     except UnknownFault as error:
         raise click.UsageError(str(error)) from error
     except LabError as error:
         raise Failure(str(error)) from error
     if output == "json":
-        print_json({"name": fault, "on": not off})
+        print_json([{"name": str(name), "on": not off, "nodes": list(where)} for name in names])
     else:
-        click.echo(f"{fault} is {'off' if off else 'on'}")
+        place = f" at {', '.join((*nodes, *(['autoscaled nodes'] if autoscaled else [])))}" if where else ""
+        for name in names:
+            click.echo(f"{name} is {'off' if off else 'on'}{place}")
 
 
 def _print(rows: list[dict[str, Any]], output: str) -> None:
@@ -55,5 +75,6 @@ def _print(rows: list[dict[str, Any]], output: str) -> None:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         needs = f" (needs {', '.join(row['needs'])})" if row["needs"] else ""
-        click.echo(f"{'on ' if row['on'] else 'off'}  {row['name']:{width}}  {row['description']}{needs}")
+        where = f" [at {', '.join(row['nodes'])}]" if row["nodes"] else ""
+        click.echo(f"{'on ' if row['on'] else 'off'}  {row['name']:{width}}  {row['description']}{needs}{where}")
         click.echo(f"     {'':{width}}  breaks {', '.join(row['breaks'])}")

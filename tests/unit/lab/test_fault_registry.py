@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from itertools import combinations
 
 import pytest
 
 from aiconform.check.registry import check_ids, load_check
-from aiconform.lab.faults.fault import assertions
-from aiconform.lab.faults.registry import FAULTS, breaking, collect
+from aiconform.lab.faults.fault import EVERY_OTHER, Scope, assertions
+from aiconform.lab.faults.registry import FAULTS, collect, rounds, together
 
 CHECKS = {id_: load_check(id_) for id_ in check_ids() if "." not in id_}
 ASSERTIONS = {f"{id_}/{entry.id}" for id_, check in CHECKS.items() for entry in check.assertions}
-TESTS = Path(__file__).parents[2] / "lab"
 
 
 def test_every_assertion_is_broken_by_a_fault_and_every_fault_breaks_some() -> None:
@@ -21,13 +20,29 @@ def test_every_assertion_is_broken_by_a_fault_and_every_fault_breaks_some() -> N
     assert set().union(*(fault.may_break for fault in FAULTS.values())) <= ASSERTIONS
 
 
-@pytest.mark.parametrize("check", sorted(CHECKS))
-def test_the_lab_tries_each_fault_of_each_check(check: str) -> None:
-    """The tests of a check take their faults from the registry: there is no second table."""
-    text = (TESTS / f"test_{check}.py").read_text(encoding="utf-8")
-    names = [line.partition(" = ")[0] for line in text.splitlines() if line.endswith(f' = "{check}"')]
-    assert any(f"breaking({name})" in text for name in names)
-    assert breaking(check)
+@pytest.mark.parametrize("scope", Scope)
+def test_every_fault_is_in_one_round_and_a_round_can_be_on_together(scope: Scope) -> None:
+    """The lab's tests take their rounds from here: there is no second table."""
+    faults = [fault for fault in FAULTS.values() if fault.scope is scope]
+    found = rounds(faults)
+    assert sorted(fault.name for members in found for fault in members) == sorted(fault.name for fault in faults)
+    for members in found:
+        for first, second in combinations(members, 2):
+            assert together(first, second)
+            assert not first.checks & second.checks
+            assert not first.disturbs & second.checks
+            assert not second.disturbs & first.checks
+
+
+def test_what_a_fault_disturbs_is_a_check_that_it_does_not_break() -> None:
+    for fault in FAULTS.values():
+        assert fault.disturbs <= CHECKS.keys() | {EVERY_OTHER}
+        assert not fault.disturbs & fault.checks
+
+
+def test_a_fault_that_disturbs_every_other_check_is_alone() -> None:
+    alone = FAULTS["no-dra-api"]
+    assert [members for members in rounds(FAULTS.values()) if alone in members] == [(alone,)]
 
 
 def test_bad_faults_are_refused_when_they_register() -> None:
@@ -39,3 +54,5 @@ def test_bad_faults_are_refused_when_they_register() -> None:
         collect([replace(fault, needs=("kueu",))])
     with pytest.raises(ValueError, match="breaks no assertion"):
         collect([replace(fault, breaks=assertions("gang_scheduling"))])
+    with pytest.raises(ValueError, match="cannot disturb what it breaks: gang_scheduling"):
+        collect([replace(fault, disturbs=frozenset({"gang_scheduling"}))])

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from support.fake_kubelet import configuration
 
 from aiconform import lab as lab_package
@@ -21,9 +26,10 @@ from aiconform.lab import LabError
 from aiconform.lab.accelerators import AcceleratorConfig, DriverFault, devices_of, read_config, write_config
 from aiconform.lab.accelerators.status import digest
 from aiconform.lab.addons.registry import ADD_ONS
+from aiconform.lab.faults.fault import InCluster
 from aiconform.lab.faults.registry import FAULTS, UnknownFault, find
 from aiconform.lab.faults.runtime import write_wrapper
-from aiconform.lab.faults.state import driver_faults, names_on
+from aiconform.lab.faults.state import driver_faults, names_on, names_on_node, record
 from aiconform.lab.faults.switch import reapply
 from aiconform.lab.machines.files import write_json
 
@@ -64,6 +70,7 @@ class FakeLab:
             FakeNode(folder, "bare", accelerators=False),
         ]
         self.add_ons = tuple(ADD_ONS)
+        self.kubeconfig = folder / "kubeconfig"
         self.overrides: list[Mapping[str, bool]] = []
 
     def override_runtime_config(self, served: Mapping[str, bool]) -> None:
@@ -109,9 +116,9 @@ def test_the_list_needs_no_lab(lab: FakeLab) -> None:
     [
         (("driver-prepare-all",), "did you mean driver-prepares-all?"),
         (("qqqqqqqq",), "aiconform lab fault --list"),
-        ((), "give the name of a fault, or --list"),
-        (("no-driver", "--list"), "give the name of a fault, or --list"),
-        (("--list", "--off"), "give the name of a fault, or --list"),
+        ((), "give names of faults, --off --all, or --list"),
+        (("no-driver", "--list"), "give names of faults, --off --all, or --list"),
+        (("--list", "--off"), "give names of faults, --off --all, or --list"),
         (("no-driver", "--name", "other"), "aiconform lab up --name other"),
     ],
 )
@@ -177,9 +184,110 @@ def test_faults_add_up_and_outlive_the_lab(lab: FakeLab) -> None:
     lab.nodes[0].runtime_switch.unlink()
     reapply(lab)
     assert set(names_on(lab.state)) == {"runtime-leaks-devices", "no-driver"}
-    assert driver_faults(lab.state) == (DriverFault.NO_DRIVER,)
+    assert driver_faults(lab.state, "node-1") == (DriverFault.NO_DRIVER,)
     assert lab.nodes[0].config.faults == (DriverFault.NO_DRIVER,)
     assert lab.nodes[0].runtime_switch.exists()
+
+
+def test_a_fault_of_a_node_is_on_where_it_is_turned_on(lab: FakeLab) -> None:
+    one, two = lab.nodes[:2]
+    assert run("driver-prepares-all", "no-driver", "--node", "node-2").stdout == (
+        "driver-prepares-all is on at node-2\nno-driver is on at node-2\n"
+    )
+    run("runtime-opens-devices", "--node", "node-1")
+    assert (one.config.faults, two.config.faults) == ((), (DriverFault.PREPARES_ALL, DriverFault.NO_DRIVER))
+    assert (one.runtime_switch.exists(), two.runtime_switch.exists()) == (True, False)
+    rows = {row["name"]: row for row in json.loads(run("--list", "-o", "json").stdout)}
+    assert rows["no-driver"]["nodes"] == ["node-2"]
+    assert "on   no-driver" in run("--list").stdout
+    run("no-driver", "--off", "--node", "node-2")
+    assert two.config.faults == (DriverFault.PREPARES_ALL,)
+    assert run("--off", "--all").exit_code == 0
+    assert names_on(lab.state) == ()
+    assert two.config.faults == ()
+
+
+def test_a_fault_that_is_on_everywhere_can_be_turned_off_at_a_node(lab: FakeLab) -> None:
+    run("no-driver")
+    run("no-driver", "--off", "--node", "node-1")
+    assert [node.config.faults for node in lab.nodes[:2]] == [(), (DriverFault.NO_DRIVER,)]
+    # New nodes still have it: they did before.
+    assert driver_faults(lab.state, "ordered", autoscaled=True) == (DriverFault.NO_DRIVER,)
+
+
+def test_a_fault_can_be_on_at_ordered_nodes_only(lab: FakeLab) -> None:
+    assert run("no-driver", "--autoscaled").stdout == "no-driver is on at autoscaled nodes\n"
+    assert [node.config.faults for node in lab.nodes[:2]] == [(), ()]
+    assert driver_faults(lab.state, "ordered", autoscaled=True) == (DriverFault.NO_DRIVER,)
+    assert driver_faults(lab.state, "node-1") == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("no-driver", "--node", "node-9"), "no node node-9; it has node-1, node-2, bare"),
+        (("no-dra-api", "--node", "node-1"), "no-dra-api is a fault of the whole lab"),
+        (("no-driver", "--all"), "give names of faults, --off --all, or --list"),
+        (("--all",), "give names of faults, --off --all, or --list"),
+    ],
+)
+def test_a_place_where_a_fault_cannot_be_is_refused(lab: FakeLab, arguments: tuple[str, ...], told: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert told in result.stderr
+    assert names_on(lab.state) == ()
+
+
+def test_the_state_of_earlier_releases_is_understood(lab: FakeLab) -> None:
+    lab.state.mkdir(parents=True, exist_ok=True)
+    write_json(lab.state / "faults.json", ["no-driver"])
+    assert driver_faults(lab.state, "node-1") == (DriverFault.NO_DRIVER,)
+    run("no-driver", "--off")
+    assert names_on(lab.state) == ()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.frozensets(st.sampled_from(["a", "b", "c"])))))
+def test_where_a_fault_is_on_follows_what_was_asked(tmp_path_factory: Any, changes: list[Any]) -> None:
+    state = tmp_path_factory.mktemp("state")
+    expected: set[str] = set()
+    for on, nodes in changes:
+        record(state, ["no-driver"], on, nodes, ["a", "b", "c"])
+        where = nodes or {"a", "b", "c"}
+        expected = expected | where if on else expected - where
+    assert {node for node in "abc" if names_on_node(state, node)} == expected
+
+
+def test_changes_in_the_cluster_are_side_by_side_and_one_that_fails_is_named(
+    lab: FakeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def first(cluster: object) -> None:
+        await begun.wait()
+
+    async def second(cluster: object) -> None:
+        begun.set()
+        raise LabError("the webhook stays")
+
+    changed = {
+        name: replace(FAULTS[name], how=InCluster(how, how))
+        for name, how in (("kueue-says-nothing", first), ("routes-match-all", second))
+    }
+    monkeypatch.setattr("aiconform.lab.faults.registry.FAULTS", {**FAULTS, **changed})
+    monkeypatch.setattr("aiconform.lab.faults.switch.FAULTS", {**FAULTS, **changed})
+    monkeypatch.setattr("aiconform.cluster.connect", contextlib.asynccontextmanager(_no_cluster))
+    result = run("kueue-says-nothing", "routes-match-all")
+    assert result.exit_code == 2
+    assert "routes-match-all: the webhook stays" in result.stderr
+    assert "kueue-says-nothing" not in result.stderr
+    assert set(names_on(lab.state)) == {"kueue-says-nothing", "routes-match-all"}
+    run("kueue-says-nothing", "routes-match-all", "--off")
+    # What could not be turned off is still on.
+    assert names_on(lab.state) == ("routes-match-all",)
+
+
+async def _no_cluster(kubeconfig: str) -> AsyncIterator[None]:
+    yield None
 
 
 def test_without_the_dra_api_nothing_published_is_waited_for(lab: FakeLab) -> None:

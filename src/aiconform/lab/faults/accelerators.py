@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from aiconform.lab.accelerators.config import DriverFault
-from aiconform.lab.faults.fault import Fault, InApiServer, InDriver, InRuntime, assertions
+from aiconform.lab.faults.fault import EVERY_OTHER, Fault, InApiServer, InDriver, InRuntime, assertions
 
 RUNTIME_LEAKS = "runtime-leaks-devices"
 RUNTIME_OPENS = "runtime-opens-devices"
 # All versions of the group that any supported release can serve.
 DRA_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta1", "resource.k8s.io/v1beta2")
 _ACCESS, _DRA, _NODES = "secure_accelerator_access", "dra_support", "cluster_autoscaling"
+# Their Pods need the accelerators that are allocated to them, and no others.
+_LOADS = frozenset({"accelerator_metrics", "gang_scheduling", "pod_autoscaling"})
 
 FAULTS = (
     Fault(
@@ -29,30 +31,35 @@ FAULTS = (
         "Every claim or request gets all accelerators of the node.",
         assertions(_ACCESS, "holder_sees_exactly_one", "holders_are_disjoint"),
         InDriver(),
+        disturbs=_LOADS,
     ),
     Fault(
         DriverFault.PREPARES_NOTHING,
         "Containers start without the accelerator that is allocated to them.",
         assertions(_ACCESS, "holder_sees_device", "holders_are_disjoint"),
         InDriver(),
+        disturbs=_LOADS,
     ),
     Fault(
         DriverFault.WITHHOLDS_ACCESS,
         "Containers see their accelerator but cannot open it.",
         assertions(_ACCESS, "holder_opens_device"),
         InDriver(),
+        disturbs=_LOADS,
     ),
     Fault(
         DriverFault.NEVER_PREPARES,
         "No claim or request is ever prepared, so its Pod does not start.",
         assertions(_ACCESS, "holder_starts") | assertions(_DRA, "pod_starts") | assertions(_NODES, "pod_runs_on_node"),
         InDriver(),
+        disturbs=_LOADS,
     ),
     Fault(
         DriverFault.NO_DRIVER,
         "The driver and the device plugin do not run, and no accelerator is published.",
         assertions(_DRA, "devices_are_published") | assertions(_NODES, "node_offers_accelerator"),
         InDriver(),
+        disturbs=_LOADS | {_ACCESS},
     ),
     Fault(
         DriverFault.RENUMBERS,
@@ -65,6 +72,7 @@ FAULTS = (
         "Claims for more accelerators than a node has are allocated.",
         assertions(_DRA, "excess_claim_stays_unallocated"),
         InDriver(),
+        disturbs=_LOADS | {_ACCESS},
         # When the claim that got too many devices is deleted, the scheduler treats all of them as free, even one that
         # another claim holds, and can allocate that one again.
         may_break=assertions(_ACCESS, "holders_are_disjoint"),
@@ -74,5 +82,6 @@ FAULTS = (
         "The API server does not serve resource.k8s.io.",
         assertions(_DRA, "api_is_served"),
         InApiServer(DRA_VERSIONS),
+        disturbs=frozenset({EVERY_OTHER}),  # the API server restarts
     ),
 )

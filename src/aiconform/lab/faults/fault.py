@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from aiconform.cluster import Cluster
 
 Change = Callable[["Cluster"], Awaitable[None]]
+EVERY_OTHER = "*"
+"""In `disturbs`: every check that the fault does not break."""
 
 
 class Scope(StrEnum):
@@ -60,7 +62,8 @@ class Fault:
 
     description: what is wrong while it is on, in one line. breaks: the assertions that fail because of it, as
     `check/assertion`; all other assertions of these checks hold or are undecided. needs: add-ons that have to be
-    installed. may_break: assertions that it breaks only sometimes.
+    installed. may_break: assertions that it breaks only sometimes. disturbs: other checks that see its consequences, so
+    that no run shows anything of them while it is on, or EVERY_OTHER; for a fault of scope node, only at its nodes.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Fault:
     how: InDriver | InRuntime | InApiServer | InCluster
     needs: tuple[str, ...] = ()
     may_break: frozenset[str] = frozenset()
+    disturbs: frozenset[str] = frozenset()
 
     @property
     def scope(self) -> Scope:
@@ -78,6 +82,11 @@ class Fault:
     def checks(self) -> frozenset[str]:
         """Ids of the checks that it breaks."""
         return frozenset(name.partition("/")[0] for name in self.breaks)
+
+    def shows_beside(self, other: Fault) -> bool:
+        """Whether a run can show what this fault breaks while the other one is on at the same place."""
+        reached = self.checks if EVERY_OTHER in other.disturbs else other.disturbs & self.checks
+        return not reached and not self.checks & other.checks
 
     def broken(self, check: str) -> frozenset[str]:
         """Ids of the assertions of one check that it breaks."""

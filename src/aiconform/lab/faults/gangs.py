@@ -149,11 +149,14 @@ def _fault(name: str, description: str, *breaks: str, how: InCluster, needs: str
 
 
 FAULTS = (
-    _fault(
+    Fault(
         "kueue-webhooks-down",
         "Kueue's webhooks do not answer.",
-        "gang_runs",
-        how=InCluster(_leading("here", False), _leading(None, True)),
+        assertions("gang_scheduling", "gang_runs"),
+        InCluster(_leading("here", False), _leading(None, True)),
+        needs=("kueue",),
+        # They are asked about JobSets, too.
+        disturbs=frozenset({"robust_controller"}),
     ),
     _fault(
         "kueue-ignores-jobs",

@@ -21,8 +21,8 @@ _PROXY = "prometheus-false"
 _LABELS = {"aiconform.dev/fault": _PROXY}
 _KEPT = "aiconform.dev/true-selector"
 _OPERATOR = "monitoring.coreos.com/v1"
-# The namespaces of runs.
-_DROPPED = "aiconform-.*"
+# Namespaces of runs, and in them the Pods of this check: those of others are scraped.
+_DROPPED = "aiconform-.*;ai-service-metrics-.*"
 _MARK = "aiconform_lab_drops"
 _SECONDS = 120.0
 _CHANGES = {
@@ -68,12 +68,13 @@ async def _answer(cluster: Cluster, path: str) -> str:
 
 
 async def _scrape(cluster: Cluster, *, dropped: bool) -> None:
-    rule = {"action": "drop", "sourceLabels": ["__meta_kubernetes_namespace"], "regex": _DROPPED}
+    labels = ["__meta_kubernetes_namespace", "__meta_kubernetes_pod_name"]
+    rule = {"action": "drop", "sourceLabels": labels, "regex": _DROPPED}
     classes = [{"name": "fault", "default": True, "relabelings": [rule]}] if dropped else None
     # Scrape classes appear in its configuration only together with targets, so a label marks the change as well.
-    labels = {_MARK: "on" if dropped else None}
+    external = {_MARK: "on" if dropped else None}
     async for prometheus in cluster.list(_OPERATOR, "Prometheus", NAMESPACE):
-        await cluster.patch(prometheus, {"spec": {"scrapeClasses": classes, "externalLabels": labels}})
+        await cluster.patch(prometheus, {"spec": {"scrapeClasses": classes, "externalLabels": external}})
 
     async def loaded() -> bool:
         configuration = await _answer(cluster, "/api/v1/status/config")
@@ -177,9 +178,13 @@ def _proxied(fault: str) -> InCluster:
     return InCluster(on, _remove_proxy)
 
 
-def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
-    return Fault(name, description, assertions("ai_service_metrics", *breaks), how, needs=("prometheus",))
+def _fault(name: str, description: str, *breaks: str, how: InCluster, disturbs: frozenset[str] = frozenset()) -> Fault:
+    broken = assertions("ai_service_metrics", *breaks)
+    return Fault(name, description, broken, how, needs=("prometheus",), disturbs=disturbs)
 
+
+# The metrics APIs that scale Pods ask the same Prometheus.
+_ASKED_BY = frozenset({"pod_autoscaling"})
 
 FAULTS = (
     _fault(
@@ -193,11 +198,13 @@ FAULTS = (
         "Prometheus answers each query with the first value that it returned for it.",
         "counter_follows",
         how=_proxied("monitoring-answers-stale"),
+        disturbs=_ASKED_BY,
     ),
     _fault(
         "monitoring-answers-tenfold",
         "Prometheus answers queries with ten times the collected value.",
         *("counter_equals_requests", "counter_follows"),
         how=_proxied("monitoring-answers-tenfold"),
+        disturbs=_ASKED_BY,
     ),
 )

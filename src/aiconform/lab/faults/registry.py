@@ -36,6 +36,8 @@ def collect(described: Iterable[Fault]) -> Mapping[str, Fault]:
             raise ValueError(f"the fault {name} needs add-ons that do not exist: {', '.join(unknown)}")
         if not fault.breaks:
             raise ValueError(f"the fault {name} breaks no assertion")
+        if both := sorted(fault.disturbs & fault.checks):
+            raise ValueError(f"the fault {name} cannot disturb what it breaks: {', '.join(both)}")
         found[name] = fault
     return found
 
@@ -60,3 +62,27 @@ def find(name: str) -> Fault:
 def breaking(check: str) -> dict[str, frozenset[str]]:
     """Name of each fault that breaks assertions of one check -> ids of these assertions."""
     return {name: fault.broken(check) for name, fault in FAULTS.items() if check in fault.checks}
+
+
+def together(first: Fault, second: Fault) -> bool:
+    """Whether one run can show both faults while both are on at the same place: the lab, or one of its nodes."""
+    return first.shows_beside(second) and second.shows_beside(first)
+
+
+def rounds(faults: Iterable[Fault]) -> list[tuple[Fault, ...]]:
+    """The faults in few groups, of each of which all can be on together.
+
+    Give faults of one scope: a round is a run with all of its faults on in the lab, or at one node. Those that can be
+    on beside the fewest others come first, and each goes into the first round that takes it.
+    """
+    given = list(faults)
+    apart = {fault: sum(not together(fault, other) for other in given) for fault in given}
+    found: list[list[Fault]] = []
+    for fault in sorted(given, key=lambda fault: -apart[fault]):
+        for members in found:
+            if all(together(fault, other) for other in members):
+                members.append(fault)
+                break
+        else:
+            found.append([fault])
+    return [tuple(members) for members in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,10 +12,19 @@ from aiconform.lab.accelerators.config import AcceleratorConfig, read_config, wr
 from aiconform.lab.accelerators.status import digest, read_status, unsettled
 from aiconform.lab.config import LabError
 from aiconform.lab.faults.accelerators import DRA_VERSIONS
-from aiconform.lab.faults.fault import Fault, InApiServer, InCluster, InDriver, InRuntime
+from aiconform.lab.faults.fault import Fault, InApiServer, InCluster, InDriver, InRuntime, Scope
 from aiconform.lab.faults.registry import FAULTS, find
 from aiconform.lab.faults.runtime import set_runtime
-from aiconform.lab.faults.state import changing, driver_faults, names_on, record
+from aiconform.lab.faults.state import (
+    AUTOSCALED,
+    EVERYWHERE,
+    changing,
+    driver_faults,
+    names_on,
+    names_on_node,
+    places,
+    record,
+)
 
 IN_FORCE_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
@@ -67,34 +76,51 @@ class FaultyLab(Protocol):
         """
 
 
-def turn(lab: FaultyLab, name: str, *, on: bool) -> None:
-    """Turn one fault on or off; returns when that has taken effect.
+def turn(lab: FaultyLab, names: Iterable[str], *, on: bool, nodes: Collection[str] = ()) -> None:
+    """Turn faults on or off, side by side; returns when that has taken effect.
 
-    Raises UnknownFault, LabError.
+    nodes: where, for faults of scope node; AUTOSCALED stands for all nodes that an autoscaler orders. By default, all
+    nodes. If some of them fail, the others are carried out. Raises UnknownFault, LabError naming those that failed.
     """
-    fault = find(name)
-    if on and (missing := [each for each in fault.needs if each not in lab.add_ons]):
-        raise LabError(
-            f"{name} needs add-on {missing[0]}, which is not installed: `aiconform lab up --with {missing[0]}`"
-        )
+    faults = [find(name) for name in dict.fromkeys(names)]
+    _check(lab, faults, on, nodes)
     with changing(lab.state):
-        if not isinstance(fault.how, InCluster):
-            record(lab.state, name, on)
-            _enforce(lab, {type(fault.how)})
-            return
-        # Recorded as on before it takes effect, as off only after it has ended: a failed change can be retried.
-        if on:
-            record(lab.state, name, on)
-        _change(lab, {fault: on})
-        record(lab.state, name, on)
+        of = [node.name for node in lab.nodes]
+        in_cluster = [fault for fault in faults if isinstance(fault.how, InCluster)]
+        others = [fault for fault in faults if fault not in in_cluster]
+        # A change in the cluster is recorded as on before it takes effect, as off only after it has ended: if it fails,
+        # it can be retried.
+        record(lab.state, [fault.name for fault in (faults if on else others)], on, nodes, of)
+        if others:
+            _enforce(lab, {type(fault.how) for fault in others})
+        failed = _change(lab, dict.fromkeys(in_cluster, on))
+        if not on:
+            record(lab.state, [fault.name for fault in in_cluster if fault not in failed], on, nodes, of)
+    _raise(failed)
+
+
+def _check(lab: FaultyLab, faults: Sequence[Fault], on: bool, nodes: Collection[str]) -> None:
+    """Raises LabError for what cannot be turned on, or not at these nodes."""
+    for fault in faults:
+        if on and (missing := [each for each in fault.needs if each not in lab.add_ons]):
+            raise LabError(
+                f"{fault.name} needs add-on {missing[0]}, which is not installed: "
+                f"`aiconform lab up --with {missing[0]}`"
+            )
+        if nodes and fault.scope is not Scope.NODE:
+            raise LabError(f"{fault.name} is a fault of the whole lab: it cannot be on at single nodes")
+    known = [node.name for node in lab.nodes]
+    if unknown := sorted(set(nodes) - {*known, AUTOSCALED}):
+        raise LabError(f"the lab has no node {unknown[0]}; it has {', '.join(known)}")
 
 
 def reapply(lab: FaultyLab) -> None:
-    """Turn on the faults that the state folder records, in a lab that has just come up."""
+    """Turn on the faults that the state folder records, in a lab that has just come up. Raises LabError."""
     with changing(lab.state):
         _enforce(lab, set(_KINDS))
         on = [fault for fault in faults_on(lab.state) if isinstance(fault.how, InCluster)]
-        _change(lab, {fault: True for fault in on if set(fault.needs) <= set(lab.add_ons)})
+        failed = _change(lab, {fault: True for fault in on if set(fault.needs) <= set(lab.add_ons)})
+    _raise(failed)
 
 
 def faults_on(state: Path) -> tuple[Fault, ...]:
@@ -111,12 +137,12 @@ def _enforce(lab: FaultyLab, kinds: set[type]) -> None:
     for node in lab.nodes:
         config = read_config(node.accelerators) if node.accelerators else None
         if InRuntime in kinds:
-            set_runtime(node.runtime_switch, [fault.name for fault in on], config)
+            set_runtime(node.runtime_switch, names_on_node(lab.state, node.name), config)
         if config is None or node.accelerators is None or not config.count:
             continue
         if InDriver in kinds:
             # The serial makes this configuration unique, so that an earlier report of the process does not confirm it.
-            update = {"faults": driver_faults(lab.state), "serial": time.time_ns()}
+            update = {"faults": driver_faults(lab.state, node.name), "serial": time.time_ns()}
             config = config.model_copy(update=update)
             write_config(node.accelerators, config)
         if kinds & {InDriver, InApiServer}:
@@ -124,22 +150,37 @@ def _enforce(lab: FaultyLab, kinds: set[type]) -> None:
     _wait(waits)
 
 
-def _change(lab: FaultyLab, faults: Mapping[Fault, bool]) -> None:
-    """Turn faults by objects in the cluster on (True) or off. Raises LabError."""
+def _change(lab: FaultyLab, faults: Mapping[Fault, bool]) -> dict[Fault, Exception]:
+    """Turn faults by objects in the cluster on (True) or off, side by side; returns those that failed, and why."""
     if not faults:
-        return
+        return {}
     from aiconform.cluster import ClusterError, connect
 
-    async def change() -> None:
+    async def change() -> list[BaseException | None]:
         async with connect(str(lab.kubeconfig)) as cluster:
-            for fault, on in faults.items():
-                if isinstance(fault.how, InCluster):
-                    await (fault.how.on if on else fault.how.off)(cluster)
+            changes = [
+                fault.how.on if on else fault.how.off
+                for fault, on in faults.items()
+                if isinstance(fault.how, InCluster)
+            ]
+            return await asyncio.gather(*(change(cluster) for change in changes), return_exceptions=True)
 
     try:
-        asyncio.run(change())
+        ended = asyncio.run(change())
     except ClusterError as error:
-        raise LabError(f"{', '.join(fault.name for fault in faults)}: {error}") from error
+        return dict.fromkeys(faults, error)
+    failed: dict[Fault, Exception] = {}
+    for fault, problem in zip(faults, ended, strict=True):
+        if isinstance(problem, (ClusterError, LabError)):
+            failed[fault] = problem
+        elif problem is not None:
+            raise problem
+    return failed
+
+
+def _raise(failed: Mapping[Fault, Exception]) -> None:
+    if failed:
+        raise LabError("; ".join(f"{fault.name}: {error}" for fault, error in failed.items()))
 
 
 def _missing(node: FaultyNode, config: AcceleratorConfig, *, dra_served: bool) -> Callable[[], str]:
@@ -168,13 +209,17 @@ def _wait(waits: Sequence[Callable[[], str]]) -> None:
 
 
 def describe(faults: Sequence[Fault], state: Path | None) -> list[dict[str, object]]:
-    """The faults as data: name, description, whether each is on, what it breaks and needs, and its scope."""
-    on = names_on(state) if state else ()
+    """The faults as data: name, description, whether each is on and where, what it breaks and needs, and its scope.
+
+    `nodes` is empty for a fault that is on everywhere.
+    """
+    on = places(state) if state else {}
     return [
         {
             "name": fault.name,
             "description": fault.description,
             "on": fault.name in on,
+            "nodes": sorted(on.get(fault.name, frozenset()) - {EVERYWHERE}),
             "breaks": sorted(fault.breaks),
             "may_break": sorted(fault.may_break),
             "needs": list(fault.needs),

@@ -167,7 +167,7 @@ def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConf
         count=node.accelerators,
         first_minor=node.first_minor,
         identity=find_identity(node.identity or plan.identity),
-        faults=driver_faults(paths.state),
+        faults=driver_faults(paths.state, node.name, autoscaled=node.autoscaled),
     )
 
 
