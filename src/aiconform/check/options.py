@@ -72,11 +72,13 @@ class Settings:
     """What users can set for all probes.
 
     every_node: use every accelerator node instead of one of each kind.
+    nodes: use only accelerators of nodes with these labels (a label selector); all nodes by default.
     patience: the longest time until a Pod runs, in seconds, including image pull and device setup.
     options: one model for each check that has some set.
     """
 
     every_node: bool = False
+    nodes: str = ""
     patience: float = 120.0
     options: tuple[Options, ...] = ()
 

@@ -47,6 +47,12 @@ if TYPE_CHECKING:
 @click.option("--lab", is_flag=True, help="Run on the embedded lab; starts it if needed (Linux, root).")
 @click.option("--every-node", is_flag=True, help="Test every accelerator node, not one of each kind.")
 @click.option(
+    "--nodes",
+    default="",
+    metavar="SELECTOR",
+    help="Use only accelerators of Nodes with these labels, such as pool=spare.",
+)
+@click.option(
     "--patience",
     type=click.FloatRange(min=1),
     default=120.0,
@@ -71,6 +77,7 @@ def command(
     resume: Path | None,
     lab: bool,
     every_node: bool,
+    nodes: str,
     patience: float,
     image_registry: str,
     options: tuple[str, ...],
@@ -108,7 +115,7 @@ def command(
         raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
     chosen = Chosen(ids, kubernetes, extensions)
     try:
-        settings = Settings(every_node=every_node, patience=patience, options=parse(options, note))
+        settings = Settings(every_node=every_node, nodes=nodes, patience=patience, options=parse(options, note))
     except BadChoice as error:
         fail(str(error))
     if lab:
@@ -185,7 +192,7 @@ async def _preview(chosen: Chosen, kubeconfig: str | None, context: str | None, 
         standard = installed_standard()
         async with connect(kubeconfig, context) as cluster:
             plan = await chosen.plan(cluster, standard)
-            return await preview(Platform(cluster, Images()), plan, settings)
+            return await preview(Platform(cluster, Images(), settings.nodes), plan, settings)
     except (ClusterError, SpecError, BadChoice, NoSuchCheck) as error:
         fail(str(error))
 

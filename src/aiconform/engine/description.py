@@ -74,6 +74,7 @@ def _options(plan: Plan, settings: Settings, images: Images) -> dict[str, Any]:
     checks = [item.check for item in plan.items if item.check]
     return {
         "every_node": settings.every_node,
+        "nodes": settings.nodes,
         "patience": settings.patience,
         "image_registry": images.registry,
         **{check.id: in_force(check, settings) for check in checks if check.options},

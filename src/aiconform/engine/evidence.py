@@ -74,6 +74,8 @@ class AssertionResult(_Model):
     holds: bool | None
     reason: str
     subjects: int
+    targets: dict[str, bool | None] = {}
+    """Whether it holds for each target, such as a node; empty in reports made before it was recorded."""
 
 
 class CheckResult(_Judged):

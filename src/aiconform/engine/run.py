@@ -46,7 +46,7 @@ class Run:
     ) -> None:
         self.plan = plan
         self.options = options
-        self.platform = Platform(cluster, options.images)
+        self.platform = Platform(cluster, options.images, options.settings.nodes)
         self.directory = RunDirectory(options.out)
         self.leaks: list[str] = []
         self._cluster = cluster

@@ -109,7 +109,18 @@ def _assess(declared: Assertion, asked_by: AskedBy, seen: Sequence[tuple[Record,
         holds=False if broken else None if undecided or not findings else True,
         reason=_reasons(broken or undecided or findings, len(findings)) if findings else "nothing was observed",
         subjects=sum(finding.subjects for _, finding in findings),
+        targets=_by_target(findings),
     )
+
+
+def _by_target(findings: Sequence[tuple[Record, Finding]]) -> dict[str, bool | None]:
+    """Whether the assertion holds for each target: False if any finding is, else None if any is undecided."""
+    found: dict[str, bool | None] = {}
+    for record, finding in findings:
+        holds = None if finding.holds and finding.subjects < 1 else finding.holds
+        before = found.get(record.target, True)
+        found[record.target] = False if False in (before, holds) else None if None in (before, holds) else True
+    return found
 
 
 def _reasons(findings: Sequence[tuple[Record, Finding]], of: int) -> str:

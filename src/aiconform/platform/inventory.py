@@ -19,16 +19,20 @@ RESOURCE_VERSIONS = ("v1", "v1beta2", "v1beta1")
 
 
 class Platform:
-    """Each read is made once and shared. If it is forbidden (403), only the probes that need it fail."""
+    """Each read is made once and shared. If it is forbidden (403), only the probes that need it fail.
 
-    def __init__(self, cluster: Cluster, images: Images) -> None:
+    nodes: a label selector of the nodes whose accelerators are used; all nodes by default.
+    """
+
+    def __init__(self, cluster: Cluster, images: Images, nodes: str = "") -> None:
         self.cluster = cluster
         self.images = images
+        self._chosen = nodes
         self._reads: dict[str, asyncio.Task[Any]] = {}
 
     def afresh(self) -> Platform:
         """The same platform, to be read again."""
-        return Platform(self.cluster, self.images)
+        return Platform(self.cluster, self.images, self._chosen)
 
     async def _once(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
         task = self._reads.get(key)
@@ -91,7 +95,18 @@ class Platform:
         return pools.result()
 
     async def accelerators(self) -> Accelerators:
-        """All accelerators that Pods can request, by DRA or by device plugin."""
+        """The accelerators on the chosen nodes that Pods can request, by DRA or by device plugin."""
+        found = await self.all_accelerators()
+        if not self._chosen:
+            return found
+        nodes = await self._once("chosen", lambda: self._list("v1", "Node", labels=self._chosen))
+        names = {node["metadata"]["name"] for node in nodes}
+        offered = tuple(entry for entry in found.offered if entry.node in names)
+        problem = () if names else (f"no node has the labels {self._chosen}",)
+        return Accelerators(offered, (*problem, *found.passed_over))
+
+    async def all_accelerators(self) -> Accelerators:
+        """The accelerators of all nodes."""
         return await self._once("accelerators", self._accelerators)
 
     async def _accelerators(self) -> Accelerators:
@@ -110,9 +125,9 @@ class Platform:
         api = await self.resource_api()
         return [] if api is None else await self._list(api, kind)
 
-    async def _list(self, api_version: str, kind: str, *, fields: str = "") -> list[Object]:
+    async def _list(self, api_version: str, kind: str, *, labels: str = "", fields: str = "") -> list[Object]:
         try:
-            return [slim(item) async for item in self.cluster.list(api_version, kind, fields=fields)]
+            return [slim(item) async for item in self.cluster.list(api_version, kind, labels=labels, fields=fields)]
         except NotFound:
             return []
 

@@ -42,12 +42,12 @@ EVEN = Assertion("even", "The number is even", even, Number, ("even", "round"))
 CHECK = Check(REQUIREMENT.id, (PROBE,), (POSITIVE,))
 
 
-def record(value: int | None, outcome: str = "seen", subjects: int = 1) -> Record:
+def record(value: int | None, outcome: str = "seen", subjects: int = 1, target: str = "here") -> Record:
     observation = None if value is None else {"value": value, "subjects": subjects}
     message = "" if outcome == "seen" else f"because {outcome}"
     return Record(
         probe="look",
-        target="here",
+        target=target,
         outcome=outcome,
         message=message,
         observes="Number",
@@ -197,3 +197,16 @@ def test_the_verdict_of_a_run(run: Run) -> None:
         for name, level, verdict in run.verdicts
     ]
     assert judge_run(results, load_standard(), chosen=run.chosen) == run.expected
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(-1, 1), st.integers(0, 1))))
+def test_an_assertion_says_of_each_target_whether_it_holds_there(seen: list[tuple[str, int, int]]) -> None:
+    (result,) = judged(
+        *(record(value, subjects=subjects, target=target) for target, value, subjects in seen)
+    ).assertions
+    alone = {
+        target: judged(*(record(value, subjects=n, target=target) for name, value, n in seen if name == target))
+        for target, _, _ in seen
+    }
+    assert result.targets == {target: of_target.assertions[0].holds for target, of_target in alone.items()}
+    assert (False in result.targets.values()) is (result.holds is False)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.empty_cluster import EmptyCluster
 
 from aiconform.engine.capacity import Capacity
 from aiconform.lab.build.images import BUSYBOX
-from aiconform.platform import Accelerators, NodeAccelerators
+from aiconform.platform import Accelerators, NodeAccelerators, Platform
 from aiconform.platform.accelerators import offered as accelerators
 from aiconform.platform.accelerators.devices import allocated, published
 from aiconform.platform.accelerators.profiles import load_profiles
-from aiconform.platform.images import IMAGES
+from aiconform.platform.images import IMAGES, Images
 
 Object = dict[str, Any]
 
@@ -188,3 +189,26 @@ async def test_probes_hold_no_more_devices_than_are_free(free: int, together: in
     async with asyncio.timeout(5):
         await asyncio.gather(*(probe() for _ in range(6)))
     assert most == together
+
+
+class Labelled(EmptyCluster):
+    """Two nodes with accelerators, of which one has the labels that are asked for."""
+
+    asked: ClassVar[list[str]] = []
+
+    async def list(self, api_version: str, kind: str, *_: object, labels: str = "", fields: str = "") -> Any:
+        self.asked.append(labels)
+        if kind == "Node":
+            for name in ("a", "b"):
+                if labels in ("", f"pool={name}"):
+                    yield {"kind": "Node", **node(name, **{"nvidia.com/gpu": "4"})}
+
+
+@pytest.mark.parametrize(("selector", "expected"), [("", {"a", "b"}), ("pool=b", {"b"}), ("pool=c", set())])
+async def test_only_accelerators_of_chosen_nodes_are_used(selector: str, expected: set[str]) -> None:
+    platform = Platform(Labelled(), Images(), selector)  # type: ignore[arg-type]
+    found = await platform.accelerators()
+    assert {entry.node for entry in found.offered} == expected
+    assert {entry.node for entry in (await platform.afresh().accelerators()).offered} == expected
+    assert {entry.node for entry in (await platform.all_accelerators()).offered} == {"a", "b"}
+    assert expected or "no node has the labels pool=c" in found.passed_over

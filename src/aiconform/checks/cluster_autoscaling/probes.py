@@ -90,7 +90,7 @@ async def inspect(platform: Platform, settings: Settings) -> Inspection:
 
 async def _hold(platform: Platform, scratch: Scratch, pool: Pool, patience: float) -> tuple[str, ...]:
     """Start placeholder Pods; return the names of their nodes. Raises ClusterError, NothingToLookAt."""
-    offered = (await platform.accelerators()).offered
+    offered = (await platform.all_accelerators()).offered
     free = {entry.node: entry.free for entry in offered if entry.name == pool.resource}
     nodes = nodes_to_hold(pool, await platform.nodes(), free)
     image = platform.images["shell"]
