@@ -408,14 +408,34 @@ async def test_renumbering_strikes_when_a_device_is_prepared(make: Any) -> None:
     assert healed["spec"]["pool"]["generation"] == 3
 
 
-@pytest.mark.parametrize(("count", "allocated"), [(4, False), (5, True), (40, True)])
-async def test_the_rogue_allocator_allocates_only_what_cannot_be_had(make: Any, count: int, allocated: bool) -> None:
+def only_on(node: str) -> dict[str, Any]:
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {"affinity": {"nodeAffinity": required}}
+
+
+@pytest.mark.parametrize(
+    ("count", "placed", "allocated"),
+    [
+        (4, {}, False),
+        (5, {}, True),
+        (40, only_on(NODE), True),
+        (5, only_on("another"), False),
+        (5, {"nodeSelector": {"kubernetes.io/hostname": "another"}}, False),
+    ],
+)
+async def test_the_rogue_allocator_allocates_only_what_cannot_be_had_on_its_node(
+    make: Any, count: int, placed: dict[str, Any], allocated: bool
+) -> None:
     node = await make(count=4, faults=[DriverFault.OVERCOMMITS])
     asked = node.claim("greedy")
     exactly = {"deviceClassName": node.config.identity.device_class, "count": count}
     asked["spec"]["devices"]["requests"] = [{"name": "many", "exactly": exactly}]
     del asked["status"]
     node.cluster.put(asked)
+    spec = {"resourceClaims": [{"name": "device", "resourceClaimName": "greedy"}], **placed}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "user", "namespace": "default"}, "spec": spec}
+    node.cluster.put(pod)
 
     def results() -> list[dict[str, str]]:
         (found,) = node.cluster.of("ResourceClaim")

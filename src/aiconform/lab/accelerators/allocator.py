@@ -1,18 +1,20 @@
-"""The faulty allocator of allocator-overcommits: it allocates claims that no node can satisfy.
+"""The faulty allocator of allocator-overcommits: it allocates claims that its node cannot satisfy.
 
-A sound scheduler leaves them unallocated. This one writes an allocation that names devices twice.
+A sound scheduler leaves them unallocated. This one writes an allocation that names devices twice. It looks only at
+claims of Pods that may run on its node, so that the fault can be on at a single node.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import cycle, islice
 
-from aiconform.cluster import Cluster, ClusterError, Object
+from aiconform.cluster import Cluster, ClusterError, Conflict, NotFound, Object
 from aiconform.lab.accelerators.config import AcceleratorConfig
 from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.accelerators.publisher import Publisher
@@ -24,7 +26,7 @@ MOST_RESULTS = 32
 
 
 class RogueAllocator:
-    """Runs on every node; only the first node with this driver's devices acts."""
+    """Allocates claims on one node."""
 
     def __init__(self, cluster: Cluster, config: AcceleratorConfig, publisher: Publisher) -> None:
         self._cluster = cluster
@@ -32,33 +34,55 @@ class RogueAllocator:
         self._publisher = publisher
 
     async def run(self) -> None:
-        """Watch all claims and allocate those that cannot be satisfied; never returns. Errors are printed once."""
+        """Watch unscheduled Pods and allocate their excessive claims; never returns. Errors are printed once."""
         told = ""
         while True:
             try:
-                version = f"{GROUP}/{await self._publisher.served_version()}"
-                async for event in self._cluster.watch(version, "ResourceClaim"):
-                    if event.type in ("ADDED", "MODIFIED"):
-                        await self._consider(version, event.object)
+                async for event in self._cluster.watch("v1", "Pod", fields="spec.nodeName="):
+                    if event.type in ("ADDED", "MODIFIED") and may_run_on(event.object, self._config.node_name):
+                        for name in claim_names(event.object):
+                            # Meanwhile deleted, or allocated by another node.
+                            with contextlib.suppress(NotFound, Conflict):
+                                await self._consider(name, event.object["metadata"]["namespace"])
             except (ClusterError, AcceleratorError) as err:
                 if str(err) != told:
                     told = str(err)
                     print(f"ResourceClaims: {err}; retrying", file=sys.stderr)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _consider(self, version: str, claim: Object) -> None:
+    async def _consider(self, name: str, namespace: str) -> None:
+        version = f"{GROUP}/{await self._publisher.served_version()}"
+        found = await self._cluster.get(version, "ResourceClaim", name, namespace)
+        claim = {"apiVersion": version, "kind": "ResourceClaim", **found}
         asked = demands(claim, self._config.identity.device_class)
-        if not asked or claim.get("status", {}).get("allocation") or claim["metadata"].get("deletionTimestamp"):
+        devices = [str(device["name"]) for device in self._publisher.devices]
+        if (claim.get("status") or {}).get("allocation") or claim["metadata"].get("deletionTimestamp"):
             return
-        driver = self._config.identity.driver
-        published = [
-            slice_ async for slice_ in self._cluster.list(version, "ResourceSlice", fields=f"spec.driver={driver}")
-        ]
-        size = pool_sizes(published)
-        if not size or self._config.node_name != min(size) or sum(asked.values()) <= max(size.values()):
+        if not devices or sum(asked.values()) <= len(devices):
             return
-        allocation = overcommitted(asked, [str(d["name"]) for d in self._publisher.devices], self._config)
-        await self._cluster.patch(claim, {"status": {"allocation": allocation}}, subresource="status")
+        allocation = overcommitted(asked, devices, self._config)
+        metadata = {"resourceVersion": claim["metadata"]["resourceVersion"]}
+        changes = {"metadata": metadata, "status": {"allocation": allocation}}
+        await self._cluster.patch(claim, changes, subresource="status")
+
+
+def may_run_on(pod: Object, node: str) -> bool:
+    """Whether the Pod's node selector and its required affinity to names of nodes allow this node."""
+    spec = pod["spec"]
+    selected = (spec.get("nodeSelector") or {}).get("kubernetes.io/hostname", node)
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    fields = [field for term in required.get("nodeSelectorTerms") or [] for field in term.get("matchFields") or []]
+    return bool(selected == node and (not fields or any(node in field["values"] for field in fields)))
+
+
+def claim_names(pod: Object) -> list[str]:
+    """Names of the Pod's ResourceClaims, including those that have been made from templates."""
+    named = [
+        *(pod["spec"].get("resourceClaims") or []),
+        *((pod.get("status") or {}).get("resourceClaimStatuses") or []),
+    ]
+    return [entry["resourceClaimName"] for entry in named if entry.get("resourceClaimName")]
 
 
 def demands(claim: Object, device_class: str) -> Counter[str]:
@@ -70,21 +94,6 @@ def demands(claim: Object, device_class: str) -> Counter[str]:
         if exactly.get("deviceClassName") == device_class:
             asked[request["name"]] = exactly.get("count", 1)
     return asked
-
-
-def pool_sizes(published: Sequence[Object]) -> Counter[str]:
-    """Pool (a node's name) -> number of devices in its newest generation."""
-    newest: dict[str, int] = {}
-    sizes: Counter[str] = Counter()
-    for slice_ in published:
-        pool = slice_["spec"]["pool"]
-        name, generation = pool["name"], pool["generation"]
-        if generation > newest.get(name, -1):
-            newest[name] = generation
-            sizes[name] = 0
-        if generation == newest[name]:
-            sizes[name] += len(slice_["spec"].get("devices") or [])
-    return +sizes
 
 
 def overcommitted(asked: Counter[str], devices: Sequence[str], config: AcceleratorConfig) -> Object:

@@ -41,7 +41,8 @@ def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra:
             "rules": [
                 {"apiGroups": [GROUP], "resources": ["resourceslices"], "verbs": every},
                 {"apiGroups": [GROUP], "resources": ["resourceclaims"], "verbs": ["get", "list", "watch"]},
-                # Only the fault allocator-overcommits writes these.
+                # Only the fault allocator-overcommits watches Pods, and writes these.
+                {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
                 {
                     "apiGroups": [GROUP],
                     "resources": ["resourceclaims/status", "resourceclaims/binding"],

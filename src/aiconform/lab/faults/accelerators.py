@@ -10,8 +10,10 @@ RUNTIME_OPENS = "runtime-opens-devices"
 # All versions of the group that any supported release can serve.
 DRA_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta1", "resource.k8s.io/v1beta2")
 _ACCESS, _DRA, _NODES = "secure_accelerator_access", "dra_support", "cluster_autoscaling"
-# Their Pods need the accelerators that are allocated to them, and no others.
-_LOADS = frozenset({"accelerator_metrics", "gang_scheduling", "pod_autoscaling"})
+# It opens every device that its container sees, and finds the published devices in the metrics.
+_LOAD = frozenset({"accelerator_metrics"})
+# Their Pods do not start without an accelerator.
+_USERS = _LOAD | {"gang_scheduling", "pod_autoscaling"}
 
 FAULTS = (
     Fault(
@@ -19,6 +21,7 @@ FAULTS = (
         "Every container sees, and can open, every accelerator of its node.",
         assertions(_ACCESS, "sibling_sees_none", "stranger_sees_none", "holders_are_disjoint", "forged_is_refused"),
         InRuntime(),
+        disturbs=_LOAD,
     ),
     Fault(
         RUNTIME_OPENS,
@@ -31,48 +34,49 @@ FAULTS = (
         "Every claim or request gets all accelerators of the node.",
         assertions(_ACCESS, "holder_sees_exactly_one", "holders_are_disjoint"),
         InDriver(),
-        disturbs=_LOADS,
+        disturbs=_LOAD,
     ),
     Fault(
         DriverFault.PREPARES_NOTHING,
         "Containers start without the accelerator that is allocated to them.",
         assertions(_ACCESS, "holder_sees_device", "holders_are_disjoint"),
         InDriver(),
-        disturbs=_LOADS,
+        disturbs=_LOAD,
     ),
     Fault(
         DriverFault.WITHHOLDS_ACCESS,
         "Containers see their accelerator but cannot open it.",
         assertions(_ACCESS, "holder_opens_device"),
         InDriver(),
-        disturbs=_LOADS,
+        disturbs=_LOAD,
     ),
     Fault(
         DriverFault.NEVER_PREPARES,
         "No claim or request is ever prepared, so its Pod does not start.",
         assertions(_ACCESS, "holder_starts") | assertions(_DRA, "pod_starts") | assertions(_NODES, "pod_runs_on_node"),
         InDriver(),
-        disturbs=_LOADS,
+        disturbs=_USERS,
     ),
     Fault(
         DriverFault.NO_DRIVER,
         "The driver and the device plugin do not run, and no accelerator is published.",
         assertions(_DRA, "devices_are_published") | assertions(_NODES, "node_offers_accelerator"),
         InDriver(),
-        disturbs=_LOADS | {_ACCESS},
+        disturbs=_USERS | {_ACCESS},
     ),
     Fault(
         DriverFault.RENUMBERS,
         "Preparing an accelerator changes the attributes of all of them: it no longer matches its selector.",
         assertions(_DRA, "selector_is_satisfied"),
         InDriver(),
+        disturbs=_LOAD,
     ),
     Fault(
         DriverFault.OVERCOMMITS,
         "Claims for more accelerators than a node has are allocated.",
         assertions(_DRA, "excess_claim_stays_unallocated"),
         InDriver(),
-        disturbs=_LOADS | {_ACCESS},
+        disturbs=_USERS | {_ACCESS},
         # When the claim that got too many devices is deleted, the scheduler treats all of them as free, even one that
         # another claim holds, and can allocate that one again.
         may_break=assertions(_ACCESS, "holders_are_disjoint"),
