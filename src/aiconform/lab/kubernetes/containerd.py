@@ -34,6 +34,10 @@ disabled_plugins = [
 [grpc]
 address = "{SOCKET}"
 
+# What is written survives the end of containerd, though not a loss of power.
+[plugins."io.containerd.metadata.v1.bolt"]
+no_sync = true
+
 [plugins."io.containerd.cri.v1.images"]
 snapshotter = "{snapshotter}"
 

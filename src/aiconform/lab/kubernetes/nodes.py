@@ -18,7 +18,7 @@ from aiconform.lab.config import Network, Paths
 from aiconform.lab.faults.runtime import write_wrapper
 from aiconform.lab.faults.state import driver_faults
 from aiconform.lab.kubernetes import containerd
-from aiconform.lab.kubernetes.controlplane import NODE_GRACE_SECONDS, api_is_ready
+from aiconform.lab.kubernetes.controlplane import GO_SETTINGS, NODE_GRACE_SECONDS, api_is_ready
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority, write_kubeconfig
 from aiconform.lab.machines import host
@@ -81,7 +81,7 @@ def processes(
         ProcessSpec(
             "containerd",
             (assets["containerd"], "--config", str(folder / "containerd.toml")),
-            env={"PATH": path, "TMPDIR": "/var/lib/kubelet"} | _of(folder / "containerd.toml"),
+            env=GO_SETTINGS | {"PATH": path, "TMPDIR": "/var/lib/kubelet"} | _of(folder / "containerd.toml"),
         ),
         ProcessSpec(
             "images",
@@ -98,13 +98,13 @@ def processes(
                 f"--hostname-override={node.name}",
                 f"--node-ip={network.node(node.number)}",
             ),
-            env=_of(folder / "kubelet.yaml"),
+            env=GO_SETTINGS | _of(folder / "kubelet.yaml"),
             needs=(runtime_ready, Precondition(done="images"), api_ready),
         ),
         ProcessSpec(
             "kube-proxy",
             (assets["kube-proxy"], f"--config={folder / 'kube-proxy.yaml'}"),
-            env=_of(folder / "kube-proxy.yaml"),
+            env=GO_SETTINGS | _of(folder / "kube-proxy.yaml"),
             needs=(api_ready,),
         ),
     ]
@@ -215,6 +215,9 @@ def _kubelet(plan: LabPlan, node: NodePlan, paths: Paths, network: Network) -> d
         "nodeLeaseDurationSeconds": NODE_GRACE_SECONDS,
         # The interval at which a device plugin's devices are written to the Node's status; 10 s by default.
         "nodeStatusUpdateFrequency": "1s",
+        # Without a change the status is not written again. The default would be the interval above: a write a second
+        # by each node, which every watch of Nodes then carries.
+        "nodeStatusReportFrequency": "5m",
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         "healthzPort": 0,
         # The images were made here: deleted ones cannot be pulled again. And a nearly full disk of this machine is no

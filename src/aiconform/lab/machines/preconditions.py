@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-_POLL_SECONDS = 0.05
+# A look at the API server costs both sides a TLS handshake, and it takes seconds to start.
+_FIRST_LOOK_SECONDS, _LAST_LOOK_SECONDS = 0.05, 0.2
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,15 @@ class Precondition:
 
 async def until_holds(condition: Precondition, is_done: Callable[[str], bool]) -> None:
     """Return when the condition holds. `is_done` tells whether a process of this name has succeeded."""
-    while True:
-        if await holds(condition, is_done):
-            return
-        await asyncio.sleep(_POLL_SECONDS)
+    context = _context(condition) if condition.https else None
+    pause = _FIRST_LOOK_SECONDS
+    while not await _holds(condition, is_done, context):
+        await asyncio.sleep(pause)
+        if context:
+            pause = min(pause * 1.5, _LAST_LOOK_SECONDS)
 
 
-async def holds(condition: Precondition, is_done: Callable[[str], bool]) -> bool:
-    """Whether the condition holds now."""
+async def _holds(condition: Precondition, is_done: Callable[[str], bool], context: ssl.SSLContext | None) -> bool:
     if condition.done:
         return is_done(condition.done)
     try:
@@ -51,16 +53,20 @@ async def holds(condition: Precondition, is_done: Callable[[str], bool]) -> bool
                 )
                 (await opened)[1].close()
                 return True
-            return await _answers_ok(condition)
+            return await _answers_ok(condition, context)
     except (OSError, TimeoutError, ssl.SSLError):
         return False
 
 
-async def _answers_ok(condition: Precondition) -> bool:
-    url = urlsplit(condition.https)
+def _context(condition: Precondition) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=condition.ca)
     if condition.cert:
         context.load_cert_chain(condition.cert, condition.key)
+    return context
+
+
+async def _answers_ok(condition: Precondition, context: ssl.SSLContext | None) -> bool:
+    url = urlsplit(condition.https)
     reader, writer = await asyncio.open_connection(url.hostname, url.port, ssl=context)
     try:
         target = f"{url.path}?{url.query}" if url.query else url.path

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,9 @@ class Children:
 class Supervised:
     """One process and the task that keeps it running."""
 
-    def __init__(self, spec: ProcessSpec, children: Children, log: Path, is_done: Callable[[str], bool]) -> None:
+    def __init__(
+        self, spec: ProcessSpec, children: Children, log: Path, until: Callable[[Precondition], Awaitable[None]]
+    ) -> None:
         self.spec = spec
         self.state = "waiting"  # then running | done | backing-off | stopped
         self.restarts = 0
@@ -86,7 +88,7 @@ class Supervised:
         self.last_exit: int | None = None
         self._children = children
         self._log = log
-        self._is_done = is_done
+        self._until = until
         self._process: subprocess.Popen[bytes] | None = None
         self._end: asyncio.Future[int] | None = None
         self._task = asyncio.create_task(self._keep_running())
@@ -123,7 +125,7 @@ class Supervised:
         while True:
             self.state = "waiting"
             for condition in self.spec.needs:
-                await until_holds(condition, self._is_done)
+                await self._until(condition)
             began = time.monotonic()
             code = await self._run()
             self.identity = None
@@ -165,6 +167,7 @@ class Supervisor:
         self._logs = logs
         self._children = children
         self._processes: dict[str, Supervised] = {}
+        self._awaited: dict[Precondition, asyncio.Task[None]] = {}
 
     async def reconcile(self, specs: tuple[ProcessSpec, ...]) -> None:
         """Stop processes that are no longer wanted or have changed, and start new ones."""
@@ -194,7 +197,14 @@ class Supervisor:
 
     def _start(self, spec: ProcessSpec) -> None:
         log = self._logs / f"{spec.name}.log"
-        self._processes[spec.name] = Supervised(spec, self._children, log, self._is_done)
+        self._processes[spec.name] = Supervised(spec, self._children, log, self._until)
+
+    async def _until(self, condition: Precondition) -> None:
+        """Several processes wait for the API server: one look at it serves all of them."""
+        task = self._awaited.get(condition)
+        if task is None or task.done():
+            task = self._awaited[condition] = asyncio.create_task(until_holds(condition, self._is_done))
+        await asyncio.shield(task)
 
     def _is_done(self, name: str) -> bool:
         process = self._processes.get(name)
