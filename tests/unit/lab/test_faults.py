@@ -286,6 +286,47 @@ def test_changes_in_the_cluster_are_side_by_side_and_one_that_fails_is_named(
     assert names_on(lab.state) == ("routes-match-all",)
 
 
+def test_changes_of_one_check_take_turns(lab: FakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They can change the same objects: both of these give Kueue's Deployment another Pod."""
+    told: list[str] = []
+
+    def telling(name: str) -> InCluster:
+        async def change(cluster: object) -> None:
+            told.append(f"{name} begins")
+            await asyncio.sleep(0)
+            told.append(f"{name} ends")
+
+        return InCluster(change, change)
+
+    names = ("kueue-ignores-jobs", "kueue-counts-quota-only")
+    changed = {name: replace(FAULTS[name], how=telling(name)) for name in names}
+    monkeypatch.setattr("aiconform.lab.faults.registry.FAULTS", {**FAULTS, **changed})
+    monkeypatch.setattr("aiconform.cluster.connect", contextlib.asynccontextmanager(_no_cluster))
+    assert run(*names).exit_code == 0
+    assert told == [f"{name} {what}" for name in names for what in ("begins", "ends")]
+
+
+def test_a_node_that_does_not_follow_keeps_no_change_in_the_cluster_back(
+    lab: FakeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: list[str] = []
+
+    async def change(cluster: object) -> None:
+        changes.append("made")
+
+    changed = {"routes-match-all": replace(FAULTS["routes-match-all"], how=InCluster(change, change))}
+    monkeypatch.setattr("aiconform.lab.faults.registry.FAULTS", {**FAULTS, **changed})
+    monkeypatch.setattr("aiconform.cluster.connect", contextlib.asynccontextmanager(_no_cluster))
+    monkeypatch.setattr("aiconform.lab.faults.switch.IN_FORCE_SECONDS", 0.1)
+    lab.nodes[1].listens = False
+    result = run("no-driver", "routes-match-all")
+    assert result.exit_code == 2
+    assert "no-driver: no effect after" in result.stderr
+    assert "routes-match-all" not in result.stderr
+    assert changes == ["made"]
+    assert set(names_on(lab.state)) == {"no-driver", "routes-match-all"}
+
+
 async def _no_cluster(kubeconfig: str) -> AsyncIterator[None]:
     yield None
 

@@ -26,7 +26,7 @@ COMPONENT = Component(
 )
 IMAGE = f"registry.k8s.io/prometheus-adapter/prometheus-adapter:v{COMPONENT.version}"
 NAME = "prometheus-adapter"
-CONFIG = "adapter-config"
+CONFIG, CONFIG_FILE = "adapter-config", "config.yaml"
 SERVED = (
     ("custom.metrics.k8s.io", "v1beta1"),
     ("custom.metrics.k8s.io", "v1beta2"),
@@ -57,19 +57,20 @@ RULES: Object = {
 """The adapter's configuration in the lab."""
 # They override earlier flags. New series are found in seconds, and forgotten half a minute after they end.
 _FLAGS = (
-    f"--prometheus-url=http://{prometheus.SERVICE}.{prometheus.NAMESPACE}.svc:{prometheus.PORT}/",
+    # The operator's own Service: faults change what the other one answers, and that must not scale Pods.
+    f"--prometheus-url=http://prometheus-operated.{prometheus.NAMESPACE}.svc:{prometheus.PORT}/",
     "--metrics-relist-interval=5s",
     "--metrics-max-age=30s",
 )
 
 
-def config_map(rules: Object) -> Object:
+def _config_map() -> Object:
     """Its configuration, which it reads only when it starts."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": CONFIG, "namespace": prometheus.NAMESPACE},
-        "data": {"config.yaml": yaml.safe_dump(rules)},
+        "data": {CONFIG_FILE: yaml.safe_dump(RULES)},
     }
 
 
@@ -84,7 +85,7 @@ def _objects(site: Site) -> Sequence[Object]:
     for container in manifests.containers(manifests.find(objects, "Deployment", NAME)):
         container["args"] += _FLAGS
         container["readinessProbe"]["initialDelaySeconds"] = 1
-    return [*objects, config_map(RULES), *(_api_service(*served) for served in SERVED), _readers()]
+    return [*objects, _config_map(), *(_api_service(*served) for served in SERVED), _readers()]
 
 
 def _api_service(group: str, version: str) -> Object:

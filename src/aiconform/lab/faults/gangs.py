@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from aiconform.lab.addons import coscheduling
+from aiconform.lab.build.images import BUSYBOX
 from aiconform.lab.faults.fault import Change, Fault, InCluster, assertions
 from aiconform.lab.faults.policies import changing, refusing
-from aiconform.lab.faults.workloads import admission, scale
+from aiconform.lab.faults.workloads import admission, configure, leads, restart
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
 
 _NAMESPACE = "kueue-system"
 _DEPLOYMENT = "kueue-controller-manager"
-_CONFIG = "kueue-manager-config"
-_FILE = "controller_manager_config.yaml"
+_ADMISSION = "admissionregistration.k8s.io/v1"
+_WEBHOOKS = "kueue-webhook-service"
+_ASKED_ABOUT_JOBS = {"Mutating": "mjob.kb.io", "Validating": "vjob.kb.io"}
+_LABELS = "control-plane=controller-manager"
+_CONFIG = ("kueue-manager-config", "controller_manager_config.yaml")
 # Kueue refuses to start with any of these feature gates on while topology-aware scheduling is off.
 _FLAG = "--feature-gates="
 _GATES = _FLAG + ",".join(
@@ -38,78 +41,82 @@ _GATES = _FLAG + ",".join(
 )
 
 
-_SERVICE: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {"name": "kueue-webhook-service", "namespace": _NAMESPACE},
-}
-# A dry run with this object shows whether its webhooks answer.
+# A dry run with one of these shows whether its webhooks answer.
 _FLAVOR: dict[str, Any] = {
     "apiVersion": "kueue.x-k8s.io/v1beta2",
     "kind": "ResourceFlavor",
     "metadata": {"name": "aiconform-lab-answers"},
+}
+_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+_JOB: dict[str, Any] = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "aiconform-lab-answers", "namespace": "default", "labels": {_QUEUE_LABEL: "none"}},
+    "spec": {
+        "suspend": True,
+        "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": BUSYBOX}]}},
+    },
 }
 
 
 # Kueue
 
 
-async def _stop(cluster: Cluster) -> None:
-    await scale(cluster, _NAMESPACE, _DEPLOYMENT, 0)
-
-
-async def _start(cluster: Cluster) -> None:
-    await scale(cluster, _NAMESPACE, _DEPLOYMENT, 1)
+async def _works(cluster: Cluster) -> None:
     await admission(cluster, _FLAVOR, reached=True)
+    await leads(cluster, _NAMESPACE, _LABELS)
 
 
-def _leading(selector: str | None, reached: bool) -> Change:
-    """Change the selector of its webhooks' Service.
+def _without_webhooks_for_jobs() -> InCluster:
+    """Only for Jobs in a queue: they are also asked about all Pods, Deployments and Jobs of the cluster."""
 
-    The controller keeps running: without it, Namespaces could not be deleted.
-    """
+    async def on(cluster: Cluster) -> None:
+        queued = {"matchExpressions": [{"key": _QUEUE_LABEL, "operator": "Exists"}]}
+        await act(cluster, f"{_WEBHOOKS}-absent", queued, reached=False)
 
-    async def act(cluster: Cluster) -> None:
-        await cluster.patch(_SERVICE, {"spec": {"selector": {"aiconform.dev/nothing": selector}}})
-        await admission(cluster, _FLAVOR, reached=reached)
+    async def off(cluster: Cluster) -> None:
+        await act(cluster, _WEBHOOKS, {}, reached=True)
 
-    return act
+    async def act(cluster: Cluster, service: str, selector: Object, *, reached: bool) -> None:
+        for kind, name in _ASKED_ABOUT_JOBS.items():
+            found = await cluster.get(
+                _ADMISSION, f"{kind}WebhookConfiguration", f"kueue-{kind.lower()}-webhook-configuration"
+            )
+            for webhook in found["webhooks"]:
+                if webhook["name"] == name:
+                    webhook["clientConfig"]["service"]["name"] = service
+                    webhook["objectSelector"] = selector
+            await cluster.patch(found, {"webhooks": found["webhooks"]})
+        await admission(cluster, _JOB, reached=reached)
 
-
-def _configured(change: Callable[[Object], None]) -> Change:
-    """Run Kueue with a changed configuration file."""
-
-    async def act(cluster: Cluster) -> None:
-        await _stop(cluster)
-        found = await cluster.get("v1", "ConfigMap", _CONFIG, _NAMESPACE)
-        config = yaml.safe_load(found["data"][_FILE])
-        change(config)
-        target = {"apiVersion": "v1", "kind": "ConfigMap", **found}
-        await cluster.patch(target, {"data": {_FILE: yaml.safe_dump(config)}})
-        await _start(cluster)
-
-    return act
+    return InCluster(on, off)
 
 
-def _without_jobs(config: Object) -> None:
-    frameworks = config["integrations"]["frameworks"]
-    config["integrations"]["frameworks"] = [name for name in frameworks if name != "batch/job"]
+def _without_jobs() -> InCluster:
+    name = "kueue-ignores-jobs"
 
+    async def on(cluster: Cluster) -> None:
+        map_, key = _CONFIG
+        config = yaml.safe_load((await cluster.get("v1", "ConfigMap", map_, _NAMESPACE))["data"][key])
+        config["integrations"]["frameworks"].remove("batch/job")
+        await configure(cluster, _NAMESPACE, _DEPLOYMENT, _CONFIG, name, yaml.safe_dump(config))
+        await _works(cluster)
 
-def _with_jobs(config: Object) -> None:
-    _without_jobs(config)
-    config["integrations"]["frameworks"].insert(0, "batch/job")
+    async def off(cluster: Cluster) -> None:
+        await configure(cluster, _NAMESPACE, _DEPLOYMENT, _CONFIG, name, None)
+        await _works(cluster)
+
+    return InCluster(on, off)
 
 
 def _arguments(*wanted: str) -> Change:
+    def change(spec: Object) -> None:
+        (container,) = spec["containers"]
+        container["args"] = [each for each in container["args"] if not each.startswith(_FLAG)] + list(wanted)
+
     async def act(cluster: Cluster) -> None:
-        await _stop(cluster)
-        found = await cluster.get("apps/v1", "Deployment", _DEPLOYMENT, _NAMESPACE)
-        containers = found["spec"]["template"]["spec"]["containers"]
-        containers[0]["args"] = [each for each in containers[0]["args"] if not each.startswith(_FLAG)] + list(wanted)
-        target = {"apiVersion": "apps/v1", "kind": "Deployment", **found}
-        await cluster.patch(target, {"spec": {"template": {"spec": {"containers": containers}}}})
-        await _start(cluster)
+        await restart(cluster, _NAMESPACE, _DEPLOYMENT, change)
+        await _works(cluster)
 
     return act
 
@@ -127,21 +134,21 @@ def _has(obj: str, kind: str, status: str, more: str = "") -> str:
 # The second scheduler
 
 
-def _scheduler_runs(*, plugin: bool) -> Change:
-    """Run the second scheduler with or without its plugin."""
+def _without_plugin() -> InCluster:
+    """Run the second scheduler without its plugin."""
+    place, name = (coscheduling.NAMESPACE, coscheduling.SCHEDULER), "coscheduling-off"
+    file = ("scheduler-config", "scheduler-config.yaml")
 
-    async def act(cluster: Cluster) -> None:
-        await scale(cluster, coscheduling.NAMESPACE, coscheduling.SCHEDULER, 0)
-        found = await cluster.get("v1", "ConfigMap", "scheduler-config", coscheduling.NAMESPACE)
-        config = yaml.safe_load(found["data"]["scheduler-config.yaml"])
+    async def on(cluster: Cluster) -> None:
+        config = yaml.safe_load((await cluster.get("v1", "ConfigMap", file[0], place[0]))["data"][file[1]])
         (profile,) = config["profiles"]
-        plugins: dict[str, Any] = {"enabled": [{"name": "Coscheduling"}], "disabled": [{"name": "PrioritySort"}]}
-        profile["plugins"] = {"multiPoint": plugins if plugin else {}}
-        target = {"apiVersion": "v1", "kind": "ConfigMap", **found}
-        await cluster.patch(target, {"data": {"scheduler-config.yaml": yaml.safe_dump(config)}})
-        await scale(cluster, coscheduling.NAMESPACE, coscheduling.SCHEDULER, 1)
+        profile["plugins"] = {"multiPoint": {}}
+        await configure(cluster, *place, file, name, yaml.safe_dump(config))
 
-    return act
+    async def off(cluster: Cluster) -> None:
+        await configure(cluster, *place, file, name, None)
+
+    return InCluster(on, off)
 
 
 def _fault(name: str, description: str, *breaks: str, how: InCluster, needs: str = "kueue") -> Fault:
@@ -149,20 +156,17 @@ def _fault(name: str, description: str, *breaks: str, how: InCluster, needs: str
 
 
 FAULTS = (
-    Fault(
+    _fault(
         "kueue-webhooks-down",
-        "Kueue's webhooks do not answer.",
-        assertions("gang_scheduling", "gang_runs"),
-        InCluster(_leading("here", False), _leading(None, True)),
-        needs=("kueue",),
-        # They are asked about JobSets, too.
-        disturbs=frozenset({"robust_controller"}),
+        "Kueue's webhooks for Jobs in a queue do not answer.",
+        "gang_runs",
+        how=_without_webhooks_for_jobs(),
     ),
     _fault(
         "kueue-ignores-jobs",
         "Kueue ignores Jobs, so their Pods are scheduled one by one.",
         *("no_pod_starts", "no_partial_hold"),
-        how=InCluster(_configured(_without_jobs), _configured(_with_jobs)),
+        how=_without_jobs(),
     ),
     _fault(
         "kueue-counts-quota-only",
@@ -195,7 +199,7 @@ FAULTS = (
         "coscheduling-off",
         "The second scheduler runs without its plugin and schedules Pods one by one.",
         *("no_pod_starts", "no_partial_hold"),
-        how=InCluster(_scheduler_runs(plugin=False), _scheduler_runs(plugin=True)),
+        how=_without_plugin(),
         needs="coscheduling",
     ),
     _fault(

@@ -178,13 +178,9 @@ def _proxied(fault: str) -> InCluster:
     return InCluster(on, _remove_proxy)
 
 
-def _fault(name: str, description: str, *breaks: str, how: InCluster, disturbs: frozenset[str] = frozenset()) -> Fault:
-    broken = assertions("ai_service_metrics", *breaks)
-    return Fault(name, description, broken, how, needs=("prometheus",), disturbs=disturbs)
+def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
+    return Fault(name, description, assertions("ai_service_metrics", *breaks), how, needs=("prometheus",))
 
-
-# The metrics APIs that scale Pods ask the same Prometheus.
-_ASKED_BY = frozenset({"pod_autoscaling"})
 
 FAULTS = (
     _fault(
@@ -198,13 +194,11 @@ FAULTS = (
         "Prometheus answers each query with the first value that it returned for it.",
         "counter_follows",
         how=_proxied("monitoring-answers-stale"),
-        disturbs=_ASKED_BY,
     ),
     _fault(
         "monitoring-answers-tenfold",
         "Prometheus answers queries with ten times the collected value.",
         *("counter_equals_requests", "counter_follows"),
         how=_proxied("monitoring-answers-tenfold"),
-        disturbs=_ASKED_BY,
     ),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiconform.lab.faults.fault import Fault, InCluster, assertions
 from aiconform.lab.faults.policies import refusing
-from aiconform.lab.faults.workloads import SECONDS, admission, scale
+from aiconform.lab.faults.workloads import SECONDS, admission, leads, scale
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
@@ -43,22 +43,7 @@ async def _pods(cluster: Cluster, *, ready: int, others: int = 0) -> None:
 async def _works(cluster: Cluster) -> None:
     """Wait until the webhook answers and one of the existing Pods is the leader. Raises LabError, TimedOut."""
     await admission(cluster, _ASKED, reached=True)
-    await _leads(cluster)
-
-
-async def _leads(cluster: Cluster) -> None:
-    from aiconform.cluster import wait
-
-    pods = cluster.list("v1", "Pod", _NAMESPACE, labels=_LABELS)
-    names = [pod["metadata"]["name"] async for pod in pods]
-
-    def condition(leases: Sequence[Object]) -> bool | None:
-        holders = [lease["spec"].get("holderIdentity") or "" for lease in leases]
-        return True if any(holder.startswith(f"{name}_") for holder in holders for name in names) else None
-
-    what = f"one of {', '.join(names)} to lead"
-    lease = ("coordination.k8s.io/v1", "Lease", _NAMESPACE)
-    await wait.among(cluster, *lease, condition, seconds=SECONDS, what=what)
+    await leads(cluster, _NAMESPACE, _LABELS)
 
 
 # A dry run with this object shows whether its webhook answers.
@@ -142,12 +127,12 @@ def _stuck_lease() -> InCluster:
 
     async def on(cluster: Cluster) -> None:
         # Without a leader it would not work before a restart either.
-        await _leads(cluster)
+        await leads(cluster, _NAMESPACE, _LABELS)
         await denied.on(cluster)
 
     async def off(cluster: Cluster) -> None:
         await denied.off(cluster)
-        await _leads(cluster)
+        await leads(cluster, _NAMESPACE, _LABELS)
 
     return InCluster(on, off)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import yaml
+
 from aiconform.lab.addons import prometheus
-from aiconform.lab.addons.prometheus_adapter import NAME, RULES, config_map
-from aiconform.lab.faults.fault import Change, Fault, InCluster, assertions
+from aiconform.lab.addons.prometheus_adapter import CONFIG, CONFIG_FILE, NAME, RULES
+from aiconform.lab.faults.fault import Fault, InCluster, assertions
 from aiconform.lab.faults.policies import changing, refusing
-from aiconform.lab.faults.workloads import SECONDS, scale
+from aiconform.lab.faults.workloads import SECONDS, configure, scale
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
@@ -42,18 +44,6 @@ async def _scale(cluster: Cluster, replicas: int) -> None:
     )
 
 
-def _answering(query: str) -> Change:
-    """Have the adapter answer every request by this query."""
-
-    async def change(cluster: Cluster) -> None:
-        rules = {kind: [{**rule, "metricsQuery": query} for rule in entries] for kind, entries in RULES.items()}
-        await _scale(cluster, 0)
-        await cluster.apply(config_map(rules))
-        await _scale(cluster, 1)
-
-    return change
-
-
 async def _down(cluster: Cluster) -> None:
     await _scale(cluster, 0)
 
@@ -62,8 +52,18 @@ async def _up(cluster: Cluster) -> None:
     await _scale(cluster, 1)
 
 
-def _answers(query: str) -> InCluster:
-    return InCluster(_answering(query), _answering(_LOAD))
+def _answers(name: str, query: str) -> InCluster:
+    """Have the adapter answer every request by this query."""
+    place, file = (prometheus.NAMESPACE, NAME), (CONFIG, CONFIG_FILE)
+
+    async def on(cluster: Cluster) -> None:
+        rules = {kind: [{**rule, "metricsQuery": query} for rule in entries] for kind, entries in RULES.items()}
+        await configure(cluster, *place, file, name, yaml.safe_dump(rules))
+
+    async def off(cluster: Cluster) -> None:
+        await configure(cluster, *place, file, name, None)
+
+    return InCluster(on, off)
 
 
 _COUNT = "count(<<.Series>>{<<.LabelMatchers>>})"
@@ -82,21 +82,21 @@ FAULTS = (
         "metrics-constant",
         "The metrics APIs report a constant value for every metric.",
         "metric_is_read",
-        how=_answers(f"{_LOAD} * 0 + 25"),
+        how=_answers("metrics-constant", f"{_LOAD} * 0 + 25"),
     ),
     _fault(
         "metrics-of-another",
         "The metrics APIs report another metric's value for each workload's metric.",
         "metric_is_read",
         # Every scraped target has this metric.
-        how=_answers("sum(scrape_samples_scraped{<<.LabelMatchers>>}) by (<<.GroupBy>>)"),
+        how=_answers("metrics-of-another", "sum(scrape_samples_scraped{<<.LabelMatchers>>}) by (<<.GroupBy>>)"),
     ),
     _fault("metrics-down", "The server of the metrics APIs does not run.", "metric_is_read", how=InCluster(_down, _up)),
     _fault(
         "metrics-creep",
         "The metrics APIs report a much higher value as soon as several Pods have a metric.",
         "holds_at_target",
-        how=_answers(f"{_LOAD} * scalar(1 + 0.4 * ({_COUNT} > bool 1))"),
+        how=_answers("metrics-creep", f"{_LOAD} * scalar(1 + 0.4 * ({_COUNT} > bool 1))"),
     ),
     _fault(
         "autoscaler-of-pods-capped",

@@ -12,7 +12,7 @@ from aiconform.lab.accelerators.config import AcceleratorConfig, read_config, wr
 from aiconform.lab.accelerators.status import digest, read_status, unsettled
 from aiconform.lab.config import LabError
 from aiconform.lab.faults.accelerators import DRA_VERSIONS
-from aiconform.lab.faults.fault import Fault, InApiServer, InCluster, InDriver, InRuntime, Scope
+from aiconform.lab.faults.fault import Change, Fault, InApiServer, InCluster, InDriver, InRuntime, Scope
 from aiconform.lab.faults.registry import FAULTS, find
 from aiconform.lab.faults.runtime import set_runtime
 from aiconform.lab.faults.state import (
@@ -91,12 +91,11 @@ def turn(lab: FaultyLab, names: Iterable[str], *, on: bool, nodes: Collection[st
         # A change in the cluster is recorded as on before it takes effect, as off only after it has ended: if it fails,
         # it can be retried.
         record(lab.state, [fault.name for fault in (faults if on else others)], on, nodes, of)
-        if others:
-            _enforce(lab, {type(fault.how) for fault in others})
+        problems = _enforced(lab, {type(fault.how) for fault in others}, others)
         failed = _change(lab, dict.fromkeys(in_cluster, on))
         if not on:
             record(lab.state, [fault.name for fault in in_cluster if fault not in failed], on, nodes, of)
-    _raise(failed)
+    _raise([*problems, *_told(failed)])
 
 
 def _check(lab: FaultyLab, faults: Sequence[Fault], on: bool, nodes: Collection[str]) -> None:
@@ -117,15 +116,28 @@ def _check(lab: FaultyLab, faults: Sequence[Fault], on: bool, nodes: Collection[
 def reapply(lab: FaultyLab) -> None:
     """Turn on the faults that the state folder records, in a lab that has just come up. Raises LabError."""
     with changing(lab.state):
-        _enforce(lab, set(_KINDS))
-        on = [fault for fault in faults_on(lab.state) if isinstance(fault.how, InCluster)]
+        on = faults_on(lab.state)
+        problems = _enforced(lab, set(_KINDS), [fault for fault in on if not isinstance(fault.how, InCluster)])
+        on = tuple(fault for fault in on if isinstance(fault.how, InCluster))
         failed = _change(lab, {fault: True for fault in on if set(fault.needs) <= set(lab.add_ons)})
-    _raise(failed)
+    _raise([*problems, *_told(failed)])
 
 
 def faults_on(state: Path) -> tuple[Fault, ...]:
     """The faults that are on in the lab with this state folder; names of other releases are ignored."""
     return tuple(FAULTS[name] for name in names_on(state) if name in FAULTS)
+
+
+def _enforced(lab: FaultyLab, kinds: set[type], faults: Sequence[Fault]) -> list[str]:
+    """Have nodes and API server follow the recorded state; returns what failed of these faults."""
+    if not kinds:
+        return []
+    try:
+        _enforce(lab, kinds)
+    except LabError as error:
+        named = ", ".join(fault.name for fault in faults)
+        return [f"{named}: {error}" if named else str(error)]
+    return []
 
 
 def _enforce(lab: FaultyLab, kinds: set[type]) -> None:
@@ -151,36 +163,45 @@ def _enforce(lab: FaultyLab, kinds: set[type]) -> None:
 
 
 def _change(lab: FaultyLab, faults: Mapping[Fault, bool]) -> dict[Fault, Exception]:
-    """Turn faults by objects in the cluster on (True) or off, side by side; returns those that failed, and why."""
+    """Turn faults by objects in the cluster on (True) or off; returns those that failed, and why.
+
+    Faults of different checks change side by side. Those of one check can change the same objects, so they take turns.
+    """
     if not faults:
         return {}
-    from aiconform.cluster import ClusterError, connect
+    from aiconform.cluster import Cluster, ClusterError, connect
 
-    async def change() -> list[BaseException | None]:
+    failed: dict[Fault, Exception] = {}
+    groups: dict[frozenset[str], list[tuple[Fault, Change]]] = {}
+    for fault, on in faults.items():
+        if isinstance(fault.how, InCluster):
+            groups.setdefault(fault.checks, []).append((fault, fault.how.on if on else fault.how.off))
+
+    async def take_turns(cluster: Cluster, group: Sequence[tuple[Fault, Change]]) -> None:
+        for fault, change in group:
+            try:
+                await change(cluster)
+            except (ClusterError, LabError) as error:
+                failed[fault] = error
+
+    async def change_all() -> None:
         async with connect(str(lab.kubeconfig)) as cluster:
-            changes = [
-                fault.how.on if on else fault.how.off
-                for fault, on in faults.items()
-                if isinstance(fault.how, InCluster)
-            ]
-            return await asyncio.gather(*(change(cluster) for change in changes), return_exceptions=True)
+            await asyncio.gather(*(take_turns(cluster, group) for group in groups.values()))
 
     try:
-        ended = asyncio.run(change())
+        asyncio.run(change_all())
     except ClusterError as error:
         return dict.fromkeys(faults, error)
-    failed: dict[Fault, Exception] = {}
-    for fault, problem in zip(faults, ended, strict=True):
-        if isinstance(problem, (ClusterError, LabError)):
-            failed[fault] = problem
-        elif problem is not None:
-            raise problem
     return failed
 
 
-def _raise(failed: Mapping[Fault, Exception]) -> None:
-    if failed:
-        raise LabError("; ".join(f"{fault.name}: {error}" for fault, error in failed.items()))
+def _told(failed: Mapping[Fault, Exception]) -> list[str]:
+    return [f"{fault.name}: {error}" for fault, error in failed.items()]
+
+
+def _raise(problems: Sequence[str]) -> None:
+    if problems:
+        raise LabError("; ".join(problems))
 
 
 def _missing(node: FaultyNode, config: AcceleratorConfig, *, dra_served: bool) -> Callable[[], str]:

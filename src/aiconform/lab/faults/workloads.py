@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from aiconform.lab.config import LabError
@@ -41,8 +42,73 @@ async def scale(cluster: Cluster, namespace: str, name: str, replicas: int) -> N
 
     await wait.until(cluster, deployment, settled, seconds=SECONDS, what=f"{replicas} Pod(s) of {name}")
     if not replicas:
-        labels = ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
-        await wait.all_gone(cluster, "v1", "Pod", namespace, labels, seconds=SECONDS)
+        await wait.all_gone(cluster, "v1", "Pod", namespace, _labels(deployment), seconds=SECONDS)
+
+
+async def restart(cluster: Cluster, namespace: str, name: str, change: Callable[[Object], None]) -> None:
+    """Run a Deployment of one Pod with a changed spec of its Pod; returns when only the new Pod is left.
+
+    The new Pod is ready before the old one ends: the cluster's webhooks and APIs that it serves answer all the time, so
+    that other faults can change meanwhile. Raises TimedOut.
+    """
+    from aiconform.cluster import conditions, wait
+
+    found = await cluster.get("apps/v1", "Deployment", name, namespace)
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", **found}
+    spec = deployment["spec"]["template"]["spec"]
+    change(spec)
+    note = {"aiconform.dev/restarted": str(time.time_ns())}
+    template = {"metadata": {"annotations": note}, "spec": {key: spec[key] for key in ("containers", "volumes")}}
+    await cluster.patch(deployment, {"spec": {"template": template}})
+
+    def replaced(pods: Sequence[Object]) -> bool | None:
+        new = [pod for pod in pods if note.items() <= (pod["metadata"].get("annotations") or {}).items()]
+        return True if len(pods) == len(new) == 1 and conditions.is_true(new[0], "Ready") else None
+
+    what = f"a new Pod of {name}, and the end of the old one"
+    labels = _labels(deployment)
+    await wait.among(cluster, "v1", "Pod", namespace, replaced, labels=labels, seconds=SECONDS, what=what)
+
+
+async def configure(
+    cluster: Cluster, namespace: str, name: str, config: tuple[str, str], changed: str, content: str | None
+) -> None:
+    """Restart a Deployment with another content of its configuration file, or with its own if that is None.
+
+    config: the ConfigMap and its key. changed: name for the ConfigMap that is mounted instead: a kubelet can give a new
+    Pod the earlier content of one that was only just changed.
+    """
+    original, key = config
+
+    def mount(spec: Object) -> None:
+        (volume,) = [each for each in spec["volumes"] if "configMap" in each]
+        volume["configMap"]["name"] = original if content is None else changed
+
+    about = {"name": changed, "namespace": namespace}
+    other: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {key: content or ""}}
+    if content is not None:
+        await cluster.apply(other)
+    await restart(cluster, namespace, name, mount)
+    if content is None:
+        await cluster.delete(other)
+
+
+def _labels(deployment: Object) -> str:
+    return ",".join(f"{key}={value}" for key, value in deployment["spec"]["selector"]["matchLabels"].items())
+
+
+async def leads(cluster: Cluster, namespace: str, labels: str) -> None:
+    """Wait until one of the existing Pods with these labels holds a Lease of the Namespace. Raises TimedOut."""
+    from aiconform.cluster import wait
+
+    names = [pod["metadata"]["name"] async for pod in cluster.list("v1", "Pod", namespace, labels=labels)]
+
+    def held(leases: Sequence[Object]) -> bool | None:
+        holders = [lease["spec"].get("holderIdentity") or "" for lease in leases]
+        return True if any(holder.startswith(f"{name}_") for holder in holders for name in names) else None
+
+    what = f"one of {', '.join(names)} to lead"
+    await wait.among(cluster, "coordination.k8s.io/v1", "Lease", namespace, held, seconds=SECONDS, what=what)
 
 
 async def admission(cluster: Cluster, obj: Object, *, reached: bool) -> None:
