@@ -90,6 +90,7 @@ def assertions(draw: st.DrawFn, verdict: str, *, contradict: bool) -> tuple[Asse
             holds=each,
             reason=draw(text),
             subjects=draw(count),
+            targets=draw(st.dictionaries(text, st.sampled_from([True, False, None]), max_size=3)),
         )
         for number, (each, by) in enumerate(zip(found, asked_by, strict=True))
     )

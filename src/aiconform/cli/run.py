@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     "--nodes",
     default="",
     metavar="SELECTOR",
-    help="Use only accelerators of Nodes with these labels, such as pool=spare.",
+    help="Use only accelerators of Nodes that this label selector matches, such as pool=spare or 'pool in (a,b)'.",
 )
 @click.option(
     "--patience",
@@ -105,9 +105,10 @@ def command(
     from aiconform.engine.verdicts import EXIT_CODES
     from aiconform.platform.images import Images
 
-    if resume and (out or ids or kubernetes or extensions):
+    if resume and (out or ids or kubernetes or extensions or nodes):
         raise click.UsageError(
-            "--resume continues the run in DIR as it was started: leave out ID, --out, --kubernetes and --extensions."
+            "--resume continues the run in DIR as it was started: leave out ID, --out, --kubernetes, --nodes and "
+            "--extensions."
         )
     if dry_run and (resume or out):
         raise click.UsageError("--dry-run creates nothing: leave out --out and --resume.")
@@ -232,7 +233,10 @@ async def _run(
     try:
         standard = installed_standard()
         async with connect(kubeconfig, context) as cluster:
-            what = chosen or Chosen.of(RunDirectory(options.out).read_info())
+            what = chosen
+            if what is None:
+                info = RunDirectory(options.out).read_info()
+                what, options = Chosen.of(info), options.continued(info)
             run = Run(cluster, await what.plan(cluster, standard), standard, options, [console.listen])
             report = await (run.execute() if chosen else run.resume())
     except (ClusterError, SpecError, BadChoice, NoSuchCheck, BadRunDirectory, BrokenChain) as error:

@@ -14,7 +14,7 @@ from aiconform.engine.evidence import Accelerator, ExtensionInfo, RunInfo, Tool
 from aiconform.engine.journal import now
 from aiconform.engine.options import in_force
 from aiconform.engine.plan import Plan, suite_digest
-from aiconform.platform import Accelerators, Platform
+from aiconform.platform import Accelerators, BadSelector, Platform
 from aiconform.platform.images import Images
 
 TOOL = Tool(name="aiconform", version=__version__)
@@ -28,10 +28,15 @@ async def describe(
     images: Images,
     note: Callable[[str], None],
 ) -> RunInfo:
-    """`note` is given what could not be read. Raises ClusterError if the cluster does not answer."""
+    """`note` is given what could not be read.
+
+    Raises BadSelector, and ClusterError if the cluster does not answer.
+    """
     found = Accelerators((), ())
     try:
         found = await platform.accelerators()
+    except BadSelector:
+        raise
     except ClusterError as error:
         # The probes that need this will fail with the same message; the others go on.
         note(f"inspecting the platform: {error}")

@@ -147,6 +147,12 @@ def compare(claimed: CheckResult, computed: CheckResult) -> Comparison:
     pairs, unmatched = _matched(claimed, computed)
     differences += unmatched
     for one, other in pairs:
+        # Reports made before targets were recorded have none.
+        if one.targets and one.targets != other.targets:
+            differences.append(
+                f"{claimed.id}/{other.id}: the report and the observations differ in where it holds: "
+                f"{one.targets} and {other.targets}"
+            )
         if (one.holds, one.subjects) != (other.holds, other.subjects):
             differences.append(
                 f"{claimed.id}/{other.id}: the report says {one.holds} over {one.subjects} ({one.reason}); "

@@ -11,7 +11,7 @@ from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Probe, S
 from aiconform.cluster import ClusterError
 from aiconform.engine.access import Permissions
 from aiconform.engine.plan import Item, Plan
-from aiconform.platform import Platform
+from aiconform.platform import BadSelector, Platform
 
 READY = "can run"
 
@@ -46,7 +46,14 @@ class Preview:
 
 
 async def preview(platform: Platform, plan: Plan, settings: Settings) -> list[Preview]:
-    """A preview of each requirement of the plan, in its order."""
+    """A preview of each requirement of the plan, in its order. Raises BadSelector."""
+    try:
+        await platform.chosen_nodes()
+    except BadSelector:
+        raise
+    except ClusterError:
+        # Each check that needs the nodes says so.
+        pass
     permissions = Permissions(platform.cluster)
     return list(await asyncio.gather(*(_preview(platform, item, settings, permissions) for item in plan.items)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiconform.check import Settings
@@ -31,6 +31,13 @@ class RunOptions:
     out: Path
     settings: Settings = field(default_factory=Settings)
     images: Images = field(default_factory=Images)
+
+    def continued(self, info: RunInfo) -> RunOptions:
+        """On the nodes of the run that is to be continued: its evidence speaks of these."""
+        recorded = info.options
+        every_node = self.settings.every_node or recorded.get("every_node") is True
+        settings = replace(self.settings, nodes=str(recorded.get("nodes", "")), every_node=every_node)
+        return replace(self, settings=settings)
 
 
 class Run:
@@ -65,10 +72,10 @@ class Run:
 
         Raises BadRunDirectory, ClusterError before anything is created on the cluster.
         """
-        self.directory.create()
         info = await describe(
             self.platform, self.plan, self._standard.digest, self.options.settings, self.options.images, self._note
         )
+        self.directory.create()
         self.directory.write_info(info)
         self.directory.journal.append("started", info.model_dump(mode="json"))
         return await self._continue(info, {})

@@ -2,6 +2,6 @@
 
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.offered import AcceleratorGroup, Accelerators, NodeAccelerators, tolerations
-from aiconform.platform.inventory import Platform
+from aiconform.platform.inventory import BadSelector, Platform
 
-__all__ = ["AcceleratorGroup", "Accelerators", "Device", "NodeAccelerators", "Platform", "tolerations"]
+__all__ = ["AcceleratorGroup", "Accelerators", "BadSelector", "Device", "NodeAccelerators", "Platform", "tolerations"]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from aiconform.cluster import Cluster, NotFound, Object
+from aiconform.cluster import Cluster, ClusterError, NotFound, Object, Rejected
 from aiconform.platform.accelerators import offered as accelerators
 from aiconform.platform.accelerators.devices import Device, DevicePools, IncompletePool
 from aiconform.platform.accelerators.offered import Accelerators
@@ -16,6 +16,10 @@ T = TypeVar("T")
 RESOURCE_API = "resource.k8s.io"
 # The versions that checks can use, the newest first.
 RESOURCE_VERSIONS = ("v1", "v1beta2", "v1beta1")
+
+
+class BadSelector(ClusterError):
+    """The API server cannot read the selector of the nodes."""
 
 
 class Platform:
@@ -95,15 +99,28 @@ class Platform:
         return pools.result()
 
     async def accelerators(self) -> Accelerators:
-        """The accelerators on the chosen nodes that Pods can request, by DRA or by device plugin."""
+        """The accelerators on the chosen nodes that Pods can request by DRA or device plugin. Raises BadSelector."""
+        chosen = await self.chosen_nodes()
         found = await self.all_accelerators()
-        if not self._chosen:
+        if chosen is None:
             return found
-        nodes = await self._once("chosen", lambda: self._list("v1", "Node", labels=self._chosen))
-        names = {node["metadata"]["name"] for node in nodes}
-        offered = tuple(entry for entry in found.offered if entry.node in names)
-        problem = () if names else (f"no node has the labels {self._chosen}",)
+        offered = tuple(entry for entry in found.offered if entry.node in chosen)
+        problem = () if chosen else (f"no node has the labels {self._chosen}",)
+        if chosen and not offered:
+            problem = (f"none on the {len(chosen)} node(s) with the labels {self._chosen}",)
         return Accelerators(offered, (*problem, *found.passed_over))
+
+    async def chosen_nodes(self) -> frozenset[str] | None:
+        """The names of the nodes whose accelerators are used; None for all. Raises BadSelector."""
+        if not self._chosen:
+            return None
+        try:
+            nodes = await self._once("chosen", lambda: self._list("v1", "Node", labels=self._chosen))
+        except Rejected as error:
+            raise BadSelector(
+                f"--nodes {self._chosen!r} is not a label selector such as pool=spare or pool in (a,b): {error}"
+            ) from error
+        return frozenset(node["metadata"]["name"] for node in nodes)
 
     async def all_accelerators(self) -> Accelerators:
         """The accelerators of all nodes."""

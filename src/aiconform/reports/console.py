@@ -15,7 +15,7 @@ from rich.text import Text
 from aiconform.engine import events
 from aiconform.engine.evidence import CheckResult, Report
 from aiconform.reports.plain import plain
-from aiconform.reports.summary import EXTENSIONS, SIMULATED, beyond, check_verdict, counted, split, way
+from aiconform.reports.summary import EXTENSIONS, SIMULATED, beyond, check_verdict, counted, differing, split, way
 
 STYLES = {"pass": "green", "fail": "bold red", "error": "yellow", "not-applicable": "cyan", "not-run": "dim"}
 RUN_STYLES = {"conformant": "bold green", "not-conformant": "bold red", "undetermined": "bold yellow"}
@@ -60,6 +60,8 @@ class Console:
         line.append(f" {result.id} ({result.seconds:.1f} s, {result.requests} requests)")
         if result.strict != "pass":
             line.append(f": {plain(result.reason)}")
+            if several := differing(result):
+                line.append(f" ({plain(several)})")
         self._progress.print(line)
 
     def close(self, report: Report, folder: Path) -> None:

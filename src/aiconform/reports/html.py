@@ -38,6 +38,7 @@ from aiconform.reports.summary import (
     tally,
     targets_of,
     way,
+    where,
 )
 
 # Longer texts are cut, and the page says where the full text is.
@@ -49,12 +50,16 @@ MARKS = {True: ("pass", "holds"), False: ("fail", "broken"), None: ("error", "un
 
 @dataclass(frozen=True)
 class AssertionView:
-    """`reasons`: (the target, what was found there); the target is empty where there was only one."""
+    """`reasons`: (the target, what was found there); the target is empty where there was only one.
+
+    where: on which of several targets it holds.
+    """
 
     mark: str
     word: str
     id: str
     title: str
+    where: str
     reasons: tuple[tuple[str, str], ...]
     subjects: int
 
@@ -178,7 +183,8 @@ def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckV
 def _assertion(result: AssertionResult, targets: Sequence[str]) -> AssertionView:
     mark, word = MARKS[result.holds]
     reasons = [(where, shortened(what, REASON_LIMIT)) for where, what in by_target(result.reason, targets)]
-    return AssertionView(mark, word, result.id, result.title, tuple(reasons), result.subjects)
+    several = shortened(where(result), REASON_LIMIT)
+    return AssertionView(mark, word, result.id, result.title, several, tuple(reasons), result.subjects)
 
 
 def _record(record: Record) -> RecordView:

@@ -26,6 +26,7 @@ from aiconform.reports.summary import (
     statements,
     targets_of,
     way,
+    where,
 )
 
 TEXT_LIMIT = 4_000
@@ -152,6 +153,8 @@ def _assertions(results: Sequence[AssertionResult], evidence: Evidence | None) -
     for result in results:
         name = f" {code(result.id)}" if result.id else ""
         yield f"- {HOLDS[result.holds]}: **{escaped(result.title)}**{name} ({counted(result.subjects, 'subject')})"
+        if several := where(result):
+            yield f"  - {code(several)}"
         for target, found in by_target(result.reason, targets_of(evidence)):
             yield f"  - {f'{code(target)}: ' if target else ''}{code(found)}"
 

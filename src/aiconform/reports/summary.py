@@ -188,5 +188,27 @@ def by_target(reason: str, targets: Sequence[str]) -> tuple[tuple[str, str], ...
     return tuple(parts)
 
 
+def where(result: AssertionResult) -> str:
+    """On which targets an assertion holds; empty if one target alone was looked at."""
+    if len(result.targets) < 2:
+        return ""
+    found = {
+        word: [target for target, held in result.targets.items() if held is holds]
+        for word, holds in (("not on", False), ("undecided on", None))
+    }
+    others = "; ".join(f"{word} {' and '.join(names)}" for word, names in found.items() if names)
+    held = list(result.targets.values()).count(True)
+    return f"holds on {held} of {len(result.targets)}" + (f": {others}" if others else "")
+
+
+def differing(check: CheckResult) -> str:
+    """The assertions that hold on some targets of a check only, by id; empty if there are none."""
+    return "; ".join(
+        f"{result.id or result.title} {where(result)}"
+        for result in check.assertions
+        if result.holds is not True and True in result.targets.values()
+    )
+
+
 def targets_of(evidence: Evidence | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(record.target for record in evidence.records)) if evidence else ()

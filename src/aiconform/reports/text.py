@@ -28,6 +28,7 @@ from aiconform.reports.summary import (
     split,
     statements,
     targets_of,
+    where,
 )
 
 REASON_LIMIT = 4_000
@@ -101,6 +102,8 @@ def _check(screen: Console, check: CheckResult, evidence: Evidence | None) -> No
 def _assertions(screen: Console, results: Sequence[AssertionResult], evidence: Evidence | None) -> None:
     for result in results:
         _say(screen, f"{HOLDS[result.holds]:<9}  {_title(result)}", 2)
+        if several := where(result):
+            _say(screen, several, 13)
         for target, found in by_target(result.reason, targets_of(evidence)):
             _say(screen, f"{target}: {found}" if target else found, 13)
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,6 +15,9 @@ from support.empty_cluster import EmptyCluster
 from support.plugins import CHECK, forget, install, rewrite
 
 from aiconform.cli import main
+from aiconform.cluster import Rejected
+from aiconform.engine.evidence import RunInfo
+from aiconform.engine.run import RunOptions
 
 
 @asynccontextmanager
@@ -121,7 +125,8 @@ def test_an_earlier_name_of_an_option_is_taken_with_a_note(fabric: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--resume", "run", "--extensions"), "leave out ID, --out, --kubernetes and --extensions"),
+        (("--resume", "run", "--extensions"), "leave out ID, --out, --kubernetes, --nodes and --extensions"),
+        (("--resume", "run", "--nodes", "pool=a"), "leave out ID, --out, --kubernetes, --nodes and --extensions"),
         (("--dry-run", "--out", "run"), "leave out --out and --resume"),
         (("--lab", "--context", "here"), "leave out --kubeconfig and --context"),
         (("acme.absent", "--out", "run"), "no extension acme.absent is installed"),
@@ -132,3 +137,60 @@ def test_wrong_use_is_told_with_the_way_out(fabric: Path, arguments: tuple[str, 
     done = call("run", *arguments)
     assert done.exit_code == 2
     assert told in " ".join(done.stderr.replace("│", " ").split())
+
+
+class Strict(EmptyCluster):
+    """Reads label selectors as the API server does, and remembers those of Nodes."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+
+    async def list(self, _: str, kind: str, *__: object, labels: str = "", **___: object) -> AsyncIterator[Any]:
+        if kind == "Node" and labels:
+            self.asked.add(labels)
+            if "=" not in labels:
+                raise Rejected(f"list nodes: unable to parse requirement: found {labels!r}", status=400)
+        for item in ():
+            yield item
+
+
+@pytest.fixture
+def strict(fabric: Path, monkeypatch: pytest.MonkeyPatch) -> Strict:
+    cluster = Strict()
+
+    @asynccontextmanager
+    async def strictly(*_: object) -> AsyncIterator[Strict]:
+        yield cluster
+
+    monkeypatch.setattr("aiconform.cluster.connect", strictly)
+    return cluster
+
+
+@pytest.mark.parametrize("arguments", [("--out", "run"), ("--dry-run",)])
+def test_a_malformed_selector_of_nodes_is_told_before_anything_is_made(
+    strict: Strict, arguments: tuple[str, ...]
+) -> None:
+    done = call("run", "acme.fabric", "--nodes", "pool in", *arguments)
+    assert done.exit_code == 2
+    assert "'pool in' is not a label selector such as pool=spare" in done.stderr
+    assert not Path("run").exists()
+
+
+def test_a_selector_that_no_node_matches_leaves_nothing_to_look_at(strict: Strict) -> None:
+    done = call("run", "secure_accelerator_access", "--nodes", "pool=none", "--out", "run", "-o", "json")
+    assert done.exit_code == 3, done.output
+    (check,) = json.loads(done.stdout)["checks"]
+    assert check["verdict"] == "error"
+    assert "no node has the labels pool=none" in check["reason"]
+
+
+def test_a_run_is_continued_on_the_nodes_that_it_was_started_for(strict: Strict) -> None:
+    call("run", "acme.fabric", "--nodes", "pool=a", "--every-node", "--out", "run")
+    assert json.loads(Path("run/run.json").read_text())["options"]["nodes"] == "pool=a"
+    lines = Path("run/journal.ndjson").read_bytes().splitlines(keepends=True)
+    Path("run/journal.ndjson").write_bytes(lines[0])
+    strict.asked.clear()
+    assert call("run", "--resume", "run").exit_code == 0
+    info = RunInfo.model_validate_json(Path("run/run.json").read_bytes())
+    continued = RunOptions(Path("run")).continued(info).settings
+    assert (continued.nodes, continued.every_node) == ("pool=a", True)

@@ -19,7 +19,7 @@ from aiconform.reports.formats import BY_NAME, Medium
 from aiconform.reports.html import OBSERVATION_LIMIT, render_html
 from aiconform.reports.markdown import render_markdown
 from aiconform.reports.plain import plain, shortened
-from aiconform.reports.summary import by_target, duration, headline, statements, targets_of
+from aiconform.reports.summary import by_target, duration, headline, statements, targets_of, where
 from aiconform.reports.text import render_text
 from aiconform.spec import load_standard
 
@@ -345,3 +345,23 @@ def test_reasons_by_target(reason: str, parts: tuple[tuple[str, str], ...]) -> N
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        ({}, ""),
+        ({"a": True}, ""),
+        ({"a": True, "b": True}, "holds on 2 of 2"),
+        ({"a": True, "b": False, "c": True}, "holds on 2 of 3: not on b"),
+        ({"a": False, "b": None, "c": False}, "holds on 0 of 3: not on a and c; undecided on b"),
+    ],
+)
+def test_every_page_says_where_an_assertion_holds(targets: dict[str, bool | None], words: str) -> None:
+    (found,) = result(verdict="fail").assertions
+    found = found.model_copy(update={"targets": targets})
+    assert where(found) == words
+    report = example(result(verdict="fail", assertions=(found,)))
+    for page in (render_text(report, {}, width=300), render_markdown(report, {}), Page(render_html(report, {})).text):
+        assert words in page
+        assert ("holds on" in page) == bool(words)
