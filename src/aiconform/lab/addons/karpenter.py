@@ -83,7 +83,6 @@ def _objects(site: Site) -> Sequence[Object]:
         # With a single replica, a new Pod would wait for the Lease of the previous one to expire.
         {"name": "DISABLE_LEADER_ELECTION", "value": "true"},
     ]
-    container["readinessProbe"] |= {"initialDelaySeconds": 0, "periodSeconds": 1}
     return [
         manifests.namespace_of(NAMESPACE),
         *definitions,

@@ -84,7 +84,6 @@ def _objects(site: Site) -> Sequence[Object]:
     objects = manifests.without(objects, "APIService", "ConfigMap")
     for container in manifests.containers(manifests.find(objects, "Deployment", NAME)):
         container["args"] += _FLAGS
-        container["readinessProbe"]["initialDelaySeconds"] = 1
     return [*objects, _config_map(), *(_api_service(*served) for served in SERVED), _readers()]
 
 
