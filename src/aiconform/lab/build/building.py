@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from aiconform.lab.build import golang, wheels
@@ -71,17 +71,11 @@ class Build:
             ahead = threading.Thread(target=self._fetch_ahead)
             ahead.start()
             try:
-                for future in self._futures.values():
-                    future.add_done_callback(self._stop_if_failed)
-                for future in self._futures.values():
-                    future.result()
+                for future in as_completed(self._futures.values()):
+                    future.result()  # the failure that came first; the others are stopped because of it
             finally:
                 self._stop.set()
                 ahead.join()
-
-    def _stop_if_failed(self, future: Future[None]) -> None:
-        if future.exception():
-            self._stop.set()
 
     def _make(self, component: Component, folder: Path, place: str, tool: Callable[[str], Path]) -> None:
         begun = time.monotonic()
