@@ -5,7 +5,7 @@
 Prints for each check of the lab's Kubernetes version, as the median of the runs: seconds of the whole process (start
 and clean-up included), API requests, peak memory. Then the same for one run of all of them, beside the sum of single
 runs, which is what a suite takes that runs one check after another, and the longest single one, below which no
-order of them can come.
+order of them can come; and for each check what it worked and what it only waited in the last of these runs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from aiconform.check.registry import has_check
 from aiconform.lab.addons.registry import needed
@@ -34,8 +35,8 @@ def aiconform(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "aiconform", *arguments]
 
 
-def once(kubeconfig: str, checks: list[str]) -> tuple[Figures, str]:
-    """(its figures, the run's verdict) of one run of these checks."""
+def once(kubeconfig: str, checks: list[str]) -> tuple[Figures, dict[str, Any]]:
+    """(its figures, the run's report) of one run of these checks."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         begun = time.perf_counter()
@@ -47,16 +48,18 @@ def once(kubeconfig: str, checks: list[str]) -> tuple[Figures, str]:
         _, _, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begun
         report = json.loads((out / "report.json").read_text())
-    return (seconds, report["requests"], usage.ru_maxrss / 1024), report["verdict"]
+    return (seconds, report["requests"], usage.ru_maxrss / 1024), report
 
 
 def measure(kubeconfig: str, checks: list[str], runs: int, name: str) -> float:
     """Median seconds; prints a row."""
-    rows, verdicts = zip(*(once(kubeconfig, checks) for _ in range(runs)), strict=True)
+    rows, reports = zip(*(once(kubeconfig, checks) for _ in range(runs)), strict=True)
     seconds, requests, peak = (statistics.median(column) for column in zip(*rows, strict=True))
     spread = f"{min(row[0] for row in rows):.1f}-{max(row[0] for row in rows):.1f}"
     figures = f"{seconds:>7.1f} s ({spread})  {requests:>6.0f} requests  {peak:>5.0f} MiB"
-    print(f"{name:<28} {figures}  {', '.join(sorted(set(verdicts)))}")
+    print(f"{name:<28} {figures}  {', '.join(sorted({report['verdict'] for report in reports}))}")
+    for check in reports[-1]["checks"] if len(checks) > 1 else ():
+        print(f"  {check['id']:<26} {check['seconds']:>7.1f} s, waited {check['waited']:.1f} s")
     return seconds
 
 

@@ -109,6 +109,7 @@ def checks(draw: st.DrawFn, name: str, *, contradict: bool = False) -> CheckResu
         strict="fail" if broken else verdict,
         reason=draw(text),
         seconds=draw(number),
+        waited=draw(number),
         requests=draw(count),
         assertions=results,
     )

@@ -39,12 +39,14 @@ class Record(_Model):
 class Evidence(_Model):
     """The file `observations/<check>.json`, from which the check's verdict is computed.
 
-    `seconds` start when the first of its probes holds the accelerators that it needs.
+    `seconds`: how long at least one of its probes worked. `waited`: how long all of them only waited for accelerators
+    that others held, or for their turn; 0 in runs made before it was recorded.
     """
 
     check: str
     suite: str
     seconds: float
+    waited: float = 0.0
     requests: int
     records: tuple[Record, ...]
 
@@ -79,7 +81,10 @@ class AssertionResult(_Model):
 
 
 class CheckResult(_Judged):
-    """The result of one requirement: `verdict` by the assertions that the programme asks for, `strict` by all."""
+    """The result of one requirement: `verdict` by the assertions that the programme asks for, `strict` by all.
+
+    `seconds` and `waited` as in Evidence.
+    """
 
     id: str
     title: str
@@ -88,6 +93,7 @@ class CheckResult(_Judged):
     strict: CheckVerdict
     reason: str
     seconds: float
+    waited: float = 0.0
     requests: int
     assertions: tuple[AssertionResult, ...]
 

@@ -168,7 +168,7 @@ def compare(claimed: CheckResult, computed: CheckResult) -> Comparison:
         differences.append(f"{claimed.id}: the report says {claimed.level}; the standard says {computed.level}")
     if claimed.title != computed.title:
         wording.append(f"{claimed.id}: the report says {claimed.title}; the standard says {computed.title}")
-    if (claimed.seconds, claimed.requests) != (computed.seconds, computed.requests):
+    if (claimed.seconds, claimed.waited, claimed.requests) != (computed.seconds, computed.waited, computed.requests):
         differences.append(f"{claimed.id}: the report and the observations differ in seconds or requests")
     if claimed.reason != computed.reason and not (differences or wording):
         wording.append(f"{claimed.id}: the report says {claimed.reason}; the observations say {computed.reason}")

@@ -15,6 +15,7 @@ from aiconform.cluster.requests import metered
 from aiconform.cluster.scratch import Scratch, Space
 from aiconform.engine import events
 from aiconform.engine.capacity import Capacity
+from aiconform.engine.clock import WorkClock
 from aiconform.engine.evidence import Evidence, ProbeOutcome, Record
 from aiconform.engine.outstanding import Outstanding
 from aiconform.engine.plan import suite_digest
@@ -23,7 +24,7 @@ from aiconform.platform import Platform
 
 
 class Observer:
-    """Collects the evidence of the given checks in a run's Namespaces. `leaks`: what could not be deleted."""
+    """Collects the evidence of the given checks in a run's Namespaces."""
 
     def __init__(
         self,
@@ -34,49 +35,47 @@ class Observer:
         checks: Iterable[Check],
         tell: Callable[[events.Event], None],
     ) -> None:
-        self.leaks: list[str] = []
         self._platform = platform
         self._settings = settings
         self._space = space
         self._directory = directory
         self._tell = tell
         self._capacity = Capacity()
-        self._began: dict[str, float] = {}
+        self._undeleted: list[tuple[str, Scratch]] = []
         self._outstanding = Outstanding(sum(len(check.probes) for check in checks))
         self._ending: asyncio.Task[None] | None = None
 
     async def evidence(self, check: Check) -> Evidence:
         """What all probes of the check observe."""
-        begun = time.monotonic()
-        records = await gather(*(self._probe(check, probe) for probe in check.probes))
+        clock = WorkClock()
+        records = await gather(*(self._probe(check, probe, clock) for probe in check.probes))
         flat = tuple(record for group in records for record in group)
+        worked, waited = clock.measured()
         return Evidence(
             check=check.id,
             suite=suite_digest(),
-            seconds=round(time.monotonic() - self._began.get(check.id, begun), 3),
+            seconds=worked,
+            waited=waited,
             requests=sum(record.requests for record in flat),
             records=flat,
         )
 
-    async def _probe(self, check: Check, probe: Probe) -> tuple[Record, ...]:
+    async def _probe(self, check: Check, probe: Probe, clock: WorkClock) -> tuple[Record, ...]:
         """The probe on each of its targets, side by side; those that disturb others after all others."""
-        targets: Sequence[Target] = (None,)
-        if probe.targets is not None:
-            with metered() as meter:
+        with self._capacity.coming(probe.seconds(self._settings)):
+            with metered() as meter, clock.working():
                 try:
-                    targets = await probe.targets(self._platform, self._settings)
+                    targets: Sequence[Target] = (None,)
+                    if probe.targets is not None:
+                        targets = await probe.targets(self._platform, self._settings)
                 except (NothingToLookAt, NotApplicable, ClusterError) as reason:
                     return (self._without_targets(probe, _outcome(reason), str(reason), meter.total),)
                 except Exception as error:  # noqa: BLE001 - a defect of one probe must not end the run
                     message = self._defect(probe, f"{check.id}/{probe.name}", error)
                     return (self._without_targets(probe, "error", message, meter.total),)
-        self._outstanding.found(targets)
-        names = ["cluster" if target is None else str(target) for target in targets]
-        return tuple(
-            await gather(
-                *(self._attempt(check, probe, target, name) for target, name in zip(targets, names, strict=True))
-            )
-        )
+            self._outstanding.found(targets)
+            attempts = [asyncio.ensure_future(self._attempt(check, probe, target, clock)) for target in targets]
+        return tuple(await gather(*attempts))
 
     def _without_targets(self, probe: Probe, outcome: ProbeOutcome, message: str, requests: int) -> Record:
         self._observed()
@@ -93,18 +92,22 @@ class Observer:
         if self._outstanding.none:
             self._ending = asyncio.ensure_future(self._space.end())
 
-    async def _attempt(self, check: Check, probe: Probe, target: Target, name: str) -> Record:
+    async def _attempt(self, check: Check, probe: Probe, target: Target, clock: WorkClock) -> Record:
         await self._outstanding.turn(target)
-        async with self._capacity.hold(target, probe.devices[1]):
-            begun = time.monotonic()
-            # A check's time does not include waiting for its turn, or for accelerators that others hold.
-            self._began.setdefault(check.id, begun)
-            self._tell(events.ProbeStarted(check.id, probe.name, name))
-            with metered() as meter:
-                outcome, message, observation = await self._observe(check, probe, target)
-            seconds = round(time.monotonic() - begun, 3)
-            self._tell(events.ProbeFinished(check.id, probe.name, name, outcome, message, seconds))
-            return _record(probe, name, outcome, message, observation, seconds=seconds, requests=meter.total)
+        # Neither the time of a check nor that of a probe includes waiting for its turn.
+        async with self._capacity.hold(target, probe.devices[1], probe.seconds(self._settings)):
+            with clock.working():
+                return await self._timed(check, probe, target)
+
+    async def _timed(self, check: Check, probe: Probe, target: Target) -> Record:
+        name = "cluster" if target is None else str(target)
+        begun = time.monotonic()
+        self._tell(events.ProbeStarted(check.id, probe.name, name))
+        with metered() as meter:
+            outcome, message, observation = await self._observe(check, probe, target)
+        seconds = round(time.monotonic() - begun, 3)
+        self._tell(events.ProbeFinished(check.id, probe.name, name, outcome, message, seconds))
+        return _record(probe, name, outcome, message, observation, seconds=seconds, requests=meter.total)
 
     async def _observe(
         self, check: Check, probe: Probe, target: Target
@@ -137,7 +140,10 @@ class Observer:
                 await self._delete(check, scratch, name)
 
     async def _delete(self, check: Check, scratch: Scratch, name: str) -> None:
-        """Record the last state of the probe's objects, then delete them; what stays is a leak, not a verdict."""
+        """Record the last state of the probe's objects, then delete them.
+
+        What stays is no verdict. It is looked at again when the run ends: it may only take longer.
+        """
         try:
             self._directory.write_objects(check.id, name, await scratch.remains())
         except ClusterError as error:
@@ -145,12 +151,25 @@ class Observer:
         try:
             await scratch.close()
         except ClusterError as error:
-            self.leaks.append(f"{name}: {error}")
+            self._tell(events.Noted(f"{name}: {error}; looked at again when the run ends"))
+            self._undeleted.append((name, scratch))
 
     async def ended(self) -> None:
-        """Wait for the deletion of the Namespaces that started with the last observation. Raises ClusterError."""
+        """Wait for the request, made after the last observation, to delete the Namespaces. Raises ClusterError."""
         if self._ending:
             await self._ending
+
+    async def left_behind(self) -> list[str]:
+        """What could not be deleted during the run and is still there now."""
+
+        async def again(name: str, scratch: Scratch) -> str:
+            try:
+                await scratch.close()
+            except ClusterError as error:
+                return f"{name}: {error}"
+            return ""
+
+        return [left for left in await gather(*(again(*each) for each in self._undeleted)) if left]
 
 
 def _outcome(reason: Exception) -> ProbeOutcome:

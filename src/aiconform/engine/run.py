@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -171,10 +172,13 @@ class Run:
         return result
 
     async def _clean_up(self, space: Space, observer: Observer) -> None:
-        self.leaks += observer.leaks
-        try:
+        with suppress(ClusterError):
+            # `close` asks for the same again.
             await observer.ended()
+        try:
             await space.close()
         except ClusterError as error:
             self.leaks.append(str(error))
-            self._note(f"left behind: {error}; try: aiconform cleanup --run {space.run}")
+        self.leaks += await observer.left_behind()
+        for leak in self.leaks:
+            self._note(f"left behind: {leak}; try: aiconform cleanup --run {space.run}")

@@ -48,6 +48,7 @@ def judge_check(requirement: Requirement, version: str, check: Check, evidence: 
         strict=strict,
         reason=reason,
         seconds=evidence.seconds,
+        waited=evidence.waited,
         requests=evidence.requests,
         assertions=assertions,
     )

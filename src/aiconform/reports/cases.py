@@ -24,6 +24,7 @@ from aiconform.reports.summary import (
     going_beyond,
     headline,
     is_extension,
+    spent,
     statements,
 )
 
@@ -84,6 +85,7 @@ def _case(name: str, check: CheckResult, evidence: Evidence | None) -> Case:
     extension = is_extension(check)
     lines = [
         f"requirement {check.id} ({check.level}): {check.title}",
+        *([] if check.verdict == "not-run" else [f"took {spent(check)}"]),
         *(_probe(record) for record in (evidence.records if evidence else ())),
     ]
     ours = {id(result) for result in (check.assertions if extension else going_beyond(check))}

@@ -15,7 +15,17 @@ from rich.text import Text
 from aiconform.engine import events
 from aiconform.engine.evidence import CheckResult, Report
 from aiconform.reports.plain import plain
-from aiconform.reports.summary import EXTENSIONS, SIMULATED, beyond, check_verdict, counted, differing, split, way
+from aiconform.reports.summary import (
+    EXTENSIONS,
+    SIMULATED,
+    beyond,
+    check_verdict,
+    counted,
+    differing,
+    spent,
+    split,
+    way,
+)
 
 STYLES = {"pass": "green", "fail": "bold red", "error": "yellow", "not-applicable": "cyan", "not-run": "dim"}
 RUN_STYLES = {"conformant": "bold green", "not-conformant": "bold red", "undetermined": "bold yellow"}
@@ -57,7 +67,7 @@ class Console:
     def _finished(self, result: CheckResult) -> None:
         line = Text()
         line.append(f"{result.verdict:<14}", style=STYLES[result.verdict])
-        line.append(f" {result.id} ({result.seconds:.1f} s, {result.requests} requests)")
+        line.append(f" {result.id} ({spent(result)}, {result.requests} requests)")
         if result.strict != "pass":
             line.append(f": {plain(result.reason)}")
             if several := differing(result):
@@ -91,13 +101,14 @@ class Console:
 
 def _table(checks: Sequence[CheckResult], head: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in (head, "LEVEL", "VERDICT", "SECONDS"):
-        table.add_column(column, no_wrap=True, justify="right" if column == "SECONDS" else "left")
+    for column in (head, "LEVEL", "VERDICT", "SECONDS", "WAITED"):
+        table.add_column(column, no_wrap=True, justify="right" if column in ("SECONDS", "WAITED") else "left")
     table.add_column("REASON", overflow="fold")
     for result in checks:
         verdict = Text(check_verdict(result), style=STYLES[result.verdict])
         seconds = f"{result.seconds:.1f}" if result.verdict != "not-run" else ""
-        table.add_row(result.id, result.level, verdict, seconds, Text(plain(result.reason)))
+        waited = f"{result.waited:.0f}" if result.waited >= 1 else ""
+        table.add_row(result.id, result.level, verdict, seconds, waited, Text(plain(result.reason)))
     return table
 
 

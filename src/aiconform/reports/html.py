@@ -34,6 +34,7 @@ from aiconform.reports.summary import (
     headline,
     is_extension,
     remedy,
+    spent,
     statements,
     tally,
     targets_of,
@@ -99,6 +100,7 @@ class CheckView:
     remedy: str
     extension: bool
     seconds: float
+    spent: str
     requests: int
     assertions: tuple[AssertionView, ...]
     beyond: tuple[AssertionView, ...]
@@ -173,6 +175,7 @@ def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckV
         remedy=remedy(check),
         extension=is_extension(check),
         seconds=check.seconds,
+        spent=spent(check),
         requests=check.requests,
         assertions=assertions,
         beyond=tuple(_assertion(result, targets) for result in going_beyond(check)),

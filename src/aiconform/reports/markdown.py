@@ -22,6 +22,7 @@ from aiconform.reports.summary import (
     going_beyond,
     headline,
     remedy,
+    spent,
     split,
     statements,
     targets_of,
@@ -125,7 +126,7 @@ def _check(check: CheckResult, evidence: Evidence | None) -> Iterator[str]:
     yield f"## {escaped(check.title)}"
     yield ""
     yield (
-        f"{code(check.id)}, {check.level}: **{_verdict(check)}**, {duration(check.seconds)}, "
+        f"{code(check.id)}, {check.level}: **{_verdict(check)}**, {spent(check)}, "
         f"{counted(check.requests, 'API request')}"
     )
     yield ""

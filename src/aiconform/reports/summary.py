@@ -156,6 +156,12 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
+def spent(check: CheckResult) -> str:
+    """How long a check worked, and what it waited beside that if people would notice it."""
+    waited = f" (waited {duration(check.waited)} for accelerators or its turn)" if finite(check.waited) >= 1 else ""
+    return f"{duration(check.seconds)}{waited}"
+
+
 def _may(check: CheckResult) -> bool:
     return excused(check, extended_standard())
 

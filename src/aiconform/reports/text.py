@@ -25,6 +25,7 @@ from aiconform.reports.summary import (
     going_beyond,
     headline,
     remedy,
+    spent,
     split,
     statements,
     targets_of,
@@ -85,7 +86,7 @@ def _overview(checks: Sequence[CheckResult], head: str) -> Table:
 
 def _check(screen: Console, check: CheckResult, evidence: Evidence | None) -> None:
     head = f"{check.title} ({check.id}, {check.level}): {check_verdict(check)}"
-    _say(screen, f"{head}, {duration(check.seconds)}, {counted(check.requests, 'request')}")
+    _say(screen, f"{head}, {spent(check)}, {counted(check.requests, 'request')}")
     if advice := remedy(check):
         _say(screen, f"To fix it: {advice}", 2)
     _assertions(screen, counting(check.assertions), evidence)

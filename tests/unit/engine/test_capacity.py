@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from dataclasses import dataclass
 
-from aiconform.engine.capacity import Capacity
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.engine.capacity import Capacity, _wanted
 from aiconform.platform import AcceleratorGroup, NodeAccelerators
 
 
@@ -46,3 +51,110 @@ def test_a_group_gives_no_more_than_is_asked_for() -> None:
             pass
 
     asyncio.run(asyncio.wait_for(run(), 1))
+
+
+NODES = tuple(node(name, free) for name, free in (("one", 1), ("two", 2), ("three", 3)))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A probe: the nodes whose devices it holds, how many, its limit, when it comes, and for how long it holds them."""
+
+    nodes: frozenset[int]
+    most: int
+    seconds: int
+    comes: int
+    works: int
+
+    @property
+    def target(self) -> AcceleratorGroup:
+        return AcceleratorGroup(tuple(NODES[index] for index in sorted(self.nodes)))
+
+
+wishes = st.builds(
+    Wish,
+    st.frozensets(st.integers(0, 2), min_size=1),
+    st.integers(1, 8),
+    st.integers(0, 30),
+    st.integers(0, 10),
+    st.integers(0, 5),
+)
+
+
+@given(st.lists(wishes, max_size=12))
+def test_every_probe_gets_its_turn_and_never_more_is_held_than_was_free(made: list[Wish]) -> None:
+    now = 0
+    held: Counter[str] = Counter()
+    begun: dict[int, int] = {}
+
+    async def one(capacity: Capacity, number: int, wish: Wish) -> None:
+        async def until(moment: int) -> None:
+            while now < moment:  # noqa: ASYNC110 - the clock is the test's own
+                await asyncio.sleep(0)
+
+        await until(wish.comes)
+        async with capacity.hold(wish.target, wish.most, wish.seconds):
+            begun[number] = now
+            wanted = {place: count for (place, _), count in _wanted(wish.target, wish.most).items()}
+            held.update(wanted)
+            assert all(held[entry.node] <= entry.free for entry in NODES)
+            await until(now + wish.works)
+            held.subtract(wanted)
+
+    async def run() -> None:
+        nonlocal now
+        capacity = Capacity(lambda: now)
+        tasks = [asyncio.ensure_future(one(capacity, number, wish)) for number, wish in enumerate(made)]
+        # Each second is over when nobody has anything left to do in it.
+        while not all(task.done() for task in tasks):
+            for _ in range(4 * len(tasks) + 4):
+                await asyncio.sleep(0)
+            now += 1
+            assert now < 1000, "somebody never gets its turn"
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    for number, wish in enumerate(made):
+        late = wish.comes + wish.seconds
+        for other, its in enumerate(made):
+            # Once its limit has passed, who comes after it takes nothing that it waits for.
+            if its.comes + its.seconds > late and its.nodes & wish.nodes and _shares(wish, its):
+                assert not late < begun[other] < begun[number]
+
+
+def _shares(one: Wish, other: Wish) -> bool:
+    return not _wanted(one.target, one.most).keys().isdisjoint(_wanted(other.target, other.most).keys())
+
+
+async def test_short_probes_go_first_also_those_that_are_still_looking_for_their_targets() -> None:
+    capacity, order = Capacity(), list[str]()
+    place = node("one", 1)
+
+    async def hold(name: str, seconds: float) -> None:
+        async with capacity.hold(place, 1, seconds):
+            order.append(name)
+
+    with capacity.coming(5):
+        early = [asyncio.ensure_future(hold("long", 300)), asyncio.ensure_future(hold("middle", 60))]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert order == []
+        late = asyncio.ensure_future(hold("short", 5))
+    await asyncio.gather(*early, late)
+    assert order == ["short", "middle", "long"]
+
+
+async def test_a_probe_that_is_cancelled_gives_back_what_it_holds_or_waits_for() -> None:
+    capacity, place = Capacity(), node("one", 1)
+
+    async def hold() -> None:
+        async with capacity.hold(place, 1):
+            await asyncio.Event().wait()
+
+    holder, waiting = asyncio.ensure_future(hold()), asyncio.ensure_future(hold())
+    await asyncio.sleep(0)
+    for task in (waiting, holder):
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(5), capacity.hold(place, 1):
+        pass

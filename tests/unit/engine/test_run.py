@@ -15,6 +15,7 @@ from support.plugins import CHECK, forget, install, rewrite
 from aiconform.check import Settings, registry
 from aiconform.check.registry import extended_standard
 from aiconform.cli import main
+from aiconform.cluster import Object, Resource, ServerFailed
 from aiconform.engine import events
 from aiconform.engine.evidence import Report, RunInfo
 from aiconform.engine.judge import judge
@@ -160,3 +161,47 @@ async def test_a_preview_says_what_would_be_done_and_disturbed(fabric: Path) -> 
     assert [attempt.probe for attempt in found["acme.fabric"].attempts] == ["links"]
     assert (found["acme.fabric"].level, found["acme.fabric"].disturbs) == ("extension", "Holds one device of a node.")
     assert found["robust_controller"].disturbs
+
+
+class Forgetful(EmptyCluster):
+    """Creates what it is asked to, and fails the first deletions."""
+
+    def __init__(self, failing: int) -> None:
+        self.failing = failing
+
+    async def resource(self, api_version: str, kind: str) -> Resource:
+        return Resource(api_version, kind, f"{kind.lower()}s", kind != "Namespace", frozenset())
+
+    async def create(self, obj: Object) -> Object:
+        return {**obj, "metadata": {**obj["metadata"], "uid": obj["metadata"]["name"]}}
+
+    async def snapshot(self, *_: object, **__: object) -> tuple[tuple[Object, ...], str]:
+        return (), "1"
+
+    async def delete(self, obj: Object) -> None:
+        if obj["kind"] == "ConfigMap":
+            self.failing -= 1
+            if self.failing >= 0:
+                raise ServerFailed("the API server restarts", status=503)
+
+
+@pytest.mark.parametrize(("failing", "leaks"), [(0, 0), (1, 0), (2, 1)])
+async def test_only_what_is_still_there_when_the_run_ends_is_left_behind(
+    failing: int, leaks: int, fabric: Path, tmp_path: Path
+) -> None:
+    made = '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": scratch.name("map")}}'
+    rewrite(
+        fabric, CHECK.replace("    return Links(up=4)", f"    await scratch.create({made})\n    return Links(up=4)")
+    )
+    plan = make_plan(extended_standard(), "v1.37", ["acme.fabric"])
+    told = list[events.Event]()
+    cluster, standard = Forgetful(failing), extended_standard()
+    run = Run(cluster, plan, standard, RunOptions(tmp_path / "run"), [told.append])  # type: ignore[arg-type]
+    report = await run.execute()
+    assert (report.verdict, len(report.leaks)) == ("conformant", leaks)
+    notes = [event.message for event in told if isinstance(event, events.Noted)]
+    assert any("looked at again" in note for note in notes) is (failing > 0)
+    assert any(note.startswith("left behind") for note in notes) is (leaks > 0)
+    (result,) = report.checks
+    assert result.waited >= 0
+    assert judge(tmp_path / "run", extended_standard()).differences == ()

@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from support.report_examples import Example, example, examples, result
 
+from aiconform.engine.events import CheckFinished
 from aiconform.engine.evidence import Accelerator, AssertionResult, Evidence, Record, Report
 from aiconform.reports.console import Console
 from aiconform.reports.formats import BY_NAME, Medium
@@ -365,3 +366,20 @@ def test_every_page_says_where_an_assertion_holds(targets: dict[str, bool | None
     for page in (render_text(report, {}, width=300), render_markdown(report, {}), Page(render_html(report, {})).text):
         assert words in page
         assert ("holds on" in page) == bool(words)
+
+
+@pytest.mark.parametrize(("waited", "words"), [(0.0, ""), (0.4, ""), (104.0, "1.2 s (waited 1 min 44 s for acc")])
+def test_every_report_tells_work_from_waiting(
+    waited: float, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    report = example(result(waited=waited))
+    pages = [BY_NAME[name].render(report, {}, Medium()) for name in ("text", "markdown", "html", "junit")]
+    Console(as_json=False).listen(CheckFinished(report.checks[0]))
+    for page in (*pages, capsys.readouterr().err):
+        flat = " ".join((page if isinstance(page, str) else page.decode()).split())
+        assert words in flat
+        assert ("waited" in flat) == bool(words)
+    Console(as_json=False).close(report, tmp_path)
+    table = capsys.readouterr().out
+    assert "WAITED" in table
+    assert (" 104 " in table) == bool(words)
