@@ -15,6 +15,8 @@ from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component
 from aiconform.lab.config import LabConfig, LabError, Network, Paths
+from aiconform.lab.faults.accelerators import RUNTIME_LEAKS
+from aiconform.lab.faults.state import AUTOSCALED, record
 from aiconform.lab.kubernetes import containerd, controlplane, installation, nodes
 from aiconform.lab.plan import make
 
@@ -76,3 +78,20 @@ def test_an_add_on_configures_the_runtime_of_every_node(tmp_path: Path, monkeypa
     nodes.furnish(replace(plan, add_ons=()), plan.nodes[0], paths, network, assets, authority)
     after = nodes._of(paths.machine("node-1") / "containerd.toml")
     assert before != after, "containerd would not be restarted"
+
+
+def test_a_node_that_is_ordered_while_faults_are_on_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes.host, "command", lambda name: f"/usr/bin/{name}")
+    paths, network = Paths("lab", tmp_path), Network(0)
+    plan = make(LabConfig(), None, tmp_path)
+    authority = controlplane.certificates(paths, network)
+    own, ordered = plan.nodes[0], replace(plan.nodes[1], autoscaled=True)
+
+    def leaks(on: bool) -> list[bool]:
+        record(paths.state, [RUNTIME_LEAKS], on, [AUTOSCALED], [own.name])
+        for node in (own, ordered):
+            nodes.furnish(plan, node, paths, network, ASSETS, authority)
+        return [nodes.runtime_switch(paths, node.name).exists() for node in (own, ordered)]
+
+    assert leaks(True) == [False, True]
+    assert leaks(False) == [False, False]

@@ -15,8 +15,8 @@ from aiconform.lab.addons.model import RuntimeHandler
 from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import Network, Paths
-from aiconform.lab.faults.runtime import write_wrapper
-from aiconform.lab.faults.state import driver_faults
+from aiconform.lab.faults.runtime import set_runtime, write_wrapper
+from aiconform.lab.faults.state import driver_faults, names_on_node
 from aiconform.lab.kubernetes import containerd
 from aiconform.lab.kubernetes.controlplane import GO_SETTINGS, NODE_GRACE_SECONDS, api_is_ready
 from aiconform.lab.kubernetes.installation import Installation
@@ -60,7 +60,11 @@ def furnish(
     write_json(folder / "cni.d" / "10-lab.conflist", _cni(network, node))
     write_text(folder / "kubelet.yaml", yaml.safe_dump(_kubelet(plan, node, paths, network), sort_keys=False))
     write_text(folder / "kube-proxy.yaml", yaml.safe_dump(_proxy(plan, node, folder, network), sort_keys=False))
-    write_config(accelerators_file(paths, node.name), accelerators(plan, node, paths))
+    config = accelerators(plan, node, paths)
+    write_config(accelerators_file(paths, node.name), config)
+    # A node that an autoscaler orders is not there when the faults are turned on.
+    on = names_on_node(paths.state, node.name, autoscaled=node.autoscaled)
+    set_runtime(runtime_switch(paths, node.name), on, config if config.count else None)
 
 
 def processes(
