@@ -19,7 +19,7 @@ from aiconform.cli.common import Failure, output_option, print_json
     "--list",
     "listing",
     is_flag=True,
-    help="List all faults: whether each is on and where, what it breaks and what it needs.",
+    help="List all faults: whether each is on and where, what it breaks, disturbs and needs.",
 )
 @click.option("--name", "lab_name", default="lab", show_default=True, help="The lab.")
 @output_option
@@ -72,9 +72,13 @@ def _print(rows: list[dict[str, Any]], output: str) -> None:
     if output == "json":
         print_json(rows)
         return
+    from aiconform.lab.faults.fault import EVERY_OTHER
+
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         needs = f" (needs {', '.join(row['needs'])})" if row["needs"] else ""
         where = f" [at {', '.join(row['nodes'])}]" if row["nodes"] else ""
         click.echo(f"{'on ' if row['on'] else 'off'}  {row['name']:{width}}  {row['description']}{needs}{where}")
-        click.echo(f"     {'':{width}}  breaks {', '.join(row['breaks'])}")
+        others = ["every other check" if each == EVERY_OTHER else each for each in row["disturbs"]]
+        disturbs = f"; disturbs {', '.join(others)}" if others else ""
+        click.echo(f"     {'':{width}}  breaks {', '.join(row['breaks'])}{disturbs}")

@@ -102,7 +102,10 @@ def test_the_list_names_every_fault_and_says_which_are_on(lab: FakeLab) -> None:
     assert all(row["description"].endswith(".") and "\n" not in row["description"] for row in rows.values())
     assert rows["driver-prepares-all"]["scope"] == "node"
     assert "secure_accelerator_access/holders_are_disjoint" in rows["driver-prepares-all"]["breaks"]
+    assert rows["driver-prepares-all"]["disturbs"] == ["accelerator_metrics"]
     assert "on   driver-prepares-all" in run("--list").stdout
+    for told in ("; disturbs accelerator_metrics\n", "; disturbs every other check\n"):
+        assert told in run("--list").stdout
 
 
 def test_the_list_needs_no_lab(lab: FakeLab) -> None:

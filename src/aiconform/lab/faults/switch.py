@@ -230,7 +230,8 @@ def _wait(waits: Sequence[Callable[[], str]]) -> None:
 
 
 def describe(faults: Sequence[Fault], state: Path | None) -> list[dict[str, object]]:
-    """The faults as data: name, description, whether each is on and where, what it breaks and needs, and its scope.
+    """The faults as data: name, description, whether each is on and where, what it breaks, disturbs and needs,
+    and its scope.
 
     `nodes` is empty for a fault that is on everywhere.
     """
@@ -243,6 +244,7 @@ def describe(faults: Sequence[Fault], state: Path | None) -> list[dict[str, obje
             "nodes": sorted(on.get(fault.name, frozenset()) - {EVERYWHERE}),
             "breaks": sorted(fault.breaks),
             "may_break": sorted(fault.may_break),
+            "disturbs": sorted(fault.disturbs),
             "needs": list(fault.needs),
             "scope": str(fault.scope),
         }
