@@ -7,7 +7,8 @@ owned by that one, so that deleting it collects everything, even after the tool 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 from aiconform.cluster import conditions, wait
@@ -27,6 +28,8 @@ RESTRICTED: Object = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 CLEANUP_SECONDS = 60.0
+# How often Pods that are still there are looked at; longer than the grace period of the suite's own.
+_LOST_SECONDS = 5.0
 WEBHOOK_SECONDS = 15.0
 
 
@@ -167,12 +170,14 @@ class Scratch:
         unsure = [obj for obj in self.created if "uid" not in obj["metadata"]]
         await asyncio.gather(*(self.cluster.delete(obj) for obj in (*created, *unsure)))
         kinds = {(obj["apiVersion"], obj["kind"], obj["metadata"].get("namespace")) for obj in (*created, *unsure)}
-        await asyncio.gather(
-            *(
-                wait.all_gone(self.cluster, *kind, labels=self.selector, seconds=CLEANUP_SECONDS)
-                for kind in sorted(kinds, key=str)
+        namespaces = {namespace for *_, namespace in kinds if namespace}
+        async with _dropping_lost_pods(self.cluster, namespaces, self.selector):
+            await asyncio.gather(
+                *(
+                    wait.all_gone(self.cluster, *kind, labels=self.selector, seconds=CLEANUP_SECONDS)
+                    for kind in sorted(kinds, key=str)
+                )
             )
-        )
 
 
 def owner_reference(owner: Object) -> Object:
@@ -198,9 +203,10 @@ async def remove(cluster: Cluster, namespaces: Sequence[Object]) -> None:
         except NotFound:
             continue
     await asyncio.gather(*(cluster.delete(namespace) for namespace in existing))
-    ends = await asyncio.gather(
-        *(wait.gone(cluster, namespace, seconds=CLEANUP_SECONDS) for namespace in existing), return_exceptions=True
-    )
+    async with _dropping_lost_pods(cluster, {namespace["metadata"]["name"] for namespace in existing}):
+        ends = await asyncio.gather(
+            *(wait.gone(cluster, namespace, seconds=CLEANUP_SECONDS) for namespace in existing), return_exceptions=True
+        )
     stayed = []
     for namespace, end in zip(existing, ends, strict=True):
         if isinstance(end, ClusterError):
@@ -209,6 +215,42 @@ async def remove(cluster: Cluster, namespaces: Sequence[Object]) -> None:
             raise end
     if stayed:
         raise TimedOut(f"Namespaces that are not deleted: {'; '.join(stayed)}")
+
+
+@asynccontextmanager
+async def _dropping_lost_pods(cluster: Cluster, namespaces: Collection[str], labels: str = "") -> AsyncIterator[None]:
+    """While the body waits for deletions: deleted Pods whose node is not Ready are dropped from the API.
+
+    Nobody else reports that their containers have ended. Should the node come back, its kubelet ends them.
+    """
+
+    async def keep_dropping() -> None:
+        while True:
+            await asyncio.sleep(_LOST_SECONDS)
+            # What it could not drop, the wait reports.
+            with suppress(ClusterError):
+                for namespace in sorted(namespaces):
+                    await _drop_lost_pods(cluster, namespace, labels)
+
+    task = asyncio.create_task(keep_dropping())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _drop_lost_pods(cluster: Cluster, namespace: str, labels: str) -> None:
+    deleted = [
+        pod
+        async for pod in cluster.list("v1", "Pod", namespace, labels=labels)
+        if "deletionTimestamp" in pod["metadata"] and "nodeName" in pod["spec"]
+    ]
+    for name in sorted({pod["spec"]["nodeName"] for pod in deleted}):
+        nodes = [node async for node in cluster.list("v1", "Node", fields=f"metadata.name={name}")]
+        if not any(conditions.is_true(node, "Ready") for node in nodes):
+            lost = [pod for pod in deleted if pod["spec"]["nodeName"] == name]
+            await asyncio.gather(*(cluster.delete(pod, grace=0) for pod in lost))
 
 
 async def _why_it_stays(cluster: Cluster, namespace: Object) -> str:

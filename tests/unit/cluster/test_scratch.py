@@ -1,0 +1,85 @@
+"""Deleting what a run created: a Pod whose node is lost does not keep the rest, any other Pod is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from aiconform.cluster import Object, TimedOut, WatchEvent, scratch
+
+
+class FakeCluster:
+    """Pods of one Namespace on a node; only its kubelet, or a deletion without grace, ends them."""
+
+    def __init__(self, *, ready: bool, kubelet: bool) -> None:
+        self.ready, self.kubelet = ready, kubelet
+        self.pods: dict[str, Object] = {}
+        self.forced: list[str] = []
+        self._changed = asyncio.Event()
+
+    async def resource(self, api_version: str, kind: str) -> Any:
+        return SimpleNamespace(namespaced=kind == "Pod")
+
+    async def create(self, obj: Object) -> Object:
+        created = {**obj, "metadata": {**obj["metadata"], "uid": obj["metadata"]["name"]}}
+        if obj["kind"] == "Pod":
+            created["spec"] = {"nodeName": "node-1"}
+            self.pods[obj["metadata"]["name"]] = created
+        return created
+
+    async def delete(self, obj: Object, *, grace: int | None = None) -> None:
+        name = obj["metadata"]["name"]
+        self.forced += [name] if grace == 0 else []
+        if grace == 0 or self.kubelet:
+            self.pods.pop(name, None)
+            self._changed.set()
+        elif name in self.pods:
+            self.pods[name]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+    async def list(self, api_version: str, kind: str, *_: Any, labels: str = "", fields: str = "") -> Any:
+        if kind == "Pod":
+            for pod in list(self.pods.values()):
+                yield pod
+            return
+        assert (kind, fields) == ("Node", "metadata.name=node-1")
+        yield {"kind": "Node", "status": {"conditions": [{"type": "Ready", "status": str(self.ready)}]}}
+
+    async def snapshot(self, *kind: Any, labels: str, fields: str) -> tuple[tuple[Object, ...], str]:
+        return tuple(self.pods.values()), "1"
+
+    async def watch(self, *_: Any, **__: Any) -> AsyncIterator[WatchEvent]:
+        await self._changed.wait()
+        for name in self.forced:
+            yield WatchEvent("DELETED", {"metadata": {"name": name, "uid": name}})
+
+
+async def closing(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+    monkeypatch.setattr(scratch, "_LOST_SECONDS", 0.01)
+    monkeypatch.setattr(scratch, "CLEANUP_SECONDS", seconds)
+    space = scratch.Space(cluster, "r1")  # type: ignore[arg-type]
+    probe = scratch.Scratch(space, "probe", "restricted")
+    await probe.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "held"}})
+    await probe.close()
+
+
+async def test_a_pod_that_its_kubelet_ends_is_not_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = FakeCluster(ready=True, kubelet=True)
+    await closing(cluster, monkeypatch, seconds=60)
+    assert not cluster.forced
+
+
+async def test_a_pod_of_a_node_that_is_not_ready_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = FakeCluster(ready=False, kubelet=False)
+    await closing(cluster, monkeypatch, seconds=60)
+    assert cluster.forced == ["held"]
+
+
+async def test_a_pod_that_stays_on_a_ready_node_is_reported_and_not_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = FakeCluster(ready=True, kubelet=False)
+    with pytest.raises(TimedOut, match="held"):
+        await closing(cluster, monkeypatch, seconds=0.2)
+    assert not cluster.forced
