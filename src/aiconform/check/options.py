@@ -73,7 +73,8 @@ class Settings:
 
     every_node: use every accelerator node instead of one of each kind.
     nodes: use only accelerators of nodes with these labels (a label selector); all nodes by default.
-    patience: the longest time until a Pod runs, in seconds, including image pull and device setup.
+    patience: the longest time until a Pod runs, in seconds, including image pull and device setup; also for how long a
+    request is repeated that fails for a moment.
     options: one model for each check that has some set.
     """
 

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     default=120.0,
     show_default=True,
     metavar="SECONDS",
-    help="The longest time until a Pod runs.",
+    help="The longest time until a Pod runs, and for which a request that fails for a moment is repeated.",
 )
 @click.option(
     "--image-registry", default="", metavar="REGISTRY", help="Mirror of the test images (see `aiconform images`)."

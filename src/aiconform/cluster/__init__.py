@@ -18,6 +18,7 @@ from aiconform.cluster.errors import (
     TimedOut,
     Unauthorized,
     Unreachable,
+    WebhookBehind,
     WebhookUnreached,
 )
 from aiconform.cluster.transport import ProxyResponse
@@ -41,6 +42,7 @@ __all__ = [
     "Unauthorized",
     "Unreachable",
     "WatchEvent",
+    "WebhookBehind",
     "WebhookUnreached",
     "connect",
 ]

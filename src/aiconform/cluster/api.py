@@ -95,7 +95,20 @@ class Cluster:
         resource = await self.resource(obj["apiVersion"], obj["kind"])
         path = resource.path(obj["metadata"].get("namespace"))
         query = {"fieldManager": FIELD_MANAGER, "dryRun": "All" if dry_run else ""}
-        created: Object = await self._transport.json(Request("POST", path, "create", resource.plural, query, body=obj))
+        try:
+            created: Object = await self._transport.json(
+                Request("POST", path, "create", resource.plural, query, body=obj)
+            )
+        except Conflict as error:
+            labels = (obj["metadata"].get("labels") or {}).items()
+            if not error.repeated or dry_run or "name" not in obj["metadata"] or not labels:
+                raise
+            # The API server carried out an earlier try, and its answer was lost.
+            created = await self.get(
+                obj["apiVersion"], obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")
+            )
+            if not labels <= (created["metadata"].get("labels") or {}).items():
+                raise
         return created
 
     async def apply(self, obj: Object) -> Object:
@@ -188,7 +201,8 @@ class Cluster:
         """The lines of a container's log as they are written, until the container ends or `seconds` have passed."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
         query = {"container": container, "follow": "true"}
-        async for line in self._transport.lines(Request("GET", path, "get", "pods/log", query, seconds=seconds)):
+        request = Request("GET", path, "get", "pods/log", query, seconds=seconds)
+        async for line in self._transport.all_lines(request):
             yield line.decode("utf-8", "replace")
 
     async def proxied(

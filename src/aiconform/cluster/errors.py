@@ -8,6 +8,7 @@ ClusterError
 ├── NotFound          the object does not exist, or its kind is not served
 ├── Conflict          the object exists already, or has changed
 ├── Rejected          invalid, or rejected by an admission webhook or a quota
+│   └── WebhookBehind     an admission webhook answers, but does not know a new Namespace yet
 ├── Expired           the resourceVersion of a watch or a page is too old
 ├── ServerFailed      the API server answered 5xx, or kept answering 429
 │   └── WebhookUnreached  the API server cannot reach an admission webhook
@@ -27,7 +28,11 @@ class NoCluster(ClusterError):
 
 
 class Unreachable(ClusterError):
-    """The API server did not answer."""
+    """The API server did not answer. `lasting`: it will not be otherwise a moment later."""
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class ApiError(ClusterError):
@@ -60,7 +65,9 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """409."""
+    """409. `repeated`: an earlier try of the same request failed, and may have been carried out all the same."""
+
+    repeated = False
 
 
 class Rejected(ApiError):
@@ -76,9 +83,17 @@ class ServerFailed(ApiError):
 
 
 class WebhookUnreached(ServerFailed):
-    """The API server could not reach the admission webhook `webhook`, or that does not know the Namespace yet."""
+    """The API server could not reach the admission webhook `webhook`."""
 
     def __init__(self, message: str, *, webhook: str, status: int = 500, reason: str = "") -> None:
+        super().__init__(message, status=status, reason=reason)
+        self.webhook = webhook
+
+
+class WebhookBehind(Rejected):
+    """The admission webhook `webhook` answered, but does not know the Namespace yet: its caches are behind."""
+
+    def __init__(self, message: str, *, webhook: str, status: int = 403, reason: str = "") -> None:
         super().__init__(message, status=status, reason=reason)
         self.webhook = webhook
 

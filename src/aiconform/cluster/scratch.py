@@ -30,7 +30,6 @@ RESTRICTED: Object = {
 CLEANUP_SECONDS = 60.0
 # How often Pods that are still there are looked at; longer than the grace period of the suite's own.
 _LOST_SECONDS = 5.0
-WEBHOOK_SECONDS = 15.0
 
 
 class Space:
@@ -124,10 +123,11 @@ class Scratch:
         """The Namespace of its namespaced objects."""
         return await self._space.namespace(self.security)
 
-    async def create(self, obj: Object, *, webhook_seconds: float = WEBHOOK_SECONDS) -> Object:
+    async def create(self, obj: Object, *, webhook_seconds: float | None = None) -> Object:
         """Create `obj` with the run's labels, in the Namespace or, if cluster-scoped, owned by the run's Namespace.
 
-        While the API server cannot reach an admission webhook, the request is retried for `webhook_seconds`.
+        While an admission webhook is not reached or is behind, the request is retried for `webhook_seconds`, by default
+        as long as the task is patient.
         """
         metadata = obj["metadata"]
         metadata = {**metadata, "labels": {**metadata.get("labels", {}), **self.labels}}

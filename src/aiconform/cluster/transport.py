@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from aiconform import __version__
 from aiconform.cluster import config, requests
 from aiconform.cluster.errors import (
     ApiError,
+    ClusterError,
     Conflict,
     Expired,
     Forbidden,
@@ -28,14 +30,16 @@ from aiconform.cluster.errors import (
     TimedOut,
     Unauthorized,
     Unreachable,
+    WebhookBehind,
     WebhookUnreached,
 )
+from aiconform.cluster.patience import Tries
 
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 SILENT_SECONDS = 90.0
 """A watch without any event for so long is restarted."""
-BUSY_TRIES = 5  # how often a request is sent while the server is busy (429, 503 with Retry-After)
+BUSY_TRIES = 4  # how often a request is repeated while the server is busy (429, 503 with Retry-After)
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,7 @@ class Transport:
             raise ServerFailed(f"{what} answered no JSON: {text[:80]!r}") from error
 
     async def text(self, request: Request) -> str:
-        response = await self._send(request)
-        try:
-            data: bytes = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise self._unreachable(error) from error
+        _, data = await self._send(request, whole=True)
         return data.decode("utf-8", "replace")
 
     async def behind(self, request: Request, *, seconds: float, limit_bytes: int) -> ProxyResponse:
@@ -120,7 +120,7 @@ class Transport:
 
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
         """Complete lines of any length; ends with the stream, or after the request's seconds."""
-        response = await self._send(request)
+        response, _ = await self._send(request, whole=False)
         begun = b""
         try:
             # aiohttp's own line reader fails on long lines.
@@ -136,31 +136,64 @@ class Transport:
         finally:
             response.response.close()
 
+    async def all_lines(self, request: Request) -> AsyncIterator[bytes]:
+        """Lines of a text that only grows, for the request's seconds.
+
+        After a lost connection it is read again from its start, without the lines that were read before.
+        """
+        end, seen, tries = asyncio.get_running_loop().time() + (request.seconds or math.inf), 0, Tries()
+        while (left := end - asyncio.get_running_loop().time()) > 0:
+            number = 0
+            try:
+                async for line in self.lines(replace(request, seconds=left if request.seconds else None)):
+                    number += 1
+                    if number > seen:
+                        seen, tries = number, Tries()
+                        yield line
+                return
+            except ClusterError as error:
+                if not await tries.again(error):
+                    raise
+
     async def close(self) -> None:
         for client in (*self._retired, self._rest):
             await client.close()
 
-    async def _send(self, request: Request) -> rest.RESTResponse:
-        """Send, and retry while the server is busy; the response is not read yet."""
-        renewed = False
-        for attempt in range(1, BUSY_TRIES + 1):
+    async def _send(self, request: Request, *, whole: bool) -> tuple[rest.RESTResponse, bytes]:
+        """(the response, its body if `whole`); repeated while the server is busy, and as long as the task is patient.
+
+        A Conflict after a failed try says so: that try may have been carried out all the same.
+        """
+        tries, busy, renewed = Tries(), 0, False
+        while True:
             requests.count(request.verb, request.resource)
-            response = await self._once(request)
-            if response.status < 400:
-                return response
-            status = await _status(response)
-            if response.status == 401 and not renewed:
-                renewed = True
-                await self._renew()
-                continue
-            wait = response.headers.get("Retry-After", "")
-            if response.status in (429, 503) and wait.isdigit() and attempt < BUSY_TRIES:
-                await asyncio.sleep(min(float(wait), 10))
-                continue
-            raise refusal(response.status, status, request.verb, request.resource)
-        raise ServerFailed(
-            f"{request.verb} {request.resource}: {self.server} was too busy for {BUSY_TRIES} tries", status=429
-        )
+            try:
+                response = await self._once(request)
+                if response.status < 400:
+                    return response, await self._body(response) if whole else b""
+                status = await _status(response)
+                if response.status == 401 and not renewed:
+                    renewed = True
+                    await self._renew()
+                    continue
+                wait = response.headers.get("Retry-After", "")
+                if response.status in (429, 503) and wait.isdigit() and busy < BUSY_TRIES:
+                    busy += 1
+                    await asyncio.sleep(min(float(wait), 10))
+                    continue
+                raise refusal(response.status, status, request.verb, request.resource)
+            except ClusterError as error:
+                if isinstance(error, Conflict):
+                    error.repeated = tries.failed > 0
+                if not await tries.again(error):
+                    raise
+
+    async def _body(self, response: rest.RESTResponse) -> bytes:
+        try:
+            data: bytes = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from error
+        return data
 
     async def _once(self, request: Request) -> rest.RESTResponse:
         headers = {
@@ -182,13 +215,15 @@ class Transport:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> Unreachable:
-        if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
+        lasting = isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError)
+        if lasting:
             why = f"its certificate is not trusted by this kubeconfig ({error})"
         elif isinstance(error, TimeoutError):
             why = "no answer in time"
         else:
             why = str(error) or type(error).__name__
-        return Unreachable(f"The API server {self.server} (context {self._target.context!r}) cannot be reached: {why}")
+        said = f"The API server {self.server} (context {self._target.context!r}) cannot be reached: {why}"
+        return Unreachable(said, lasting=lasting)
 
     async def _renew(self) -> None:
         """Read the credentials again: a token can expire during a long run."""
@@ -231,7 +266,7 @@ async def _status(response: rest.RESTResponse) -> dict[str, Any]:
 
 _UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
 # A webhook that reads from a cache does not know a new Namespace yet (Kueue's webhook for Pods).
-_BEHIND = re.compile(r'admission webhook "([^"]+)" denied the request: Namespace "[^"]+" not found')
+_BEHIND = re.compile(r'admission webhook "([^"]+)" denied the request: .*?[Nn]amespaces? "[^"]+" not found', re.DOTALL)
 
 
 def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
@@ -246,7 +281,9 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
         )
     if code == 403 and "cannot" in said and "User" in said:
         return Forbidden(f"no permission to {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
-    if unreached := (code >= 500 and _UNREACHED.search(said)) or _BEHIND.search(said):
+    if behind := _BEHIND.search(said):
+        return WebhookBehind(f"{verb} {resource}: {said}", webhook=behind[1], status=code, reason=reason)
+    if unreached := code >= 500 and _UNREACHED.search(said):
         return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)
     classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}
     fallback = ServerFailed if code >= 500 or code == 429 else Rejected

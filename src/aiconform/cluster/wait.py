@@ -6,9 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from aiconform.cluster import conditions
+from aiconform.cluster import conditions, patience
 from aiconform.cluster.api import Cluster, Object, WatchEvent
-from aiconform.cluster.errors import Expired, NotFound, ServerFailed, Stuck, TimedOut, Unreachable, WebhookUnreached
+from aiconform.cluster.errors import (
+    Expired,
+    NotFound,
+    ServerFailed,
+    Stuck,
+    TimedOut,
+    Unreachable,
+    WebhookBehind,
+    WebhookUnreached,
+)
 
 T = TypeVar("T")
 _RETRY_SECONDS = 0.5
@@ -62,16 +71,17 @@ async def states(
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def reaching_webhooks(request: Callable[[], Awaitable[T]], *, seconds: float) -> T:
-    """The result of `request`, which is retried while the API server cannot reach an admission webhook for it.
+async def reaching_webhooks(request: Callable[[], Awaitable[T]], *, seconds: float | None = None) -> T:
+    """The result of `request`, which is retried while an admission webhook for it is not reached, or is behind.
 
-    Controllers restart now and then. Raises WebhookUnreached when the time is over.
+    Controllers restart now and then, and their caches take a moment to know a new Namespace. seconds: by default the
+    patience of the task. Raises WebhookUnreached and WebhookBehind when the time is over.
     """
-    deadline = asyncio.get_running_loop().time() + seconds
+    deadline = asyncio.get_running_loop().time() + (patience.seconds() if seconds is None else seconds)
     while True:
         try:
             return await request()
-        except WebhookUnreached:
+        except (WebhookUnreached, WebhookBehind):
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(_WEBHOOK_RETRY_SECONDS)
@@ -103,10 +113,23 @@ async def until(
                         result = condition(last)
                         if result is not None:
                             return result
-                except (Expired, Unreachable):
+                except (Expired, ServerFailed, Unreachable):
                     await asyncio.sleep(_RETRY_SECONDS)
+                    await _still_there(cluster, obj, what)
     except TimeoutError:
         raise TimedOut(f"{what}: not within {seconds:.0f} s; last seen: {describe(last)}") from None
+
+
+async def _still_there(cluster: Cluster, obj: Object, what: str) -> None:
+    """Raises Stuck if the object was deleted while nobody watched it: a new watch would not say so."""
+    metadata = obj["metadata"]
+    try:
+        await cluster.get(obj["apiVersion"], obj["kind"], metadata["name"], metadata.get("namespace"))
+    except NotFound:
+        raise Stuck(f"{what}: {obj['kind']} {metadata['name']} was deleted by someone else") from None
+    except (ServerFailed, Unreachable):
+        # The watch is tried again, and then this.
+        return
 
 
 async def among(
@@ -161,7 +184,7 @@ async def gone(cluster: Cluster, obj: Object, *, seconds: float) -> None:
                             return
                 except NotFound:
                     return
-                except (Expired, Unreachable):
+                except (Expired, ServerFailed, Unreachable):
                     await asyncio.sleep(_RETRY_SECONDS)
     except TimeoutError:
         raise TimedOut(f"{what}: not within {seconds:.0f} s") from None

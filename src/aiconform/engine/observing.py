@@ -11,6 +11,7 @@ from typing import Any
 
 from aiconform.check import Check, NotApplicable, NothingToLookAt, Probe, Settings, Target
 from aiconform.cluster import ClusterError
+from aiconform.cluster.patience import patient
 from aiconform.cluster.requests import metered
 from aiconform.cluster.scratch import Scratch, Space
 from aiconform.engine import events
@@ -48,7 +49,8 @@ class Observer:
     async def evidence(self, check: Check) -> Evidence:
         """What all probes of the check observe."""
         clock = WorkClock()
-        records = await gather(*(self._probe(check, probe, clock) for probe in check.probes))
+        with patient(self._settings.patience):
+            records = await gather(*(self._probe(check, probe, clock) for probe in check.probes))
         flat = tuple(record for group in records for record in group)
         worked, waited = clock.measured()
         return Evidence(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiconform.check import Settings
 from aiconform.cluster import Cluster, ClusterError
+from aiconform.cluster.patience import patient
 from aiconform.cluster.requests import metered
 from aiconform.cluster.scratch import Space, left_behind, remove
 from aiconform.engine import events
@@ -172,13 +173,14 @@ class Run:
         return result
 
     async def _clean_up(self, space: Space, observer: Observer) -> None:
-        with suppress(ClusterError):
-            # `close` asks for the same again.
-            await observer.ended()
-        try:
-            await space.close()
-        except ClusterError as error:
-            self.leaks.append(str(error))
-        self.leaks += await observer.left_behind()
+        with patient(self.options.settings.patience):
+            with suppress(ClusterError):
+                # `close` asks for the same again.
+                await observer.ended()
+            try:
+                await space.close()
+            except ClusterError as error:
+                self.leaks.append(str(error))
+            self.leaks += await observer.left_behind()
         for leak in self.leaks:
             self._note(f"left behind: {leak}; try: aiconform cleanup --run {space.run}")

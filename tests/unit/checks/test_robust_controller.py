@@ -34,6 +34,8 @@ REFUSED = Refusal(accepted=False, by=WEBHOOK, unreached="", said=f'admission web
 LET_IN = Refusal(accepted=True, by="", unreached="", said="created")
 BY_ANOTHER = Refusal(accepted=False, by="policy.example", unreached="", said="no")
 BY_SCHEMA = Refusal(accepted=False, by="", unreached="", said="spec.x: Required value")
+BEHIND = Refusal(accepted=False, by="", unreached="", behind=WEBHOOK, said='Namespace "new" not found')
+ANOTHER_BEHIND = Refusal(accepted=False, by="", unreached="", behind="policy.example", said="no")
 UNREACHED = Refusal(accepted=False, by="", unreached=WEBHOOK, said="connection refused")
 JOB = Child(kind="Job", name="j", uid="1")
 ARRIVED = Arrival(reached=True, wanted="ready = 1", last="1")
@@ -115,6 +117,8 @@ NOT_MADE = {
         ({"unestablished": ["jobsets.jobset.x-k8s.io is not established"]}, {"operator_is_ready": False}),
         ({"refusal": LET_IN}, {"webhook_refuses": False}),
         ({"refusal": UNREACHED}, {"webhook_refuses": False}),
+        ({"refusal": BEHIND}, {"webhook_refuses": False}),
+        ({"refusal": ANOTHER_BEHIND}, {"webhook_refuses": None}),
         ({"refusal": BY_ANOTHER}, {"webhook_refuses": None}),
         ({"refusal": BY_SCHEMA}, {"webhook_refuses": None}),
         ({"refusal": LET_IN, "restart": restart(refusal=LET_IN)}, {"webhook_refuses": False}),
@@ -169,6 +173,7 @@ refusals = st.builds(
     accepted=st.booleans(),
     by=st.sampled_from(["", WEBHOOK, "other"]),
     unreached=st.sampled_from(["", WEBHOOK]),
+    behind=st.sampled_from(["", WEBHOOK, "other"]),
 )
 controllers = st.lists(st.lists(st.booleans(), max_size=3).map(lambda ready: controller(*ready)), max_size=2)
 
@@ -184,6 +189,7 @@ def test_only_the_named_webhook_counts_and_nothing_holds_over_no_subject(
     if refused.holds:
         assert not refusal.accepted
         assert not refusal.unreached
+        assert not refusal.behind
         assert refusal.by == WEBHOOK
     up = next(rule(seen) for rule in RULES if rule.__name__ == "operator_is_ready")
     assert bool(up.holds) == (bool(some) and all(each.pods and each.ready == len(each.pods) for each in some))

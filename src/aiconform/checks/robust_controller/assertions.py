@@ -29,6 +29,9 @@ def _refused(seen: Life, refusal: Refusal) -> tuple[bool | None, str]:
         return False, f"an invalid object was accepted: {seen.webhook} ({policy}) did not refuse it"
     if refusal.unreached:
         return False, f"the API server cannot reach {refusal.unreached}: {refusal.said}"
+    if refusal.behind:
+        said = f"{refusal.behind} answers, but stays behind with its caches: {refusal.said}"
+        return (False if refusal.behind == seen.webhook else None), said
     if refusal.by == seen.webhook:
         also = f" ({', '.join(seen.namesakes)} has a webhook of this name, too)" if seen.namesakes else ""
         return True, f"{refusal.said}{also}"

@@ -8,13 +8,15 @@ from aiconform.check import Observation
 class Refusal(Observation):
     """The response to an invalid object: `by` is the webhook that refused it, empty if none did.
 
-    `unreached` is the webhook that the API server could not reach, so that the request failed.
+    `unreached` is the webhook that the API server could not reach, so that the request failed; `behind` the one that
+    answered to the end of its time that it does not know the new Namespace.
     """
 
     accepted: bool
     by: str
     unreached: str
     said: str
+    behind: str = ""
 
 
 class Arrival(Observation):

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from aiconform.checks.robust_controller.observations import Arrival, Changed, Child, Refusal
-from aiconform.cluster import Cluster, Object, Rejected, Stuck, TimedOut, WebhookUnreached, wait
+from aiconform.cluster import Cluster, Object, Rejected, Stuck, TimedOut, WebhookBehind, WebhookUnreached, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.pods import unschedulable
 from aiconform.platform.operators import ChildKind, ExpectedState, OperatorChange
@@ -24,11 +24,16 @@ FORBIDDEN_PODS = re.compile(r"Error creating: (pods \"|admission webhook )")
 
 
 async def offer(scratch: Scratch, obj: Object, *, seconds: float) -> Refusal:
-    """Try to create an invalid object, repeatedly while its webhook does not answer. Delete it if it is accepted."""
+    """Try to create an invalid object, repeatedly while its webhook does not answer or is behind with its caches.
+
+    Delete it if it is accepted.
+    """
     try:
         created = await scratch.create(obj, webhook_seconds=seconds)
     except WebhookUnreached as error:
         return Refusal(accepted=False, by="", unreached=error.webhook, said=str(error))
+    except WebhookBehind as error:
+        return Refusal(accepted=False, by="", unreached="", behind=error.webhook, said=str(error))
     except Rejected as error:
         denied = DENIED.search(str(error))
         return Refusal(accepted=False, by=denied[1] if denied else "", unreached="", said=str(error))
@@ -37,13 +42,13 @@ async def offer(scratch: Scratch, obj: Object, *, seconds: float) -> Refusal:
 
 
 async def created(scratch: Scratch, obj: Object) -> tuple[Object | None, str]:
-    """(the object, "") or (None, the error of the API server about a webhook that it did not reach).
+    """(the object, "") or (None, the error of the API server about a webhook that was not reached or stayed behind).
 
     Raises Stuck if it is refused: this version or a policy of the platform does not accept the suite's object.
     """
     try:
         return await scratch.create(obj), ""
-    except WebhookUnreached as error:
+    except (WebhookUnreached, WebhookBehind) as error:
         return None, str(error)
     except Rejected as error:
         kind = f"{obj['kind']} {obj['apiVersion']}"
@@ -193,14 +198,14 @@ async def left_after(cluster: Cluster, owner: Object, made: Sequence[Object], *,
 async def change(
     cluster: Cluster, obj: Object, subject: Object, what: OperatorChange, kinds: Sequence[ChildKind], *, seconds: float
 ) -> Changed:
-    """Patch `subject` and wait for the effect on `obj`. The patch is repeated while a webhook does not answer.
+    """Patch `subject` and wait for the effect on `obj`. The patch is repeated while a webhook is away or behind.
 
     Raises Stuck if the patch is refused.
     """
     try:
         await wait.reaching_webhooks(lambda: cluster.patch(subject, dict(what.patch)), seconds=seconds)
+    except (WebhookUnreached, WebhookBehind) as error:
+        return Changed(problem=str(error), arrival=None)
     except Rejected as error:
         raise Stuck(f"the change of {subject['kind']} that the suite considers valid is refused: {error}") from error
-    except WebhookUnreached as error:
-        return Changed(problem=str(error), arrival=None)
     return Changed(problem="", arrival=await arrives(cluster, obj, what.ready, kinds, seconds=seconds))

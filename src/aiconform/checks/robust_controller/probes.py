@@ -26,9 +26,9 @@ from aiconform.platform.operators import known
 
 
 def _limit(settings: Settings) -> float:
-    """The sum of all limits, and a minute for the rest."""
+    """The sum of all limits, and a minute for the rest. The webhooks get the patience twice: one is in every limit."""
     options = settings.of(RobustControllerOptions)
-    return options.ready_seconds + 2 * options.child_seconds + 3 * options.restart_seconds + 60
+    return settings.patience + options.ready_seconds + 2 * options.child_seconds + 3 * options.restart_seconds + 60
 
 
 def _access() -> list[Access]:
