@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SECONDS = 90.0
 _LOOK_SECONDS = 0.3
+_LEASES = "coordination.k8s.io/v1"
 
 
 async def until(holds: Callable[[], Awaitable[bool]], what: str, *, seconds: float) -> None:
@@ -98,17 +99,26 @@ def _labels(deployment: Object) -> str:
 
 
 async def leads(cluster: Cluster, namespace: str, labels: str) -> None:
-    """Wait until one of the existing Pods with these labels holds a Lease of the Namespace. Raises TimedOut."""
+    """Wait until one of the existing Pods with these labels holds a Lease of the Namespace. Raises TimedOut.
+
+    Leases of Pods that no longer exist are deleted: they would still be valid for a quarter of a minute.
+    """
     from aiconform.cluster import wait
 
     names = [pod["metadata"]["name"] async for pod in cluster.list("v1", "Pod", namespace, labels=labels)]
 
-    def held(leases: Sequence[Object]) -> bool | None:
-        holders = [lease["spec"].get("holderIdentity") or "" for lease in leases]
-        return True if any(holder.startswith(f"{name}_") for holder in holders for name in names) else None
+    def is_held(lease: Object) -> bool:
+        holder = lease["spec"].get("holderIdentity") or ""
+        return any(holder.startswith(f"{name}_") for name in names)
 
+    def held(leases: Sequence[Object]) -> bool | None:
+        return True if any(map(is_held, leases)) else None
+
+    async for lease in cluster.list(_LEASES, "Lease", namespace):
+        if not is_held(lease):
+            await cluster.delete(lease)
     what = f"one of {', '.join(names)} to lead"
-    await wait.among(cluster, "coordination.k8s.io/v1", "Lease", namespace, held, seconds=SECONDS, what=what)
+    await wait.among(cluster, _LEASES, "Lease", namespace, held, seconds=SECONDS, what=what)
 
 
 async def admission(cluster: Cluster, obj: Object, *, reached: bool) -> None:
