@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiconform.lab.addons.karpenter import LIMIT, NODE_POOL
 from aiconform.lab.build.images import BUSYBOX
 from aiconform.lab.faults.fault import Fault, InCluster, assertions
+from aiconform.lab.faults.workloads import until
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
@@ -79,6 +80,13 @@ async def _occupy_node(cluster: Cluster) -> None:
     except Conflict:
         created = await cluster.get("v1", "Pod", occupant["metadata"]["name"], occupant["metadata"]["namespace"])
     await wait.until(cluster, created, wait.running, seconds=_RUNS_SECONDS, what="the Pod that uses a node of the pool")
+
+    async def complete() -> bool:
+        counts = [each.get("status") or {} async for each in cluster.list("apps/v1", "DaemonSet")]
+        return all(each.get("numberReady") == each.get("desiredNumberScheduled") for each in counts)
+
+    # Other checks look at this node, too: whether its accelerators are in the metrics.
+    await until(complete, "the Pods of all DaemonSets to be ready", seconds=_RUNS_SECONDS)
 
 
 async def _free_node(cluster: Cluster) -> None:

@@ -39,22 +39,28 @@ def refusing(
         "validations": [{"expression": validation, "message": f"the fault {name} is on"}],
     }
     bound: dict[str, Any] = {"policyName": name, "validationActions": ["Deny"]}
-    if params:
-        spec["paramKind"] = {"apiVersion": params[0], "kind": params[1]}
-        bound["paramRef"] = {"selector": {}, "parameterNotFoundAction": "Deny"}
     metadata = {"name": name}
     policy: Object = {"apiVersion": _GROUP, "kind": "ValidatingAdmissionPolicy", "metadata": metadata, "spec": spec}
-    binding: Object = {
-        "apiVersion": _GROUP,
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": metadata,
-        "spec": bound,
-    }
+    bindings = [_binding(name, bound)]
+    if params:
+        spec["paramKind"] = {"apiVersion": params[0], "kind": params[1]}
+        # To deny where there is none would refuse every ConfigMap, too, so these have a binding without params.
+        bindings = [
+            _binding(
+                name,
+                {
+                    **bound,
+                    "paramRef": {"selector": {}, "parameterNotFoundAction": "Allow"},
+                    "matchResources": {"resourceRules": [_rule(group, resource, operation)]},
+                },
+            ),
+            _binding(f"{name}-shows", {**bound, "matchResources": {"resourceRules": [_CANARY_RULE]}}),
+        ]
 
     async def in_force(cluster: Cluster) -> bool:
         return await _marked(cluster, name) is None
 
-    return _action(policy, binding, in_force)
+    return _action(policy, bindings, in_force)
 
 
 def changing(
@@ -100,7 +106,7 @@ def changing(
         marked = await _marked(cluster, name)
         return bool(marked and marked["metadata"].get("labels"))
 
-    return _action(policy, binding, in_force)
+    return _action(policy, [binding], in_force)
 
 
 # A policy does not report when it takes effect. So it also covers one ConfigMap, and dry runs with that show it.
@@ -113,6 +119,11 @@ _CANARY_RULE: dict[str, Any] = {
 
 
 _IS_CANARY = "request.resource.resource == 'configmaps'"
+
+
+def _binding(name: str, spec: Object) -> Object:
+    kind = "ValidatingAdmissionPolicyBinding"
+    return {"apiVersion": _GROUP, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
 def _condition(name: str, condition: str) -> dict[str, Any]:
@@ -134,7 +145,7 @@ async def _marked(cluster: Cluster, name: str) -> Object | None:
         return None
 
 
-def _action(policy: Object, binding: Object, in_force: Any) -> InCluster:
+def _action(policy: Object, bindings: Sequence[Object], in_force: Any) -> InCluster:
     async def settle(cluster: Cluster, on: bool) -> None:
         async def settled() -> bool:
             return await in_force(cluster) is on
@@ -144,11 +155,13 @@ def _action(policy: Object, binding: Object, in_force: Any) -> InCluster:
 
     async def on(cluster: Cluster) -> None:
         await cluster.apply(policy)
-        await cluster.apply(binding)
+        for binding in bindings:
+            await cluster.apply(binding)
         await settle(cluster, True)
 
     async def off(cluster: Cluster) -> None:
-        await cluster.delete(binding)
+        for binding in bindings:
+            await cluster.delete(binding)
         await cluster.delete(policy)
         await settle(cluster, False)
 
