@@ -1,9 +1,99 @@
-"""What holds for every test."""
+"""What holds for every test: who runs it, beside what, and how long the run's parts took."""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
+
+pytest_plugins = ["support.record"]
 
 # Machines that tests run on are shared: how long one example takes says nothing of the code.
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+
+LABS = ("tests/lab/checks/test_faults_of_nodes.py", "tests/lab/checks/", "tests/lab/")
+"""Each is one scope, which stays with one worker. The first two share a lab, the third has labs of its own."""
+
+
+def scope(nodeid: str) -> str:
+    """What stays together on one worker: the tests of a lab, or of one file."""
+    file = nodeid.partition("::")[0]
+    return next((place for place in LABS if file.startswith(place)), file)
+
+
+class ByLab(LoadScopeScheduling):
+    """Gives whole scopes to workers, in the order of collection: the longest come first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByLab:
+    config.option.loadscopereorder = False
+    return ByLab(config, log)  # type: ignore[arg-type]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--check", metavar="ID", help="Only the tests of this check; implies --keep-lab.")
+    parser.addoption(
+        "--keep-lab", action="store_true", help="Run the checks on a lab that stays up from one call to the next."
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Sorting is stable: within a scope, tests keep their order.
+    items.sort(key=lambda item: _rank(item.nodeid))
+    if check := config.getoption("check"):
+        chosen = [item for item in items if _is_of(item, check)]
+        if not chosen:
+            raise pytest.UsageError(f"--check {check}: no test is of a check with this id")
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+
+
+def _rank(nodeid: str) -> int:
+    """The longest first; what shares the lab of the checks comes when that is up."""
+    order = (LABS[1], LABS[2], "tests/browser/", LABS[0])
+    where = scope(nodeid)
+    return next((i for i, place in enumerate(order) if where.startswith(place)), len(order))
+
+
+def _is_of(item: pytest.Item, check: str) -> bool:
+    name = item.path.stem
+    return name == f"test_{check}" or name.startswith("test_faults")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if phases := list(_phases()):
+        terminalreporter.section("phases")
+        for name, seconds in phases:
+            terminalreporter.write_line(f"{name:<44} {seconds / 60:6.1f} min")
+
+
+def _phases() -> Iterator[tuple[str, float]]:
+    """What tests/all measured, then the tests by scope: seconds from their first to their last."""
+    folder = os.environ.get("AICONFORM_TEST_RECORD")
+    if not folder or os.environ.get("PYTEST_XDIST_WORKER"):
+        return
+    for line in _lines(Path(folder) / "phases.jsonl"):
+        yield line["phase"], line["seconds"]
+    spans: dict[str, list[float]] = {}
+    for line in _lines(Path(folder) / "tests-main.jsonl"):
+        begin, end = line["at"] - line["seconds"], line["at"]
+        where = scope(line["test"])
+        where = where if where in LABS else "/".join(where.split("/")[:2])
+        span = spans.setdefault(where, [begin, end])
+        span[:] = [min(span[0], begin), max(span[1], end)]
+    for where, (begin, end) in spans.items():
+        yield f"tests of {where}", end - begin
+
+
+def _lines(file: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []

@@ -1,4 +1,4 @@
-"""A real cluster for the tests: one lab for all of them."""
+"""A real cluster for the tests of the lab itself and of what needs no add-on: one lab for all of them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ import pytest
 from support.lab import LAB, Lab, succeed
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+
+
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def can_have_labs() -> None:
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("the lab needs root on Linux")
+
+
+@pytest.fixture(scope="session")
+def lab(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     # A lab that is still up from an earlier test run has that run's code.
     succeed("lab", "down", "--name", LAB)
     succeed("lab", "up", "--name", LAB)
     yield Lab(LAB, tmp_path_factory.mktemp("runs"))
     succeed("lab", "down", "--name", LAB)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.lab)

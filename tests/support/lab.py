@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiconform.lab.faults.registry import find
+from aiconform.lab.faults.fault import Fault
+from support.record import timed
 
-# Two checkouts can be tested on one machine, each with labs of its own; and so can two workers of one test run.
-LAB = "-".join(filter(None, (os.environ.get("AICONFORM_TEST_LAB", "test"), os.environ.get("PYTEST_XDIST_WORKER"))))
+# Two checkouts can be tested on one machine, each with labs of its own.
+LAB = os.environ.get("AICONFORM_TEST_LAB", "test")
+CHECKS_LAB = f"{LAB}-checks"
+KEPT_LAB = f"{LAB}-kept"
+"""For the tests of one check; it stays up."""
+NODES = 6
+"""Number of nodes of these two labs, which give accelerators by DRA and by a device plugin in turn."""
+FAULTY_NODES = [f"node-{number}" for number in range(3, NODES + 1)]
+"""The nodes that have faults of their own; the others are left to runs beside those that look at them."""
+ON_HEALTHY_NODES = ("--nodes", f"kubernetes.io/hostname notin ({', '.join(FAULTY_NODES)})")
 # From the locked packages: the machine may have an old kubectl or none.
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
@@ -23,15 +34,16 @@ KUBECTL = Path(sys.executable).with_name("kubectl")
 def aiconform(*arguments: str | Path, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The command as a user calls it."""
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig or "/nonexistent")}
-    return subprocess.run(
-        [sys.executable, "-m", "aiconform", *map(str, arguments)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        # The slowest is a first build of the lab's binaries while another worker tests or builds.
-        timeout=3600,
-    )
+    with timed("commands", command=[str(word) for word in arguments]):
+        return subprocess.run(
+            [sys.executable, "-m", "aiconform", *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            # The slowest is a first build of the lab's binaries while another worker tests or builds.
+            timeout=3600,
+        )
 
 
 def succeed(*arguments: str | Path, **options: Any) -> str:
@@ -53,9 +65,35 @@ class Outcome:
         found: dict[str, Any] = next(entry for entry in self.report["checks"] if entry["id"] == name)
         return found
 
-    def broken(self, name: str) -> set[str]:
-        """Ids of the assertions that did not hold."""
-        return {entry["id"] for entry in self.check(name)["assertions"] if entry["holds"] is False}
+    def passes(self, name: str) -> bool:
+        """Whether the check passes by all its assertions, each of which looked at something."""
+        found = self.check(name)
+        assert found["strict"] == "pass", found["reason"]
+        return all(entry["holds"] and entry["subjects"] for entry in found["assertions"])
+
+    def broken(self, name: str, node: str = "") -> set[str]:
+        """Ids of the assertions that did not hold, on one node or at all."""
+        entries = self.check(name)["assertions"]
+        return {entry["id"] for entry in entries if (_at(node, entry) if node else entry["holds"]) is False}
+
+    def targets(self, name: str) -> Counter[str]:
+        """How many targets the check looked at, by the way in which they give accelerators."""
+        records = json.loads((self.folder / f"observations/{name}.json").read_text())["records"]
+        ways = {(entry["node"], entry["name"]): entry["way"] for entry in self.report["accelerators"]}
+        looked = {record["target"] for record in records}
+        return Counter(way for (node, kind), way in ways.items() if any(_is(node, kind, target) for target in looked))
+
+
+def _is(node: str, kind: str, target: str) -> bool:
+    return target.startswith(f"{node}, {kind} ")
+
+
+def _at(node: str, entry: Mapping[str, Any]) -> bool | None:
+    """Whether the assertion holds at this node. If it looked at the whole cluster, it names the nodes that break it."""
+    found = [holds for target, holds in entry["targets"].items() if target.startswith(f"{node}, ")]
+    if entry["targets"].get("cluster") is False:
+        found.append(not re.search(rf"\b{node}\b", entry["reason"]))
+    return False if False in found else None if None in found else True
 
 
 class Lab:
@@ -64,6 +102,12 @@ class Lab:
         self.kubeconfig = Path(succeed("lab", "kubeconfig", "--name", name).strip())
         self._folder = folder
         self._runs = 0
+
+    @property
+    def nodes(self) -> list[str]:
+        """Names of its own nodes."""
+        status = json.loads(succeed("lab", "status", "--name", self.name, "-o", "json"))
+        return [name for name, node in status["nodes"].items() if not node["autoscaled"]]
 
     def kubectl(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -79,6 +123,7 @@ class Lab:
             "run", "--strict", *arguments, "-o", "json", "--out", folder, kubeconfig=kubeconfig or self.kubeconfig
         )
         assert "Traceback" not in done.stderr, done.stderr
+        assert done.stdout or done.returncode == 2, done.stderr
         return Outcome(done.returncode, json.loads(done.stdout or "{}"), folder, done.stderr)
 
     def install(self, *add_ons: str) -> None:
@@ -86,36 +131,26 @@ class Lab:
         succeed("lab", "up", "--name", self.name, "--with", ",".join(add_ons))
 
     @contextmanager
-    def fault(self, name: str) -> Iterator[None]:
-        succeed("lab", "fault", name, "--name", self.name)
+    def fault(self, *names: str, where: Sequence[str] = ()) -> Iterator[None]:
+        """These faults are on; `where` are words of the command that say at which nodes."""
+        where = ("--name", self.name, *where)
+        succeed("lab", "fault", *names, *where)
         try:
             yield
         finally:
-            succeed("lab", "fault", name, "--off", "--name", self.name)
+            succeed("lab", "fault", *names, "--off", *where)
 
 
-def assert_broken(done: Outcome, name: str, *checks: str) -> None:
-    """A run with this fault on shows what the fault breaks in each of these checks, and nothing else."""
-    fault = find(name)
-    assert done.code == 1, done.stderr
-    assert done.report["strict"] == "not-conformant"
-    for check in checks:
-        broken = done.broken(check)
-        may_break = {each.rpartition("/")[2] for each in fault.may_break if each.startswith(f"{check}/")}
-        assert broken - may_break == fault.broken(check), done.check(check)["reason"]
-        verdict = done.check(check)["strict"]
-        assert verdict == "fail" if broken else verdict in ("pass", "error")
-        for entry in done.check(check)["assertions"]:
-            assert entry["reason"]
-    succeed("judge", done.folder)
+def options(settings: Mapping[str, object]) -> list[str]:
+    """Words of the command for options of checks, by `check.option`."""
+    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
 
 
-QUICK = ("--patience", "15")
-"""For faults of accelerators: a Pod that cannot start need not be waited for long."""
-
-
-def assert_breaks_exactly(lab: Lab, name: str, *checks: str) -> None:
-    """Run these checks with the fault on: see `assert_broken`."""
-    with lab.fault(name):
-        done = lab.run(*checks, *QUICK)
-    assert_broken(done, name, *checks)
+def assert_breaks(done: Outcome, fault: Fault, check: str, node: str = "") -> None:
+    """A run with this fault on shows what it breaks in this check, and nothing else: on one node or at all."""
+    broken = done.broken(check, node)
+    may_break = {each.rpartition("/")[2] for each in fault.may_break if each.startswith(f"{check}/")}
+    assert broken - may_break == fault.broken(check), f"{fault.name}: {done.check(check)['reason']}"
+    assert all(entry["reason"] for entry in done.check(check)["assertions"])
+    # Each of them counts in the strict verdict.
+    assert not broken or (done.code, done.check(check)["strict"]) == (1, "fail"), done.stderr

@@ -1,0 +1,194 @@
+"""One lab for the tests of all checks: with every add-on and with nodes to spare, so that each run proves much.
+
+A run of all checks costs little more than a run of the slowest. So what the tests of single checks look at comes from
+a few runs: `healthy`, `healthy_otherwise`, `undecided`, and one for each round of faults (test_faults.py).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from support.accelerator_pods import IMAGE, STAY
+from support.accounts import drop_limited, limited
+from support.lab import CHECKS_LAB, KEPT_LAB, NODES, ON_HEALTHY_NODES, Lab, Outcome, options, succeed
+
+from aiconform.lab.addons.registry import needed
+from aiconform.lab.config import DEFAULT_KUBERNETES
+from aiconform.lab.faults.registry import FAULTS
+from aiconform.spec import load_standard
+
+# More than one solution, operator, API: which of them a check takes is a part of what is tested.
+BESIDES = ("coscheduling", "workload-api", "gang-definitions", "kueue", "jobset", "lws", "trainer")
+OPERATORS = "jobset,leaderworkerset,trainer,kueue"
+
+
+def add_ons(check: str | None) -> list[str]:
+    """What the lab needs for the tests of one check, or of all."""
+    asked = load_standard().at(f"v{DEFAULT_KUBERNETES}")
+    of_checks = needed(entry for entry in asked if check in (None, entry.id))
+    of_faults = [name for fault in FAULTS.values() if check is None or check in fault.checks for name in fault.needs]
+    besides = BESIDES if check in (None, "gang_scheduling", "robust_controller") else ()
+    return list(dict.fromkeys((*of_checks, *of_faults, *besides)))
+
+
+@pytest.fixture(scope="session")
+def lab(can_have_labs: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab, which the workers of a test run share: the first one starts it, the last one deletes it."""
+    check = request.config.getoption("check")
+    keep = bool(check) or request.config.getoption("keep_lab")
+    name = KEPT_LAB if keep else CHECKS_LAB
+    with_add_ons = ["--with", ",".join(add_ons(check))] if add_ons(check) else []
+    with users(tmp_path_factory) as others:
+        if not others:
+            if not keep:
+                # A lab that is still up from an earlier test run has that run's code.
+                succeed("lab", "down", "--name", name)
+            succeed("lab", "up", "--name", name, "--nodes", str(NODES), *with_add_ons)
+            succeed("lab", "fault", "--off", "--all", "--name", name)
+        others.append(1)
+    yield Lab(name, tmp_path_factory.mktemp("runs"))
+    with users(tmp_path_factory) as others:
+        others.pop()
+        if not others and not keep:
+            succeed("lab", "down", "--name", name)
+
+
+@contextmanager
+def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+    """An entry for each process that uses the lab; other processes wait until the body has ended."""
+    base = tmp_path_factory.getbasetemp()
+    # Workers have folders of their own in that of the test run.
+    file = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "users-of-the-lab.json"
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found: list[int] = json.loads(file.read_text()) if file.exists() else []
+        try:
+            yield found
+        finally:
+            file.write_text(json.dumps(found))
+
+
+KINDS = "namespaces,nodes,jobs,deviceclasses,podmonitors,gateways,httproutes,clusterqueues,resourceflavors,jobsets"
+
+
+@pytest.fixture(scope="session")
+def run(lab: Lab, request: pytest.FixtureRequest) -> Callable[..., Outcome]:
+    """`lab.run` of these checks, or of the one that `--check` names."""
+    only = request.config.getoption("check")
+
+    def run(*checks: str, **how: Any) -> Outcome:
+        words = how.pop("words", ON_HEALTHY_NODES)
+        return lab.run(*([only] if only else checks), *words, *options(how.pop("settings", {})), **how)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def healthy(lab: Lab, run: Callable[..., Outcome], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """A run of all checks as users run them, with the role that `aiconform rbac` prints; it leaves nothing."""
+    before = set(lab.kubectl("get", KINDS, "-A", "-o", "name").split())
+    try:
+        account = limited(lab, tmp_path_factory.mktemp("account"), ("nothing", ""))
+        done = run(
+            settings={
+                "gang_scheduling.solution": "kueue",
+                "pod_autoscaling.api": "custom",
+                "robust_controller.operator": OPERATORS,
+            },
+            kubeconfig=account,
+        )
+    finally:
+        drop_limited(lab)
+    assert done.report, done.stderr
+    assert not done.report["leaks"], done.report["leaks"]
+    # Other runs on this lab have Namespaces, too.
+    left = set(lab.kubectl("get", KINDS, "-A", "-o", "name").split()) - before
+    assert not [name for name in left if "aiconform-" not in name or done.report["run"] in name]
+    succeed("judge", done.folder)
+    return done
+
+
+@pytest.fixture(scope="session")
+def inspected(lab: Lab) -> dict[str, dict[str, Any]]:
+    """Check -> what `inspect` says of it."""
+    shown = json.loads(succeed("inspect", "-o", "json", kubeconfig=lab.kubeconfig))
+    return {entry["id"]: entry for entry in shown["checks"]}
+
+
+@pytest.fixture(scope="session")
+def healthy_otherwise(run: Callable[..., Outcome]) -> Outcome:
+    """The checks that can take another way: by another API, solution, on every one of these nodes."""
+    done = run(
+        "gang_scheduling",
+        "pod_autoscaling",
+        settings={
+            "gang_scheduling.solution": "coscheduling",
+            "gang_scheduling.observe_seconds": 6,
+            "pod_autoscaling.api": "external",
+        },
+        words=("--every-node", "--nodes", "kubernetes.io/hostname in (node-1, node-2)"),
+    )
+    succeed("judge", done.folder)
+    return done
+
+
+@pytest.fixture(scope="session")
+def undecided(run: Callable[..., Outcome]) -> Outcome:
+    """A run of all checks, each asked for something that is not there; gangs by the solution that is left."""
+    return run(
+        "accelerator_metrics",
+        "ai_inference",
+        "ai_service_metrics",
+        "cluster_autoscaling",
+        "gang_scheduling",
+        "pod_autoscaling",
+        "robust_controller",
+        settings={
+            "accelerator_metrics.exporter": "nowhere/*",
+            "ai_inference.gateway_class": "nothing",
+            "ai_service_metrics.query": "monitoring/prometheus-operator:8080",
+            "ai_service_metrics.discovery_seconds": 2,
+            "cluster_autoscaling.none": "true",
+            "gang_scheduling.solution": "native",
+            "gang_scheduling.observe_seconds": 6,
+            "pod_autoscaling.metric": "nobody_has_this",
+            "pod_autoscaling.scale_seconds": 10,
+            "robust_controller.operator": "kuberay",
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def occupied(lab: Lab, run: Callable[..., Outcome], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """A run of checks that need several accelerators, while others hold most of those of its nodes."""
+    folder = tmp_path_factory.mktemp("busy")
+    held = {"node-2": 2}
+    pods = [f"busy-{node}" for node in held]
+    for node, count in held.items():
+        container = {
+            "name": "busy",
+            "image": IMAGE,
+            "command": ["sh", "-c", STAY],
+            "resources": {"limits": {"aiconform.dev/simulated-accelerator": str(count)}},
+        }
+        spec = {"nodeName": node, "terminationGracePeriodSeconds": 1, "containers": [container]}
+        file = folder / f"{node}.json"
+        file.write_text(
+            json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"busy-{node}"}, "spec": spec})
+        )
+        lab.kubectl("create", "-f", str(file))
+    try:
+        return run(
+            "gang_scheduling",
+            "pod_autoscaling",
+            settings={"gang_scheduling.solution": "kueue"},
+            words=("--nodes", "kubernetes.io/hostname=node-2"),
+        )
+    finally:
+        lab.kubectl("delete", "pod", *pods)

@@ -1,0 +1,109 @@
+"""Every fault of the whole lab breaks exactly its assertions: faults of different checks are on at the same time.
+
+They come in rounds: one of each check, none of which changes what another's check sees, as the registry says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+import pytest
+from support.lab import ON_HEALTHY_NODES, Lab, Outcome, assert_breaks, options, succeed
+
+from aiconform.lab.faults.fault import Fault, Scope, assertions
+from aiconform.lab.faults.registry import FAULTS, rounds
+
+AUTOSCALING = "cluster_autoscaling"
+# The API server restarts without it: tests/lab/test_nothing_installed.py.
+ELSEWHERE = ("no-dra-api",)
+# What a check observes for a fixed time, here only as long as a defect of the lab needs to show itself.
+BRIEF: dict[str, dict[str, object]] = {
+    "accelerator_metrics": {"load_seconds": 10},
+    "ai_service_metrics": {"counter_seconds": 10},
+    "cluster_autoscaling": {"node_added_seconds": 90, "node_removed_seconds": 120},
+    "gang_scheduling": {"observe_seconds": 6, "solution": "kueue"},
+    "pod_autoscaling": {"observe_seconds": 5, "interval_seconds": 5, "window_seconds": 20, "scale_seconds": 90},
+    "robust_controller": {"operator": "jobset"},
+}
+# Shorter limits of what never happens with the fault on, and of nothing else: the outcome does not depend on them.
+NEVER: dict[str, dict[str, object]] = {
+    "autoscaled-another-kind": {"cluster_autoscaling.node_added_seconds": 45},
+    "autoscaled-never-ready": {"cluster_autoscaling.node_added_seconds": 45},
+    "autoscaler-at-limit": {"cluster_autoscaling.node_added_seconds": 20},
+    "autoscaler-never-removes": {"cluster_autoscaling.node_removed_seconds": 45},
+    "children-stay": {"robust_controller.child_seconds": 20, "robust_controller.restart": "false"},
+    "coscheduling-off": {"gang_scheduling.solution": "coscheduling"},
+    "gateway-without-data-plane": {"ai_inference.programmed_seconds": 10},
+    "metrics-constant": {"pod_autoscaling.scale_seconds": 30},
+    "metrics-down": {"pod_autoscaling.scale_seconds": 10},
+    "metrics-of-another": {"pod_autoscaling.scale_seconds": 30},
+    "metrics-creep": {"pod_autoscaling.scale_seconds": 50},
+    "monitoring-drops-targets": {"ai_service_metrics.discovery_seconds": 40},
+    "no-driver": {"cluster_autoscaling.node_added_seconds": 45},
+    "operator-does-not-come-back": {"robust_controller.restart_seconds": 15},
+    "operator-lease-stuck": {"robust_controller.restart_seconds": 45},
+    "operator-makes-nothing": {"robust_controller.ready_seconds": 10},
+    "operator-replaces-nothing": {"robust_controller.child_seconds": 20},
+    "operator-update-stuck": {"robust_controller.restart": "false"},
+    "pod-groups-ignored": {"gang_scheduling.solution": "native"},
+    "routes-not-attached": {"ai_inference.route_seconds": 8},
+    "autoscaler-of-pods-capped": {"pod_autoscaling.scale_seconds": 50},
+    "autoscaler-of-pods-never-shrinks": {"pod_autoscaling.scale_seconds": 50},
+    "scaled-without-accelerators": {"pod_autoscaling.scale_seconds": 50},
+    "weights-ignored": {"ai_inference.change_seconds": 6},
+    "weights-never-change": {"ai_inference.change_seconds": 6},
+}
+
+
+def settings(faults: Sequence[Fault], checks: Sequence[str]) -> dict[str, object]:
+    brief = {f"{check}.{name}": value for check in checks for name, value in BRIEF.get(check, {}).items()}
+    of_faults = [item for fault in faults for item in NEVER.get(fault.name, {}).items()]
+    return brief | {name: value for name, value in of_faults if name.partition(".")[0] in checks}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run with these faults on."""
+
+    faults: tuple[Fault, ...]
+    done: Outcome
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    check = metafunc.config.getoption("check")
+    chosen = [fault for fault in FAULTS.values() if check is None or check in fault.checks]
+    cases = [(members, fault) for members in rounds(filter(None, map(of_lab, chosen))) for fault in members]
+    ids = [fault.name for _, fault in cases]
+    metafunc.parametrize(("in_round", "fault"), cases, indirect=["in_round"], ids=ids, scope="module")
+
+
+def of_lab(fault: Fault) -> Fault | None:
+    """The fault as one of the lab: of a node's faults, what they do at nodes that the autoscaler orders."""
+    if fault.name in ELSEWHERE:
+        return None
+    if fault.scope is Scope.LAB:
+        return fault
+    broken = assertions(AUTOSCALING, *fault.broken(AUTOSCALING))
+    return replace(fault, breaks=broken, disturbs=frozenset()) if broken else None
+
+
+@pytest.fixture(scope="module")
+def in_round(lab: Lab, request: pytest.FixtureRequest) -> Seen:
+    """A run of all checks that the faults of this round break, with all of them on."""
+    faults: tuple[Fault, ...] = request.param
+    checks = sorted({check for fault in faults for check in fault.checks})
+    at_ordered = [fault.name for fault in faults if fault.scope is Scope.NODE]
+    with ExitStack() as on:
+        on.enter_context(lab.fault(*(fault.name for fault in faults if fault.scope is Scope.LAB)))
+        if at_ordered:
+            on.enter_context(lab.fault(*at_ordered, where=["--autoscaled"]))
+        done = lab.run(*checks, "--patience", "30", *ON_HEALTHY_NODES, *options(settings(faults, checks)))
+    succeed("judge", done.folder)
+    return Seen(faults, done)
+
+
+def test_a_fault_of_the_lab_breaks_its_assertions_and_no_others(in_round: Seen, fault: Fault) -> None:
+    for check in fault.checks:
+        assert_breaks(in_round.done, fault, check)

@@ -1,0 +1,93 @@
+"""Faults of single nodes break their assertions there and nowhere else: one run looks at every node.
+
+It runs beside the other tests of the lab, on nodes that these leave alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+from support.lab import FAULTY_NODES, Lab, Outcome, options, succeed
+
+from aiconform.lab.faults.fault import Fault, Scope
+from aiconform.lab.faults.registry import FAULTS, rounds
+
+LOOKED_AT = ("accelerator_metrics", "dra_support", "secure_accelerator_access")
+"""The checks that look at every node."""
+DRA = "dra_support"
+# In test_nothing_installed.py. A node that publishes nothing is no accelerator node: dra_support sees it if none does.
+# And devices that change with every Pod that gets one leave nothing for a second check at the node.
+ELSEWHERE = ("no-driver", "driver-renumbers-devices")
+BRIEF = {"accelerator_metrics.load_seconds": 10}
+
+
+def placed(groups: Sequence[tuple[Fault, ...]]) -> list[dict[str, tuple[Fault, ...]]]:
+    """Node -> its faults, for each of as few runs as the nodes allow; in each run a node stays healthy.
+
+    What breaks DRA is at nodes that give accelerators by it.
+    """
+    by_dra, others = FAULTY_NODES[::2], FAULTY_NODES[1::2]
+    waiting = {anywhere: [each for each in groups if _is_of_dra(each) is not anywhere] for anywhere in (False, True)}
+    runs: list[dict[str, tuple[Fault, ...]]] = []
+    while waiting[False] or waiting[True]:
+        run: dict[str, tuple[Fault, ...]] = {}
+        for node in by_dra:
+            if queue := waiting[False] or waiting[True]:
+                run[node] = queue.pop(0)
+        for node in others[1:]:
+            if waiting[True]:
+                run[node] = waiting[True].pop(0)
+        runs.append(run)
+    return runs
+
+
+def _is_of_dra(members: Sequence[Fault]) -> bool:
+    return any(DRA in fault.checks for fault in members)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run that looks at every node, with these faults on at these nodes."""
+
+    faults: Mapping[str, tuple[Fault, ...]]
+    done: Outcome
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    check = metafunc.config.getoption("check")
+    chosen = [
+        fault
+        for fault in FAULTS.values()
+        if fault.scope is Scope.NODE
+        and fault.name not in ELSEWHERE
+        and fault.checks & ({check} if check else set(LOOKED_AT)) & set(LOOKED_AT)
+    ]
+    runs = placed(rounds(chosen))
+    ids = ["+".join(fault.name for members in run.values() for fault in members) for run in runs]
+    metafunc.parametrize("seen", runs, indirect=True, ids=ids, scope="module")
+
+
+@pytest.fixture(scope="module")
+def seen(lab: Lab, request: pytest.FixtureRequest) -> Seen:
+    where: dict[str, tuple[Fault, ...]] = request.param
+    with ExitStack() as faults:
+        for node, members in where.items():
+            faults.enter_context(lab.fault(*(fault.name for fault in members), where=("--node", node)))
+        nodes = f"kubernetes.io/hostname in ({', '.join(FAULTY_NODES)})"
+        done = lab.run(*LOOKED_AT, "--every-node", "--nodes", nodes, "--patience", "30", *options(BRIEF))
+    succeed("judge", done.folder)
+    return Seen(where, done)
+
+
+def test_faults_of_nodes_break_their_assertions_there_and_nowhere_else(seen: Seen) -> None:
+    for node in FAULTY_NODES:
+        faults = seen.faults.get(node, ())
+        disturbed = {check for fault in faults for check in fault.disturbs}
+        may_break = {name for fault in faults for name in fault.may_break}
+        for check in sorted(set(LOOKED_AT) - disturbed):
+            expected = {name for fault in faults for name in fault.breaks if name.startswith(f"{check}/")}
+            broken = {f"{check}/{id_}" for id_ in seen.done.broken(check, node)}
+            assert broken - may_break == expected - may_break, (node, [fault.name for fault in faults])
