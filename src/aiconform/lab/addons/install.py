@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import defaultdict
-from collections.abc import Sequence
+import os
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.addons.registry import ADD_ONS
+from aiconform.lab.addons.working import (
+    LOOK_SECONDS,
+    READY_SECONDS,
+    WORKLOADS,
+    apply_definition,
+    webhooks_answer,
+    works,
+)
 from aiconform.lab.config import LabError, Paths
 from aiconform.lab.machines.files import write_json
 
@@ -19,53 +28,120 @@ if TYPE_CHECKING:
     from aiconform.lab.machines.host import Progress
 
 LABEL = "aiconform.dev/add-on"
-# On two processors the slowest add-on takes less than a minute.
-_READY_SECONDS = 240.0
 _GONE_SECONDS = 90.0
-_LOOK_SECONDS = 0.5
+# The API server admits more, but works on two processors.
+_AT_ONCE = 4
 _DEFINITIONS = ("Namespace", "CustomResourceDefinition")
 _WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
-_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
-async def install(cluster: Cluster, name: str, site: Site, paths: Paths, progress: Progress) -> None:
-    """Apply an add-on's objects and wait until they work. Raises LabError, ClusterError.
+@dataclass(frozen=True)
+class _Installation:
+    """An add-on's objects, in the order in which they are applied."""
 
-    Objects of an earlier version that this one no longer has are removed.
+    add_on: AddOn
+    definitions: list[Object]
+    """Namespaces and CRDs."""
+    rest: list[Object]
+    webhooks: list[Object]
+    """Their configurations. Before the Pods answer, they would hold up the other add-ons' objects."""
+    resources: list[Object]
+    """Objects of its own CRDs."""
+
+    @property
+    def references(self) -> list[dict[str, str]]:
+        return [_reference(obj) for obj in (*self.definitions, *self.rest, *self.webhooks, *self.resources)]
+
+
+async def install(cluster: Cluster, names: Sequence[str], site: Site, paths: Paths, progress: Progress) -> None:
+    """Apply the objects of add-ons and wait until all of them work. Raises LabError, ClusterError.
+
+    Each is installed after those that it needs, and otherwise beside the others. Objects of an earlier version that
+    this one no longer has are removed.
     """
-    add_on = ADD_ONS[name]
-    objects = [_labelled(obj, name) for obj in add_on.objects(site)]
-    if not objects:
+    all_of_them = [_sorted(ADD_ONS[name], site) for name in names]
+    installations = [each for each in all_of_them if each.references]
+    if not installations:
         return
-    progress(f"installing {name}")
-    record = _record(paths, name)
-    before = _read(record)
+    progress(f"installing {', '.join(each.add_on.name for each in installations)}")
+    before = {each.add_on.name: _read(_record(paths, each.add_on.name)) for each in installations}
+    for each in installations:
+        # Recorded before anything is created, so that an interrupted installation can be removed.
+        name, now = each.add_on.name, each.references
+        write_json(_record(paths, name), [*now, *(entry for entry in before[name] if entry not in now)])
+    # Those of all add-ons at once: after CRDs the API server computes its OpenAPI specification anew.
+    definitions = [obj for each in installations for obj in each.definitions]
+    await _all(_apply(cluster, obj) for obj in definitions if obj["kind"] == "Namespace")
+    await _all(apply_definition(cluster, obj) for obj in definitions if obj["kind"] == "CustomResourceDefinition")
+    slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
+    there = {name: asyncio.Event() for name in names}
+    for name in there.keys() - {each.add_on.name for each in installations}:
+        there[name].set()
+
+    async def in_turn(each: _Installation) -> None:
+        for needed in each.add_on.needs:
+            await there[needed].wait()
+        async with slots:
+            await _install(cluster, each)
+        there[each.add_on.name].set()
+        progress(f"{each.add_on.name} works")
+
+    await _all((in_turn(each) for each in installations), at_once=len(installations))
+    for each in installations:
+        now = each.references
+        for entry in before[each.add_on.name]:
+            if entry not in now:
+                await _delete(cluster, entry)
+        write_json(_record(paths, each.add_on.name), now)
+
+
+def _sorted(add_on: AddOn, site: Site) -> _Installation:
+    objects = [_labelled(obj, add_on.name) for obj in add_on.objects(site)]
     own = {obj["spec"]["group"] for obj in objects if obj["kind"] == "CustomResourceDefinition"}
-    definitions = [obj for obj in objects if obj["kind"] in _DEFINITIONS]
-    resources = [obj for obj in objects if obj["apiVersion"].partition("/")[0] in own]
-    rest = [obj for obj in objects if obj not in definitions and obj not in resources]
-    now = [_reference(obj) for obj in (*definitions, *rest, *resources)]
-    # Recorded before anything is created, so that an interrupted installation can be removed.
-    write_json(record, [*now, *(entry for entry in before if entry not in now)])
-    # Namespaces first: sorted by the order of _DEFINITIONS.
-    for obj in sorted(definitions, key=lambda obj: _DEFINITIONS.index(obj["kind"])):
-        await cluster.apply(obj)
-    await _until(cluster, add_on, [obj for obj in definitions if obj["kind"] == "CustomResourceDefinition"])
-    for obj in rest:
-        await _apply(cluster, obj)
-    await _until(cluster, add_on, [obj for obj in rest if obj["kind"] in (*_WORKLOADS, "APIService")])
-    await _until_reached(cluster, add_on, [obj for obj in rest if obj["kind"] in _WEBHOOKS])
-    for obj in resources:
+    parts: dict[str, list[Object]] = {"definitions": [], "rest": [], "webhooks": [], "resources": []}
+    for obj in objects:
+        if obj["kind"] in _DEFINITIONS:
+            part = "definitions"
+        elif obj["apiVersion"].partition("/")[0] in own:
+            part = "resources"
+        else:
+            part = "webhooks" if obj["kind"] in _WEBHOOKS else "rest"
+        parts[part].append(obj)
+    return _Installation(add_on, **parts)
+
+
+async def _install(cluster: Cluster, each: _Installation) -> None:
+    workloads = [obj for obj in each.rest if obj["kind"] in WORKLOADS]
+    # A Pod that is created before its ServiceAccount is refused, and tried again only later.
+    await _all(_apply(cluster, obj) for obj in each.rest if obj not in workloads)
+    await _all(_apply(cluster, obj) for obj in workloads)
+    await works(cluster, each.add_on, [obj for obj in each.rest if obj["kind"] in (*WORKLOADS, "APIService")])
+    await _all(_apply(cluster, obj) for obj in each.webhooks)
+    await webhooks_answer(cluster, each.add_on, each.webhooks)
+    for obj in each.resources:
         await _apply(cluster, obj)
     made = [
         {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": made, "namespace": namespace}}
-        for kind, namespace, made in add_on.makes
+        for kind, namespace, made in each.add_on.makes
     ]
-    await _until(cluster, add_on, made)
-    for entry in before:
-        if entry not in now:
-            await _delete(cluster, entry)
-    write_json(record, now)
+    await works(cluster, each.add_on, made)
+
+
+async def _all(steps: Iterable[Coroutine[Any, Any, None]], at_once: int = _AT_ONCE) -> None:
+    """Run the steps side by side; the first error ends the others."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def in_turn(step: Coroutine[Any, Any, None]) -> None:
+        async with slots:
+            await step
+
+    tasks = [asyncio.create_task(in_turn(step)) for step in steps]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def uninstall(cluster: Cluster, name: str, paths: Paths, progress: Progress) -> None:
@@ -130,84 +206,16 @@ async def _apply(cluster: Cluster, obj: Object) -> None:
     """Apply an object, with retries while a webhook that has just started does not answer. Raises ClusterError."""
     from aiconform.cluster import NotFound, ServerFailed
 
-    deadline = asyncio.get_running_loop().time() + _READY_SECONDS
+    deadline = asyncio.get_running_loop().time() + READY_SECONDS
     while True:
         try:
             await cluster.apply(obj)
         except (ServerFailed, NotFound):
             if asyncio.get_running_loop().time() > deadline:
                 raise
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
         else:
             return
-
-
-async def _until(cluster: Cluster, add_on: AddOn, objects: Sequence[Object]) -> None:
-    """Wait until workloads are available, APIs served and definitions established. Raises LabError."""
-    from aiconform.cluster.wait import describe
-
-    groups: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for obj in objects:
-        metadata = obj["metadata"]
-        groups[obj["apiVersion"], obj["kind"], metadata.get("namespace", "")].add(metadata["name"])
-    deadline = asyncio.get_running_loop().time() + _READY_SECONDS
-    while True:
-        missing: list[str] = []
-        for (api_version, kind, namespace), names in groups.items():
-            seen = {
-                obj["metadata"]["name"]: obj
-                async for obj in cluster.list(api_version, kind, namespace or None)
-                if obj["metadata"]["name"] in names
-            }
-            missing += [
-                f"{kind} {name}: {describe(seen[name]) if name in seen else 'missing'}"
-                for name in sorted(names)
-                if name not in seen or not _works(seen[name])
-            ]
-        if not missing:
-            return
-        if asyncio.get_running_loop().time() > deadline:
-            raise LabError(f"add-on {add_on.name} is not ready after {_READY_SECONDS:.0f} s: {'; '.join(missing)}")
-        await asyncio.sleep(_LOOK_SECONDS)
-
-
-async def _until_reached(cluster: Cluster, add_on: AddOn, configurations: Sequence[Object]) -> None:
-    """Wait until the webhooks' Services answer: a Pod can be ready before its webhooks are. Raises LabError."""
-    from aiconform.cluster import ClusterError
-
-    services = [webhook["clientConfig"]["service"] for obj in configurations for webhook in obj.get("webhooks") or []]
-    waiting = {(each["namespace"], f"https:{each['name']}:{each.get('port', 443)}"): "" for each in services}
-    deadline = asyncio.get_running_loop().time() + _READY_SECONDS
-    while True:
-        for place in list(waiting):
-            try:
-                await cluster.proxied("services", *place, "/")
-            except ClusterError as error:
-                waiting[place] = str(error)
-            else:
-                del waiting[place]
-        if not waiting:
-            return
-        if asyncio.get_running_loop().time() > deadline:
-            missing = "; ".join(waiting.values())
-            raise LabError(f"add-on {add_on.name}: its webhooks do not answer after {_READY_SECONDS:.0f} s: {missing}")
-        await asyncio.sleep(_LOOK_SECONDS)
-
-
-def _works(obj: Object) -> bool:
-    from aiconform.cluster import conditions
-
-    status = obj.get("status") or {}
-    if obj["kind"] in _WORKLOADS:
-        current = status.get("observedGeneration") == obj["metadata"]["generation"]
-        if obj["kind"] == "DaemonSet":
-            wanted = status.get("desiredNumberScheduled", 0)
-            return bool(current and status.get("numberAvailable", 0) >= wanted)
-        wanted = obj["spec"].get("replicas", 1)
-        updated = status.get("updatedReplicas", 0) >= wanted
-        return bool(current and updated and status.get("availableReplicas", 0) >= wanted)
-    kind = "Established" if obj["kind"] == "CustomResourceDefinition" else "Available"
-    return conditions.is_true(obj, kind)
 
 
 async def _get(cluster: Cluster, entry: dict[str, str]) -> Object | None:

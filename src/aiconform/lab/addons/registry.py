@@ -12,7 +12,7 @@ from aiconform.lab.declared import declared
 from aiconform.spec import Requirement
 
 # The modules of the package that are no add-ons.
-_MACHINERY = ("install", "manifests", "model", "registry")
+_MACHINERY = ("install", "manifests", "model", "registry", "working")
 
 ADD_ONS: dict[str, AddOn] = {add_on.name: add_on for add_on in declared(addons, "ADD_ON", besides=_MACHINERY)}
 """Every add-on, by name."""

@@ -5,6 +5,7 @@ They have the public names that Pods ask for, so that a test for a connected clu
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -14,13 +15,14 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from aiconform.lab.build import components
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import LabError
+from aiconform.lab.machines.files import write_text
 
 PAUSE = "registry.k8s.io/pause:3.10.1"
 # The image of test Pods, as in aiconform.platform.images: to import it would load the Kubernetes client for every
@@ -127,6 +129,24 @@ def _busybox() -> str:
 
 def write(image: Image, folder: Path) -> Path:
     """The image's tar file in `folder`, named by its content; created if missing."""
+    tag = image.name.rpartition("/")[2].replace(":", "-")
+    # To name it by its content takes seconds for all images of a lab. So it is noted what was made of which files.
+    note = folder / "made" / f"{tag}-{_inputs(image)}"
+    with contextlib.suppress(OSError):
+        if (noted := folder / note.read_text()).exists():
+            return noted
+    target = _write(image, folder, tag)
+    write_text(note, target.name)
+    return target
+
+
+def _inputs(image: Image) -> str:
+    """A digest of what the image is made of; of a file's path, size and time instead of its content."""
+    files = [(path, str(file), file.stat().st_size, file.stat().st_mtime_ns) for path, file in image.files]
+    return hashlib.sha256(repr((replace(image, files=()), files, architecture())).encode()).hexdigest()[:16]
+
+
+def _write(image: Image, folder: Path, tag: str) -> Path:
     layer = _layer(image)
     layer_digest = hashlib.sha256(layer).hexdigest()
     config: dict[str, Any] = {
@@ -153,7 +173,6 @@ def write(image: Image, folder: Path) -> Path:
         },
         sort_keys=True,
     ).encode()
-    tag = image.name.rpartition("/")[2].replace(":", "-")
     target = folder / f"{tag}-{hashlib.sha256(manifest_blob + image.name.encode()).hexdigest()[:16]}.tar"
     if target.exists():
         return target

@@ -122,8 +122,7 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
             await _until_images_are_there(lab)
         addresses = tuple(lab.network.node(node.number) for node in lab.plan.nodes)
         site = Site(lab.plan.identity, addresses, assets)
-        for name in lab.plan.add_ons:
-            await install.install(cluster, name, site, lab.paths, progress)
+        await install.install(cluster, lab.plan.add_ons, site, lab.paths, progress)
 
 
 async def _until_images_are_there(lab: ExistingLab) -> None:
