@@ -20,7 +20,7 @@ from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabCon
 from aiconform.lab.end import end_lab
 from aiconform.lab.existing import ExistingLab, Node
 from aiconform.lab.faults.switch import reapply
-from aiconform.lab.kubernetes import controlplane, nodes, readiness
+from aiconform.lab.kubernetes import controlplane, imagestore, nodes, readiness
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority
 from aiconform.lab.machines import cgroups, control, host
@@ -182,7 +182,8 @@ class Lab(ExistingLab):
         own, others = (
             tuple(images.write(image, folder) for image in made) for made in (images.lab_images(binaries), of_add_ons)
         )
-        installation = Installation(binaries, own, others)
+        seed = imagestore.seed(binaries, {*own, *others}, folder, self.state, progress)
+        installation = Installation(binaries, own, others, seed)
         installation.save(self.paths)
         cgroups.create(f"{self.paths.cgroup}/system")
         authority = self._write_control_plane(binaries)

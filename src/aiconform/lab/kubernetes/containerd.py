@@ -11,6 +11,7 @@ from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.images import PAUSE
 from aiconform.lab.config import LabError
 
+SNAPSHOTTER = "io.containerd.snapshotter.v1.overlayfs"
 SOCKET = "/run/containerd/containerd.sock"
 # Where containerd looks for CDI specifications: the default folders, of which only the second is the machine's own.
 CDI_FOLDER = "/run/cdi"
@@ -19,7 +20,7 @@ DEFAULT_HANDLER = "runc"
 
 def configuration(folder: Path, assets: Assets, handlers: Iterable[RuntimeHandler] = ()) -> str:
     """The configuration file (TOML) for a node with this state folder. Raises LabError for two handlers of one name."""
-    snapshotter = "native" if _is_overlay(folder) else "overlayfs"
+    snapshotter = "native" if is_overlay(folder) else "overlayfs"
     runc = RuntimeHandler(DEFAULT_HANDLER, options={"BinaryName": str(folder / "runc"), "SystemdCgroup": False})
     return f"""version = 4
 root = "{folder / "containerd"}"
@@ -79,7 +80,7 @@ def _table(settings: Mapping[str, str | bool]) -> str:
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
 
-def _is_overlay(folder: Path) -> bool:
+def is_overlay(folder: Path) -> bool:
     """Whether a folder is on an overlay file system, on which no other overlay can be."""
     best, kind = "", ""
     for line in Path("/proc/self/mounts").read_text().splitlines():

@@ -20,6 +20,8 @@ class Installation:
     """Tar files of the images that a node imports before its kubelet starts."""
     more_images: tuple[Path, ...] = ()
     """Those of add-ons, which an autoscaled node imports later."""
+    seed: Path | None = None
+    """What a node's containerd folder starts with; see imagestore."""
 
     def save(self, paths: Paths) -> None:
         write_json(
@@ -29,6 +31,7 @@ class Installation:
                 "folders": {name: str(path) for name, path in self.assets.folders.items()},
                 "images": list(map(str, self.images)),
                 "more_images": list(map(str, self.more_images)),
+                "seed": str(self.seed) if self.seed else "",
             },
         )
 
@@ -43,7 +46,8 @@ def read(paths: Paths) -> Installation:
         images, more = (tuple(map(Path, value[key])) for key in ("images", "more_images"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabError(f"{_file(paths)} cannot be read ({error}); `aiconform lab up` writes it again") from error
-    return Installation(Assets(binaries, folders), images, more)
+    seed = value.get("seed")  # earlier releases had none
+    return Installation(Assets(binaries, folders), images, more, Path(seed) if seed else None)
 
 
 def _file(paths: Paths) -> Path:

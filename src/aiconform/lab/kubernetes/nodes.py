@@ -17,17 +17,32 @@ from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import Network, Paths
 from aiconform.lab.faults.runtime import set_runtime, write_wrapper
 from aiconform.lab.faults.state import driver_faults, names_on_node
-from aiconform.lab.kubernetes import containerd
+from aiconform.lab.kubernetes import containerd, imagestore
 from aiconform.lab.kubernetes.controlplane import GO_SETTINGS, NODE_GRACE_SECONDS, api_is_ready
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority, write_kubeconfig
 from aiconform.lab.machines import host
 from aiconform.lab.machines.files import write_json, write_text
+from aiconform.lab.machines.machine import SEED
 from aiconform.lab.machines.preconditions import Precondition
 from aiconform.lab.machines.processes import ProcessSpec, write_processes
 from aiconform.lab.plan import LabPlan, NodePlan
 
 _DIGEST = "AICONFORM_CONFIGURATION"
+# An empty folder is filled from the seed. The folder of the snapshotter comes last, so its presence says that all is.
+_START = """root=$0 seed=$1; shift
+if [ -e "$seed" ] && [ ! -e "$root"/io.containerd.snapshotter.v1.overlayfs ]; then
+  rm -rf "$root"/* "$root"/.seed && mkdir -p "$root" && cp -a "$seed"/. "$root"/.seed && mv "$root"/.seed/* "$root"
+fi
+exec "$@"
+"""
+# Only what the seed has not brought.
+_BRING = """done=$0 ctr=$1 socket=$2; shift 2
+for image; do
+  grep -qxF "$image" "$done" 2>/dev/null && continue
+  "$ctr" -a "$socket" -n k8s.io images import --local "$image" && echo "$image" >> "$done" || exit 1
+done
+"""
 
 
 def install(
@@ -35,6 +50,7 @@ def install(
 ) -> None:
     """Write all files of the node; its machine starts on the supervisor's next reload. Raises LabError."""
     furnish(plan, node, paths, network, installation.assets, authority)
+    _link(paths.machine(node.name) / SEED, installation.seed)
     write_processes(paths, node.name, processes(plan, node, paths, network, installation))
 
 
@@ -78,18 +94,20 @@ def processes(
     first, later = installation.images, installation.more_images
     if not node.autoscaled:
         first, later = (*first, *later), ()
-    script = 'ctr=$1; shift; for image; do "$ctr" -a "$0" -n k8s.io images import --local "$image" || exit 1; done'
+    root = folder / "containerd"
+    bring = ("/bin/sh", "-c", _BRING, str(root / imagestore.IMPORTED), assets["ctr"], containerd.SOCKET)
+    start = ("/bin/sh", "-c", _START, str(root), str(folder / SEED))
     # containerd finds its shim in PATH.
     path = f"{assets.folder('containerd-shim-runc-v2')}:{host.environment()['PATH']}"
     specs = [
         ProcessSpec(
             "containerd",
-            (assets["containerd"], "--config", str(folder / "containerd.toml")),
+            (*start, assets["containerd"], "--config", str(folder / "containerd.toml")),
             env=GO_SETTINGS | {"PATH": path, "TMPDIR": "/var/lib/kubelet"} | _of(folder / "containerd.toml"),
         ),
         ProcessSpec(
             "images",
-            ("/bin/sh", "-c", script, containerd.SOCKET, assets["ctr"], *map(str, first)),
+            (*bring, *map(str, first)),
             needs=(runtime_ready,),
             once=True,
         ),
@@ -116,7 +134,7 @@ def processes(
         specs.append(
             ProcessSpec(
                 "more-images",
-                ("/bin/sh", "-c", script, containerd.SOCKET, assets["ctr"], *map(str, later)),
+                (*bring, *map(str, later)),
                 needs=(Precondition(done="images"),),
                 once=True,
             )
@@ -134,6 +152,13 @@ def processes(
             )
         )
     return tuple(specs)
+
+
+def _link(link: Path, target: Path | None) -> None:
+    """A machine that starts later finds the new target; one that runs has filled its folder already."""
+    if target is not None and not (link.is_symlink() and link.readlink() == target):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
 
 
 def _runtime_handlers(plan: LabPlan, assets: Assets) -> list[RuntimeHandler]:

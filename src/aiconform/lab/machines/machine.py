@@ -32,6 +32,12 @@ KERNEL_SETTINGS = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 
+SEED = "seed"
+"""In the folder of a machine whose large files are elsewhere and shared: a link to them."""
+# Folders of such a machine that are in memory, if it has enough: its end loses nothing that the API does not know.
+_IN_MEMORY = ("containerd", "kubelet")
+_ENOUGH_MEMORY = 6 * 1024**3  # bytes
+
 # The supervisor's message when the machine's network is connected.
 GO = b"go"
 
@@ -43,6 +49,10 @@ def furnish(state: Path, name: str) -> None:
     mount("--make-rshared", "/")
     mount("-t", "proc", "-o", "nosuid,nodev,noexec", "proc", "/proc")
     mount("-t", "tmpfs", "-o", "mode=755,nosuid", "tmpfs", "/run")
+    if (state / SEED).is_symlink() and _available_memory() > _ENOUGH_MEMORY:
+        for source in _IN_MEMORY:
+            (state / source).mkdir(exist_ok=True)
+            mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", str(state / source))
     for target, source in MOUNTS.items():
         folder = state / source
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,6 +68,12 @@ def furnish(state: Path, name: str) -> None:
         target = f"/proc/sys/{setting}"
         if Path(target).exists():
             mount("--bind", str(shadow), target)
+
+
+def _available_memory() -> int:
+    """Bytes."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
 
 
 def mount(*arguments: str) -> None:
