@@ -64,7 +64,8 @@ class Space:
             metadata["ownerReferences"] = [owner_reference(owner)]
         # Recorded before the request: if it is cancelled halfway, `close` still looks for the Namespace.
         self._namespaces[level] = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-        self._namespaces[level] = await self.cluster.create(self._namespaces[level])
+        draft = self._namespaces[level]
+        self._namespaces[level] = await wait.reaching_webhooks(lambda: self.cluster.create(draft))
         return self._namespaces[level]
 
     @property

@@ -27,6 +27,7 @@ from aiconform.cluster import (
     wait,
 )
 from aiconform.cluster.patience import patient
+from aiconform.cluster.scratch import Space
 from aiconform.cluster.transport import refusal
 
 Answer = Callable[[web.Request], Any]
@@ -51,9 +52,10 @@ class Server:
         self.asked: list[str] = []
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        if request.path == "/apis/batch/v1":
-            kind = {"kind": "Job", "name": "jobs", "namespaced": True, "verbs": ["get"]}
-            return web.json_response({"resources": [kind]})
+        if request.path in ("/apis/batch/v1", "/api/v1"):
+            kinds = {"Job": ("jobs", True), "Namespace": ("namespaces", False)}
+            served = [{"kind": kind, "name": it[0], "namespaced": it[1], "verbs": []} for kind, it in kinds.items()]
+            return web.json_response({"resources": served})
         self.asked.append(f"{request.method} {request.query.get('watch', '')}".strip())
         answer = self.answers.pop(0)
         if isinstance(answer, web.Response):
@@ -207,3 +209,15 @@ async def test_a_webhook_that_is_away_or_behind_is_asked_again_until_its_time_is
     with pytest.raises(error, match=r"v\.kb\.io"):
         await wait.reaching_webhooks(request)
     assert isinstance(refusal(code, {"message": said}, "create", "jobs"), Rejected) is (error is WebhookBehind)
+
+
+async def test_a_namespace_is_created_although_its_webhook_starts_late(tmp_path: Path) -> None:
+    away = refused(500, 'failed calling webhook "ns.kb.io": connection refused')
+    server = Server(away, away, web.json_response(job("aiconform-1")))
+    async with connected(server, tmp_path) as cluster:
+        with patient(30):
+            assert await Space(cluster, "1").namespace("restricted") == "aiconform-1"
+        server.answers = [refused(500, 'failed calling webhook "ns.kb.io": connection refused')]
+        with pytest.raises(WebhookUnreached):
+            await Space(cluster, "1").namespace("restricted")
+    assert server.asked == ["POST"] * 4

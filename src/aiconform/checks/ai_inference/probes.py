@@ -128,7 +128,8 @@ async def _talk(
     scratch.tell("changing the weights while the client keeps sending requests")
 
     async def change() -> None:
-        await platform.cluster.patch(routed, {"spec": {"rules": routes.rules(services, CHANGED)}})
+        changes = {"spec": {"rules": routes.rules(services, CHANGED)}}
+        await wait.reaching_webhooks(lambda: platform.cluster.patch(routed, changes))
 
     return Routing(**about, change=await traffic.watch_change(lines, change, options.requests, options.change_seconds))
 

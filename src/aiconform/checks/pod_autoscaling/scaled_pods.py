@@ -16,7 +16,7 @@ async def set_metric(platform: Platform, pod: Object, name: str, value: int) -> 
     """Set what the first Pod reports, and so the sum over all Pods. Raises ClusterError."""
     # The Pod that reports is the last one to be removed when the Deployment is scaled down.
     annotations = {**load(name, value), "controller.kubernetes.io/pod-deletion-cost": "1000"}
-    await platform.cluster.patch(pod, {"metadata": {"annotations": annotations}})
+    await wait.reaching_webhooks(lambda: platform.cluster.patch(pod, {"metadata": {"annotations": annotations}}))
 
 
 async def first_pod(platform: Platform, history: ScalingHistory, target: NodeAccelerators, patience: float) -> Object:
