@@ -91,6 +91,7 @@ FAULTS = (
         # Every scraped target has this metric.
         how=_answers("metrics-of-another", "sum(scrape_samples_scraped{<<.LabelMatchers>>}) by (<<.GroupBy>>)"),
     ),
+    # Meanwhile no Namespace can be deleted: that needs the list of all APIs. A run reports its own as left behind.
     _fault("metrics-down", "The server of the metrics APIs does not run.", "metric_is_read", how=InCluster(_down, _up)),
     _fault(
         "metrics-creep",
