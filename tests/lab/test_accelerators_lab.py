@@ -1,4 +1,4 @@
-"""Simulated accelerators on a real cluster: Pods that hold one, restarts, running Pods under a fault, other names."""
+"""Simulated accelerators on a real cluster: Pods that hold one, restarts, running Pods under a fault."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import support.lab
-from support.accelerator_pods import MAJOR, NOTHING, STAY, Pods, View, container
+from support.accelerator_pods import MAJOR, NOTHING, STAY, Pods, container, devices, sound
 
 from aiconform.cluster import Cluster, connect
-from aiconform.lab import Lab, LabConfig, load, up
-from aiconform.lab.accelerators import Device, devices_of, identities, read_config
+from aiconform.lab import Lab, load
+from aiconform.lab.accelerators import identities
 from aiconform.lab.faults.switch import turn
 
 BY_DRA, BY_PLUGIN = "node-1", "node-2"
@@ -37,25 +37,6 @@ async def pods(cluster: Cluster) -> AsyncIterator[Pods]:
     made = Pods(cluster, IDENTITY.device_class)
     yield made
     await made.remove_all()
-
-
-def devices(lab: Lab, node: str) -> dict[str, Device]:
-    """Path in a container -> device."""
-    config = lab.node(node).accelerators
-    assert config
-    return {device.container_path: device for device in devices_of(read_config(config))}
-
-
-def sound(view: View, lab: Lab, node: str, *, count: int = 1) -> list[Device]:
-    """The devices that a container sees; fails unless it sees exactly so many, and can open these and no others."""
-    known = devices(lab, node)
-    assert set(view.nodes) <= set(known)
-    seen = [known[path] for path in view.nodes]
-    assert len(seen) == count
-    assert all(view.nodes.values())
-    assert view.forged == {device.minor for device in seen}
-    assert set(view.environment.values()) == {device.uuid for device in seen}
-    return seen
 
 
 # Pods
@@ -145,26 +126,3 @@ async def test_a_leaking_runtime_shows_all_devices_and_leaves_running_pods_alone
     assert await pods.look("stranger-after", node) == NOTHING
     now = await cluster.get("v1", "Pod", "running", "default")
     assert now["status"]["containerStatuses"][0]["restartCount"] == 0
-
-
-# Names
-
-
-async def test_a_vendors_names_are_taken_on() -> None:
-    vendor = identities()["nvidia"]
-    made = await asyncio.to_thread(
-        up, LabConfig(name="vendor", nodes=1, accelerators=3, allocation="both", identity="nvidia")
-    )
-    try:
-        async with connect(str(made.kubeconfig)) as cluster:
-            pods = Pods(cluster, "gpu.nvidia.com")
-            await pods.claim("one", selector=f'device.attributes["gpu.nvidia.com"].productName == "{vendor.product}"')
-            by_claim = await pods.look("by-claim", "node-1", claim="one")
-            by_request = await pods.look("by-request", "node-1", resource="nvidia.com/gpu")
-            (taken,) = sound(by_claim, made, "node-1")
-            (given,) = sound(by_request, made, "node-1")
-            assert taken.container_path in ("/dev/nvidia0", "/dev/nvidia1")
-            assert given.container_path == "/dev/nvidia2"
-            assert await pods.look("stranger", "node-1") == NOTHING
-    finally:
-        await asyncio.to_thread(made.down)

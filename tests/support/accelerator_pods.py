@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiconform.cluster import Cluster, NotFound, Object
+from aiconform.lab import Lab
+from aiconform.lab.accelerators import Device, devices_of, read_config
 from aiconform.platform.images import IMAGES
 
 IMAGE = IMAGES["shell"]
@@ -53,6 +55,25 @@ def read_view(log: str) -> View:
         frozenset(int(line[1]) for line in lines if line[0] == "forged"),
         dict(line[1].split("=", 1) for line in lines if line[0] == "env"),
     )
+
+
+def devices(lab: Lab, node: str) -> dict[str, Device]:
+    """Path in a container -> device."""
+    config = lab.node(node).accelerators
+    assert config
+    return {device.container_path: device for device in devices_of(read_config(config))}
+
+
+def sound(view: View, lab: Lab, node: str, *, count: int = 1) -> list[Device]:
+    """The devices that a container sees; fails unless it sees exactly so many, and can open these and no others."""
+    known = devices(lab, node)
+    assert set(view.nodes) <= set(known)
+    seen = [known[path] for path in view.nodes]
+    assert len(seen) == count
+    assert all(view.nodes.values())
+    assert view.forged == {device.minor for device in seen}
+    assert set(view.environment.values()) == {device.uuid for device in seen}
+    return seen
 
 
 def container(name: str, script: str = LOOK, **resources: Any) -> Object:
