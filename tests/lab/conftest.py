@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.lab import LAB, Lab, succeed
+from support.accounts import drop_limited, limited
+from support.lab import LAB, Lab, Outcome, succeed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,3 +31,13 @@ def lab(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     succeed("lab", "up", "--name", LAB)
     yield Lab(LAB, tmp_path_factory.mktemp("runs"))
     succeed("lab", "down", "--name", LAB)
+
+
+@pytest.fixture(scope="session")
+def conforming(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """A conformant run with the role that `aiconform rbac` prints. Tests that change its files restore them."""
+    try:
+        account = limited(lab, tmp_path_factory.mktemp("account"), ("nothing", ""))
+        return lab.run("dra_support", "secure_accelerator_access", kubeconfig=account)
+    finally:
+        drop_limited(lab)

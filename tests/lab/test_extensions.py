@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import watching
 from support.lab import Lab
 
 CHECKOUT = Path(__file__).parents[2]
@@ -123,10 +124,8 @@ def test_the_container_may_do_what_its_file_asks_for_in_the_scratch_namespace_al
     words = ("--checks", file, "run", "acme.names", "-o", "json", "--out", tmp_path / "run")
     with ThreadPoolExecutor() as pool:
         running = pool.submit(installed, *words, kubeconfig=lab.kubeconfig)
-        while not (pods := lab.kubectl("get", "pods", "-A", "-l", "aiconform.dev/run", "-o", "json")) or not (
-            items := json.loads(pods)["items"]
-        ):
-            assert not running.done(), running.result().stderr
+        watching.until(lab.kubeconfig, "v1", "Pod", bool, labels="aiconform.dev/run")
+        items = json.loads(lab.kubectl("get", "pods", "-A", "-l", "aiconform.dev/run", "-o", "json"))["items"]
         (scratch,) = (each["value"] for each in items[0]["spec"]["containers"][0]["env"] if "NAMESPACE" in each["name"])
         account = f"system:serviceaccount:{items[0]['metadata']['namespace']}:{items[0]['spec']['serviceAccountName']}"
 
@@ -139,29 +138,37 @@ def test_the_container_may_do_what_its_file_asks_for_in_the_scratch_namespace_al
     assert answers == ("yes", "no", "no")
 
 
-@pytest.mark.parametrize(
-    ("output", "told"),
-    [
-        ("echo no json", "not JSON"),
-        ("echo '[1]'", "not an object"),
-        ("true", "not JSON"),
-        ("echo '{}'; exit 3", "failed"),
-        ("""echo '{"nothingToLookAt": "no StorageClass"}'""", "nothing to look at: no StorageClass"),
-    ],
-)
-def test_a_container_that_does_not_observe_is_an_error(
-    lab: Lab, installed: Installed, tmp_path: Path, output: str, told: str
-) -> None:
+BROKEN = {
+    "acme.text": ("echo no json", "not JSON"),
+    "acme.array": ("echo '[1]'", "not an object"),
+    "acme.silent": ("true", "not JSON"),
+    "acme.failing": ("echo '{}'; exit 3", "failed"),
+    "acme.nothing": ("""echo '{"nothingToLookAt": "no StorageClass"}'""", "nothing to look at: no StorageClass"),
+}
+"""Check -> (what its container does, what is told of it)."""
+
+
+@pytest.fixture(scope="module")
+def broken(lab: Lab, installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The report of one run of all checks that do not observe, given as a folder of files."""
+    folder = tmp_path_factory.mktemp("broken")
+    (folder / "checks").mkdir()
     text = NAMES.read_text()
     begin, end = text.index("  args:"), text.index("  seconds: 60")
-    broken = tmp_path / "acme.names.yaml"
-    broken.write_text(f"{text[:begin]}  args: [{json.dumps(output)}]\n{text[end:]}")
-    words = ("--checks", broken, "run", "acme.names", "-o", "json", "--out", tmp_path / "run")
+    for name, (script, _) in BROKEN.items():
+        changed = f"{text[:begin]}  args: [{json.dumps(script)}]\n{text[end:]}".replace("id: acme.names", f"id: {name}")
+        (folder / "checks" / f"{name}.yaml").write_text(changed)
+    words = ("--checks", folder / "checks", "run", *BROKEN, "-o", "json", "--out", folder / "run")
     done = installed(*words, kubeconfig=lab.kubeconfig)
     assert done.returncode == 3, done.stderr
-    (entry,) = report(done)["checks"]
+    return report(done)
+
+
+@pytest.mark.parametrize("check", BROKEN)
+def test_a_container_that_does_not_observe_is_an_error(broken: dict[str, Any], check: str) -> None:
+    (entry,) = [entry for entry in broken["checks"] if entry["id"] == check]
     assert entry["verdict"] == "error"
-    assert told in entry["reason"]
+    assert BROKEN[check][1] in entry["reason"]
 
 
 def test_every_command_knows_an_extension(installed: Installed) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import support.lab
+from support.lab import LAB
 
 from aiconform.cluster import ClusterError, Object, connect
 from aiconform.cluster.wait import finished, running, until
@@ -23,7 +25,7 @@ from aiconform.lab.machines.process_identity import ProcessIdentity
 
 pytestmark = pytest.mark.lab
 
-NAME = "labtest"
+NAME = f"{LAB}-life"
 
 
 def aiconform(*arguments: str, code: int = 0) -> str:
@@ -84,18 +86,26 @@ def ours() -> str:
 
 
 @pytest.fixture(scope="module")
-def before() -> Inventory:
-    aiconform("lab", "down", "--name", NAME)
-    return inventory()
+def taken() -> list[Inventory]:
+    """The inventory before the lab: its only element."""
+    return []
 
 
 @pytest.fixture(scope="module")
-def lab(before: Inventory) -> Iterator[Lab]:
+def lab(lab: support.lab.Lab, taken: list[Inventory]) -> Iterator[Lab]:
+    """A lab of its own, beside the one that other tests share."""
+    aiconform("lab", "down", "--name", NAME)
+    taken.append(inventory())
     aiconform("lab", "up", "--name", NAME, "--accelerators", "2")
     found = load(NAME)
     assert found
     yield found
     aiconform("lab", "down", "--name", NAME)
+
+
+@pytest.fixture(scope="module")
+def before(lab: Lab, taken: list[Inventory]) -> Inventory:
+    return taken[0]
 
 
 def pids(lab: Lab) -> dict[str, ProcessIdentity]:
@@ -309,15 +319,11 @@ def test_the_end_of_the_supervisor_ends_all_and_up_goes_on(lab: Lab) -> None:
 
 
 def test_a_second_lab_does_not_meet_the_first(lab: Lab) -> None:
-    try:
-        aiconform("lab", "up", "--name", "labtest-b", "--nodes", "1", "--accelerators", "1")
-        other = load("labtest-b")
-        assert other
-        assert other.healthy()
-        assert lab.healthy()
-        assert not other.network.block.overlaps(lab.network.block)
-    finally:
-        aiconform("lab", "down", "--name", "labtest-b")
+    other = load(LAB)
+    assert other
+    assert other.healthy()
+    assert lab.healthy()
+    assert not other.network.block.overlaps(lab.network.block)
 
 
 def test_down_leaves_nothing(lab: Lab, before: Inventory) -> None:
