@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiconform.lab.faults.fault import Fault, InCluster, assertions
 from aiconform.lab.faults.policies import refusing
-from aiconform.lab.faults.workloads import SECONDS, admission, leads, scale
+from aiconform.lab.faults.workloads import SECONDS, admission, leads, restart, scale
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
@@ -107,10 +106,7 @@ def _without_new_pods() -> InCluster:
     async def off(cluster: Cluster) -> None:
         await denied.off(cluster)
         # On its own, the ReplicaSet would retry only minutes later.
-        note = {"aiconform.dev/healed": str(time.time_ns())}
-        deployment = await _deployment(cluster)
-        await cluster.patch(deployment, {"spec": {"template": {"metadata": {"annotations": note}}}})
-        await _pods(cluster, ready=1)
+        await restart(cluster, _NAMESPACE, _DEPLOYMENT, lambda spec: None)
         await _works(cluster)
 
     return InCluster(denied.on, off)
