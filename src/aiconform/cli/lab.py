@@ -15,22 +15,25 @@ from aiconform.cli.common import INTERRUPTED, Failure, note, output_option, prin
 from aiconform.cli.progress import Progress
 from aiconform.lab.config import ALLOCATIONS
 
+_MODULES = {"assets": "aiconform.cli.lab_assets", "fault": "aiconform.cli.lab_fault"}
+
 
 class _Group(click.Group):
-    """Imports `lab fault` only when it is called."""
+    """Imports `lab assets` and `lab fault` only when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "fault"]
+        return [*super().list_commands(ctx), *_MODULES]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name == "fault":
-            command: click.Command = import_module("aiconform.cli.lab_fault").command
+        if name in _MODULES:
+            command: click.Command = import_module(_MODULES[name]).command
             return command
         return super().get_command(ctx, name)
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
+    """LabError ends the command with its message and exit code 2."""
     from aiconform.lab import LabError
 
     try:
@@ -51,7 +54,7 @@ def command() -> None:
     """Run a reference AI platform of real components on this machine (needs root on Linux)."""
     from aiconform.lab import require_linux
 
-    with _clear_errors():
+    with clear_errors():
         require_linux()
 
 
@@ -73,9 +76,9 @@ def command() -> None:
 )
 @click.option(
     "--assets",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of binaries to use before cached or built ones; KUBEBUILDER_ASSETS by default.",
+    metavar="URL|FILE|DIR",
+    help="A bundle of `lab assets export`, or a folder of binaries to use before cached or built ones; by default, the "
+    "folder KUBEBUILDER_ASSETS.",
 )
 @click.option(
     "--feature-gate",
@@ -101,7 +104,7 @@ def up(
     accelerators: int | None,
     allocation: tuple[str, ...],
     identity: str | None,
-    assets: Path | None,
+    assets: str | None,
     gates: tuple[str, ...],
     served: tuple[str, ...],
     add_ons: tuple[str, ...],
@@ -109,9 +112,12 @@ def up(
     output: str,
 ) -> None:
     """Start a lab, or change a running one, and wait until it is ready. Prints the path of its kubeconfig."""
-    from aiconform.lab import LabConfig, up
+    from aiconform.lab import LabConfig, prepared, up
 
-    with _clear_errors(), Progress() as progress:
+    with clear_errors(), Progress() as progress:
+        folder = Path(assets) if assets and not prepared.is_bundle(assets) else None
+        if assets and folder is None:
+            prepared.take(assets, progress)
         config = LabConfig(
             name=name,
             kubernetes=kubernetes,
@@ -119,11 +125,11 @@ def up(
             accelerators=accelerators,
             allocation=_modes(allocation),
             identity=identity,
-            assets=assets,
+            assets=folder,
             feature_gates=_switches("--feature-gate", gates),
             runtime_config=_switches("--runtime-config", served),
-            add_ons=_names(add_ons),
-            without_add_ons=_names(without),
+            add_ons=names(add_ons),
+            without_add_ons=names(without),
         )
         lab = up(config, progress)
         progress.done(f"lab {name} is up: Kubernetes {lab.plan.kubernetes}, {len(lab.plan.own)} nodes")
@@ -158,7 +164,7 @@ def down(name: str) -> None:
     """Delete a lab with everything that belongs to it."""
     from aiconform.lab import end_lab
 
-    with _clear_errors(), Progress() as progress:
+    with clear_errors(), Progress() as progress:
         progress.done(f"lab {name} is deleted" if end_lab(name, progress) else f"there is no lab {name}")
 
 
@@ -167,7 +173,7 @@ def down(name: str) -> None:
 @output_option
 def status(name: str, output: str) -> None:
     """Show the machines, processes and nodes of a lab. Exit code 1 if one is not running or not Ready."""
-    with _clear_errors():
+    with clear_errors():
         found = _load(name).status()
     if output == "json":
         print_json(found)
@@ -184,7 +190,7 @@ def status(name: str, output: str) -> None:
 @click.option("--content", is_flag=True, help="Print the file instead of its path.")
 def kubeconfig(name: str, content: bool) -> None:
     """Print the path of a lab's kubeconfig."""
-    with _clear_errors():
+    with clear_errors():
         path = _load(name).kubeconfig
     click.echo(path.read_text() if content else path, nl=not content)
 
@@ -201,7 +207,7 @@ def node() -> None:
 @click.option("--accelerators", type=int, metavar="N", help="Number of its simulated accelerators.")
 def add(node_name: str, name: str, allocation: str | None, accelerators: int | None) -> None:
     """Add a node and wait until it is Ready."""
-    with _clear_errors(), Progress() as progress:
+    with clear_errors(), Progress() as progress:
         _load(name).add_node(node_name, allocation=allocation, accelerators=accelerators, progress=progress)
         progress.done(f"{node_name} is Ready")
 
@@ -211,7 +217,7 @@ def add(node_name: str, name: str, allocation: str | None, accelerators: int | N
 @_name
 def remove(node_name: str, name: str) -> None:
     """Switch off a node and remove its Node object."""
-    with _clear_errors(), Progress() as progress:
+    with clear_errors(), Progress() as progress:
         _load(name).remove_node(node_name, progress)
         progress.done(f"{node_name} is removed")
 
@@ -237,7 +243,7 @@ def _modes(words: tuple[str, ...]) -> str | dict[str, str] | None:
     return {node: mode for node, _, mode in pairs}
 
 
-def _names(words: tuple[str, ...]) -> tuple[str, ...]:
+def names(words: tuple[str, ...]) -> tuple[str, ...]:
     """Names that were given one at a time, or separated by commas."""
     return tuple(name for word in words for name in word.replace(",", " ").split())
 

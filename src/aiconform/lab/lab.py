@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aiconform.lab import plan
 from aiconform.lab.addons.install import installed
-from aiconform.lab.addons.registry import ADD_ONS, chosen
+from aiconform.lab.addons.registry import ADD_ONS, chosen, components_of
 from aiconform.lab.build import assets as assets_of
 from aiconform.lab.build import images
-from aiconform.lab.build.components import Component
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Paths
 from aiconform.lab.end import end_lab
@@ -45,7 +44,7 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
             minor = config.kubernetes or (old.kubernetes if old else DEFAULT_KUBERNETES)
             # Before anything is written: a failed build leaves no incomplete lab.
             add_ons = chosen((*(old.add_ons if old else ()), *config.add_ons), minor)
-            binaries = assets_of.assets(minor, progress, config.assets or _given(old), extra=_components(add_ons))
+            binaries = assets_of.assets(minor, progress, config.assets or _given(old), extra=components_of(add_ons))
             with host.locked(root):
                 new = plan.make(config, old, root)
                 if not Lab(new, paths).running:
@@ -172,7 +171,7 @@ class Lab(ExistingLab):
         self.plan = new
 
     def _assets(self, progress: Progress) -> assets_of.Assets:
-        extra = _components(self.plan.add_ons)
+        extra = components_of(self.plan.add_ons)
         return assets_of.assets(self.plan.kubernetes, progress, _given(self.plan), extra=extra)
 
     def _settle(self, binaries: assets_of.Assets, progress: Progress) -> None:
@@ -261,11 +260,6 @@ def _use_host_pids(machine: dict[str, Any]) -> None:
                         host_pids[int(line.split()[-1])] = int(child)
     for process in machine["processes"].values():
         process["pid"] = host_pids.get(process["pid"])
-
-
-def _components(add_ons: Sequence[str]) -> list[Component]:
-    """The components to build for these add-ons, each once."""
-    return list(dict.fromkeys(component for name in add_ons for component in ADD_ONS[name].components))
 
 
 def _given(current: plan.LabPlan | None) -> Path | None:

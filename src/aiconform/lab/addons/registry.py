@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from aiconform.lab import addons
 from aiconform.lab.addons.model import AddOn
+from aiconform.lab.build.components import Component
 from aiconform.lab.config import LabError
 from aiconform.lab.declared import declared
 from aiconform.spec import Requirement
@@ -48,6 +49,11 @@ def chosen(names: Iterable[str], minor: str) -> tuple[str, ...]:
 def needed(requirements: Iterable[Requirement]) -> tuple[str, ...]:
     """The add-ons that the checks of these requirements need in the lab, each once."""
     return tuple(dict.fromkeys(name for requirement in requirements for name in requirement.lab.add_ons))
+
+
+def components_of(add_ons: Iterable[str]) -> list[Component]:
+    """The components to build for these add-ons, each once."""
+    return list(dict.fromkeys(component for name in add_ons for component in ADD_ONS[name].components))
 
 
 def _number(minor: str) -> tuple[int, ...]:

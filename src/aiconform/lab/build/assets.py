@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,36 +61,51 @@ def assets(
     binaries of the requested minor are used. Raises LabError when a binary of `given` is of another minor, or a build
     fails.
     """
-    cache = cache or cache_folder()
     paths = _given(minor, progress, given)
-    go = golang.toolchain(cache)
-    # Without an installed Go, the key is that of the Go that would be installed.
-    go_version = go.version if go else f"go{golang.PACKAGED}"
-
-    def folder_of(component: Component) -> Path:
-        return cache / "bin" / key(component, go_version)
-
-    missing: dict[Component, Path] = {}
+    wanted = []
     own = components(minor)
+    places = folders((*own, *extra), cache)
     for component in own:
         names = component.called_by or component.binaries
-        if all(name in paths for name in names):
-            continue
-        folder = folder_of(component)
+        if not all(name in paths for name in names):
+            wanted.append(component)
         for name in names:
-            paths.setdefault(name, folder / name)
-        if not folder.exists():
-            missing[component] = folder
-    for component in extra:
-        if not (folder := folder_of(component)).exists():
-            for render in component.renders:
-                if (tool := RENDERERS.get(render.by)) and not folder_of(tool).exists():
-                    missing[tool] = folder_of(tool)
-            missing[component] = folder
+            paths.setdefault(name, places[component] / name)
+    make((*wanted, *extra), progress, cache)
+    return Assets(paths, {component.name: place for component, place in places.items()})
+
+
+def make(wanted: Iterable[Component], progress: Progress, cache: Path | None = None) -> None:
+    """Build what the cache lacks of these components. Raises LabError."""
+    cache = cache or cache_folder()
+    missing = absent(wanted, cache)
     if missing:
-        tools = {name: folder_of(tool) / tool.binaries[0] for name, tool in RENDERERS.items()}
-        Build(missing, go, cache, progress).run(tools)
-    return Assets(paths, {component.name: folder_of(component) for component in (*own, *extra)})
+        tools = {name: folders([tool], cache)[tool] / tool.binaries[0] for name, tool in RENDERERS.items()}
+        Build(missing, golang.toolchain(cache), cache, progress).run(tools)
+
+
+def absent(wanted: Iterable[Component], cache: Path | None = None) -> dict[Component, Path]:
+    """What has to be built for these components, with the commands that render their files -> folder in the cache."""
+    found: dict[Component, Path] = {}
+    for component, folder in folders(wanted, cache).items():
+        if not folder.exists():
+            tools = [RENDERERS[render.by] for render in component.renders if render.by in RENDERERS]
+            found |= {tool: place for tool, place in folders(tools, cache).items() if not place.exists()}
+            found[component] = folder
+    return found
+
+
+def folders(wanted: Iterable[Component], cache: Path | None = None) -> dict[Component, Path]:
+    """Each component -> its folder in the cache, whether it exists or not."""
+    cache = cache or cache_folder()
+    version = go_version(cache)
+    return {component: cache / "bin" / key(component, version) for component in wanted}
+
+
+def go_version(cache: Path | None = None) -> str:
+    """The version of Go in the keys: of the installed one, or else of the one that would be installed."""
+    go = golang.toolchain(cache or cache_folder())
+    return go.version if go else f"go{golang.PACKAGED}"
 
 
 def _given(minor: str, progress: Progress, given: Path | None) -> dict[str, Path]:
