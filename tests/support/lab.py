@@ -71,10 +71,10 @@ class Outcome:
         assert found["strict"] == "pass", found["reason"]
         return all(entry["holds"] and entry["subjects"] for entry in found["assertions"])
 
-    def broken(self, name: str, node: str = "") -> set[str]:
-        """Ids of the assertions that did not hold, on one node or at all."""
+    def broken(self, name: str, node: str = "", pods: Sequence[str] = ()) -> set[str]:
+        """Ids of the assertions that did not hold, on one node (with these Pods of the platform) or at all."""
         entries = self.check(name)["assertions"]
-        return {entry["id"] for entry in entries if (_at(node, entry) if node else entry["holds"]) is False}
+        return {entry["id"] for entry in entries if (_at(node, pods, entry) if node else entry["holds"]) is False}
 
     def targets(self, name: str) -> Counter[str]:
         """How many targets the check looked at, by the way in which they give accelerators."""
@@ -88,11 +88,14 @@ def _is(node: str, kind: str, target: str) -> bool:
     return target.startswith(f"{node}, {kind} ")
 
 
-def _at(node: str, entry: Mapping[str, Any]) -> bool | None:
-    """Whether the assertion holds at this node. If it looked at the whole cluster, it names the nodes that break it."""
+def _at(node: str, pods: Sequence[str], entry: Mapping[str, Any]) -> bool | None:
+    """Whether the assertion holds at this node.
+
+    If it looked at the whole cluster, its reason names the nodes that break it, or their Pods.
+    """
     found = [holds for target, holds in entry["targets"].items() if target.startswith(f"{node}, ")]
     if entry["targets"].get("cluster") is False:
-        found.append(not re.search(rf"\b{node}\b", entry["reason"]))
+        found.append(not any(re.search(rf"\b{name}\b", entry["reason"]) for name in (node, *pods)))
     return False if False in found else None if None in found else True
 
 

@@ -17,7 +17,7 @@ def test_a_node_comes_from_nothing_and_goes_again(lab: Lab, healthy: Outcome) ->
     assert "had 0 nodes" in found["assertions"][0]["reason"]
     # It follows by watches: the number of requests does not grow with the time that passes.
     assert found["requests"] < 40
-    for told in ("the Pod is unschedulable", "is Ready", "waiting up to 600 s until"):
+    for told in ("the Pod is unschedulable", "is Ready", "waiting up to 1800 s until"):
         assert told in healthy.stderr
     state = Path(lab.kubeconfig).parent
     assert {path.name for path in (state / "machines").iterdir()} == {"control-plane", *lab.nodes}

@@ -82,12 +82,14 @@ def seen(lab: Lab, request: pytest.FixtureRequest) -> Seen:
     return Seen(where, done)
 
 
-def test_faults_of_nodes_break_their_assertions_there_and_nowhere_else(seen: Seen) -> None:
+def test_faults_of_nodes_break_their_assertions_there_and_nowhere_else(lab: Lab, seen: Seen) -> None:
     for node in FAULTY_NODES:
+        on_node = ("-n", "accelerator-metrics", "-o", "name", "--field-selector", f"spec.nodeName={node}")
+        exporters = [name.removeprefix("pod/") for name in lab.kubectl("get", "pods", *on_node).split()]
         faults = seen.faults.get(node, ())
         disturbed = {check for fault in faults for check in fault.disturbs}
         may_break = {name for fault in faults for name in fault.may_break}
         for check in sorted(set(LOOKED_AT) - disturbed):
             expected = {name for fault in faults for name in fault.breaks if name.startswith(f"{check}/")}
-            broken = {f"{check}/{id_}" for id_ in seen.done.broken(check, node)}
+            broken = {f"{check}/{id_}" for id_ in seen.done.broken(check, node, exporters)}
             assert broken - may_break == expected - may_break, (node, [fault.name for fault in faults])
