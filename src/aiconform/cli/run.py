@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,16 +23,16 @@ from aiconform.cli.common import (
     set_option,
     strict_option,
 )
-from aiconform.cli.progress import Progress
 
 if TYPE_CHECKING:
     from aiconform.check import Settings
+    from aiconform.cli.run_lab import ComingAddOns
     from aiconform.cluster import Cluster
     from aiconform.engine.evidence import Report, RunInfo
     from aiconform.engine.plan import Plan
     from aiconform.engine.preview import Preview
     from aiconform.engine.run import RunOptions
-    from aiconform.spec import Standard
+    from aiconform.spec import Requirement, Standard
 
 
 @click.command("run")
@@ -119,13 +121,17 @@ def command(
         settings = Settings(every_node=every_node, nodes=nodes, patience=patience, options=parse(options, note))
     except BadChoice as error:
         fail(str(error))
+    coming = None
     if lab:
-        kubeconfig, context = _lab_kubeconfig(chosen), None
+        from aiconform.cli.run_lab import lab_of
+
+        running, coming = lab_of(_asked(chosen), at_once=dry_run)
+        kubeconfig, context = str(running.kubeconfig), None
     if dry_run:
         _show(run_async(_preview(chosen, kubeconfig, context, settings)), output)
         return
     how = RunOptions(_folder(resume or out), settings, Images(image_registry))
-    report = run_async(_run(None if resume else chosen, kubeconfig, context, how, as_json=output == "json"))
+    report = run_async(_run(None if resume else chosen, kubeconfig, context, how, coming, as_json=output == "json"))
     sys.exit(EXIT_CODES[report.strict if strict else report.verdict])
 
 
@@ -156,28 +162,14 @@ def _folder(given: Path | None) -> Path:
     return given or Path(f"aiconform-run-{now()[:19].replace(':', '').replace('-', '')}")
 
 
-def _lab_kubeconfig(chosen: Chosen) -> str:
-    """The kubeconfig of the lab, with the add-ons that the chosen requirements (or all of them) name."""
+def _asked(chosen: Chosen) -> Iterator[Requirement]:
+    """The requirements whose checks the run may make, as far as that is known before a cluster is."""
     from aiconform.check.registry import extended_standard
-    from aiconform.lab import LabConfig, LabError
-    from aiconform.lab.addons.registry import needed
 
     standard = extended_standard()
-    known = (*standard.requirements, *(standard.extensions if chosen.extensions or chosen.ids else ()))
-    wanted = needed(
-        requirement
-        for requirement in known
-        if not chosen.ids or requirement.id in chosen.ids or (chosen.extensions and requirement.is_extension)
-    )
-    try:
-        from aiconform.lab import load, up
-
-        running = load(LabConfig().name)
-        if running is None or not running.has(wanted) or not running.healthy():
-            running = up(LabConfig(add_ons=wanted), progress=Progress())
-    except LabError as error:
-        fail(str(error))
-    return str(running.kubeconfig)
+    for requirement in (*standard.requirements, *(standard.extensions if chosen.extensions or chosen.ids else ())):
+        if not chosen.ids or requirement.id in chosen.ids or (chosen.extensions and requirement.is_extension):
+            yield requirement
 
 
 async def _preview(chosen: Chosen, kubeconfig: str | None, context: str | None, settings: Settings) -> list[Preview]:
@@ -216,7 +208,13 @@ def _show(entries: list[Preview], output: str) -> None:
 
 
 async def _run(
-    chosen: Chosen | None, kubeconfig: str | None, context: str | None, options: RunOptions, *, as_json: bool
+    chosen: Chosen | None,
+    kubeconfig: str | None,
+    context: str | None,
+    options: RunOptions,
+    coming: ComingAddOns | None,
+    *,
+    as_json: bool,
 ) -> Report:
     """Start a run of what was chosen, or continue the one in the run directory."""
     from aiconform.check.registry import NoSuchCheck
@@ -225,6 +223,7 @@ async def _run(
     from aiconform.engine.plan import BadChoice
     from aiconform.engine.run import Run
     from aiconform.engine.rundir import BadRunDirectory, RunDirectory
+    from aiconform.kit.following import background
     from aiconform.reports.console import Console
     from aiconform.reports.formats import write_reports
     from aiconform.spec import SpecError
@@ -237,8 +236,11 @@ async def _run(
             if what is None:
                 info = RunDirectory(options.out).read_info()
                 what, options = Chosen.of(info), options.continued(info)
-            run = Run(cluster, await what.plan(cluster, standard), standard, options, [console.listen])
-            report = await (run.execute() if chosen else run.resume())
+            plan = await what.plan(cluster, standard)
+            gates = coming.gates if coming else {}
+            run = Run(cluster, plan, standard, options, [console.listen], gates)
+            async with background(coming.arrive()) if coming else nullcontext():
+                report = await (run.execute() if chosen else run.resume())
     except (ClusterError, SpecError, BadChoice, NoSuchCheck, BadRunDirectory, BrokenChain) as error:
         fail(str(error))
     write_reports(run.directory)

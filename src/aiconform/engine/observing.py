@@ -18,6 +18,7 @@ from aiconform.engine import events
 from aiconform.engine.capacity import Capacity
 from aiconform.engine.clock import WorkClock
 from aiconform.engine.evidence import Evidence, ProbeOutcome, Record
+from aiconform.engine.gates import Gate, NeverReady
 from aiconform.engine.outstanding import Outstanding
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import RunDirectory
@@ -37,6 +38,7 @@ class Observer:
         tell: Callable[[events.Event], None],
     ) -> None:
         self._platform = platform
+        self._later: dict[str, Platform] = {}
         self._settings = settings
         self._space = space
         self._directory = directory
@@ -46,12 +48,20 @@ class Observer:
         self._outstanding = Outstanding(sum(len(check.probes) for check in checks))
         self._ending: asyncio.Task[None] | None = None
 
-    async def evidence(self, check: Check) -> Evidence:
-        """What all probes of the check observe."""
+    async def evidence(self, check: Check, gate: Gate | None = None) -> Evidence:
+        """What all probes of the check observe, once `gate` lets it begin."""
         clock = WorkClock()
-        with patient(self._settings.patience):
-            records = await gather(*(self._probe(check, probe, clock) for probe in check.probes))
-        flat = tuple(record for group in records for record in group)
+        try:
+            if gate:
+                await gate()
+                # What was read before says nothing of what has come since.
+                self._later[check.id] = self._platform.afresh()
+        except NeverReady as reason:
+            flat = tuple(self._without_targets(probe, "error", str(reason), 0) for probe in check.probes)
+        else:
+            with patient(self._settings.patience):
+                records = await gather(*(self._probe(check, probe, clock) for probe in check.probes))
+            flat = tuple(record for group in records for record in group)
         worked, waited = clock.measured()
         return Evidence(
             check=check.id,
@@ -69,7 +79,7 @@ class Observer:
                 try:
                     targets: Sequence[Target] = (None,)
                     if probe.targets is not None:
-                        targets = await probe.targets(self._platform, self._settings)
+                        targets = await probe.targets(self._platform_of(check), self._settings)
                 except (NothingToLookAt, NotApplicable, ClusterError) as reason:
                     return (self._without_targets(probe, _outcome(reason), str(reason), meter.total),)
                 except Exception as error:  # noqa: BLE001 - a defect of one probe must not end the run
@@ -78,6 +88,9 @@ class Observer:
             self._outstanding.found(targets)
             attempts = [asyncio.ensure_future(self._attempt(check, probe, target, clock)) for target in targets]
         return tuple(await gather(*attempts))
+
+    def _platform_of(self, check: Check) -> Platform:
+        return self._later.get(check.id, self._platform)
 
     def _without_targets(self, probe: Probe, outcome: ProbeOutcome, message: str, requests: int) -> Record:
         self._observed()
@@ -126,7 +139,7 @@ class Observer:
         try:
             async with asyncio.timeout(limit):
                 scratch = Scratch(self._space, _short(name), probe.security, tell)
-                observation = await probe.function(self._platform, scratch, self._settings, target)
+                observation = await probe.function(self._platform_of(check), scratch, self._settings, target)
             return "seen", "", observation.model_dump(mode="json")
         except (NothingToLookAt, NotApplicable) as reason:
             return _outcome(reason), str(reason), None

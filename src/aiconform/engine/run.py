@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from aiconform.cluster.scratch import Space, left_behind, remove
 from aiconform.engine import events
 from aiconform.engine.description import describe, extensions_of, identity
 from aiconform.engine.evidence import CheckResult, Evidence, Report, RunInfo
+from aiconform.engine.gates import Gate
 from aiconform.engine.journal import now
 from aiconform.engine.observing import Observer, gather
 from aiconform.engine.plan import Item, Plan, suite_digest
@@ -43,7 +44,10 @@ class RunOptions:
 
 
 class Run:
-    """One run over one plan. `execute` returns the report; cancelling it cleans up first."""
+    """One run over one plan. `execute` returns the report; cancelling it cleans up first.
+
+    gates: what checks wait for before they begin, by their ids; the others begin at once.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Run:
         standard: Standard,
         options: RunOptions,
         listeners: Sequence[events.Listener],
+        gates: Mapping[str, Gate] | None = None,
     ) -> None:
         self.plan = plan
         self.options = options
@@ -61,6 +66,7 @@ class Run:
         self._cluster = cluster
         self._standard = standard
         self._listeners = listeners
+        self._gates = gates or {}
 
     def _tell(self, event: events.Event) -> None:
         for listener in self._listeners:
@@ -162,7 +168,7 @@ class Run:
         elif item.check.id in done:
             result = judge_check(item.requirement, version, item.check, done[item.check.id])
         else:
-            evidence = await observer.evidence(item.check)
+            evidence = await observer.evidence(item.check, self._gates.get(item.check.id))
             digest = self.directory.write_evidence(evidence)
             self.directory.journal.append("observed", {"check": item.check.id, "digest": digest})
             result = judge_check(item.requirement, version, item.check, evidence)

@@ -1,0 +1,144 @@
+"""`aiconform run --lab`: the lab of a run, whose add-ons may still be built while the first checks run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from aiconform.cli.common import fail
+from aiconform.cli.progress import Progress
+from aiconform.engine.gates import Gate, NeverReady
+
+if TYPE_CHECKING:
+    from aiconform.lab import Lab
+    from aiconform.spec import Requirement
+
+_LOOK_SECONDS = 1.0
+# Checks that already run come first.
+_NICENESS = 10
+
+
+class ComingAddOns:
+    """Add-ons that are built and installed while a run goes on.
+
+    Two commands do it: one builds everything, and one installs what is built. `gates` holds back the checks that need
+    an add-on until that works.
+    """
+
+    def __init__(self, lab: str, names: Iterable[str], checks: Mapping[str, Iterable[str]]) -> None:
+        self._lab = lab
+        self._ready = {name: asyncio.Event() for name in names}
+        self._problems: dict[str, str] = {}
+        self._checks = {check: [name for name in needs if name in self._ready] for check, needs in checks.items()}
+
+    @property
+    def gates(self) -> dict[str, Gate]:
+        """Check -> what it waits for; only checks that have to wait."""
+        return {check: self._gate(needs) for check, needs in self._checks.items() if needs}
+
+    def _gate(self, needs: Iterable[str]) -> Gate:
+        async def gate() -> None:
+            for name in needs:
+                await self._ready[name].wait()
+                if problem := self._problems.get(name):
+                    raise NeverReady(f"add-on {name} of the lab is not there: {problem}")
+
+        return gate
+
+    async def arrive(self) -> None:
+        """Build and install all of them. What fails is reported by the checks that need it."""
+        try:
+            builds = asyncio.ensure_future(_command("assets", "build", *self._ready, niceness=_NICENESS))
+            try:
+                await self._install(builds)
+            finally:
+                if not builds.done():
+                    builds.cancel()
+                    await asyncio.wait([builds])
+        except _Failed as error:
+            self._problems = {name: str(error) for name, event in self._ready.items() if not event.is_set()}
+        finally:
+            for event in self._ready.values():
+                event.set()
+
+    async def _install(self, builds: asyncio.Future[None]) -> None:
+        from aiconform.lab.addons.registry import components_of
+        from aiconform.lab.build.assets import absent
+
+        while left := [name for name, event in self._ready.items() if not event.is_set()]:
+            built = [name for name in left if not await asyncio.to_thread(absent, components_of([name]))]
+            if built:
+                await _command("up", "--name", self._lab, "--with", ",".join(built))
+                for name in built:
+                    self._ready[name].set()
+            elif builds.done():
+                builds.result()
+                raise _Failed(f"building {', '.join(left)} ended without them")
+            else:
+                await asyncio.wait([builds], timeout=_LOOK_SECONDS)
+
+
+class _Failed(Exception):
+    pass
+
+
+async def _command(*words: str, niceness: int = 0) -> None:
+    """Run `aiconform lab WORDS` and pass its progress on; a cancelled one is ended. Raises _Failed with its words."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "aiconform", "lab", *words),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        preexec_fn=lambda: os.nice(niceness),
+        # An interrupt of the terminal reaches this process only, which ends the command.
+        start_new_session=True,
+    )
+    assert process.stderr is not None  # noqa: S101 - it is a pipe
+    last = ""
+    try:
+        async for line in process.stderr:
+            last = line.decode(errors="replace").rstrip() or last
+            click.echo(f"lab: {last}", err=True)
+        code = await process.wait()
+    except asyncio.CancelledError:
+        process.terminate()
+        await process.wait()
+        raise
+    if code:
+        raise _Failed(last.removeprefix("aiconform: "))
+
+
+def lab_of(requirements: Iterable[Requirement], *, at_once: bool) -> tuple[Lab, ComingAddOns | None]:
+    """The lab for the checks of these requirements, and the add-ons that are still to be built for it.
+
+    `at_once` brings it up with all of them. Ends the process if that fails. Call it where an event loop may start.
+    """
+    from aiconform.lab import LabConfig, LabError, load, up
+    from aiconform.lab.addons.registry import chosen, components_of, needed
+    from aiconform.lab.build.assets import absent
+    from aiconform.lab.config import DEFAULT_KUBERNETES
+
+    asked = list(requirements)
+    try:
+        config = LabConfig()
+        running = load(config.name)
+        minor = running.plan.kubernetes if running else DEFAULT_KUBERNETES
+        wanted = needed(asked)
+        if running and running.has(wanted) and running.healthy():
+            return running, None
+        coming: list[str] = []
+        if not at_once:
+            # Others may need one that is missing.
+            missing = {name for name in chosen(wanted, minor) if absent(components_of([name]))}
+            coming = [name for name in chosen(wanted, minor) if missing & set(chosen([name], minor))]
+        now = tuple(name for name in wanted if name not in coming)
+        lab = up(LabConfig(add_ons=now), progress=Progress())
+    except LabError as error:
+        fail(str(error))
+    needs = {entry.id: chosen(entry.lab.add_ons, minor) for entry in asked}
+    return lab, ComingAddOns(lab.name, coming, needs) if coming else None
