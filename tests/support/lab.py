@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,10 @@ def succeed(*arguments: str | Path, **options: Any) -> str:
     done = aiconform(*arguments, **options)
     assert done.returncode == 0, f"aiconform {' '.join(map(str, arguments))}: {done.stderr[-3000:]}"
     return done.stdout
+
+
+# Options that are no limits but how long a check looks on, or a period of the platform.
+FIXED = ("observe_seconds", "interval_seconds", "window_seconds", "load_seconds", "requests")
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,17 @@ class Lab:
     @property
     def nodes(self) -> list[str]:
         """Names of its own nodes."""
-        status = json.loads(succeed("lab", "status", "--name", self.name, "-o", "json"))
-        return [name for name, node in status["nodes"].items() if not node["autoscaled"]]
+        return [name for name, node in self._status()["nodes"].items() if not node["autoscaled"]]
+
+    @cached_property
+    def slowness(self) -> float:
+        """How many times as long work takes on this machine as on a quiet one, measured when the lab came up."""
+        found: float = self._status()["slowness"]
+        return found
+
+    def _status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(succeed("lab", "status", "--name", self.name, "-o", "json"))
+        return found
 
     def kubectl(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -144,9 +158,13 @@ class Lab:
             succeed("lab", "fault", *names, "--off", *where)
 
 
-def options(settings: Mapping[str, object]) -> list[str]:
-    """Words of the command for options of checks, by `check.option`."""
-    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+def options(settings: Mapping[str, object], slowness: float = 1.0) -> list[str]:
+    """Words of the command for options of checks, by `check.option`; limits are that many times as long."""
+    values = {
+        name: value * slowness if isinstance(value, int) and not name.endswith(FIXED) else value
+        for name, value in settings.items()
+    }
+    return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
 
 
 def assert_breaks(done: Outcome, fault: Fault, check: str, node: str = "") -> None:

@@ -260,6 +260,9 @@ def _switches(option: str, words: tuple[str, ...]) -> dict[str, bool] | None:
 def _print_status(found: dict[str, Any]) -> None:
     click.echo(f"lab {found['name']}: Kubernetes {found['kubernetes']}, {'up' if found['running'] else 'not running'}")
     click.echo(f"  kubeconfig {found['kubeconfig']}, server {found['server']}")
+    click.echo(
+        f"  slowness {found['slowness']}: limits are this many times those of a quiet machine (measured by lab up)"
+    )
     click.echo(f"  add-ons: {', '.join(found['add_ons']) or 'none'}")
     for name, machine in found["machines"].items():
         node = found["nodes"].get(name)

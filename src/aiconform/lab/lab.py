@@ -22,7 +22,7 @@ from aiconform.lab.faults.switch import reapply
 from aiconform.lab.kubernetes import controlplane, imagestore, nodes, readiness
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority
-from aiconform.lab.machines import cgroups, control, host
+from aiconform.lab.machines import cgroups, control, host, pace
 from aiconform.lab.machines.host import Progress, quiet
 from aiconform.lab.machines.processes import write_processes
 from aiconform.lab.machines.supervisor_process import start_supervisor
@@ -110,7 +110,7 @@ class Lab(ExistingLab):
                 self.restart(CONTROL_PLANE, process)
 
     def status(self) -> dict[str, Any]:
-        """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, and by name
+        """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, `slowness`, and by name
 
         `machines`: pid, start, restarts, since (seconds of the epoch), address and processes of each;
         `nodes`: allocation, accelerators, autoscaled, and ready, which is None if the API server does not answer.
@@ -135,6 +135,7 @@ class Lab(ExistingLab):
             "running": bool(machines),
             "kubeconfig": str(self.kubeconfig),
             "server": self.network.server,
+            "slowness": pace.slowness(self.paths),
             "add_ons": list(self.plan.add_ons),
             "machines": machines,
             "nodes": {
@@ -181,6 +182,7 @@ class Lab(ExistingLab):
         own, others = (
             tuple(images.write(image, folder) for image in made) for made in (images.lab_images(binaries), of_add_ons)
         )
+        pace.measure(self.paths)
         seed = imagestore.seed(binaries, {*own, *others}, folder, self.state, progress)
         installation = Installation(binaries, own, others, seed)
         installation.save(self.paths)

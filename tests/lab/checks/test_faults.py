@@ -99,7 +99,8 @@ def in_round(lab: Lab, request: pytest.FixtureRequest) -> Seen:
         on.enter_context(lab.fault(*(fault.name for fault in faults if fault.scope is Scope.LAB)))
         if at_ordered:
             on.enter_context(lab.fault(*at_ordered, where=["--autoscaled"]))
-        done = lab.run(*checks, "--patience", "30", *ON_HEALTHY_NODES, *options(settings(faults, checks)))
+        how = (*ON_HEALTHY_NODES, "--patience", str(30 * lab.slowness))
+        done = lab.run(*checks, *how, *options(settings(faults, checks), lab.slowness))
     succeed("judge", done.folder)
     return Seen(faults, done)
 

@@ -77,7 +77,9 @@ def seen(lab: Lab, request: pytest.FixtureRequest) -> Seen:
         for node, members in where.items():
             faults.enter_context(lab.fault(*(fault.name for fault in members), where=("--node", node)))
         nodes = f"kubernetes.io/hostname in ({', '.join(FAULTY_NODES)})"
-        done = lab.run(*LOOKED_AT, "--every-node", "--nodes", nodes, "--patience", "30", *options(BRIEF))
+        done = lab.run(
+            *LOOKED_AT, "--every-node", "--nodes", nodes, "--patience", str(30 * lab.slowness), *options(BRIEF)
+        )
     succeed("judge", done.folder)
     return Seen(where, done)
 

@@ -14,13 +14,13 @@ from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.addons.working import (
     LOOK_SECONDS,
-    READY_SECONDS,
     WORKLOADS,
     apply_definition,
     webhooks_answer,
     works,
 )
 from aiconform.lab.config import LabError, Paths
+from aiconform.lab.machines import pace
 from aiconform.lab.machines.files import write_json
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from aiconform.lab.machines.host import Progress
 
 LABEL = "aiconform.dev/add-on"
+# On two quiet processors all add-ons together take a minute; see pace.
+_READY_SECONDS = 300.0
 _GONE_SECONDS = 90.0
 # The API server admits more, but works on two processors.
 _AT_ONCE = 4
@@ -70,9 +72,12 @@ async def install(cluster: Cluster, names: Sequence[str], site: Site, paths: Pat
         name, now = each.add_on.name, each.references
         write_json(_record(paths, name), [*now, *(entry for entry in before[name] if entry not in now)])
     # Those of all add-ons at once: after CRDs the API server computes its OpenAPI specification anew.
+    seconds = pace.limit(paths, _READY_SECONDS)
     definitions = [obj for each in installations for obj in each.definitions]
-    await _all(_apply(cluster, obj) for obj in definitions if obj["kind"] == "Namespace")
-    await _all(apply_definition(cluster, obj) for obj in definitions if obj["kind"] == "CustomResourceDefinition")
+    await _all(_apply(cluster, obj, seconds) for obj in definitions if obj["kind"] == "Namespace")
+    await _all(
+        apply_definition(cluster, obj, seconds) for obj in definitions if obj["kind"] == "CustomResourceDefinition"
+    )
     slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
     there = {name: asyncio.Event() for name in names}
     for name in there.keys() - {each.add_on.name for each in installations}:
@@ -82,7 +87,7 @@ async def install(cluster: Cluster, names: Sequence[str], site: Site, paths: Pat
         for needed in each.add_on.needs:
             await there[needed].wait()
         async with slots:
-            await _install(cluster, each)
+            await _install(cluster, each, seconds)
         there[each.add_on.name].set()
         progress(f"{each.add_on.name} works")
 
@@ -110,21 +115,21 @@ def _sorted(add_on: AddOn, site: Site) -> _Installation:
     return _Installation(add_on, **parts)
 
 
-async def _install(cluster: Cluster, each: _Installation) -> None:
+async def _install(cluster: Cluster, each: _Installation, seconds: float) -> None:
     workloads = [obj for obj in each.rest if obj["kind"] in WORKLOADS]
     # A Pod that is created before its ServiceAccount is refused, and tried again only later.
-    await _all(_apply(cluster, obj) for obj in each.rest if obj not in workloads)
-    await _all(_apply(cluster, obj) for obj in workloads)
-    await works(cluster, each.add_on, [obj for obj in each.rest if obj["kind"] in (*WORKLOADS, "APIService")])
-    await _all(_apply(cluster, obj) for obj in each.webhooks)
-    await webhooks_answer(cluster, each.add_on, each.webhooks)
+    await _all(_apply(cluster, obj, seconds) for obj in each.rest if obj not in workloads)
+    await _all(_apply(cluster, obj, seconds) for obj in workloads)
+    await works(cluster, each.add_on, [obj for obj in each.rest if obj["kind"] in (*WORKLOADS, "APIService")], seconds)
+    await _all(_apply(cluster, obj, seconds) for obj in each.webhooks)
+    await webhooks_answer(cluster, each.add_on, each.webhooks, seconds)
     for obj in each.resources:
-        await _apply(cluster, obj)
+        await _apply(cluster, obj, seconds)
     made = [
         {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": made, "namespace": namespace}}
         for kind, namespace, made in each.add_on.makes
     ]
-    await works(cluster, each.add_on, made)
+    await works(cluster, each.add_on, made, seconds)
 
 
 async def _all(steps: Iterable[Coroutine[Any, Any, None]], at_once: int = _AT_ONCE) -> None:
@@ -157,14 +162,14 @@ async def uninstall(cluster: Cluster, name: str, paths: Paths, progress: Progres
     try:
         # Their controller has to run to remove finalizers.
         for entry in definitions:
-            await _delete_all(cluster, entry)
+            await _delete_all(cluster, entry, pace.limit(paths, _GONE_SECONDS))
         for entry in reversed([entry for entry in entries if entry not in definitions]):
             await _delete(cluster, entry)
         for entry in definitions:
             await _delete(cluster, entry)
         for entry in entries:
             if entry["kind"] in _DEFINITIONS and (found := await _get(cluster, entry)):
-                await wait.gone(cluster, found, seconds=_GONE_SECONDS)
+                await wait.gone(cluster, found, seconds=pace.limit(paths, _GONE_SECONDS))
     except TimedOut as error:
         raise LabError(f"add-on {name} is not removed: {error}") from error
     record.unlink(missing_ok=True)
@@ -202,11 +207,11 @@ def _labelled(obj: Object, name: str) -> Object:
     return {**obj, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), LABEL: name}}}
 
 
-async def _apply(cluster: Cluster, obj: Object) -> None:
+async def _apply(cluster: Cluster, obj: Object, seconds: float) -> None:
     """Apply an object, with retries while a webhook that has just started does not answer. Raises ClusterError."""
     from aiconform.cluster import NotFound, ServerFailed
 
-    deadline = asyncio.get_running_loop().time() + READY_SECONDS
+    deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
             await cluster.apply(obj)
@@ -232,7 +237,7 @@ async def _delete(cluster: Cluster, entry: dict[str, str]) -> None:
         await cluster.delete({"apiVersion": entry["apiVersion"], "kind": entry["kind"], **found})
 
 
-async def _delete_all(cluster: Cluster, entry: dict[str, str]) -> None:
+async def _delete_all(cluster: Cluster, entry: dict[str, str], seconds: float) -> None:
     """Delete all objects of a CRD's kind and wait until they are gone. Raises TimedOut."""
     from aiconform.cluster import NotFound, wait
 
@@ -249,4 +254,4 @@ async def _delete_all(cluster: Cluster, entry: dict[str, str]) -> None:
     for obj in objects:
         await cluster.delete(obj)
     if objects:
-        await wait.all_gone(cluster, api_version, kind, None, "", seconds=_GONE_SECONDS)
+        await wait.all_gone(cluster, api_version, kind, None, "", seconds=seconds)

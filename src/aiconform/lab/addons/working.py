@@ -13,25 +13,23 @@ from aiconform.lab.config import LabError
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
 
-# On two processors all add-ons together take two minutes.
-READY_SECONDS = 300.0
 LOOK_SECONDS = 0.5
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
-async def apply_definition(cluster: Cluster, definition: Object) -> None:
+async def apply_definition(cluster: Cluster, definition: Object, seconds: float) -> None:
     """Apply a CRD and wait until it is established. Raises LabError, ClusterError."""
-    deadline = asyncio.get_running_loop().time() + READY_SECONDS
+    deadline = asyncio.get_running_loop().time() + seconds
     seen = await cluster.apply(definition)
     while not _is_working(seen):
         if asyncio.get_running_loop().time() > deadline:
             name = definition["metadata"]["name"]
-            raise LabError(f"the CRD {name} is not established after {READY_SECONDS:.0f} s")
+            raise LabError(f"the CRD {name} is not established after {seconds:.0f} s")
         await asyncio.sleep(LOOK_SECONDS / 5)
         seen = await cluster.get(seen["apiVersion"], seen["kind"], seen["metadata"]["name"])
 
 
-async def works(cluster: Cluster, add_on: AddOn, objects: Sequence[Object]) -> None:
+async def works(cluster: Cluster, add_on: AddOn, objects: Sequence[Object], seconds: float) -> None:
     """Wait until workloads are available and APIs served. Raises LabError."""
     from aiconform.cluster.wait import describe
 
@@ -39,7 +37,7 @@ async def works(cluster: Cluster, add_on: AddOn, objects: Sequence[Object]) -> N
     for obj in objects:
         metadata = obj["metadata"]
         groups[obj["apiVersion"], obj["kind"], metadata.get("namespace", "")].add(metadata["name"])
-    deadline = asyncio.get_running_loop().time() + READY_SECONDS
+    deadline = asyncio.get_running_loop().time() + seconds
     while True:
         missing: list[str] = []
         for (api_version, kind, namespace), names in groups.items():
@@ -56,17 +54,17 @@ async def works(cluster: Cluster, add_on: AddOn, objects: Sequence[Object]) -> N
         if not missing:
             return
         if asyncio.get_running_loop().time() > deadline:
-            raise LabError(f"add-on {add_on.name} is not ready after {READY_SECONDS:.0f} s: {'; '.join(missing)}")
+            raise LabError(f"add-on {add_on.name} is not ready after {seconds:.0f} s: {'; '.join(missing)}")
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def webhooks_answer(cluster: Cluster, add_on: AddOn, configurations: Sequence[Object]) -> None:
+async def webhooks_answer(cluster: Cluster, add_on: AddOn, configurations: Sequence[Object], seconds: float) -> None:
     """Wait until the webhooks' Services answer: a Pod can be ready before its webhooks are. Raises LabError."""
     from aiconform.cluster import ClusterError
 
     services = [webhook["clientConfig"]["service"] for obj in configurations for webhook in obj.get("webhooks") or []]
     waiting = {(each["namespace"], f"https:{each['name']}:{each.get('port', 443)}"): "" for each in services}
-    deadline = asyncio.get_running_loop().time() + READY_SECONDS
+    deadline = asyncio.get_running_loop().time() + seconds
     while True:
         for place in list(waiting):
             try:
@@ -79,7 +77,7 @@ async def webhooks_answer(cluster: Cluster, add_on: AddOn, configurations: Seque
             return
         if asyncio.get_running_loop().time() > deadline:
             missing = "; ".join(waiting.values())
-            raise LabError(f"add-on {add_on.name}: its webhooks do not answer after {READY_SECONDS:.0f} s: {missing}")
+            raise LabError(f"add-on {add_on.name}: its webhooks do not answer after {seconds:.0f} s: {missing}")
         await asyncio.sleep(LOOK_SECONDS)
 
 

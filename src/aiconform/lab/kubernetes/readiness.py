@@ -20,7 +20,7 @@ from aiconform.lab.build.images import COREDNS
 from aiconform.lab.cloud.orders import is_autoscaled
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.kubernetes.controlplane import api_is_ready
-from aiconform.lab.machines import network
+from aiconform.lab.machines import network, pace
 from aiconform.lab.machines.preconditions import until_holds
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from aiconform.lab.machines.host import Progress
     from aiconform.lab.plan import LabPlan
 
-# More than ten times what each takes on two CPUs.
+# More than ten times what each takes on two quiet CPUs; see pace.
 _API_SECONDS = 90.0
 _NODES_SECONDS = 90.0
 _DNS_SECONDS = 60.0
@@ -76,13 +76,13 @@ async def _wait_for_api(plan: LabPlan, paths: Paths, addresses: Network) -> None
     if plan.runtime_overrides:
         # The API server's own watches of APIs that it does not serve never become ready.
         probe = replace(probe, https=f"{probe.https}?exclude=informer-sync")
+    seconds = pace.limit(paths, _API_SECONDS)
     try:
-        async with asyncio.timeout(_API_SECONDS):
+        async with asyncio.timeout(seconds):
             await until_holds(probe, lambda _: False)
     except TimeoutError:
         raise LabError(
-            f"the API server of lab {plan.name} was not ready within {_API_SECONDS:.0f} s; "
-            f"see {paths.logs(CONTROL_PLANE)}"
+            f"the API server of lab {plan.name} was not ready within {seconds:.0f} s; see {paths.logs(CONTROL_PLANE)}"
         ) from None
 
 
@@ -127,15 +127,16 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
 
 async def _until_images_are_there(lab: ExistingLab) -> None:
     """Wait for imported images: a Pod that starts earlier would try to pull its image. Raises LabError."""
+    seconds = pace.limit(lab.paths, _IMAGES_SECONDS)
     try:
-        async with asyncio.timeout(_IMAGES_SECONDS):
+        async with asyncio.timeout(seconds):
             while True:
                 states = [lab.ask(node.name, do="status")["images"]["state"] for node in lab.plan.own]
                 if all(state == "done" for state in states):
                     return
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
-        raise LabError(f"images were not imported within {_IMAGES_SECONDS:.0f} s; see {lab.paths.state}") from None
+        raise LabError(f"images were not imported within {seconds:.0f} s; see {lab.paths.state}") from None
 
 
 async def _until(
@@ -152,6 +153,7 @@ async def _until(
     from aiconform.cluster.wait import describe
 
     seen: dict[str, Object] = {}
+    seconds = pace.limit(lab.paths, seconds)
 
     if not wanted:
         return seen
@@ -179,15 +181,16 @@ async def _until(
 
 async def _until_dns_accepts(lab: ExistingLab, cluster: Cluster) -> None:
     """Wait until CoreDNS accepts connections: after a crash its status may be out of date. Raises LabError."""
+    seconds = pace.limit(lab.paths, _DNS_SECONDS)
     try:
-        async with asyncio.timeout(_DNS_SECONDS):
+        async with asyncio.timeout(seconds):
             while True:
                 async for pod in cluster.list("v1", "Pod", "kube-system", labels="k8s-app=kube-dns"):
                     if _is_ready(pod) and await _accepts(pod["status"]["podIP"]):
                         return
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
-        raise LabError(f"no CoreDNS Pod answered within {_DNS_SECONDS:.0f} s. The logs are in {lab.state}") from None
+        raise LabError(f"no CoreDNS Pod answered within {seconds:.0f} s. The logs are in {lab.state}") from None
 
 
 async def _until_services_are_routed(lab: ExistingLab) -> None:
@@ -195,8 +198,9 @@ async def _until_services_are_routed(lab: ExistingLab) -> None:
     rule = f"-A KUBE-SERVICES -d {lab.network.dns}/32"
     own = {node.name for node in lab.plan.own}
     missing: list[str] = []
+    seconds = pace.limit(lab.paths, _SERVICES_SECONDS)
     try:
-        async with asyncio.timeout(_SERVICES_SECONDS):
+        async with asyncio.timeout(seconds):
             while True:
                 inits = {name: machine["pid"] for name, machine in lab.machines().items() if name in own}
                 missing = [name for name, pid in inits.items() if not pid or rule not in network.nat_rules(pid)]
@@ -205,7 +209,7 @@ async def _until_services_are_routed(lab: ExistingLab) -> None:
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
         raise LabError(
-            f"kube-proxy had no rule for the cluster's DNS within {_SERVICES_SECONDS:.0f} s on {', '.join(missing)}; "
+            f"kube-proxy had no rule for the cluster's DNS within {seconds:.0f} s on {', '.join(missing)}; "
             f"its log is in {lab.paths.logs(missing[0])}"
         ) from None
 
