@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from aiconform.cli import main
 from aiconform.cluster import Object, Resource, ServerFailed
 from aiconform.engine import events
 from aiconform.engine.evidence import Report, RunInfo
+from aiconform.engine.gates import Gate, NeverReady
 from aiconform.engine.judge import judge
 from aiconform.engine.plan import make_plan
 from aiconform.engine.preview import preview
@@ -41,11 +43,17 @@ def fabric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     forget()
 
 
-def made(out: Path, *chosen: str, extensions: bool = False, told: list[events.Event] | None = None) -> Run:
+def made(
+    out: Path,
+    *chosen: str,
+    extensions: bool = False,
+    told: list[events.Event] | None = None,
+    gates: dict[str, Gate] | None = None,
+) -> Run:
     standard = extended_standard()
     plan = make_plan(standard, "v1.37", chosen, extensions=extensions)
     listeners = [] if told is None else [told.append]
-    return Run(EmptyCluster(), plan, standard, RunOptions(out), listeners)  # type: ignore[arg-type]
+    return Run(EmptyCluster(), plan, standard, RunOptions(out), listeners, gates)  # type: ignore[arg-type]
 
 
 def info(out: Path) -> RunInfo:
@@ -68,6 +76,34 @@ async def test_an_extension_is_run_judged_and_named_with_its_distribution(fabric
     assert info(out).options["acme.fabric"] == {"pool": "default"}
     assert judge(out, extended_standard()).differences == ()
     assert [type(event).__name__ for event in told][-2:] == ["CheckFinished", "RunFinished"]
+
+
+async def test_a_check_waits_for_what_it_needs_while_others_are_judged(fabric: Path, tmp_path: Path) -> None:
+    told = list[events.Event]()
+    others = ("dra_support", "secure_accelerator_access")
+
+    async def after_the_others() -> None:
+        while sum(isinstance(event, events.CheckFinished) for event in told) < len(others):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    gates: dict[str, Gate] = {"acme.fabric": after_the_others}
+    report = await made(tmp_path / "run", "acme.fabric", *others, told=told, gates=gates).execute()
+    finished = [event.result.id for event in told if isinstance(event, events.CheckFinished)]
+    assert finished[-1] == "acme.fabric"
+    (waited,) = (result for result in report.checks if result.id == "acme.fabric")
+    assert waited.verdict == "pass"
+    assert waited.waited > waited.seconds
+
+
+async def test_what_never_gets_ready_is_an_error_with_its_words(fabric: Path, tmp_path: Path) -> None:
+    async def never() -> None:
+        raise NeverReady("add-on fabric of the lab is not there: no space left on device")
+
+    report = await made(tmp_path / "run", "acme.fabric", gates={"acme.fabric": never}).execute()
+    (result,) = report.checks
+    assert (report.verdict, result.verdict) == ("undetermined", "error")
+    assert "no space left on device" in result.reason
+    assert judge(tmp_path / "run", extended_standard()).differences == ()
 
 
 async def test_extensions_are_no_part_of_a_versions_verdict(fabric: Path, tmp_path: Path) -> None:
