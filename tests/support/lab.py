@@ -23,9 +23,11 @@ LAB = os.environ.get("AICONFORM_TEST_LAB", "test")
 CHECKS_LAB = f"{LAB}-checks"
 KEPT_LAB = f"{LAB}-kept"
 """For the tests of one check; it stays up."""
-NODES = 6
+NODES = 8
 """Number of nodes of these two labs, which give accelerators by DRA and by a device plugin in turn."""
-FAULTY_NODES = [f"node-{number}" for number in range(3, NODES + 1)]
+FOR_GANGS = "node-7"
+"""By a device plugin, too: each probe of gangs has a node of its own then."""
+FAULTY_NODES = [f"node-{number}" for number in range(3, 7)]
 """The nodes that have faults of their own; the others are left to runs beside those that look at them."""
 ON_HEALTHY_NODES = ("--nodes", f"kubernetes.io/hostname notin ({', '.join(FAULTY_NODES)})")
 # From the locked packages: the machine may have an old kubectl or none.

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from support.accelerator_pods import IMAGE, STAY
 from support.accounts import drop_limited, limited
-from support.lab import CHECKS_LAB, KEPT_LAB, NODES, ON_HEALTHY_NODES, Lab, Outcome, options, succeed
+from support.lab import CHECKS_LAB, FOR_GANGS, KEPT_LAB, NODES, ON_HEALTHY_NODES, Lab, Outcome, options, succeed
 
 from aiconform.lab.addons.registry import needed
 from aiconform.lab.config import DEFAULT_KUBERNETES
@@ -49,7 +49,8 @@ def lab(can_have_labs: None, request: pytest.FixtureRequest, tmp_path_factory: p
             if not keep:
                 # A lab that is still up from an earlier test run has that run's code.
                 succeed("lab", "down", "--name", name)
-            succeed("lab", "up", "--name", name, "--nodes", str(NODES), *with_add_ons)
+            nodes = ("--nodes", str(NODES), "--allocation", f"{FOR_GANGS}=device-plugin")
+            succeed("lab", "up", "--name", name, *nodes, *with_add_ons)
             succeed("lab", "fault", "--off", "--all", "--name", name)
         others.append(1)
     yield Lab(name, tmp_path_factory.mktemp("runs"))
@@ -168,7 +169,7 @@ def undecided(run: Callable[..., Outcome]) -> Outcome:
 def occupied(lab: Lab, run: Callable[..., Outcome], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """A run of checks that need several accelerators, while others hold most of those of its nodes."""
     folder = tmp_path_factory.mktemp("busy")
-    held = {"node-2": 2}
+    held = {"node-2": 3}
     pods = [f"busy-{node}" for node in held]
     for node, count in held.items():
         container = {
