@@ -17,7 +17,7 @@ from aiconform.lab.machines import control
 from aiconform.lab.machines.files import rotate, write_json
 from aiconform.lab.machines.preconditions import Precondition
 from aiconform.lab.machines.process_identity import ProcessIdentity
-from aiconform.lab.machines.processes import Children, ProcessSpec, Supervisor
+from aiconform.lab.machines.processes import Children, ProcessSpec, Supervisor, code_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for Linux")
 
@@ -182,3 +182,16 @@ async def test_requests_are_answered_and_refusals_name_the_reason(tmp_path: Path
     server.close()
     with pytest.raises(FileNotFoundError):
         control.ask(tmp_path / "nobody", do="echo")
+
+
+def test_new_code_of_a_package_is_a_new_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "helper_of_a_lab"
+    (package / "inside").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "inside" / "work.py").write_text("x = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code_of("helper_of_a_lab")
+    assert code_of("helper_of_a_lab") == before
+    (package / "inside" / "work.py").write_text("x = 2")
+    assert code_of("helper_of_a_lab") != before
+    assert code_of("aiconform.lab.accelerators") != code_of("aiconform.lab.cloud")

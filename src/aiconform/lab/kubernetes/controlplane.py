@@ -11,7 +11,7 @@ from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import Network, Paths
 from aiconform.lab.kubernetes.pki import Authority, signing_key, write_kubeconfig
 from aiconform.lab.machines.preconditions import Precondition
-from aiconform.lab.machines.processes import ProcessSpec
+from aiconform.lab.machines.processes import ProcessSpec, code_of
 from aiconform.lab.plan import LabPlan
 
 # A node that does not answer is NotReady after this time. The default of 50 s would slow down every test of it.
@@ -69,7 +69,12 @@ def processes(
             )
         ),
         *(
-            ProcessSpec(module.rpartition(".")[2], (sys.executable, "-P", "-m", module, str(paths.state)), needs=ready)
+            ProcessSpec(
+                module.rpartition(".")[2],
+                (sys.executable, "-P", "-m", module, str(paths.state)),
+                env=code_of(module.rpartition(".")[0]),
+                needs=ready,
+            )
             for module in helpers
         ),
     )

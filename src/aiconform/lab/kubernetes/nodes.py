@@ -25,7 +25,7 @@ from aiconform.lab.machines import host
 from aiconform.lab.machines.files import write_json, write_text
 from aiconform.lab.machines.machine import SEED
 from aiconform.lab.machines.preconditions import Precondition
-from aiconform.lab.machines.processes import ProcessSpec, write_processes
+from aiconform.lab.machines.processes import ProcessSpec, code_of, write_processes
 from aiconform.lab.plan import LabPlan, NodePlan
 
 _DIGEST = "AICONFORM_CONFIGURATION"
@@ -147,7 +147,7 @@ def processes(
             ProcessSpec(
                 "accelerators",
                 (*argv, str(accelerators_file(paths, node.name))),
-                env={_DIGEST: hashlib.sha256(config.model_dump_json().encode()).hexdigest()},
+                env={_DIGEST: hashlib.sha256(config.model_dump_json().encode()).hexdigest(), **code_of(argv[-2])},
                 needs=(api_ready,),
             )
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import importlib.util
 import os
 import signal
 import subprocess
@@ -209,6 +211,15 @@ class Supervisor:
     def _is_done(self, name: str) -> bool:
         process = self._processes.get(name)
         return process is not None and process.state == "done"
+
+
+def code_of(package: str) -> dict[str, str]:
+    """A variable that changes with the modules of a package, so that a process of ours is restarted with new code."""
+    digest = hashlib.sha256()
+    for folder in importlib.util.find_spec(package).submodule_search_locations:  # type: ignore[union-attr]
+        for file in sorted(Path(folder).rglob("*.py")):
+            digest.update(file.read_bytes())
+    return {"AICONFORM_CODE": digest.hexdigest()}
 
 
 def write_processes(paths: Paths, machine: str, processes: Iterable[ProcessSpec]) -> None:
