@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from support.lab import NODES, Outcome
+from support.lab import Lab, Outcome
 
 CHECK = "accelerator_metrics"
 
@@ -19,6 +19,6 @@ def test_without_an_exporter_nothing_is_judged_and_the_way_out_is_said(undecided
     assert "accelerator_metrics.exporter=NAMESPACE/POD" in json.dumps(undecided.check(CHECK))
 
 
-def test_an_exporter_is_found_by_its_annotations_alone(inspected: dict[str, dict[str, Any]]) -> None:
-    assert len(inspected[CHECK]["found"]) == NODES, inspected[CHECK]
-    assert not inspected[CHECK]["missing"]
+def test_an_exporter_is_found_by_its_annotations_alone(lab: Lab, inspected: dict[str, dict[str, Any]]) -> None:
+    for node in lab.nodes:
+        assert any(f"on {node}:" in text for text in inspected[CHECK]["found"]), inspected[CHECK]
