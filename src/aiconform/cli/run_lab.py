@@ -118,13 +118,16 @@ def lab_of(requirements: Iterable[Requirement], *, at_once: bool) -> tuple[Lab, 
 
     `at_once` brings it up with all of them. Ends the process if that fails. Call it where an event loop may start.
     """
-    from aiconform.lab import LabConfig, LabError, load, up
+    from aiconform.lab import LabConfig, LabError
     from aiconform.lab.addons.registry import chosen, components_of, needed
     from aiconform.lab.build.assets import absent
     from aiconform.lab.config import DEFAULT_KUBERNETES
 
     asked = list(requirements)
     try:
+        # Raises LabError on a machine that can have no lab.
+        from aiconform.lab import load, up
+
         config = LabConfig()
         running = load(config.name)
         minor = running.plan.kubernetes if running else DEFAULT_KUBERNETES

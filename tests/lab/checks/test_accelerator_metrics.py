@@ -22,3 +22,4 @@ def test_without_an_exporter_nothing_is_judged_and_the_way_out_is_said(undecided
 def test_an_exporter_is_found_by_its_annotations_alone(lab: Lab, inspected: dict[str, dict[str, Any]]) -> None:
     for node in lab.nodes:
         assert any(f"on {node}:" in text for text in inspected[CHECK]["found"]), inspected[CHECK]
+    assert not inspected[CHECK]["missing"]
