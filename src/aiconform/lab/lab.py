@@ -27,6 +27,9 @@ from aiconform.lab.machines.host import Progress, quiet
 from aiconform.lab.machines.processes import write_processes
 from aiconform.lab.machines.supervisor_process import start_supervisor
 
+# About as many of its processes want to run at once.
+_WEIGHT = 10
+
 
 def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
     """Start a lab, or change one to what `config` says; returns when all its nodes and Pods are ready.
@@ -187,6 +190,10 @@ class Lab(ExistingLab):
         installation = Installation(binaries, own, others, seed)
         installation.save(self.paths)
         cgroups.create(f"{self.paths.cgroup}/system")
+        # A cgroup counts as one process: beside a few busy ones, a whole cluster would starve, and its control plane
+        # beside the Pods of many nodes.
+        for path in (self.paths.cgroup, f"{self.paths.cgroup}/system"):
+            cgroups.weigh(path, _WEIGHT)
         authority = self._write_control_plane(binaries)
         with host.locked(self.paths.root):
             # Not while one of them is being removed.

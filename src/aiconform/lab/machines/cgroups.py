@@ -59,6 +59,15 @@ def create(path: str) -> None:
             parent = child
 
 
+def weigh(path: str, factor: int) -> None:
+    """Give a cgroup this many times the CPU of a single process where CPU is short."""
+    for hierarchy in hierarchies():
+        for name, usual in (("cpu.shares", 1024), ("cpu.weight", 100)):
+            file = hierarchy.mount / path / name
+            if file.exists():
+                file.write_text(str(usual * factor))
+
+
 def _hand_down(parent: Path) -> None:
     available = set((parent / "cgroup.controllers").read_text().split()) & set(_CONTROLLERS)
     control = parent / "cgroup.subtree_control"
