@@ -153,8 +153,8 @@ class Lab:
     def fault(self, *names: str, where: Sequence[str] = ()) -> Iterator[None]:
         """These faults are on; `where` are words of the command that say at which nodes."""
         where = ("--name", self.name, *where)
-        succeed("lab", "fault", *names, *where)
         try:
+            succeed("lab", "fault", *names, *where)
             yield
         finally:
             succeed("lab", "fault", *names, "--off", *where)

@@ -26,7 +26,8 @@ from aiconform.lab.faults.state import (
     record,
 )
 
-IN_FORCE_SECONDS = 30.0
+# Ten times what a restart of the API server and of all watches takes on two quiet CPUs.
+IN_FORCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 _SIGNAL_AGAIN_SECONDS = 1.0
 _KINDS = (InDriver, InRuntime, InApiServer)
