@@ -105,7 +105,7 @@ def test_progress_says_how_long_it_took_elsewhere_and_what_is_left(tmp_path: Pat
     said: list[str] = []
     go = fake_go(tmp_path, 'echo > "$out/x"')
     Build(missing(tmp_path, components.ETCD, components.CNI), go, tmp_path, said.append).run({})
-    assert said[0].startswith("2 components to build, which took")
+    assert said[0].startswith("2 components to build, about")
     assert sum("on 2 cores" in line for line in said) == 3
     assert any(line.startswith("built ") and "; left: " in line for line in said)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from aiconform.lab.build import golang, wheels
 from aiconform.lab.build.components import RENDERERS, Component
-from aiconform.lab.build.durations import MEASURED_ON, minutes, seconds
+from aiconform.lab.build.durations import MACHINE, minutes, seconds
 from aiconform.lab.build.keys import sources
 from aiconform.lab.build.levers import ALL, AT_ONCE, Levers
 from aiconform.lab.build.render import module_of, rendered
@@ -50,7 +50,7 @@ class Build:
         sweep(self._cache / "bin", self._progress)
         count = len(self._folders)
         if count > 1:
-            words = f"{count} components to build, which took {minutes(self._folders)} on {MEASURED_ON}"
+            words = f"{count} components to build, about {minutes(self._folders)} on {MACHINE}"
             self._progress(f"{words}: {', '.join(each.name for each in self._folders)}")
         ready = threading.Event()
 
@@ -88,7 +88,7 @@ class Build:
             else:
                 go = self._toolchain()
                 what = f"building {place}"
-                self._progress(f"{what} with {go.version}; it took {seconds(component)} s on {MEASURED_ON}")
+                self._progress(f"{what} with {go.version}; about {seconds(component)} s on {MACHINE}")
 
                 def still() -> None:
                     self._progress(f"{what}: {_clock(begun)} so far")

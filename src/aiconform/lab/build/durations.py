@@ -1,4 +1,4 @@
-"""How long each component takes to build where nothing is cached, for people who wait for it."""
+"""About how long each component takes to build where nothing is cached, for people who wait for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from aiconform.lab.build.components import Component
 
-MEASURED_ON = "2 cores"
+MACHINE = "2 cores"
+# Measured one after another; estimated for prometheus, prometheus-operator, lws, helm, scheduler-plugins, kustomize.
 _SECONDS = {
     "kubernetes": 400,
     "kueue": 375,
@@ -31,7 +32,7 @@ _OTHERS = 5
 
 
 def seconds(component: Component) -> int:
-    """Measured on MEASURED_ON; a few seconds for what is only downloaded or tiny."""
+    """On MACHINE; a few seconds for what is only downloaded or tiny."""
     return _SECONDS.get(component.name, _OTHERS)
 
 
