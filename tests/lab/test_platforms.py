@@ -42,19 +42,8 @@ def run_with(lab: Lab, faults: Sequence[str], *checks: str) -> Outcome:
     """A run that looks at every node, with each of these faults on at a node of its own."""
     with ExitStack() as on:
         for node, fault in zip(NODES, faults, strict=False):
-            where = ("--node", node, "--name", lab.name)
-            succeed("lab", "fault", fault, *where)
-            on.callback(succeed, "lab", "fault", fault, "--off", *where)
+            on.enter_context(lab.fault(fault, where=("--node", node)))
         return lab.run(*checks, "--every-node", "--patience", "30")
-
-
-def broken_at(done: Outcome, check: str, node: str) -> set[str]:
-    """Ids of the assertions that do not hold on this node."""
-    return {
-        entry["id"]
-        for entry in done.check(check)["assertions"]
-        if any(holds is False for target, holds in entry["targets"].items() if target.startswith(f"{node}, "))
-    }
 
 
 def looked_at(done: Outcome, check: str) -> set[str]:
@@ -89,7 +78,7 @@ def test_faults_of_a_device_plugin_alone(plugged: Lab, faults: Sequence[str]) ->
     done = run_with(plugged, faults, ACCESS)
     assert done.code == 1
     for node, fault in zip(NODES, faults, strict=False):
-        assert broken_at(done, ACCESS, node) == find(fault).broken(ACCESS), fault
+        assert done.broken(ACCESS, node) == find(fault).broken(ACCESS), fault
 
 
 def test_nodes_with_a_single_accelerator(plugged: Lab) -> None:
@@ -158,7 +147,7 @@ def test_faults_under_a_vendor_s_names(vendor: Lab) -> None:
     assert done.code == 1
     for node, fault in zip(NODES, faults, strict=True):
         for check in (DRA, ACCESS):
-            assert broken_at(done, check, node) == find(fault).broken(check), fault
+            assert done.broken(check, node) == find(fault).broken(check), fault
     assert "/dev/nvidia" in done.check(ACCESS)["reason"] or "nvidia.com" in done.check(ACCESS)["reason"]
 
 

@@ -169,9 +169,9 @@ def options(settings: Mapping[str, object], slowness: float = 1.0) -> list[str]:
     return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
 
 
-def assert_breaks(done: Outcome, fault: Fault, check: str, node: str = "") -> None:
-    """A run with this fault on shows what it breaks in this check, and nothing else: on one node or at all."""
-    broken = done.broken(check, node)
+def assert_breaks(done: Outcome, fault: Fault, check: str) -> None:
+    """A run with this fault on shows what it breaks in this check, and nothing else."""
+    broken = done.broken(check)
     may_break = {each.rpartition("/")[2] for each in fault.may_break if each.startswith(f"{check}/")}
     assert broken - may_break == fault.broken(check), f"{fault.name}: {done.check(check)['reason']}"
     assert all(entry["reason"] for entry in done.check(check)["assertions"])

@@ -70,8 +70,10 @@ class ComingAddOns:
         from aiconform.lab.addons.registry import components_of
         from aiconform.lab.build.assets import absent
 
+        # Found out once: it asks Go for its version.
+        missing = {name: await asyncio.to_thread(absent, components_of([name])) for name in self._ready}
         while left := [name for name, event in self._ready.items() if not event.is_set()]:
-            built = [name for name in left if not await asyncio.to_thread(absent, components_of([name]))]
+            built = [name for name in left if all(folder.exists() for folder in missing[name].values())]
             if built:
                 await _command("up", "--name", self._lab, "--with", ",".join(built))
                 for name in built:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from support.lab import ON_HEALTHY_NODES, Lab, Outcome, assert_breaks, options, succeed
@@ -63,14 +63,6 @@ def settings(faults: Sequence[Fault], checks: Sequence[str]) -> dict[str, object
     return brief | {name: value for name, value in of_faults if name.partition(".")[0] in checks}
 
 
-@dataclass(frozen=True)
-class Seen:
-    """A run with these faults on."""
-
-    faults: tuple[Fault, ...]
-    done: Outcome
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     check = metafunc.config.getoption("check")
     chosen = [fault for fault in FAULTS.values() if check is None or check in fault.checks]
@@ -90,7 +82,7 @@ def of_lab(fault: Fault) -> Fault | None:
 
 
 @pytest.fixture(scope="module")
-def in_round(lab: Lab, request: pytest.FixtureRequest) -> Seen:
+def in_round(lab: Lab, request: pytest.FixtureRequest) -> Outcome:
     """A run of all checks that the faults of this round break, with all of them on."""
     faults: tuple[Fault, ...] = request.param
     checks = sorted({check for fault in faults for check in fault.checks})
@@ -102,9 +94,9 @@ def in_round(lab: Lab, request: pytest.FixtureRequest) -> Seen:
         how = (*ON_HEALTHY_NODES, "--patience", str(30 * lab.slowness))
         done = lab.run(*checks, *how, *options(settings(faults, checks), lab.slowness))
     succeed("judge", done.folder)
-    return Seen(faults, done)
+    return done
 
 
-def test_a_fault_of_the_lab_breaks_its_assertions_and_no_others(in_round: Seen, fault: Fault) -> None:
+def test_a_fault_of_the_lab_breaks_its_assertions_and_no_others(in_round: Outcome, fault: Fault) -> None:
     for check in fault.checks:
-        assert_breaks(in_round.done, fault, check)
+        assert_breaks(in_round, fault, check)
