@@ -7,9 +7,12 @@ import copy
 import itertools
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import grpc
 
 from aiconform.cluster import Conflict, NotFound, Object, WatchEvent
 from aiconform.lab.accelerators import sockets
@@ -148,13 +151,14 @@ def claim(name: str, *devices: str, driver: str, pool: str = NODE, request: str 
 
 
 class FakeKubelet:
-    """Calls plugins, and takes the registrations of device plugins."""
+    """Calls plugins, takes the registrations of device plugins and listens to those that registered."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.registered: asyncio.Queue[Any] = asyncio.Queue()
         self.socket = config.device_plugin_dir / "kubelet.sock"
         self._server: Any = None
+        self._listens: dict[str, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
         add = deviceplugin_v1beta1_pb2_grpc.add_RegistrationServicer_to_server
@@ -162,9 +166,25 @@ class FakeKubelet:
 
     async def Register(self, request: Any, _context: Any) -> Any:  # noqa: N802 - the service's name for it
         self.registered.put_nowait(request)
+        self._listens[request.endpoint] = asyncio.create_task(self._listen(request.endpoint))
         return deviceplugin_v1beta1_pb2.Empty()
 
+    async def _listen(self, endpoint: str) -> None:
+        async with sockets.channel(self.config.device_plugin_dir / endpoint) as channel:
+            stub = deviceplugin_v1beta1_pb2_grpc.DevicePluginStub(channel)
+            with suppress(grpc.aio.AioRpcError):  # the plugin is gone
+                async for _ in stub.ListAndWatch(deviceplugin_v1beta1_pb2.Empty()):
+                    pass
+
+    async def drop(self) -> None:
+        """Stop to listen to every plugin, without a word."""
+        listens, self._listens = self._listens, {}
+        for task in listens.values():
+            task.cancel()
+        await asyncio.gather(*listens.values(), return_exceptions=True)
+
     async def stop(self) -> None:
+        await self.drop()
         await sockets.close(self._server, self.socket)
 
     async def restart(self) -> None:

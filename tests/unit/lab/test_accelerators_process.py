@@ -25,6 +25,7 @@ from aiconform.lab.accelerators import (
     split,
     unsettled,
 )
+from aiconform.lab.accelerators import plugin as plugin_module
 from aiconform.lab.accelerators.dra import SERVICES
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
@@ -314,6 +315,20 @@ async def test_the_plugin_prefers_low_indexes_and_keeps_what_it_must(make: Any) 
         node, "GetPreferredAllocation", messages.PreferredAllocationRequest(container_requests=[container])
     )
     assert list(answer.container_responses[0].deviceIDs) == [ids[3], ids[0]]
+
+
+async def test_the_plugin_registers_again_under_another_path_when_the_kubelet_no_longer_listens(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin_module, "REGISTER_SECONDS", 0.2)
+    node = await make(offer="device-plugin", count=1)
+    first = await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+    await asyncio.sleep(1)
+    assert node.kubelet.registered.empty(), "it registered again although the kubelet listens"
+    await node.kubelet.drop()
+    again = await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
+    assert again.endpoint != first.endpoint
+    assert not (node.config.device_plugin_dir / first.endpoint).exists()
 
 
 async def test_the_plugin_registers_again_after_a_kubelet_restart(make: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,21 +21,26 @@ from aiconform.lab.accelerators.prepared import environment
 
 API_VERSION = "v1beta1"
 
-# The kubelet empties its folder of sockets when it starts: the only sign that a plugin has to register again.
 LOOK_EVERY_SECONDS = 0.5
 REGISTER_SECONDS = 5
 
 
 class DevicePlugin:
-    """Serves the kubelet, and registers again whenever the kubelet has restarted."""
+    """Serves the kubelet, and registers again whenever the kubelet has restarted or no longer listens.
+
+    A kubelet that starts empties its folder of sockets. One that runs can drop a plugin without a sign but the end of
+    ListAndWatch: it tells plugins apart by resource and socket path, and the end of an earlier connection closes a
+    later one of the same path. Therefore, every registration has a socket of its own name.
+    """
 
     def __init__(self, config: AcceleratorConfig, on_change: Callable[[], None]) -> None:
         """`on_change` is called when `registered` has changed."""
         self.config = config
         self._on_change = on_change
         self.registered = False
-        resource = re.sub(r"[^A-Za-z0-9.-]", "_", config.identity.extended_resource)
-        self._socket = config.device_plugin_dir / f"{resource}.sock"
+        self._resource = re.sub(r"[^A-Za-z0-9.-]", "_", config.identity.extended_resource)
+        self._socket = self._new_socket()
+        self._listeners = 0
         self._kubelet = config.device_plugin_dir / "kubelet.sock"
         self._server: Any = None
         self._watch: asyncio.Task[None] | None = None
@@ -68,6 +74,13 @@ class DevicePlugin:
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def listens(self, more: int) -> None:
+        """Count a kubelet that begins (1) or ends (-1) to listen to ListAndWatch."""
+        self._listeners += more
+
+    def _new_socket(self) -> Path:
+        return self.config.device_plugin_dir / f"{self._resource}-{uuid.uuid4().hex[:8]}.sock"
+
     async def _close(self) -> None:
         self.registered = False
         if self._server is not None:
@@ -76,14 +89,23 @@ class DevicePlugin:
 
     async def _stay_registered(self) -> None:
         known: tuple[int, int] | None = None
+        loop = asyncio.get_running_loop()
+        for left_by_another in self.config.device_plugin_dir.glob(f"{self._resource}-*.sock"):
+            left_by_another.unlink(missing_ok=True)
+        listened = 0.0
         while True:
             now = _identity(self._kubelet)
-            if now is not None and (now != known or not self._socket.exists()):
+            if self._listeners:
+                listened = loop.time()
+            silent = loop.time() - listened > REGISTER_SECONDS
+            if now is not None and (now != known or not self._socket.exists() or silent):
                 known = now if await self._register() else None
+                listened = loop.time()
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _register(self) -> bool:
         await self._close()
+        self._socket = self._new_socket()
         self._server = await sockets.listen(
             self._socket, partial(services.add_DevicePluginServicer_to_server, _Service(self))
         )
@@ -115,12 +137,16 @@ class _Service:
         return _options()
 
     async def ListAndWatch(self, _request: Any, _context: Any) -> AsyncIterator[Any]:
-        while True:
-            changed = self._plugin.changed
-            yield messages.ListAndWatchResponse(
-                devices=[messages.Device(ID=device.uuid, health="Healthy") for device in self._plugin.devices],
-            )
-            await changed.wait()
+        self._plugin.listens(1)
+        try:
+            while True:
+                changed = self._plugin.changed
+                yield messages.ListAndWatchResponse(
+                    devices=[messages.Device(ID=device.uuid, health="Healthy") for device in self._plugin.devices],
+                )
+                await changed.wait()
+        finally:
+            self._plugin.listens(-1)
 
     async def GetPreferredAllocation(self, request: Any, _context: Any) -> Any:
         order = [device.uuid for device in self._plugin.devices]
