@@ -252,17 +252,27 @@ def test_pods_that_a_replica_set_has_replaced_do_not_count() -> None:
     assert [each.name for each in _controller_pods(pods, {"set"})] == ["a"]
 
 
+DENIED = 'Error creating: admission webhook "mpod.kb.io" denied the request: '
+
+
 @pytest.mark.parametrize(
     ("said", "platforms"),
     [
         ('Error creating: pods "a-" is forbidden: unable to validate against any security context constraint', True),
         ('Error creating: admission webhook "validate.kyverno.svc-fail" denied the request: no', True),
+        (f'{DENIED}LocalQueue "team" not found', True),
+        (f'{DENIED}Job.batch "set-1-main-0" not found', False),
+        (f'{DENIED}Namespace "scratch" not found', False),
         ('jobs.batch "a" is forbidden: ValidatingAdmissionPolicy denied request', False),
         ("Error creating: etcdserver: leader changed", False),
     ],
 )
 def test_what_the_platform_refuses_of_pods_is_told_from_what_the_operator_fails_at(said: str, platforms: bool) -> None:
-    assert bool(operator_steps.FORBIDDEN_PODS.search(said)) is platforms
+    obj = {"kind": "JobSet", "metadata": {"name": "set-1", "namespace": "scratch"}}
+    job = "set-1-main-0"
+    assert operator_steps.refuses_pods(said, of=job, obj=obj, pods=["set-1-main-1-x"]) is platforms
+    assert not operator_steps.refuses_pods(said, of=job, obj=obj, pods=[f"{job}-x"]), "the refusal is over"
+    assert not operator_steps.refuses_pods(said, of="another", obj=obj, pods=[])
 
 
 class Restarting:

@@ -153,11 +153,29 @@ async def _refuse_unplaced(cluster: Cluster, obj: Object) -> None:
 
 async def _refuse_forbidden(cluster: Cluster, obj: Object) -> None:
     """Raises Stuck if policies of the platform refuse the Pods of `obj`: the operator is not the cause."""
-    name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
-    async for event in cluster.list("v1", "Event", namespace, fields="type=Warning"):
+    namespace = obj["metadata"]["namespace"]
+    events = [event async for event in cluster.list("v1", "Event", namespace, fields="type=Warning")]
+    pods = [pod["metadata"]["name"] async for pod in cluster.list("v1", "Pod", namespace)]
+    for event in events:
         said = event.get("message") or ""
-        if event["involvedObject"].get("name", "").startswith(name) and FORBIDDEN_PODS.search(said):
-            raise Stuck(f"the platform refuses the Pods of {obj['kind']} {name}: {said}")
+        if refuses_pods(said, of=event["involvedObject"].get("name", ""), obj=obj, pods=pods):
+            raise Stuck(f"the platform refuses the Pods of {obj['kind']} {obj['metadata']['name']}: {said}")
+
+
+def refuses_pods(said: str, *, of: str, obj: Object, pods: Sequence[str]) -> bool:
+    """Whether an event of the controller of `of` says that the platform refuses the Pods of `obj`.
+
+    pods: the names of the Pods that there are. Those of `of` begin with its name: then its refusal is over. A webhook
+    that does not find what has just been made is behind with its caches, and the controller tries again.
+    """
+    name, namespace = (re.escape(obj["metadata"][key]) for key in ("name", "namespace"))
+    behind = re.search(rf'"(?:{namespace}|(?:{namespace}/)?{name}[^"]*)" not found', said)
+    return (
+        of.startswith(obj["metadata"]["name"])
+        and bool(FORBIDDEN_PODS.search(said))
+        and not behind
+        and not any(pod.startswith(of) for pod in pods)
+    )
 
 
 async def replaced(cluster: Cluster, owner: Object, lost: Object, *, seconds: float) -> Child | None:
