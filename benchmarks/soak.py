@@ -38,7 +38,7 @@ def load(processes: int) -> Iterator[None]:
 def once(folder: Path, arguments: list[str]) -> tuple[int, list[tuple[str, str]]]:
     """(number of tests, the failures as (test, what it said)) of one run."""
     xml = folder / "junit.xml"
-    command = [sys.executable, "-m", "pytest", "-n", "2", *(arguments or ["tests/lab"]), f"--junitxml={xml}"]
+    command = [sys.executable, "-m", "pytest", "-n", "3", *(arguments or ["tests/lab"]), f"--junitxml={xml}"]
     environment = {**os.environ, "AICONFORM_TEST_LAB": os.environ.get("AICONFORM_TEST_LAB", "soak")}
     with (folder / "output.txt").open("w") as output:
         code = subprocess.run(
