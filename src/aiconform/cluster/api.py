@@ -216,15 +216,17 @@ class Cluster:
         accept: str = "*/*",
         seconds: float = 10.0,
         limit_bytes: int = 8 << 20,
+        repeat: bool = False,
     ) -> ProxyResponse:
         """A GET to a Pod or Service through the API server; `name` is NAME, NAME:PORT or SCHEME:NAME:PORT.
 
-        Whatever it answers is a ProxyResponse, also an HTTP error of its own (401, 500). Raises TimedOut, and
-        ClusterError if the API server refuses the request or cannot reach the Pod or Service.
+        Whatever it answers is a ProxyResponse, also an HTTP error of its own (401, 500). Raises NoAnswer after
+        `seconds`, and ClusterError if the API server refuses the request or cannot reach the Pod or Service. `repeat`
+        is for a Pod that is known to answer: what fails for a moment is repeated, as other requests are.
         """
         route = f"/api/v1/namespaces/{namespace}/{kind}/{name}/proxy/{path.lstrip('/')}"
         request = Request("GET", route, "get", f"{kind}/proxy", query, seconds=None, accept=accept)
-        return await self._transport.behind(request, seconds=seconds, limit_bytes=limit_bytes)
+        return await self._transport.behind(request, seconds=seconds, limit_bytes=limit_bytes, repeat=repeat)
 
     # What is served
 

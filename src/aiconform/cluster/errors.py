@@ -104,3 +104,7 @@ class Stuck(ClusterError):
 
 class TimedOut(ClusterError):
     """A wait ended at its deadline; the text says after how long, and the last state."""
+
+
+class NoAnswer(TimedOut):
+    """A response was not complete at its deadline."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from aiconform.cluster.errors import ClusterError, ServerFailed, Unreachable, WebhookUnreached
+from aiconform.cluster.errors import ClusterError, NoAnswer, ServerFailed, Unreachable, WebhookUnreached
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
@@ -42,6 +42,8 @@ def passing(error: ClusterError) -> bool:
 
     Webhooks are asked again by `wait.reaching_webhooks`, which knows how long the platform has for them.
     """
+    if isinstance(error, NoAnswer):
+        return True
     if isinstance(error, Unreachable):
         return not error.lasting
     return isinstance(error, ServerFailed) and not isinstance(error, WebhookUnreached) and error.status in PASSING

@@ -23,11 +23,11 @@ from aiconform.cluster.errors import (
     Conflict,
     Expired,
     Forbidden,
+    NoAnswer,
     NoCluster,
     NotFound,
     Rejected,
     ServerFailed,
-    TimedOut,
     Unauthorized,
     Unreachable,
     WebhookBehind,
@@ -96,11 +96,21 @@ class Transport:
         _, data = await self._send(request, whole=True)
         return data.decode("utf-8", "replace")
 
-    async def behind(self, request: Request, *, seconds: float, limit_bytes: int) -> ProxyResponse:
+    async def behind(self, request: Request, *, seconds: float, limit_bytes: int, repeat: bool) -> ProxyResponse:
         """The response of a Pod or Service through the API server's proxy, whatever its HTTP status.
 
-        Raises TimedOut after `seconds`, and the same errors as other requests if the API server itself refuses.
+        Raises NoAnswer after `seconds`, and the same errors as other requests if the API server itself refuses. With
+        `repeat` it is repeated as long as the task is patient.
         """
+        tries = Tries()
+        while True:
+            try:
+                return await self._behind_once(request, seconds, limit_bytes)
+            except ClusterError as error:
+                if not (repeat and await tries.again(error)):
+                    raise
+
+    async def _behind_once(self, request: Request, seconds: float, limit_bytes: int) -> ProxyResponse:
         requests.count(request.verb, request.resource)
         try:
             async with asyncio.timeout(seconds):
@@ -112,7 +122,7 @@ class Transport:
                 finally:
                     response.response.close()
         except TimeoutError:
-            raise TimedOut(f"no complete answer within {seconds:.0f} s") from None
+            raise NoAnswer(f"no complete answer within {seconds:.0f} s") from None
         text = body.decode("utf-8", "replace")
         if response.status >= 400 and (status := _api_status(text)):
             raise refusal(response.status, status, request.verb, request.resource)

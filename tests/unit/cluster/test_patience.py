@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from aiconform.cluster import (
     Cluster,
     ClusterError,
     Conflict,
+    NoAnswer,
     Rejected,
     ServerFailed,
     Stuck,
@@ -33,6 +35,8 @@ from aiconform.cluster.transport import refusal
 Answer = Callable[[web.Request], Any]
 LOST = "lost"
 """The server ends the connection instead of answering."""
+LATE = "late"
+"""The server answers after the deadline of who asked."""
 
 
 def job(name: str = "a", **labels: str) -> dict[str, Any]:
@@ -45,7 +49,7 @@ def refused(status: int, message: str = "not now") -> web.Response:
 
 
 class Server:
-    """Answers each request for Jobs with the next of `answers`: a response, LOST, or lines of a stream."""
+    """Answers each request with the next of `answers`: a response, LOST, LATE, or lines of a stream."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -60,6 +64,8 @@ class Server:
         answer = self.answers.pop(0)
         if isinstance(answer, web.Response):
             return answer
+        if answer is LATE:
+            await asyncio.sleep(2)
         stream = web.StreamResponse()
         if answer is not LOST:
             *lines, end = answer
@@ -124,6 +130,24 @@ async def test_what_a_moment_does_not_change_is_told_at_once(status: int, tmp_pa
     async with connected(Server(refused(status)), tmp_path) as cluster:
         with patient(30), pytest.raises(ClusterError):
             await cluster.get("batch/v1", "Job", "a", "ns")
+
+
+async def ask(cluster: Cluster, *, repeat: bool) -> str:
+    return (await cluster.proxied("pods", "ns", "a:80", "/", seconds=0.5, repeat=repeat)).text
+
+
+@pytest.mark.parametrize("moment", [503, LOST, LATE])
+async def test_a_pod_that_is_known_to_answer_is_asked_again(moment: Any, tmp_path: Path) -> None:
+    server = Server(refused(moment) if moment == 503 else moment, web.Response(text="here"))
+    async with connected(server, tmp_path) as cluster:
+        with patient(30):
+            assert await ask(cluster, repeat=True) == "here"
+
+
+async def test_a_pod_that_may_not_answer_is_asked_once(tmp_path: Path) -> None:
+    async with connected(Server(LATE), tmp_path) as cluster:
+        with patient(30), pytest.raises(NoAnswer):
+            await ask(cluster, repeat=False)
 
 
 async def test_patience_ends_with_the_words_of_the_last_failure(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from aiconform.cluster import Cluster, ClusterError, Object, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.pods import container, pod_anywhere, ready
@@ -10,12 +12,12 @@ from aiconform.platform.monitoring.collection import CollectionMethod
 
 METRIC = "aiconform_requests_total"
 PORT, PORT_NAME, PATH = 8080, "http", "/cgi-bin/metrics"
-# Each request appends one byte to a file, so that concurrent requests are all counted.
+# Each request has an id and makes a file of that name: one that is repeated because its response was lost counts once.
 _SERVE = f"""
-mkdir -p /tmp/www/cgi-bin && : > /tmp/count
+mkdir -p /tmp/www/cgi-bin /tmp/requests
 cat > /tmp/www/cgi-bin/work <<'END'
 #!/bin/sh
-printf x >> /tmp/count
+> "/tmp/requests/$QUERY_STRING"
 printf 'Content-Type: text/plain\\r\\n\\r\\ndone\\n'
 END
 cat > /tmp/www{PATH} <<'END'
@@ -23,7 +25,7 @@ cat > /tmp/www{PATH} <<'END'
 printf 'Content-Type: text/plain; version=0.0.4\\r\\n\\r\\n'
 echo '# HELP {METRIC} Requests that were answered.'
 echo '# TYPE {METRIC} counter'
-echo "{METRIC}{{workload=\\"$WORKLOAD\\"}} $(wc -c < /tmp/count)"
+echo "{METRIC}{{workload=\\"$WORKLOAD\\"}} $(ls /tmp/requests | wc -l)"
 END
 chmod +x /tmp/www/cgi-bin/*
 exec httpd -f -p {PORT} -h /tmp/www
@@ -58,9 +60,10 @@ async def start(
     return await wait.until(platform.cluster, made, ready, seconds=patience, what="the workload's Pod to be ready")
 
 
-async def _get(cluster: Cluster, pod: Object, path: str) -> str:
+async def _get(cluster: Cluster, pod: Object, path: str, query: dict[str, str] | None = None) -> str:
     about = pod["metadata"]
-    answer = await cluster.proxied("pods", about["namespace"], f"{about['name']}:{PORT}", path)
+    place = f"{about['name']}:{PORT}"
+    answer = await cluster.proxied("pods", about["namespace"], place, path, query=query, repeat=True)
     if answer.status != 200:
         raise ClusterError(f"the check's workload answered HTTP {answer.status} to {path}: {answer.text[:80]!r}")
     return answer.text
@@ -69,7 +72,7 @@ async def _get(cluster: Cluster, pod: Object, path: str) -> str:
 async def send(cluster: Cluster, pod: Object, count: int) -> None:
     """Send `count` requests, one after another. Raises ClusterError if one is not answered."""
     for _ in range(count):
-        await _get(cluster, pod, "/cgi-bin/work")
+        await _get(cluster, pod, "/cgi-bin/work", {"id": uuid.uuid4().hex})
 
 
 async def counter(cluster: Cluster, pod: Object) -> int:
