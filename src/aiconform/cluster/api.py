@@ -220,9 +220,8 @@ class Cluster:
     ) -> ProxyResponse:
         """A GET to a Pod or Service through the API server; `name` is NAME, NAME:PORT or SCHEME:NAME:PORT.
 
-        Whatever it answers is a ProxyResponse, also an HTTP error of its own (401, 500). Raises NoAnswer after
-        `seconds`, and ClusterError if the API server refuses the request or cannot reach the Pod or Service. `repeat`
-        is for a Pod that is known to answer: what fails for a moment is repeated, as other requests are.
+        Its answer is a ProxyResponse, also an HTTP error of its own (401, 500). Raises NoAnswer, or ClusterError if the
+        API server refuses or cannot reach it. `repeat`, for what is known to answer, repeats what fails for a moment.
         """
         route = f"/api/v1/namespaces/{namespace}/{kind}/{name}/proxy/{path.lstrip('/')}"
         request = Request("GET", route, "get", f"{kind}/proxy", query, seconds=None, accept=accept)
