@@ -109,8 +109,9 @@ async def arrives(
     try:
         await _unless_stuck(cluster, obj, coming, seconds)
     except TimedOut:
-        await _refuse_unplaced(cluster, obj)
-        await _refuse_forbidden(cluster, obj)
+        pods = _pods_of([pod async for pod in cluster.list("v1", "Pod", metadata["namespace"])], obj)
+        _refuse_unplaced(pods)
+        await _refuse_forbidden(cluster, obj, [pod["metadata"]["name"] for pod in pods])
         return Arrival(reached=False, wanted=str(state), last=last)
     return Arrival(reached=True, wanted=str(state), last=last)
 
@@ -143,20 +144,19 @@ async def _unless_stuck(cluster: Cluster, obj: Object, coming: Coroutine[Any, An
         await asyncio.gather(main, guard, return_exceptions=True)
 
 
-async def _refuse_unplaced(cluster: Cluster, obj: Object) -> None:
-    """Raises TimedOut if the scheduler finds no node for a Pod of `obj`: the operator is not the cause."""
-    pods = [pod async for pod in cluster.list("v1", "Pod", obj["metadata"]["namespace"])]
-    for pod in _pods_of(pods, obj):
+def _refuse_unplaced(pods: Sequence[Object]) -> None:
+    """Raises TimedOut if the scheduler finds no node for one of these Pods: the operator is not the cause."""
+    for pod in pods:
         if waits := unschedulable(pod):
             raise TimedOut(f"no node has room for Pod {pod['metadata']['name']}: {waits.explanation}")
 
 
-async def _refuse_forbidden(cluster: Cluster, obj: Object) -> None:
-    """Raises Stuck if policies of the platform refuse the Pods of `obj`: the operator is not the cause."""
-    namespace = obj["metadata"]["namespace"]
-    events = [event async for event in cluster.list("v1", "Event", namespace, fields="type=Warning")]
-    pods = [pod["metadata"]["name"] async for pod in cluster.list("v1", "Pod", namespace)]
-    for event in events:
+async def _refuse_forbidden(cluster: Cluster, obj: Object, pods: Sequence[str]) -> None:
+    """Raises Stuck if policies of the platform refuse the Pods of `obj`: the operator is not the cause.
+
+    pods: the names of those that there are.
+    """
+    async for event in cluster.list("v1", "Event", obj["metadata"]["namespace"], fields="type=Warning"):
         said = event.get("message") or ""
         if refuses_pods(said, of=event["involvedObject"].get("name", ""), obj=obj, pods=pods):
             raise Stuck(f"the platform refuses the Pods of {obj['kind']} {obj['metadata']['name']}: {said}")
@@ -165,7 +165,7 @@ async def _refuse_forbidden(cluster: Cluster, obj: Object) -> None:
 def refuses_pods(said: str, *, of: str, obj: Object, pods: Sequence[str]) -> bool:
     """Whether an event of the controller of `of` says that the platform refuses the Pods of `obj`.
 
-    pods: the names of the Pods that there are. Those of `of` begin with its name: then its refusal is over. A webhook
+    pods: the names of its Pods that there are. Those of `of` begin with its name: then its refusal is over. A webhook
     that does not find what has just been made is behind with its caches, and the controller tries again.
     """
     name, namespace = (re.escape(obj["metadata"][key]) for key in ("name", "namespace"))
