@@ -147,6 +147,11 @@ async def start(lab: Lab, obj: Object) -> Object:
         return await until(cluster, await cluster.create(obj), running, seconds=60, what="a Pod")
 
 
+def kubectl(lab: Lab, *arguments: str) -> str:
+    command = [support.lab.KUBECTL, "--kubeconfig", lab.kubeconfig, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 async def outcome(lab: Lab, obj: Object) -> tuple[str, str]:
     """(phase, output) of a Pod that runs to its end; it is deleted."""
     async with connect(str(lab.kubeconfig)) as cluster:
@@ -301,6 +306,25 @@ def test_a_node_comes_and_goes(lab: Lab) -> None:
     assert [node.name for node in changed.nodes] == ["node-1", "node-2"]
     assert not cgroups.processes(f"{changed.paths.cgroup}/extra")
     assert not (changed.state / "machines" / "extra").exists()
+
+
+def test_a_node_that_goes_takes_its_pods_along(lab: Lab) -> None:
+    """The cluster's own garbage collector would let `node remove` wait for the DNS for a minute, or fail."""
+
+    async def nodes_of_dns() -> list[str]:
+        async with connect(str(lab.kubeconfig)) as cluster:
+            found = cluster.list("v1", "Pod", "kube-system", labels="k8s-app=kube-dns")
+            return [pod["spec"].get("nodeName", "") async for pod in found]
+
+    aiconform("lab", "node", "add", "extra", "--name", NAME)
+    kubectl(lab, "taint", "node", "node-1", "node-2", "moves=dns:NoExecute")
+    begun = time.monotonic()
+    while asyncio.run(nodes_of_dns()) != ["extra"]:
+        assert time.monotonic() - begun < 60
+        time.sleep(0.5)
+    kubectl(lab, "taint", "node", "node-1", "node-2", "moves-")
+    aiconform("lab", "node", "remove", "extra", "--name", NAME)
+    assert asyncio.run(nodes_of_dns()) in (["node-1"], ["node-2"])
 
 
 def test_the_end_of_the_supervisor_ends_all_and_up_goes_on(lab: Lab) -> None:

@@ -95,10 +95,7 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
         for obj in _objects(lab):
             await cluster.apply(obj)
         planned = {node.name for node in lab.plan.own}
-        async for node in cluster.list("v1", "Node"):
-            # An autoscaler manages its own Nodes.
-            if node["metadata"]["name"] not in planned and not is_autoscaled(node):
-                await cluster.delete(node)
+        await _delete_what_is_gone(cluster, planned)
         progress(f"waiting for {', '.join(sorted(planned))}")
         nodes = dict.fromkeys(planned, _is_ready)
         seen = await _until(lab, cluster, "v1", "Node", None, nodes, _NODES_SECONDS)
@@ -123,6 +120,22 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
         addresses = tuple(lab.network.node(node.number) for node in lab.plan.nodes)
         site = Site(lab.plan.identity, addresses, assets)
         await install.install(cluster, lab.plan.add_ons, site, lab.paths, progress)
+
+
+async def _delete_what_is_gone(cluster: Cluster, planned: set[str]) -> None:
+    """Delete the Nodes that are no longer planned, and their Pods, as a cloud provider's controllers do.
+
+    The Pod garbage collector of Kubernetes would wait for 40 to 60 s, during which CoreDNS may be one of those Pods.
+    """
+    gone = set()
+    async for node in cluster.list("v1", "Node"):
+        # An autoscaler manages its own Nodes.
+        if node["metadata"]["name"] not in planned and not is_autoscaled(node):
+            await cluster.delete(node)
+            gone.add(node["metadata"]["name"])
+    for name in gone:
+        async for pod in cluster.list("v1", "Pod", fields=f"spec.nodeName={name}"):
+            await cluster.delete(pod, grace=0)
 
 
 async def _until_images_are_there(lab: ExistingLab) -> None:
