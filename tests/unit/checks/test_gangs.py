@@ -52,6 +52,11 @@ GROUPS = {"kueue.x-k8s.io": ("v1beta2", "v1beta1"), "scheduling.k8s.io": ("v1", 
 KINDS = {"kueue": frozenset(kueue.ADAPTER.kinds), "native": frozenset({"PodGroup", "Workload", "PriorityClass"})}
 
 
+@pytest.mark.parametrize("name", sorted(BY_NAME))
+def test_only_what_is_built_on_kube_scheduler_may_wait_for_its_next_try(name: str) -> None:
+    assert bool(BY_NAME[name].retries) == (name in ("native", "coscheduling"))
+
+
 # Choice
 
 

@@ -12,6 +12,7 @@ from aiconform.checks.gang_scheduling.observations import Contention, Room, Scar
 from aiconform.checks.gang_scheduling.options import GangScheduling
 from aiconform.checks.gang_scheduling.outcome import TOGETHER, Gang
 from aiconform.checks.gang_scheduling.session import Refused, prepare
+from aiconform.checks.gang_scheduling.solutions.adapter import SCHEDULER_RETRIES
 from aiconform.checks.gang_scheduling.timeline import watching
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
@@ -67,9 +68,10 @@ def _held(*gangs: Gang) -> int:
     return sum(member.left is None for gang in gangs for member in outcome.started(gang))
 
 
-@probe(limit=placement.WORK + _SLACK, targets=place(2), devices=(2, ALL), access=ACCESS)
+@probe(limit=placement.WORK + SCHEDULER_RETRIES + _SLACK, targets=place(2), devices=(2, ALL), access=ACCESS)
 async def fitting(platform: Platform, scratch: Scratch, settings: Settings, target: placement.Place) -> Room:
     session = await prepare(platform, scratch, target, settings.of(GangScheduling))
+    patience = session.patience(settings)
     order = session.order("gang")
     try:
         await session.set_up()
@@ -81,7 +83,7 @@ async def fitting(platform: Platform, scratch: Scratch, settings: Settings, targ
             def gang() -> Gang:
                 return timeline.gang(order.name, order.size)
 
-            whole = await timeline.until(lambda: outcome.most_at_once(gang()) >= order.size, seconds=settings.patience)
+            whole = await timeline.until(lambda: outcome.most_at_once(gang()) >= order.size, seconds=patience)
             if whole:
                 await timeline.until(
                     lambda: outcome.finished(gang()) is not None, seconds=session.sizes.work + _SLACK / 2
@@ -90,18 +92,19 @@ async def fitting(platform: Platform, scratch: Scratch, settings: Settings, targ
             else:
                 await session.require_room(_held(gang()))
                 said = await session.reported(order, timeline)
-            return Room(**session.about(), patience=settings.patience, gang=gang(), said=said)
+            return Room(**session.about(), patience=patience, gang=gang(), said=said)
     except Refused as refused:
-        return Room(**session.about(), patience=settings.patience, problem=str(refused))
+        return Room(**session.about(), patience=patience, problem=str(refused))
 
 
 def _scarce_seconds(settings: Settings) -> float:
-    return settings.patience + settings.of(GangScheduling).observe_seconds + _SLACK
+    return settings.patience + SCHEDULER_RETRIES + settings.of(GangScheduling).observe_seconds + _SLACK
 
 
 @probe(limit=_scarce_seconds, targets=place(1), devices=(2, ALL), access=ACCESS)
 async def scarcity(platform: Platform, scratch: Scratch, settings: Settings, target: placement.Place) -> Scarcity:
     session = await prepare(platform, scratch, target, settings.of(GangScheduling))
+    patience = session.patience(settings)
     order, window = session.order("gang"), settings.of(GangScheduling).observe_seconds
     left = order.size - 1
     await session.set_up()
@@ -121,11 +124,11 @@ async def scarcity(platform: Platform, scratch: Scratch, settings: Settings, tar
             scratch.tell("making room for the gang")
             for filler in fillers:
                 await platform.cluster.delete(filler)
-            if not await timeline.until(lambda: outcome.most_at_once(gang()) >= order.size, seconds=settings.patience):
+            if not await timeline.until(lambda: outcome.most_at_once(gang()) >= order.size, seconds=patience):
                 await session.require_room(_held(gang()))
         return Scarcity(
             **session.about(),
-            patience=settings.patience,
+            patience=patience,
             left=left,
             window=window,
             gang=gang(),
@@ -136,12 +139,14 @@ async def scarcity(platform: Platform, scratch: Scratch, settings: Settings, tar
 
 def _contest_seconds(settings: Settings) -> float:
     # Two runs, each after a wait of its own, and the fillers before them.
-    return 2 * (settings.patience + placement.Sizes(settings.of(GangScheduling).size, 0).work) + _SLACK
+    work = placement.Sizes(settings.of(GangScheduling).size, 0).work
+    return 2 * (settings.patience + SCHEDULER_RETRIES + work) + _SLACK
 
 
 @probe(limit=_contest_seconds, targets=place(0), devices=(2, ALL), access=ACCESS)
 async def contention(platform: Platform, scratch: Scratch, settings: Settings, target: placement.Place) -> Contention:
     session = await prepare(platform, scratch, target, settings.of(GangScheduling))
+    patience = session.patience(settings)
     orders = (session.order("one"), session.order("two"))
     await session.set_up()
     if extra := target.free - session.sizes.room:
@@ -162,7 +167,7 @@ async def contention(platform: Platform, scratch: Scratch, settings: Settings, t
             return any(outcome.longest_split(gang) > TOGETHER for gang in gangs())
 
         # Each in its turn: a start, its work, its end.
-        seconds = settings.patience + session.sizes.work
+        seconds = patience + session.sizes.work
         if not (
             await timeline.until(lambda: ended() > 0 or split(), seconds=seconds)
             and await timeline.until(lambda: ended() > 1 or split(), seconds=seconds)
@@ -170,7 +175,7 @@ async def contention(platform: Platform, scratch: Scratch, settings: Settings, t
             await session.require_room(_held(*gangs()))
         return Contention(
             **session.about(),
-            patience=settings.patience,
+            patience=patience,
             work=session.sizes.work,
             room=session.sizes.room,
             gangs=gangs(),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiconform.check import NothingToLookAt
+from aiconform.check import NothingToLookAt, Settings
 from aiconform.checks.gang_scheduling import placement
 from aiconform.checks.gang_scheduling.choice import choose, solutions
 from aiconform.checks.gang_scheduling.options import GangScheduling
@@ -53,6 +53,10 @@ class Session:
             "nodes": tuple(member.node for member in self.target.members),
             "free": self.target.free,
         }
+
+    def patience(self, settings: Settings) -> float:
+        """Seconds for a gang to start once it fits."""
+        return settings.patience + self.found.adapter.retries
 
     def order(self, part: str) -> Order:
         name = self.scratch.name(part)

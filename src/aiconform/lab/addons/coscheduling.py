@@ -40,6 +40,10 @@ IMAGES = {
     "scheduler-plugins-controller": f"{REGISTRY}/controller:v{COMPONENT.version}",
 }
 
+# The plugin loses wake-ups: a gang that it rejects while the last of its Pods is on the way waits until another Pod is
+# created, or until the scheduler tries again. That takes up to 5 min 30 s by default, and here 40 s.
+_RETRIES = "--pod-max-in-unschedulable-pods-duration=10s"
+
 
 def _images(assets: Assets) -> Sequence[Image]:
     scheduler, its_controller = IMAGES.values()
@@ -53,6 +57,10 @@ def _objects(site: Site) -> Sequence[Object]:
     objects = manifests.settle(manifests.read(site.assets.of(COMPONENT, "manifests.yaml")), NAMESPACE)
     for name, image in IMAGES.items():
         manifests.use_image(objects, name, image)
+    for obj in objects:
+        if obj["kind"] == "Deployment" and obj["metadata"]["name"] == SCHEDULER:
+            (container,) = obj["spec"]["template"]["spec"]["containers"]
+            container["args"].append(_RETRIES)
     return [manifests.namespace_of(NAMESPACE), *manifests.read(site.assets.of(COMPONENT, "definitions.yaml")), *objects]
 
 

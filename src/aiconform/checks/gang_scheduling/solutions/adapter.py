@@ -14,6 +14,8 @@ from aiconform.platform.accelerators.offered import AllocationWay
 GANG_LABEL = "aiconform.dev/gang"
 MADE = ("create", "list", "watch", "delete")
 """What a probe does with a kind that it creates."""
+SCHEDULER_RETRIES = 330.0
+"""Of kube-scheduler and what is built on it: every 30 s it tries again what has waited for 5 min (scheduling queue)."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Adapter:
     accelerators so that it respects what is free on the nodes, the best first. images: parts of the image names of its
     controllers. setup: objects that it needs before the first gang. gang: the objects of a gang. speaks: the kind whose
     objects report that a gang waits. word: what such an object reports about the gang of an order; empty if nothing.
-    by_pods: it is the scheduler of the Pods, and reports in their conditions as well.
+    by_pods: it is the scheduler of the Pods, and reports in their conditions as well. retries: seconds within which it
+    tries again to place what waits, even if it overlooked the event that made room.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Adapter:
     speaks: str = ""
     word: Callable[[Object, Order], str] = lambda obj, order: ""
     by_pods: bool = True
+    retries: float = 0.0
     access: tuple[Access, ...] = ()
     needs: str = ""
     """Why it cannot use accelerators that are offered in another way, for messages."""

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from aiconform.check import Access
-from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, named, pod_group, pods
+from aiconform.checks.gang_scheduling.solutions.adapter import (
+    MADE,
+    SCHEDULER_RETRIES,
+    Adapter,
+    Order,
+    named,
+    pod_group,
+    pods,
+)
 from aiconform.cluster import Object
 
 GROUP = "scheduling.x-k8s.io"
@@ -32,6 +40,7 @@ ADAPTER = Adapter(
     ways=("device-plugin",),
     needs="the coscheduling plugin is built on a scheduler without Dynamic Resource Allocation",
     gang=gang,
+    retries=SCHEDULER_RETRIES,
     speaks="PodGroup",
     word=word,
     access=(Access(GROUP, "podgroups", MADE),),

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from aiconform.check import Access
-from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, condition, named, pod_group, pods
+from aiconform.checks.gang_scheduling.solutions.adapter import (
+    MADE,
+    SCHEDULER_RETRIES,
+    Adapter,
+    Order,
+    condition,
+    named,
+    pod_group,
+    pods,
+)
 from aiconform.cluster import Object
 
 GROUP = "scheduling.k8s.io"
@@ -30,6 +39,7 @@ ADAPTER = Adapter(
     versions=("v1beta1",),
     ways=("dra", "device-plugin"),
     gang=gang,
+    retries=SCHEDULER_RETRIES,
     speaks="PodGroup",
     word=word,
     access=(Access(GROUP, "podgroups", MADE),),
