@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -26,14 +27,22 @@ _WEBHOOK_RETRY_SECONDS = 1.0
 
 # The kubelet retries these forever, but a Pod rarely recovers from them within a check's deadline.
 UNRECOVERABLE = {
-    "ErrImagePull",
-    "ImagePullBackOff",
     "InvalidImageName",
     "ErrImageNeverPull",
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
 }
+# The kubelet pulls again after 10 s, 20 s, 40 s, ...: a registry that fails for a moment is waited for.
+PULLING_AGAIN = {"ErrImagePull", "ImagePullBackOff"}
+# What registries and runtimes say of a pull that no repetition mends: there is no such image, nobody may have it, it
+# is not for this machine, or the registry's certificate is not trusted.
+_NEVER_PULLED = re.compile(
+    r"not found|notfound|manifest unknown|name unknown|repository does not exist|no matching manifest|no match for platform"
+    r"|unauthori[sz]ed|authentication required|authorization failed|no basic auth|denied|forbidden"
+    r"|invalid reference|invalid image|x509|server gave http response to https",
+    re.IGNORECASE,
+)
 
 
 async def states(
@@ -235,11 +244,12 @@ def refuse_unrecoverable(pod: Object) -> None:
     """Raises Stuck, with the kubelet's message, if a container is in an unrecoverable state."""
     for status in _container_statuses(pod):
         waiting = status.get("state", {}).get("waiting") or {}
-        if waiting.get("reason") in UNRECOVERABLE:
+        reason, message = waiting.get("reason", ""), waiting.get("message", "")
+        if reason in UNRECOVERABLE or (reason in PULLING_AGAIN and _NEVER_PULLED.search(message)):
             raise Stuck(
-                f"Pod {pod['metadata']['name']}: container {status['name']}: {waiting['reason']}"
-                + (f": {waiting['message']}" if waiting.get("message") else "")
-                + (f" (image {status['image']})" if "Image" in waiting["reason"] else "")
+                f"Pod {pod['metadata']['name']}: container {status['name']}: {reason}"
+                + (f": {message}" if message else "")
+                + (f" (image {status['image']})" if "Image" in reason else "")
             )
 
 

@@ -376,7 +376,7 @@ def test_a_pod_that_its_node_refuses_did_not_start_and_a_missing_image_is_nobody
     assert waiting.ended
     assert not waiting.started
     assert waiting.problem == "UnexpectedAdmissionError: no device"
-    pulling = [{"name": "holder", "state": {"waiting": {"reason": "ErrImagePull"}}, "image": "x"}]
+    pulling = [{"name": "holder", "state": {"waiting": {"reason": "InvalidImageName"}}, "image": "x"}]
     waiting.see(pod_state(at="new", containerStatuses=pulling))
-    with pytest.raises(Stuck, match="ErrImagePull"):
+    with pytest.raises(Stuck, match="InvalidImageName"):
         assert waiting.ended

@@ -96,3 +96,50 @@ def test_a_webhook_that_does_not_know_the_namespace_yet_is_one_to_ask_again(code
         behind = refusal(code, {"message": message}, "create", "pods")
         assert isinstance(behind, WebhookBehind)
         assert behind.webhook == "mpod.kb.io"
+
+
+def pulling(reason: str, message: str) -> Object:
+    waiting = {"reason": reason, "message": message}
+    status = {"name": "c", "image": "registry.test/i:1", "state": {"waiting": waiting}}
+    return {"metadata": {"name": "p"}, "status": {"phase": "Pending", "containerStatuses": [status]}}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "rpc error: code = NotFound desc = failed to pull and unpack image: registry.test/i:1: not found",
+        "reading manifest 1 in registry.test/i: manifest unknown",
+        "pull access denied, repository does not exist or may require authorization",
+        "unexpected status from HEAD request to https://registry.test/v2/i/manifests/1: 401 Unauthorized",
+        "no matching manifest for linux/arm64/v8 in the manifest list entries",
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+    ],
+)
+@pytest.mark.parametrize("state", ["ErrImagePull: {}", 'Back-off pulling image "registry.test/i:1": ErrImagePull: {}'])
+def test_a_pull_that_no_repetition_mends_ends_the_wait(said: str, state: str) -> None:
+    for reason in ("ErrImagePull", "ImagePullBackOff"):
+        with pytest.raises(Stuck, match=r"image registry\.test/i:1"):
+            wait.running(pulling(reason, state.format(said)))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        'Back-off pulling image "registry.test/i:1"',
+        "dial tcp 192.0.2.1:443: i/o timeout",
+        "dial tcp: lookup registry.test on 192.0.2.53:53: no such host",
+        "unexpected status from GET request to https://registry.test/v2/: 503 Service Unavailable",
+        "toomanyrequests: You have reached your pull rate limit",
+        "context deadline exceeded",
+    ],
+)
+def test_a_registry_that_fails_for_a_moment_is_waited_for(said: str) -> None:
+    for reason in ("ErrImagePull", "ImagePullBackOff"):
+        assert wait.running(pulling(reason, said)) is None
+
+
+@pytest.mark.parametrize("reason", ["InvalidImageName", "ErrImageNeverPull"])
+def test_an_image_that_is_never_pulled_ends_the_wait(reason: str) -> None:
+    with pytest.raises(Stuck, match=reason):
+        wait.running(pulling(reason, ""))
