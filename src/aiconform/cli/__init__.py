@@ -21,6 +21,7 @@ COMMANDS = {
     "judge": "Recompute the verdicts of a run from its observations.",
     "report": "Render a run as text, Markdown, HTML, JUnit or JSON.",
     "inspect": "Show what the platform offers, and what would prevent a check from running.",
+    "replay": "Serve a recorded platform, for example one that is read wrongly.",
     "spec": "Read, compare and render the standard.",
     "certify": "Build, validate, sign, verify and compare submissions.",
     "cleanup": "Delete what interrupted runs left on a cluster.",
