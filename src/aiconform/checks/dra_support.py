@@ -24,7 +24,8 @@ from aiconform.check import (
 from aiconform.cluster import Object, TimedOut, conditions, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, request_devices
-from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
+from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
+from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import Device, NodeAccelerators, Platform
 from aiconform.platform.accelerators.devices import Attribute, DevicePools, allocated_names, results
 
@@ -164,7 +165,7 @@ async def claiming_pod(
     return request.claim, await scratch.create(pod(scratch.name("pod"), node, [holder], **request.pod_spec))
 
 
-@probe(limit=60, targets=by_dra, devices=(1, 1), access=(*CLAIM_ACCESS, *POD_ACCESS))
+@probe(limit=60 + BLAME_SECONDS, targets=by_dra, devices=(1, 1), access=(*CLAIM_ACCESS, *POD_ACCESS))
 async def allocation(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Allocation:
     if not target.devices:
         raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
@@ -172,7 +173,7 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
     device = target.devices[-1]
     selector, wanted = selector_for(device, list(target.devices))
     made, created = await claiming_pod(platform, scratch, target, selector=selector)
-    running, problem = await started(platform.cluster, created, seconds=settings.patience)
+    running, problem = await holder_started(platform, scratch, created, seconds=settings.patience)
     metadata = made["metadata"]
     found = await platform.cluster.get(made["apiVersion"], made["kind"], metadata["name"], metadata["namespace"])
     given = results(found)

@@ -13,6 +13,7 @@ ClusterError
 ├── ServerFailed      the API server answered 5xx, or kept answering 429
 │   └── WebhookUnreached  the API server cannot reach an admission webhook
 ├── Stuck             an object is in an unrecoverable state
+│   └── NotCreated        the runtime could not create or start a container
 └── TimedOut          the deadline of a wait has passed
 """
 
@@ -100,6 +101,10 @@ class WebhookBehind(Rejected):
 
 class Stuck(ClusterError):
     """An unrecoverable state; the text says which."""
+
+
+class NotCreated(Stuck):
+    """The container runtime could not create or start a container of a Pod."""
 
 
 class TimedOut(ClusterError):

@@ -11,6 +11,7 @@ from aiconform.cluster import conditions, patience
 from aiconform.cluster.api import Cluster, Object, WatchEvent
 from aiconform.cluster.errors import (
     Expired,
+    NotCreated,
     NotFound,
     ServerFailed,
     Stuck,
@@ -27,18 +28,19 @@ _WEBHOOK_RETRY_SECONDS = 1.0
 
 # The kubelet retries these forever, but a Pod rarely recovers from them within a check's deadline.
 UNRECOVERABLE = {
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
+    "InvalidImageName": Stuck,
+    "ErrImageNeverPull": Stuck,
+    "CreateContainerConfigError": Stuck,
+    "CreateContainerError": NotCreated,
+    "RunContainerError": NotCreated,
 }
 # The kubelet pulls again after 10 s, 20 s, 40 s, ...: a registry that fails for a moment is waited for.
 PULLING_AGAIN = {"ErrImagePull", "ImagePullBackOff"}
 # What registries and runtimes say of a pull that no repetition mends: there is no such image, nobody may have it, it
 # is not for this machine, or the registry's certificate is not trusted.
 _NEVER_PULLED = re.compile(
-    r"not found|notfound|manifest unknown|name unknown|repository does not exist|no matching manifest|no match for platform"
+    r"not found|notfound|manifest unknown|name unknown|repository does not exist"
+    r"|no matching manifest|no match for platform"
     r"|unauthori[sz]ed|authentication required|authorization failed|no basic auth|denied|forbidden"
     r"|invalid reference|invalid image|x509|server gave http response to https",
     re.IGNORECASE,
@@ -221,7 +223,7 @@ def running(pod: Object) -> Object | None:
     """The Pod, if all its containers run or have finished. Raises Stuck if one is in an unrecoverable state."""
     refuse_unrecoverable(pod)
     phase = pod.get("status", {}).get("phase")
-    statuses = _container_statuses(pod)
+    statuses = container_statuses(pod)
     if ended(pod):
         return pod
     if phase == "Running" and statuses and all("waiting" not in status["state"] for status in statuses):
@@ -241,19 +243,23 @@ def ended(pod: Object) -> bool:
 
 
 def refuse_unrecoverable(pod: Object) -> None:
-    """Raises Stuck, with the kubelet's message, if a container is in an unrecoverable state."""
-    for status in _container_statuses(pod):
+    """Raises Stuck, with the kubelet's message, if a container is in an unrecoverable state.
+
+    NotCreated if the runtime could not create or start it.
+    """
+    for status in container_statuses(pod):
         waiting = status.get("state", {}).get("waiting") or {}
         reason, message = waiting.get("reason", ""), waiting.get("message", "")
         if reason in UNRECOVERABLE or (reason in PULLING_AGAIN and _NEVER_PULLED.search(message)):
-            raise Stuck(
+            raise UNRECOVERABLE.get(reason, Stuck)(
                 f"Pod {pod['metadata']['name']}: container {status['name']}: {reason}"
                 + (f": {message}" if message else "")
                 + (f" (image {status['image']})" if "Image" in reason else "")
             )
 
 
-def _container_statuses(pod: Object) -> list[Object]:
+def container_statuses(pod: Object) -> list[Object]:
+    """What the kubelet says of the Pod's init containers and containers."""
     status = pod.get("status", {})
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
@@ -263,7 +269,7 @@ def describe(obj: Object) -> str:
     status = obj.get("status") or {}
     parts = [str(status["phase"])] if "phase" in status else []
     if obj.get("kind") == "Pod":
-        for container in _container_statuses(obj):
+        for container in container_statuses(obj):
             waiting = container.get("state", {}).get("waiting")
             if waiting:
                 why = f"{waiting.get('reason')} {waiting.get('message', '')}".strip()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiconform.check import Access
-from aiconform.cluster import Cluster, Object, Stuck, TimedOut, conditions, wait
+from aiconform.cluster import Cluster, NotCreated, Object, Stuck, TimedOut, conditions, wait
 from aiconform.cluster.conditions import Condition
 from aiconform.cluster.scratch import RESTRICTED
 from aiconform.platform.accelerators.offered import tolerations, usable_node
@@ -90,11 +91,35 @@ def refused_by_kubelet(seen: Object) -> str | None:
     return None
 
 
+# Why the kubelet fails Pods because of what its node is short of, or is about to do, at the moment: the reasons of its
+# admission and eviction managers, in Kubernetes' pkg/kubelet/{lifecycle,eviction,nodeshutdown,preemption}.
+_OF_THE_NODE = re.compile(
+    r"Evicted|Preempting|Terminated|NodeShutdown|NodeAffinity|NodeLost|TopologyAffinityError"
+    r"|OutOf(cpu|memory|pods|ephemeral-storage|hugepages-.*)"
+)
+
+
+# Why a container that the runtime created has ended without having run.
+_NEVER_RAN = {"StartError", "ContainerCannotRun"}
+
+
+def trouble_of_the_node(seen: Object) -> str | None:
+    """Why a Pod ended that has nothing to do with the Pod: evicted, preempted, a full node, one that shuts down."""
+    status = seen.get("status") or {}
+    disrupted = conditions.find(seen, "DisruptionTarget")
+    if disrupted is not None and disrupted.is_true:
+        return disrupted.words
+    if status.get("phase") == "Failed" and _OF_THE_NODE.fullmatch(status.get("reason") or ""):
+        return refused_by_kubelet(seen)
+    return None
+
+
 async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple[Object | None, str]:
     """(the running Pod, "") or (None, why the Pod did not start on its node).
 
-    Raises TimedOut if the Pod was not scheduled, and Stuck for reasons that have nothing to do with devices: an image
-    that cannot be pulled, a Pod that someone deleted, a node that is no longer Ready.
+    Whether a device is the reason, `starting.holder_started` finds out. Raises TimedOut if the Pod was not scheduled,
+    NotCreated if the runtime could not start a container, and Stuck for reasons that have nothing to do with devices:
+    an image that cannot be pulled, an evicted Pod or one that someone deleted, a node that is full or no longer Ready.
     """
     what = f"Pod {created['metadata']['name']} to start"
     last: Object = created
@@ -114,9 +139,14 @@ async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple
             if lost := usable_node(found):
                 raise Stuck(f"{what}: {lost}") from error
         return None, f"{error}; {await events(cluster, last)}"
+    if trouble := trouble_of_the_node(found):
+        raise Stuck(f"{what}: {trouble}")
     if problem := refused_by_kubelet(found):
         return None, problem
     if found["status"]["phase"] == "Failed":
+        ends = [status["state"].get("terminated") or {} for status in wait.container_statuses(found)]
+        if said := [f"{end['reason']}: {end.get('message', '')}" for end in ends if end.get("reason") in _NEVER_RAN]:
+            raise NotCreated(f"{what}: {'; '.join(said)}")
         raise Stuck(f"Pod {found['metadata']['name']} failed: {wait.describe(found)}")
     return found, ""
 

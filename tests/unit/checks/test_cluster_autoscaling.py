@@ -28,6 +28,7 @@ from aiconform.cluster import Stuck
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 from aiconform.kit.following import ChangeSignal
+from aiconform.kit.starting import BLAME_SECONDS
 from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, Autoscaling, Pool
 
 Object = dict[str, Any]
@@ -249,7 +250,7 @@ def test_a_pool_without_a_known_accelerator_is_told_with_the_way_out() -> None:
 def test_the_limits_of_the_user_bound_the_probe() -> None:
     declared = scaling.__probe__  # type: ignore[attr-defined]
     options = ClusterAutoscaling(node_added_seconds=10, node_removed_seconds=20)
-    assert declared.seconds(Settings(patience=5, options=(options,))) == 10 + 20 + 3 * 5 + 60
+    assert declared.seconds(Settings(patience=5, options=(options,))) == 10 + 20 + 3 * 5 + 60 + BLAME_SECONDS
 
 
 # Places that are held

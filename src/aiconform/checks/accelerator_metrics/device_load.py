@@ -12,7 +12,8 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOK, LOOKED, OWN_NODES, parse_view
 from aiconform.kit.devices import request_devices
 from aiconform.kit.logs import read_until
-from aiconform.kit.pods import STAY, container, pod, started
+from aiconform.kit.pods import STAY, container, pod
+from aiconform.kit.starting import holder_started
 from aiconform.platform import Device, NodeAccelerators, Platform
 from aiconform.platform.accelerators.devices import results
 from aiconform.platform.accelerators.offered import extended_resources
@@ -58,7 +59,7 @@ async def under_load(
     async with _watched(platform, target, devices) as others:
         before, _ = await _until(source, lambda now: all(value < _QUIET for value in now.values()), _QUIET_SECONDS)
         made, created = await _user(platform, scratch, target, image, command)
-        running, problem = await started(cluster, created, seconds=patience)
+        running, problem = await holder_started(platform, scratch, created, seconds=patience)
         if running is None:
             return seen.model_copy(update={"before": before, "problem": problem})
         device, label = "", ""

@@ -14,6 +14,7 @@ from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, con
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.pods import POD_ACCESS
+from aiconform.kit.starting import BLAME_SECONDS
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.monitoring.exporters import NodeSources, find
 
@@ -52,7 +53,7 @@ def nowhere(found: dict[str, NodeSources]) -> str:
 
 
 def _limit(settings: Settings) -> float:
-    return 2 * settings.of(AcceleratorMetrics).load_seconds + 60
+    return 2 * settings.of(AcceleratorMetrics).load_seconds + 60 + BLAME_SECONDS
 
 
 # It reserves all free devices of the node: no other probe of this run uses one at the same time.

@@ -27,6 +27,7 @@ from aiconform.cluster import Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import CLEANUP_SECONDS, Scratch
 from aiconform.kit.following import ChangeSignal, background
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
+from aiconform.kit.starting import BLAME_SECONDS, blame_device
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.autoscaling.discovery import discover
@@ -110,7 +111,8 @@ async def _hold(platform: Platform, scratch: Scratch, pool: Pool, patience: floa
 def _limit(settings: Settings) -> float:
     options = settings.of(ClusterAutoscaling)
     # Patience twice more: for the placeholder Pods, and for the scheduler to report the Pod as unschedulable.
-    return options.node_added_seconds + options.node_removed_seconds + 2 * settings.patience + CLEANUP_SECONDS
+    waits = 2 * settings.patience + CLEANUP_SECONDS + BLAME_SECONDS
+    return options.node_added_seconds + options.node_removed_seconds + waits
 
 
 @probe(
@@ -143,6 +145,8 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
         said = () if ran is not None else await _events(platform, created)
         # The Pod's state before it is deleted.
         node, problem = waiting.node, waiting.problem
+        if placed is not None and ran is None and not waiting.deleted:
+            ran = history.now if await blame_device(platform, scratch, created, problem) else None
         if placed is not None:
             scratch.tell(
                 f"waiting up to {options.node_removed_seconds:.0f} s until {node}, which is now unused, is removed"

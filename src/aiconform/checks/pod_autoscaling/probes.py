@@ -28,6 +28,7 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.following import background
 from aiconform.kit.pods import POD_ACCESS
+from aiconform.kit.starting import BLAME_SECONDS
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.autoscaling.metrics_api import GROUPS, MetricsApi, metrics_apis
@@ -74,7 +75,8 @@ async def _targets(platform: Platform, settings: Settings) -> Sequence[NodeAccel
 
 def _limit(settings: Settings) -> float:
     options = settings.of(PodAutoscaling)
-    return 5 * options.scale_seconds + options.observe_seconds + options.window_seconds + settings.patience
+    waits = settings.patience + BLAME_SECONDS
+    return 5 * options.scale_seconds + options.observe_seconds + options.window_seconds + waits
 
 
 @probe(
@@ -121,7 +123,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
                 await set_metric(platform, first, name, HIGH)
                 high_at = history.now
                 await history.until(lambda: len(history.running()) >= REPLICAS, options.scale_seconds)
-                problem = await why_not_running(platform, history, target)
+                problem = await why_not_running(platform, scratch, history, target)
                 grown = await holding(platform, history, target, namespace)
             if len(grown) >= REPLICAS:
                 held_at = history.now

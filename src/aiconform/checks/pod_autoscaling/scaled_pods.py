@@ -6,6 +6,8 @@ from aiconform.checks.pod_autoscaling.observations import Scaled
 from aiconform.checks.pod_autoscaling.scaled_workload import REPLICAS, load
 from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory
 from aiconform.cluster import Object, Stuck, TimedOut, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.kit.starting import blame_device
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.devices import allocated_names
 from aiconform.platform.accelerators.holders import holders
@@ -38,8 +40,10 @@ async def now_held(platform: Platform, target: NodeAccelerators) -> str:
     return await holders(platform.afresh(), [target])
 
 
-async def why_not_running(platform: Platform, history: ScalingHistory, target: NodeAccelerators) -> str:
-    """Why scheduled Pods do not run; empty if they do. Raises Stuck if a Pod is unschedulable."""
+async def why_not_running(
+    platform: Platform, scratch: Scratch, history: ScalingHistory, target: NodeAccelerators
+) -> str:
+    """Why scheduled Pods do not run; empty if they do. Raises Stuck if a Pod is unschedulable, or if no Pod starts."""
     waiting = [each for each in history.pods.values() if each.get("status", {}).get("phase") == "Pending"]
     if len(history.running()) >= REPLICAS:
         return ""
@@ -48,7 +52,9 @@ async def why_not_running(platform: Platform, history: ScalingHistory, target: N
             f"the autoscaler requested more Pods, and they are unschedulable on {target}; its accelerators "
             f"are held by {await now_held(platform, target)}"
         )
-    return _states(history) if waiting else ""
+    if waiting:
+        await blame_device(platform, scratch, waiting[0], _states(history))
+    return _states(history) if waiting and len(history.running()) < REPLICAS else ""
 
 
 async def holding(

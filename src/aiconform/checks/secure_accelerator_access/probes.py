@@ -17,7 +17,8 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import FORGE, LOOK, LOOKED, OPEN_OWN, parse_attempts, parse_view, special
 from aiconform.kit.devices import CLAIM_ACCESS, request_devices
 from aiconform.kit.logs import read_until
-from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started, unschedulable
+from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, unschedulable
+from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import NodeAccelerators, Platform
 
 # The stranger makes device nodes, which needs the baseline level of Pod Security. The containers run as root, so that
@@ -49,18 +50,18 @@ async def _started_pair(
     cluster = platform.cluster
     if target.free > 1:
         made = await asyncio.gather(*(_holder_pod(platform, scratch, target, name) for name in ("holder", "second")))
-        outcomes = await asyncio.gather(*(started(cluster, each, seconds=patience) for each in made))
+        outcomes = await asyncio.gather(*(holder_started(platform, scratch, each, seconds=patience) for each in made))
         problems = dict.fromkeys(problem for _, problem in outcomes if problem)
         return [running for running, _ in outcomes if running], "; ".join(problems), False
     first = await _holder_pod(platform, scratch, target, "holder")
-    running, problem = await started(cluster, first, seconds=patience)
+    running, problem = await holder_started(platform, scratch, first, seconds=patience)
     if running is None:
         return [], problem, False
     second = await _holder_pod(platform, scratch, target, "second")
     placed = await wait.until(cluster, second, _placed, seconds=patience, what="the scheduler to decide")
     if not placed:
         return [running], "", True
-    also, problem = await started(cluster, second, seconds=patience)
+    also, problem = await holder_started(platform, scratch, second, seconds=patience)
     return [running, also] if also else [running], "", not also
 
 
@@ -71,7 +72,7 @@ def _placed(seen: Object) -> bool | None:
 
 
 @probe(
-    limit=120,
+    limit=120 + BLAME_SECONDS,
     targets=accelerators,
     devices=(1, 2),
     security="baseline",
