@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
+
 
 @dataclass(frozen=True)
 class OptionInfo:
@@ -73,6 +75,7 @@ class Settings:
 
     every_node: use every accelerator node instead of one of each kind.
     nodes: use only accelerators of nodes with these labels (a label selector); all nodes by default.
+    said: what the user says of accelerators and of taints.
     patience: the longest time until a Pod runs, in seconds, including image pull and device setup; also for how long a
     request is repeated that fails for a moment.
     options: one model for each check that has some set.
@@ -80,6 +83,7 @@ class Settings:
 
     every_node: bool = False
     nodes: str = ""
+    said: AcceleratorOptions = NOTHING_SAID
     patience: float = 120.0
     options: tuple[Options, ...] = ()
 

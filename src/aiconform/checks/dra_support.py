@@ -15,18 +15,19 @@ from aiconform.check import (
     NothingToLookAt,
     Observation,
     Settings,
-    accelerators,
     assertion,
     collect,
     holds,
     probe,
 )
+from aiconform.check import accelerators as any_accelerators
 from aiconform.cluster import Object, TimedOut, conditions, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, request_devices
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import Device, NodeAccelerators, Platform
+from aiconform.platform.accelerators.classes import drivers_named
 from aiconform.platform.accelerators.devices import Attribute, DevicePools, allocated_names, results
 
 GROUP = "resource.k8s.io"
@@ -76,24 +77,38 @@ def api_is_served(seen: ServedApi) -> Finding:
 
 
 class Published(Observation):
-    """How many devices each driver publishes, the pools that are not complete, and the names of DeviceClasses."""
+    """How many accelerators each driver publishes, pools that are not complete, and the names of DeviceClasses.
+
+    others: drivers whose devices are not known to be accelerators; in runs made before it was recorded, `devices` has
+    them, too.
+    """
 
     devices: dict[str, int]
     incomplete: list[str]
     classes: list[str]
+    others: tuple[str, ...] = ()
 
 
 @probe(limit=30, access=CLAIM_ACCESS)
 async def publishing(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Published:
     devices, incomplete = await platform.devices()
-    classes = [entry["metadata"]["name"] for entry in await platform.device_classes()]
-    if not devices and not incomplete and not classes:
-        raise NothingToLookAt("nothing to look at: there is no ResourceSlice and no DeviceClass of a DRA driver")
-    return Published(
-        devices=dict(Counter(device.driver for device in devices)),
-        incomplete=[f"{pool.driver}/{pool.name}: {pool.problem}" for pool in incomplete],
-        classes=sorted(classes),
-    )
+    profiles = platform.said.profiles
+    counts = Counter(device.driver for device in devices)
+    accelerators = {driver: count for driver, count in counts.items() if profiles.by_driver(driver)}
+    others = tuple(sorted(counts.keys() - accelerators.keys()))
+    missing = [f"{pool.driver}/{pool.name}: {pool.problem}" for pool in incomplete if profiles.by_driver(pool.driver)]
+    classes = [
+        entry["metadata"]["name"]
+        for entry in await platform.device_classes()
+        if any(profiles.by_driver(driver) for driver in drivers_named(entry))
+    ]
+    if not accelerators and not missing and not classes:
+        told = [f"{driver} is not known to be a driver of accelerators (--accelerator {driver})" for driver in others]
+        raise NothingToLookAt(
+            "nothing to look at: there is no ResourceSlice and no DeviceClass of an accelerator's DRA driver"
+            + (f"; {'; '.join(told)}" if told else "")
+        )
+    return Published(devices=accelerators, incomplete=missing, classes=sorted(classes), others=others)
 
 
 @assertion("devices_are_published", "A DRA driver publishes devices")
@@ -147,7 +162,7 @@ def selector_for(device: Device, among: list[Device]) -> tuple[str, dict[str, At
 
 async def by_dra(platform: Platform, settings: Settings) -> list[NodeAccelerators]:
     """The targets that are offered by DRA. Raises NothingToLookAt."""
-    found = [target for target in await accelerators(platform, settings) if target.way == "dra"]
+    found = [target for target in await any_accelerators(platform, settings) if target.way == "dra"]
     if not found:
         raise NothingToLookAt("nothing to look at: the platform offers no usable accelerator by DRA")
     return found

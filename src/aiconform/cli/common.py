@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from aiconform.platform import AcceleratorOptions
     from aiconform.spec import Standard
 
 T = TypeVar("T")
@@ -30,6 +32,64 @@ def cluster_options(function: F) -> F:
         "--context", metavar="NAME", help="Context of the kubeconfig; by default, its current context."
     )
     return kubeconfig(context(function))
+
+
+def accelerator_options(function: F) -> F:
+    """What the user says of accelerators and taints; `accelerators_said` reads it."""
+    for declare in (
+        click.option(
+            "--toleration",
+            "tolerations",
+            multiple=True,
+            metavar="KEY[=VALUE][:EFFECT]",
+            help="A taint of Nodes that a run may tolerate, besides those that name an accelerator.",
+        ),
+        click.option(
+            "--accelerator-profile",
+            "profiles",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="More accelerators: a YAML file with a list `accelerators` of names, drivers, resources and labels.",
+        ),
+        click.option(
+            "--not-accelerator",
+            "not_accelerators",
+            multiple=True,
+            metavar="PATTERN",
+            help="DRA drivers or extended resources that are no accelerators.",
+        ),
+        click.option(
+            "--accelerator",
+            "accelerators",
+            multiple=True,
+            metavar="PATTERN",
+            help="DRA drivers or extended resources that are accelerators, such as gpu.example.com or 'example.com/*'.",
+        ),
+    ):
+        function = declare(function)
+    return function
+
+
+def accelerators_said(
+    accelerators: tuple[str, ...],
+    not_accelerators: tuple[str, ...],
+    profiles: tuple[Path, ...],
+    tolerations: tuple[str, ...],
+) -> AcceleratorOptions:
+    """What `accelerator_options` were given. Ends with exit code 2 if one cannot be read."""
+    from aiconform.platform import AcceleratorOptions
+    from aiconform.platform.accelerators.nodes import Toleration
+    from aiconform.platform.accelerators.profiles import BadProfile, read_profiles
+
+    try:
+        own = tuple(profile for path in profiles for profile in read_profiles(path))
+        tolerated = tuple(map(Toleration.parse, tolerations))
+    except BadProfile as error:
+        fail(f"--accelerator-profile: {error}")
+    except ValueError as error:
+        fail(f"--toleration: {error}")
+    return AcceleratorOptions(accelerators, not_accelerators, own, tolerated)
 
 
 output_option = click.option(

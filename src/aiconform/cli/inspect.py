@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aiconform.cli.common import (
+    accelerator_options,
+    accelerators_said,
     cluster_options,
     fail,
     installed_standard,
@@ -19,17 +22,31 @@ from aiconform.cli.common import (
     set_option,
 )
 
+if TYPE_CHECKING:
+    from aiconform.platform import AcceleratorOptions
+
 # So many nodes, or lines about what was passed over, are shown one by one; more are counted.
 _SHOWN = 10
 
 
 @click.command("inspect")
 @cluster_options
+@accelerator_options
 @set_option
 @output_option
-def command(kubeconfig: str | None, context: str | None, options: tuple[str, ...], output: str) -> None:
+def command(
+    kubeconfig: str | None,
+    context: str | None,
+    accelerators: tuple[str, ...],
+    not_accelerators: tuple[str, ...],
+    profiles: tuple[Path, ...],
+    tolerations: tuple[str, ...],
+    options: tuple[str, ...],
+    output: str,
+) -> None:
     """Show what the platform offers to the checks, and what would prevent one from running. Creates nothing."""
-    found = run_async(_inspect(kubeconfig, context, options))
+    said = accelerators_said(accelerators, not_accelerators, profiles, tolerations)
+    found = run_async(_inspect(kubeconfig, context, said, options))
     if output == "json":
         print_json(found)
         return
@@ -65,7 +82,7 @@ def _accelerators(entries: list[dict[str, Any]]) -> list[str]:
         kinds[each or "", entry["product"], entry["way"], entry["name"]].append(entry)
     lines = []
     for (node, product, way, name), members in kinds.items():
-        known = "simulated" if members[0]["simulated"] else members[0]["profile"] or "a driver that no profile lists"
+        known = "simulated" if members[0]["simulated"] else members[0]["profile"] or members[0]["name"]
         free, total = (sum(entry[key] for entry in members) for key in ("free", "total"))
         where = node or f"{len(members)} nodes"
         by = "DRA" if way == "dra" else "device plugin"
@@ -73,7 +90,9 @@ def _accelerators(entries: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-async def _inspect(kubeconfig: str | None, context: str | None, options: tuple[str, ...]) -> dict[str, Any]:
+async def _inspect(
+    kubeconfig: str | None, context: str | None, said: AcceleratorOptions, options: tuple[str, ...]
+) -> dict[str, Any]:
     from aiconform.check import Settings
     from aiconform.cluster import ClusterError, connect
     from aiconform.cluster.requests import metered
@@ -81,22 +100,22 @@ async def _inspect(kubeconfig: str | None, context: str | None, options: tuple[s
     from aiconform.engine.plan import BadChoice, make_plan
     from aiconform.engine.preview import preview
     from aiconform.platform import Platform
-    from aiconform.platform.accelerators.offered import usable_node
+    from aiconform.platform.accelerators.nodes import usable_node
     from aiconform.platform.images import Images
     from aiconform.spec import SpecError
 
     problems: list[str] = []
     found: dict[str, Any] = {"dra": None, "nodes": {"total": 0, "ready": 0}, "accelerators": [], "passed_over": []}
     try:
-        settings = Settings(options=parse(options, note))
+        settings = Settings(said=said, options=parse(options, note))
         async with connect(kubeconfig, context) as cluster:
             with metered() as meter:
-                platform = Platform(cluster, Images())
+                platform = Platform(cluster, Images(), said=said)
                 found |= {"server": cluster.server, "kubernetes": await platform.version()}
                 plan = make_plan(installed_standard(), found["kubernetes"], (), extensions=True)
                 try:
                     found["dra"] = await platform.resource_api()
-                    states = [usable_node(node) for node in await platform.nodes()]
+                    states = [usable_node(node, said.tolerated) for node in await platform.nodes()]
                     found["nodes"] = {"total": len(states), "ready": states.count(None)}
                     problems += [state for state in states if state]
                     offered = await platform.accelerators()

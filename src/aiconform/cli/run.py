@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from aiconform.cli.common import (
+    accelerator_options,
+    accelerators_said,
     cluster_options,
     extensions_option,
     fail,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     metavar="SELECTOR",
     help="Use only accelerators of Nodes that this label selector matches, such as pool=spare or 'pool in (a,b)'.",
 )
+@accelerator_options
 @click.option(
     "--patience",
     type=click.FloatRange(min=1),
@@ -80,6 +83,10 @@ def command(
     lab: bool,
     every_node: bool,
     nodes: str,
+    accelerators: tuple[str, ...],
+    not_accelerators: tuple[str, ...],
+    profiles: tuple[Path, ...],
+    tolerations: tuple[str, ...],
     patience: float,
     image_registry: str,
     options: tuple[str, ...],
@@ -107,18 +114,20 @@ def command(
     from aiconform.engine.verdicts import EXIT_CODES
     from aiconform.platform.images import Images
 
-    if resume and (out or ids or kubernetes or extensions or nodes):
+    about_accelerators = accelerators or not_accelerators or profiles or tolerations
+    if resume and (out or ids or kubernetes or extensions or nodes or about_accelerators):
         raise click.UsageError(
-            "--resume continues the run in DIR as it was started: leave out ID, --out, --kubernetes, --nodes and "
-            "--extensions."
+            "--resume continues the run in DIR as it was started: leave out ID, --out, --kubernetes, --nodes, "
+            "--extensions, --accelerator, --not-accelerator, --accelerator-profile and --toleration."
         )
     if dry_run and (resume or out):
         raise click.UsageError("--dry-run creates nothing: leave out --out and --resume.")
     if lab and (kubeconfig or context):
         raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
     chosen = Chosen(ids, kubernetes, extensions)
+    said = accelerators_said(accelerators, not_accelerators, profiles, tolerations)
     try:
-        settings = Settings(every_node=every_node, nodes=nodes, patience=patience, options=parse(options, note))
+        settings = Settings(every_node, nodes, said, patience, parse(options, note))
     except BadChoice as error:
         fail(str(error))
     coming = None
@@ -185,7 +194,7 @@ async def _preview(chosen: Chosen, kubeconfig: str | None, context: str | None, 
         standard = installed_standard()
         async with connect(kubeconfig, context) as cluster:
             plan = await chosen.plan(cluster, standard)
-            return await preview(Platform(cluster, Images(), settings.nodes), plan, settings)
+            return await preview(Platform(cluster, Images(), settings.nodes, settings.said), plan, settings)
     except (ClusterError, SpecError, BadChoice, NoSuchCheck) as error:
         fail(str(error))
 

@@ -80,6 +80,7 @@ def _options(plan: Plan, settings: Settings, images: Images) -> dict[str, Any]:
     return {
         "every_node": settings.every_node,
         "nodes": settings.nodes,
+        **settings.said.recorded(),
         "patience": settings.patience,
         "image_registry": images.registry,
         **{check.id: in_force(check, settings) for check in checks if check.options},

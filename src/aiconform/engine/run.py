@@ -22,7 +22,7 @@ from aiconform.engine.observing import Observer, gather
 from aiconform.engine.plan import Item, Plan, suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run, not_run
-from aiconform.platform import Platform
+from aiconform.platform import AcceleratorOptions, Platform
 from aiconform.platform.images import Images
 from aiconform.spec import Standard
 
@@ -36,10 +36,15 @@ class RunOptions:
     images: Images = field(default_factory=Images)
 
     def continued(self, info: RunInfo) -> RunOptions:
-        """On the nodes of the run that is to be continued: its evidence speaks of these."""
+        """On the nodes and accelerators of the run that is to be continued: its evidence speaks of these."""
         recorded = info.options
         every_node = self.settings.every_node or recorded.get("every_node") is True
-        settings = replace(self.settings, nodes=str(recorded.get("nodes", "")), every_node=every_node)
+        settings = replace(
+            self.settings,
+            nodes=str(recorded.get("nodes", "")),
+            every_node=every_node,
+            said=AcceleratorOptions.of(recorded),
+        )
         return replace(self, settings=settings)
 
 
@@ -60,7 +65,7 @@ class Run:
     ) -> None:
         self.plan = plan
         self.options = options
-        self.platform = Platform(cluster, options.images, options.settings.nodes)
+        self.platform = Platform(cluster, options.images, options.settings.nodes, options.settings.said)
         self.directory = RunDirectory(options.out)
         self.leaks: list[str] = []
         self._cluster = cluster

@@ -10,7 +10,7 @@ from aiconform.check import Access
 from aiconform.cluster import Cluster, NotCreated, Object, Stuck, TimedOut, conditions, wait
 from aiconform.cluster.conditions import Condition
 from aiconform.cluster.scratch import RESTRICTED
-from aiconform.platform.accelerators.offered import tolerations, usable_node
+from aiconform.platform.accelerators.nodes import tolerations, usable_node
 
 # The first process of a container has no default action for SIGTERM: without the trap, a deletion takes the full grace
 # period.

@@ -10,6 +10,7 @@ from aiconform.cluster import Cluster, ClusterError, NotFound, Object, Rejected
 from aiconform.platform.accelerators import offered as accelerators
 from aiconform.platform.accelerators.devices import Device, DevicePools, IncompletePool
 from aiconform.platform.accelerators.offered import Accelerators
+from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
 from aiconform.platform.images import Images
 
 T = TypeVar("T")
@@ -25,18 +26,22 @@ class BadSelector(ClusterError):
 class Platform:
     """Each read is made once and shared. If it is forbidden (403), only the probes that need it fail.
 
-    nodes: a label selector of the nodes whose accelerators are used; all nodes by default.
+    nodes: a label selector of the nodes whose accelerators are used; all nodes by default. said: what the user says of
+    accelerators.
     """
 
-    def __init__(self, cluster: Cluster, images: Images, nodes: str = "") -> None:
+    def __init__(
+        self, cluster: Cluster, images: Images, nodes: str = "", said: AcceleratorOptions = NOTHING_SAID
+    ) -> None:
         self.cluster = cluster
         self.images = images
+        self.said = said
         self._chosen = nodes
         self._reads: dict[str, asyncio.Task[Any]] = {}
 
     def afresh(self) -> Platform:
         """The same platform, to be read again."""
-        return Platform(self.cluster, self.images, self._chosen)
+        return Platform(self.cluster, self.images, self._chosen, self.said)
 
     async def _once(self, key: str, read: Callable[[], Awaitable[T]]) -> T:
         task = self._reads.get(key)
@@ -134,8 +139,8 @@ class Platform:
             self.device_classes(),
             self.pods(),
         )
-        dra = accelerators.by_dra(nodes, devices, incomplete, claims, classes)
-        plugins = accelerators.by_device_plugin(nodes, accelerators.requested(pods))
+        dra = accelerators.by_dra(nodes, devices, incomplete, claims, classes, self.said)
+        plugins = accelerators.by_device_plugin(nodes, accelerators.requested(pods), self.said)
         return Accelerators(dra.offered + plugins.offered, tuple(dict.fromkeys(dra.passed_over + plugins.passed_over)))
 
     async def _dra(self, kind: str) -> list[Object]:

@@ -125,8 +125,8 @@ def test_an_earlier_name_of_an_option_is_taken_with_a_note(fabric: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--resume", "run", "--extensions"), "leave out ID, --out, --kubernetes, --nodes and --extensions"),
-        (("--resume", "run", "--nodes", "pool=a"), "leave out ID, --out, --kubernetes, --nodes and --extensions"),
+        (("--resume", "run", "--extensions"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
+        (("--resume", "run", "--nodes", "pool=a"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
         (("--dry-run", "--out", "run"), "leave out --out and --resume"),
         (("--lab", "--context", "here"), "leave out --kubeconfig and --context"),
         (("acme.absent", "--out", "run"), "no extension acme.absent is installed"),
@@ -194,3 +194,45 @@ def test_a_run_is_continued_on_the_nodes_that_it_was_started_for(strict: Strict)
     info = RunInfo.model_validate_json(Path("run/run.json").read_bytes())
     continued = RunOptions(Path("run")).continued(info).settings
     assert (continued.nodes, continued.every_node) == ("pool=a", True)
+
+
+SAID = (
+    ("--accelerator", "npu.example.com"),
+    ("--not-accelerator", "example.com/*"),
+    ("--accelerator-profile", "mine.yaml"),
+    ("--toleration", "dedicated=ml:NoSchedule"),
+)
+
+
+def test_a_run_is_continued_with_what_was_said_of_accelerators(strict: Strict) -> None:
+    Path("mine.yaml").write_text("accelerators: [{name: Mine, resources: [mine.example/npu]}]")
+    done = call("run", "acme.fabric", *(part for option in SAID for part in option), "--out", "run")
+    assert done.exit_code == 0, done.output
+    recorded = json.loads(Path("run/run.json").read_text())["options"]
+    assert recorded["accelerators"] == ["npu.example.com"]
+    assert recorded["accelerator_profiles"] == [{"name": "Mine", "resources": ["mine.example/npu"]}]
+    info = RunInfo.model_validate_json(Path("run/run.json").read_bytes())
+    said = RunOptions(Path("run")).continued(info).settings.said
+    assert said.recorded() == {name: recorded[name] for name in said.recorded()}
+    assert call("judge", "run").exit_code == 0
+
+
+@pytest.mark.parametrize("option", SAID, ids=[name for name, _ in SAID])
+def test_what_is_said_of_accelerators_is_not_changed_by_resume(strict: Strict, option: tuple[str, str]) -> None:
+    done = call("run", "--resume", "run", *option)
+    assert done.exit_code == 2
+    assert option[0] in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        (("--toleration", "a b"), "--toleration: 'a b' is not a taint: write KEY[=VALUE][:EFFECT]"),
+        (("--accelerator-profile", "none.yaml"), "--accelerator-profile: none.yaml"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "inspect"])
+def test_what_cannot_be_read_of_accelerators_is_told(command: str, option: tuple[str, str], told: str) -> None:
+    done = call(command, *option)
+    assert done.exit_code == 2
+    assert told in done.stderr

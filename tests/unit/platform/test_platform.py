@@ -15,6 +15,7 @@ from aiconform.lab.build.images import BUSYBOX
 from aiconform.platform import Accelerators, NodeAccelerators, Platform
 from aiconform.platform.accelerators import offered as accelerators
 from aiconform.platform.accelerators.devices import allocated, published
+from aiconform.platform.accelerators.nodes import tolerations, usable_node
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.images import IMAGES, Images
 
@@ -142,14 +143,12 @@ def test_extended_resources_of_device_plugins() -> None:
 
 
 def test_a_cordoned_node_offers_nothing() -> None:
-    assert "cordoned" in str(accelerators.usable_node(node("n1", cordoned=True)))
-    assert accelerators.usable_node(node("n1")) is None
+    assert "cordoned" in str(usable_node(node("n1", cordoned=True)))
+    assert usable_node(node("n1")) is None
 
 
 def test_a_pod_tolerates_what_keeps_others_away() -> None:
-    assert accelerators.tolerations(node("n1")) == [
-        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-    ]
+    assert tolerations(node("n1")) == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
 
 def entry(node_name: str, free: int, product: str = "H100") -> NodeAccelerators:

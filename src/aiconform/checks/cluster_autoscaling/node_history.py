@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiconform.cluster import Cluster, Object, conditions, wait
 from aiconform.kit.following import ChangeSignal
-from aiconform.platform.accelerators.offered import usable_node
+from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.autoscaling.pools import offers
 
 

@@ -8,7 +8,7 @@ from aiconform.check import NothingToLookAt
 from aiconform.cluster import Cluster, Object, Stuck, wait
 from aiconform.kit.following import ChangeSignal
 from aiconform.kit.pods import STAY, container, refused_by_kubelet, unschedulable
-from aiconform.platform.accelerators.offered import usable_node
+from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.autoscaling.pools import Pool
 
 HELD = "aiconform.dev/place"

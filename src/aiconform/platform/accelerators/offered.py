@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from aiconform.cluster import Object, conditions, quantity, wait
+from aiconform.cluster import Object, quantity, wait
+from aiconform.platform.accelerators.classes import drivers_named
 from aiconform.platform.accelerators.devices import Device, IncompletePool, allocated
-from aiconform.platform.accelerators.profiles import Profile, load_profiles
+from aiconform.platform.accelerators.nodes import closed_node
+from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
+from aiconform.platform.accelerators.profiles import Profile
 
 AllocationWay = Literal["dra", "device-plugin"]
 
@@ -108,44 +110,29 @@ class Accelerators:
         return tuple(best.values())
 
 
-def usable_node(node: Object) -> str | None:
-    """Why no Pod can start on this node, or None."""
-    name = node["metadata"]["name"]
-    ready = conditions.find(node, "Ready")
-    if ready is None or not ready.is_true:
-        return f"node {name} is not Ready: {(ready and ready.explanation) or 'its kubelet never reported'}"
-    if node["spec"].get("unschedulable"):
-        return f"node {name} is cordoned"
-    return None
-
-
-def tolerations(node: Object) -> list[Object]:
-    """Tolerations of the node's taints, which accelerator nodes often have."""
-    return [
-        {"key": taint["key"], "operator": "Exists", "effect": taint["effect"]}
-        for taint in node["spec"].get("taints") or []
-        if taint["effect"] != "PreferNoSchedule"
-    ]
-
-
 def by_dra(
     nodes: Iterable[Object],
     devices: Iterable[Device],
     incomplete: Iterable[IncompletePool],
     claims: Iterable[Object],
     classes: Iterable[Object],
+    options: AcceleratorOptions = NOTHING_SAID,
 ) -> Accelerators:
     """The accelerators among the devices that DRA drivers publish. `incomplete` are pools that are not complete."""
-    profiles = load_profiles()
-    states = {node["metadata"]["name"]: usable_node(node) for node in nodes}
+    profiles = options.profiles
+    states = {node["metadata"]["name"]: closed_node(node, profiles, options.tolerated) for node in nodes}
     held = allocated(claims)
     class_of = _classes_by_driver(classes)
     passed_over = [f"pool {pool.name} of driver {pool.driver}: {pool.problem}" for pool in incomplete]
     groups: dict[tuple[str, str, str], list[Device]] = defaultdict(list)
     skipped: set[str] = set()
+    unknown: Counter[str] = Counter()
     for device in devices:
-        if profiles.is_other(device.driver):
-            skipped.add(f"driver {device.driver}: its devices are not accelerators")
+        if profiles.by_driver(device.driver) is None:
+            if profiles.is_other(device.driver):
+                skipped.add(f"driver {device.driver}: its devices are not accelerators")
+            else:
+                unknown[device.driver] += 1
         elif device.tainted:
             skipped.add(f"device {device.name} of pool {device.pool}: tainted {device.tainted}")
         elif device.node is None:
@@ -172,23 +159,29 @@ def by_dra(
                 devices=free,
             )
         )
-    return Accelerators(tuple(offered), (*passed_over, *sorted(skipped)))
+    asked = [_ask(f"driver {name} publishes {count} device(s)", name) for name, count in sorted(unknown.items())]
+    return Accelerators(tuple(offered), (*asked, *passed_over, *sorted(skipped)))
 
 
-def by_device_plugin(nodes: Iterable[Object], used: dict[tuple[str, str], int]) -> Accelerators:
+def by_device_plugin(
+    nodes: Iterable[Object], used: dict[tuple[str, str], int], options: AcceleratorOptions = NOTHING_SAID
+) -> Accelerators:
     """The accelerators among extended resources. `used` counts the allocated ones by (node, resource)."""
-    profiles = load_profiles()
-    offered, passed_over = [], []
+    profiles = options.profiles
+    offered: list[NodeAccelerators] = []
+    passed_over: list[str] = []
+    unknown: dict[str, list[str]] = defaultdict(list)
     for node in nodes:
         name = node["metadata"]["name"]
-        problem = usable_node(node)
+        problem = closed_node(node, profiles, options.tolerated)
         for resource, amount in sorted((node["status"].get("allocatable") or {}).items()):
             if "/" not in resource or resource.partition("/")[0].endswith("kubernetes.io"):
                 continue
             profile = profiles.by_resource(resource)
             count = quantity.whole(amount)
             if profile is None:
-                passed_over.append(f"extended resource {resource} on node {name}: not a known accelerator")
+                if count and not profiles.is_other(resource):
+                    unknown[resource].append(name)
             elif problem:
                 passed_over.append(problem)
             elif count:
@@ -206,7 +199,15 @@ def by_device_plugin(nodes: Iterable[Object], used: dict[tuple[str, str], int]) 
                         simulated=profile.simulated,
                     )
                 )
-    return Accelerators(tuple(offered), tuple(dict.fromkeys(passed_over)))
+    asked = [
+        _ask(f"extended resource {resource} is on {len(names)} node(s), such as {names[0]}", resource)
+        for resource, names in sorted(unknown.items())
+    ]
+    return Accelerators(tuple(offered), (*asked, *dict.fromkeys(passed_over)))
+
+
+def _ask(what: str, name: str) -> str:
+    return f"{what}: is it an accelerator? It is not tried. Say --accelerator {name} or --not-accelerator {name}"
 
 
 def requested(pods: Iterable[Object]) -> dict[tuple[str, str], int]:
@@ -239,9 +240,7 @@ def _classes_by_driver(classes: Iterable[Object]) -> dict[str, str]:
     """Driver -> a DeviceClass that selects it, preferably the one that has the driver's name."""
     found: dict[str, str] = {}
     for entry in sorted(classes, key=lambda item: str(item["metadata"]["name"])):
-        for selector in entry["spec"].get("selectors") or []:
-            expression = (selector.get("cel") or {}).get("expression", "")
-            for driver in re.findall(r"""device\.driver\s*==\s*["']([^"']+)["']""", expression):
-                if driver not in found or entry["metadata"]["name"] == driver:
-                    found[driver] = entry["metadata"]["name"]
+        for driver in drivers_named(entry):
+            if driver not in found or entry["metadata"]["name"] == driver:
+                found[driver] = entry["metadata"]["name"]
     return found

@@ -1,19 +1,30 @@
-"""The names of known accelerators, from profiles.yaml beside this module."""
+"""The names of known accelerators, from profiles.yaml beside this module, and what a user says of others."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from aiconform.spec import yamlfile
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from aiconform.spec import SpecError, yamlfile
+
+NAMED = "named by --accelerator"
+"""The profile of what a user calls an accelerator by a pattern only."""
 
 
-@dataclass(frozen=True)
-class Profile:
+class BadProfile(ValueError):
+    """A file of profiles that cannot be used; the text names the file and the place in it."""
+
+
+class Profile(BaseModel):
     """The names of one family of accelerators; the fields are explained at the top of profiles.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     simulated: bool = False
@@ -24,34 +35,70 @@ class Profile:
 
 @dataclass(frozen=True)
 class Profiles:
+    """What is an accelerator and what is not. The first profile that fits a name counts.
+
+    others: patterns of drivers and resources that are something else, unless the user says otherwise.
+    own, named, refused: what the user said: profiles, patterns of accelerators, patterns of what is none.
+    """
+
     accelerators: tuple[Profile, ...]
-    other_drivers: tuple[str, ...]
+    others: tuple[str, ...]
+    own: tuple[Profile, ...] = ()
+    named: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     def by_driver(self, driver: str) -> Profile | None:
-        return next((profile for profile in self.accelerators if driver in profile.drivers), None)
+        """The profile of a DRA driver, or None if its devices are not known to be accelerators."""
+        return self._of(driver, lambda profile: profile.drivers)
 
     def by_resource(self, resource: str) -> Profile | None:
         """The profile that an extended resource belongs to, or None if it is not a known accelerator."""
-        for profile in self.accelerators:
-            if any(fnmatchcase(resource, pattern) for pattern in profile.resources):
-                return profile
-        return None
+        return self._of(resource, lambda profile: profile.resources)
 
-    def is_other(self, driver: str) -> bool:
-        return any(fnmatchcase(driver, pattern) for pattern in self.other_drivers)
+    def is_other(self, name: str) -> bool:
+        """Whether a driver or resource without a profile is known to be something else, so that nobody is asked."""
+        return _fits(name, self.refused) or _fits(name, self.others)
+
+    def _of(self, name: str, patterns: Callable[[Profile], tuple[str, ...]]) -> Profile | None:
+        if _fits(name, self.refused):
+            return None
+        named = _fits(name, self.named)
+        known = self.accelerators if named or not _fits(name, self.others) else ()
+        found = next((each for each in (*self.own, *known) if _fits(name, patterns(each))), None)
+        # What has a profile keeps its name in reports.
+        return found or (Profile(name=NAMED) if named else None)
+
+
+def _fits(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 @cache
 def load_profiles() -> Profiles:
+    """The profiles that come with the suite."""
     content = yamlfile.parse(Path("profiles.yaml"), files(__package__).joinpath("profiles.yaml").read_bytes()).data
-    return Profiles(
-        accelerators=tuple(
-            Profile(
-                name=entry["name"],
-                simulated=entry.get("simulated", False),
-                **{key: tuple(entry.get(key, ())) for key in ("drivers", "resources", "labels")},
-            )
-            for entry in content["accelerators"]
-        ),
-        other_drivers=tuple(content["other_drivers"]),
-    )
+    others = (*content["other_drivers"], *content["other_resources"])
+    return Profiles(tuple(map(Profile.model_validate, content["accelerators"])), others)
+
+
+class _File(BaseModel):
+    """What a user's file of profiles has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    accelerators: tuple[Profile, ...]
+
+
+def read_profiles(path: Path) -> tuple[Profile, ...]:
+    """The profiles of a user's file: a list `accelerators`, as in profiles.yaml. Raises BadProfile."""
+    try:
+        return _File.model_validate(yamlfile.read(path).data).accelerators
+    except SpecError as error:
+        raise BadProfile(str(error)) from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"]) or "the file"
+        raise BadProfile(
+            f"{path}: {place}: {problem['msg']}. Such a file has a list `accelerators`; each entry has a name and "
+            "lists of drivers, resources or labels"
+        ) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiconform.cluster import Object
-from aiconform.platform.accelerators.offered import usable_node
+from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.accelerators.profiles import load_profiles
 
 # Node labels by which managed platforms name the pool of a node.
