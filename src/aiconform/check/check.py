@@ -20,10 +20,15 @@ API_VERSION = 1
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `aiconform inspect` reports for a check: what it would use, and what it lacks."""
+    """What `aiconform inspect` reports for a check.
+
+    found: what it would use. missing: what it cannot run without. problems: what is wrong though it can run, such as a
+    component that is down, or one of several that it cannot use.
+    """
 
     found: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 Inspect = Callable[[Platform, Settings], Awaitable[Inspection]]

@@ -66,9 +66,11 @@ def command(
             if len(found[key]) > _SHOWN:
                 click.echo(f"  and {len(found[key]) - _SHOWN} more (-o json lists them)")
     for entry in found["checks"]:
-        click.echo(plain(f"{entry['id']}: {entry['state']}"))
-        for word in ("found", "missing"):
-            for text in entry[word]:
+        # What is missing follows line by line.
+        state = entry["state"].partition(":")[0] if entry["missing"] else entry["state"]
+        click.echo(plain(f"{entry['id']}: {state}"))
+        for key, word in (("found", "found"), ("missing", "missing"), ("problems", "problem")):
+            for text in entry[key]:
                 click.echo(plain(f"  {word}: {text}"))
         if entry["disturbs"]:
             click.echo(plain(f"  disturbs: {entry['disturbs']}"))

@@ -14,6 +14,9 @@ from aiconform.engine.plan import Item, Plan
 from aiconform.platform import BadSelector, Platform
 
 READY = "can run"
+CANNOT = "cannot run"
+NOT_APPLICABLE = "does not apply"
+_NOTHING = "nothing to look at: "
 
 T = TypeVar("T")
 
@@ -30,10 +33,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Preview:
-    """One requirement: `state` is READY or the reason why its check cannot run.
+    """One requirement: `state` is READY, or what its check cannot run for, in one sentence.
 
-    `found` and `missing` say in words what the check would use and what it lacks; `disturbs`, what a run of it disturbs
-    on the platform.
+    `found`, `missing` and `problems` are as in an Inspection; of what can run nothing is missing. `disturbs` says what
+    a run of it disturbs on the platform.
     """
 
     id: str
@@ -42,6 +45,7 @@ class Preview:
     attempts: tuple[Attempt, ...] = ()
     found: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
     disturbs: str = ""
 
 
@@ -62,33 +66,41 @@ async def _preview(platform: Platform, item: Item, settings: Settings, permissio
     name, check = item.requirement.id, item.check
     if check is None:
         return Preview(name, item.level, item.missing)
-    state = READY
-    try:
-        if refused := await permissions.missing([check]):
-            state = f"these credentials have no permission to {', '.join(refused)}; see `aiconform rbac {name}`"
-    except ClusterError as error:
-        state = str(error)
+    reasons = _Reasons()
+    if refused := await reasons.tried(permissions.missing([check])):
+        reasons.missing.append(f"no permission to {', '.join(refused)}; see `aiconform rbac {name}`")
     attempts: list[Attempt] = []
     for probe in check.probes:
-        found, problem = await _tried(_attempts(platform, probe, settings))
-        attempts += found or ()
-        state = problem or state
-    seen = Inspection()
-    if check.inspect:
-        inspected, problem = await _tried(check.inspect(platform, settings))
-        seen = inspected or Inspection(missing=(problem,))
+        attempts += await reasons.tried(_attempts(platform, probe, settings)) or ()
+    seen = (await reasons.tried(check.inspect(platform, settings)) if check.inspect else None) or Inspection()
+    reasons.missing += seen.missing
+    # A probe and the inspection often lack the same.
+    missing = tuple(dict.fromkeys(text.removeprefix(_NOTHING) for text in reasons.missing))
+    state = f"{CANNOT}: {'; '.join(missing)}" if missing else READY
+    if reasons.not_applicable:
+        state, missing = f"{NOT_APPLICABLE}: {reasons.not_applicable}", ()
     disturbs = " ".join((item.requirement.disturbs or "").split())
-    return Preview(name, item.level, state, tuple(attempts), seen.found, seen.missing, disturbs)
+    return Preview(name, item.level, state, tuple(attempts), seen.found, missing, seen.problems, disturbs)
 
 
-async def _tried(reading: Awaitable[T]) -> tuple[T | None, str]:
-    """(what a check reads, "") or (None, why it could not)."""
-    try:
-        return await reading, ""
-    except (NothingToLookAt, NotApplicable, ClusterError) as reason:
-        return None, str(reason)
-    except Exception as error:  # noqa: BLE001 - a defect of one check must not hide the others
-        return None, f"a defect of the check: {type(error).__name__}: {error}"
+class _Reasons:
+    """Why a check cannot run, as its reads of the platform show it one by one."""
+
+    def __init__(self) -> None:
+        self.missing: list[str] = []
+        self.not_applicable = ""
+
+    async def tried(self, reading: Awaitable[T]) -> T | None:
+        """What is read; None, and the reason here, if it could not be."""
+        try:
+            return await reading
+        except NotApplicable as reason:
+            self.not_applicable = str(reason)
+        except (NothingToLookAt, ClusterError) as reason:
+            self.missing.append(str(reason))
+        except Exception as error:  # noqa: BLE001 - a defect of one check must not hide the others
+            self.missing.append(f"a defect of the check: {type(error).__name__}: {error}")
+        return None
 
 
 async def _attempts(platform: Platform, probe: Probe, settings: Settings) -> list[Attempt]:

@@ -78,6 +78,6 @@ def test_an_operator_of_an_unknown_version_is_an_error(lab: Lab, tmp_path: Path)
         done = lab.run(CHECK, *options({f"{CHECK}.operator": "kuberay"}))
     finally:
         lab.kubectl("delete", "-f", str(manifest))
-    assert "missing: KubeRay: serves v9, the suite has objects for v1; its webhook vraycluster.kb.io" in inspected
+    assert "problem: KubeRay: serves v9, the suite has objects for v1; its webhook vraycluster.kb.io" in inspected
     assert done.code == 3
     assert "KubeRay: serves v9, the suite has objects for v1" in done.check(CHECK)["reason"]

@@ -98,7 +98,7 @@ def test_a_defect_of_an_extension_hides_no_other_check(fabric: Path) -> None:
     rewrite(fabric, CHECK.replace("@probe(limit=5.0)", where))
     done = call("run", "--extensions", "--dry-run")
     assert done.exit_code == 0, done.output
-    assert "acme.fabric (extension): a defect of the check: KeyError: 'links'" in done.stdout
+    assert "acme.fabric (extension): cannot run: a defect of the check: KeyError: 'links'" in done.stdout
     assert "dra_support" in done.stdout
 
 

@@ -92,8 +92,10 @@ async def sources(platform: Platform, settings: Settings) -> Inspection:
         for node, each in found.items()
         for source in each.sources
     }
+    if not told:
+        return Inspection(missing=(nowhere(found),) if offered else ())
     silent = [node for node, each in found.items() if not each.sources]
-    missing = [
+    problems = [
         f"no metrics of the accelerators on {node}: {'; '.join(found[node].tried) or 'no endpoint'}" for node in silent
     ]
-    return Inspection(tuple(told), tuple(missing) if offered else ("accelerators",))
+    return Inspection(tuple(told), problems=tuple(problems))

@@ -153,5 +153,6 @@ async def look(platform: Platform, settings: Settings) -> Inspection:
     except NoGatewayClass as error:
         return Inspection(tuple(found), (str(error),))
     if not chosen.accepted:
-        return Inspection(tuple(found), (f"GatewayClass {chosen.name} is not accepted: {chosen.says}",))
+        found.append(f"would use {chosen.name}: {why}")
+        return Inspection(tuple(found), problems=(f"GatewayClass {chosen.name} is not accepted: {chosen.says}",))
     return Inspection((*found, f"would use {chosen.name}: {why}"))

@@ -74,16 +74,17 @@ async def inspect(platform: Platform, settings: Settings) -> Inspection:
     seen = await _look(platform, options)
     found = [f"autoscaler: {name}" for name in seen.autoscalers]
     found += [f"pool by {pool.by}: {pool}" for pool in seen.pools]
-    missing = list(seen.problems)
     try:
         pool = choose(seen, options)
-    except (NothingToLookAt, NotApplicable) as reason:
-        return Inspection(tuple(found), (*missing, str(reason)))
+    except NothingToLookAt as reason:
+        # It names the problems, too.
+        return Inspection(tuple(found), (str(reason),))
     found.append(f"would scale up pool {pool.name} for a Pod that requests 1 {pool.resource}")
+    problems = list(seen.problems)
     if pool.by == BY_LABEL:
-        missing.append(f"an autoscaler that names pool {pool.name}: nothing shows that it is scaled")
-    missing += [f"room to grow in pool {pool.name}: {text}" for text in (pool.full, pool.problem) if text]
-    return Inspection(tuple(found), tuple(missing))
+        problems.append(f"nothing shows that an autoscaler scales pool {pool.name}")
+    problems += [f"pool {pool.name} may not grow: {text}" for text in (pool.full, pool.problem) if text]
+    return Inspection(tuple(found), problems=tuple(problems))
 
 
 # The probe

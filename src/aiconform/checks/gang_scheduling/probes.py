@@ -50,15 +50,16 @@ async def inspect(platform: Platform, settings: Settings) -> Inspection:
     except NothingToLookAt as reason:
         return Inspection(tuple(map(str, found)), (str(reason),))
     shown = [f"{each}{' - taken: ' + why if each is chosen else ''}" for each in found if not each.problem]
-    missing = [f"{each.adapter.title}: {each.problem}" for each in found if each.problem]
-    missing += [f"{each.adapter.title}: {name} is not available" for each in found for name in each.down]
+    problems = [f"{each.adapter.title}: {each.problem}" for each in found if each.problem]
+    problems += [f"{each.adapter.title}: {name} is not available" for each in found for name in each.down]
+    missing: tuple[str, ...] = ()
     try:
         target, *_ = await placement.places(platform, chosen.adapter)
         sizes = placement.sizes(target.free, settings.of(GangScheduling).size)
         shown.append(f"gangs of {sizes.gang} Pods on {target}: {target.free} free")
     except NothingToLookAt as reason:
-        missing.append(str(reason))
-    return Inspection(tuple(shown), tuple(missing))
+        missing = (str(reason),)
+    return Inspection(tuple(shown), missing, tuple(problems))
 
 
 # Probes

@@ -197,12 +197,13 @@ async def inspect(platform: Platform, settings: Settings) -> Inspection:
     options = settings.of(PodAutoscaling)
     apis = await metrics_apis(platform.cluster)
     found = [str(api) for api in apis]
-    missing = [f"{api} does not answer: {api.problem}" for api in apis if api.problem]
+    problems = tuple(f"{api} does not answer: {api.problem}" for api in apis if api.problem)
+    missing: tuple[str, ...] = ()
     try:
         found.append(f"would scale on {options.metric} of {choose_api(apis, options.api)}")
         found.append(f"Pods would declare their metrics by {await _choose_collection(platform, options)}")
         for target in await _targets(platform, settings):
             found.append(f"Pods would run on {target}, {target.free} of {target.total} free")
     except NothingToLookAt as reason:
-        missing.append(str(reason))
-    return Inspection(tuple(found), tuple(missing))
+        missing = (str(reason),)
+    return Inspection(tuple(found), missing, problems)

@@ -76,16 +76,16 @@ def _chosen(found: InstalledOperator, why: str, options: RobustControllerOptions
 async def operators(platform: Platform, settings: Settings) -> Inspection:
     options = settings.of(RobustControllerOptions)
     found = await installed_operators(platform.cluster, defined_operators(options.definitions))
-    lines, missing = [], []
+    lines, problems = [], []
     for each in found:
-        problems = (*each.missing, *each.unestablished)
-        if problems:
-            missing.append(f"{each.operator.title}: {'; '.join(problems)}")
+        if wrong := (*each.missing, *each.unestablished):
+            problems.append(f"{each.operator.title}: {'; '.join(wrong)}")
         if each.webhook and each.version:
             lines.append(str(each))
     try:
         for chosen in await chosen_operators(platform, settings):
             lines.append(f"takes {chosen}: {chosen.why}; {HOW}")
     except NothingToLookAt as reason:
-        missing.append(str(reason))
-    return Inspection(tuple(lines), tuple(missing))
+        # It names the problems, too.
+        return Inspection(tuple(lines), (str(reason),))
+    return Inspection(tuple(lines), problems=tuple(problems))
