@@ -29,6 +29,9 @@ from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 from aiconform.kit.following import ChangeSignal
 from aiconform.kit.starting import BLAME_SECONDS
+from aiconform.platform.accelerators.nodes import Toleration
+from aiconform.platform.accelerators.profiles import load_profiles
+from aiconform.platform.autoscaling.discovery import known_with
 from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, Autoscaling, Pool
 
 Object = dict[str, Any]
@@ -100,6 +103,7 @@ def test_earlier_names_of_options_still_set_them() -> None:
     [
         ("pool=gpu", "should match pattern"),
         ("resource=gpu", "should match pattern"),
+        ("status=cluster-autoscaler-status", "should match pattern"),
         ("node_added_seconds=0", "greater than 0"),
     ],
 )
@@ -239,11 +243,26 @@ def test_no_autoscaler_is_not_applicable_only_if_the_user_says_so() -> None:
         choose(pools(), ClusterAutoscaling(none=True))
     with pytest.raises(NothingToLookAt, match="there is Karpenter"):
         choose(pools(autoscalers=(BY_KARPENTER,)), ClusterAutoscaling(none=True))
+    with pytest.raises(NothingToLookAt, match="there is ConfigMap a/b does not exist"):
+        choose(pools(problems=("ConfigMap a/b does not exist",)), ClusterAutoscaling(none=True))
+
+
+def test_an_autoscaler_of_pools_without_accelerators_leaves_the_condition_unmet() -> None:
+    cpu, unknown = Pool("cpu", BY_KARPENTER, without="its family is m"), Pool("any", BY_KARPENTER)
+    with pytest.raises(NotApplicable, match=r"no pool of Karpenter has accelerators: cpu \(no accelerator: its family"):
+        choose(pools(cpu, autoscalers=(BY_KARPENTER,)), ClusterAutoscaling(none=True))
+    for others in ([cpu, unknown], [cpu, Pool("gpu", BY_KARPENTER, resource=GPU)]):
+        with pytest.raises(NothingToLookAt, match="but there is Karpenter"):
+            choose(pools(*others, autoscalers=(BY_KARPENTER,)), ClusterAutoscaling(none=True))
+    with pytest.raises(NothingToLookAt, match="there is Karpenter, but no pool was found"):
+        choose(pools(autoscalers=(BY_KARPENTER,)), ClusterAutoscaling())
 
 
 def test_a_pool_without_a_known_accelerator_is_told_with_the_way_out() -> None:
-    with pytest.raises(NothingToLookAt, match=r"cpu \(no accelerator known; 2 nodes\)\); odd. Set the extended"):
-        choose(pools(Pool("cpu", BY_KARPENTER, size=2), problems=("odd",)), ClusterAutoscaling())
+    with pytest.raises(NothingToLookAt, match=r"any \(hardware unknown; 2 nodes\)\); odd\. .* hardware of any"):
+        choose(pools(Pool("any", BY_KARPENTER, size=2), problems=("odd",)), ClusterAutoscaling())
+    with pytest.raises(NothingToLookAt, match=r"cpu \(no accelerator: its family is m; 2 nodes\)\)\. Name the pool"):
+        choose(pools(Pool("cpu", BY_KARPENTER, size=2, without="its family is m")), ClusterAutoscaling())
     assert choose(pools(Pool("gpu", BY_KARPENTER, resource=GPU)), ClusterAutoscaling()).name == "gpu"
 
 
@@ -302,6 +321,11 @@ def test_the_waiting_pod_goes_to_the_pool_alone_and_where_no_place_is_held() -> 
     )
 
 
+def test_the_waiting_pod_tolerates_what_the_user_names_for_an_empty_pool() -> None:
+    made = waiting_pod_manifest("w", POOL, "image", [Toleration("sku", "gpu")])
+    assert [each["key"] for each in made["spec"]["tolerations"]] == [GPU, "sku"]
+
+
 def test_daemon_sets_ended_pods_and_our_own_keep_no_node_in_use() -> None:
     def pod(name: str, namespace: str = "a", *, owner: str = "", phase: str = "Running") -> Object:
         owners = [{"kind": owner}] if owner else []
@@ -342,6 +366,14 @@ def test_a_history_tells_new_nodes_from_those_that_were_there() -> None:
         "node old was removed",
     ]
     assert told == said
+
+
+def test_a_resource_of_no_known_accelerator_counts_if_the_pod_requests_it() -> None:
+    history = NodeHistory([], ChangeSignal(), profiles=known_with(load_profiles(), "example.com/npu"))
+    ready = node("new")
+    ready["status"]["allocatable"] = {"example.com/npu": "4", "example.com/nic": "2"}
+    history.see(ready)
+    assert [entry.offers for entry in history.new_nodes.values()] == [{"example.com/npu": 4}]
 
 
 def test_a_node_that_was_removed_before_it_was_seen_is_not_a_new_node() -> None:

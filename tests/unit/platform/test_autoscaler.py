@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.cluster import NotFound
+from aiconform.platform.accelerators.options import NOTHING_SAID
+from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.autoscaling.cluster_autoscaler import node_group
-from aiconform.platform.autoscaling.discovery import discover
+from aiconform.platform.autoscaling.discovery import discover, known_with
+from aiconform.platform.autoscaling.hardware import stated
 from aiconform.platform.autoscaling.karpenter import node_pool
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
@@ -20,6 +23,7 @@ from aiconform.platform.autoscaling.pools import (
     Autoscaling,
     Pool,
     offers,
+    pool_of,
 )
 from aiconform.platform.autoscaling.status import BadStatus, NodeGroup, parse_status
 
@@ -97,19 +101,29 @@ GPU = {"nvidia.com__gpu": "8"}
 
 
 class FakeCluster:
-    def __init__(self, pools: list[Object], status: str | None) -> None:
-        self._pools, self._status = pools, status
+    """maps: `NAMESPACE/NAME` of ConfigMaps -> the status in it."""
 
-    async def list(self, api_version: str, kind: str) -> Any:
-        assert kind == "NodePool"
-        for pool in self._pools:
-            yield pool
+    def __init__(self, pools: list[Object], maps: dict[str, str]) -> None:
+        self._pools = pools
+        self._maps = [
+            {"metadata": {"namespace": key.partition("/")[0], "name": key.partition("/")[2]}, "data": {"status": text}}
+            for key, text in maps.items()
+        ]
+
+    async def list(self, api_version: str, kind: str, *, fields: str = "") -> Any:
+        if kind == "NodePool":
+            found = self._pools
+        else:
+            assert kind == "ConfigMap"
+            found = [each for each in self._maps if fields == f"metadata.name={each['metadata']['name']}"]
+        for each in found:
+            yield each
 
     async def get(self, api_version: str, kind: str, name: str, namespace: str) -> Object:
-        assert (kind, name, namespace) == ("ConfigMap", "cluster-autoscaler-status", "kube-system")
-        if self._status is None:
-            raise NotFound("no such ConfigMap")
-        return {"data": {"status": self._status}}
+        for each in self._maps:
+            if each["metadata"] == {"namespace": namespace, "name": name}:
+                return each
+        raise NotFound("no such ConfigMap")
 
 
 class FakePlatform:
@@ -120,10 +134,15 @@ class FakePlatform:
         served: tuple[str, ...] = (),
         pools: list[Object] | None = None,
         status: str | None = None,
+        maps: dict[str, str] | None = None,
+        deployments: list[Object] | None = None,
     ) -> None:
-        self.cluster = FakeCluster(pools or [], status)
+        there = {} if status is None else {"kube-system/cluster-autoscaler-status": status}
+        self.cluster = FakeCluster(pools or [], there | (maps or {}))
         self._groups = {"karpenter.sh": served} if served else {}
         self._nodes = nodes
+        self._deployments = deployments or []
+        self.said = NOTHING_SAID
 
     async def groups(self) -> dict[str, tuple[str, ...]]:
         return self._groups
@@ -131,8 +150,11 @@ class FakePlatform:
     async def nodes(self) -> list[Object]:
         return self._nodes
 
+    async def deployments(self) -> list[Object]:
+        return self._deployments
 
-async def find(platform: FakePlatform, **options: str) -> Autoscaling:
+
+async def find(platform: FakePlatform, **options: Any) -> Autoscaling:
     return await discover(platform, **options)  # type: ignore[arg-type]
 
 
@@ -210,6 +232,80 @@ async def test_a_node_group_is_found_again_by_the_managed_pool_s_label_in_its_na
     assert found.usable[0] == pool
 
 
+def status_of(*groups: tuple[str, int]) -> str:
+    """The text form, with the number of nodes of each group."""
+    return "Cluster-autoscaler status at x:\nNodeGroups:\n" + "".join(
+        f"  Name:   {name}\n  Health:   Healthy (ready={size} cloudProviderTarget={size} (minSize=0, maxSize=4))\n"
+        for name, size in groups
+    )
+
+
+async def test_an_empty_group_of_unknown_hardware_is_not_taken_for_one_with_accelerators() -> None:
+    pool = "kubernetes.azure.com/agentpool"
+    nodes = [
+        node("aks-gpunp-21371103-vmss000000", {pool: "gpunp"}, **{"nvidia.com__gpu": "1"}),
+        node("aks-system-1-vmss000000", {pool: "system"}),
+    ]
+    text = status_of(("aks-cpunp-38371103-vmss", 0), ("aks-gpunp-21371103-vmss", 1), ("aks-system-1-vmss", 1))
+    found = await find(FakePlatform(nodes, status=text))
+    assert [(each.name, each.label) for each in found.usable] == [("aks-gpunp-21371103-vmss", (pool, "gpunp"))]
+    assert [each.name for each in found.unknown] == ["aks-cpunp-38371103-vmss"]
+    assert "no accelerator: its nodes offer no extended resource" in str(found.pools[2])
+    (named,) = (await find(FakePlatform(nodes, status=text), given=f"{pool}=cpunp")).usable
+    assert (named.by, named.maximum, named.label, named.resource) == (GIVEN, 4, (pool, "cpunp"), "nvidia.com/gpu")
+
+
+async def test_the_status_is_found_in_any_namespace_and_its_nodes_by_their_names() -> None:
+    text = status_of(("MachineSet/openshift-machine-api/gpu", 0), ("MachineSet/openshift-machine-api/gpu-zone1", 1))
+    nodes = [node("gpu-zone1-abc", **{"nvidia.com__gpu": "1"})]
+    maps = {"openshift-machine-api/cluster-autoscaler-status": text}
+    found = await find(FakePlatform(nodes, maps=maps))
+    assert found.autoscalers == (BY_CLUSTER_AUTOSCALER,)
+    assert [(pool.name, pool.size, pool.resource) for pool in found.pools] == [
+        ("gpu", 0, ""),
+        ("gpu-zone1", 1, "nvidia.com/gpu"),
+    ]
+
+
+async def test_the_status_can_be_named_or_has_the_name_of_a_flag() -> None:
+    text = status_of(("g", 1))
+    platform = FakePlatform([], maps={"scaling/mine": text})
+    assert (await find(platform)).autoscalers == ()
+    assert (await find(platform, status="scaling/mine")).autoscalers == (BY_CLUSTER_AUTOSCALER,)
+    assert (
+        "ConfigMap scaling/other of Cluster Autoscaler does not exist"
+        in ((await find(platform, status="scaling/other")).problems[0])
+    )
+    runs = autoscaler("registry.k8s.io/autoscaling/cluster-autoscaler:v1.33.0", args=["--status-config-map-name=mine"])
+    found = await find(FakePlatform([], maps={"scaling/mine": text}, deployments=[runs]))
+    assert [pool.name for pool in found.pools] == ["g"]
+    assert found.problems == ()
+
+
+def autoscaler(image: str, replicas: int = 1, **container: Any) -> Object:
+    metadata = {"namespace": "scaling", "name": "autoscaler"}
+    spec = {"template": {"spec": {"containers": [{"image": image, **container}]}}, "replicas": replicas}
+    return {"metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "found"),
+    [
+        (autoscaler("registry.k8s.io/autoscaling/cluster-autoscaler:v1.33.0"), True),
+        (autoscaler("mirror/cluster-autoscaler-arm64@sha256:0123"), True),
+        (autoscaler("quay.io/release@sha256:0123", command=["/usr/bin/cluster-autoscaler"], args=["--v=1"]), True),
+        (autoscaler("mirror/ose-cluster-autoscaler-operator:v4"), False),
+        (autoscaler("registry.k8s.io/cluster-autoscaler:v1", replicas=0), False),
+        (autoscaler("example.com/cluster-proportional-autoscaler:v1"), False),
+    ],
+)
+async def test_an_autoscaler_without_a_status_is_found_by_its_deployment(deployment: Object, found: bool) -> None:
+    seen = await find(FakePlatform([], deployments=[deployment]))
+    assert seen.autoscalers == ((BY_CLUSTER_AUTOSCALER,) if found else ())
+    assert bool(seen.problems) == found
+    assert not found or "status=NAMESPACE/NAME" in seen.problems[0]
+
+
 def test_a_full_group_says_so() -> None:
     assert node_group(NodeGroup("g", 0, 2, 2), []).full == "its maximum of 2 nodes is reached"
 
@@ -232,6 +328,104 @@ async def test_an_empty_node_pool_tells_its_accelerator_by_its_taint_or_its_limi
     assert (gpu.resource, gpu.size, gpu.label) == ("nvidia.com/gpu", 0, ("karpenter.sh/nodepool", "gpu"))
     assert amd.resource == "amd.com/gpu"
     assert gpu.full == amd.full == ""
+
+
+def requiring(name: str, key: str, *values: str, taint: str = "", labels: dict[str, str] | None = None) -> Object:
+    """A NodePool without nodes that requires one of these values."""
+    requirements = [{"key": key, "operator": "In", "values": list(values)}]
+    taints = [{"key": taint, "effect": "NoSchedule"}] if taint else []
+    template = {"metadata": {"labels": labels or {}}, "spec": {"requirements": requirements, "taints": taints}}
+    return {"metadata": {"name": name}, "spec": {"template": template}, "status": {"resources": {}}}
+
+
+async def test_a_pool_of_instances_without_accelerators_is_never_taken() -> None:
+    category, family = "eks.amazonaws.com/instance-category", "eks.amazonaws.com/instance-family"
+    general, gpu = "karpenter.sh/nodepool", "nvidia.com/gpu"
+    nodes = [
+        node("a", {general: "gpu"}, taint=gpu, **{"nvidia.com__gpu": "1"}),
+        node("b", {general: "general-purpose"}),
+        node("c", {general: "general-purpose"}),
+    ]
+    pools = [
+        requiring("general-purpose", category, "c", "m", "r"),
+        requiring("system", category, "c", "m", "r", taint="CriticalAddonsOnly"),
+        requiring("gpu", family, "g5", "g6", "g6e", taint=gpu),
+        requiring("spot", category, "c", "m", "r"),
+    ]
+    found = await find(FakePlatform(nodes, served=("v1",), pools=pools))
+    assert [(pool.name, pool.resource) for pool in found.usable] == [("gpu", gpu)]
+    assert found.unknown == ()
+    assert "general-purpose (no accelerator: its eks.amazonaws.com/instance-category is c, m, r; 2 nodes" in str(
+        found.pools[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "resource"),
+    [
+        ("karpenter.k8s.aws/instance-family", ["p5", "p5en"], "nvidia.com/gpu"),
+        ("karpenter.k8s.aws/instance-family", ["g4ad"], "amd.com/gpu"),
+        ("karpenter.k8s.aws/instance-category", ["trn"], "aws.amazon.com/neuron"),
+        ("node.kubernetes.io/instance-type", ["m7i.large", "inf2.xlarge"], "aws.amazon.com/neuron"),
+        ("node.kubernetes.io/instance-type", ["a3-highgpu-8g"], "nvidia.com/gpu"),
+        ("node.kubernetes.io/instance-type", ["Standard_ND96isr_MI300X_v5"], "amd.com/gpu"),
+        ("node.kubernetes.io/instance-type", ["ct6e-standard-4t"], "google.com/tpu"),
+        ("karpenter.azure.com/sku-family", ["N"], "nvidia.com/gpu"),
+        ("karpenter.azure.com/sku-gpu-name", ["A100"], "nvidia.com/gpu"),
+        ("eks.amazonaws.com/instance-gpu-manufacturer", ["nvidia"], "nvidia.com/gpu"),
+        ("eks.amazonaws.com/instance-accelerator-name", ["trainium2"], "aws.amazon.com/neuron"),
+        ("karpenter.sh/capacity-type", ["on-demand"], "unknown"),
+        ("node.kubernetes.io/instance-type", ["n1-standard-8"], "unknown"),
+        ("node.kubernetes.io/instance-type", ["m7i.large", "somebody-s-own"], "unknown"),
+        ("node.kubernetes.io/instance-type", ["m7i.large", "Standard_D4s_v5", "e2-medium"], "none"),
+        ("karpenter.azure.com/sku-family", ["D", "E"], "none"),
+        ("eks.amazonaws.com/instance-gpu-count", ["0"], "none"),
+    ],
+)
+def test_what_a_pool_requires_tells_its_hardware(key: str, values: list[str], resource: str) -> None:
+    pool = node_pool(requiring("p", key, *values), [])
+    assert (pool.resource or ("none" if pool.without else "unknown")) == resource
+
+
+def test_the_name_of_a_product_tells_more_than_the_category() -> None:
+    made = requiring("p", "karpenter.k8s.aws/instance-category", "g")
+    made["spec"]["template"]["spec"]["requirements"] += [
+        {"key": "karpenter.k8s.aws/instance-gpu-manufacturer", "operator": "In", "values": ["amd"]},
+        {"key": "karpenter.k8s.aws/instance-memory", "operator": "Gt", "values": ["1000"]},
+    ]
+    assert node_pool(made, []).resource == "amd.com/gpu"
+    labelled = requiring("p", "kubernetes.io/os", "linux", labels={"cloud.google.com/gke-tpu-accelerator": "tpu-v6e"})
+    assert node_pool(labelled, []).resource == "google.com/tpu"
+
+
+@given(st.text(), st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]), st.lists(st.text()))
+def test_no_requirement_breaks_the_reading(part: str, operator: str, values: list[str]) -> None:
+    found = stated([{"key": f"x/{part}", "operator": operator, "values": values}], {})
+    assert not (found.resources and found.without)
+    instance = stated([{"key": "x/instance-type", "operator": operator, "values": values}], {part: "x"})
+    assert operator == "In" or not instance.resources
+
+
+async def test_a_pool_of_unknown_hardware_is_asked_about_until_the_user_names_it() -> None:
+    pools = [requiring("any", "kubernetes.io/arch", "amd64"), requiring("cpu", "x/instance-category", "m")]
+    platform = FakePlatform([node("a", **GPU)], served=("v1",), pools=pools)
+    found = await find(platform)
+    assert found.usable == ()
+    assert [pool.name for pool in found.unknown] == ["any"]
+    (named,) = (await find(platform, given="karpenter.sh/nodepool=any")).usable
+    assert (named.name, named.resource) == ("any", "nvidia.com/gpu")
+    # The only one that can be meant.
+    assert [pool.name for pool in (await find(platform, resource="example.com/npu")).usable] == ["any"]
+
+
+async def test_a_resource_that_is_named_leaves_out_pools_of_others() -> None:
+    pools = [karpenter_pool("nvidia"), karpenter_pool("amd", limits={"amd.com/gpu": "4"}, template={"spec": {}})]
+    platform = FakePlatform([], served=("v1",), pools=pools)
+    found = await find(platform, resource="amd.com/gpu")
+    assert [pool.name for pool in found.usable] == ["amd"]
+    assert "it offers nvidia.com/gpu" in str(found.pools[0])
+    # A share has another name than the whole device, and the same vendor.
+    assert [pool.name for pool in (await find(platform, resource="nvidia.com/gpu.shared")).usable] == ["nvidia"]
 
 
 async def test_what_its_nodes_offer_goes_before_what_its_limits_name() -> None:
@@ -319,6 +513,8 @@ def test_the_pool_that_can_grow_from_nothing_is_tried_first() -> None:
         return Pool(name, by, **({"resource": "nvidia.com/gpu"} | fields))
 
     pools = (
+        pool("cpu", resource="", without="its family is m"),
+        pool("spot", spot=True),
         pool("label", BY_LABEL),
         pool("full", full="its limit is reached"),
         pool("broken", problem="not Ready"),
@@ -326,10 +522,36 @@ def test_the_pool_that_can_grow_from_nothing_is_tried_first() -> None:
         pool("empty"),
         pool("plain", resource=""),
     )
-    assert [each.name for each in Autoscaling(pools=pools).usable] == ["empty", "two", "broken", "full", "label"]
+    assert [each.name for each in Autoscaling(pools=pools).usable] == [
+        "empty",
+        "two",
+        "spot",
+        "broken",
+        "full",
+        "label",
+    ]
 
 
-def test_only_known_accelerators_count() -> None:
-    offered = offers(node("a", **GPU, **{"example.com__fpga": "1", "amd.com__gpu": "0"}))
-    assert offered == {"nvidia.com/gpu": 8}
+def test_spot_capacity_is_told_by_the_pool_or_by_its_nodes() -> None:
+    assert node_pool(requiring("p", "karpenter.sh/capacity-type", "spot"), []).spot
+    assert not node_pool(requiring("p", "karpenter.sh/capacity-type", "spot", "on-demand"), []).spot
+    label = ("pool", "p")
+    spot, usual = {"kubernetes.azure.com/scalesetpriority": "spot"}, {"pool": "p"}
+    assert pool_of("p", BY_LABEL, label, [node("a", spot)]).spot
+    assert not pool_of("p", BY_LABEL, label, [node("a", spot), node("b", usual)]).spot
+
+
+def test_taints_of_a_node_that_goes_away_are_not_of_its_pool() -> None:
+    gone, going = node("a", taint="node.kubernetes.io/unreachable"), node("b", taint="karpenter.sh/disrupted")
+    members = [gone, going, node("c", taint="ToBeDeletedByClusterAutoscaler"), node("d", taint="sku")]
+    assert pool_of("p", BY_LABEL, ("pool", "p"), members).taints == (("sku", "NoSchedule"),)
+
+
+def test_only_known_accelerators_count_and_what_a_user_names() -> None:
+    offering = node("a", **GPU, **{"example.com__fpga": "1", "amd.com__gpu": "0"})
+    assert offers(offering) == {"nvidia.com/gpu": 8}
+    assert offers(offering, known_with(load_profiles(), "example.com/fpga")) == {
+        "nvidia.com/gpu": 8,
+        "example.com/fpga": 1,
+    }
     assert offers({"status": {}}) == {}

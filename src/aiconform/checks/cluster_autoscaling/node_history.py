@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from aiconform.cluster import Cluster, Object, conditions, wait
 from aiconform.kit.following import ChangeSignal
 from aiconform.platform.accelerators.nodes import usable_node
+from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.autoscaling.pools import offers
 
 
@@ -28,10 +29,18 @@ class NewNode:
 
 
 class NodeHistory:
-    """The nodes that are added and removed. known: UIDs of the nodes that exist before."""
+    """The nodes that are added and removed.
+
+    known: UIDs of the nodes that exist before. profiles: the accelerators that count.
+    """
 
     def __init__(
-        self, known: Iterable[str], changes: ChangeSignal, tell: Callable[[str], None] = lambda _: None
+        self,
+        known: Iterable[str],
+        changes: ChangeSignal,
+        tell: Callable[[str], None] = lambda _: None,
+        *,
+        profiles: Profiles | None = None,
     ) -> None:
         self.new_nodes: dict[str, NewNode] = {}
         """By UID: a name can be used again."""
@@ -40,6 +49,7 @@ class NodeHistory:
         self._known = set(known)
         self._changes = changes
         self._tell = tell
+        self._profiles = profiles
         self._begun = time.monotonic()
 
     @property
@@ -79,7 +89,7 @@ class NodeHistory:
         if entry.ready is None:
             entry.ready = self.now
             self._tell(f"node {entry.name} is Ready")
-        for name, count in offers(node).items():
+        for name, count in offers(node, self._profiles).items():
             if name not in entry.offers:
                 self._tell(f"node {entry.name} offers {count} {name}")
             entry.offers[name] = max(count, entry.offers.get(name, 0))

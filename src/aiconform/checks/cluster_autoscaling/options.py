@@ -14,7 +14,16 @@ class ClusterAutoscaling(Options):
     resource: str = option(
         "", "The extended resource that the pool's nodes offer; by default it is discovered.", pattern=r"^$|^\S+/\S+$"
     )
-    none: bool = option(False, "This platform has no autoscaler of nodes, so the requirement does not apply.")
+    status: str = option(
+        "",
+        "The ConfigMap of Cluster Autoscaler's status, NAMESPACE/NAME; by default it is looked for in all namespaces.",
+        pattern=r"^$|^[^/\s]+/[^/\s]+$",
+    )
+    none: bool = option(
+        False,
+        "This platform has no autoscaler of nodes with accelerators, so the requirement does not apply. Refused where "
+        "an autoscaler is found, unless each of its pools is seen to have no accelerators.",
+    )
     node_added_seconds: float = option(
         1200.0,
         "The longest time from the Pod being unschedulable until it runs on an added node. Clouds take up to a quarter "

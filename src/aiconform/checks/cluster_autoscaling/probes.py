@@ -29,8 +29,7 @@ from aiconform.kit.following import ChangeSignal, background
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.kit.starting import BLAME_SECONDS, blame_device
 from aiconform.platform import Platform
-from aiconform.platform.accelerators.profiles import load_profiles
-from aiconform.platform.autoscaling.discovery import discover
+from aiconform.platform.autoscaling.discovery import discover, known_with
 from aiconform.platform.autoscaling.pools import BY_LABEL, Autoscaling, Pool
 
 # A pool that by its own bounds cannot grow is given only this long.
@@ -41,7 +40,7 @@ FULL_SECONDS = 60.0
 
 
 async def _look(platform: Platform, options: ClusterAutoscaling) -> Autoscaling:
-    return await discover(platform, given=options.pool, resource=options.resource)
+    return await discover(platform, given=options.pool, resource=options.resource, status=options.status)
 
 
 def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
@@ -49,22 +48,42 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
     looked = f"looked at: {'; '.join(found.looked)}"
     problems = "".join(f"; {problem}" for problem in found.problems)
     if options.none:
-        if found.autoscalers:
-            named = ", ".join(found.autoscalers)
-            raise NothingToLookAt(f"cluster_autoscaling.none is set, but there is {named}")
-        raise NotApplicable(f"cluster_autoscaling.none is set, and no autoscaler of nodes was found; {looked}")
+        raise _none(found, looked)
     if found.usable:
         return found.usable[0]
     if found.pools:
         named = "; ".join(map(str, found.pools))
+        asked = ", ".join(pool.name for pool in found.unknown)
         raise NothingToLookAt(
-            f"nothing to look at: no pool is known to have accelerators ({named}){problems}. Set the extended resource "
-            "that its nodes offer (--set cluster_autoscaling.resource=NAME)"
+            f"nothing to look at: no pool is known to have accelerators ({named}){problems}. "
+            + (f"Nothing shows the hardware of {asked}: name" if asked else "Name")
+            + " the pool with accelerators by a label of its nodes, and what they offer "
+            "(--set cluster_autoscaling.pool=KEY=VALUE --set cluster_autoscaling.resource=NAME)"
+        )
+    if found.autoscalers:
+        raise NothingToLookAt(
+            f"nothing to look at: there is {', '.join(found.autoscalers)}, but no pool was found{problems}; {looked}. "
+            "Set the node label of a pool (--set cluster_autoscaling.pool=KEY=VALUE)"
         )
     raise NothingToLookAt(
         f"nothing to look at: no autoscaler of nodes was found{problems}; {looked}. Set the node label of a pool "
         "(--set cluster_autoscaling.pool=KEY=VALUE), or say that none exists (--set cluster_autoscaling.none=true)"
     )
+
+
+def _none(found: Autoscaling, looked: str) -> NothingToLookAt | NotApplicable:
+    """What cluster_autoscaling.none means here."""
+    said = "cluster_autoscaling.none is set"
+    if not found.autoscalers and not found.problems:
+        return NotApplicable(f"{said}, and no autoscaler of nodes was found; {looked}")
+    scaled = [pool for pool in found.pools if pool.by != BY_LABEL]
+    named = "; ".join(map(str, scaled)) or "no pool is known"
+    if scaled and all(pool.without for pool in scaled) and not found.problems:
+        return NotApplicable(
+            f"{said}, and no pool of {', '.join(found.autoscalers)} has accelerators: {named}; {looked}"
+        )
+    by = ", ".join(found.autoscalers) or "; ".join(found.problems)
+    return NothingToLookAt(f"nothing to look at: {said}, but there is {by} ({named})")
 
 
 @inspection
@@ -121,7 +140,8 @@ def _limit(settings: Settings) -> float:
     access=(
         *POD_ACCESS,
         Access("", "nodes", ("list", "watch")),
-        Access("", "configmaps", ("get",)),
+        Access("", "configmaps", ("get", "list")),
+        Access("apps", "deployments", ("list",)),
         Access("karpenter.sh", "nodepools", ("list",)),
     ),
 )
@@ -130,8 +150,13 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     pool = choose(await _look(platform, options), options)
     held = await _hold(platform, scratch, pool, settings.patience)
     changes = ChangeSignal()
-    history = NodeHistory((node["metadata"]["uid"] for node in await platform.nodes()), changes, scratch.tell)
-    created = await scratch.create(waiting_pod_manifest(scratch.name("waiting"), pool, platform.images["shell"]))
+    profiles = known_with(platform.said.profiles, pool.resource)
+    history = NodeHistory(
+        (node["metadata"]["uid"] for node in await platform.nodes()), changes, scratch.tell, profiles=profiles
+    )
+    tolerated = platform.said.tolerated
+    made = waiting_pod_manifest(scratch.name("waiting"), pool, platform.images["shell"], tolerated)
+    created = await scratch.create(made)
     waiting = WaitingPod(created, changes)
     up = min(options.node_added_seconds, FULL_SECONDS) if pool.full else options.node_added_seconds
     ran = released = None
@@ -158,7 +183,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
             await changes.until(lambda: history.new_nodes[placed].gone is not None, options.node_removed_seconds)
             if history.new_nodes[placed].gone is None:
                 await _expect_unused(platform, node, created["metadata"]["namespace"])
-    profile = load_profiles().by_resource(pool.resource)
+    profile = profiles.by_resource(pool.resource)
     return Scaling(
         autoscaler=pool.by,
         pool=pool.name,

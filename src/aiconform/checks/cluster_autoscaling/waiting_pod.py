@@ -8,7 +8,7 @@ from aiconform.check import NothingToLookAt
 from aiconform.cluster import Cluster, Object, Stuck, wait
 from aiconform.kit.following import ChangeSignal
 from aiconform.kit.pods import STAY, container, refused_by_kubelet, unschedulable
-from aiconform.platform.accelerators.nodes import usable_node
+from aiconform.platform.accelerators.nodes import Toleration, usable_node
 from aiconform.platform.autoscaling.pools import Pool
 
 HELD = "aiconform.dev/place"
@@ -48,10 +48,14 @@ def placeholder(made: Object) -> Object:
     return {**made, "metadata": metadata}
 
 
-def waiting_pod_manifest(name: str, pool: Pool, image: str) -> Object:
-    """A Pod that requests one accelerator of the pool, on a node without a `placeholder`."""
+def waiting_pod_manifest(name: str, pool: Pool, image: str, tolerated: Iterable[Toleration] = ()) -> Object:
+    """A Pod that requests one accelerator of the pool, on a node without a `placeholder`.
+
+    tolerated: taints that the user named: nobody may report those of a pool without nodes.
+    """
     keys = dict.fromkeys(key for key, effect in pool.taints if effect in ("NoSchedule", "NoExecute"))
     keys[pool.resource] = None  # The usual taint of accelerator nodes.
+    keys |= dict.fromkeys(each.key for each in tolerated)
     spec: Object = {
         "affinity": {
             "podAntiAffinity": {

@@ -1,42 +1,127 @@
-"""Cluster Autoscaler and the node groups in its status ConfigMap."""
+"""Cluster Autoscaler: where it runs, its status ConfigMap, and the node groups that this reports."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiconform.cluster import NotFound, Object
-from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, Autoscaling, Pool, managed_labels, pool_of
+from aiconform.platform.accelerators.profiles import Profiles
+from aiconform.platform.autoscaling.pools import (
+    BY_CLUSTER_AUTOSCALER,
+    Autoscaling,
+    Pool,
+    managed_labels,
+    offering_nothing,
+    pool_of,
+    with_label,
+)
 from aiconform.platform.autoscaling.status import BadStatus, NodeGroup, parse_status
 from aiconform.platform.inventory import Platform
 
-NAMESPACE, NAME = "kube-system", "cluster-autoscaler-status"
+STATUS_NAME = "cluster-autoscaler-status"
+"""The name of its ConfigMap unless a flag gives another. The namespace differs: kube-system, openshift-machine-api."""
+_COMMAND = "cluster-autoscaler"
+_IMAGE = re.compile(r"(^|[/-])cluster-autoscaler(-(?!operator)[a-z0-9]+)*([:@]|$)")
+_NAME_FLAG = re.compile(r"^--?status-config-map-name=(\S+)$")
 
 
-async def cluster_autoscaler(platform: Platform, nodes: Sequence[Object]) -> Autoscaling:
-    """Cluster Autoscaler with its pools, if its status ConfigMap exists. Raises ClusterError."""
-    looked = (f"ConfigMap {NAME} of Cluster Autoscaler in {NAMESPACE}",)
+async def cluster_autoscaler(
+    platform: Platform, nodes: Sequence[Object], status: str = "", profiles: Profiles | None = None
+) -> Autoscaling:
+    """Cluster Autoscaler with its pools, by its status ConfigMap and its Deployments.
+
+    status: `NAMESPACE/NAME` of the only ConfigMap to read; by default it is looked for in all namespaces. Raises
+    ClusterError.
+    """
+    deployments = [each for each in await platform.deployments() if _runs_it(each)]
+    named = [f"{each['metadata'].get('namespace')}/{each['metadata']['name']}" for each in deployments]
+    if status:
+        looked = f"ConfigMap {status} of Cluster Autoscaler"
+        maps = await _named_map(platform, status)
+    else:
+        names = sorted({STATUS_NAME, *(name for each in deployments for name in _status_names(each))})
+        looked = f"ConfigMap {' or '.join(names)} of Cluster Autoscaler in any namespace, and Deployments that run it"
+        maps = [found for name in names for found in await _maps(platform, name)]
+    if not maps:
+        problems = [f"{looked} does not exist"] if status else []
+        if named:
+            problems.append(
+                f"Deployment {', '.join(named)} runs Cluster Autoscaler, without a status: give "
+                "status=NAMESPACE/NAME or pool=KEY=VALUE"
+            )
+        return Autoscaling((BY_CLUSTER_AUTOSCALER,) if named else (), looked=(looked,), problems=tuple(problems))
+    groups: list[NodeGroup] = []
+    problems = []
+    for found in maps:
+        try:
+            groups += parse_status((found.get("data") or {}).get("status", ""))
+        except BadStatus as error:
+            where = f"{found['metadata'].get('namespace')}/{found['metadata']['name']}"
+            problems.append(f"ConfigMap {where} of Cluster Autoscaler cannot be read: {error}; give pool=KEY=VALUE")
+    if not groups and not problems:
+        problems = ["Cluster Autoscaler is installed, but it reports no node group"]
+    return Autoscaling((BY_CLUSTER_AUTOSCALER,), node_groups(groups, nodes, profiles), (looked,), tuple(problems))
+
+
+async def _named_map(platform: Platform, status: str) -> list[Object]:
+    namespace, _, name = status.partition("/")
     try:
-        found = await platform.cluster.get("v1", "ConfigMap", NAME, NAMESPACE)
+        return [await platform.cluster.get("v1", "ConfigMap", name, namespace)]
     except NotFound:
-        return Autoscaling(looked=looked)
-    try:
-        groups = parse_status((found.get("data") or {}).get("status", ""))
-    except BadStatus as error:
-        problem = f"ConfigMap {NAME} of Cluster Autoscaler cannot be read: {error}; give pool=KEY=VALUE"
-        return Autoscaling((BY_CLUSTER_AUTOSCALER,), looked=looked, problems=(problem,))
-    pools = tuple(node_group(group, nodes) for group in groups)
-    problems = () if pools else ("Cluster Autoscaler is installed, but it reports no node group",)
-    return Autoscaling((BY_CLUSTER_AUTOSCALER,), pools, looked, problems)
+        return []
 
 
-def node_group(group: NodeGroup, nodes: Iterable[Object]) -> Pool:
-    """The pool of a node group. The cloud's name of the group contains the name of the managed pool, if it has one."""
-    nodes = list(nodes)
-    name = group.name.rstrip("/").rpartition("/")[2]
-    # The longest match: the name of one pool can be a prefix of another's.
-    matching = (label for label in sorted(managed_labels(nodes)) if f"-{label[1]}-" in f"-{name}-")
-    label = max(matching, key=lambda pair: len(pair[1]), default=None)
+async def _maps(platform: Platform, name: str) -> list[Object]:
+    found = platform.cluster.list("v1", "ConfigMap", fields=f"metadata.name={name}")
+    return [each async for each in found if each["metadata"]["name"] == name]
+
+
+def _runs_it(deployment: Object) -> bool:
+    spec = deployment["spec"]
+    return spec.get("replicas") != 0 and any(
+        _IMAGE.search(container.get("image", "")) or _words(container)[:1] == [_COMMAND]
+        for container in spec["template"]["spec"]["containers"]
+    )
+
+
+def _words(container: Object) -> list[str]:
+    """Its command line; the program without its path."""
+    words = [str(word) for word in (*(container.get("command") or ()), *(container.get("args") or ()))]
+    return [words[0].rpartition("/")[2], *words[1:]] if words else []
+
+
+def _status_names(deployment: Object) -> list[str]:
+    words = [word for container in deployment["spec"]["template"]["spec"]["containers"] for word in _words(container)]
+    return [match[1] for word in words if (match := _NAME_FLAG.match(word))]
+
+
+def node_groups(
+    groups: Sequence[NodeGroup], nodes: Sequence[Object], profiles: Profiles | None = None
+) -> tuple[Pool, ...]:
+    """The pools of all node groups."""
+    names = [_short(group.name) for group in groups]
+    members: dict[str, list[Object]] = {name: [] for name in names}
+    for node in nodes:
+        # Names of machines begin with the name of their group, and one group's name can be the beginning of another's.
+        name = node["metadata"]["name"]
+        if matching := [each for each in names if name.startswith(each) and name != each]:
+            members[max(matching, key=len)].append(node)
+    return tuple(node_group(group, nodes, members[name], profiles) for group, name in zip(groups, names, strict=True))
+
+
+def node_group(
+    group: NodeGroup, nodes: Sequence[Object], named_after: Sequence[Object] = (), profiles: Profiles | None = None
+) -> Pool:
+    """The pool of a node group.
+
+    The cloud's name of the group contains the name of the managed pool, which its nodes have as a label. Where no label
+    says so, its nodes are those that are named after it.
+    """
+    name = _short(group.name)
+    label = _label_in(name, managed_labels(nodes))
+    members = with_label(nodes, label) if label else named_after
     full = ""
     if group.maximum <= group.minimum:
         full = f"its minimum is its maximum, {group.maximum}"
@@ -51,7 +136,22 @@ def node_group(group: NodeGroup, nodes: Iterable[Object]) -> Pool:
         "maximum": group.maximum,
         "full": full,
         "problem": problem,
+        "without": offering_nothing(members),
     }
-    if label is None:
-        return Pool(name, BY_CLUSTER_AUTOSCALER, **fields)
-    return pool_of(name, BY_CLUSTER_AUTOSCALER, label, nodes, **fields)
+    return pool_of(name, BY_CLUSTER_AUTOSCALER, label, members, profiles, **fields)
+
+
+def in_name(value: str, name: str) -> bool:
+    """Whether the cloud's name of a node group contains the name of a managed pool."""
+    return f"-{value}-" in f"-{name}-"
+
+
+def _label_in(name: str, labels: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    # The longest match: the name of one pool can be a part of another's.
+    matching = [label for label in sorted(labels) if in_name(label[1], name)]
+    return max(matching, key=lambda label: len(label[1]), default=None)
+
+
+def _short(name: str) -> str:
+    """The last part of a group's name: clouds put a URL, and Cluster API a kind and a namespace, before it."""
+    return name.rstrip("/").rpartition("/")[2]

@@ -7,31 +7,49 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aiconform.cluster import Object
-from aiconform.platform.autoscaling.cluster_autoscaler import cluster_autoscaler
+from aiconform.platform.accelerators.profiles import Profiles
+from aiconform.platform.autoscaling.cluster_autoscaler import cluster_autoscaler, in_name
 from aiconform.platform.autoscaling.karpenter import karpenter
-from aiconform.platform.autoscaling.pools import GIVEN, POOL_LABELS, Autoscaling, Pool, by_label, most_offered, pool_of
+from aiconform.platform.autoscaling.pools import (
+    BY_CLUSTER_AUTOSCALER,
+    GIVEN,
+    POOL_LABELS,
+    Autoscaling,
+    Pool,
+    by_label,
+    most_offered,
+    offering_nothing,
+    offers,
+    pool_of,
+    with_label,
+)
 from aiconform.platform.inventory import Platform
 
 
-async def discover(platform: Platform, *, given: str = "", resource: str = "") -> Autoscaling:
+async def discover(platform: Platform, *, given: str = "", resource: str = "", status: str = "") -> Autoscaling:
     """The autoscalers and pools of a platform.
 
     given: the label KEY=VALUE of the only pool to use. resource: the accelerator of its nodes, if it cannot be
-    discovered. Raises ValueError for a malformed label, and ClusterError.
+    discovered. status: `NAMESPACE/NAME` of Cluster Autoscaler's status. Raises ValueError for a malformed label, and
+    ClusterError.
     """
+    profiles = known_with(platform.said.profiles, resource)
     nodes = await platform.nodes()
-    sources = await asyncio.gather(karpenter(platform, nodes), cluster_autoscaler(platform, nodes))
+    sources = await asyncio.gather(
+        karpenter(platform, nodes, profiles), cluster_autoscaler(platform, nodes, status, profiles)
+    )
     reported = [pool for source in sources for pool in source.pools]
-    pools = [*reported, *by_label(nodes, known={pool.label for pool in reported if pool.label})]
+    pools = [*reported, *by_label(nodes, known={pool.label for pool in reported if pool.label}, profiles=profiles)]
     if given:
         key, equals, value = given.partition("=")
         if not (key and equals and value):
             raise ValueError(f"pool {given!r}: give the label of the pool's nodes, KEY=VALUE")
-        pools = [_given((key, value), pools, nodes)]
-    elsewhere = most_offered(nodes)
+        pools = [_given((key, value), pools, nodes, profiles)]
+    if resource:
+        pools = _offering(resource, pools, nodes, profiles)
     return Autoscaling(
         autoscalers=tuple(name for source in sources for name in source.autoscalers),
-        pools=tuple(replace(pool, resource=resource or pool.resource or elsewhere) for pool in pools),
+        pools=tuple(pools),
         looked=(
             *(text for source in sources for text in source.looked),
             f"node labels of managed pools ({', '.join(POOL_LABELS)})",
@@ -40,8 +58,51 @@ async def discover(platform: Platform, *, given: str = "", resource: str = "") -
     )
 
 
-def _given(label: tuple[str, str], pools: Sequence[Pool], nodes: Sequence[Object]) -> Pool:
+def known_with(profiles: Profiles, resource: str) -> Profiles:
+    """The known accelerators, and the resource that a user named."""
+    return replace(profiles, named=(*profiles.named, resource)) if resource else profiles
+
+
+def _given(label: tuple[str, str], pools: Sequence[Pool], nodes: Sequence[Object], profiles: Profiles) -> Pool:
+    """The pool with this label. A user who names an empty pool means what other nodes of the platform offer."""
+    members = with_label(nodes, label)
+    elsewhere = "" if members else most_offered(nodes, profiles)
     for pool in pools:
-        if pool.label == label:
-            return replace(pool, by=GIVEN)
-    return pool_of(f"{label[0]}={label[1]}", GIVEN, label, nodes)
+        unlabelled = pool.label is None and pool.by == BY_CLUSTER_AUTOSCALER
+        if pool.label == label or (unlabelled and in_name(label[1], pool.name)):
+            found = replace(pool, by=GIVEN, label=label)
+            break
+    else:
+        name = f"{label[0]}={label[1]}"
+        found = pool_of(name, GIVEN, label, members, profiles, without=offering_nothing(members))
+    return found if found.resource or found.without else replace(found, resource=elsewhere)
+
+
+def _offering(resource: str, pools: Sequence[Pool], nodes: Sequence[Object], profiles: Profiles) -> list[Pool]:
+    """The same pools where a user named the resource: pools of another one do not count.
+
+    A pool of which nothing is known is taken at the user's word if it is the only one.
+    """
+
+    def can(pool: Pool) -> bool:
+        members = with_label(nodes, pool.label) if pool.label else []
+        shown = any(resource in offers(node, profiles) for node in members)
+        # Of one vendor, only the driver's configuration says whether a device has its own name or that of a share.
+        return shown or pool.by == GIVEN or (bool(pool.resource) and _vendor(pool.resource) == _vendor(resource))
+
+    shown = []
+    for pool in pools:
+        if can(pool):
+            shown.append(replace(pool, resource=resource, without=""))
+        elif pool.resource:
+            shown.append(replace(pool, resource="", without=f"it offers {pool.resource}"))
+        else:
+            shown.append(pool)
+    unknown = [pool for pool in shown if not pool.resource and not pool.without]
+    if len(unknown) == 1 and not any(pool.resource for pool in shown):
+        return [replace(pool, resource=resource) if pool is unknown[0] else pool for pool in shown]
+    return shown
+
+
+def _vendor(resource: str) -> str:
+    return resource.partition("/")[0]

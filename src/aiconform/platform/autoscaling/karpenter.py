@@ -6,8 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiconform.cluster import NotFound, Object, conditions, quantity
-from aiconform.platform.accelerators.profiles import load_profiles
-from aiconform.platform.autoscaling.pools import BY_KARPENTER, Autoscaling, Pool, pool_of
+from aiconform.platform.accelerators.profiles import Profiles, load_profiles
+from aiconform.platform.autoscaling.hardware import stated
+from aiconform.platform.autoscaling.pools import (
+    BY_KARPENTER,
+    Autoscaling,
+    Pool,
+    is_spot,
+    most_offered,
+    pool_of,
+    with_label,
+)
 from aiconform.platform.inventory import Platform
 
 GROUP = "karpenter.sh"
@@ -16,7 +25,7 @@ VERSIONS = ("v1", "v1beta1")
 POOL_LABEL = "karpenter.sh/nodepool"
 
 
-async def karpenter(platform: Platform, nodes: Sequence[Object]) -> Autoscaling:
+async def karpenter(platform: Platform, nodes: Sequence[Object], profiles: Profiles | None = None) -> Autoscaling:
     """Karpenter with its pools, if its API is served. Raises ClusterError."""
     looked = (f"NodePools of {GROUP}",)
     served = (await platform.groups()).get(GROUP, ())
@@ -34,14 +43,20 @@ async def karpenter(platform: Platform, nodes: Sequence[Object]) -> Autoscaling:
     except NotFound:
         return Autoscaling(looked=looked, problems=(f"{GROUP}/{version} is served without NodePools",))
     problems = () if found else ("Karpenter is installed, but there is no NodePool",)
-    return Autoscaling((BY_KARPENTER,), tuple(node_pool(pool, nodes) for pool in found), looked, problems)
+    return Autoscaling((BY_KARPENTER,), tuple(node_pool(pool, nodes, profiles) for pool in found), looked, problems)
 
 
-def node_pool(obj: Object, nodes: Iterable[Object]) -> Pool:
-    """The pool of a NodePool. Its status, limits, taints or nodes show its accelerator."""
+def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = None) -> Pool:
+    """The pool of a NodePool. Its status, requirements, labels, limits, taints or nodes show its accelerator.
+
+    Nodes without an accelerator do not show that it has none: a NodePool can order several kinds of nodes.
+    """
     spec, status = obj["spec"], obj.get("status") or {}
-    template = ((spec.get("template") or {}).get("spec")) or {}
-    taints = [(taint["key"], taint["effect"]) for taint in template.get("taints") or []]
+    template: Object = spec.get("template") or {}
+    of_nodes: Object = template.get("spec") or {}
+    labels: dict[str, str] = (template.get("metadata") or {}).get("labels") or {}
+    requirements = of_nodes.get("requirements") or []
+    taints = [(taint["key"], taint["effect"]) for taint in of_nodes.get("taints") or []]
     limits: dict[str, Any] = spec.get("limits") or {}
     used: dict[str, Any] = status.get("resources") or {}
     reached = [
@@ -51,25 +66,45 @@ def node_pool(obj: Object, nodes: Iterable[Object]) -> Pool:
     ]
     ready = conditions.find(obj, "Ready")
     name = obj["metadata"]["name"]
+    label = (POOL_LABEL, name)
+    members = with_label(nodes, label)
+    hardware = stated(requirements, labels)
+    profiles = profiles or load_profiles()
+    in_use = [name for name in used if _number(used[name])]
+    shown = _accelerator(in_use, profiles) or most_offered(members, profiles)
+    if not shown and not hardware.without:
+        # A limit or a taint tells an NVIDIA GPU with its own resource name from one that is partitioned.
+        shown = _accelerator([*limits, *dict(taints)], profiles) or next(iter(hardware.resources), "")
     return pool_of(
         name,
         BY_KARPENTER,
-        (POOL_LABEL, name),
-        nodes,
+        label,
+        members,
+        profiles,
         # Karpenter removes every unused node, except in a pool of fixed size.
         minimum=int(spec.get("replicas") or 0),
         maximum=spec.get("replicas"),
         limits="limits " + ", ".join(f"{key}: {value}" for key, value in sorted(limits.items())) if limits else "",
         full="; ".join(reached) or ("it is of fixed size" if spec.get("replicas") is not None else ""),
-        resource=_accelerator(name for name in used if _number(used[name])) or _accelerator([*limits, *dict(taints)]),
+        resource=shown,
+        without=hardware.without,
+        spot=_only_spot(requirements) or is_spot(labels),
         taints=taints,
         problem=f"not Ready: {ready.explanation}" if ready and ready.is_false else "",
     )
 
 
-def _accelerator(names: Iterable[str]) -> str:
+def _only_spot(requirements: Iterable[Object]) -> bool:
+    return any(
+        is_spot({entry["key"]: entry["values"][0]})
+        for entry in requirements
+        if entry.get("operator") == "In" and len(entry.get("values") or []) == 1
+    )
+
+
+def _accelerator(names: Iterable[str], profiles: Profiles) -> str:
     """The first of these names that is a known accelerator's; empty if none is."""
-    return next((name for name in sorted(names) if load_profiles().by_resource(name)), "")
+    return next((name for name in sorted(names) if profiles.by_resource(name)), "")
 
 
 def _number(text: object) -> float | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.nodes import usable_node
-from aiconform.platform.accelerators.profiles import load_profiles
+from aiconform.platform.accelerators.profiles import Profiles, load_profiles
+from aiconform.platform.autoscaling.hardware import stated
 
 # Node labels by which managed platforms name the pool of a node.
 POOL_LABELS = (
@@ -22,13 +23,21 @@ POOL_LABELS = (
     "ibm-cloud.kubernetes.io/worker-pool-name",
     "node.openshift.io/machine-set",
 )
+# Node labels of capacity that the cloud may take back at any time, with their values.
+SPOT_LABELS = (
+    ("karpenter.sh/capacity-type", "spot"),
+    ("eks.amazonaws.com/capacityType", "SPOT"),
+    ("kubernetes.azure.com/scalesetpriority", "spot"),
+    ("cloud.google.com/gke-spot", "true"),
+    ("cloud.google.com/gke-preemptible", "true"),
+)
 # How a pool was found, the most reliable way first.
 GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER, BY_LABEL = "given", "Karpenter", "Cluster Autoscaler", "label"
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A pool of nodes that may be scaled. `resource` is the accelerator that Pods request from it."""
+    """A pool of nodes that may be scaled. `resource` is the accelerator that Pods request from it; empty if unknown."""
 
     name: str
     by: str
@@ -44,6 +53,10 @@ class Pool:
     full: str = ""
     """Why it cannot grow, according to its limits."""
     resource: str = ""
+    without: str = ""
+    """Why its nodes have no accelerator; empty if they have, or if nothing is known of them."""
+    spot: bool = False
+    """The cloud may take its nodes back at any time."""
     taints: tuple[tuple[str, str], ...] = ()
     """(key, effect) of its nodes' taints."""
     problem: str = ""
@@ -53,8 +66,9 @@ class Pool:
         words = [f"{self.size} nodes"]
         if self.minimum is not None or self.maximum is not None:
             words.append(f"minimum {self.minimum}, maximum {self.maximum}")
-        words += [text for text in (self.limits, self.full, self.problem) if text]
-        return f"{self.name} ({self.resource or 'no accelerator known'}; {'; '.join(words)})"
+        words += [text for text in ("spot" if self.spot else "", self.limits, self.full, self.problem) if text]
+        hardware = f"no accelerator: {self.without}" if self.without else self.resource or "hardware unknown"
+        return f"{self.name} ({hardware}; {'; '.join(words)})"
 
 
 @dataclass(frozen=True)
@@ -71,59 +85,92 @@ class Autoscaling:
         """Pools with a known accelerator, the best one to scale first.
 
         The given pool, then pools that an autoscaler reports; among them pools that can grow before those that cannot,
-        then the smallest: it is hardest to scale up from zero.
+        spot capacity last, then the smallest: it is hardest to scale up from zero.
         """
         order = (GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER, BY_LABEL)
-        found = [pool for pool in self.pools if pool.resource]
-        return tuple(
-            sorted(
-                found, key=lambda pool: (order.index(pool.by), bool(pool.full or pool.problem), pool.size, pool.name)
-            )
-        )
+
+        def place(pool: Pool) -> tuple[int, bool, bool, int, str]:
+            return order.index(pool.by), bool(pool.full or pool.problem), pool.spot, pool.size, pool.name
+
+        return tuple(sorted((pool for pool in self.pools if pool.resource), key=place))
+
+    @property
+    def unknown(self) -> tuple[Pool, ...]:
+        """Pools of which nothing shows whether they have accelerators."""
+        return tuple(pool for pool in self.pools if not pool.resource and not pool.without)
 
 
-def by_label(nodes: Iterable[Object], known: set[tuple[str, str]]) -> list[Pool]:
+def by_label(nodes: Iterable[Object], known: set[tuple[str, str]], profiles: Profiles | None = None) -> list[Pool]:
     """Pools of managed platforms with accelerators, without the known ones."""
     nodes = list(nodes)
-    pools = [pool_of(label[1], BY_LABEL, label, nodes) for label in sorted(managed_labels(nodes) - known)]
+    labels = sorted(managed_labels(nodes) - known)
+    pools = [pool_of(label[1], BY_LABEL, label, with_label(nodes, label), profiles) for label in labels]
     return [pool for pool in pools if pool.resource]
 
 
 def managed_labels(nodes: Iterable[Object]) -> set[tuple[str, str]]:
     """The labels of these nodes by which managed platforms name pools."""
-    return {
-        (key, value)
-        for node in nodes
-        for key in POOL_LABELS
-        if (value := (node["metadata"].get("labels") or {}).get(key))
-    }
+    return {(key, value) for node in nodes for key in POOL_LABELS if (value := labels_of(node).get(key))}
 
 
-def pool_of(name: str, by: str, label: tuple[str, str], nodes: Iterable[Object], **fields: Any) -> Pool:
-    """The pool of the nodes with this label; `fields` take precedence over what the nodes show."""
-    members = [node for node in nodes if (node["metadata"].get("labels") or {}).get(label[0]) == label[1]]
-    taints = {
-        (taint["key"], taint["effect"])
-        for node in members
-        if usable_node(node) is None
-        for taint in node["spec"].get("taints") or []
-    }
+def pool_of(
+    name: str,
+    by: str,
+    label: tuple[str, str] | None,
+    members: Sequence[Object],
+    profiles: Profiles | None = None,
+    **fields: Any,
+) -> Pool:
+    """The pool of these nodes; `fields` take precedence over what the nodes show, and taints are added to theirs.
+
+    profiles: the known accelerators, by default those that come with the suite.
+    """
+    working = [node for node in members if usable_node(node) is None]
+    taints = {(taint["key"], taint["effect"]) for node in working for taint in node["spec"].get("taints") or []}
     taints |= set(fields.pop("taints", ()))
+    resource = fields.pop("resource", "") or most_offered(members, profiles) or _labelled(members)
+    without = fields.pop("without", "")
     return Pool(
         name,
         by,
         label,
         size=fields.pop("size", len(members)),
-        resource=fields.pop("resource", "") or most_offered(members),
+        resource=resource,
+        without="" if resource else without,
+        spot=fields.pop("spot", bool(working) and all(is_spot(labels_of(node)) for node in working)),
         taints=tuple(sorted(taints)),
         **fields,
     )
 
 
-def offers(node: Object) -> dict[str, int]:
+def offering_nothing(members: Sequence[Object]) -> str:
+    """Why a pool of like nodes has no accelerator, by the nodes that it has; empty if they do not show that."""
+    working = [node for node in members if usable_node(node) is None]
+    return "its nodes offer no extended resource of a known accelerator" if working else ""
+
+
+def labels_of(node: Object) -> dict[str, str]:
+    return node["metadata"].get("labels") or {}
+
+
+def with_label(nodes: Iterable[Object], label: tuple[str, str]) -> list[Object]:
+    return [node for node in nodes if labels_of(node).get(label[0]) == label[1]]
+
+
+def is_spot(labels: Mapping[str, str]) -> bool:
+    return any(labels.get(key) == value for key, value in SPOT_LABELS)
+
+
+def _labelled(nodes: Iterable[Object]) -> str:
+    """The accelerator that the nodes' labels name, for nodes whose driver does not run yet."""
+    found = (stated([], labels_of(node)).resources for node in nodes)
+    return next((resources[0] for resources in found if resources), "")
+
+
+def offers(node: Object, profiles: Profiles | None = None) -> dict[str, int]:
     """The known accelerators that are allocatable on a node: extended resource -> number."""
     allocatable: Mapping[str, str] = (node.get("status") or {}).get("allocatable") or {}
-    profiles = load_profiles()
+    profiles = profiles or load_profiles()
     return {
         name: int(count)
         for name, count in allocatable.items()
@@ -131,10 +178,10 @@ def offers(node: Object) -> dict[str, int]:
     }
 
 
-def most_offered(nodes: Iterable[Object]) -> str:
+def most_offered(nodes: Iterable[Object], profiles: Profiles | None = None) -> str:
     """The accelerator of which these nodes offer most; empty if they offer none."""
     total: dict[str, int] = {}
     for node in nodes:
-        for name, count in offers(node).items():
+        for name, count in offers(node, profiles).items():
             total[name] = total.get(name, 0) + count
     return max(sorted(total), key=lambda name: total[name], default="")
