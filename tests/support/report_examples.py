@@ -112,6 +112,7 @@ def checks(draw: st.DrawFn, name: str, *, contradict: bool = False) -> CheckResu
         waited=draw(number),
         requests=draw(count),
         assertions=results,
+        left_out=draw(st.dictionaries(text, text, max_size=2)),
     )
 
 

@@ -5,7 +5,7 @@ unchanged. An assertion is a pure function over one Observation. So anyone can r
 run. The names in `__all__` are the public surface: they change only with API_VERSION.
 """
 
-from aiconform.check.assertion import Assertion, Finding, assertion, holds, undecided
+from aiconform.check.assertion import Assertion, Finding, assertion, holds, left_out, undecided
 from aiconform.check.check import API_VERSION, Check, Inspection, collect, inspection
 from aiconform.check.observation import NotApplicable, NothingToLookAt, Observation
 from aiconform.check.options import Options, Settings, option
@@ -38,6 +38,7 @@ __all__ = [
     "collect",
     "holds",
     "inspection",
+    "left_out",
     "option",
     "probe",
     "undecided",

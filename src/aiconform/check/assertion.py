@@ -17,12 +17,14 @@ _ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 class Finding:
     """The outcome of an assertion over one observation. `holds` is None where it could not be decided.
 
-    `subjects` counts what was judged (devices, Pods, requests): zero subjects decide nothing.
+    `subjects` counts what was judged (devices, Pods, requests): zero subjects decide nothing. An assertion that
+    does not apply to what was observed is left out and keeps no verdict open.
     """
 
     holds: bool | None
     reason: str
     subjects: int
+    applies: bool = True
 
 
 def holds(condition: bool, reason: str, *, subjects: int) -> Finding:
@@ -33,6 +35,11 @@ def holds(condition: bool, reason: str, *, subjects: int) -> Finding:
 def undecided(reason: str) -> Finding:
     """Not decided: `reason` says why."""
     return Finding(None, reason, 0)
+
+
+def left_out(reason: str) -> Finding:
+    """Not judged, because the assertion does not apply here: `reason` says why. Not for what could not be decided."""
+    return Finding(None, reason, 0, applies=False)
 
 
 @dataclass(frozen=True)

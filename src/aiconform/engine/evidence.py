@@ -83,7 +83,8 @@ class AssertionResult(_Model):
 class CheckResult(_Judged):
     """The result of one requirement: `verdict` by the assertions that the programme asks for, `strict` by all.
 
-    `seconds` and `waited` as in Evidence.
+    `left_out`: the assertions that do not apply to what was observed, by id, with the reason. `seconds` and `waited` as
+    in Evidence.
     """
 
     id: str
@@ -96,6 +97,7 @@ class CheckResult(_Judged):
     waited: float = 0.0
     requests: int
     assertions: tuple[AssertionResult, ...]
+    left_out: dict[str, str] = {}
 
 
 class Accelerator(_Model):

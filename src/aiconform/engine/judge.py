@@ -164,6 +164,10 @@ def compare(claimed: CheckResult, computed: CheckResult) -> Comparison:
             )
         elif one.title != other.title or (one.asked_by != other.asked_by and not without_ids):
             wording.append(f"{claimed.id}/{other.id}: the report says {one.title} (asked by the {one.asked_by})")
+    if claimed.left_out and claimed.left_out != computed.left_out:
+        said, found = (", ".join(each.left_out) or "nothing" for each in (claimed, computed))
+        left = f"{claimed.id}: the report leaves out {said}; the observations leave out {found}"
+        (wording if claimed.left_out.keys() == computed.left_out.keys() else differences).append(left)
     if claimed.level != computed.level:
         differences.append(f"{claimed.id}: the report says {claimed.level}; the standard says {computed.level}")
     if claimed.title != computed.title:

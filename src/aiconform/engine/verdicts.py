@@ -28,14 +28,16 @@ def judge_check(requirement: Requirement, version: str, check: Check, evidence: 
     """Both verdicts on one requirement at a version. Raises UnreadableEvidence."""
     seen = [(record, _observation(check, record)) for record in evidence.records if record.outcome == "seen"]
     asked = requirement.programme_lines(version)
-    assertions = tuple(
-        _assess(
-            declared,
-            "programme" if asked.intersection(declared.serves) else "project",
-            [(record, value) for record, value in seen if isinstance(value, declared.over)],
-        )
-        for declared in check.assertions
-    )
+    assessed: list[AssertionResult] = []
+    left_out: dict[str, str] = {}
+    for declared in check.assertions:
+        findings = [(record, declared.function(value)) for record, value in seen if isinstance(value, declared.over)]
+        if findings and not any(finding.applies for _, finding in findings):
+            left_out[declared.id] = _reasons(findings, len(findings))
+            continue
+        asked_by: AskedBy = "programme" if asked.intersection(declared.serves) else "project"
+        assessed.append(_assess(declared, asked_by, [each for each in findings if each[1].applies]))
+    assertions = tuple(assessed)
     strict, strict_reason = _verdict(assertions, evidence.records)
     verdict, reason = _verdict(counting(assertions), evidence.records)
     if verdict == "pass" and strict != "pass":
@@ -51,6 +53,7 @@ def judge_check(requirement: Requirement, version: str, check: Check, evidence: 
         waited=evidence.waited,
         requests=evidence.requests,
         assertions=assertions,
+        left_out=left_out,
     )
 
 
@@ -98,9 +101,8 @@ def _observation(check: Check, record: Record) -> Observation:
         ) from error
 
 
-def _assess(declared: Assertion, asked_by: AskedBy, seen: Sequence[tuple[Record, Observation]]) -> AssertionResult:
-    """One assertion over all its observations: it holds only if it holds for each of them."""
-    findings = [(record, declared.function(value)) for record, value in seen]
+def _assess(declared: Assertion, asked_by: AskedBy, findings: Sequence[tuple[Record, Finding]]) -> AssertionResult:
+    """One assertion over all observations that it applies to: it holds only if it holds for each of them."""
     broken = [(record, finding) for record, finding in findings if finding.holds is False]
     undecided = [(record, finding) for record, finding in findings if finding.holds is None or finding.subjects < 1]
     return AssertionResult(
@@ -142,7 +144,7 @@ def _verdict(assertions: Sequence[AssertionResult], records: Sequence[Record]) -
     open_ = [result for result in assertions if result.holds is None]
     if open_ or not assertions:
         undecided = "; ".join(f"{result.title}: {result.reason}" for result in open_)
-        return "error", f"could not decide: {undecided or 'the check asserts nothing'}"
+        return "error", f"could not decide: {undecided or 'the check asserts nothing of what was observed'}"
     subjects = sum(result.subjects for result in assertions)
     return "pass", f"{len(assertions)} assertions hold over {subjects} subjects"
 

@@ -85,7 +85,7 @@ class CheckView:
     """A check as the page shows it. `anchor` is empty where its row in the table already shows everything.
 
     assertions: what the verdict follows; beyond: what the strict verdict follows as well, which is `strict` (in words)
-    where it is another.
+    where it is another; left_out: what does not apply.
     """
 
     anchor: str
@@ -104,6 +104,7 @@ class CheckView:
     requests: int
     assertions: tuple[AssertionView, ...]
     beyond: tuple[AssertionView, ...]
+    left_out: tuple[AssertionView, ...]
     records: tuple[RecordView, ...]
 
 
@@ -161,6 +162,10 @@ def _policy(style: str) -> str:
 def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckView:
     targets = targets_of(evidence)
     assertions = tuple(_assertion(result, targets) for result in counting(check.assertions))
+    left_out = tuple(
+        AssertionView("not-applicable", "left out", "", id_, "", (("", shortened(why, REASON_LIMIT)),), 0)
+        for id_, why in check.left_out.items()
+    )
     records = tuple(_record(record) for record in (evidence.records if evidence else ()))
     return CheckView(
         anchor=f"check-{number}" if assertions or records or check.verdict != "not-run" else "",
@@ -179,6 +184,7 @@ def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckV
         requests=check.requests,
         assertions=assertions,
         beyond=tuple(_assertion(result, targets) for result in going_beyond(check)),
+        left_out=left_out,
         records=records,
     )
 

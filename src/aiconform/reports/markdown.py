@@ -142,6 +142,8 @@ def _check(check: CheckResult, evidence: Evidence | None) -> Iterator[str]:
         yield f"{BEYOND}:"
         yield ""
         yield from _assertions(added, evidence)
+    for id_, why in check.left_out.items():
+        yield f"- left out: {code(id_)}: {code(why)}"
     if evidence and evidence.records:
         yield ""
         yield "Probes:"

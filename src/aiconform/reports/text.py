@@ -93,6 +93,8 @@ def _check(screen: Console, check: CheckResult, evidence: Evidence | None) -> No
     if added := going_beyond(check):
         _say(screen, f"{BEYOND}:", 2)
         _assertions(screen, added, evidence)
+    for id_, why in check.left_out.items():
+        _say(screen, f"left out   [{plain(id_)}] {plain(why)}", 2)
     for record in evidence.records if evidence else ():
         cost = f"{duration(record.seconds)}, {counted(record.requests, 'request')}"
         _say(screen, f"probe {record.probe} on {record.target}: {record.outcome}, {cost}", 2)

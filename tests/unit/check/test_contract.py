@@ -38,6 +38,7 @@ PUBLIC = [
     "collect",
     "holds",
     "inspection",
+    "left_out",
     "option",
     "probe",
     "undecided",

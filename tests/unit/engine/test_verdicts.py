@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.check import Assertion, Check, Finding, Observation, Probe
+from aiconform.check import Assertion, Check, Finding, Observation, Probe, left_out
 from aiconform.engine.evidence import CheckResult, Evidence, Record
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check, judge_run
 from aiconform.spec import load_standard
@@ -22,6 +22,8 @@ class Number(Observation):
 
 
 def positive(seen: Number) -> Finding:
+    if seen.value > 1000:
+        return left_out("too large to have a sign")
     return Finding(None if seen.value == 0 else seen.value > 0, f"value {seen.value}", seen.subjects)
 
 
@@ -102,6 +104,29 @@ def test_a_pass_needs_every_observation_to_hold_over_a_subject(records: list[Rec
     assert (result.verdict == "pass") == bool(clean and harmless)
     assert (result.verdict == "fail") == any(entry["value"] < 0 for entry in seen)
     assert result.reason
+
+
+def test_what_does_not_apply_is_left_out_and_keeps_nothing_from_being_decided() -> None:
+    check = Check(REQUIREMENT.id, (PROBE,), (POSITIVE, Assertion("odd", "It is odd", even, Number, ("odd",))))
+    evidence = Evidence(check=CHECK.id, suite="", seconds=0, requests=0, records=(record(1001),))
+    result = judge_check(REQUIREMENT, "v1.37", check, evidence)
+    assert result.left_out == {"positive": "too large to have a sign"}
+    assert [each.id for each in result.assertions] == ["odd"]
+
+
+def test_an_assertion_is_judged_where_it_applies() -> None:
+    result = judged(record(1001), record(1, target="there"))
+    assert (result.verdict, result.left_out) == ("pass", {})
+    assert result.assertions[0].targets == {"there": True}
+    assert judged(record(1001), record(-1)).verdict == "fail"
+
+
+def test_a_check_of_which_nothing_applies_is_no_pass() -> None:
+    result = judged(record(1001))
+    assert (result.verdict, result.reason) == (
+        "error",
+        "could not decide: the check asserts nothing of what was observed",
+    )
 
 
 def test_a_reason_names_the_target_when_there_are_several() -> None:
