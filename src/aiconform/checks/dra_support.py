@@ -7,8 +7,8 @@ unallocated.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Iterable
 
 from aiconform.check import (
     Finding,
@@ -27,8 +27,8 @@ from aiconform.kit.devices import CLAIM_ACCESS, request_devices
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import Device, NodeAccelerators, Platform
-from aiconform.platform.accelerators.classes import drivers_named
-from aiconform.platform.accelerators.devices import Attribute, DevicePools, allocated_names, results
+from aiconform.platform.accelerators.devices import Attribute, DevicePools, Version, allocated_names, results
+from aiconform.platform.accelerators.selecting import DeviceClass, expression
 
 GROUP = "resource.k8s.io"
 KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
@@ -98,9 +98,9 @@ async def publishing(platform: Platform, scratch: Scratch, settings: Settings, t
     others = tuple(sorted(counts.keys() - accelerators.keys()))
     missing = [f"{pool.driver}/{pool.name}: {pool.problem}" for pool in incomplete if profiles.by_driver(pool.driver)]
     classes = [
-        entry["metadata"]["name"]
-        for entry in await platform.device_classes()
-        if any(profiles.by_driver(driver) for driver in drivers_named(entry))
+        device_class.name
+        for device_class in map(DeviceClass, await platform.device_classes())
+        if any(map(profiles.by_driver, device_class.drivers))
     ]
     if not accelerators and not missing and not classes:
         told = [f"{driver} is not known to be a driver of accelerators (--accelerator {driver})" for driver in others]
@@ -139,25 +139,20 @@ class Allocation(Observation):
     problem: str
 
 
-def selector_for(device: Device, among: list[Device]) -> tuple[str, dict[str, Attribute]]:
+def selector_for(device: Device, among: Iterable[Device]) -> tuple[str, dict[str, Attribute]]:
     """A CEL expression that this device and as few others as possible satisfy, and the values in it.
 
-    Versions are left out, because CEL does not compare them as strings.
+    Versions are left out, because CEL compares them only by functions.
     """
+    among = list(among)
     counts = {
         name: sum(1 for other in among if other.attributes.get(name) == value)
         for name, value in device.attributes.items()
-        if not (isinstance(value, str) and name.lower().endswith("version"))
+        if not isinstance(value, Version)
     }
     telling = sorted(counts, key=lambda name: (counts[name], "uuid" not in name.lower(), name))[:2]
     wanted = {name: device.attributes[name] for name in telling}
-    terms = [f'device.driver == "{device.driver}"']
-    for name, value in wanted.items():
-        domain, _, short = name.rpartition("/")
-        # JSON literals are CEL literals, except for escapes of characters beyond 16 bits.
-        literal = json.dumps(value, ensure_ascii=False)
-        terms.append(f'device.attributes["{domain or device.driver}"].{short} == {literal}')
-    return " && ".join(terms), wanted
+    return expression(device.driver, wanted), wanted
 
 
 async def by_dra(platform: Platform, settings: Settings) -> list[NodeAccelerators]:
@@ -186,7 +181,7 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
         raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
     # Schedulers allocate the first device that fits, so the last one is the most likely to stay free.
     device = target.devices[-1]
-    selector, wanted = selector_for(device, list(target.devices))
+    selector, wanted = selector_for(device, target.devices)
     made, created = await claiming_pod(platform, scratch, target, selector=selector)
     running, problem = await holder_started(platform, scratch, created, seconds=settings.patience)
     metadata = made["metadata"]

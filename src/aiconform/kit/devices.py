@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aiconform.check import Access
@@ -51,7 +52,9 @@ async def request_devices(
         return DeviceRequest({"limits": {target.name: str(count)}})
     api_version = await platform.resource_api() or "resource.k8s.io/v1"
     device_class = await _device_class(api_version, scratch, target)
-    devices = {"devices": {"requests": [claim_request(api_version, device_class, count=count, selector=selector)]}}
+    selectors = [text for text in (target.selector, selector) if text]
+    asked = claim_request(api_version, device_class, count=count, selectors=selectors, capacity=target.capacity)
+    devices = {"devices": {"requests": [asked]}}
     made = await scratch.create(
         {
             "apiVersion": api_version,
@@ -68,16 +71,25 @@ async def request_devices(
     )
 
 
-def claim_request(api_version: str, device_class: str, *, count: int = 1, selector: str = "") -> Object:
+def claim_request(
+    api_version: str,
+    device_class: str,
+    *,
+    count: int = 1,
+    selectors: Sequence[str] = (),
+    capacity: Iterable[tuple[str, float]] = (),
+) -> Object:
     """One entry of a ResourceClaim's `spec.devices.requests`; `exactly` came with v1beta2."""
     fields: Object = {"deviceClassName": device_class, "allocationMode": "ExactCount", "count": count}
-    if selector:
-        fields["selectors"] = [{"cel": {"expression": selector}}]
+    if selectors:
+        fields["selectors"] = [{"cel": {"expression": text}} for text in selectors]
+    if asked := {name: f"{amount:.0f}" for name, amount in capacity}:
+        fields["capacity"] = {"requests": asked}
     return {"name": _DEVICE, **(fields if api_version.endswith("/v1beta1") else {"exactly": fields})}
 
 
 async def _device_class(api_version: str, scratch: Scratch, target: NodeAccelerators) -> str:
-    """The platform's DeviceClass for the target's driver, or one of our own that selects the driver."""
+    """The platform's DeviceClass for the target's kind, or one of our own that selects its driver."""
     if target.device_class:
         return target.device_class
     name = scratch.cluster_name("class")

@@ -11,6 +11,7 @@ from aiconform.platform.accelerators import offered as accelerators
 from aiconform.platform.accelerators.devices import Device, DevicePools, IncompletePool
 from aiconform.platform.accelerators.offered import Accelerators
 from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
+from aiconform.platform.accelerators.published import by_dra
 from aiconform.platform.images import Images
 
 T = TypeVar("T")
@@ -139,7 +140,7 @@ class Platform:
             self.device_classes(),
             self.pods(),
         )
-        dra = accelerators.by_dra(nodes, devices, incomplete, claims, classes, self.said)
+        dra = by_dra(nodes, devices, incomplete, claims, classes, self.said)
         plugins = accelerators.by_device_plugin(nodes, accelerators.requested(pods), self.said)
         return Accelerators(dra.offered + plugins.offered, tuple(dict.fromkeys(dra.passed_over + plugins.passed_over)))
 

@@ -46,9 +46,9 @@ class FakeScratch:
         return [obj for obj in self.created if obj["kind"] == kind]
 
 
-def target(way: Any, device_class: str = "") -> NodeAccelerators:
+def target(way: Any, device_class: str = "", **fields: Any) -> NodeAccelerators:
     name = DRIVER if way == "dra" else "example.com/gpu"
-    return NodeAccelerators(way, "n1", name, "A", total=4, free=4, device_class=device_class)
+    return NodeAccelerators(way, "n1", name, "A", total=4, free=4, device_class=device_class, **fields)
 
 
 async def ask(scratch: FakeScratch, about: NodeAccelerators, **fields: Any) -> DeviceRequest:
@@ -82,6 +82,14 @@ async def test_a_claim_is_created_and_named_in_the_pod() -> None:
     assert asked.pod_spec == {"resourceClaims": [{"name": "device", "resourceClaimName": "probe-claim"}]}
 
 
+async def test_a_claim_selects_the_kind_and_asks_for_what_is_left_of_a_shared_device() -> None:
+    scratch = FakeScratch()
+    await ask(scratch, target("dra", "gpus", selector="kind", capacity=(("memory", 2.0**33),)), selector="mine")
+    asked = scratch.created[0]["spec"]["devices"]["requests"][0]["exactly"]
+    assert [entry["cel"]["expression"] for entry in asked["selectors"]] == ["kind", "mine"]
+    assert asked["capacity"] == {"requests": {"memory": "8589934592"}}
+
+
 async def test_a_template_labels_the_claims_of_its_pods() -> None:
     scratch = FakeScratch()
     asked = await ask(scratch, target("dra", "gpus"), template=True)
@@ -110,6 +118,6 @@ async def test_a_class_is_created_once_where_the_platform_has_none(together: boo
 
 
 def test_a_request_has_the_shape_of_its_version() -> None:
-    new = claim_request("resource.k8s.io/v1", "c", selector="true")
-    old = claim_request("resource.k8s.io/v1beta1", "c", selector="true")
+    new = claim_request("resource.k8s.io/v1", "c", selectors=["true"])
+    old = claim_request("resource.k8s.io/v1beta1", "c", selectors=["true"])
     assert new == {"name": "device", "exactly": {key: value for key, value in old.items() if key != "name"}}

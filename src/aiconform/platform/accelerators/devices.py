@@ -8,17 +8,54 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
-from aiconform.cluster import Object
+from aiconform.cluster import Object, quantity
 
 Attribute = str | int | bool
+Id = tuple[str, str, str]
+"""driver, pool, device"""
+# Attributes that name the product, and those that say which form of it a device is, such as a partition.
+_PRODUCT = ("productName", "product", "model")
+_FORM = ("type", "profile", "partitionProfile")
+# Types that only say that a device is a whole one.
+_WHOLE = ("gpu", "amdgpu", "tpu", "npu", "accelerator", "device")
+
+
+class Version(str):
+    """The value of a version attribute: text here, while CEL compares it as a semantic version."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """A capacity that several claims share. `default` is what a claim takes that asks for none; None for all of it."""
+
+    name: str
+    value: float
+    default: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """What a device takes of a counter that it shares with others of its pool; `available` is the whole counter."""
+
+    counters: str
+    name: str
+    amount: float
+    available: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One published device. `node` is the one node that can use it, or None if several can."""
+    """One published device. `node` is the one node that can use it, or None if several can.
+
+    attributes: those with one value, because selectors cannot compare lists. shareable: several claims can hold it,
+    each a part of its `capacity`. consumes: what it takes of counters that partitions of a physical device share.
+    """
 
     driver: str
     pool: str
@@ -26,9 +63,12 @@ class Device:
     node: str | None
     attributes: dict[str, Attribute] = field(hash=False)
     tainted: str = ""
+    shareable: bool = False
+    capacity: tuple[Capacity, ...] = ()
+    consumes: tuple[Consumed, ...] = ()
 
     @property
-    def id(self) -> tuple[str, str, str]:
+    def id(self) -> Id:
         return (self.driver, self.pool, self.name)
 
     def attribute(self, *names: str) -> Attribute | None:
@@ -40,9 +80,37 @@ class Device:
         return None
 
     @property
+    def kind(self) -> dict[str, Attribute]:
+        """The attributes that devices of its kind have in common: the product, and the form in which it is given."""
+        names = _kind_names(tuple(self.attributes))
+        return {name: value for name in names if isinstance(value := self.attributes[name], str)}
+
+    @property
     def product(self) -> str:
-        """The product, as the driver names it."""
-        return str(self.attribute("productName", "product", "model", "type") or self.driver)
+        """The product as the driver names it, and the form if it is not the whole product."""
+        product, form = "", []
+        for name, value in self.kind.items():
+            if name.rpartition("/")[2] in _PRODUCT:
+                product = str(value)
+            elif value not in _WHOLE:
+                form.append(str(value))
+        if not product:
+            return " ".join(form) or str(self.attribute("type") or self.driver)
+        return f"{product} ({' '.join(form)})" if form else product
+
+    @property
+    def physical(self) -> str:
+        """What tells the physical device apart on its node; partitions of one device have it in common."""
+        return str(self.attribute("pciBusID", "pciAddress", "pciAddr", "parentUUID", "uuid") or self.name)
+
+
+@cache
+def _kind_names(attributes: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of these names of attributes by which kinds differ."""
+    found = []
+    for names in (_PRODUCT, *((name,) for name in _FORM)):
+        found += [next((key for name in names for key in attributes if key.rpartition("/")[2] == name), "")]
+    return tuple(filter(None, found))
 
 
 @dataclass(frozen=True)
@@ -62,6 +130,7 @@ class _Generation:
     expected: int
     slices: int = 0
     devices: list[Device] = field(default_factory=list)
+    counters: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 class DevicePools:
@@ -81,6 +150,9 @@ class DevicePools:
         if number == newest.number:
             newest.slices += 1
             newest.devices += [_device(driver, pool, spec, entry) for entry in spec.get("devices") or []]
+            for shared in spec.get("sharedCounters") or []:
+                for name, counter in shared["counters"].items():
+                    newest.counters[shared["name"], name] = quantity.number(counter["value"])
 
     def result(self) -> tuple[list[Device], list[IncompletePool]]:
         """The devices of all complete pools, and the pools that are not complete."""
@@ -88,7 +160,7 @@ class DevicePools:
         incomplete: list[IncompletePool] = []
         for (driver, pool), seen in sorted(self._newest.items()):
             if seen.slices == seen.expected:
-                devices += seen.devices
+                devices += [_with_counters(device, seen.counters) for device in seen.devices]
             else:
                 problem = f"{seen.slices} of {seen.expected} ResourceSlices of generation {seen.number}"
                 incomplete.append(IncompletePool(driver, pool, problem))
@@ -113,9 +185,43 @@ def _device(driver: str, pool: str, spec: Object, entry: Object) -> Device:
         for taint in body.get("taints") or []
         if taint["effect"] in ("NoSchedule", "NoExecute")
     ]
-    attributes = {sys.intern(name): _value(value) for name, value in (body.get("attributes") or {}).items()}
+    read = {sys.intern(name): _value(value) for name, value in (body.get("attributes") or {}).items()}
+    attributes = {name: value for name, value in read.items() if value is not None}
     node = node if node is None else sys.intern(node)
-    return Device(driver, pool, sys.intern(entry["name"]), node, attributes, tainted=", ".join(taints))
+    shareable = body.get("allowMultipleAllocations") is True
+    return Device(
+        driver,
+        pool,
+        sys.intern(entry["name"]),
+        node,
+        attributes,
+        tainted=", ".join(taints),
+        shareable=shareable,
+        capacity=_capacity(body.get("capacity") or {}) if shareable else (),
+        consumes=tuple(
+            Consumed(each["counterSet"], name, quantity.number(counter["value"]))
+            for each in body.get("consumesCounters") or []
+            for name, counter in each["counters"].items()
+        ),
+    )
+
+
+def _capacity(published: Object) -> tuple[Capacity, ...]:
+    found = []
+    for name, each in published.items():
+        default = (each.get("requestPolicy") or {}).get("default")
+        found.append(
+            Capacity(name, quantity.number(each["value"]), None if default is None else quantity.number(default))
+        )
+    return tuple(found)
+
+
+def _with_counters(device: Device, counters: dict[tuple[str, str], float]) -> Device:
+    """The counters can be in another slice of the pool than the device."""
+    if not device.consumes:
+        return device
+    consumes = (replace(each, available=counters.get((each.counters, each.name), 0.0)) for each in device.consumes)
+    return replace(device, consumes=tuple(consumes))
 
 
 def _single_node(selector: Object | None) -> str | None:
@@ -127,24 +233,21 @@ def _single_node(selector: Object | None) -> str | None:
     return None
 
 
-def _value(value: dict[str, Any]) -> Attribute:
-    for kind in ("string", "int", "bool", "version"):
+def _value(value: dict[str, Any]) -> Attribute | None:
+    """The attribute's value; None for lists and for types that are not known here."""
+    if "version" in value:
+        return _version(value["version"])
+    for kind in ("string", "int", "bool"):
         if kind in value:
             found: Attribute = value[kind]
             # Devices of one kind share most values.
             return sys.intern(found) if isinstance(found, str) else found
-    return str(value)
+    return None
 
 
-def allocated(claims: Iterable[Object]) -> dict[tuple[str, str, str], str]:
-    """The allocated devices: (driver, pool, device) -> `namespace/name` of the claim."""
-    held = {}
-    for claim in claims:
-        name = f"{claim['metadata'].get('namespace')}/{claim['metadata']['name']}"
-        for result in results(claim):
-            if not result.get("adminAccess"):
-                held[result["driver"], result["pool"], result["device"]] = name
-    return held
+@cache
+def _version(text: str) -> Version:
+    return Version(text)
 
 
 def results(claim: Object) -> list[Object]:

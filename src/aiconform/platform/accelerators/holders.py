@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiconform.cluster import Object
-from aiconform.platform.accelerators.devices import Device, allocated
+from aiconform.platform.accelerators.devices import Device, results
 from aiconform.platform.accelerators.offered import NodeAccelerators, requested
 from aiconform.platform.inventory import Platform
 
@@ -34,15 +34,14 @@ def describe(
             if ("device-plugin", node, resource) in wanted:
                 counts[name] = counts.get(name, 0) + number
     places = {device.id: device.node for device in devices}
-    users = {}
-    claims = list(claims)
     for claim in claims:
         metadata = claim["metadata"]
         reserved = (claim.get("status") or {}).get("reservedFor") or [{"name": f"claim {metadata['name']}"}]
-        users[f"{metadata.get('namespace')}/{metadata['name']}"] = f"{metadata.get('namespace')}/{reserved[0]['name']}"
-    for device, claim_name in allocated(claims).items():
-        if ("dra", places.get(device), device[0]) in wanted:
-            counts[users[claim_name]] = counts.get(users[claim_name], 0) + 1
+        user = f"{metadata.get('namespace')}/{reserved[0]['name']}"
+        for result in results(claim):
+            device = (result["driver"], result["pool"], result["device"])
+            if not result.get("adminAccess") and ("dra", places.get(device), device[0]) in wanted:
+                counts[user] = counts.get(user, 0) + 1
     names = [f"{name} ({count})" for name, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))]
     more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
     return ", ".join([*names[:_NAMED], *more]) or "nobody"

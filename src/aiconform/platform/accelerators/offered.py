@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aiconform.cluster import Object, quantity, wait
-from aiconform.platform.accelerators.classes import drivers_named
-from aiconform.platform.accelerators.devices import Device, IncompletePool, allocated
+from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.nodes import closed_node
 from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
-from aiconform.platform.accelerators.profiles import Profile
 
 AllocationWay = Literal["dra", "device-plugin"]
 
@@ -22,7 +20,9 @@ class NodeAccelerators:
     """The accelerators of one kind on one node.
 
     name: the DRA driver or the extended resource. free: how many are not in use. devices: the free ones (DRA only).
-    device_class: a DeviceClass of the platform that selects the driver, or empty.
+    device_class: a DeviceClass of the platform that selects all of them, or empty. selector: a CEL expression that only
+    this kind satisfies; empty where the driver has no other kind. capacity: what a claim must ask of each device that
+    others hold shares of: (name, amount). physical: on how many physical devices they are; 0 where it is not known.
     """
 
     way: AllocationWay
@@ -35,6 +35,9 @@ class NodeAccelerators:
     simulated: bool = False
     device_class: str = ""
     devices: tuple[Device, ...] = field(default=(), repr=False)
+    selector: str = ""
+    capacity: tuple[tuple[str, float], ...] = ()
+    physical: int = 0
 
     @property
     def place(self) -> str:
@@ -110,59 +113,6 @@ class Accelerators:
         return tuple(best.values())
 
 
-def by_dra(
-    nodes: Iterable[Object],
-    devices: Iterable[Device],
-    incomplete: Iterable[IncompletePool],
-    claims: Iterable[Object],
-    classes: Iterable[Object],
-    options: AcceleratorOptions = NOTHING_SAID,
-) -> Accelerators:
-    """The accelerators among the devices that DRA drivers publish. `incomplete` are pools that are not complete."""
-    profiles = options.profiles
-    states = {node["metadata"]["name"]: closed_node(node, profiles, options.tolerated) for node in nodes}
-    held = allocated(claims)
-    class_of = _classes_by_driver(classes)
-    passed_over = [f"pool {pool.name} of driver {pool.driver}: {pool.problem}" for pool in incomplete]
-    groups: dict[tuple[str, str, str], list[Device]] = defaultdict(list)
-    skipped: set[str] = set()
-    unknown: Counter[str] = Counter()
-    for device in devices:
-        if profiles.by_driver(device.driver) is None:
-            if profiles.is_other(device.driver):
-                skipped.add(f"driver {device.driver}: its devices are not accelerators")
-            else:
-                unknown[device.driver] += 1
-        elif device.tainted:
-            skipped.add(f"device {device.name} of pool {device.pool}: tainted {device.tainted}")
-        elif device.node is None:
-            skipped.add(f"device {device.name} of pool {device.pool}: not tied to one node")
-        elif problem := states.get(device.node, f"node {device.node} does not exist"):
-            skipped.add(problem)
-        else:
-            groups[device.node, device.driver, device.product].append(device)
-    offered = []
-    for (node, driver, product), members in sorted(groups.items()):
-        profile = profiles.by_driver(driver)
-        free = tuple(device for device in members if device.id not in held)
-        offered.append(
-            NodeAccelerators(
-                way="dra",
-                node=node,
-                name=driver,
-                product=product,
-                total=len(members),
-                free=len(free),
-                profile=profile.name if profile else "",
-                simulated=_simulated(profile, members),
-                device_class=class_of.get(driver, ""),
-                devices=free,
-            )
-        )
-    asked = [_ask(f"driver {name} publishes {count} device(s)", name) for name, count in sorted(unknown.items())]
-    return Accelerators(tuple(offered), (*asked, *passed_over, *sorted(skipped)))
-
-
 def by_device_plugin(
     nodes: Iterable[Object], used: dict[tuple[str, str], int], options: AcceleratorOptions = NOTHING_SAID
 ) -> Accelerators:
@@ -200,13 +150,14 @@ def by_device_plugin(
                     )
                 )
     asked = [
-        _ask(f"extended resource {resource} is on {len(names)} node(s), such as {names[0]}", resource)
+        ask(f"extended resource {resource} is on {len(names)} node(s), such as {names[0]}", resource)
         for resource, names in sorted(unknown.items())
     ]
     return Accelerators(tuple(offered), (*asked, *dict.fromkeys(passed_over)))
 
 
-def _ask(what: str, name: str) -> str:
+def ask(what: str, name: str) -> str:
+    """The question to the user whether something is an accelerator."""
     return f"{what}: is it an accelerator? It is not tried. Say --accelerator {name} or --not-accelerator {name}"
 
 
@@ -230,17 +181,3 @@ def extended_resources(pod: Object) -> Counter[str]:
             if "/" in resource:
                 asked[resource] += quantity.whole(amount)
     return asked
-
-
-def _simulated(profile: Profile | None, devices: Iterable[Device]) -> bool:
-    return bool(profile and profile.simulated) or any(device.attribute("simulated") is True for device in devices)
-
-
-def _classes_by_driver(classes: Iterable[Object]) -> dict[str, str]:
-    """Driver -> a DeviceClass that selects it, preferably the one that has the driver's name."""
-    found: dict[str, str] = {}
-    for entry in sorted(classes, key=lambda item: str(item["metadata"]["name"])):
-        for driver in drivers_named(entry):
-            if driver not in found or entry["metadata"]["name"] == driver:
-                found[driver] = entry["metadata"]["name"]
-    return found

@@ -1,0 +1,85 @@
+"""The accelerators among the devices that DRA drivers publish."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from aiconform.cluster import Object
+from aiconform.platform.accelerators.counting import Kind, count, holdings, to_request, without_overlap
+from aiconform.platform.accelerators.devices import Device, IncompletePool
+from aiconform.platform.accelerators.nodes import closed_node
+from aiconform.platform.accelerators.offered import Accelerators, NodeAccelerators, ask
+from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
+from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression
+
+
+def by_dra(
+    nodes: Iterable[Object],
+    devices: Iterable[Device],
+    incomplete: Iterable[IncompletePool],
+    claims: Iterable[Object],
+    classes: Iterable[Object],
+    options: AcceleratorOptions = NOTHING_SAID,
+) -> Accelerators:
+    """The accelerators among these devices. `incomplete` are pools that are not complete."""
+    profiles = options.profiles
+    states = {node["metadata"]["name"]: closed_node(node, profiles, options.tolerated) for node in nodes}
+    held = holdings(claims)
+    known_classes = [DeviceClass(item) for item in classes]
+    passed_over = [f"pool {pool.name} of driver {pool.driver}: {pool.problem}" for pool in incomplete]
+    groups: dict[tuple[str, str], list[Device]] = defaultdict(list)
+    examples: dict[str, dict[str, Device]] = defaultdict(dict)
+    skipped: set[str] = set()
+    unknown: Counter[str] = Counter()
+    for device in devices:
+        if profiles.by_driver(device.driver) is None:
+            if profiles.is_other(device.driver):
+                skipped.add(f"driver {device.driver}: its devices are not accelerators")
+            else:
+                unknown[device.driver] += 1
+            continue
+        examples[device.driver].setdefault(device.product, device)
+        if device.tainted:
+            skipped.add(f"device {device.name} of pool {device.pool}: tainted {device.tainted}")
+        elif device.node is None:
+            skipped.add(f"device {device.name} of pool {device.pool}: not tied to one node")
+        elif problem := states.get(device.node, f"node {device.node} does not exist"):
+            skipped.add(problem)
+        else:
+            groups[device.node, device.driver].append(device)
+    offered = []
+    for (node, driver), members in sorted(groups.items()):
+        used, unused = without_overlap(count(members, held))
+        if unused:
+            partitions = sum(len(kind.devices) for kind in unused)
+            skipped.add(
+                f"{partitions} devices of {driver} on node {node} are other partitions of the same hardware: only "
+                f"{used[0].devices[0].product} is counted"
+            )
+        profile = profiles.by_driver(driver)
+        for kind in used:
+            others = [each for product, each in examples[driver].items() if product != kind.devices[0].product]
+            offered.append(
+                NodeAccelerators(
+                    way="dra",
+                    node=node,
+                    name=driver,
+                    product=kind.devices[0].product,
+                    total=kind.total,
+                    free=len(kind.free),
+                    profile=profile.name if profile else "",
+                    simulated=bool(profile and profile.simulated) or _simulated(kind),
+                    device_class=choose(known_classes, kind.devices, others),
+                    devices=kind.free,
+                    selector=expression(driver, kind.devices[0].kind) if others else "",
+                    capacity=tuple(sorted(to_request(kind.free, held).items())),
+                    physical=len({device.physical for device in kind.devices}),
+                )
+            )
+    asked = [ask(f"driver {name} publishes {number} device(s)", name) for name, number in sorted(unknown.items())]
+    return Accelerators(tuple(offered), (*asked, *passed_over, *sorted(skipped)))
+
+
+def _simulated(kind: Kind) -> bool:
+    return any(device.attribute("simulated") is True for device in kind.devices)

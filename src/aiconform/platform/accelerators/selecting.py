@@ -1,0 +1,94 @@
+"""Which devices a DeviceClass selects, and CEL expressions that select devices.
+
+The rules are from the API documentation of CELDeviceSelector (resource.k8s.io): reading an attribute that a device does
+not have is an error, which ends the allocation, so each attribute is looked for first. An attribute keeps its type.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import cel
+
+from aiconform.cluster import Object
+from aiconform.platform.accelerators.devices import Attribute, Device
+
+_DRIVER = re.compile(r"""device\.driver\s*==\s*["']([^"']+)["']""")
+_DOMAIN = re.compile(r"""device\.attributes\s*\[\s*["']([^"']+)["']\s*\]""")
+# What the interpreter raises where the scheduler would see an error, and for functions that only Kubernetes has.
+_FAILED = (LookupError, ArithmeticError, RuntimeError, ValueError, TypeError)
+
+
+def expression(driver: str, wanted: Mapping[str, Attribute]) -> str:
+    """A CEL expression that devices of the driver satisfy which have these values of attributes."""
+    terms = [f'device.driver == "{driver}"']
+    for name, value in wanted.items():
+        domain, _, short = name.rpartition("/")
+        attributes = f'device.attributes["{domain or driver}"]'
+        # JSON literals are CEL literals, except for escapes of characters beyond 16 bits.
+        literal = json.dumps(value, ensure_ascii=False)
+        # Some names of attributes are reserved words of CEL, which `.name` cannot read.
+        terms.append(f'"{short}" in {attributes} && {attributes}["{short}"] == {literal}')
+    return " && ".join(terms)
+
+
+class DeviceClass:
+    """A DeviceClass of the platform, and what it selects; one with an expression that fails selects nothing here."""
+
+    def __init__(self, item: Object) -> None:
+        spec = item.get("spec") or {}
+        self.name = str(item["metadata"]["name"])
+        self.resource = str(spec.get("extendedResourceName") or "")
+        """The extended resource by which Pods can ask for its devices; empty if it has none."""
+        selectors = spec.get("selectors") or []
+        self.expressions = [text for entry in selectors if (text := (entry.get("cel") or {}).get("expression"))]
+        self._known: dict[tuple[Any, ...], bool] = {}
+
+    @cached_property
+    def drivers(self) -> frozenset[str]:
+        """The drivers that its expressions name."""
+        return frozenset(driver for text in self.expressions for driver in _DRIVER.findall(text))
+
+    def selects(self, device: Device) -> bool:
+        """Whether the device satisfies every expression."""
+        read = [(name, value) for name, value in device.attributes.items() if self._mentions(name)]
+        key = (device.driver, device.shareable, *read)
+        if key not in self._known:
+            self._known[key] = all(_satisfied(text, device) for text in self.expressions)
+        return self._known[key]
+
+    def _mentions(self, attribute: str) -> bool:
+        short = attribute.rpartition("/")[2]
+        return any(short in text for text in self.expressions)
+
+
+def _satisfied(text: str, device: Device) -> bool:
+    attributes: dict[str, dict[str, Attribute]] = {domain: {} for domain in _DOMAIN.findall(text)}
+    for name, value in device.attributes.items():
+        domain, _, short = name.rpartition("/")
+        attributes.setdefault(domain or device.driver, {})[short] = value
+    about = {
+        "driver": device.driver,
+        "attributes": attributes,
+        "allowMultipleAllocations": device.shareable,
+    }
+    try:
+        return cel.evaluate(text, {"device": about}) is True
+    except _FAILED:
+        return False
+
+
+def choose(classes: Iterable[DeviceClass], wanted: Iterable[Device], others: Iterable[Device]) -> str:
+    """The name of a class that selects all of these devices of one driver; empty if there is none.
+
+    One that selects none of the others is preferred, then the one that has the driver's name.
+    """
+    wanted, others = list(wanted), list(others)
+    driver = wanted[0].driver
+    fitting = [each for each in classes if driver in each.drivers and all(map(each.selects, wanted))]
+    fitting.sort(key=lambda each: (any(map(each.selects, others)), each.name != driver, each.name))
+    return fitting[0].name if fitting else ""

@@ -1,0 +1,196 @@
+"""Kinds of DRA devices, the classes and expressions that select them, and how many of each can be had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cel
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.served import claim, device, device_class, found, node, resource_slice, result
+
+from aiconform.checks.dra_support import selector_for
+from aiconform.platform import NodeAccelerators
+from aiconform.platform.accelerators.devices import Device, Version, published
+from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression
+
+DRIVER = "gpu.nvidia.com"
+CLASSES = [
+    device_class(f"{name}nvidia.com", f"device.driver == '{DRIVER}' && device.attributes['{DRIVER}'].type == '{kind}'")
+    for name, kind in (("gpu.", "gpu"), ("mig.", "mig"), ("vfio.gpu.", "vfio"))
+]
+
+
+def gpu(number: int = 0, *, fields: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return device(
+        f"gpu-{number}",
+        fields=fields,
+        type="gpu",
+        productName="A100",
+        uuid=f"GPU-{number}",
+        driverVersion={"version": "580.95.5"},
+        **more,
+    )
+
+
+def mig(profile: str, number: int, *slices: int, **more: Any) -> dict[str, Any]:
+    """A partition of GPU 0; with `slices` it is one that exists only when it is allocated."""
+    fields = {"consumesCounters": [consumed(*slices)]} if slices else None
+    name = f"gpu-0-mig-{profile}-{number}"
+    return device(name, fields=fields, type="mig", productName="A100", profile=profile, parentUUID="GPU-0", **more)
+
+
+def consumed(*slices: int) -> dict[str, Any]:
+    return {"counterSet": "gpu-0", "counters": {f"slice-{number}": {"value": "1"} for number in slices}}
+
+
+def counters(number: int) -> dict[str, Any]:
+    return {"sharedCounters": [{"name": "gpu-0", "counters": {f"slice-{n}": {"value": "1"} for n in range(number)}}]}
+
+
+def shown(entries: tuple[NodeAccelerators, ...]) -> list[tuple[str, int, int]]:
+    return [(entry.product, entry.free, entry.total) for entry in entries]
+
+
+async def test_whole_devices_and_partitions_are_kinds_each_with_its_class() -> None:
+    devices = [gpu(), *(mig("1g.10gb", number, uuid=f"MIG-{number}") for number in range(3))]
+    seen = (await found(node(), resource_slice(DRIVER, *devices), *CLASSES)).offered
+    assert shown(seen) == [("A100", 1, 1), ("A100 (mig 1g.10gb)", 3, 3)]
+    assert [entry.device_class for entry in seen] == ["gpu.nvidia.com", "mig.nvidia.com"]
+    assert [entry.physical for entry in seen] == [1, 1]
+    assert "MIG" not in seen[0].selector
+    assert '["type"] == "mig"' in seen[1].selector
+
+
+DYNAMIC = [
+    gpu(fields={"consumesCounters": [consumed(*range(8))]}),
+    *(mig("1g.5gb", start, start) for start in range(7)),
+    *(mig("2g.10gb", start, start, start + 1) for start in (0, 2, 4)),
+    *(mig("3g.20gb", start, *range(start, start + 4)) for start in (0, 4)),
+]
+
+
+def dynamic(*held: str) -> list[dict[str, Any]]:
+    """One GPU with its possible partitions, and claims for some of them."""
+    pool = {"pool": {"name": "n1", "generation": 1, "resourceSliceCount": 2}}
+    return [
+        node(),
+        resource_slice(DRIVER, **counters(8), **pool),
+        resource_slice(DRIVER, *DYNAMIC, **pool),
+        *CLASSES,
+        *(claim(name, result(DRIVER, name)) for name in held),
+    ]
+
+
+async def test_a_gpu_is_one_however_many_partitions_are_possible() -> None:
+    seen = await found(*dynamic())
+    assert shown(seen.offered) == [("A100", 1, 1)]
+    assert "12 devices of gpu.nvidia.com on node n1 are other partitions of the same hardware" in str(seen.passed_over)
+
+
+async def test_when_a_partition_is_taken_the_others_are_what_is_left() -> None:
+    (entry,) = (await found(*dynamic("gpu-0-mig-1g.5gb-0"))).offered
+    assert (entry.product, entry.free, entry.total, entry.physical) == ("A100 (mig 1g.5gb)", 6, 7, 1)
+    assert entry.device_class == "mig.nvidia.com"
+    assert {each.name for each in entry.devices} == {f"gpu-0-mig-1g.5gb-{n}" for n in range(1, 7)}
+
+
+async def test_of_a_gpu_that_is_taken_nothing_is_left() -> None:
+    assert {entry.free for entry in (await found(*dynamic("gpu-0"))).offered} == {0}
+
+
+@given(st.lists(st.sets(st.integers(0, 7), min_size=1, max_size=4), min_size=1, max_size=12), st.data())
+def test_what_is_free_can_be_allocated_together(parts: list[set[int]], data: st.DataObject) -> None:
+    """No counter is ever overdrawn, and what a holder has is never free."""
+    from aiconform.platform.accelerators.counting import count
+
+    devices = [mig("x", number, *part) for number, part in enumerate(parts)]
+    read, _ = published([resource_slice(DRIVER, *devices, **counters(8))])
+    taken: set[int] = set()
+    held = {}
+    for each, part in zip(read, parts, strict=True):
+        if taken.isdisjoint(part) and data.draw(st.booleans()):
+            held[each.id] = [{}]
+            taken |= part
+    (kind,) = count(read, held)
+    assert len(held) + len(kind.free) <= len(read)
+    for each in kind.free:
+        part = parts[read.index(each)]
+        assert taken.isdisjoint(part)
+        taken |= part
+
+
+def shared(number: int, **capacity: Any) -> dict[str, Any]:
+    return gpu(number, fields={"allowMultipleAllocations": True, "capacity": capacity})
+
+
+SHARES = {"memory": {"value": "80Gi"}, "shares": {"value": "10", "requestPolicy": {"default": "1"}}}
+
+
+async def test_a_device_that_several_can_hold_is_free_while_capacity_is_left() -> None:
+    part = {"shares": "1", "memory": "20Gi"}
+    held = [claim(f"c{n}", result(DRIVER, f"gpu-{n}", shareID="x", consumedCapacity=part)) for n in range(2)]
+    devices = [shared(number, **SHARES) for number in range(2)]
+    (entry,) = (await found(node(), resource_slice(DRIVER, *devices), *CLASSES, *held)).offered
+    assert (entry.free, entry.total, entry.physical) == (2, 2, 2)
+    assert entry.capacity == (("memory", 60.0 * 2**30),)
+
+
+@pytest.mark.parametrize(
+    ("consumed_capacity", "free"),
+    [({"shares": "10", "memory": "1Gi"}, 0), ({"shares": "1", "memory": "80Gi"}, 0), ({"shares": "9"}, 1)],
+)
+async def test_a_device_without_capacity_is_taken(consumed_capacity: dict[str, str], free: int) -> None:
+    held = claim("c", result(DRIVER, "gpu-0", consumedCapacity=consumed_capacity))
+    (entry,) = (await found(node(), resource_slice(DRIVER, shared(0, **SHARES)), *CLASSES, held)).offered
+    assert entry.free == free
+
+
+async def test_access_for_administration_takes_nothing() -> None:
+    held = claim("monitor", result(DRIVER, "gpu-0", adminAccess=True))
+    (entry,) = (await found(node(), resource_slice(DRIVER, gpu()), held)).offered
+    assert entry.free == 1
+
+
+async def test_lists_and_versions_are_not_used_for_selecting() -> None:
+    devices = [
+        device(
+            f"gpu-{n}", numaNode={"ints": [n]}, revision={"version": f"1.0.{n}"}, driverVersion="7", index=n, ok=True
+        )
+        for n in range(2)
+    ]
+    (entry,) = (await found(node(), resource_slice(DRIVER, *devices))).offered
+    assert "numaNode" not in entry.devices[0].attributes
+    assert isinstance(entry.devices[0].attributes["revision"], Version)
+    text, wanted = selector_for(entry.devices[0], entry.devices)
+    assert wanted == {"index": 0, "driverVersion": "7"}
+    assert '["index"] == 0' in text
+    assert '["driverVersion"] == "7"' in text
+
+
+VALUES = st.one_of(st.booleans(), st.integers(-(2**40), 2**40), st.text(st.characters(codec="ascii"), max_size=8))
+NAMES = st.sampled_from(["a", "in", "namespace", "other.com/b"])
+
+
+@given(st.dictionaries(NAMES, VALUES), st.dictionaries(NAMES, VALUES))
+def test_an_expression_decides_without_error_for_every_device(wanted: dict[str, Any], has: dict[str, Any]) -> None:
+    attributes: dict[str, dict[str, Any]] = {"d": {}, "other.com": {}}
+    for name, value in has.items():
+        domain, _, short = name.rpartition("/")
+        attributes[domain or "d"][short] = value
+    decided = cel.evaluate(expression("d", wanted), {"device": {"driver": "d", "attributes": attributes}})
+    assert decided is all(name in has and type(has[name]) is type(value) and has[name] == value
+                          for name, value in wanted.items())  # fmt: skip
+
+
+def test_a_class_is_chosen_only_if_it_selects_every_device() -> None:
+    one, two = (Device("d.com", "p", name, "n", {"size": size}) for name, size in (("a", 1), ("b", 2)))
+    small = DeviceClass(device_class("small", 'device.driver == "d.com" && device.attributes["d.com"].size < 2'))
+    every = DeviceClass(device_class("d.com", 'device.driver == "d.com"'))
+    unreadable = DeviceClass(device_class("a", 'device.driver == "d.com" && device.capacity["d.com"].x.isLessThan(y)'))
+    anything = DeviceClass(device_class("b"))
+    classes = [anything, unreadable, every, small]
+    assert choose(classes, [one], [two]) == "small"
+    assert choose(classes, [one, two], []) == "d.com"
+    assert choose([anything, unreadable, small], [one, two], []) == ""
