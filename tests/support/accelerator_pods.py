@@ -9,6 +9,7 @@ from typing import Any
 from aiconform.cluster import Cluster, NotFound, Object
 from aiconform.lab import Lab
 from aiconform.lab.accelerators import Device, devices_of, read_config
+from aiconform.lab.accelerators.devices import nodes_of
 from aiconform.platform.images import IMAGES
 
 IMAGE = IMAGES["shell"]
@@ -58,7 +59,7 @@ def read_view(log: str) -> View:
 
 
 def devices(lab: Lab, node: str) -> dict[str, Device]:
-    """Path in a container -> device."""
+    """Path of a device's main node in a container -> device."""
     config = lab.node(node).accelerators
     assert config
     return {device.container_path: device for device in devices_of(read_config(config))}
@@ -67,11 +68,12 @@ def devices(lab: Lab, node: str) -> dict[str, Device]:
 def sound(view: View, lab: Lab, node: str, *, count: int = 1) -> list[Device]:
     """The devices that a container sees; fails unless it sees exactly so many, and can open these and no others."""
     known = devices(lab, node)
-    assert set(view.nodes) <= set(known)
-    seen = [known[path] for path in view.nodes]
+    seen = [known[path] for path in view.nodes if path in known]
     assert len(seen) == count
+    given = [each for each in nodes_of(seen) if each.major == MAJOR]
+    assert set(view.nodes) == {each.container_path for each in given}
     assert all(view.nodes.values())
-    assert view.forged == {device.minor for device in seen}
+    assert view.forged == {each.minor for each in given}
     assert set(view.environment.values()) == {device.uuid for device in seen}
     return seen
 

@@ -156,6 +156,8 @@ class FakeKubelet:
     def __init__(self, config: AcceleratorConfig) -> None:
         self.config = config
         self.registered: asyncio.Queue[Any] = asyncio.Queue()
+        self.endpoints: dict[str, str] = {}
+        """Resource -> the name of its device plugin's socket."""
         self.socket = config.device_plugin_dir / "kubelet.sock"
         self._server: Any = None
         self._listens: dict[str, asyncio.Task[None]] = {}
@@ -165,7 +167,9 @@ class FakeKubelet:
         self._server = await sockets.listen(self.socket, partial(add, self))
 
     async def Register(self, request: Any, _context: Any) -> Any:  # noqa: N802 - the service's name for it
+        assert request.version == "v1beta1"
         self.registered.put_nowait(request)
+        self.endpoints[request.resource_name] = request.endpoint
         self._listens[request.endpoint] = asyncio.create_task(self._listen(request.endpoint))
         return deviceplugin_v1beta1_pb2.Empty()
 
@@ -185,6 +189,7 @@ class FakeKubelet:
 
     async def stop(self) -> None:
         await self.drop()
+        self.endpoints.clear()
         await sockets.close(self._server, self.socket)
 
     async def restart(self) -> None:

@@ -72,7 +72,7 @@ def command() -> None:
 @click.option(
     "--identity",
     metavar="NAME|FILE",
-    help="Driver, resource and product names of the accelerators: of a known vendor, such as nvidia, or a YAML file.",
+    help="Names and shape of the accelerators: one of `lab identities`, such as nvidia-mig-mixed, or a YAML file.",
 )
 @click.option(
     "--assets",
@@ -156,6 +156,22 @@ def list_add_ons(output: str) -> None:
     width = max(map(len, ADD_ONS))
     for each in ADD_ONS.values():
         click.echo(f"{each.name:{width}}  {each.summary}")
+
+
+@command.command()
+@output_option
+def identities(output: str) -> None:
+    """List the names and shapes that simulated accelerators can have (`lab up --identity`)."""
+    from aiconform.lab.accelerators import identities
+    from aiconform.lab.accelerators.devices import resources
+
+    found = {name: (each, resources(each)) for name, each in identities().items()}
+    if output == "json":
+        print_json([{"name": name, **each.model_dump(mode="json")} for name, (each, _) in found.items()])
+        return
+    width = max(map(len, found))
+    for name, (each, offered) in found.items():
+        click.echo(f"{name:{width}}  {each.product}: {each.driver}; {', '.join(offered)}")
 
 
 @command.command()

@@ -31,8 +31,8 @@ NODES = 2
 ACCELERATORS = 4
 """Number of simulated accelerators of a new node."""
 ALLOCATIONS = ("dra", "device-plugin", "both")
-# Virtual consoles, 4:10 to 4:63: character devices that any Linux has and that containers may not open by default.
-FIRST_MINOR, LAST_MINOR = 10, 63
+MOST_ACCELERATORS = 64
+"""The highest number of accelerators of a node."""
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
@@ -105,9 +105,8 @@ class LabConfig:
 
 def check_accelerators(count: int | None) -> None:
     """Raises LabError."""
-    most = LAST_MINOR - FIRST_MINOR + 1
-    if count is not None and not 0 <= count <= most:
-        raise LabError(f"a node has 0 to {most} simulated accelerators, not {count}")
+    if count is not None and not 0 <= count <= MOST_ACCELERATORS:
+        raise LabError(f"a node has 0 to {MOST_ACCELERATORS} simulated accelerators, not {count}")
 
 
 def check_node_name(name: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aiconform.lab import plan
+from aiconform.lab import plan, planning
 from aiconform.lab.addons.install import installed
 from aiconform.lab.addons.registry import ADD_ONS, chosen, components_of
 from aiconform.lab.build import assets as assets_of
@@ -49,7 +49,7 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
             add_ons = chosen((*(old.add_ons if old else ()), *config.add_ons), minor)
             binaries = assets_of.assets(minor, progress, config.assets or _given(old), extra=components_of(add_ons))
             with host.locked(root):
-                new = plan.make(config, old, root)
+                new = planning.make(config, old, root)
                 if not Lab(new, paths).running:
                     # The scheduler does not start without an API that it watches. The fault is turned on again later.
                     new = replace(new, runtime_overrides={})
@@ -85,14 +85,14 @@ class Lab(ExistingLab):
         """Add a node to the running lab; returns when it is Ready. Raises LabError."""
         with self._changing():
             with host.locked(self.paths.root):
-                self._save(plan.add_node(self.plan, name, self.paths.root, allocation, accelerators))
+                self._save(planning.add_node(self.plan, name, self.paths.root, allocation, accelerators))
             self._settle(self._assets(progress), progress)
         return self.node(name)
 
     def remove_node(self, name: str, progress: Progress = quiet) -> None:
         """Switch off a node and remove its Node object. Raises LabError."""
         with self._changing():
-            self._save(plan.remove_node(self.plan, name))
+            self._save(planning.remove_node(self.plan, name))
             self._settle(self._assets(progress), progress)
 
     def override_runtime_config(self, served: Mapping[str, bool]) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import json
 import os
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from support.fake_kubelet import NODE, FakeCluster, FakeKubelet, claim, configuration
+from support.fake_kubelet import NODE
+from support.fake_node import PATIENCE, Node, eventually, paths, plugin, wants
 
 from aiconform.lab.accelerators import (
-    AcceleratorConfig,
     AcceleratorError,
     DriverFault,
     devices_of,
@@ -30,79 +28,8 @@ from aiconform.lab.accelerators.dra import SERVICES
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
 from aiconform.lab.accelerators.kubelet import pluginregistration_v1_pb2
-from aiconform.lab.accelerators.process import AcceleratorProcess
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")
-PATIENCE = 10.0
-
-
-class Node:
-    """One node: its accelerators, its kubelet, its API server."""
-
-    def __init__(self, folder: Path, **changes: Any) -> None:
-        self.config = configuration(folder, **changes)
-        self.cluster = FakeCluster()
-        self.kubelet = FakeKubelet(self.config)
-        self.parts = self.restarted()
-
-    def restarted(self) -> AcceleratorProcess:
-        self.parts = AcceleratorProcess(self.cluster, self.config)  # type: ignore[arg-type]
-        return self.parts
-
-    async def change(self, **changes: Any) -> None:
-        self.config = AcceleratorConfig.model_validate({**self.config.model_dump(), **changes})
-        await self.parts.apply(self.config)
-
-    def claim(self, name: str, *devices: str, **more: Any) -> dict[str, Any]:
-        return self.cluster.put(claim(name, *devices, driver=self.config.identity.driver, **more))
-
-    def specs(self) -> dict[str, dict[str, Any]]:
-        """CDI device name -> its edits, of all CDI files on the node."""
-        found = {}
-        for file in self.config.cdi_dir.glob("*.json"):
-            spec = json.loads(file.read_text())
-            found |= {f"{spec['kind']}={device['name']}": device["containerEdits"] for device in spec["devices"]}
-        return found
-
-    def given(self, answer: Any) -> list[str]:
-        """Paths of the device nodes that an answer to NodePrepareResources puts into containers."""
-        specs = self.specs()
-        return [
-            node["path"]
-            for device in answer.devices
-            for name in device.cdi_device_ids
-            for node in specs[name]["deviceNodes"]
-        ]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short name: sockets allow no long paths."""
-    with tempfile.TemporaryDirectory(prefix="a-") as name:
-        yield Path(name)
-
-
-@pytest.fixture
-async def make(folder: Path) -> AsyncIterator[Callable[..., Any]]:
-    nodes: list[Node] = []
-
-    async def start(**changes: Any) -> Node:
-        node = Node(folder, **changes)
-        nodes.append(node)
-        await node.kubelet.start()
-        await node.parts.apply(node.config)
-        return node
-
-    yield start
-    for node in nodes:
-        await node.parts.stop()
-        await node.kubelet.stop()
-
-
-async def eventually(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110 - what it waits for has no event
-            await asyncio.sleep(0.02)
 
 
 # DRA
@@ -257,30 +184,18 @@ def test_services_have_the_names_that_the_kubelet_calls() -> None:
     }
 
 
-async def plugin(node: Node, method: str, message: Any) -> Any:
-    registered = await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
-    node.kubelet.registered.put_nowait(registered)
-    assert registered.version == "v1beta1"
-    assert registered.resource_name == node.config.identity.extended_resource
-    socket = node.config.device_plugin_dir / registered.endpoint
-    return await node.kubelet.ask(socket, services.DevicePluginStub, method, message)
-
-
-def wants(*containers: list[str]) -> Any:
-    return messages.AllocateRequest(
-        container_requests=[messages.ContainerAllocateRequest(devices_ids=ids) for ids in containers]
-    )
-
-
-def paths(allocated: Any) -> list[list[str]]:
-    return [[device.container_path for device in container.devices] for container in allocated.container_responses]
-
-
 def count(node: Node, devices: int) -> None:
     """What a kubelet writes into its Node's status."""
     (found,) = node.cluster.of("Node")
     resource = node.config.identity.extended_resource
     node.cluster.put({**found, "status": {"allocatable": {"cpu": "2", resource: str(devices)}}})
+
+
+def counted(node: Node) -> int:
+    """How many the process knows that the kubelet counts."""
+    status = read_status(node.config.state_dir) or {}
+    found: int = status["allocatable"][node.config.identity.extended_resource]
+    return found
 
 
 async def test_the_plugin_settles_when_the_kubelet_counts_its_devices(make: Any) -> None:
@@ -395,7 +310,7 @@ async def test_no_driver_leaves_kubelet_and_api_server_and_comes_back(make: Any)
     node = await make(offer="both", count=4)
     await asyncio.wait_for(node.kubelet.registered.get(), PATIENCE)
     count(node, 2)
-    await eventually(lambda: (read_status(node.config.state_dir) or {})["allocatable"] == 2)
+    await eventually(lambda: counted(node) == 2)
     await node.change(faults=[DriverFault.NO_DRIVER])
     assert node.cluster.of("ResourceSlice") == []
     assert list(node.config.registry_dir.iterdir()) == []

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiconform.lab import plan
+from aiconform.lab import plan, planning
 from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.config import MAX_NODES, LabConfig, LabError, Paths
@@ -26,7 +26,7 @@ Object = dict[str, Any]
 
 def made(root: Path, **options: Any) -> plan.LabPlan:
     name = options.get("name", "lab")
-    new = plan.make(LabConfig(**options), plan.read(Paths(name, root)), root)
+    new = planning.make(LabConfig(**options), plan.read(Paths(name, root)), root)
     new.save(Paths(name, root))
     return new
 
@@ -36,7 +36,7 @@ def order(root: Path, name: str, **options: Any) -> plan.NodePlan:
     paths = Paths("lab", root)
     current = plan.read(paths)
     assert current
-    node = plan.add_node(current, name, root, "device-plugin", 2, autoscaled=True, **options).node(name)
+    node = planning.add_node(current, name, root, "device-plugin", 2, autoscaled=True, **options).node(name)
     write_json(cloudnodes.file(paths, node.number), asdict(node))
     return node
 
@@ -82,9 +82,9 @@ def test_own_nodes_come_and_go_beside_ordered_ones(tmp_path: Path) -> None:
     assert [each.accelerators for each in shrunk.own] == [6]
     assert shrunk.autoscaled == (node,)
     with pytest.raises(LabError, match="delete nodeclaim"):
-        plan.remove_node(shrunk, "brave-curie")
+        planning.remove_node(shrunk, "brave-curie")
     with pytest.raises(LabError, match="last node"):
-        plan.remove_node(shrunk, "node-1")
+        planning.remove_node(shrunk, "node-1")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_numbers_and_device_numbers_are_never_given_twice(
             case "up":
                 made(root)
             case "own":
-                plan.add_node(current, f"own-{position}", root).save(paths)
+                planning.add_node(current, f"own-{position}", root).save(paths)
             case "order":
                 order(root, f"ordered-{position}")
             case "end" if current.autoscaled:

@@ -18,7 +18,7 @@ from aiconform.lab.config import LabConfig, LabError, Network, Paths
 from aiconform.lab.faults.accelerators import RUNTIME_LEAKS
 from aiconform.lab.faults.state import AUTOSCALED, record
 from aiconform.lab.kubernetes import containerd, controlplane, installation, nodes
-from aiconform.lab.plan import make
+from aiconform.lab.planning import make
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for Linux")
 

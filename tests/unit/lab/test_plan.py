@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.lab import plan
-from aiconform.lab.config import FIRST_MINOR, LAST_MINOR, MAX_LABS, MAX_NODES, LabConfig, LabError, Network, Paths
+from aiconform.lab import plan, planning
+from aiconform.lab.config import MAX_LABS, MAX_NODES, LabConfig, LabError, Network, Paths
+from aiconform.lab.device_numbers import FIRST, LAST
 
 
 def made(config: LabConfig, root: Path) -> plan.LabPlan:
     """The plan of a new lab, saved."""
-    new = plan.make(config, plan.read(Paths(config.name, root)), root)
+    new = planning.make(config, plan.read(Paths(config.name, root)), root)
     new.save(Paths(config.name, root))
     return new
 
@@ -33,8 +34,8 @@ def test_a_name_that_cannot_be_a_folder_and_a_cgroup_is_refused(name: str) -> No
         ({"kubernetes": "1.20"}, r"1\.37.*1\.34"),
         ({"nodes": 0}, "1 to 32 nodes"),
         ({"nodes": 33}, "1 to 32 nodes"),
-        ({"accelerators": -1}, "0 to 54"),
-        ({"accelerators": 55}, "0 to 54"),
+        ({"accelerators": -1}, "0 to 64"),
+        ({"accelerators": 65}, "0 to 64"),
         ({"allocation": "magic"}, "dra, device-plugin"),
         ({"allocation": {"node-1": "magic"}}, "dra, device-plugin"),
     ],
@@ -113,6 +114,23 @@ def test_accelerators_can_change_while_a_lab_is_up(tmp_path: Path) -> None:
     assert numbers_are_apart([changed])
 
 
+def test_an_identity_that_needs_a_newer_kubernetes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"nvidia-dra-dynamic-mig needs Kubernetes 1\.36 or newer, not 1\.34"):
+        made(LabConfig(identity="nvidia-dra-dynamic-mig", kubernetes="1.34"), tmp_path)
+    assert made(LabConfig(identity="nvidia-dra-dynamic-mig", kubernetes="1.36"), tmp_path).kubernetes == "1.36"
+
+
+def test_accelerators_that_need_more_device_nodes_than_there_are_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="a node cannot have 16 accelerators of this identity: they need 257"):
+        made(LabConfig(identity="amd-partitioned", accelerators=16), tmp_path)
+    assert made(LabConfig(identity="nvidia", accelerators=64), tmp_path).nodes[0].accelerators == 64
+
+
+def test_nodes_of_a_persona_have_slots_for_all_their_device_nodes(tmp_path: Path) -> None:
+    first, second = made(LabConfig(identity="amd"), tmp_path).nodes
+    assert second.first_minor == first.first_minor + 9
+
+
 def test_labs_of_one_machine_have_indexes_and_device_numbers_of_their_own(tmp_path: Path) -> None:
     labs = [made(LabConfig(name=f"lab-{letter}"), tmp_path) for letter in "abc"]
     assert {lab.index for lab in labs} == {0, 1, 2}
@@ -129,16 +147,16 @@ def test_the_machine_takes_only_so_many_labs(tmp_path: Path) -> None:
         made(LabConfig(name="one-more"), tmp_path)
 
 
-@given(st.lists(st.integers(0, 54), min_size=1, max_size=6))
+@given(st.lists(st.integers(0, 64), min_size=1, max_size=6))
 def test_device_numbers_are_always_valid_and_apart_while_there_are_enough(counts: list[int]) -> None:
     root = Path("/nonexistent")
     current = plan.LabPlan("lab", 0)
     for i, count in enumerate(counts):
-        current = plan.add_node(current, f"node-{i}", root, accelerators=count)
+        current = planning.add_node(current, f"node-{i}", root, accelerators=count)
     for node in current.nodes:
-        assert node.first_minor >= FIRST_MINOR
-        assert node.first_minor + node.accelerators - 1 <= LAST_MINOR
-    if sum(counts) <= LAST_MINOR - FIRST_MINOR + 1:
+        assert node.first_minor >= FIRST
+        assert node.first_minor + node.accelerators - 1 <= LAST
+    if sum(counts) <= LAST - FIRST + 1:
         assert numbers_are_apart([current])
 
 
@@ -149,23 +167,23 @@ def numbers_are_apart(labs: list[plan.LabPlan]) -> bool:
 
 def test_nodes_are_added_and_removed_by_name(tmp_path: Path) -> None:
     new = made(LabConfig(), tmp_path)
-    grown = plan.add_node(new, "gpu-a", tmp_path, allocation="both", accelerators=1)
+    grown = planning.add_node(new, "gpu-a", tmp_path, allocation="both", accelerators=1)
     assert grown.node("gpu-a").allocation == "both"
-    assert plan.remove_node(grown, "node-1").nodes == grown.nodes[1:]
+    assert planning.remove_node(grown, "node-1").nodes == grown.nodes[1:]
     with pytest.raises(LabError, match="already"):
-        plan.add_node(grown, "gpu-a", tmp_path)
+        planning.add_node(grown, "gpu-a", tmp_path)
     with pytest.raises(LabError, match="it has node-1, node-2"):
-        plan.remove_node(new, "gpu-a")
+        planning.remove_node(new, "gpu-a")
     with pytest.raises(LabError, match="last node"):
-        plan.remove_node(plan.remove_node(new, "node-1"), "node-2")
+        planning.remove_node(planning.remove_node(new, "node-1"), "node-2")
     # A number that has become free is used again: addresses do not run out.
-    assert plan.add_node(plan.remove_node(grown, "node-1"), "back", tmp_path).node("back").number == 1
+    assert planning.add_node(planning.remove_node(grown, "node-1"), "back", tmp_path).node("back").number == 1
 
 
 @pytest.mark.parametrize("name", ["control-plane", "UPPER", "", "a_b", "-a", "a" * 41])
 def test_names_no_node_can_have(name: str, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="node name"):
-        plan.add_node(made(LabConfig(), tmp_path), name, tmp_path)
+        planning.add_node(made(LabConfig(), tmp_path), name, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"machines": {}, "nodes": [{"name": "x"}]}'])

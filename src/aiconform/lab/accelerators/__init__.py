@@ -6,7 +6,6 @@ them; `cluster_objects` are the objects that the cluster needs.
 
 from aiconform.lab.accelerators.config import (
     AcceleratorConfig,
-    Device,
     DriverFault,
     Offer,
     devices_of,
@@ -14,6 +13,7 @@ from aiconform.lab.accelerators.config import (
     split,
     write_config,
 )
+from aiconform.lab.accelerators.devices import Device, NodeRole
 from aiconform.lab.accelerators.identity import AcceleratorError, Identity, identities
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS, cluster_objects
 from aiconform.lab.accelerators.status import read_status, unsettled
@@ -25,6 +25,7 @@ __all__ = [
     "Device",
     "DriverFault",
     "Identity",
+    "NodeRole",
     "Offer",
     "cluster_objects",
     "devices_of",

@@ -1,10 +1,10 @@
-"""The allocatable number of the extended resource: Pods can use it only when it is in the Node's status."""
+"""The allocatable numbers of the extended resources: Pods can use them only when they are in the Node's status."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from aiconform.cluster import Cluster, ClusterError, Object, quantity
 from aiconform.lab.accelerators.config import AcceleratorConfig
@@ -13,10 +13,12 @@ RETRY_SECONDS = 1.0
 
 
 class Allocatable:
-    """Follows the Node's status; `count` is the resource's allocatable number."""
+    """Follows the Node's status; `counts` are the allocatable numbers of these resources."""
 
-    def __init__(self, cluster: Cluster, config: AcceleratorConfig, on_change: Callable[[], None]) -> None:
-        self.count = 0
+    def __init__(
+        self, cluster: Cluster, config: AcceleratorConfig, resources: Collection[str], on_change: Callable[[], None]
+    ) -> None:
+        self.counts = dict.fromkeys(resources, 0)
         self._cluster = cluster
         self._config = config
         self._on_change = on_change
@@ -29,9 +31,9 @@ class Allocatable:
                 fields = f"metadata.name={self._config.node_name}"
                 async for event in self._cluster.watch("v1", "Node", fields=fields):
                     gone = event.type == "DELETED"
-                    count = 0 if gone else allocatable(event.object, self._config.identity.extended_resource)
-                    if count != self.count:
-                        self.count = count
+                    counts = {name: 0 if gone else allocatable(event.object, name) for name in self.counts}
+                    if counts != self.counts:
+                        self.counts = counts
                         self._on_change()
             except ClusterError as err:
                 if str(err) != told:

@@ -55,7 +55,7 @@ class RogueAllocator:
         found = await self._cluster.get(version, "ResourceClaim", name, namespace)
         claim = {"apiVersion": version, "kind": "ResourceClaim", **found}
         asked = demands(claim, self._config.identity.device_class)
-        devices = [str(device["name"]) for device in self._publisher.devices]
+        devices = self._publisher.names
         if (claim.get("status") or {}).get("allocation") or claim["metadata"].get("deletionTimestamp"):
             return
         if not devices or sum(asked.values()) <= len(devices):

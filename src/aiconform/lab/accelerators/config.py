@@ -6,27 +6,26 @@ It contains every path, so nothing is assumed about the lab. The process reads i
 
 from __future__ import annotations
 
-import uuid
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from aiconform.lab import device_numbers
+from aiconform.lab.accelerators.devices import Device, make_devices, numbers_needed
 from aiconform.lab.accelerators.identity import (
     DEFAULT_IDENTITY,
     AcceleratorError,
     DnsName,
     Identity,
-    Strict,
     identities,
     problems,
 )
+from aiconform.lab.accelerators.strict import Strict
+from aiconform.lab.config import MOST_ACCELERATORS
 from aiconform.lab.machines.files import write_json
 
-# Virtual consoles: character devices that exist on any Linux, and that containers may not open by default.
-VT_MAJOR = 4
-VT_FIRST, VT_LAST = 10, 63
 # The folder on a node in which its accelerators describe themselves to the exporter of metrics.
 TELEMETRY_FOLDER = "/run/aiconform-accelerators"
 
@@ -83,12 +82,11 @@ class AcceleratorConfig(Strict):
     """The file that the exporter of metrics reads; not written if None. (start)"""
     offer: Offer = Offer.DRA
     """How Pods request the devices. With `both`, DRA offers the first half (rounded up), the plugin the rest."""
-    count: Annotated[int, Field(ge=0, le=VT_LAST - VT_FIRST + 1)] = 4
-    """How many devices the node has."""
-    major: Annotated[int, Field(ge=1)] = VT_MAJOR
-    """Device number of all devices: the major. (start)"""
-    first_minor: Annotated[int, Field(ge=0)] = VT_FIRST
-    """The minor of device 0; the others follow. Nodes of one machine must not overlap. (start)"""
+    count: Annotated[int, Field(ge=0, le=MOST_ACCELERATORS)] = 4
+    """How many physical devices the node has."""
+    first_minor: Annotated[int, Field(ge=0)] = device_numbers.FIRST
+    """The slot (`device_numbers`) of the first device node; the others follow. Nodes of one machine must not overlap.
+    (start)"""
     identity: Identity = Field(default_factory=lambda: identities()[DEFAULT_IDENTITY])
     """The names they appear under. (start)"""
     devices_per_slice: Annotated[int, Field(ge=1, le=128)] = 128
@@ -105,53 +103,32 @@ class AcceleratorConfig(Strict):
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:
-        last = self.first_minor + self.count - 1
-        if self.major == VT_MAJOR and self.count and not VT_FIRST <= self.first_minor <= last <= VT_LAST:
+        last = self.first_minor + numbers_needed(self.identity, self.count) - 1
+        if self.count and not device_numbers.FIRST <= self.first_minor <= last <= device_numbers.LAST:
             raise ValueError(
                 f"first_minor {self.first_minor} with count {self.count} leaves "
-                f"{VT_FIRST}-{VT_LAST}, the free virtual consoles"
+                f"{device_numbers.FIRST}-{device_numbers.LAST}, the free device numbers"
             )
         if self.device_dir.resolve() == Path("/dev"):
             raise ValueError("device_dir is the machine's own /dev; use a folder of the lab")
         return self
 
 
-class Device(Strict):
-    """One simulated accelerator: a character device and its names."""
-
-    index: int
-    name: str
-    """In ResourceSlices: `accel-0`."""
-    uuid: str
-    major: int
-    minor: int
-    host_path: Path
-    container_path: str
-
-
 def devices_of(config: AcceleratorConfig) -> tuple[Device, ...]:
     """All devices of the node in order of their index, the same at every start."""
-    identity = config.identity
-    return tuple(
-        Device(
-            index=index,
-            name=f"accel-{index}",
-            uuid=identity.uuid_prefix
-            + str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{index}.{config.node_name}.{identity.driver}")),
-            major=config.major,
-            minor=config.first_minor + index,
-            host_path=config.device_dir / f"accel{index}",
-            container_path=f"{identity.device_prefix}{index}",
-        )
-        for index in range(config.count)
+    return make_devices(
+        config.identity, config.count, node=config.node_name, first=config.first_minor, folder=config.device_dir
     )
 
 
 def split(config: AcceleratorConfig) -> tuple[tuple[Device, ...], tuple[Device, ...]]:
     """(those offered through DRA, those offered through the device plugin)."""
+    to_dra = {Offer.DRA: config.count, Offer.DEVICE_PLUGIN: 0, Offer.BOTH: (config.count + 1) // 2}[config.offer]
     devices = devices_of(config)
-    to_dra = {Offer.DRA: len(devices), Offer.DEVICE_PLUGIN: 0, Offer.BOTH: (len(devices) + 1) // 2}[config.offer]
-    return devices[:to_dra], devices[to_dra:]
+    return (
+        tuple(device for device in devices if device.parent < to_dra),
+        tuple(device for device in devices if device.parent >= to_dra and not device.on_demand),
+    )
 
 
 def read_config(path: Path) -> AcceleratorConfig:

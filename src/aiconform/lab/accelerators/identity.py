@@ -1,16 +1,18 @@
-"""The names under which a node's simulated accelerators appear: their own, or those of a vendor."""
+"""The names and the shape under which a node's simulated accelerators appear: their own, or those of a vendor."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
+from aiconform.lab.accelerators.exporters import exporters
+from aiconform.lab.accelerators.strict import Strict
+from aiconform.lab.accelerators.templates import NUMBERS, TEXTS, fill
 from aiconform.lab.config import LabError
 from aiconform.spec import yamlfile
 from aiconform.spec.errors import MalformedFile
@@ -20,22 +22,6 @@ DEFAULT_IDENTITY = "simulated"
 
 class AcceleratorError(LabError):
     """Something about the simulated accelerators that a user can fix; the message says what and how."""
-
-
-class Strict(BaseModel):
-    """Immutable; unknown fields are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Metrics(StrEnum):
-    """A family of metric names; see `telemetry`."""
-
-    OPENTELEMETRY = "opentelemetry"
-    DCGM = "dcgm"
-    AMD = "amd"
-    TPU = "tpu"
-    NEURON = "neuron"
 
 
 DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=63)]
@@ -55,19 +41,80 @@ Memory = Annotated[str, Field(pattern=r"^[1-9]\d*(Ki|Mi|Gi|Ti)$"), AfterValidato
 # An attribute's name: a C identifier, with an optional domain before it (resource.k8s.io rules).
 AttributeName = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z_][A-Za-z0-9_]{0,31}$")]
 AttributeValue = bool | int | Annotated[str, Field(max_length=64)]
+ExtendedResource = Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")]
+# The path of a device node in a container; see `templates` for what is between braces.
+NodePath = Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9._/{}+*-]+$")]
+DeviceName = Annotated[str, Field(pattern=r"^[a-z0-9{]([-a-z0-9{}+*_]*[a-z0-9}])?$")]
+
+
+class Partition(Strict):
+    """A kind of part that a physical device is cut into: one at each of the places `starts`."""
+
+    profile: str
+    """Its vendor's name for the kind, such as `1g.10gb`."""
+    starts: Annotated[tuple[int, ...], Field(min_length=1)]
+    name: DeviceName
+    """Its name in ResourceSlices."""
+    extended_resource: ExtendedResource | None = None
+    """The resource that the device plugin offers it as, if it is not that of whole devices."""
+    memory: Memory
+    nodes: Annotated[tuple[NodePath, ...], Field(min_length=1)]
+    """Its own nodes. A holder gets those of the whole device, too, which the holders of its other partitions have."""
+    first_instance: int = 0
+    """The number of the first of these that the hardware gives; the others follow."""
+    uuid_prefix: str
+    attributes: dict[AttributeName, AttributeValue] = Field(default_factory=dict)
+    """In addition to those of its device."""
+    counters: dict[str, int] = Field(default_factory=dict)
+    """What it takes of its device's `counters`; names are templates."""
+
+
+class Model(Strict):
+    """What differs between the physical devices of one node. A field that is left out is that of the identity."""
+
+    product: Annotated[str, Field(max_length=64)] | None = None
+    memory: Memory | None = None
+    extended_resource: ExtendedResource | None = None
+    attributes: dict[AttributeName, AttributeValue] = Field(default_factory=dict)
+    """In addition to those of the identity."""
+    partitions: tuple[Partition, ...] = ()
+    """What the device is cut into; it is offered as a whole if this is empty."""
+    counters: dict[str, int] = Field(default_factory=dict)
+    """What its partitions share. With them, DRA offers the whole device as well as all partitions that it could have
+    (sharedCounters), and the scheduler decides; the device plugin offers the whole device."""
 
 
 class Identity(Strict):
-    """The names under which accelerators appear: see `identities.yaml`."""
+    """The names and the shape under which accelerators appear: see `identities.yaml`. Paths, names and labels are
+    templates (`templates`)."""
 
     driver: DnsName
     """Name of the DRA driver, in ResourceSlices and in the kubelet's registry."""
     device_class: DnsName
     """Name of the DeviceClass that selects this driver's devices."""
-    extended_resource: Annotated[str, Field(pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")]
+    device_classes: dict[DnsName, str] = Field(default_factory=dict)
+    """DeviceClasses that also select by the attribute `type`, with its value; `device_class` may be among them."""
+    extended_resource: ExtendedResource
     """Name of the resource that the device plugin offers."""
-    device_prefix: Annotated[str, Field(pattern=r"^/dev/[A-Za-z0-9._/-]*[A-Za-z._-]$")]
-    """Path of a device in a container, without its index: `/dev/nvidia` gives `/dev/nvidia0`."""
+    shares: Annotated[int, Field(ge=1)] = 1
+    """How many times the device plugin offers each device: more than once for time slices and the like."""
+    aliases: dict[ExtendedResource, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Further resources for the same devices, with how many of each a device has."""
+    whole_host: bool = False
+    """Only all devices of a node can be had together."""
+    nodes: tuple[NodePath, ...]
+    """The nodes of a device in its holder's container. The first is the one that work is done with; others are its
+    companions, such as a node for control. (Earlier spelling: `device_prefix`, the path of the only one without its
+    index.)"""
+    shared_nodes: tuple[NodePath, ...] = ()
+    """Nodes that every holder on a node of the cluster gets."""
+    device_name: DeviceName = "accel-{parent}"
+    """Name of a whole device in ResourceSlices."""
+    models: Annotated[tuple[Model, ...], Field(min_length=1)] = (Model(),)
+    """The physical devices of a node are of these in turn."""
+    share_of_memory: Memory | None = None
+    """With it, DRA lets several claims have a device at once (allowMultipleAllocations). This is how much of its
+    memory one gets that asks for no amount, and the step in which it can be had."""
     product: Annotated[str, Field(max_length=64)]
     """Name of the product; the value of the attribute named by `product_attribute`."""
     product_attribute: AttributeName
@@ -84,17 +131,63 @@ class Identity(Strict):
     """The attribute that carries the runtime's version: `cudaDriverVersion` at one vendor."""
     memory: Memory
     """Memory of one device, a Kubernetes quantity: the capacity `memory`."""
-    metrics: Metrics
-    """The family of metric names that the exporter uses."""
-    attributes: dict[AttributeName, AttributeValue] = {}
-    """Further attributes of every device. `simulated: true` is always added."""
+    metrics: str
+    """The exporter whose form the metrics have: an entry of `exporters.yaml`."""
+    attributes: dict[AttributeName, AttributeValue] = Field(default_factory=dict)
+    """Further attributes of every device; text is a template. `simulated` is always added."""
+    without_attributes: tuple[str, ...] = ()
+    """Which of uuid, index and minor this driver does not publish."""
+    node_labels: dict[str, str] = Field(default_factory=dict)
+    """Further labels of the Node; values are templates."""
+    requested_by: tuple[str, ...] = ()
+    """Variables of a container by which its vendor's runtime gives it devices, whatever Kubernetes says."""
+    since: Annotated[str, Field(pattern=r"^(1\.\d+)?$")] = ""
+    """The first Kubernetes minor version that serves what its driver publishes; empty for all."""
+    sources: tuple[str, ...] = ()
+    """Where the facts are from: URLs."""
+
+    @model_validator(mode="after")
+    def _templates_can_be_filled(self) -> Self:
+        parts = [part for model in self.models for part in model.partitions]
+        paths = [*self.nodes, *self.shared_nodes, *(path for part in parts for path in part.nodes)]
+        for template in (*paths, *(name for part in parts for name in part.counters)):
+            fill(template, NUMBERS)
+        attributes = [self.attributes, *(each.attributes for each in self.models), *(part.attributes for part in parts)]
+        texts = [value for each in attributes for value in each.values() if isinstance(value, str)]
+        names = [self.device_name, *(part.name for part in parts)]
+        for template in (*names, *self.node_labels.values(), *texts):
+            fill(template, {**NUMBERS, **TEXTS})
+        return self
+
+    @field_validator("metrics")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in exporters():
+            raise ValueError(f"give one of {', '.join(exporters())}")
+        return name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_spelling(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and "device_prefix" in fields:
+            prefix = fields["device_prefix"]
+            return {name: value for name, value in fields.items() if name != "device_prefix"} | {
+                "nodes": [f"{prefix}{{parent}}"]
+            }
+        return fields
 
 
 @cache
 def identities() -> Mapping[str, Identity]:
     """The known identities by name."""
     data = yamlfile.read(Path(__file__).with_name("identities.yaml")).data
-    return {name: Identity.model_validate({**data[DEFAULT_IDENTITY], **fields}) for name, fields in data.items()}
+
+    def fields_of(name: str) -> dict[str, Any]:
+        own = dict(data[name])
+        like = own.pop("like", DEFAULT_IDENTITY)
+        return own if name == like else {**fields_of(like), **own}
+
+    return {name: Identity.model_validate(fields_of(name)) for name in data}
 
 
 def find_identity(word: str) -> Identity:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aiconform.lab.accelerators.config import AcceleratorConfig
+from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
+from aiconform.lab.accelerators.devices import Device
 from aiconform.lab.accelerators.identity import Identity
 from aiconform.lab.accelerators.slices import GROUP
+from aiconform.lab.accelerators.templates import fill
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object
@@ -17,23 +20,23 @@ GROUP_OF_DRIVERS = "aiconform:accelerators"
 
 
 def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra: bool = False) -> list[Object]:
-    """The DeviceClass and the driver's permissions.
+    """The DeviceClasses and the driver's permissions.
 
     `version` is the served version of resource.k8s.io. `resource_by_dra` lets DRA satisfy requests for the extended
     resource as well (DeviceClass.spec.extendedResourceName, Kubernetes 1.36 on by default).
     """
-    spec: Object = {"selectors": [{"cel": {"expression": f'device.driver == "{identity.driver}"'}}]}
-    if resource_by_dra:
-        spec["extendedResourceName"] = identity.extended_resource
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": GROUP_OF_DRIVERS}
     every = ["get", "list", "watch", "create", "update", "patch", "delete"]
     return [
-        {
-            "apiVersion": f"{GROUP}/{version}",
-            "kind": "DeviceClass",
-            "metadata": {"name": identity.device_class},
-            "spec": spec,
-        },
+        *(
+            {
+                "apiVersion": f"{GROUP}/{version}",
+                "kind": "DeviceClass",
+                "metadata": {"name": name},
+                "spec": _selecting(identity, name, resource_by_dra),
+            }
+            for name in dict.fromkeys((identity.device_class, *identity.device_classes))
+        ),
         {
             "apiVersion": role["apiVersion"],
             "kind": role["kind"],
@@ -61,16 +64,37 @@ def cluster_objects(identity: Identity, version: str = "v1", *, resource_by_dra:
     ]
 
 
+def _selecting(identity: Identity, device_class: str, resource_by_dra: bool) -> Object:
+    expression = f'device.driver == "{identity.driver}"'
+    if kind := identity.device_classes.get(device_class):
+        expression += f' && device.attributes["{identity.driver}"].type == "{kind}"'
+    spec: Object = {"selectors": [{"cel": {"expression": expression}}]}
+    if resource_by_dra and device_class == identity.device_class:
+        spec["extendedResourceName"] = identity.extended_resource
+    return spec
+
+
 def node_labels(config: AcceleratorConfig) -> dict[str, str]:
     """The Node's labels, by which vendors usually describe the devices of an extended resource."""
     if not config.count:
         return {}
-    identity = config.identity
-    resource = identity.extended_resource
-    return {
-        f"{resource}.product": re.sub(r"[^A-Za-z0-9._-]+", "-", identity.product).strip("._-"),
-        f"{resource}.count": str(config.count),
-        f"{resource}.driver-version": identity.driver_version,
-        f"{resource}.runtime-version": identity.runtime_version,
-        f"{resource}.simulated": "true",
-    }
+    identity, labels = config.identity, dict[str, str]()
+    for resource, devices in _by_extended_resource(config).items():
+        labels |= {
+            f"{resource}.product": str(devices[0].words["product"]),
+            f"{resource}.count": str(len(devices)),
+            f"{resource}.driver-version": identity.driver_version,
+            f"{resource}.runtime-version": identity.runtime_version,
+            f"{resource}.simulated": "true",
+        }
+    first = devices_of(config)[0]
+    labels |= {name: fill(value, first.words) for name, value in identity.node_labels.items()}
+    return {name: re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("._-") for name, value in labels.items()}
+
+
+def _by_extended_resource(config: AcceleratorConfig) -> Mapping[str, Sequence[Device]]:
+    found: dict[str, list[Device]] = {}
+    for device in devices_of(config):
+        if not device.on_demand:
+            found.setdefault(device.extended_resource, []).append(device)
+    return found

@@ -1,4 +1,4 @@
-"""The device plugin, which offers devices as an extended resource."""
+"""The device plugins, each of which offers devices as one extended resource."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import re
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import grpc
 
 from aiconform.lab.accelerators import sockets
-from aiconform.lab.accelerators.config import AcceleratorConfig, Device, DriverFault, devices_of, split
+from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of, split
+from aiconform.lab.accelerators.devices import Device, by_resource, nodes_of
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
 from aiconform.lab.accelerators.prepared import environment
@@ -33,12 +34,13 @@ class DevicePlugin:
     later one of the same path. Therefore, every registration has a socket of its own name.
     """
 
-    def __init__(self, config: AcceleratorConfig, on_change: Callable[[], None]) -> None:
+    def __init__(self, config: AcceleratorConfig, resource: str, on_change: Callable[[], None]) -> None:
         """`on_change` is called when `registered` has changed."""
         self.config = config
+        self.resource = resource
         self._on_change = on_change
         self.registered = False
-        self._resource = re.sub(r"[^A-Za-z0-9.-]", "_", config.identity.extended_resource)
+        self._resource = re.sub(r"[^A-Za-z0-9.-]", "_", resource)
         self._socket = self._new_socket()
         self._listeners = 0
         self._kubelet = config.device_plugin_dir / "kubelet.sock"
@@ -47,8 +49,9 @@ class DevicePlugin:
         self._changed = asyncio.Event()
 
     @property
-    def devices(self) -> tuple[Device, ...]:
-        return split(self.config)[1]
+    def devices(self) -> Mapping[str, Device]:
+        """The IDs that it offers -> what each gives."""
+        return by_resource(self.config.identity, split(self.config)[1]).get(self.resource, {})
 
     @property
     def changed(self) -> asyncio.Event:
@@ -112,7 +115,7 @@ class DevicePlugin:
         request = messages.RegisterRequest(
             version=API_VERSION,
             endpoint=self._socket.name,
-            resource_name=self.config.identity.extended_resource,
+            resource_name=self.resource,
             options=_options(),
         )
         async with sockets.channel(self._kubelet) as channel:
@@ -142,14 +145,14 @@ class _Service:
             while True:
                 changed = self._plugin.changed
                 yield messages.ListAndWatchResponse(
-                    devices=[messages.Device(ID=device.uuid, health="Healthy") for device in self._plugin.devices],
+                    devices=[messages.Device(ID=id_, health="Healthy") for id_ in self._plugin.devices],
                 )
                 await changed.wait()
         finally:
             self._plugin.listens(-1)
 
     async def GetPreferredAllocation(self, request: Any, _context: Any) -> Any:
-        order = [device.uuid for device in self._plugin.devices]
+        order = list(self._plugin.devices)
         return messages.PreferredAllocationResponse(
             container_responses=[
                 messages.ContainerPreferredAllocationResponse(
@@ -164,13 +167,20 @@ class _Service:
         faults = config.faults
         if DriverFault.NEVER_PREPARES in faults:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the fault {DriverFault.NEVER_PREPARES} is on")
-        known = {device.uuid: device for device in self._plugin.devices}
+        known = self._plugin.devices
         answer = messages.AllocateResponse()
         for container in request.container_requests:
             unknown = [one for one in container.devices_ids if one not in known]
             if unknown:
                 await context.abort(grpc.StatusCode.NOT_FOUND, f"no such device: {', '.join(unknown)}")
-            opened: Sequence[Device] = [known[one] for one in container.devices_ids]
+            if config.identity.whole_host and len(container.devices_ids) != len(known):
+                await context.abort(
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    f"a container has all {len(known)} devices of a node or none, not {len(container.devices_ids)}",
+                )
+            # Several shares of a device are one device.
+            given = {known[one].index: known[one] for one in container.devices_ids}
+            opened: Sequence[Device] = list(given.values())
             if DriverFault.PREPARES_ALL in faults:
                 opened = devices_of(config)
             if DriverFault.PREPARES_NOTHING in faults:
@@ -180,11 +190,11 @@ class _Service:
                     envs=environment(config, opened) if opened else {},
                     devices=[
                         messages.DeviceSpec(
-                            container_path=device.container_path,
-                            host_path=str(device.host_path),
+                            container_path=node.container_path,
+                            host_path=str(node.host_path),
                             permissions=config.permissions,
                         )
-                        for device in opened
+                        for node in nodes_of(opened)
                     ],
                 )
             )

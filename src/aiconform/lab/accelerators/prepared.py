@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, Device
+from aiconform.lab import device_numbers
+from aiconform.lab.accelerators.config import AcceleratorConfig
+from aiconform.lab.accelerators.devices import Device, DeviceNode
 from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.machines.files import write_json
 
@@ -34,26 +36,39 @@ class Granted(BaseModel):
 _RECORD = TypeAdapter(dict[str, tuple[Granted, ...]])
 
 
-def make_device_nodes(devices: Sequence[Device]) -> None:
+def make_device_nodes(nodes: Iterable[DeviceNode]) -> None:
     """Create the character devices; correct ones are left alone.
 
     Raises AcceleratorError if the folder cannot hold device nodes that can be opened.
     """
-    for device in devices:
-        path = device.host_path
-        number = os.makedev(device.major, device.minor)
+    for node in nodes:
+        path = node.host_path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and not (stat.S_ISCHR(path.stat().st_mode) and path.stat().st_rdev == number):
-                path.unlink()
-            if not path.exists():
-                os.mknod(path, stat.S_IFCHR | NODE_MODE, number)
-                path.chmod(NODE_MODE)  # mknod's mode is cut by the umask
+            if console := device_numbers.console(node.major, node.minor):
+                _open_once(path.with_name(f".console-{path.name}"), os.makedev(*console))
+            _make(path, os.makedev(node.major, node.minor))
         except OSError as err:
             raise AcceleratorError(
                 f"cannot make the device node {path}: {err.strerror}; "
                 "device_dir needs root and a file system without nodev"
             ) from err
+
+
+def _make(path: Path, number: int) -> None:
+    if path.exists() and not (stat.S_ISCHR(path.stat().st_mode) and path.stat().st_rdev == number):
+        path.unlink()
+    if not path.exists():
+        os.mknod(path, stat.S_IFCHR | NODE_MODE, number)
+        path.chmod(NODE_MODE)  # mknod's mode is cut by the umask
+
+
+def _open_once(path: Path, number: int) -> None:
+    _make(path, number)
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY))
+    finally:
+        path.unlink()
 
 
 class Prepared:
@@ -136,13 +151,14 @@ class Prepared:
                         "env": [f"{key}={value}" for key, value in environment(self._config, [device]).items()],
                         "deviceNodes": [
                             {
-                                "path": device.container_path,
-                                "hostPath": str(device.host_path),
+                                "path": node.container_path,
+                                "hostPath": str(node.host_path),
                                 "type": "c",
-                                "major": device.major,
-                                "minor": device.minor,
+                                "major": node.major,
+                                "minor": node.minor,
                                 "permissions": permissions,
                             }
+                            for node in device.nodes
                         ],
                     },
                 }

@@ -13,6 +13,7 @@ from aiconform.lab.accelerators import slices
 from aiconform.lab.accelerators.allocatable import Allocatable
 from aiconform.lab.accelerators.allocator import RogueAllocator
 from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of, read_config, split
+from aiconform.lab.accelerators.devices import by_resource, nodes_of, resources
 from aiconform.lab.accelerators.dra import DraDriver
 from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.accelerators.plugin import DevicePlugin
@@ -33,7 +34,6 @@ FIXED = (
     "registry_dir",
     "device_plugin_dir",
     "telemetry",
-    "major",
     "first_minor",
     "identity",
 )
@@ -52,9 +52,10 @@ class AcceleratorProcess:
         self._prepared = Prepared(config)
         self._publisher = Publisher(cluster, config, self.write_status)
         self._driver = DraDriver(config, self._prepared, self._find_claim, self._after_prepare, self.write_status)
-        self._plugin = DevicePlugin(config, self.write_status)
+        names = resources(config.identity)
+        self._plugins = [DevicePlugin(config, name, self.write_status) for name in names]
         self._allocator = RogueAllocator(cluster, config, self._publisher)
-        self._allocatable = Allocatable(cluster, config, self.write_status)
+        self._allocatable = Allocatable(cluster, config, names, self.write_status)
         self._background: dict[str, asyncio.Task[None]] = {}
         # The status of an earlier process no longer holds.
         self.write_status()
@@ -65,9 +66,8 @@ class AcceleratorProcess:
         if changed:
             raise AcceleratorError(f"{', '.join(changed)} can only change with a restart")
         self._config = self._publisher.config = self._driver.config = config
-        self._plugin.update(config)
         to_dra, to_plugin = split(config)
-        make_device_nodes(devices_of(config))
+        make_device_nodes(nodes_of(devices_of(config)))
         write_telemetry(config)
         config.cdi_dir.mkdir(parents=True, exist_ok=True)
         runs = DriverFault.NO_DRIVER not in config.faults
@@ -75,7 +75,10 @@ class AcceleratorProcess:
             self._renumbered = 0
         self._describe()
         await (self._driver.start() if runs and to_dra else self._driver.stop())
-        await (self._plugin.start() if runs and to_plugin else self._plugin.stop())
+        offered = by_resource(config.identity, to_plugin) if runs else {}
+        for plugin in self._plugins:
+            plugin.update(config)
+            await (plugin.start() if plugin.resource in offered else plugin.stop())
         self._run("publisher", bool(to_dra) or runs)
         self._run("allocatable", bool(to_plugin))
         self._run("allocator", DriverFault.OVERCOMMITS in config.faults)
@@ -93,7 +96,8 @@ class AcceleratorProcess:
         for name in list(self._background):
             self._run(name, False)
         await self._driver.stop()
-        await self._plugin.stop()
+        for plugin in self._plugins:
+            await plugin.stop()
         (self._config.state_dir / FILE).unlink(missing_ok=True)
 
     def write_status(self) -> None:
@@ -103,12 +107,12 @@ class AcceleratorProcess:
             "config": self._in_force,
             "faults": list(self._config.faults),
             "generation": self._publisher.generation,
-            "devices": [device["name"] for device in self._publisher.devices],
+            "devices": self._publisher.names,
             "version": self._publisher.version,
             "published": self._publisher.published,
             "dra_registered": self._driver.registered,
-            "plugin_registered": self._plugin.registered,
-            "allocatable": self._allocatable.count,
+            "plugins_registered": [plugin.resource for plugin in self._plugins if plugin.registered],
+            "allocatable": dict(self._allocatable.counts),
             "prepared": len(self._prepared),
             "problem": self._problem or self._publisher.problem,
         }
@@ -124,7 +128,7 @@ class AcceleratorProcess:
 
     def _describe(self) -> None:
         shown = () if DriverFault.NO_DRIVER in self._config.faults else split(self._config)[0]
-        self._publisher.devices = slices.describe(self._config, shown, self._renumbered)
+        self._publisher.show(slices.describe(self._config, shown, self._renumbered), slices.shared_counters(shown))
 
     def _run(self, name: str, wanted: bool) -> None:
         task = self._background.get(name)

@@ -20,7 +20,7 @@ WATCH_SECONDS = 300
 
 
 class Publisher:
-    """Publishes `devices` (entries of a ResourceSlice) as this node's pool."""
+    """Publishes devices (entries of a ResourceSlice) as this node's pool."""
 
     def __init__(self, cluster: Cluster, config: AcceleratorConfig, on_change: Callable[[], None]) -> None:
         """`on_change` is called when `published` or `problem` may have changed."""
@@ -28,6 +28,7 @@ class Publisher:
         self.published = False
         self.problem = ""
         self._devices: Sequence[Object] = ()
+        self._counters: Sequence[Object] = ()
         self.generation = 0
         self.version: str | None = None
         self._cluster = cluster
@@ -36,15 +37,15 @@ class Publisher:
         self._lock = asyncio.Lock()
 
     @property
-    def devices(self) -> Sequence[Object]:
-        return self._devices
+    def names(self) -> list[str]:
+        """Names of the devices to publish."""
+        return [str(device["name"]) for device in self._devices]
 
-    @devices.setter
-    def devices(self, devices: Sequence[Object]) -> None:
-        """The devices to publish; `published` is False until the API server has them."""
-        if list(devices) != list(self._devices):
+    def show(self, devices: Sequence[Object], counters: Sequence[Object]) -> None:
+        """Set the devices to publish, and what they share; `published` is False until the API server has them."""
+        if (list(devices), list(counters)) != (list(self._devices), list(self._counters)):
             self.published = False
-        self._devices = devices
+        self._devices, self._counters = devices, counters
 
     async def publish(self) -> None:
         """Publish what is wanted now. Raises ClusterError, AcceleratorError."""
@@ -77,7 +78,8 @@ class Publisher:
         ]
         plan = slices.plan(
             existing,
-            self.devices,
+            self._devices,
+            self._counters,
             config=self.config,
             version=version,
             node_uid=node_uid,

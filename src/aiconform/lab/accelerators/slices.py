@@ -6,11 +6,12 @@ and only when `pool.resourceSliceCount` of them are there. So every change raise
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, Device
+from aiconform.lab.accelerators.config import AcceleratorConfig
+from aiconform.lab.accelerators.devices import Device
 
 if TYPE_CHECKING:  # the client is heavy, and this is imported to describe a lab
     from aiconform.cluster import Object
@@ -19,6 +20,10 @@ GROUP = "resource.k8s.io"
 # The versions that this driver can write, the preferred one first: v1 since 1.34, the others for older servers.
 VERSIONS = ("v1", "v1beta2", "v1beta1")
 _RENUMBER_STEP = 1000
+# What a slice can contain; one of them.
+CONTENTS = frozenset({"devices", "sharedCounters"})
+# Limits of the API: devices of a slice that consume counters, and counter sets of a slice.
+MOST_CONSUMING, MOST_COUNTER_SETS = 64, 8
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,11 @@ def attributes(config: AcceleratorConfig, device: Device, renumbered: int = 0) -
         "driverVersion": {"version": _bumped(identity.driver_version, renumbered)},
         identity.runtime_version_attribute: {"version": _bumped(identity.runtime_version, renumbered)},
     }
+    own: dict[str, int | str] = {"uuid": device.uuid, "index": device.index, "minor": device.minor}
     plain: dict[str, bool | int | str] = {
-        **identity.attributes,
-        identity.product_attribute: identity.product,
-        "uuid": device.uuid,
-        "index": device.index,
-        "minor": device.minor,
+        **device.attributes,
+        identity.product_attribute: device.words["product"],
+        **{name: value for name, value in own.items() if name not in identity.without_attributes},
     }
     for name, value in plain.items():
         if isinstance(value, bool):
@@ -73,46 +77,89 @@ def _bumped(version: str, by: int) -> str:
 
 def describe(config: AcceleratorConfig, devices: Sequence[Device], renumbered: int = 0) -> list[Object]:
     """The devices as entries of a ResourceSlice of v1."""
+    return [_described(config, device, renumbered) for device in devices]
+
+
+def _described(config: AcceleratorConfig, device: Device, renumbered: int) -> Object:
+    memory: Object = {"value": device.memory}
+    described: Object = {
+        "name": device.name,
+        "attributes": attributes(config, device, renumbered),
+        "capacity": {"memory": memory},
+    }
+    if share := config.identity.share_of_memory:
+        described["allowMultipleAllocations"] = True
+        memory["requestPolicy"] = {"default": share, "validRange": {"min": share, "step": share}}
+    if device.counters:
+        described["consumesCounters"] = [
+            {"counterSet": _counter_set(device), "counters": _quantities(device.counters)},
+        ]
+    return described
+
+
+def shared_counters(devices: Sequence[Device]) -> list[Object]:
+    """The counter sets that these devices consume: what a whole device takes is all that there is of it."""
     return [
-        {
-            "name": device.name,
-            "attributes": attributes(config, device, renumbered),
-            "capacity": {"memory": {"value": config.identity.memory}},
-        }
+        {"name": _counter_set(device), "counters": _quantities(device.counters)}
         for device in devices
+        if device.counters and not device.partition
     ]
+
+
+def _counter_set(device: Device) -> str:
+    return f"gpu-{device.parent}-counter-set"
+
+
+def _quantities(counters: Mapping[str, int]) -> Object:
+    return {name: {"value": str(amount)} for name, amount in counters.items()}
+
+
+def _contents(devices: Sequence[Object], counters: Sequence[Object], most: int, version: str) -> list[Object]:
+    """What the slices of a pool contain, beside the pool: devices, or counters that these share."""
+    most = min(most, MOST_CONSUMING) if counters else most
+    shown = [_in_version(device, version) for device in devices]
+    return [
+        *({"sharedCounters": some} for some in _chunks(counters, MOST_COUNTER_SETS)),
+        *({"devices": some} for some in _chunks(shown, most)),
+    ]
+
+
+def _chunks(entries: Sequence[Object], most: int) -> list[list[Object]]:
+    return [list(entries[start : start + most]) for start in range(0, len(entries), most)]
 
 
 def plan(
     existing: Sequence[Object],
     devices: Sequence[Object],
+    counters: Sequence[Object] = (),
     *,
     config: AcceleratorConfig,
     version: str,
     node_uid: str,
     last_generation: int = 0,
 ) -> SlicePlan:
-    """The writes that change the existing slices to `devices` (from `describe`).
+    """The writes that change the existing slices to `devices` (from `describe`) and their `shared_counters`.
 
     `existing` are all slices of this driver on this node; `last_generation` is the newest one published so far, so
     that it grows even where somebody removed the slices in between.
     """
-    size = config.devices_per_slice
-    chunks = [list(devices[start : start + size]) for start in range(0, len(devices), size)]
+    contents = _contents(devices, counters, config.devices_per_slice, version)
     newest = max((slice_["spec"]["pool"]["generation"] for slice_ in existing), default=0)
-    if _is_current(existing, chunks, newest, version):
+    if _is_current(existing, contents, newest):
         return SlicePlan(generation=newest)
     generation = max(newest, last_generation) + 1
-    pool = {"name": config.node_name, "generation": generation, "resourceSliceCount": len(chunks)}
+    pool = {"name": config.node_name, "generation": generation, "resourceSliceCount": len(contents)}
     at_hand = sorted(existing, key=lambda slice_: str(slice_["metadata"]["name"]))
-    made = SlicePlan(generation=generation, delete=at_hand[len(chunks) :])
-    for position, chunk in enumerate(chunks):
-        spec: Object = {"pool": pool, "devices": [_in_version(device, version) for device in chunk]}
+    made = SlicePlan(generation=generation, delete=at_hand[len(contents) :])
+    for position, content in enumerate(contents):
+        spec: Object = {"pool": pool, **content}
         if position < len(at_hand):
             old = at_hand[position]
             # A write since then causes a conflict; then everything is read again.
             unchanged = {"resourceVersion": old["metadata"].get("resourceVersion")}
-            made.change.append((old, {"metadata": unchanged, "spec": spec}))
+            # Null removes what the slice contained before, if that is something else now.
+            emptied = dict.fromkeys(old["spec"].keys() & CONTENTS)
+            made.change.append((old, {"metadata": unchanged, "spec": {**emptied, **spec}}))
         else:
             made.create.append(_new_slice(spec, config, version, node_uid))
     return made
@@ -132,19 +179,15 @@ def _new_slice(spec: Object, config: AcceleratorConfig, version: str, node_uid: 
     }
 
 
-def _is_current(existing: Sequence[Object], chunks: Sequence[list[Object]], newest: int, version: str) -> bool:
-    if len(existing) != len(chunks):
-        return False
-    wanted = [[_in_version(device, version) for device in chunk] for chunk in chunks]
+def _is_current(existing: Sequence[Object], contents: Sequence[Object], newest: int) -> bool:
+    wanted = list(contents)
     for slice_ in existing:
         pool = slice_["spec"]["pool"]
-        if pool["generation"] != newest or pool["resourceSliceCount"] != len(chunks):
-            return False
-        published = slice_["spec"].get("devices") or []
-        if published not in wanted:
+        published = {key: value for key, value in slice_["spec"].items() if key in CONTENTS and value}
+        if pool["generation"] != newest or pool["resourceSliceCount"] != len(contents) or published not in wanted:
             return False
         wanted.remove(published)
-    return True
+    return not wanted
 
 
 def _in_version(device: Object, version: str) -> Object:

@@ -2,7 +2,7 @@
 
 Keys: `pid` (in the node's pid namespace), `config` (digest of the configuration in force), `faults`, `generation` and
 `devices` of the published pool, `version` of resource.k8s.io, `published` (whether the API server shows the pool),
-`dra_registered`, `plugin_registered`, `allocatable` (how many of the extended resource the kubelet counts), `prepared`
+`dra_registered`, `plugins_registered` (resources), `allocatable` (how many of each the kubelet counts), `prepared`
 (number of claims) and `problem` (empty if all is well).
 """
 
@@ -12,8 +12,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, split
+from aiconform.lab.accelerators.devices import by_resource
 
 FILE = "status.json"
 
@@ -23,7 +25,7 @@ def digest(config: AcceleratorConfig) -> str:
     return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
 
 
-def read_status(state_dir: Path) -> dict[str, object] | None:
+def read_status(state_dir: Path) -> dict[str, Any] | None:
     """The latest status of the process; None before the first."""
     try:
         status = json.loads((state_dir / FILE).read_bytes())
@@ -32,7 +34,7 @@ def read_status(state_dir: Path) -> dict[str, object] | None:
     return status if isinstance(status, dict) else None
 
 
-def unsettled(status: Mapping[str, object] | None, config: AcceleratorConfig, *, dra_served: bool = True) -> str:
+def unsettled(status: Mapping[str, Any] | None, config: AcceleratorConfig, *, dra_served: bool = True) -> str:
     """What is missing until the kubelet and the API server have the configuration; empty if nothing is.
 
     `dra_served` is whether the API server serves resource.k8s.io.
@@ -47,9 +49,11 @@ def unsettled(status: Mapping[str, object] | None, config: AcceleratorConfig, *,
         return str(status["problem"] or "the ResourceSlices are not published yet")
     if runs and to_dra and not status["dra_registered"]:
         return "the kubelet has not registered the DRA driver yet"
-    if runs and to_plugin and not status["plugin_registered"]:
-        return "the kubelet has not registered the device plugin yet"
-    expected = len(to_plugin) if runs else 0
-    if to_plugin and status["allocatable"] != expected:
-        return f"the kubelet counts {status['allocatable']} {config.identity.extended_resource}, not {expected}"
+    for resource, ids in by_resource(config.identity, to_plugin).items():
+        if runs and resource not in status["plugins_registered"]:
+            return f"the kubelet has not registered the device plugin of {resource} yet"
+        expected = len(ids) if runs else 0
+        counted = status["allocatable"].get(resource, 0)
+        if counted != expected:
+            return f"the kubelet counts {counted} {resource}, not {expected}"
     return ""

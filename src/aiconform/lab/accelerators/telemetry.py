@@ -7,87 +7,22 @@ called. The lab's faults of metrics are here, too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, Device, DriverFault, devices_of
-from aiconform.lab.accelerators.identity import Metrics
+from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of
+from aiconform.lab.accelerators.devices import Device
+from aiconform.lab.accelerators.exporters import Series, exporters
+from aiconform.lab.accelerators.templates import fill
 from aiconform.lab.machines.files import write_json
-
-_MIB = 1 / 2**20
-
-
-@dataclass(frozen=True)
-class Series:
-    """A series: what it measures, and the factor from percent, bytes, degrees or watts to its unit."""
-
-    name: str
-    of: str
-    help: str
-    scale: float = 1.0
-    labels: tuple[tuple[str, str], ...] = ()
-
-
-SERIES: Mapping[Metrics, tuple[Series, ...]] = {
-    Metrics.OPENTELEMETRY: (
-        Series("hw_gpu_utilization_ratio", "utilization", "Fraction of time in which the device was in use.", 0.01),
-        Series("hw_gpu_memory_usage_bytes", "memory_used", "Memory in use."),
-        Series("hw_gpu_memory_limit_bytes", "memory_total", "Memory of the device."),
-        Series("hw_temperature_celsius", "temperature", "Temperature."),
-        Series("hw_power_watts", "power", "Power drawn."),
-    ),
-    Metrics.DCGM: (
-        Series("DCGM_FI_DEV_GPU_UTIL", "utilization", "GPU utilization (in %)."),
-        Series("DCGM_FI_DEV_FB_USED", "memory_used", "Framebuffer memory used (in MiB).", _MIB),
-        Series("DCGM_FI_DEV_FB_TOTAL", "memory_total", "Framebuffer memory in all (in MiB).", _MIB),
-        Series("DCGM_FI_DEV_GPU_TEMP", "temperature", "GPU temperature (in C)."),
-        Series("DCGM_FI_DEV_POWER_USAGE", "power", "Power draw (in W)."),
-    ),
-    Metrics.AMD: (
-        Series("gpu_gfx_activity", "utilization", "Graphics engine usage (in %)."),
-        Series("gpu_used_vram", "memory_used", "VRAM in use (in MB).", _MIB),
-        Series("gpu_total_vram", "memory_total", "VRAM in all (in MB).", _MIB),
-        Series("gpu_edge_temperature", "temperature", "Temperature (in C)."),
-        Series("gpu_package_power", "power", "Power draw (in W)."),
-    ),
-    Metrics.TPU: (
-        Series("duty_cycle", "utilization", "Percent of time in which the accelerator was in use."),
-        Series("memory_used", "memory_used", "Memory in use (in bytes)."),
-        Series("memory_total", "memory_total", "Memory in all (in bytes)."),
-    ),
-    Metrics.NEURON: (
-        Series("neuroncore_utilization_ratio", "utilization", "Utilization of the core.", 0.01),
-        Series("neuron_runtime_memory_used_bytes", "memory_used", "Memory in use (in bytes)."),
-    ),
-}
 
 
 def labels(config: AcceleratorConfig, device: Device) -> dict[str, str]:
-    """The labels that identify a device, as in its vendor's exporter. They say that it is simulated."""
-    product, node, index = config.identity.product, config.node_name, str(device.index)
-    of = {
-        Metrics.OPENTELEMETRY: {
-            "hw_id": device.uuid,
-            "hw_name": device.name,
-            "hw_type": "gpu",
-            "hw_model": product,
-            "k8s_node_name": node,
-        },
-        Metrics.DCGM: {
-            "gpu": index,
-            "UUID": device.uuid,
-            "device": device.container_path.rpartition("/")[2],
-            "modelName": product,
-            "Hostname": node,
-        },
-        Metrics.AMD: {"gpu_id": index, "gpu_uuid": device.uuid, "card_model": product, "hostname": node},
-        Metrics.TPU: {"accelerator_id": device.uuid, "make": "simulated", "model": product, "node": node},
-        Metrics.NEURON: {"neuron_device_index": index, "instance_type": product, "node": node},
-    }
-    return {**of[config.identity.metrics], "simulated": "true"}
+    """The labels of all samples of a device, as its vendor's exporter has them. They say that it is simulated."""
+    exporter = exporters()[config.identity.metrics]
+    templates = exporter.labels | (exporter.partition_labels if device.partition else {})
+    found = {name: fill(template, device.words) for name, template in templates.items()}
+    return {name: value for name, value in found.items() if value} | {"simulated": "true"}
 
 
-# The labels that are left if none may identify a device.
-_OF_NODE = ("hw_type", "hw_model", "k8s_node_name", "modelName", "Hostname", "card_model", "hostname", "model", "node")
 _DEFECTS = {
     DriverFault.METRICS_FROZEN: "frozen",
     DriverFault.METRICS_OF_ANOTHER: "next",
@@ -101,11 +36,12 @@ def telemetry(config: AcceleratorConfig) -> dict[str, object]:
     """The content of the file, with the faults that are on."""
     from aiconform.cluster import quantity
 
-    devices, faults = devices_of(config), set(config.faults)
-    memory = quantity.whole(config.identity.memory)
-    series = [each for each in SERIES[config.identity.metrics] if not _left_out(each, faults)]
+    devices, faults = [each for each in devices_of(config) if not each.on_demand], set(config.faults)
+    series = [each for each in exporters()[config.identity.metrics].series if not _left_out(each, faults)]
     return {
-        "devices": [{"major": each.major, "minor": each.minor, "memory": memory} for each in devices],
+        "devices": [
+            {"major": each.major, "minor": each.minor, "memory": quantity.whole(each.memory)} for each in devices
+        ],
         "series": [
             {"name": each.name, "help": each.help, "samples": _samples(config, each, devices, faults)}
             for each in series
@@ -126,14 +62,27 @@ def _samples(
         return {"device": position, "of": series.of, "scale": series.scale, "labels": text}
 
     if DriverFault.METRICS_UNLABELLED in faults:
-        words = {name: value for name, value in labels(config, devices[0]).items() if name in _OF_NODE}
+        words = {name: value for name, value in labels(config, devices[0]).items() if _of_node(config, name)}
         return [sample(-1, words)]
     left_out = DriverFault.METRICS_OMIT_DEVICE in faults or (
         series.of == "utilization" and DriverFault.METRICS_OMIT_UTILIZATION in faults
     )
     # The last device, as allocators start with the first.
     shown = devices[:-1] if left_out else devices
-    return [sample(position, labels(config, device)) for position, device in enumerate(shown)]
+    rows = series.rows or exporters()[config.identity.metrics].rows
+    return [
+        sample(position, labels(config, device) | {name: fill(text, device.words) for name, text in row.items()})
+        for position, device in enumerate(shown)
+        if not (device.partition and series.whole_only)
+        for row in rows
+    ]
+
+
+def _of_node(config: AcceleratorConfig, label: str) -> bool:
+    """Whether a label says nothing about a single device."""
+    exporter = exporters()[config.identity.metrics]
+    template = (exporter.labels | exporter.partition_labels).get(label, "{}")
+    return "{" not in template.replace("{node}", "").replace("{product}", "")
 
 
 def write_telemetry(config: AcceleratorConfig) -> None:

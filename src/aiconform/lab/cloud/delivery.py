@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiconform.lab import plan
+from aiconform.lab import plan, planning
 from aiconform.lab.accelerators.identity import as_json, find_identity
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.cloud.orders import ACCELERATORS_LABEL, STARTING_TAINT, is_autoscaled
@@ -111,7 +111,7 @@ class Cloud:
         root = self._paths.root
         with host.locked(root):
             current = self._current()
-            grown = plan.add_node(
+            grown = planning.add_node(
                 current,
                 name,
                 root,
