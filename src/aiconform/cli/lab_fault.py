@@ -76,7 +76,8 @@ def _print(rows: list[dict[str, Any]], output: str) -> None:
 
     width = max(len(row["name"]) for row in rows)
     for row in rows:
-        needs = f" (needs {', '.join(row['needs'])})" if row["needs"] else ""
+        needed = [*row["needs"], *(f"{role} nodes" for role in row["roles"])]
+        needs = f" (needs {', '.join(needed)})" if needed else ""
         where = f" [at {', '.join(row['nodes'])}]" if row["nodes"] else ""
         click.echo(f"{'on ' if row['on'] else 'off'}  {row['name']:{width}}  {row['description']}{needs}{where}")
         others = ["every other check" if each == EVERY_OTHER else each for each in row["disturbs"]]

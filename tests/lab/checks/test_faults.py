@@ -13,7 +13,7 @@ import pytest
 from support.lab import ON_HEALTHY_NODES, Lab, Outcome, assert_breaks, options, succeed
 
 from aiconform.lab.faults.fault import Fault, Scope, assertions
-from aiconform.lab.faults.registry import FAULTS, rounds
+from aiconform.lab.faults.registry import possible, rounds
 
 AUTOSCALING = "cluster_autoscaling"
 # The API server restarts without it: tests/lab/test_nothing_installed.py.
@@ -65,7 +65,7 @@ def settings(faults: Sequence[Fault], checks: Sequence[str]) -> dict[str, object
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     check = metafunc.config.getoption("check")
-    chosen = [fault for fault in FAULTS.values() if check is None or check in fault.checks]
+    chosen = [fault for fault in possible().values() if check is None or check in fault.checks]
     cases = [(members, fault) for members in rounds(filter(None, map(of_lab, chosen))) for fault in members]
     ids = [fault.name for _, fault in cases]
     metafunc.parametrize(("in_round", "fault"), cases, indirect=["in_round"], ids=ids, scope="module")

@@ -13,7 +13,7 @@ import pytest
 from support.lab import FAULTY_NODES, Lab, Outcome, options, succeed
 
 from aiconform.lab.faults.fault import Fault, Scope
-from aiconform.lab.faults.registry import FAULTS, rounds
+from aiconform.lab.faults.registry import possible, rounds
 
 LOOKED_AT = ("accelerator_metrics", "dra_support", "secure_accelerator_access")
 """The checks that look at every node."""
@@ -60,7 +60,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     check = metafunc.config.getoption("check")
     chosen = [
         fault
-        for fault in FAULTS.values()
+        for fault in possible().values()
         if fault.scope is Scope.NODE
         and fault.name not in ELSEWHERE
         and fault.checks & ({check} if check else set(LOOKED_AT)) & set(LOOKED_AT)

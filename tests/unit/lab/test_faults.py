@@ -23,7 +23,14 @@ from support.fake_kubelet import configuration
 from aiconform import lab as lab_package
 from aiconform.cli.lab_fault import command
 from aiconform.lab import LabError
-from aiconform.lab.accelerators import AcceleratorConfig, DriverFault, devices_of, read_config, write_config
+from aiconform.lab.accelerators import (
+    AcceleratorConfig,
+    DriverFault,
+    devices_of,
+    identities,
+    read_config,
+    write_config,
+)
 from aiconform.lab.accelerators.status import digest
 from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.faults.fault import InCluster
@@ -399,6 +406,63 @@ def test_a_container_without_any_device_leaks_too(tmp_path: Path, lab: FakeLab) 
     write_wrapper(wrapper, runc=Path("/bin/echo"), switch=lab.nodes[0].runtime_switch)
     assert run("runtime-leaks-devices").exit_code == 0
     assert len(runc(wrapper, bundle)["devices"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("identity", "fault", "leaked"),
+    [
+        ("amd", "runtime-leaks-compute-nodes", ["dri/renderD128", "dri/renderD129"]),
+        ("amd", "runtime-leaks-companion-nodes", ["dri/card0", "dri/card1"]),
+        ("amd", "runtime-leaks-shared-nodes", ["kfd"]),
+        ("gaudi", "runtime-leaks-companion-nodes", ["accel/accel_controlD0", "accel/accel_controlD1"]),
+        (
+            "nvidia-dra",
+            "runtime-leaks-companion-nodes",
+            ["nvidia-caps-imex-channels/channel0", "nvidia-caps-imex-channels/channel1"],
+        ),
+    ],
+)
+def test_a_runtime_may_leak_only_some_kinds_of_nodes(
+    lab: FakeLab, identity: str, fault: str, leaked: list[str]
+) -> None:
+    node = lab.nodes[0]
+    write_config(node.accelerators, node.config.model_copy(update={"identity": identities()[identity]}))
+    node.reload_accelerators()
+    assert run(fault).exit_code == 0
+    shown = json.loads(node.runtime_switch.read_text())["show"]
+    assert [device["path"] for device in shown] == [f"/dev/{name}" for name in leaked]
+
+
+def test_a_fault_of_nodes_that_the_accelerators_do_not_have_is_refused(lab: FakeLab) -> None:
+    done = run("runtime-leaks-companion-nodes")
+    assert done.exit_code == 2
+    assert "needs accelerators with companion nodes: start a lab with another --identity" in done.output
+
+
+@pytest.mark.parametrize(
+    ("environment", "given"),
+    [
+        (["NVIDIA_VISIBLE_DEVICES=all"], [0, 1]),
+        (["PATH=/bin", "HABANA_VISIBLE_DEVICES=1"], [1]),
+        (["NVIDIA_VISIBLE_DEVICES=UUID"], [0]),
+        (["NVIDIA_VISIBLE_DEVICES=void"], []),
+        (["NVIDIA_VISIBLE_DEVICES="], []),
+        (["ROCR_VISIBLE_DEVICES=all", "CUDA_VISIBLE_DEVICES=0"], []),
+        ([], []),
+    ],
+)
+def test_a_runtime_may_give_what_the_environment_asks_for(
+    tmp_path: Path, lab: FakeLab, environment: list[str], given: list[int]
+) -> None:
+    node, wrapper, bundle = lab.nodes[0], tmp_path / "runc", configured(tmp_path)
+    devices = devices_of(node.config)
+    words = [word.replace("UUID", devices[0].uuid) for word in environment]
+    (bundle / "config.json").write_text(json.dumps({"process": {"env": words}}))
+    write_wrapper(wrapper, runc=Path("/bin/echo"), switch=node.runtime_switch)
+    assert run("runtime-honours-environment").exit_code == 0
+    found = runc(wrapper, bundle)
+    assert [each["path"] for each in found["devices"]] == [devices[index].container_path for index in given]
+    assert len(found["resources"]["devices"]) == len(given)
 
 
 def test_nodes_leak_only_their_own_accelerators(lab: FakeLab) -> None:

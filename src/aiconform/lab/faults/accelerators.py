@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from aiconform.lab.accelerators.config import DriverFault
+from aiconform.lab.accelerators.devices import NodeRole
 from aiconform.lab.faults.fault import EVERY_OTHER, Fault, InApiServer, InDriver, InRuntime, assertions
 
-RUNTIME_LEAKS = "runtime-leaks-devices"
+LEAKS = {
+    "runtime-leaks-devices": frozenset(NodeRole),
+    "runtime-leaks-compute-nodes": frozenset({NodeRole.MAIN, NodeRole.PARENT}),
+    "runtime-leaks-companion-nodes": frozenset({NodeRole.COMPANION}),
+    "runtime-leaks-shared-nodes": frozenset({NodeRole.SHARED}),
+}
+"""Faults that show device nodes to every container, with the roles of these nodes."""
 RUNTIME_OPENS = "runtime-opens-devices"
+RUNTIME_HONOURS = "runtime-honours-environment"
 # All versions of the group that any supported release can serve.
 DRA_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta1", "resource.k8s.io/v1beta2")
 _ACCESS, _DRA, _NODES = "secure_accelerator_access", "dra_support", "cluster_autoscaling"
@@ -15,13 +23,44 @@ _LOAD = frozenset({"accelerator_metrics"})
 # Their Pods do not start without an accelerator.
 _USERS = _LOAD | {"gang_scheduling", "pod_autoscaling"}
 
+_LEAK = ("sibling_sees_none", "stranger_sees_none", "forged_is_refused")
+
 FAULTS = (
     Fault(
-        RUNTIME_LEAKS,
+        "runtime-leaks-devices",
         "Every container sees, and can open, every accelerator of its node.",
-        assertions(_ACCESS, "sibling_sees_none", "stranger_sees_none", "holders_are_disjoint", "forged_is_refused"),
+        assertions(_ACCESS, *_LEAK, "holders_are_disjoint"),
         InRuntime(),
         disturbs=_LOAD,
+    ),
+    Fault(
+        "runtime-leaks-compute-nodes",
+        "Every container can open the accelerators' nodes for work, but none of their other nodes.",
+        assertions(_ACCESS, *_LEAK, "holders_are_disjoint"),
+        InRuntime(),
+        disturbs=_LOAD,
+        roles=frozenset({NodeRole.COMPANION}),
+    ),
+    Fault(
+        "runtime-leaks-companion-nodes",
+        "Every container can open the accelerators' further nodes, such as those for control.",
+        assertions(_ACCESS, *_LEAK, "holders_are_disjoint"),
+        InRuntime(),
+        disturbs=_LOAD,
+        roles=frozenset({NodeRole.COMPANION}),
+    ),
+    Fault(
+        "runtime-leaks-shared-nodes",
+        "Every container can open the nodes that all holders of accelerators share.",
+        assertions(_ACCESS, *_LEAK),
+        InRuntime(),
+        roles=frozenset({NodeRole.SHARED}),
+    ),
+    Fault(
+        RUNTIME_HONOURS,
+        "A container gets the accelerators that its environment names, such as NVIDIA_VISIBLE_DEVICES=all.",
+        assertions(_ACCESS, "stranger_sees_none"),
+        InRuntime(),
     ),
     Fault(
         RUNTIME_OPENS,

@@ -1,7 +1,8 @@
 """Script of the runtime wrapper: `container_config.py SWITCH ARGUMENTS-OF-RUNC`. Standard library only, to be fast.
 
-For `runc create` it changes the bundle's config.json as SWITCH says: `show` lists device nodes to add; with `open_all`,
-the container's device cgroup allows every character device. Other commands of runc are left alone.
+For `runc create` it changes the bundle's config.json as SWITCH says: `show` lists device nodes to add; `asked` has
+those to add if the container's environment asks for them, by variable and name of a device; with `open_all`, the
+container's device cgroup allows every character device. Other commands of runc are left alone.
 """
 
 from __future__ import annotations
@@ -20,13 +21,26 @@ def change(config: dict[str, Any], switch: dict[str, Any]) -> None:
     rules = linux.setdefault("resources", {}).setdefault("devices", [])
     nodes = linux.setdefault("devices", [])
     present = {node["path"] for node in nodes}
-    for device in switch["show"]:
+    for device in (*switch["show"], *asked(config, switch.get("asked", {}))):
         number = {"type": "c", "major": device["major"], "minor": device["minor"]}
         if device["path"] not in present:
             nodes.append({"path": device["path"], **number, "fileMode": NODE_MODE, "uid": 0, "gid": 0})
+            present.add(device["path"])
         rules.append({"allow": True, **number, "access": "rwm"})
     if switch["open_all"]:
         rules.append({"allow": True, "type": "c", "access": "rwm"})
+
+
+def asked(config: dict[str, Any], offers: dict[str, dict[str, list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """The device nodes that the container's environment asks for: by a list of names in a variable, or by `all`."""
+    found = {}
+    for entry in config.get("process", {}).get("env", []):
+        variable, _, value = entry.partition("=")
+        names = value.split(",")
+        for name, nodes in offers.get(variable, {}).items():
+            if name in names or "all" in names:
+                found.update({node["path"]: node for node in nodes})
+    return list(found.values())
 
 
 def bundle_of(arguments: list[str]) -> Path | None:

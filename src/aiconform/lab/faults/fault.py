@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from aiconform.lab.accelerators.devices import NodeRole
+
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster
 
@@ -64,6 +66,7 @@ class Fault:
     `check/assertion`; all other assertions of these checks hold or are undecided. needs: add-ons that have to be
     installed. may_break: assertions that it breaks only sometimes. disturbs: other checks that see its consequences, so
     that no run shows anything of them while it is on, or EVERY_OTHER; for a fault of scope node, only at its nodes.
+    roles: of device nodes that the lab's accelerators must have; those of the default identity have the main one only.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Fault:
     needs: tuple[str, ...] = ()
     may_break: frozenset[str] = frozenset()
     disturbs: frozenset[str] = frozenset()
+    roles: frozenset[NodeRole] = frozenset()
 
     @property
     def scope(self) -> Scope:

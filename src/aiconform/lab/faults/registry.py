@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from aiconform.lab import faults
+from aiconform.lab.accelerators.devices import roles
+from aiconform.lab.accelerators.identity import DEFAULT_IDENTITY, find_identity
 from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.declared import declared
 from aiconform.lab.faults.fault import Fault
@@ -59,9 +61,15 @@ def find(name: str) -> Fault:
         raise UnknownFault(name) from None
 
 
-def breaking(check: str) -> dict[str, frozenset[str]]:
+def possible(identity: str = DEFAULT_IDENTITY) -> dict[str, Fault]:
+    """The faults that accelerators of this identity can have, by name."""
+    has = roles(find_identity(identity))
+    return {name: fault for name, fault in FAULTS.items() if fault.roles <= has}
+
+
+def breaking(check: str, identity: str = DEFAULT_IDENTITY) -> dict[str, frozenset[str]]:
     """Name of each fault that breaks assertions of one check -> ids of these assertions."""
-    return {name: fault.broken(check) for name, fault in FAULTS.items() if check in fault.checks}
+    return {name: fault.broken(check) for name, fault in possible(identity).items() if check in fault.checks}
 
 
 def together(first: Fault, second: Fault) -> bool:

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
+from aiconform.lab.accelerators.devices import DeviceNode, NodeRole, nodes_of
 from aiconform.lab.faults import container_config
-from aiconform.lab.faults.accelerators import RUNTIME_LEAKS, RUNTIME_OPENS
+from aiconform.lab.faults.accelerators import LEAKS, RUNTIME_HONOURS, RUNTIME_OPENS
 from aiconform.lab.machines.files import write_json
 
 
@@ -39,9 +40,24 @@ def set_runtime(switch: Path, faults: Iterable[str], config: AcceleratorConfig |
     `config` is the configuration of the node's accelerators, None if it has no accelerators.
     """
     on = set(faults)
-    devices = devices_of(config) if config and RUNTIME_LEAKS in on else ()
-    if not on & {RUNTIME_LEAKS, RUNTIME_OPENS}:
+    if not on & {*LEAKS, RUNTIME_OPENS, RUNTIME_HONOURS}:
         switch.unlink(missing_ok=True)
         return
-    shown = [{"path": device.container_path, "major": device.major, "minor": device.minor} for device in devices]
-    write_json(switch, {"show": shown, "open_all": RUNTIME_OPENS in on})
+    devices = devices_of(config) if config else ()
+    leaked = frozenset[NodeRole]().union(*(roles for name, roles in LEAKS.items() if name in on))
+    variables = config.identity.requested_by if config and RUNTIME_HONOURS in on else ()
+    offers = {
+        name: [_node(node) for node in device.nodes] for device in devices for name in (str(device.index), device.uuid)
+    }
+    write_json(
+        switch,
+        {
+            "show": [_node(node) for node in nodes_of(devices) if node.role in leaked],
+            "asked": dict.fromkeys(variables, offers),
+            "open_all": RUNTIME_OPENS in on,
+        },
+    )
+
+
+def _node(node: DeviceNode) -> dict[str, object]:
+    return {"path": node.container_path, "major": node.major, "minor": node.minor}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, read_config, write_config
+from aiconform.lab.accelerators.devices import NodeRole, roles
 from aiconform.lab.accelerators.status import digest, read_status, unsettled
 from aiconform.lab.config import LabError
 from aiconform.lab.faults.accelerators import DRA_VERSIONS
@@ -107,11 +108,20 @@ def _check(lab: FaultyLab, faults: Sequence[Fault], on: bool, nodes: Collection[
                 f"{fault.name} needs add-on {missing[0]}, which is not installed: "
                 f"`aiconform lab up --with {missing[0]}`"
             )
+        if on and fault.roles and not any(fault.roles <= has for has in _roles(lab)):
+            raise LabError(
+                f"{fault.name} needs accelerators with {' and '.join(sorted(fault.roles))} nodes: "
+                "start a lab with another --identity, such as amd"
+            )
         if nodes and fault.scope is not Scope.NODE:
             raise LabError(f"{fault.name} is a fault of the whole lab: it cannot be on at single nodes")
     known = [node.name for node in lab.nodes]
     if unknown := sorted(set(nodes) - {*known, AUTOSCALED}):
         raise LabError(f"the lab has no node {unknown[0]}; it has {', '.join(known)}")
+
+
+def _roles(lab: FaultyLab) -> list[frozenset[NodeRole]]:
+    return [roles(read_config(node.accelerators).identity) for node in lab.nodes if node.accelerators]
 
 
 def reapply(lab: FaultyLab) -> None:
@@ -247,6 +257,7 @@ def describe(faults: Sequence[Fault], state: Path | None) -> list[dict[str, obje
             "may_break": sorted(fault.may_break),
             "disturbs": sorted(fault.disturbs),
             "needs": list(fault.needs),
+            "roles": sorted(fault.roles),
             "scope": str(fault.scope),
         }
         for fault in faults
