@@ -5,6 +5,7 @@
 
 from aiconform.cluster.api import Cluster, Object, Resource, WatchEvent, connect
 from aiconform.cluster.errors import (
+    AdmissionBehind,
     ApiError,
     ClusterError,
     Conflict,
@@ -26,6 +27,7 @@ from aiconform.cluster.errors import (
 from aiconform.cluster.transport import ProxyResponse
 
 __all__ = [
+    "AdmissionBehind",
     "ApiError",
     "Cluster",
     "ClusterError",

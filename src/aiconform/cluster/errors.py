@@ -8,7 +8,8 @@ ClusterError
 ├── NotFound          the object does not exist, or its kind is not served
 ├── Conflict          the object exists already, or has changed
 ├── Rejected          invalid, or rejected by an admission webhook or a quota
-│   └── WebhookBehind     an admission webhook answers, but does not know a new Namespace yet
+│   └── AdmissionBehind   admission does not know yet what was just created, such as a PriorityClass
+│       └── WebhookBehind     an admission webhook answers, but does not know a new Namespace yet
 ├── Expired           the resourceVersion of a watch or a page is too old
 ├── ServerFailed      the API server answered 5xx, or kept answering 429
 │   └── WebhookUnreached  the API server cannot reach an admission webhook
@@ -91,7 +92,11 @@ class WebhookUnreached(ServerFailed):
         self.webhook = webhook
 
 
-class WebhookBehind(Rejected):
+class AdmissionBehind(Rejected):
+    """Admission refused an object because it does not know yet what was created just before: its caches are behind."""
+
+
+class WebhookBehind(AdmissionBehind):
     """The admission webhook `webhook` answered, but does not know the Namespace yet: its caches are behind."""
 
     def __init__(self, message: str, *, webhook: str, status: int = 403, reason: str = "") -> None:

@@ -18,6 +18,7 @@ from kubernetes.aio.client import rest
 from aiconform import __version__
 from aiconform.cluster import config, requests
 from aiconform.cluster.errors import (
+    AdmissionBehind,
     ApiError,
     ClusterError,
     Conflict,
@@ -277,6 +278,8 @@ async def _status(response: rest.RESTResponse) -> dict[str, Any]:
 _UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
 # A webhook that reads from a cache does not know a new Namespace yet (Kueue's webhook for Pods).
 _BEHIND = re.compile(r'admission webhook "([^"]+)" denied the request: .*?[Nn]amespaces? "[^"]+" not found', re.DOTALL)
+# The API server finds PriorityClasses in a cache; each replica of it has its own.
+_NO_CLASS_YET = re.compile(r"no PriorityClass with name \S+ was found")
 
 
 def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
@@ -293,6 +296,8 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
         return Forbidden(f"no permission to {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
     if behind := _BEHIND.search(said):
         return WebhookBehind(f"{verb} {resource}: {said}", webhook=behind[1], status=code, reason=reason)
+    if _NO_CLASS_YET.search(said):
+        return AdmissionBehind(f"{verb} {resource}: {said}", status=code, reason=reason)
     if unreached := code >= 500 and _UNREACHED.search(said):
         return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)
     classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}

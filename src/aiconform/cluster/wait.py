@@ -10,6 +10,7 @@ from typing import TypeVar
 from aiconform.cluster import conditions, patience
 from aiconform.cluster.api import Cluster, Object, WatchEvent
 from aiconform.cluster.errors import (
+    AdmissionBehind,
     Expired,
     NotCreated,
     NotFound,
@@ -17,7 +18,6 @@ from aiconform.cluster.errors import (
     Stuck,
     TimedOut,
     Unreachable,
-    WebhookBehind,
     WebhookUnreached,
 )
 
@@ -83,16 +83,16 @@ async def states(
 
 
 async def reaching_webhooks(request: Callable[[], Awaitable[T]], *, seconds: float | None = None) -> T:
-    """The result of `request`, which is retried while an admission webhook for it is not reached, or is behind.
+    """The result of `request`, which is retried while a webhook for it is not reached, or admission is behind.
 
-    Controllers restart now and then, and their caches take a moment to know a new Namespace. seconds: by default the
-    patience of the task. Raises WebhookUnreached and WebhookBehind when the time is over.
+    Controllers restart now and then, and caches take a moment to know a new Namespace or PriorityClass. seconds: by
+    default the patience of the task. Raises WebhookUnreached and AdmissionBehind when the time is over.
     """
     deadline = asyncio.get_running_loop().time() + (patience.seconds() if seconds is None else seconds)
     while True:
         try:
             return await request()
-        except (WebhookUnreached, WebhookBehind):
+        except (WebhookUnreached, AdmissionBehind):
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(_WEBHOOK_RETRY_SECONDS)

@@ -308,21 +308,22 @@ def test_places_are_held_where_the_pod_could_go_and_somewhere_in_any_case() -> N
 
 
 def test_the_waiting_pod_goes_to_the_pool_alone_and_where_no_place_is_held() -> None:
-    made = waiting_pod_manifest("w", POOL, "image")
+    made = waiting_pod_manifest("w", POOL, "image", "low")
     spec = made["spec"]
-    assert spec["nodeSelector"] == {"pool": "gpu"}
+    assert (spec["nodeSelector"], spec["priorityClassName"]) == ({"pool": "gpu"}, "low")
     assert [each["key"] for each in spec["tolerations"]] == [GPU]
     assert spec["containers"][0]["resources"] == {"limits": {GPU: "1"}}
     (term,) = spec["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     place = placeholder({"metadata": {"name": "h"}})
     assert place["metadata"]["labels"].items() >= term["labelSelector"]["matchLabels"].items()
     assert (
-        "nodeSelector" not in waiting_pod_manifest("w", Pool("x", BY_CLUSTER_AUTOSCALER, resource=GPU), "image")["spec"]
+        "nodeSelector"
+        not in waiting_pod_manifest("w", Pool("x", BY_CLUSTER_AUTOSCALER, resource=GPU), "image", "low")["spec"]
     )
 
 
 def test_the_waiting_pod_tolerates_what_the_user_names_for_an_empty_pool() -> None:
-    made = waiting_pod_manifest("w", POOL, "image", [Toleration("sku", "gpu")])
+    made = waiting_pod_manifest("w", POOL, "image", "low", [Toleration("sku", "gpu")])
     assert [each["key"] for each in made["spec"]["tolerations"]] == [GPU, "sku"]
 
 
@@ -389,7 +390,7 @@ def pod_state(phase: str = "Pending", *, at: str = "", unschedulable: str = "", 
         "kind": "Pod",
         "metadata": {"name": "w", "namespace": "n", "uid": "u"},
         "spec": {"nodeName": at} if at else {},
-        "status": {"phase": phase, "conditions": conditions, **status},
+        "status": {"phase": phase, "conditions": conditions} | status,
     }
 
 
@@ -401,6 +402,24 @@ def test_the_waiting_pod_is_unschedulable_once_and_for_all() -> None:
     running = [{"name": "holder", "state": {"running": {}}}]
     waiting.see(pod_state("Running", at="new", containerStatuses=running))
     assert (waiting.node, waiting.unschedulable, waiting.started, waiting.problem) == ("new", "no room", True, "")
+
+
+def test_a_pod_whose_place_others_take_says_nothing_of_the_pool() -> None:
+    waiting = WaitingPod(pod_state(), ChangeSignal())
+    waiting.see(pod_state("Failed", at="new", reason="Evicted", message="low on memory"))
+    with pytest.raises(Stuck, match="no room for the Pod that waited for it: Evicted: low on memory"):
+        assert waiting.ended
+    preempted = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "p"}
+    waiting.see(pod_state("Running", at="new", conditions=[preempted]))
+    with pytest.raises(Stuck, match="others took the place"):
+        assert waiting.started
+
+
+def test_a_pod_whose_node_is_removed_did_not_run_there() -> None:
+    waiting = WaitingPod(pod_state(), ChangeSignal())
+    evicted = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}
+    waiting.see(pod_state("Failed", at="new", reason="Terminated", conditions=[evicted]))
+    assert (waiting.ended, waiting.started) == (True, False)
 
 
 def test_a_pod_that_its_node_refuses_did_not_start_and_a_missing_image_is_nobody_s_fault() -> None:

@@ -160,6 +160,19 @@ def test_the_scheduler_can_be_named(name: str) -> None:
     assert {obj["spec"]["schedulerName"] for obj in made if obj["kind"] == "Pod"} == {"mine"}
 
 
+def test_groups_have_the_priority_of_their_pods_where_solutions_evict_by_it() -> None:
+    for name in ("native", "volcano"):
+        wanted = order(name)
+        wanted.template["spec"]["priorityClassName"] = "low"
+        group, *pods = BY_NAME[name].gang(wanted)
+        assert [obj["spec"]["priorityClassName"] for obj in (group, *pods)] == ["low"] * 4
+
+
+def test_a_queue_of_kai_is_due_nothing_so_that_it_takes_nothing_back() -> None:
+    quotas = [each for obj in BY_NAME["kai"].setup(order("kai")) for each in obj["spec"]["resources"].values()]
+    assert {(each["quota"], each["limit"]) for each in quotas} == {(0, -1)}
+
+
 def test_a_template_is_not_changed_by_making_pods_of_it() -> None:
     wanted = order("volcano")
     before = json.dumps(wanted.template)

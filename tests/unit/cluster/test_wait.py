@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import Expired, Object, Stuck, TimedOut, Unreachable, WatchEvent, WebhookBehind, wait
+from aiconform.cluster import (
+    AdmissionBehind,
+    Expired,
+    Object,
+    Stuck,
+    TimedOut,
+    Unreachable,
+    WatchEvent,
+    WebhookBehind,
+    wait,
+)
 from aiconform.cluster.transport import refusal
 
 
@@ -96,6 +106,11 @@ def test_a_webhook_that_does_not_know_the_namespace_yet_is_one_to_ask_again(code
         behind = refusal(code, {"message": message}, "create", "pods")
         assert isinstance(behind, WebhookBehind)
         assert behind.webhook == "mpod.kb.io"
+
+
+def test_a_priority_class_that_the_api_server_does_not_know_yet_is_one_to_ask_again() -> None:
+    message = 'pods "p" is forbidden: no PriorityClass with name aiconform-1-low was found'
+    assert isinstance(refusal(403, {"message": message, "reason": "Forbidden"}, "create", "pods"), AdmissionBehind)
 
 
 def pulling(reason: str, message: str) -> Object:

@@ -27,6 +27,7 @@ from aiconform.cluster import Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import CLEANUP_SECONDS, Scratch
 from aiconform.kit.following import ChangeSignal, background
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
+from aiconform.kit.priority import PRIORITY_ACCESS, evicting_nobody
 from aiconform.kit.starting import BLAME_SECONDS, blame_device
 from aiconform.platform import Platform
 from aiconform.platform.autoscaling.discovery import discover, known_with
@@ -114,9 +115,10 @@ async def _hold(platform: Platform, scratch: Scratch, pool: Pool, patience: floa
     offered = (await platform.all_accelerators()).offered
     free = {entry.node: entry.free for entry in offered if entry.name == pool.resource}
     nodes = nodes_to_hold(pool, await platform.nodes(), free)
-    image = platform.images["shell"]
+    image, priority = platform.images["shell"], await evicting_nobody(scratch)
+    holder = container("hold", image, STAY)
     made = [
-        placeholder(pod(scratch.name(f"hold-{number}"), node, [container("hold", image, STAY)]))
+        placeholder(pod(scratch.name(f"hold-{number}"), node, [holder], priorityClassName=priority))
         for number, node in enumerate(nodes)
     ]
     created = await asyncio.gather(*(scratch.create(each) for each in made))
@@ -139,6 +141,7 @@ def _limit(settings: Settings) -> float:
     limit=_limit,
     access=(
         *POD_ACCESS,
+        *PRIORITY_ACCESS,
         Access("", "nodes", ("list", "watch")),
         Access("", "configmaps", ("get", "list")),
         Access("apps", "deployments", ("list",)),
@@ -154,8 +157,8 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     history = NodeHistory(
         (node["metadata"]["uid"] for node in await platform.nodes()), changes, scratch.tell, profiles=profiles
     )
-    tolerated = platform.said.tolerated
-    made = waiting_pod_manifest(scratch.name("waiting"), pool, platform.images["shell"], tolerated)
+    priority, tolerated = await evicting_nobody(scratch), platform.said.tolerated
+    made = waiting_pod_manifest(scratch.name("waiting"), pool, platform.images["shell"], priority, tolerated)
     created = await scratch.create(made)
     waiting = WaitingPod(created, changes)
     up = min(options.node_added_seconds, FULL_SECONDS) if pool.full else options.node_added_seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aiconform.check import NothingToLookAt
-from aiconform.cluster import Cluster, Object, Stuck, wait
+from aiconform.cluster import Cluster, Object, Stuck, conditions, wait
 from aiconform.kit.following import ChangeSignal
 from aiconform.kit.pods import STAY, container, refused_by_kubelet, unschedulable
 from aiconform.platform.accelerators.nodes import Toleration, usable_node
@@ -48,10 +48,13 @@ def placeholder(made: Object) -> Object:
     return {**made, "metadata": metadata}
 
 
-def waiting_pod_manifest(name: str, pool: Pool, image: str, tolerated: Iterable[Toleration] = ()) -> Object:
+def waiting_pod_manifest(
+    name: str, pool: Pool, image: str, priority: str, tolerated: Iterable[Toleration] = ()
+) -> Object:
     """A Pod that requests one accelerator of the pool, on a node without a `placeholder`.
 
-    tolerated: taints that the user named: nobody may report those of a pool without nodes.
+    priority: the name of its PriorityClass. tolerated: taints that the user named; nobody may report those of a pool
+    without nodes.
     """
     keys = dict.fromkeys(key for key, effect in pool.taints if effect in ("NoSchedule", "NoExecute"))
     keys[pool.resource] = None  # The usual taint of accelerator nodes.
@@ -65,6 +68,7 @@ def waiting_pod_manifest(name: str, pool: Pool, image: str, tolerated: Iterable[
             }
         },
         "tolerations": [{"key": key, "operator": "Exists"} for key in keys],
+        "priorityClassName": priority,
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
         "automountServiceAccountToken": False,
@@ -101,14 +105,24 @@ class WaitingPod:
 
     @property
     def started(self) -> bool:
-        """It runs or has completed. Raises Stuck for what is not the node's fault, such as a missing image."""
-        found = wait.running(self._last)
+        """It runs or has completed. Raises Stuck for what is not the pool's fault, such as a missing image."""
+        found = self._settled()
         return found is not None and found["status"]["phase"] != "Failed"
 
     @property
     def ended(self) -> bool:
         """Its state is final: it runs, was refused or is deleted. Raises Stuck as `started` does."""
-        return bool(self.deleted) or wait.running(self._last) is not None
+        return bool(self.deleted) or self._settled() is not None
+
+    def _settled(self) -> Object | None:
+        status = self._last.get("status") or {}
+        disrupted = conditions.find(self._last, "DisruptionTarget")
+        # Of the troubles of a node, its end is not one here: autoscalers must not remove a node in use.
+        if disrupted is not None and disrupted.reason == "PreemptionByScheduler":
+            raise Stuck(f"others took the place of the Pod that waits for a node: {disrupted.words}")
+        if str(status.get("reason")).startswith(("Evicted", "Preempting", "OutOf")):
+            raise Stuck(f"the node has no room for the Pod that waited for it: {refused_by_kubelet(self._last)}")
+        return wait.running(self._last)
 
     def see(self, seen: Object) -> None:
         """Record one state of the Pod."""

@@ -14,6 +14,7 @@ from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import request_devices
 from aiconform.kit.pods import STAY, container, pod, started
+from aiconform.kit.priority import evicting_nobody
 from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform, tolerations
 from aiconform.platform.accelerators.holders import holders
 
@@ -112,7 +113,8 @@ async def template(
     number = "${JOB_COMPLETION_INDEX:-$MEMBER}"
     script = f'trap "exit 143" TERM INT; sleep $(({WORK} + {number} * {stagger})) & wait $!'
     worker = container("worker", platform.images["shell"], script, resources=request.resources)
-    made = pod("", nodes[0], [worker], **request.pod_spec)
+    priority = await evicting_nobody(scratch)
+    made = pod("", nodes[0], [worker], priorityClassName=priority, **request.pod_spec)
     # A term can name one node only.
     affinity = made["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     affinity["nodeSelectorTerms"] = [
@@ -160,7 +162,8 @@ async def _filler(platform: Platform, scratch: Scratch, member: NodeAccelerators
     name = scratch.name(f"filler-{member.node}".replace(".", "-"))[:63].rstrip("-")
     request = await request_devices(platform, scratch, member, count=count, name=name)
     holder = container("holder", platform.images["shell"], STAY, resources=request.resources)
-    return await scratch.create(pod(name, await platform.node(member.node), [holder], **request.pod_spec))
+    node, priority = await platform.node(member.node), await evicting_nobody(scratch)
+    return await scratch.create(pod(name, node, [holder], priorityClassName=priority, **request.pod_spec))
 
 
 async def now_held(platform: Platform, target: Place) -> str:

@@ -17,6 +17,7 @@ from aiconform.checks.gang_scheduling.timeline import watching
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.pods import POD_ACCESS
+from aiconform.kit.priority import PRIORITY_ACCESS
 from aiconform.platform import Platform
 
 ALL = 1 << 20
@@ -25,6 +26,7 @@ _SLACK = 60.0
 ACCESS = (
     *POD_ACCESS,
     *CLAIM_ACCESS,
+    *PRIORITY_ACCESS,
     Access("resource.k8s.io", "resourceclaimtemplates", ("create", "list", "watch", "delete")),
     Access("apps", "deployments", ("list",)),
     *(access for adapter in ADAPTERS for access in adapter.access),

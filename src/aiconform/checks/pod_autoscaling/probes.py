@@ -28,6 +28,7 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.following import background
 from aiconform.kit.pods import POD_ACCESS
+from aiconform.kit.priority import PRIORITY_ACCESS
 from aiconform.kit.starting import BLAME_SECONDS
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.holders import holders
@@ -86,6 +87,7 @@ def _limit(settings: Settings) -> float:
     access=(
         *POD_ACCESS,
         *CLAIM_ACCESS,
+        *PRIORITY_ACCESS,
         Access("", "pods", ("patch",)),
         Access("apps", "deployments", ("create", "get", "list", "watch", "delete")),
         Access("autoscaling", "horizontalpodautoscalers", ("create", "get", "list", "watch", "delete")),

@@ -10,6 +10,7 @@ from aiconform.cluster import Object
 from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.kit.devices import request_devices
 from aiconform.kit.pods import pod
+from aiconform.kit.priority import evicting_nobody
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.monitoring.collection import CollectionMethod
 
@@ -50,7 +51,7 @@ async def deployment(platform: Platform, scratch: Scratch, target: NodeAccelerat
     shown = {"path": PATH.removeprefix("/"), "fieldRef": {"fieldPath": f"metadata.annotations['{LOAD}']"}}
     volumes = [{"name": "load", "downwardAPI": {"items": [shown]}}]
     template = pod("", await platform.node(target.node), [server], volumes=volumes, **request.pod_spec)
-    template["spec"]["restartPolicy"] = "Always"
+    template["spec"] |= {"restartPolicy": "Always", "priorityClassName": await evicting_nobody(scratch)}
     labels = {SCALED: name}
     return await scratch.create(
         {

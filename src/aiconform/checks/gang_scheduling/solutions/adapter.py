@@ -38,6 +38,12 @@ class Order:
     queue: str = ""
     scheduler: str = ""
 
+    @property
+    def priority(self) -> Object:
+        """The field by which a PodGroup has the priority of its Pods, where solutions evict Pods by that."""
+        name = self.template["spec"].get("priorityClassName")
+        return {"priorityClassName": name} if name else {}
+
 
 Make = Callable[[Order], list[Object]]
 

@@ -9,8 +9,9 @@ from aiconform.cluster import Object
 GROUP = "scheduling.run.ai"
 SCHEDULER = "kai-scheduler"
 QUEUE_LABEL = "kai.scheduler/queue"
-# -1 is unlimited: quota must not be what makes a gang wait.
-FREE = {"quota": -1, "limit": -1, "overQuotaWeight": 1}
+# No limit: quota must not be what makes a gang wait. And nothing is the queue's due, because a queue that lacks its due
+# reclaims it: KAI evicts Pods of other queues for it (https://github.com/kai-scheduler/KAI-Scheduler/discussions/1763).
+FREE = {"quota": 0, "limit": -1, "overQuotaWeight": 1}
 
 
 def setup(order: Order) -> list[Object]:

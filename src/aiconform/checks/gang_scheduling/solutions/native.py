@@ -19,7 +19,7 @@ GROUP = "scheduling.k8s.io"
 
 
 def gang(order: Order) -> list[Object]:
-    group = pod_group(order, schedulingPolicy={"gang": {"minCount": order.size}})
+    group = pod_group(order, schedulingPolicy={"gang": {"minCount": order.size}}, **order.priority)
     spec: Object = {"schedulingGroup": {"podGroupName": order.name}}
     if order.scheduler:
         spec["schedulerName"] = order.scheduler

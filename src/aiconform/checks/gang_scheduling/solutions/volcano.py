@@ -11,7 +11,7 @@ SCHEDULER = "volcano"
 
 
 def gang(order: Order) -> list[Object]:
-    group = pod_group(order, minMember=order.size, queue=order.queue or "default")
+    group = pod_group(order, minMember=order.size, queue=order.queue or "default", **order.priority)
     annotations = {"scheduling.k8s.io/group-name": order.name}
     return [group, *pods(order, annotations=annotations, schedulerName=order.scheduler or SCHEDULER)]
 

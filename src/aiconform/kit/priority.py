@@ -1,0 +1,46 @@
+"""The priority of Pods that fill nodes or wait for room: nobody's Pods are evicted for them.
+
+Without a PriorityClass they have the cluster's default priority, and the scheduler evicts any Pod below it, such as the
+placeholders that keep spare nodes ready. The class belongs to the run's Namespace, which collects it.
+"""
+
+from __future__ import annotations
+
+from aiconform.check import Access
+from aiconform.cluster import Conflict, Rejected, Stuck
+from aiconform.cluster.scratch import Scratch
+
+VALUE = -10
+"""The lowest priority for which Cluster Autoscaler still adds nodes (its flag expendable-pods-priority-cutoff). Real
+work goes first: it may take the place of such a Pod, which ends a probe with an error.
+
+https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md
+"""
+PRIORITY_ACCESS = (Access("scheduling.k8s.io", "priorityclasses", ("create", "list", "watch", "delete")),)
+
+
+async def evicting_nobody(scratch: Scratch) -> str:
+    """The name of the probe's PriorityClass, which is created first if need be. Raises Stuck, ClusterError."""
+    name = scratch.cluster_name("priority")
+    if any(obj["kind"] == "PriorityClass" and obj["metadata"]["name"] == name for obj in scratch.created):
+        return name
+    try:
+        await scratch.create(
+            {
+                "apiVersion": "scheduling.k8s.io/v1",
+                "kind": "PriorityClass",
+                "metadata": {"name": name},
+                "value": VALUE,
+                "preemptionPolicy": "Never",
+                "description": "Pods of aiconform that fill nodes or wait for room; nobody is evicted for them.",
+            }
+        )
+    except Conflict:
+        # Another Pod of this probe asked for it at the same time: no other probe uses this name.
+        return name
+    except Rejected as error:
+        raise Stuck(
+            "a policy forbids the PriorityClass without which Pods of this check could evict those of others: "
+            f"{error}. Let it pass PriorityClasses with preemptionPolicy Never and a name that begins with aiconform-"
+        ) from error
+    return name
