@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from aiconform.cluster import config
 from aiconform.cluster.errors import Conflict, NotFound
-from aiconform.cluster.transport import ProxyResponse, Request, Transport, refusal
+from aiconform.cluster.refusals import refusal
+from aiconform.cluster.transport import ProxyResponse, Request, Transport
 
 Object = dict[str, Any]
 PAGE = 500  # objects per page, as kubectl asks for
@@ -293,7 +294,7 @@ class Cluster:
 @asynccontextmanager
 async def connect(kubeconfig: str | None = None, context: str | None = None) -> AsyncIterator[Cluster]:
     """Connect as kubectl would. Raises NoCluster; the first request may raise Unreachable or Unauthorized."""
-    cluster = Cluster(await config.load(kubeconfig, context))
+    cluster = Cluster(config.load(kubeconfig, context))
     try:
         yield cluster
     finally:

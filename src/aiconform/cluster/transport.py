@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -14,32 +13,21 @@ from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio.client import rest
+from multidict import CIMultiDict
 
 from aiconform import __version__
 from aiconform.cluster import config, requests
-from aiconform.cluster.errors import (
-    AdmissionBehind,
-    ApiError,
-    ClusterError,
-    Conflict,
-    Expired,
-    Forbidden,
-    NoAnswer,
-    NoCluster,
-    NotFound,
-    Rejected,
-    ServerFailed,
-    Unauthorized,
-    Unreachable,
-    WebhookBehind,
-    WebhookUnreached,
-)
+from aiconform.cluster.connection import Connection
+from aiconform.cluster.errors import ClusterError, Conflict, NoAnswer, NoCluster, ServerFailed, Unreachable
 from aiconform.cluster.patience import Tries
+from aiconform.cluster.proof import Proof
+from aiconform.cluster.refusals import refusal
 
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 SILENT_SECONDS = 90.0
 """A watch without any event for so long is restarted."""
+SHORTEST_SECRET = 4  # in characters; to hide less would make nonsense of messages
 BUSY_TRIES = 4  # how often a request is repeated while the server is busy (429, 503 with Retry-After)
 
 
@@ -76,13 +64,20 @@ class Transport:
     """The connections of one `Cluster`. All failures are raised as ClusterError."""
 
     def __init__(self, target: config.Target) -> None:
-        """Raises NoCluster if the target's certificates cannot be used."""
-        self.server: str = target.configuration.host
+        """Raises NoCluster if the target's certificates or its proxy cannot be used."""
+        self.server: str = target.server
         self._target = target
-        self._retired: list[Any] = []
+        self._renewing = asyncio.Lock()
+        self._retired: list[Connection] = []
+        self._shown = Proof()
+        """What the last request showed."""
+        self._connection = self._connect(None)
+
+    def _connect(self, certificate: tuple[bytes, bytes] | None) -> Connection:
+        target = self._target
         try:
-            self._rest = rest.RESTClientObject(target.configuration)
-        except (ssl.SSLError, OSError) as error:
+            return Connection(target.server, target.cluster, target.authority, certificate)
+        except (ssl.SSLError, OSError, ValueError) as error:
             raise NoCluster(f"The certificates in {target.source} cannot be used: {error}") from error
 
     async def json(self, request: Request) -> Any:
@@ -91,7 +86,7 @@ class Transport:
             return json.loads(text)
         except ValueError as error:
             what = f"{request.method} {request.path} at {self.server}"
-            raise ServerFailed(f"{what} answered no JSON: {text[:80]!r}") from error
+            raise ServerFailed(f"{what} answered no JSON: {self._hidden(text)[:80]!r}") from error
 
     async def text(self, request: Request) -> str:
         _, data = await self._send(request, whole=True)
@@ -167,7 +162,7 @@ class Transport:
                     raise
 
     async def close(self) -> None:
-        for client in (*self._retired, self._rest):
+        for client in (*self._retired, self._connection):
             await client.close()
 
     async def _send(self, request: Request, *, whole: bool) -> tuple[rest.RESTResponse, bytes]:
@@ -178,14 +173,15 @@ class Transport:
         tries, busy, renewed = Tries(), 0, False
         while True:
             requests.count(request.verb, request.resource)
+            target = self._target
             try:
                 response = await self._once(request)
                 if response.status < 400:
                     return response, await self._body(response) if whole else b""
-                status = await _status(response)
+                status = await self._status(response)
                 if response.status == 401 and not renewed:
                     renewed = True
-                    await self._renew()
+                    await self._renew(target)
                     continue
                 wait = response.headers.get("Retry-After", "")
                 if response.status in (429, 503) and wait.isdigit() and busy < BUSY_TRIES:
@@ -207,19 +203,23 @@ class Transport:
         return data
 
     async def _once(self, request: Request) -> rest.RESTResponse:
-        headers = {
-            "Accept": request.accept,
-            "Content-Type": request.content_type,
-            "User-Agent": f"aiconform/{__version__}",
-        }
-        token = await self._target.configuration.get_api_key_with_prefix("BearerToken")
-        if token:
-            headers["Authorization"] = token
+        proof = await self._target.credentials.current()
+        if proof.certificate != self._shown.certificate:
+            self._retire(self._connect(proof.certificate))
+        self._shown = proof
+        headers = CIMultiDict(self._target.impersonation)
+        headers["Accept"] = request.accept
+        headers["Content-Type"] = request.content_type
+        headers["User-Agent"] = f"aiconform/{__version__}"
+        if proof.authorization:
+            headers["Authorization"] = proof.authorization
+        if self._target.cluster.disable_compression:
+            headers["Accept-Encoding"] = "identity"
         # Without this, a read from a silently dropped connection would never end.
         silence = SILENT_SECONDS if request.verb == "watch" else None
         limits = aiohttp.ClientTimeout(total=request.seconds, connect=CONNECT_SECONDS, sock_read=silence)
         try:
-            return await self._rest.request(
+            return await self._connection.request(
                 request.method, request.url(self.server), headers=headers, body=request.body, _request_timeout=limits
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -232,16 +232,40 @@ class Transport:
         elif isinstance(error, TimeoutError):
             why = "no answer in time"
         else:
-            why = str(error) or type(error).__name__
+            why = self._hidden(str(error)) or type(error).__name__
         said = f"The API server {self.server} (context {self._target.context!r}) cannot be reached: {why}"
         return Unreachable(said, lasting=lasting)
 
-    async def _renew(self) -> None:
-        """Read the credentials again: a token can expire during a long run."""
-        self._target = await config.load(self._target.kubeconfig, self._target.context or None)
-        # Watches may still use the old connections, which end with the process at the latest.
-        self._retired.append(self._rest)
-        self._rest = rest.RESTClientObject(self._target.configuration)
+    async def _renew(self, refused: config.Target) -> None:
+        """Read the credentials again: a token can expire during a long run. Of many refused requests, one does it."""
+        async with self._renewing:
+            if self._target is refused and config.can_be_read_again(refused):
+                self._target = config.load(refused.kubeconfig, refused.context or None, again=True)
+                self._retire(self._connect(self._shown.certificate))
+
+    def _retire(self, successor: Connection) -> None:
+        """From now on requests use the successor. Watches may still use the old one, which ends with the process."""
+        self._retired.append(self._connection)
+        self._connection = successor
+
+    async def _status(self, response: rest.RESTResponse) -> dict[str, Any]:
+        """The Status object of an error response, or what was sent in its place, without our credentials."""
+        try:
+            text = self._hidden((await response.read()).decode("utf-8", "replace"))
+        except (aiohttp.ClientError, TimeoutError):
+            return {}
+        try:
+            status = json.loads(text)
+        except ValueError:
+            return {"message": text[:200]}
+        return status if isinstance(status, dict) else {}
+
+    def _hidden(self, text: str) -> str:
+        """The text without our credentials: a server or a proxy may repeat what it was sent."""
+        for secret in (*self._target.secrets, *self._shown.secrets, *self._connection.secrets):
+            if len(secret) >= SHORTEST_SECRET:
+                text = text.replace(secret, "(hidden)")
+        return text
 
 
 async def _bounded(content: aiohttp.StreamReader, limit_bytes: int) -> tuple[bytes, bool]:
@@ -261,45 +285,3 @@ def _api_status(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return status if isinstance(status, dict) and status.get("kind") == "Status" else None
-
-
-async def _status(response: rest.RESTResponse) -> dict[str, Any]:
-    """The Status object of an error response, or what was sent in its place."""
-    try:
-        body: bytes = await response.read()
-        status = json.loads(body)
-    except (aiohttp.ClientError, TimeoutError):
-        return {}
-    except ValueError:
-        return {"message": body.decode("utf-8", "replace")[:200]}
-    return status if isinstance(status, dict) else {}
-
-
-_UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
-# A webhook that reads from a cache does not know a new Namespace yet (Kueue's webhook for Pods).
-_BEHIND = re.compile(r'admission webhook "([^"]+)" denied the request: .*?[Nn]amespaces? "[^"]+" not found', re.DOTALL)
-# The API server finds PriorityClasses in a cache; each replica of it has its own.
-_NO_CLASS_YET = re.compile(r"no PriorityClass with name \S+ was found")
-
-
-def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
-    """The exception for an error response, with the verb and the resource of the request."""
-    said = str(status.get("message", "")).strip()
-    reason = str(status.get("reason", ""))
-    if code == 401:
-        return Unauthorized(
-            f"The credentials are not accepted ({said or 'Unauthorized'}): log in again or choose another context.",
-            status=code,
-            reason=reason,
-        )
-    if code == 403 and "cannot" in said and "User" in said:
-        return Forbidden(f"no permission to {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
-    if behind := _BEHIND.search(said):
-        return WebhookBehind(f"{verb} {resource}: {said}", webhook=behind[1], status=code, reason=reason)
-    if _NO_CLASS_YET.search(said):
-        return AdmissionBehind(f"{verb} {resource}: {said}", status=code, reason=reason)
-    if unreached := code >= 500 and _UNREACHED.search(said):
-        return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)
-    classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}
-    fallback = ServerFailed if code >= 500 or code == 429 else Rejected
-    return classes.get(code, fallback)(f"{verb} {resource}: {said or f'HTTP {code}'}", status=code, reason=reason)

@@ -1,0 +1,49 @@
+"""What an error response of the API server means."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiconform.cluster.errors import (
+    AdmissionBehind,
+    ApiError,
+    Conflict,
+    Expired,
+    Forbidden,
+    NotFound,
+    Rejected,
+    ServerFailed,
+    Unauthorized,
+    WebhookBehind,
+    WebhookUnreached,
+)
+
+_UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
+# A webhook that reads from a cache does not know a new Namespace yet (Kueue's webhook for Pods).
+_BEHIND = re.compile(r'admission webhook "([^"]+)" denied the request: .*?[Nn]amespaces? "[^"]+" not found', re.DOTALL)
+# The API server finds PriorityClasses in a cache; each replica of it has its own.
+_NO_CLASS_YET = re.compile(r"no PriorityClass with name \S+ was found")
+
+
+def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
+    """The exception for an error response, with the verb and the resource of the request."""
+    said = str(status.get("message", "")).strip()
+    reason = str(status.get("reason", ""))
+    if code == 401:
+        return Unauthorized(
+            f"The credentials are not accepted ({said or 'Unauthorized'}): log in again or choose another context.",
+            status=code,
+            reason=reason,
+        )
+    if code == 403 and "cannot" in said and "User" in said:
+        return Forbidden(f"no permission to {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
+    if behind := _BEHIND.search(said):
+        return WebhookBehind(f"{verb} {resource}: {said}", webhook=behind[1], status=code, reason=reason)
+    if _NO_CLASS_YET.search(said):
+        return AdmissionBehind(f"{verb} {resource}: {said}", status=code, reason=reason)
+    if unreached := code >= 500 and _UNREACHED.search(said):
+        return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)
+    classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}
+    fallback = ServerFailed if code >= 500 or code == 429 else Rejected
+    return classes.get(code, fallback)(f"{verb} {resource}: {said or f'HTTP {code}'}", status=code, reason=reason)
