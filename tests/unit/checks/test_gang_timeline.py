@@ -68,5 +68,28 @@ async def test_a_condition_that_time_alone_makes_true_ends_a_wait() -> None:
 async def test_a_pod_that_fails_for_a_reason_of_its_own_ends_a_wait() -> None:
     timeline = Timeline()
     timeline.take(event("a", node="node-1", phase="Failed", reason="Evicted"))
-    with pytest.raises(Stuck, match="Pod a failed: Evicted"):
+    with pytest.raises(Stuck, match="Pod a was ended by others: Evicted"):
+        await timeline.until(lambda: True, seconds=30)
+
+
+@pytest.mark.parametrize("reason", ["EvictionByEvictionAPI", "PreemptionByScheduler", "DeletionByTaintManager"])
+async def test_a_pod_that_others_end_is_no_part_of_a_gang_that_is_split(reason: str) -> None:
+    timeline = Timeline()
+    timeline.take(event("a", node="node-1", phase="Running"))
+    disrupted = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "drained"}
+    timeline.take(event("a", node="node-1", phase="Running", conditions=[disrupted]))
+    with pytest.raises(Stuck, match=f"Pod a was ended by others: {reason}: drained"):
+        await timeline.until(lambda: True, seconds=30)
+
+
+async def test_a_container_that_was_put_into_a_pod_and_stays_is_told() -> None:
+    done, runs = {"name": "worker", "state": {"terminated": {"exitCode": 0}}}, {"running": {}}
+    timeline = Timeline()
+    # The kubelet reports the end of the last container before that of the Pod.
+    timeline.take(event("a", node="node-1", phase="Running", containerStatuses=[done]))
+    assert await timeline.until(lambda: True, seconds=30)
+    seen = event("a", node="node-1", phase="Running", containerStatuses=[done, {"name": "proxy", "state": runs}])
+    seen.object["spec"]["containers"] = [{"name": "worker"}, {"name": "proxy"}]
+    timeline.take(seen)
+    with pytest.raises(Stuck, match="does not end with its work: container proxy is not the check's"):
         await timeline.until(lambda: True, seconds=30)

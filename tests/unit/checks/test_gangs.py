@@ -13,7 +13,7 @@ from aiconform.checks.gang_scheduling.choice import ADAPTERS, choose, find
 from aiconform.checks.gang_scheduling.solutions import kueue
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, InstalledSolution, Order
 from aiconform.cluster import Object
-from aiconform.platform import AcceleratorGroup, NodeAccelerators
+from aiconform.platform import AcceleratorGroup, Accelerators, NodeAccelerators
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.holders import describe
 
@@ -88,6 +88,18 @@ def test_the_user_has_the_last_word() -> None:
     assert "as set by" in why
     with pytest.raises(NothingToLookAt, match="volcano is not installed; installed solutions: kueue, native"):
         choose(find(GROUPS, KINDS, [KUEUE]), "volcano")
+
+
+def test_a_solution_that_cannot_request_what_is_offered_is_left_out() -> None:
+    found = find(GROUPS, KINDS, [KUEUE])
+    taken, why = choose(found, "", {"dra"})
+    assert taken.adapter.name == "native"
+    assert "Kueue: Kueue counts what is free on the nodes only for extended resources" in why
+    assert choose(found, "", {"device-plugin"})[0].adapter.name == "kueue"
+    assert choose(found, "", {"dra", "device-plugin"})[0].adapter.name == "kueue"
+    assert choose(found, "kueue", {"dra"})[0].adapter.name == "kueue"
+    only_kueue = [each for each in found if each.adapter.name == "kueue"]
+    assert choose(only_kueue, "", {"dra"})[0].adapter.name == "kueue"
 
 
 def test_an_unknown_version_is_said() -> None:
@@ -184,7 +196,7 @@ def test_kueue_s_own_queue_has_room_for_all_and_counts_the_nodes() -> None:
     made = {obj["kind"]: obj for obj in kueue.setup(order("kueue"))}
     assert made["ResourceFlavor"]["spec"]["topologyName"] == made["Topology"]["metadata"]["name"]
     assert made["ResourceFlavor"]["spec"]["nodeLabels"] == {"kubernetes.io/hostname": "a.example"}
-    assert kueue.too_little_quota(made["ClusterQueue"], "example.com/gpu", 16) == ""
+    assert kueue.unfit_queue(made["ClusterQueue"], "example.com/gpu", 16) == ""
     several = kueue.flavor(order("kueue", nodes=(NODE, NODE)), "t")
     assert several["spec"]["nodeLabels"] == {"kubernetes.io/os": "linux"}
 
@@ -195,16 +207,36 @@ def test_a_given_queue_is_used_as_it_is() -> None:
     assert BY_NAME["kai"].setup(order("kai", queue="team")) == []
 
 
+def test_kueue_s_own_queue_covers_whatever_the_pods_request() -> None:
+    wanted = order("kueue")
+    (worker,) = wanted.template["spec"]["containers"]
+    worker["resources"] = {"limits": {"example.com/gpu": "1"}, "requests": {"example.com/nic": "1"}, "claims": []}
+    (queue,) = (obj for obj in kueue.setup(wanted) if obj["kind"] == "ClusterQueue")
+    (group,) = queue["spec"]["resourceGroups"]
+    covers = ["example.com/gpu", "cpu", "memory", "ephemeral-storage", "example.com/nic"]
+    assert group["coveredResources"] == covers
+    assert [each["name"] for each in group["flavors"][0]["resources"]] == covers
+
+
 @pytest.mark.parametrize(
-    ("quota", "cohort", "said"),
-    [("2", {}, "quota for 2 of example.com/gpu, the gang requests 3"), ("3", {}, ""), ("2", {"cohortName": "c"}, "")],
+    ("quota", "more", "said"),
+    [
+        ("2", {}, "quota for 2 of example.com/gpu, the gang requests 3"),
+        ("3", {}, ""),
+        ("2", {"cohortName": "c"}, ""),
+        ("3", {"preemption": {"reclaimWithinCohort": "LowerPriority"}}, ""),
+        ("3", {"cohort": "c", "preemption": {"reclaimWithinCohort": "Any"}}, "evicts Workloads of others"),
+    ],
 )
-def test_too_little_quota_is_said(quota: str, cohort: Object, said: str) -> None:
+def test_a_queue_that_cannot_be_used_is_told_with_the_way_out(quota: str, more: Object, said: str) -> None:
     resources = [{"name": "example.com/gpu", "nominalQuota": quota}]
     groups = [{"flavors": [{"name": "f", "resources": resources}]}]
-    queue = {"metadata": {"name": "team"}, "spec": {"resourceGroups": groups, **cohort}}
-    assert said in kueue.too_little_quota(queue, "example.com/gpu", 3)
-    assert "no quota for x/y" in kueue.too_little_quota({**queue, "spec": {"resourceGroups": groups}}, "x/y", 3)
+    queue = {"metadata": {"name": "team"}, "spec": {"resourceGroups": groups, **more}}
+    problem = kueue.unfit_queue(queue, "example.com/gpu", 3)
+    assert said in problem
+    assert not said or "--set gang_scheduling.queue=NAME" in problem
+    # A cohort lends quota, and no resource that the queue does not cover.
+    assert "team does not cover x/y" in kueue.unfit_queue(queue, "x/y", 3)
 
 
 # What they understand
@@ -276,6 +308,33 @@ def test_a_way_that_the_solution_does_not_mind_is_no_place() -> None:
     assert placement.choose_places(offered, BY_NAME["kueue"]) == []
     assert len(placement.choose_places(offered, BY_NAME["native"])) == 1
     assert placement.choose_places([node("a", 1)], BY_NAME["kueue"]) == []
+
+
+EITHER = {"dra", "device-plugin"}
+
+
+class Offering:
+    """A platform that offers these accelerators."""
+
+    def __init__(self, *offered: NodeAccelerators) -> None:
+        self._offered = offered
+
+    async def accelerators(self) -> Accelerators:
+        return Accelerators(self._offered, ())
+
+
+@pytest.mark.parametrize(
+    ("free", "ways"),
+    [
+        ((8, 1), {"dra"}),
+        ((1, 8), {"device-plugin"}),
+        ((8, 8), {"dra", "device-plugin"}),
+        ((0, 1), {"dra", "device-plugin"}),
+    ],
+)
+async def test_the_ways_that_count_are_those_with_room_for_a_gang(free: tuple[int, int], ways: set[str]) -> None:
+    offered = node("a", free[0], "dra", "gpu.example.com"), node("b", free[1])
+    assert await placement.ways(Offering(*offered)) == ways  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("count", range(9))

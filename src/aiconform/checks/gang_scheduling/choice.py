@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from aiconform.check import NothingToLookAt
 from aiconform.checks.gang_scheduling.solutions import coscheduling, kai, kueue, native, volcano, yunikorn
 from aiconform.checks.gang_scheduling.solutions.adapter import Adapter, InstalledSolution, SolutionController
 from aiconform.cluster import Object
 from aiconform.platform import Platform
+from aiconform.platform.accelerators.offered import AllocationWay
 
 # In order of preference: a solution that was installed on top of Kubernetes is meant to be used.
 ADAPTERS = (
@@ -85,8 +86,13 @@ def _rank(found: InstalledSolution) -> int:
     return 0 if found.controllers or found.adapter is native.ADAPTER else 1
 
 
-def choose(found: Sequence[InstalledSolution], wanted: str) -> tuple[InstalledSolution, str]:
-    """The solution to use, and why. wanted: the name of one, or empty. Raises NothingToLookAt."""
+def choose(
+    found: Sequence[InstalledSolution], wanted: str, ways: Collection[AllocationWay] = ()
+) -> tuple[InstalledSolution, str]:
+    """The solution to use, and why. wanted: the name of one, or empty. Raises NothingToLookAt.
+
+    ways: how accelerators are offered here; a solution that cannot request any of them is left out if another can.
+    """
     if wanted:
         for each in found:
             if each.adapter.name == wanted:
@@ -99,10 +105,12 @@ def choose(found: Sequence[InstalledSolution], wanted: str) -> tuple[InstalledSo
     able = sorted((each for each in found if not each.problem), key=_rank)
     if not able:
         usable(found[0])
-    first, *others = able
+    refused = [f"{each.adapter.title}: {each.problem}" for each in found if each.problem]
+    serving = [each for each in able if not ways or set(each.adapter.ways) & set(ways)] or able
+    refused += [f"{each.adapter.title}: {each.adapter.needs}" for each in able if each not in serving]
+    first, *others = serving
     if not others:
         why = "it is the only one"
-        refused = [f"{each.adapter.title}: {each.problem}" for each in found if each.problem]
         return first, why + (f" that can be used ({'; '.join(refused)})" if refused else "")
     because = "the first of those that work" if _rank(others[0]) == _rank(first) else "the one that works"
     names = ", ".join(each.adapter.title for each in others)

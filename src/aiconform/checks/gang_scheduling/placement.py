@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 from aiconform.check import NothingToLookAt
 from aiconform.checks.gang_scheduling.outcome import TOGETHER
-from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, Adapter
+from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, WORKER, Adapter
 from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import request_devices
+from aiconform.kit.meshes import without_sidecar
 from aiconform.kit.pods import STAY, container, pod, started
 from aiconform.kit.priority import evicting_nobody
 from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform, tolerations
 from aiconform.platform.accelerators.holders import holders
+from aiconform.platform.accelerators.offered import AllocationWay
 
 # Seconds that each Pod of a gang works: long enough that none ends before the last one starts.
 WORK = 8
@@ -79,19 +81,29 @@ def choose_places(offered: Sequence[NodeAccelerators], adapter: Adapter) -> list
 
     It takes as few accelerators as possible and leaves the others to what else runs at the same time.
     """
-    for way in adapter.ways:
-        alike = [entry for entry in offered if entry.way == way and entry.free]
-        large = sorted((entry for entry in alike if entry.free >= _ENOUGH), key=lambda entry: entry.free)
-        if large:
-            return list(large)
-        kinds: dict[tuple[str, str, str], list[NodeAccelerators]] = defaultdict(list)
-        for entry in sorted(alike, key=lambda entry: -entry.free):
-            kinds[entry.kind].append(entry)
-        groups = [_group(members) for members in kinds.values()]
-        best = max(groups, key=lambda group: group.free, default=None)
-        if best and best.free > 1:
-            return [best if len(best.members) > 1 else best.members[0]]
+    return next((found for way in adapter.ways if (found := _places_by(way, offered))), [])
+
+
+def _places_by(way: AllocationWay, offered: Sequence[NodeAccelerators]) -> list[Place]:
+    alike = [entry for entry in offered if entry.way == way and entry.free]
+    large = sorted((entry for entry in alike if entry.free >= _ENOUGH), key=lambda entry: entry.free)
+    if large:
+        return list(large)
+    kinds: dict[tuple[str, str, str], list[NodeAccelerators]] = defaultdict(list)
+    for entry in sorted(alike, key=lambda entry: -entry.free):
+        kinds[entry.kind].append(entry)
+    groups = [_group(members) for members in kinds.values()]
+    best = max(groups, key=lambda group: group.free, default=None)
+    if best and best.free > 1:
+        return [best if len(best.members) > 1 else best.members[0]]
     return []
+
+
+async def ways(platform: Platform) -> set[AllocationWay]:
+    """How the platform offers accelerators: the ways with room for a gang, or all if none has room."""
+    offered = (await platform.accelerators()).offered
+    every = {entry.way for entry in offered}
+    return {way for way in every if _places_by(way, offered)} or every
 
 
 def _group(members: Sequence[NodeAccelerators]) -> AcceleratorGroup:
@@ -112,7 +124,7 @@ async def template(
     # If it is terminated early, it must not look like a success.
     number = "${JOB_COMPLETION_INDEX:-$MEMBER}"
     script = f'trap "exit 143" TERM INT; sleep $(({WORK} + {number} * {stagger})) & wait $!'
-    worker = container("worker", platform.images["shell"], script, resources=request.resources)
+    worker = container(WORKER, platform.images["shell"], script, resources=request.resources)
     priority = await evicting_nobody(scratch)
     made = pod("", nodes[0], [worker], priorityClassName=priority, **request.pod_spec)
     # A term can name one node only.
@@ -123,7 +135,7 @@ async def template(
     ]
     every = [toleration for node in nodes for toleration in tolerations(node)]
     made["spec"]["tolerations"] = [entry for position, entry in enumerate(every) if entry not in every[:position]]
-    return {"metadata": {"labels": scratch.labels}, "spec": made["spec"]}
+    return without_sidecar({"metadata": {"labels": scratch.labels}, "spec": made["spec"]})
 
 
 def label(order_template: Object, gang: str) -> Object:

@@ -11,9 +11,9 @@ from aiconform.checks.gang_scheduling.choice import ADAPTERS, choose, solutions
 from aiconform.checks.gang_scheduling.observations import Contention, Room, Scarcity
 from aiconform.checks.gang_scheduling.options import GangScheduling
 from aiconform.checks.gang_scheduling.outcome import TOGETHER, Gang
-from aiconform.checks.gang_scheduling.session import Refused, prepare
-from aiconform.checks.gang_scheduling.solutions.adapter import SCHEDULER_RETRIES
-from aiconform.checks.gang_scheduling.timeline import watching
+from aiconform.checks.gang_scheduling.session import Refused, Session, prepare
+from aiconform.checks.gang_scheduling.solutions.adapter import SCHEDULER_RETRIES, Order
+from aiconform.checks.gang_scheduling.timeline import Timeline, watching
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.pods import POD_ACCESS
@@ -37,7 +37,9 @@ def place(number: int) -> Targets:
     """Where a probe's gangs run: on nodes of its own if there are enough, so that no probe waits for another."""
 
     async def targets(platform: Platform, settings: Settings) -> Sequence[Target]:
-        found, _ = choose(await solutions(platform), settings.of(GangScheduling).solution)
+        found, _ = choose(
+            await solutions(platform), settings.of(GangScheduling).solution, await placement.ways(platform)
+        )
         places = await placement.places(platform, found.adapter)
         return [places[number % len(places)]]
 
@@ -48,7 +50,7 @@ def place(number: int) -> Targets:
 async def inspect(platform: Platform, settings: Settings) -> Inspection:
     found = await solutions(platform)
     try:
-        chosen, why = choose(found, settings.of(GangScheduling).solution)
+        chosen, why = choose(found, settings.of(GangScheduling).solution, await placement.ways(platform))
     except NothingToLookAt as reason:
         return Inspection(tuple(map(str, found)), (str(reason),))
     shown = [f"{each}{' - taken: ' + why if each is chosen else ''}" for each in found if not each.problem]
@@ -71,6 +73,15 @@ def _held(*gangs: Gang) -> int:
     return sum(member.left is None for gang in gangs for member in outcome.started(gang))
 
 
+async def _why_not_whole(session: Session, timeline: Timeline, gang: Gang, order: Order) -> str:
+    """What the solution reports about a gang that does not run. Raises Stuck if the solution is not the reason."""
+    await session.require_room(_held(gang))
+    await session.require_pods(gang)
+    said = await session.reported(order, timeline)
+    session.require_quota(said)
+    return said
+
+
 @probe(limit=placement.WORK + SCHEDULER_RETRIES + _SLACK, targets=place(2), devices=(2, ALL), access=ACCESS)
 async def fitting(platform: Platform, scratch: Scratch, settings: Settings, target: placement.Place) -> Room:
     session = await prepare(platform, scratch, target, settings.of(GangScheduling))
@@ -91,10 +102,11 @@ async def fitting(platform: Platform, scratch: Scratch, settings: Settings, targ
                 await timeline.until(
                     lambda: outcome.finished(gang()) is not None, seconds=session.sizes.work + _SLACK / 2
                 )
+                if outcome.finished(gang()) is None:
+                    await session.require_nodes()
                 said = ""
             else:
-                await session.require_room(_held(gang()))
-                said = await session.reported(order, timeline)
+                said = await _why_not_whole(session, timeline, gang(), order)
             return Room(**session.about(), patience=patience, gang=gang(), said=said)
     except Refused as refused:
         return Room(**session.about(), patience=patience, problem=str(refused))
@@ -128,7 +140,7 @@ async def scarcity(platform: Platform, scratch: Scratch, settings: Settings, tar
             for filler in fillers:
                 await platform.cluster.delete(filler)
             if not await timeline.until(lambda: outcome.most_at_once(gang()) >= order.size, seconds=patience):
-                await session.require_room(_held(gang()))
+                await _why_not_whole(session, timeline, gang(), order)
         return Scarcity(
             **session.about(),
             patience=patience,
@@ -176,6 +188,9 @@ async def contention(platform: Platform, scratch: Scratch, settings: Settings, t
             and await timeline.until(lambda: ended() > 1 or split(), seconds=seconds)
         ):
             await session.require_room(_held(*gangs()))
+            for gang, order in zip(gangs(), orders, strict=True):
+                await session.require_pods(gang)
+                session.require_quota(await session.reported(order, timeline))
         return Contention(
             **session.about(),
             patience=patience,

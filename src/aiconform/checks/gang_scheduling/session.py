@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,12 +13,19 @@ from aiconform.check import NothingToLookAt, Settings
 from aiconform.checks.gang_scheduling import placement
 from aiconform.checks.gang_scheduling.choice import choose, solutions
 from aiconform.checks.gang_scheduling.options import GangScheduling
+from aiconform.checks.gang_scheduling.outcome import Gang
 from aiconform.checks.gang_scheduling.solutions import kueue
 from aiconform.checks.gang_scheduling.solutions.adapter import InstalledSolution, Order
 from aiconform.checks.gang_scheduling.timeline import Timeline
 from aiconform.cluster import NotFound, Object, Rejected, ServerFailed, Stuck
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import Platform
+from aiconform.platform.accelerators.nodes import usable_node
+
+EXEMPT = (
+    "Raise this quota, or exempt Namespaces with the label app.kubernetes.io/managed-by=aiconform from it or from the "
+    "policy"
+)
 
 
 class Refused(NothingToLookAt):
@@ -81,7 +89,7 @@ class Session:
                 queue = await self.platform.cluster.get(self.found.api_version, "ClusterQueue", self.queue)
             except NotFound as error:
                 raise NothingToLookAt(f"nothing to look at: ClusterQueue {self.queue} does not exist") from error
-            if problem := kueue.too_little_quota(queue, self.target.name, self.sizes.gang):
+            if problem := kueue.unfit_queue(queue, self.target.name, self.sizes.gang):
                 raise NothingToLookAt(f"nothing to look at: {problem}")
         with self.refusals():
             for obj in self.found.adapter.setup(order):
@@ -118,6 +126,7 @@ class Session:
 
     async def require_room(self, held: int) -> None:
         """Raises Stuck if a gang no longer fits. held: accelerators that gangs hold now."""
+        await self.require_nodes()
         places = {(member.node, member.kind) for member in self.target.members}
         offered = (await self.platform.afresh().accelerators()).offered
         free = sum(entry.free for entry in offered if (entry.node, entry.kind) in places)
@@ -128,21 +137,52 @@ class Session:
                 f"{self.sizes.gang}; held by {by}"
             )
 
+    async def require_nodes(self) -> None:
+        """Raises Stuck if a node of the target cannot run Pods any more."""
+        names = {member.node for member in self.target.members}
+        nodes = [node for node in await self.platform.afresh().nodes() if node["metadata"]["name"] in names]
+        lost = [problem for node in nodes if (problem := usable_node(node, self.platform.said.tolerated))]
+        lost += [f"node {name} is gone" for name in sorted(names - {node["metadata"]["name"] for node in nodes})]
+        if lost:
+            raise Stuck(f"gangs could not run on {self.target}: {'; '.join(lost)}")
+
+    async def require_pods(self, gang: Gang) -> None:
+        """Raises Stuck if the platform refuses Pods that a controller creates for the gang."""
+        if len(gang.members) >= gang.size:
+            return
+        namespace = await self.scratch.namespace()
+        found = self.platform.cluster.list("v1", "Event", namespace, fields="reason=FailedCreate")
+        said = [str(each.get("message")) async for each in found if each["involvedObject"].get("name") == gang.name]
+        if said:
+            raise Stuck(f"the platform refuses Pods of a gang: {said[-1]}. {EXEMPT}")
+
+    def require_quota(self, said: str) -> None:
+        """Raises Stuck if, by what the solution reports, a queue and not the nodes keeps a gang from running."""
+        adapter = self.found.adapter
+        patterns = [adapter.uncovered, adapter.quota if self.queue else ""]
+        if any(pattern and re.search(pattern, said) for pattern in patterns):
+            raise Stuck(
+                f"{adapter.title} keeps the gang waiting for its queue, not for nodes: {said}. Name a queue with "
+                f"quota for {self.sizes.gang} of {self.target.name} (--set gang_scheduling.queue=NAME)"
+            )
+
     @contextmanager
     def refusals(self) -> Iterator[None]:
-        """Turn errors of the solution's own webhooks into Refused."""
+        """Turn errors of the solution's own webhooks into Refused, and refusals by others into Stuck."""
         try:
             yield
         except (Rejected, ServerFailed) as error:
             text = str(error)
-            if "webhook" in text and (self.found.adapter.name in text.lower() or self.found.down):
+            if "webhook" in text and self.found.adapter.name in text.lower():
                 raise Refused(f"{self.found} refuses: {text}") from error
+            if isinstance(error, Rejected):
+                raise Stuck(f"the platform refuses what a gang needs: {text}. {EXEMPT}") from error
             raise
 
 
 async def prepare(platform: Platform, scratch: Scratch, target: placement.Place, options: GangScheduling) -> Session:
     """Raises NothingToLookAt, ClusterError."""
-    found, why = choose(await solutions(platform), options.solution)
+    found, why = choose(await solutions(platform), options.solution, (target.way,))
     sizes = placement.sizes(target.free, options.size)
     nodes = tuple([await platform.node(member.node) for member in target.members])
     made = await placement.template(platform, scratch, target, nodes, sizes.stagger)

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiconform.checks.gang_scheduling.outcome import Gang, Member
-from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL
+from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, WORKER
 from aiconform.cluster import Cluster, Object, Stuck, WatchEvent, wait
 from aiconform.kit.following import ChangeSignal, background
-from aiconform.kit.pods import unschedulable
+from aiconform.kit.meshes import advice, injected
+from aiconform.kit.pods import trouble_of_the_node, unschedulable
 
 # Conditions depend on time, too: without events they are evaluated once in this many seconds. No request is sent.
 _TICK = 0.5
@@ -91,6 +92,10 @@ class Timeline:
             if phase == "Running" and wait.running(pod):
                 seen.setdefault("running", self.now)
             wait.refuse_unrecoverable(pod)
+            if trouble := trouble_of_the_node(pod):
+                raise Stuck(f"Pod {metadata['name']} was ended by others: {trouble}")
+            if _kept_running(pod):
+                raise Stuck(f"Pod {metadata['name']} does not end with its work: {advice(injected(pod, {WORKER}))}")
             if phase == "Failed" and not going:
                 raise Stuck(f"Pod {metadata['name']} failed: {status.get('reason', '')} {wait.describe(pod)}")
         except Stuck as error:
@@ -98,6 +103,14 @@ class Timeline:
         waits = unschedulable(pod)
         self._unschedulable[uid] = waits.message if waits else ""
         self._changes.notify()
+
+
+def _kept_running(pod: Object) -> bool:
+    """Whether a container that was put into the Pod keeps it, and its accelerator, after its work."""
+    status = pod.get("status") or {}
+    states = {entry["name"]: entry["state"] for entry in status.get("containerStatuses") or []}
+    others = any("running" in state for name, state in states.items() if name != WORKER)
+    return others and "terminated" in states.get(WORKER, {})
 
 
 @asynccontextmanager

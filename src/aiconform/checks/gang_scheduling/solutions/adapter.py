@@ -12,6 +12,8 @@ from aiconform.cluster import Object, conditions
 from aiconform.platform.accelerators.offered import AllocationWay
 
 GANG_LABEL = "aiconform.dev/gang"
+WORKER = "worker"
+"""The container of a gang's Pod."""
 MADE = ("create", "list", "watch", "delete")
 """What a probe does with a kind that it creates."""
 SCHEDULER_RETRIES = 330.0
@@ -62,7 +64,8 @@ class Adapter:
     controllers. setup: objects that it needs before the first gang. gang: the objects of a gang. speaks: the kind whose
     objects report that a gang waits. word: what such an object reports about the gang of an order; empty if nothing.
     by_pods: it is the scheduler of the Pods, and reports in their conditions as well. retries: seconds within which it
-    tries again to place what waits, even if it overlooked the event that made room.
+    tries again to place what waits, even if it overlooked the event that made room. uncovered, quota: patterns of
+    reports that a queue does not have the resource at all, or has too little quota: then the nodes are not the reason.
     """
 
     name: str
@@ -78,6 +81,8 @@ class Adapter:
     word: Callable[[Object, Order], str] = lambda obj, order: ""
     by_pods: bool = True
     retries: float = 0.0
+    uncovered: str = ""
+    quota: str = ""
     access: tuple[Access, ...] = ()
     needs: str = ""
     """Why it cannot use accelerators that are offered in another way, for messages."""

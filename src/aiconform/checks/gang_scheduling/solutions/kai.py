@@ -64,5 +64,6 @@ ADAPTER = Adapter(
     gang=gang,
     speaks="PodGroup",
     word=word,
+    quota=r"OverLimit|OverQuota|over (its )?(quota|limit)|quota has reached",
     access=(Access(GROUP, "podgroups", MADE), Access(GROUP, "queues", MADE)),
 )

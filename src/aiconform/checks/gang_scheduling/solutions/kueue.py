@@ -11,11 +11,13 @@ from aiconform.check import Access
 from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, condition
 from aiconform.cluster import Object
 
+_OTHER_QUEUE = "name another one (--set gang_scheduling.queue=NAME), or none: then the check creates its own"
 HOSTNAME = "kubernetes.io/hostname"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 UNCONSTRAINED = "kueue.x-k8s.io/podset-unconstrained-topology"
 # More than any gang needs: quota must not be what makes it wait.
 AMPLE = "1000"
+IN_BYTES = ("memory", "ephemeral-storage")
 
 
 def flavor(order: Order, topology: str) -> Object:
@@ -33,6 +35,21 @@ def flavor(order: Order, topology: str) -> Object:
     }
 
 
+def covered(spec: Object, resource: str) -> list[str]:
+    """All resources that Pods of this spec request: Kueue never admits a Workload with one that a queue lacks.
+
+    A LimitRange or a policy may add requests for the usual ones.
+    """
+    asked = [
+        name
+        for container in spec["containers"]
+        for amounts in (container.get("resources") or {}).values()
+        if isinstance(amounts, dict)
+        for name in amounts
+    ]
+    return list(dict.fromkeys([resource, "cpu", "memory", "ephemeral-storage", *asked]))
+
+
 def setup(order: Order) -> list[Object]:
     local: Object = {
         "apiVersion": order.api_version,
@@ -42,8 +59,8 @@ def setup(order: Order) -> list[Object]:
     }
     if order.queue:
         return [local]
-    covered = [order.resource, "cpu", "memory"]
-    quotas = [{"name": name, "nominalQuota": AMPLE if name != "memory" else f"{AMPLE}Gi"} for name in covered]
+    resources = covered(order.template["spec"], order.resource)
+    quotas = [{"name": name, "nominalQuota": f"{AMPLE}Gi" if name in IN_BYTES else AMPLE} for name in resources]
     return [
         {
             "apiVersion": order.api_version,
@@ -60,7 +77,10 @@ def setup(order: Order) -> list[Object]:
                 "namespaceSelector": {},
                 "queueingStrategy": "BestEffortFIFO",
                 "resourceGroups": [
-                    {"coveredResources": covered, "flavors": [{"name": order.shared, "resources": quotas}]}
+                    {
+                        "coveredResources": [each["name"] for each in quotas],
+                        "flavors": [{"name": order.shared, "resources": quotas}],
+                    }
                 ],
             },
         },
@@ -94,22 +114,29 @@ def word(workload: Object, order: Order) -> str:
     return condition(workload, "QuotaReserved", "False") if order.name in owners else ""
 
 
-def too_little_quota(cluster_queue: Object, resource: str, size: int) -> str:
-    """Why an existing queue can never admit the gang, whatever the nodes have; empty if it can."""
-    name = cluster_queue["metadata"]["name"]
+def unfit_queue(cluster_queue: Object, resource: str, size: int) -> str:
+    """Why an existing queue cannot be used, whatever the nodes have, and the way out; empty if it can.
+
+    Either it never admits the gang, or others may be evicted for it.
+    """
+    name, spec = cluster_queue["metadata"]["name"], cluster_queue["spec"]
     quotas = [
         int(entry["nominalQuota"])
-        for group in cluster_queue["spec"].get("resourceGroups") or []
+        for group in spec.get("resourceGroups") or []
         for each in group["flavors"]
         for entry in each["resources"]
         if entry["name"] == resource and str(entry["nominalQuota"]).isdigit()
     ]
-    if cluster_queue["spec"].get("cohortName") or cluster_queue["spec"].get("cohort"):
-        return ""
     if not quotas:
-        return f"ClusterQueue {name} has no quota for {resource}"
-    if max(quotas) < size:
-        return f"ClusterQueue {name} has quota for {max(quotas)} of {resource}, the gang requests {size}"
+        return f"ClusterQueue {name} does not cover {resource}; {_OTHER_QUEUE}"
+    if (spec.get("preemption") or {}).get("reclaimWithinCohort") == "Any":
+        return f"ClusterQueue {name} evicts Workloads of others to get its quota back; {_OTHER_QUEUE}"
+    # It may borrow from the others of its cohort.
+    in_cohort = spec.get("cohortName") or spec.get("cohort")
+    if max(quotas) < size and not in_cohort:
+        return (
+            f"ClusterQueue {name} has quota for {max(quotas)} of {resource}, the gang requests {size}; {_OTHER_QUEUE}"
+        )
     return ""
 
 
@@ -127,6 +154,8 @@ ADAPTER = Adapter(
     speaks="Workload",
     word=word,
     by_pods=False,
+    uncovered=r"unavailable in ClusterQueue",
+    quota=r"insufficient (unused )?quota|request > maximum capacity|is inactive|doesn't match ClusterQueue",
     access=(
         Access("batch", "jobs", MADE),
         Access("kueue.x-k8s.io", "clusterqueues", (*MADE, "get")),

@@ -36,5 +36,6 @@ ADAPTER = Adapter(
     gang=gang,
     speaks="PodGroup",
     word=word,
+    quota=r"queue resource quota insufficient|overused|exceeds? .*capability",
     access=(Access(GROUP, "podgroups", MADE),),
 )

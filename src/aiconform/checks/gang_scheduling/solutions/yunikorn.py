@@ -46,4 +46,5 @@ ADAPTER = Adapter(
     ways=("device-plugin",),
     needs="YuniKorn counts extended resources",
     gang=gang,
+    quota=r"queue .*(quota|resource limit|maximum)",
 )
