@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from aiconform.check import (
     Finding,
@@ -18,12 +19,13 @@ from aiconform.check import (
     assertion,
     collect,
     holds,
+    left_out,
     probe,
 )
 from aiconform.check import accelerators as any_accelerators
 from aiconform.cluster import Object, TimedOut, conditions, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.devices import CLAIM_ACCESS, request_devices
+from aiconform.kit.devices import CLAIM_ACCESS, CLAIM_DEVICES_MAX, request_devices
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import Device, NodeAccelerators, Platform
@@ -33,8 +35,6 @@ from aiconform.platform.accelerators.selecting import DeviceClass, expression
 GROUP = "resource.k8s.io"
 KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
 VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
-# The most devices that the API allows in one claim (AllocationResultsMaxSize).
-CLAIM_DEVICES_MAX = 32
 # How long a claim that cannot be satisfied is watched after the scheduler's first decision.
 EXCESS_WINDOW = 2.0
 
@@ -164,10 +164,16 @@ async def by_dra(platform: Platform, settings: Settings) -> list[NodeAccelerator
 
 
 async def claiming_pod(
-    platform: Platform, scratch: Scratch, target: NodeAccelerators, *, selector: str = "", count: int = 1
+    platform: Platform,
+    scratch: Scratch,
+    target: NodeAccelerators,
+    *,
+    selector: str = "",
+    count: int = 1,
+    excess: int = 0,
 ) -> tuple[Object, Object]:
     """(ResourceClaim, Pod): a Pod on the target's node with one container that holds the claim."""
-    request = await request_devices(platform, scratch, target, count=count, selector=selector)
+    request = await request_devices(platform, scratch, target, count=count, selector=selector, excess=excess)
     if request.claim is None:
         raise NothingToLookAt(f"nothing to look at: {target} is not offered by DRA")
     holder = container("holder", platform.images["shell"], STAY, resources=request.resources)
@@ -228,7 +234,10 @@ def pod_starts(seen: Allocation) -> Finding:
 
 
 class Excess(Observation):
-    """A claim for one device more than the node has, watched for `window` seconds after the first decision."""
+    """A claim for one device more than the node has, watched for `window` seconds after the first decision.
+
+    not_possible: why there can be no such claim; then none was made.
+    """
 
     node: str
     driver: str
@@ -237,17 +246,27 @@ class Excess(Observation):
     window: float
     scheduler: str
     allocated: list[str]
+    not_possible: str = ""
 
 
 @probe(limit=60, targets=by_dra, access=(*CLAIM_ACCESS, *POD_ACCESS))
 async def excess(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Excess:
-    asked = target.total + 1
-    if asked > CLAIM_DEVICES_MAX:
-        raise NothingToLookAt(
-            f"a claim can request {CLAIM_DEVICES_MAX} devices at most, and {target.node} has {target.total}: "
-            "it is not possible to request one more"
-        )
-    made, created = await claiming_pod(platform, scratch, target, count=asked)
+    published = target.published or target.total * target.unit
+    about: dict[str, Any] = {
+        "node": target.node,
+        "driver": target.name,
+        "published": published,
+        "asked": published + 1,
+        "window": EXCESS_WINDOW,
+    }
+    not_possible = ""
+    if published + 1 > CLAIM_DEVICES_MAX:
+        not_possible = f"a claim can request {CLAIM_DEVICES_MAX} devices at most, and {target.node} has {published}"
+    elif any(device.shareable for device in target.devices):
+        not_possible = f"several claims can hold a device of {target.name}, so more can be had than {target.node} has"
+    if not_possible:
+        return Excess(**about, scheduler="", allocated=[], not_possible=not_possible)
+    made, created = await claiming_pod(platform, scratch, target, count=0, excess=published + 1)
     scheduler = await wait.until(
         platform.cluster, created, _scheduled, seconds=settings.patience, what="the scheduler to decide"
     )
@@ -255,15 +274,7 @@ async def excess(platform: Platform, scratch: Scratch, settings: Settings, targe
         allocated = await wait.until(platform.cluster, made, _allocated, seconds=EXCESS_WINDOW, what="an allocation")
     except TimedOut:
         allocated = []
-    return Excess(
-        node=target.node,
-        driver=target.name,
-        published=target.total,
-        asked=asked,
-        window=EXCESS_WINDOW,
-        scheduler=scheduler,
-        allocated=allocated,
-    )
+    return Excess(**about, scheduler=scheduler, allocated=allocated)
 
 
 def _scheduled(pod_seen: Object) -> str | None:
@@ -277,6 +288,8 @@ def _allocated(claim_seen: Object) -> list[str] | None:
 
 @assertion("excess_claim_stays_unallocated", "A claim for more devices than a node has stays unallocated")
 def excess_claim_stays_unallocated(seen: Excess) -> Finding:
+    if seen.not_possible:
+        return left_out(f"{seen.not_possible}: it is not possible to request one more")
     asked = f"asked for {seen.asked} where {seen.node} publishes {seen.published}"
     if seen.allocated:
         return holds(False, f"{asked}; allocated: {', '.join(seen.allocated)}", subjects=1)

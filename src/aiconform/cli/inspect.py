@@ -88,8 +88,17 @@ def _accelerators(entries: list[dict[str, Any]]) -> list[str]:
         free, total = (sum(entry[key] for entry in members) for key in ("free", "total"))
         where = node or f"{len(members)} nodes"
         by = "DRA" if way == "dra" else "device plugin"
-        lines.append(f"{where}: {free} of {total} free, {product or name} by {by} ({name}; {known})")
+        amount = f"{free} of {total} free{_measure(members)}"
+        lines.append(f"{where}: {amount}, {product or name} by {by} ({name}; {known})")
     return lines
+
+
+def _measure(entries: list[dict[str, Any]]) -> str:
+    """What one accelerator is, where it is not one device: a share of a device, or all devices of a host."""
+    if unit := max((entry["unit"] for entry in entries if entry["unit"] > 1), default=0):
+        return f" (all {unit} devices of a host together)"
+    total, physical = (sum(entry[key] for entry in entries) for key in ("total", "physical"))
+    return f" ({total} shares of {physical} devices)" if 0 < physical < total else ""
 
 
 async def _inspect(

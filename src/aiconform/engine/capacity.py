@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from aiconform.check import Target
+from aiconform.platform import NodeAccelerators
 
 Key = tuple[str, tuple[str, str, str]]
 
@@ -61,7 +62,7 @@ class Capacity:
             yield
             return
         for member in () if target is None else target.members:
-            self._free.setdefault((member.node, member.kind), member.free)
+            self._free.setdefault(_key(member), member.free)
         turn = asyncio.get_running_loop().create_future()
         waiting = _Waiting(wanted, seconds, self._now() + seconds, turn)
         self._queue.append(waiting)
@@ -103,6 +104,10 @@ def _wanted(target: Target, at_most: int) -> dict[Key, int]:
     wanted: dict[Key, int] = {}
     for member in () if target is None else target.members:
         if count := min(at_most, member.free):
-            wanted[member.node, member.kind] = count
+            wanted[_key(member)] = count
             at_most -= count
     return wanted
+
+
+def _key(member: NodeAccelerators) -> Key:
+    return (member.node, member.same_as or member.kind)

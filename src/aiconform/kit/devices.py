@@ -15,6 +15,8 @@ CLAIM_ACCESS = (
     Access("resource.k8s.io", "resourceslices", ("list",)),
     Access("resource.k8s.io", "deviceclasses", ("create", "list", "delete", "watch")),
 )
+CLAIM_DEVICES_MAX = 32
+"""The most devices that the API lets one claim have (AllocationResultsMaxSize)."""
 # The name of the claim in the Pod, and of the request in the claim.
 _DEVICE = "device"
 
@@ -24,13 +26,18 @@ class DeviceRequest:
     """How a Pod asks for devices.
 
     resources: `resources` of the one container that holds them. pod_spec: what the Pod's spec needs besides, such as
-    the entry of `resourceClaims`. claim: the ResourceClaim that was created; None for a claim template and for device
-    plugins.
+    the entries of `resourceClaims`. claims: the ResourceClaims that were created, several if one cannot request so many
+    devices; none for claim templates and for device plugins.
     """
 
     resources: Object
     pod_spec: Object = field(default_factory=dict)
-    claim: Object | None = None
+    claims: tuple[Object, ...] = ()
+
+    @property
+    def claim(self) -> Object | None:
+        """The claim of a request that needs no more than one."""
+        return self.claims[0] if self.claims else None
 
 
 async def request_devices(
@@ -42,32 +49,43 @@ async def request_devices(
     name: str = "",
     selector: str = "",
     template: bool = False,
+    excess: int = 0,
 ) -> DeviceRequest:
-    """Create what Pods need to hold `count` devices of the target's kind.
+    """Create what Pods need to hold `count` of the target's accelerators, each of them `unit` devices.
 
     name: of the claim, for probes that create several. selector: a CEL expression that the devices satisfy (DRA only).
     template: each Pod of a workload gets devices of its own; otherwise all Pods that name the claim share its devices.
+    excess: devices to ask for beyond these.
     """
+    devices = count * target.unit + excess
     if target.way == "device-plugin":
-        return DeviceRequest({"limits": {target.name: str(count)}})
+        return DeviceRequest({"limits": {target.name: str(devices)}})
     api_version = await platform.resource_api() or "resource.k8s.io/v1"
     device_class = await _device_class(api_version, scratch, target)
     selectors = [text for text in (target.selector, selector) if text]
-    asked = claim_request(api_version, device_class, count=count, selectors=selectors, capacity=target.capacity)
-    devices = {"devices": {"requests": [asked]}}
-    made = await scratch.create(
-        {
-            "apiVersion": api_version,
-            "kind": "ResourceClaimTemplate" if template else "ResourceClaim",
-            "metadata": {"name": name or scratch.name("claim")},
-            "spec": {"metadata": {"labels": scratch.labels}, "spec": devices} if template else devices,
-        }
-    )
+    kind = "ResourceClaimTemplate" if template else "ResourceClaim"
     source = "resourceClaimTemplateName" if template else "resourceClaimName"
+    name = name or scratch.name("claim")
+    made: dict[str, Object] = {}
+    for position, start in enumerate(range(0, devices, CLAIM_DEVICES_MAX)):
+        size = min(CLAIM_DEVICES_MAX, devices - start)
+        asked = claim_request(api_version, device_class, count=size, selectors=selectors, capacity=target.capacity)
+        spec: Object = {"devices": {"requests": [asked]}}
+        suffix = f"-{position + 1}" if position else ""
+        made[_DEVICE + suffix] = await scratch.create(
+            {
+                "apiVersion": api_version,
+                "kind": kind,
+                "metadata": {"name": name[: 63 - len(suffix)] + suffix},
+                "spec": {"metadata": {"labels": scratch.labels}, "spec": spec} if template else spec,
+            }
+        )
     return DeviceRequest(
-        resources={"claims": [{"name": _DEVICE}]},
-        pod_spec={"resourceClaims": [{"name": _DEVICE, source: made["metadata"]["name"]}]},
-        claim=None if template else made,
+        resources={"claims": [{"name": each} for each in made]},
+        pod_spec={
+            "resourceClaims": [{"name": each, source: claim["metadata"]["name"]} for each, claim in made.items()]
+        },
+        claims=() if template else tuple(made.values()),
     )
 
 

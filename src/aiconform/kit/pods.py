@@ -39,10 +39,20 @@ def container(name: str, image: str, script: str, **fields: Any) -> Object:
 
 def pod(name: str, node: Object, containers: Sequence[Object], **spec: Any) -> Object:
     """A Pod that tolerates the taints of `node` and can be scheduled to no other node."""
-    only_there = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node["metadata"]["name"]]}]}
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [only_there]}}
-    affinity = {"nodeAffinity": required}
-    return pod_anywhere(name, containers, affinity=affinity, tolerations=tolerations(node), **spec)
+    return pod_on_one_of(name, [node], containers, **spec)
+
+
+def pod_on_one_of(name: str, nodes: Sequence[Object], containers: Sequence[Object], **spec: Any) -> Object:
+    """A Pod that tolerates the taints of these nodes and can be scheduled to no other."""
+    # A term can name one node only.
+    terms = [
+        {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node["metadata"]["name"]]}]}
+        for node in nodes
+    ]
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    every = [toleration for node in nodes for toleration in tolerations(node)]
+    tolerated = [each for position, each in enumerate(every) if each not in every[:position]]
+    return pod_anywhere(name, containers, affinity=affinity, tolerations=tolerated, **spec)
 
 
 def pod_anywhere(

@@ -2,13 +2,14 @@
 
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.nodes import tolerations
-from aiconform.platform.accelerators.offered import AcceleratorGroup, Accelerators, NodeAccelerators
+from aiconform.platform.accelerators.offered import AcceleratorGroup, AcceleratorPlace, Accelerators, NodeAccelerators
 from aiconform.platform.accelerators.options import AcceleratorOptions
 from aiconform.platform.inventory import BadSelector, Platform
 
 __all__ = [
     "AcceleratorGroup",
     "AcceleratorOptions",
+    "AcceleratorPlace",
     "Accelerators",
     "BadSelector",
     "Device",

@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from aiconform.cluster import Cluster, ClusterError, NotFound, Object, Rejected
-from aiconform.platform.accelerators import offered as accelerators
 from aiconform.platform.accelerators.devices import Device, DevicePools, IncompletePool
-from aiconform.platform.accelerators.offered import Accelerators
+from aiconform.platform.accelerators.hardware import together
+from aiconform.platform.accelerators.nodes import is_trouble
+from aiconform.platform.accelerators.offered import Accelerators, requested
 from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
+from aiconform.platform.accelerators.plugins import by_device_plugin
 from aiconform.platform.accelerators.published import by_dra
 from aiconform.platform.images import Images
 
@@ -114,7 +116,8 @@ class Platform:
         problem = () if chosen else (f"no node has the labels {self._chosen}",)
         if chosen and not offered:
             problem = (f"none on the {len(chosen)} node(s) with the labels {self._chosen}",)
-        return Accelerators(offered, (*problem, *found.passed_over))
+        others = tuple(entry for entry in found.others if entry.node in chosen)
+        return Accelerators(offered, (*problem, *found.passed_over), others)
 
     async def chosen_nodes(self) -> frozenset[str] | None:
         """The names of the nodes whose accelerators are used; None for all. Raises BadSelector."""
@@ -141,8 +144,8 @@ class Platform:
             self.pods(),
         )
         dra = by_dra(nodes, devices, incomplete, claims, classes, self.said)
-        plugins = accelerators.by_device_plugin(nodes, accelerators.requested(pods), self.said)
-        return Accelerators(dra.offered + plugins.offered, tuple(dict.fromkeys(dra.passed_over + plugins.passed_over)))
+        plugins = by_device_plugin(nodes, requested(pods), self.said)
+        return together(dra, plugins, nodes, classes, self.said.profiles)
 
     async def _dra(self, kind: str) -> list[Object]:
         api = await self.resource_api()
@@ -167,7 +170,8 @@ def slim(obj: Object) -> Object:
         for key in ("images", "volumesInUse", "volumesAttached", "daemonEndpoints", "runtimeHandlers", "features"):
             status.pop(key, None)
         # The condition Ready says why a node is not Ready.
-        status["conditions"] = [entry for entry in status.get("conditions") or [] if entry["type"] == "Ready"]
+        kept = [each for each in status.get("conditions") or [] if each["type"] == "Ready" or is_trouble(each)]
+        status["conditions"] = kept
     elif obj["kind"] == "Pod":
         for key in ("containerStatuses", "initContainerStatuses", "podIPs", "hostIPs"):
             status.pop(key, None)

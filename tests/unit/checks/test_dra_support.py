@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiconform.check import Settings
 from aiconform.checks import dra_support as check
 from aiconform.checks.dra_support import KINDS, VERBS, Allocation, Excess, Published, ServedApi
-from aiconform.platform import Device
+from aiconform.platform import Device, NodeAccelerators
 
 
 def served(*versions: str, kubernetes: str = "v1.37.2", **change: list[str]) -> ServedApi:
@@ -118,3 +119,17 @@ def test_a_selector_prefers_what_tells_devices_apart() -> None:
     expression, wanted = check.selector_for(devices[2], devices)
     assert wanted == {"uuid": "U2", "index": 2}
     assert 'device.attributes["d"]["uuid"] == "U2"' in expression
+
+
+@pytest.mark.parametrize(
+    ("published", "shareable", "told"),
+    [(32, False, "32 devices at most"), (64, False, "64"), (2, True, "several claims can hold a device")],
+)
+async def test_an_excess_that_cannot_be_asked_for_is_left_out(published: int, shareable: bool, told: str) -> None:
+    devices = tuple(Device("d", "p", f"x{i}", "n", {}, shareable=shareable) for i in range(published))
+    target = NodeAccelerators("dra", "n", "d", "P", published, published, devices=devices, published=published)
+    probe = next(each for each in check.CHECK.probes if each.name == "excess")
+    seen = await probe.function(None, None, Settings(), target)
+    finding = check.excess_claim_stays_unallocated(seen)
+    assert (finding.holds, finding.applies) == (None, False)
+    assert told in finding.reason

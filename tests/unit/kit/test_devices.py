@@ -100,6 +100,28 @@ async def test_a_template_labels_the_claims_of_its_pods() -> None:
     assert asked.claim is None
 
 
+@pytest.mark.parametrize(
+    ("count", "unit", "sizes"), [(32, 1, [32]), (33, 1, [32, 1]), (64, 1, [32, 32]), (2, 20, [32, 8])]
+)
+@pytest.mark.parametrize("template", [True, False])
+async def test_a_claim_has_32_devices_at_most(count: int, unit: int, sizes: list[int], template: bool) -> None:
+    scratch = FakeScratch()
+    asked = await ask(scratch, target("dra", "gpus", unit=unit), count=count, name="n" * 63, template=template)
+    specs = [each["spec"]["spec"] if template else each["spec"] for each in scratch.created]
+    assert [spec["devices"]["requests"][0]["exactly"]["count"] for spec in specs] == sizes
+    names = [each["metadata"]["name"] for each in scratch.created]
+    assert max(map(len, names)) <= 63
+    source = "resourceClaimTemplateName" if template else "resourceClaimName"
+    assert [each[source] for each in asked.pod_spec["resourceClaims"]] == names
+    assert [each["name"] for each in asked.resources["claims"]] == ["device", "device-2"][: len(sizes)]
+    assert list(asked.claims) == ([] if template else scratch.created)
+
+
+async def test_the_unit_of_allocation_is_asked_for() -> None:
+    asked = await ask(FakeScratch(), target("device-plugin", unit=4))
+    assert asked.resources == {"limits": {"example.com/gpu": "4"}}
+
+
 @pytest.mark.parametrize("together", [True, False])
 async def test_a_class_is_created_once_where_the_platform_has_none(together: bool) -> None:
     scratch = FakeScratch()

@@ -13,9 +13,10 @@ from support.empty_cluster import EmptyCluster
 from aiconform.engine.capacity import Capacity
 from aiconform.lab.build.images import BUSYBOX
 from aiconform.platform import Accelerators, NodeAccelerators, Platform
-from aiconform.platform.accelerators import offered as accelerators
 from aiconform.platform.accelerators.devices import published
 from aiconform.platform.accelerators.nodes import tolerations, usable_node
+from aiconform.platform.accelerators.offered import requested
+from aiconform.platform.accelerators.plugins import by_device_plugin
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.accelerators.published import by_dra
 from aiconform.platform.images import IMAGES, Images
@@ -136,7 +137,7 @@ def test_extended_resources_of_device_plugins() -> None:
         "status": {"phase": "Running"},
     }
     done = {**pod, "status": {"phase": "Succeeded"}}
-    found = accelerators.by_device_plugin(nodes, accelerators.requested([pod, done]))
+    found = by_device_plugin(nodes, requested([pod, done]))
     (entry,) = found.offered
     assert (entry.node, entry.total, entry.free, entry.product) == ("n1", 4, 1, "H100")
     assert "example.com/thing" in " ".join(found.passed_over)

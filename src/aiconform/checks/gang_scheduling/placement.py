@@ -14,9 +14,9 @@ from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import request_devices
 from aiconform.kit.meshes import without_sidecar
-from aiconform.kit.pods import STAY, container, pod, started
+from aiconform.kit.pods import STAY, container, pod, pod_on_one_of, started
 from aiconform.kit.priority import evicting_nobody
-from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform, tolerations
+from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform
 from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.accelerators.offered import AllocationWay
 
@@ -57,7 +57,7 @@ def sizes(free: int, most: int) -> Sizes:
 
 async def places(platform: Platform, adapter: Adapter) -> list[Place]:
     """Where gangs can run, the best first. Raises NothingToLookAt, which names the Pods that hold accelerators."""
-    offered = [entry for entry in (await platform.accelerators()).offered if entry.way in adapter.ways]
+    offered = (await platform.accelerators()).by_ways(adapter.ways)
     if not offered:
         passed = "; ".join((await platform.accelerators()).passed_over[:3])
         raise NothingToLookAt(
@@ -126,15 +126,7 @@ async def template(
     script = f'trap "exit 143" TERM INT; sleep $(({WORK} + {number} * {stagger})) & wait $!'
     worker = container(WORKER, platform.images["shell"], script, resources=request.resources)
     priority = await evicting_nobody(scratch)
-    made = pod("", nodes[0], [worker], priorityClassName=priority, **request.pod_spec)
-    # A term can name one node only.
-    affinity = made["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    affinity["nodeSelectorTerms"] = [
-        {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node["metadata"]["name"]]}]}
-        for node in nodes
-    ]
-    every = [toleration for node in nodes for toleration in tolerations(node)]
-    made["spec"]["tolerations"] = [entry for position, entry in enumerate(every) if entry not in every[:position]]
+    made = pod_on_one_of("", nodes, [worker], priorityClassName=priority, **request.pod_spec)
     return without_sidecar({"metadata": {"labels": scratch.labels}, "spec": made["spec"]})
 
 

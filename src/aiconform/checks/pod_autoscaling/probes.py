@@ -30,7 +30,7 @@ from aiconform.kit.following import background
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.kit.priority import PRIORITY_ACCESS
 from aiconform.kit.starting import BLAME_SECONDS
-from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform import AcceleratorPlace, Platform
 from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.autoscaling.metrics_api import GROUPS, MetricsApi, metrics_apis
 from aiconform.platform.monitoring.collection import KINDS, CollectionMethod
@@ -38,6 +38,8 @@ from aiconform.platform.monitoring.collection import choose as choose_collection
 
 LOW = 7
 HIGH = REPLICAS * TARGET
+# So many nodes are named when none has room.
+_NAMED = 10
 
 
 def choose_api(served: Sequence[MetricsApi], wanted: str) -> MetricsApi:
@@ -60,16 +62,20 @@ async def _choose_collection(platform: Platform, options: PodAutoscaling) -> Col
         raise NothingToLookAt(f"nothing to look at: {error}; see --set pod_autoscaling.collection") from error
 
 
-async def _targets(platform: Platform, settings: Settings) -> Sequence[NodeAccelerators]:
-    """Nodes with enough free accelerators. Raises NothingToLookAt, which names the holders of the others."""
-    found = await any_accelerators(platform, settings)
-    usable = [entry for entry in found if entry.free >= REPLICAS]
+async def _targets(platform: Platform, settings: Settings) -> Sequence[AcceleratorPlace]:
+    """A node with enough free accelerators for each kind, or several of one kind that have enough together.
+
+    Raises NothingToLookAt, which names the holders of the others.
+    """
+    await any_accelerators(platform, settings)
+    found = await platform.accelerators()
+    alone = [entry for entry in found.offered if entry.free >= REPLICAS]
+    usable = alone if settings.every_node and alone else found.places(REPLICAS)
     if not usable:
-        free = ", ".join(f"{entry.node}: {entry.free} of {entry.total} free" for entry in found)
-        offered = (await platform.accelerators()).offered
+        free = ", ".join(f"{entry.node}: {entry.free} of {entry.total} free" for entry in found.offered[:_NAMED])
         raise NothingToLookAt(
-            f"nothing to look at: three free accelerators of one kind on a node are needed ({free}); held by "
-            f"{await holders(platform, offered)}"
+            f"nothing to look at: three free accelerators of one kind are needed ({free}); held by "
+            f"{await holders(platform, found.offered)}"
         )
     return usable if settings.every_node else usable[:1]
 
@@ -97,7 +103,7 @@ def _limit(settings: Settings) -> float:
         *(Access(kind.group, kind.plural, ("create", "get", "list", "watch", "delete")) for kind in KINDS),
     ),
 )
-async def scaling(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Scaling:
+async def scaling(platform: Platform, scratch: Scratch, settings: Settings, target: AcceleratorPlace) -> Scaling:
     options = settings.of(PodAutoscaling)
     cluster = platform.cluster
     api = choose_api(await metrics_apis(cluster), options.api)

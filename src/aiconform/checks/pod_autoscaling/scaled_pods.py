@@ -8,7 +8,7 @@ from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory
 from aiconform.cluster import Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.starting import blame_device
-from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform import AcceleratorPlace, Platform
 from aiconform.platform.accelerators.devices import allocated_names
 from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.accelerators.offered import extended_resources
@@ -21,7 +21,7 @@ async def set_metric(platform: Platform, pod: Object, name: str, value: int) -> 
     await wait.reaching_webhooks(lambda: platform.cluster.patch(pod, {"metadata": {"annotations": annotations}}))
 
 
-async def first_pod(platform: Platform, history: ScalingHistory, target: NodeAccelerators, patience: float) -> Object:
+async def first_pod(platform: Platform, history: ScalingHistory, target: AcceleratorPlace, patience: float) -> Object:
     """The first Pod, when it runs. Raises ClusterError."""
     if not await history.until(lambda: history.running(), patience):
         raise TimedOut(
@@ -35,13 +35,13 @@ def _states(history: ScalingHistory) -> str:
     return "; ".join(f"{name}: {wait.describe(each)}" for name, each in history.pods.items())
 
 
-async def now_held(platform: Platform, target: NodeAccelerators) -> str:
+async def now_held(platform: Platform, target: AcceleratorPlace) -> str:
     """Who holds accelerators of the target, read again."""
-    return await holders(platform.afresh(), [target])
+    return await holders(platform.afresh(), target.members)
 
 
 async def why_not_running(
-    platform: Platform, scratch: Scratch, history: ScalingHistory, target: NodeAccelerators
+    platform: Platform, scratch: Scratch, history: ScalingHistory, target: AcceleratorPlace
 ) -> str:
     """Why scheduled Pods do not run; empty if they do. Raises Stuck if a Pod is unschedulable, or if no Pod starts."""
     waiting = [each for each in history.pods.values() if each.get("status", {}).get("phase") == "Pending"]
@@ -58,7 +58,7 @@ async def why_not_running(
 
 
 async def holding(
-    platform: Platform, history: ScalingHistory, target: NodeAccelerators, namespace: str
+    platform: Platform, history: ScalingHistory, target: AcceleratorPlace, namespace: str
 ) -> tuple[Scaled, ...]:
     """The running Pods, with the accelerators that each holds."""
     held: dict[str, list[str]] = {}

@@ -9,9 +9,9 @@ from __future__ import annotations
 from aiconform.cluster import Object
 from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.kit.devices import request_devices
-from aiconform.kit.pods import pod
+from aiconform.kit.pods import pod_on_one_of
 from aiconform.kit.priority import evicting_nobody
-from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform import AcceleratorPlace, Platform
 from aiconform.platform.monitoring.collection import CollectionMethod
 
 SERIES = "aiconform_load"
@@ -35,10 +35,10 @@ def load(name: str, value: int) -> Object:
     return {LOAD: f'# TYPE {SERIES} gauge\n{SERIES}{{workload="{name}"}} {value}\n'}
 
 
-async def deployment(platform: Platform, scratch: Scratch, target: NodeAccelerators, way: CollectionMethod) -> Object:
+async def deployment(platform: Platform, scratch: Scratch, target: AcceleratorPlace, way: CollectionMethod) -> Object:
     """Create a Deployment with one Pod. New Pods report 0, like servers that have no requests yet."""
     name = scratch.name("scaled")
-    request = await request_devices(platform, scratch, target, template=True)
+    request = await request_devices(platform, scratch, target.members[0], template=True)
     server = {
         "name": "server",
         "image": platform.images["shell"],
@@ -50,7 +50,8 @@ async def deployment(platform: Platform, scratch: Scratch, target: NodeAccelerat
     }
     shown = {"path": PATH.removeprefix("/"), "fieldRef": {"fieldPath": f"metadata.annotations['{LOAD}']"}}
     volumes = [{"name": "load", "downwardAPI": {"items": [shown]}}]
-    template = pod("", await platform.node(target.node), [server], volumes=volumes, **request.pod_spec)
+    nodes = [await platform.node(member.node) for member in target.members]
+    template = pod_on_one_of("", nodes, [server], volumes=volumes, **request.pod_spec)
     template["spec"] |= {"restartPolicy": "Always", "priorityClassName": await evicting_nobody(scratch)}
     labels = {SCALED: name}
     return await scratch.create(

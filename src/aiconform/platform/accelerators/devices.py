@@ -258,5 +258,8 @@ def results(claim: Object) -> list[Object]:
 
 
 def allocated_names(claim: Object) -> list[str]:
-    """`driver/pool/device` of each allocated device of a claim."""
-    return [f"{result['driver']}/{result['pool']}/{result['device']}" for result in results(claim)]
+    """`driver/pool/device` of each allocated device of a claim, with the share of a device that several can hold."""
+    return [
+        "/".join(filter(None, (each["driver"], each["pool"], each["device"], each.get("shareID"))))
+        for each in results(claim)
+    ]

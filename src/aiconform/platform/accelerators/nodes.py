@@ -100,6 +100,22 @@ def tolerations(node: Object) -> list[Object]:
     ]
 
 
+def worries(node: Object) -> tuple[str, ...]:
+    """What is not well with a node that may be used: conditions and soft taints, in words."""
+    soft = [taint for taint in node["spec"].get("taints") or [] if taint["effect"] not in _KEEPS_AWAY]
+    sick = [entry for entry in node["status"].get("conditions") or [] if is_trouble(entry)]
+    return (*(f"condition {entry['type']} is {entry['status']}" for entry in sick), *(describe(each) for each in soft))
+
+
+def is_trouble(condition: Object) -> bool:
+    """Whether a condition of a node says that something is wrong.
+
+    By custom, conditions named after a problem are True when it exists; those named ...Ready are False then.
+    """
+    bad = "False" if condition["type"].endswith("Ready") else "True"
+    return bool(condition["status"] == bad)
+
+
 def describe(taint: Object) -> str:
     """A taint as `kubectl taint` writes it."""
     value = f"={taint['value']}" if taint.get("value") else ""
@@ -110,7 +126,7 @@ def _told(node: Object) -> Iterator[tuple[Object, str]]:
     """The taints that say to leave the node alone, and what they say."""
     for taint in node["spec"].get("taints") or []:
         says = next((rule["says"] for rule in _rules()["leave_alone"] if fnmatchcase(taint["key"], rule["key"])), "")
-        if not says and _of_accelerator(taint, load_profiles()) and _is_trouble(taint):
+        if not says and _of_accelerator(taint, load_profiles()) and _of_trouble(taint):
             says = "its accelerators are not well"
         if says:
             yield taint, says
@@ -127,7 +143,7 @@ def _of_accelerator(taint: Object, profiles: Profiles) -> bool:
     return any(word.startswith(named) or word.endswith(named) for word in _words(taint))
 
 
-def _is_trouble(taint: Object) -> bool:
+def _of_trouble(taint: Object) -> bool:
     words = _words(taint)
     return any(
         word == known or (len(known) > _WHOLE and word.startswith(known))

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aiconform.cluster import Object, quantity, wait
 from aiconform.platform.accelerators.devices import Device
-from aiconform.platform.accelerators.nodes import closed_node
-from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
 
 AllocationWay = Literal["dra", "device-plugin"]
+Kind = tuple[str, str, str]
+"""way of allocation, driver or resource, product"""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeAccelerators:
     """The accelerators of one kind on one node.
 
-    name: the DRA driver or the extended resource. free: how many are not in use. devices: the free ones (DRA only).
-    device_class: a DeviceClass of the platform that selects all of them, or empty. selector: a CEL expression that only
-    this kind satisfies; empty where the driver has no other kind. capacity: what a claim must ask of each device that
-    others hold shares of: (name, amount). physical: on how many physical devices they are; 0 where it is not known.
+    name: the DRA driver or the extended resource. total, free: how many can be asked for, and how many of them are not
+    in use. unit: how many devices each of these is; more than one where only all devices of a host can be had together.
+    devices: the free ones (DRA only). device_class: a DeviceClass of the platform that selects all of them, or empty.
+    selector: a CEL expression that only this kind satisfies; empty where the driver has no other kind. capacity: what a
+    claim must ask of each device that others hold shares of: (name, amount). published: how many devices the driver
+    publishes of this kind. physical: on how many physical devices they are; 0 where it is not known. worries: what is
+    wrong with the node that does not keep Pods away. same_as: the kind of another entry for the same hardware, which
+    counts instead of this one.
     """
 
     way: AllocationWay
@@ -37,7 +41,11 @@ class NodeAccelerators:
     devices: tuple[Device, ...] = field(default=(), repr=False)
     selector: str = ""
     capacity: tuple[tuple[str, float], ...] = ()
+    unit: int = 1
+    published: int = 0
     physical: int = 0
+    worries: tuple[str, ...] = ()
+    same_as: Kind | None = None
 
     @property
     def place(self) -> str:
@@ -45,8 +53,8 @@ class NodeAccelerators:
         return f"{self.node}-{self.way}"
 
     @property
-    def kind(self) -> tuple[str, str, str]:
-        """Accelerators are alike if these are equal: way of allocation, driver or resource, product."""
+    def kind(self) -> Kind:
+        """Accelerators are alike if their kinds are equal."""
         return (self.way, self.name, self.product)
 
     @property
@@ -92,68 +100,69 @@ class AcceleratorGroup:
     def free(self) -> int:
         return sum(member.free for member in self.members)
 
+    @property
+    def total(self) -> int:
+        return sum(member.total for member in self.members)
+
+    @property
+    def simulated(self) -> bool:
+        return any(member.simulated for member in self.members)
+
     def __str__(self) -> str:
         way = "DRA" if self.way == "dra" else "device plugin"
         return f"{', '.join(member.node for member in self.members)}, {self.name} by {way}"
 
 
+AcceleratorPlace = NodeAccelerators | AcceleratorGroup
+"""Where accelerators of one kind are: on one node or on several."""
+
+
 @dataclass(frozen=True)
 class Accelerators:
-    """All accelerators of a platform, and what is not usable, with the reasons."""
+    """All accelerators of a platform, and what is not usable, with the reasons.
+
+    others: further ways to ask for the same hardware (`same_as`), for those who cannot ask for what is offered.
+    """
 
     offered: tuple[NodeAccelerators, ...]
     passed_over: tuple[str, ...]
+    others: tuple[NodeAccelerators, ...] = ()
 
     def one_of_each_kind(self) -> tuple[NodeAccelerators, ...]:
-        """For each kind the node with the most free devices."""
-        best: dict[tuple[str, str, str], NodeAccelerators] = {}
-        for entry in self.offered:
-            if entry.kind not in best or entry.free > best[entry.kind].free:
-                best[entry.kind] = entry
-        return tuple(best.values())
+        """For each kind the best node: one that has a free device and is well, of these the one with the most free."""
+        return tuple(max(members, key=_merit) for members in self.by_kind().values())
 
-
-def by_device_plugin(
-    nodes: Iterable[Object], used: dict[tuple[str, str], int], options: AcceleratorOptions = NOTHING_SAID
-) -> Accelerators:
-    """The accelerators among extended resources. `used` counts the allocated ones by (node, resource)."""
-    profiles = options.profiles
-    offered: list[NodeAccelerators] = []
-    passed_over: list[str] = []
-    unknown: dict[str, list[str]] = defaultdict(list)
-    for node in nodes:
-        name = node["metadata"]["name"]
-        problem = closed_node(node, profiles, options.tolerated)
-        for resource, amount in sorted((node["status"].get("allocatable") or {}).items()):
-            if "/" not in resource or resource.partition("/")[0].endswith("kubernetes.io"):
+    def places(self, count: int) -> tuple[AcceleratorPlace, ...]:
+        """For each kind the best node with `count` free, or as many nodes as have these together; none if too few."""
+        found: list[AcceleratorPlace] = []
+        for members in self.by_kind().values():
+            ranked = sorted((each for each in members if each.free), key=_merit, reverse=True)
+            if alone := next((each for each in ranked if each.free >= count), None):
+                found.append(alone)
                 continue
-            profile = profiles.by_resource(resource)
-            count = quantity.whole(amount)
-            if profile is None:
-                if count and not profiles.is_other(resource):
-                    unknown[resource].append(name)
-            elif problem:
-                passed_over.append(problem)
-            elif count:
-                labels = node["metadata"].get("labels") or {}
-                product = next((labels[label] for label in profile.labels if label in labels), "")
-                offered.append(
-                    NodeAccelerators(
-                        way="device-plugin",
-                        node=name,
-                        name=resource,
-                        product=product,
-                        total=count,
-                        free=max(0, count - used.get((name, resource), 0)),
-                        profile=profile.name,
-                        simulated=profile.simulated,
-                    )
-                )
-    asked = [
-        ask(f"extended resource {resource} is on {len(names)} node(s), such as {names[0]}", resource)
-        for resource, names in sorted(unknown.items())
-    ]
-    return Accelerators(tuple(offered), (*asked, *dict.fromkeys(passed_over)))
+            taken: list[NodeAccelerators] = []
+            for each in ranked:
+                if sum(member.free for member in taken) < count:
+                    taken.append(each)
+            if sum(member.free for member in taken) >= count:
+                found.append(AcceleratorGroup(tuple(taken)))
+        return tuple(found)
+
+    def by_kind(self) -> dict[Kind, list[NodeAccelerators]]:
+        kinds: dict[Kind, list[NodeAccelerators]] = {}
+        for entry in self.offered:
+            kinds.setdefault(entry.kind, []).append(entry)
+        return kinds
+
+    def by_ways(self, ways: Collection[AllocationWay]) -> tuple[NodeAccelerators, ...]:
+        """What can be asked for in one of these ways, each hardware once."""
+        found = [entry for entry in self.offered if entry.way in ways]
+        known = {(entry.node, entry.kind) for entry in found}
+        return (*found, *(each for each in self.others if each.way in ways and (each.node, each.same_as) not in known))
+
+
+def _merit(entry: NodeAccelerators) -> tuple[bool, int, int]:
+    return (entry.free > 0, -len(entry.worries), entry.free)
 
 
 def ask(what: str, name: str) -> str:
@@ -168,9 +177,16 @@ def requested(pods: Iterable[Object]) -> dict[tuple[str, str], int]:
         node = pod["spec"].get("nodeName")
         if not node or wait.ended(pod):
             continue
-        for resource, count in extended_resources(pod).items():
+        for resource, count in (extended_resources(pod) - _claimed(pod)).items():
             used[node, resource] += count
     return used
+
+
+def _claimed(pod: Object) -> Counter[str]:
+    """What the scheduler gave a Pod by DRA for its extended resources: the claim counts, not the resource."""
+    status = (pod.get("status") or {}).get("extendedResourceClaimStatus") or {}
+    given = {entry["resourceName"] for entry in status.get("requestMappings") or []}
+    return Counter({name: count for name, count in extended_resources(pod).items() if name in given})
 
 
 def extended_resources(pod: Object) -> Counter[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -31,6 +31,27 @@ class Profile(BaseModel):
     drivers: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    whole_host: bool = False
+
+    def product(self, labels: Mapping[str, str]) -> str:
+        """The product that a node's labels name, or empty."""
+        return next((labels[label] for label in self.labels if label in labels), "")
+
+    def devices(self, labels: Mapping[str, str]) -> int:
+        """How many physical devices a node has by its labels; 0 if they do not say."""
+        if _fits(self.product(labels), self.partitions):
+            return 0
+        numbers = (value for label, value in labels.items() if _fits(label, self.counts))
+        return sum(int(value) for value in numbers if value.isdecimal())
+
+    def sets(self, resources: Iterable[str]) -> list[list[str]]:
+        """These resources of one node by the hardware that they stand for, the one to ask for first."""
+        names = sorted(resources)
+        alike = [name for pattern in self.aliases for name in names if fnmatchcase(name, pattern)]
+        return ([alike] if alike else []) + [[name] for name in names if name not in alike]
 
 
 @dataclass(frozen=True)

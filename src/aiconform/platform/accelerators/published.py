@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.counting import Kind, count, holdings, to_request, without_overlap
 from aiconform.platform.accelerators.devices import Device, IncompletePool
-from aiconform.platform.accelerators.nodes import closed_node
+from aiconform.platform.accelerators.nodes import closed_node, worries
 from aiconform.platform.accelerators.offered import Accelerators, NodeAccelerators, ask
 from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
 from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression
@@ -24,12 +24,14 @@ def by_dra(
 ) -> Accelerators:
     """The accelerators among these devices. `incomplete` are pools that are not complete."""
     profiles = options.profiles
-    states = {node["metadata"]["name"]: closed_node(node, profiles, options.tolerated) for node in nodes}
+    known = {node["metadata"]["name"]: node for node in nodes}
+    states = {name: closed_node(node, profiles, options.tolerated) for name, node in known.items()}
     held = holdings(claims)
     known_classes = [DeviceClass(item) for item in classes]
     passed_over = [f"pool {pool.name} of driver {pool.driver}: {pool.problem}" for pool in incomplete]
     groups: dict[tuple[str, str], list[Device]] = defaultdict(list)
     examples: dict[str, dict[str, Device]] = defaultdict(dict)
+    tainted: dict[tuple[str, str], list[str]] = defaultdict(list)
     skipped: set[str] = set()
     unknown: Counter[str] = Counter()
     for device in devices:
@@ -42,6 +44,7 @@ def by_dra(
         examples[device.driver].setdefault(device.product, device)
         if device.tainted:
             skipped.add(f"device {device.name} of pool {device.pool}: tainted {device.tainted}")
+            tainted[device.node or "", device.driver].append(device.name)
         elif device.node is None:
             skipped.add(f"device {device.name} of pool {device.pool}: not tied to one node")
         elif problem := states.get(device.node, f"node {device.node} does not exist"):
@@ -58,7 +61,9 @@ def by_dra(
                 f"{used[0].devices[0].product} is counted"
             )
         profile = profiles.by_driver(driver)
+        unwell = tuple(f"device {name} is tainted" for name in tainted[node, driver])
         for kind in used:
+            unit = kind.total if profile and profile.whole_host else 1
             others = [each for product, each in examples[driver].items() if product != kind.devices[0].product]
             offered.append(
                 NodeAccelerators(
@@ -66,14 +71,17 @@ def by_dra(
                     node=node,
                     name=driver,
                     product=kind.devices[0].product,
-                    total=kind.total,
-                    free=len(kind.free),
+                    total=kind.total // unit,
+                    free=len(kind.free) // unit,
                     profile=profile.name if profile else "",
                     simulated=bool(profile and profile.simulated) or _simulated(kind),
                     device_class=choose(known_classes, kind.devices, others),
                     devices=kind.free,
                     selector=expression(driver, kind.devices[0].kind) if others else "",
                     capacity=tuple(sorted(to_request(kind.free, held).items())),
+                    unit=unit,
+                    published=len(kind.devices),
+                    worries=(*worries(known[node]), *unwell),
                     physical=len({device.physical for device in kind.devices}),
                 )
             )

@@ -1,0 +1,80 @@
+"""The accelerators among the extended resources of device plugins."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from aiconform.cluster import Object, quantity
+from aiconform.platform.accelerators.nodes import closed_node, worries
+from aiconform.platform.accelerators.offered import Accelerators, NodeAccelerators, ask
+from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
+from aiconform.platform.accelerators.profiles import Profile
+
+
+def by_device_plugin(
+    nodes: Iterable[Object], used: Mapping[tuple[str, str], int], options: AcceleratorOptions = NOTHING_SAID
+) -> Accelerators:
+    """The accelerators among extended resources. `used` counts the allocated ones by (node, resource)."""
+    offered: list[NodeAccelerators] = []
+    passed_over: list[str] = []
+    unknown: dict[str, list[str]] = defaultdict(list)
+    for node in nodes:
+        name = node["metadata"]["name"]
+        known: dict[Profile, dict[str, int]] = defaultdict(dict)
+        for resource, count in _extended(node).items():
+            if profile := options.profiles.by_resource(resource):
+                known[profile][resource] = count
+            elif not options.profiles.is_other(resource):
+                unknown[resource].append(name)
+        if known and (problem := closed_node(node, options.profiles, options.tolerated)):
+            passed_over.append(problem)
+            continue
+        for profile, counts in known.items():
+            for resource, *aliases in profile.sets(counts):
+                held = {each: used.get((name, each), 0) for each in (resource, *aliases)}
+                offered.append(_entry(node, profile, resource, counts, held))
+                passed_over += [f"{each} on node {name} is another name for its {resource}" for each in aliases]
+    asked = [
+        ask(f"extended resource {resource} is on {len(names)} node(s), such as {names[0]}", resource)
+        for resource, names in sorted(unknown.items())
+    ]
+    return Accelerators(tuple(offered), (*asked, *dict.fromkeys(passed_over)))
+
+
+def _extended(node: Object) -> dict[str, int]:
+    """The extended resources that are allocatable on a node."""
+    allocatable = (node["status"].get("allocatable") or {}).items()
+    found = {name: quantity.number(amount) for name, amount in sorted(allocatable) if "/" in name}
+    return {
+        name: int(count)
+        for name, count in found.items()
+        if count >= 1 and not name.partition("/")[0].endswith("kubernetes.io")
+    }
+
+
+def _entry(
+    node: Object, profile: Profile, resource: str, counts: Mapping[str, int], held: Mapping[str, int]
+) -> NodeAccelerators:
+    """`held`: how many are in use of the resource and of other names for the same hardware."""
+    labels, total = node["metadata"].get("labels") or {}, counts[resource]
+    # Whoever holds a part of a device, such as a core, holds the device.
+    taken = sum(math.ceil(number * total / counts[name]) for name, number in held.items())
+    free = max(0, total - taken)
+    unit = total if profile.whole_host else 1
+    capacity = quantity.number((node["status"].get("capacity") or {}).get(resource, total))
+    unwell = (f"{capacity - total:.0f} of {capacity:.0f} {resource} cannot be allocated",) if capacity > total else ()
+    return NodeAccelerators(
+        way="device-plugin",
+        node=node["metadata"]["name"],
+        name=resource,
+        product=profile.product(labels),
+        total=total // unit,
+        free=free // unit,
+        profile=profile.name,
+        simulated=profile.simulated,
+        unit=unit,
+        physical=min(total, profile.devices(labels)) or (total if unit > 1 else 0),
+        worries=(*worries(node), *unwell),
+    )

@@ -1,0 +1,160 @@
+"""Extended resources of device plugins: what they stand for, how many there are, and on which node to try them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.served import claim, device, device_class, found, node, platform, pod, resource_slice, result, taint
+
+from aiconform.check import Settings
+from aiconform.checks.pod_autoscaling import CHECK
+from aiconform.engine.capacity import Capacity
+from aiconform.platform import AcceleratorGroup, Accelerators, NodeAccelerators
+
+GPU = "nvidia.com/gpu"
+DRIVER = "gpu.nvidia.com"
+
+
+def numbers(seen: Accelerators) -> list[tuple[str, int, int, int]]:
+    return [(entry.name, entry.free, entry.total, entry.physical) for entry in seen.offered]
+
+
+@pytest.mark.parametrize(
+    ("labels", "resources", "physical"),
+    [
+        ({"nvidia.com/gpu.count": "1", "nvidia.com/gpu.replicas": "4"}, {GPU: "4"}, 1),
+        ({"nvidia.com/gpu.count": "2"}, {"nvidia.com/gpu.shared": "8"}, 2),
+        ({"nvidia.com/gpu.count": "8"}, {GPU: "7"}, 7),
+        ({"nvidia.com/gpu.count": "7", "nvidia.com/gpu.product": "A100-SXM4-40GB-MIG-1g.5gb"}, {GPU: "7"}, 0),
+        ({"gpu.intel.com/device-id.0380-56c0.count": "2"}, {"gpu.intel.com/i915": "20"}, 2),
+        ({}, {"amd.com/cpx_nps4": "64"}, 0),
+    ],
+)
+async def test_shares_are_counted_apart_from_physical_devices(
+    labels: dict[str, str], resources: dict[str, str], physical: int
+) -> None:
+    ((_, _, total, devices),) = numbers(await found(node(labels=labels, **resources)))
+    assert total == int(next(iter(resources.values())))
+    assert devices == physical
+
+
+NEURON = {"aws.amazon.com/neuron": "4", "aws.amazon.com/neurondevice": "4", "aws.amazon.com/neuroncore": "8"}
+
+
+@pytest.mark.parametrize(
+    ("held", "free"),
+    [({}, 4), ({"aws.amazon.com/neuron": "1"}, 3), ({"aws.amazon.com/neuroncore": "3"}, 2),
+     ({"aws.amazon.com/neurondevice": "2", "aws.amazon.com/neuroncore": "4"}, 0)],
+)  # fmt: skip
+async def test_several_names_of_the_same_hardware_are_one_kind(held: dict[str, str], free: int) -> None:
+    seen = await found(node(**NEURON), pod(**held))
+    assert numbers(seen) == [("aws.amazon.com/neuron", free, 4, 0)]
+    assert "aws.amazon.com/neuroncore on node n1 is another name for its aws.amazon.com/neuron" in seen.passed_over
+
+
+@pytest.mark.parametrize(("held", "free"), [("0", 1), ("4", 0), ("1", 0)])
+async def test_where_only_a_whole_host_can_be_had_that_is_one(held: str, free: int) -> None:
+    (entry,) = (await found(node(**{"google.com/tpu": "4"}), pod(**{"google.com/tpu": held}))).offered
+    assert (entry.free, entry.total, entry.unit, entry.physical) == (free, 1, 4, 4)
+
+
+def both(count: int = 2) -> list[dict[str, object]]:
+    devices = [device(f"gpu-{n}", type="gpu", productName="H100", uuid=f"U{n}") for n in range(count)]
+    return [resource_slice(DRIVER, *devices), device_class(DRIVER, f"device.driver == '{DRIVER}'")]
+
+
+async def test_the_same_devices_by_device_plugin_and_by_dra_are_one_set() -> None:
+    seen = await found(node(labels={"nvidia.com/gpu.count": "2"}, **{GPU: "2"}), *both())
+    assert [(entry.way, entry.total) for entry in seen.offered] == [("dra", 2)]
+    assert "nvidia.com/gpu on node n1 is the same hardware as gpu.nvidia.com by DRA: counted once" in seen.passed_over
+    assert [(entry.way, entry.total) for entry in seen.by_ways(("device-plugin",))] == [("device-plugin", 2)]
+    assert [entry.way for entry in seen.by_ways(("dra", "device-plugin"))] == ["dra"]
+
+
+async def test_what_one_way_gives_is_not_free_in_the_other() -> None:
+    held = claim("c", result(DRIVER, "gpu-0"))
+    seen = await found(node(**{GPU: "4"}), *both(4), pod(**{GPU: "1"}), held)
+    assert [entry.free for entry in seen.offered] == [2]
+    assert [entry.free for entry in seen.others] == [2]
+
+
+async def test_probes_share_the_ledger_of_hardware_that_has_two_names() -> None:
+    seen = await found(node(**{GPU: "2"}), *both())
+    ledger = Capacity()
+    async with ledger.hold(seen.offered[0], 2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01), ledger.hold(seen.others[0], 1):
+                pass
+
+
+async def test_a_node_that_gives_some_devices_each_way_offers_both() -> None:
+    seen = await found(node(labels={"nvidia.com/gpu.count": "4"}, **{GPU: "2"}), *both())
+    assert {(entry.way, entry.total) for entry in seen.offered} == {("dra", 2), ("device-plugin", 2)}
+
+
+async def test_a_class_says_which_resource_stands_for_its_devices() -> None:
+    objects = (
+        node(**{"example.com/npu": "2"}),
+        resource_slice("npu.example.org", device("a"), device("b")),
+        device_class("npu", "device.driver == 'npu.example.org'", extendedResourceName="example.com/npu"),
+    )
+    seen = await found(*objects, accelerators=("example.com/npu", "npu.example.org"))
+    assert [(entry.way, entry.total) for entry in seen.offered] == [("dra", 2)]
+
+
+async def test_a_pod_that_got_its_resource_by_dra_holds_a_claim_and_no_resource() -> None:
+    by_dra = {"extendedResourceClaimStatus": {"requestMappings": [{"resourceName": GPU}], "resourceClaimName": "x"}}
+    assert numbers(await found(node(**{GPU: "4"}), pod(status=by_dra, **{GPU: "2"})))[0][1] == 4
+
+
+SICK = [
+    node("sick", conditions=[{"type": "GpuNvlinkDown", "status": "True"}], **{GPU: "8"}),
+    node("sick", conditions=[{"type": "AcceleratedHardwareReady", "status": "False"}], **{GPU: "8"}),
+    node("sick", taints=[taint("example.com/suspect=yes:PreferNoSchedule")], **{GPU: "8"}),
+    node("sick", capacity={GPU: "9"}, **{GPU: "8"}),
+]
+
+
+@pytest.mark.parametrize("sick", SICK)
+async def test_the_best_node_is_a_healthy_one_and_not_the_emptiest(sick: dict[str, object]) -> None:
+    well = node("well", conditions=[{"type": "MemoryPressure", "status": "False"}], **{GPU: "4"})
+    seen = await found(sick, well)
+    (best,) = seen.one_of_each_kind()
+    assert best.node == "well"
+    full = await found(sick, well, pod("well", **{GPU: "4"}))
+    assert [entry.node for entry in full.one_of_each_kind()] == ["sick"]
+
+
+def entry(name: str, free: int, product: str = "A") -> NodeAccelerators:
+    return NodeAccelerators("device-plugin", name, GPU, product, total=8, free=free)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from("AB")), max_size=8), st.integers(1, 6))
+def test_a_place_has_enough_of_one_kind_on_as_few_nodes_as_can_be(nodes: list[tuple[int, str]], wanted: int) -> None:
+    offered = tuple(entry(f"n{index}", free, product) for index, (free, product) in enumerate(nodes))
+    places = Accelerators(offered, ()).places(wanted)
+    for product in "AB":
+        free = sorted((each.free for each in offered if each.product == product), reverse=True)
+        mine = [place for place in places if place.members[0].product == product]
+        assert len(mine) == (sum(free) >= wanted)
+        for place in mine:
+            assert place.free >= wanted
+            assert len(place.members) == next(n for n in range(1, 9) if sum(free[:n]) >= wanted)
+            assert all(member.free and member.product == product for member in place.members)
+
+
+def test_nodes_with_one_each_are_a_place_together() -> None:
+    (place,) = Accelerators(tuple(entry(f"n{number}", 1) for number in range(5)), ()).places(3)
+    assert isinstance(place, AcceleratorGroup)
+    assert [member.node for member in place.members] == ["n0", "n1", "n2"]
+
+
+async def test_pod_autoscaling_runs_on_nodes_with_one_accelerator_each() -> None:
+    (probe,) = CHECK.probes
+    assert probe.targets
+    about = platform(*(node(f"n{number}", **{GPU: "1"}) for number in range(4)))
+    (target,) = await probe.targets(about, Settings())
+    assert str(target) == "n0, n1, n2, nvidia.com/gpu by device plugin"
