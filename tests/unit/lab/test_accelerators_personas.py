@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ from aiconform.lab.accelerators.exporters import exporters
 from aiconform.lab.accelerators.identity import as_json, find_identity
 from aiconform.lab.accelerators.slices import describe, plan, shared_counters
 from aiconform.lab.accelerators.telemetry import telemetry
+from aiconform.lab.addons import accelerator_exporter
+from aiconform.lab.addons.model import Site
+from aiconform.lab.build.assets import Assets
+from aiconform.platform.monitoring.metrics import load_conventions
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")
 FOLDER = Path("/lab")
@@ -308,6 +313,27 @@ def test_partitions_of_one_device_share_its_serial_number() -> None:
 def test_cores_have_rows_of_their_own() -> None:
     used = [row for row in rows("neuron", 2) if row.startswith("neuroncore_utilization_ratio")]
     assert [re.search(r'neuroncore="(\d+)"', row)[1] for row in used] == [str(core) for core in range(16)]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("persona", identities())
+def test_the_exporter_is_deployed_as_its_vendor_s(persona: str) -> None:
+    """Each is known by the name of its Pod, and by no other vendor's."""
+    objects = accelerator_exporter.ADD_ON.objects(Site(persona, (), Assets({})))
+    (daemon_set,) = (each for each in objects if each["kind"] == "DaemonSet")
+    exporter = exporters()[identities()[persona].metrics]
+    assert daemon_set["metadata"]["name"] == exporter.name
+    namespaces = {each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"}
+    assert namespaces <= {daemon_set["metadata"]["namespace"]} - {"kube-system"}
+    (container,) = daemon_set["spec"]["template"]["spec"]["containers"]
+    assert container["ports"] == [{"name": "metrics", "containerPort": exporter.port}]
+    seen = [f"{exporter.name}-x7k2p", container["image"]]
+    of = [
+        convention.name
+        for convention in load_conventions()
+        if any(fnmatch(text, pattern) for pattern in convention.exporters for text in seen)
+    ]
+    assert len(of) <= 1
+    assert of or exporter.name == "xpumd"
 
 
 # The data

@@ -1,4 +1,4 @@
-"""The exporter for metrics of the simulated accelerators, deployed as vendors do: one Pod on each node."""
+"""The exporter for metrics of the simulated accelerators, deployed as their vendor does: one Pod on each node."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aiconform.lab.accelerators.config import TELEMETRY_FOLDER
+from aiconform.lab.accelerators.exporters import exporters
+from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component
@@ -22,11 +24,8 @@ COMPONENT = Component(
     ("accelerator-exporter",),
     main="accelerator-exporter/main.go",
 )
-IMAGE = f"aiconform.dev/lab/simulated-accelerator-exporter:{COMPONENT.version}"
-NAME = "simulated-accelerator-exporter"
-NAMESPACE = "accelerator-metrics"
-PORT = 9400
-_LABELS = {"app.kubernetes.io/name": NAME}
+# No exporter's name is part of it: whose it is, the Pod's name says.
+IMAGE = f"aiconform.dev/lab/telemetry:{COMPONENT.version}"
 
 
 def _images(assets: Assets) -> Sequence[Image]:
@@ -35,6 +34,8 @@ def _images(assets: Assets) -> Sequence[Image]:
 
 
 def _objects(site: Site) -> Sequence[Object]:
+    exporter = exporters()[find_identity(site.identity).metrics]
+    labels = {"app.kubernetes.io/name": exporter.name}
     # It reads from the node's process table which processes have a device open; for that it needs these capabilities.
     container = {
         "name": "exporter",
@@ -42,17 +43,17 @@ def _objects(site: Site) -> Sequence[Object]:
         "imagePullPolicy": "IfNotPresent",
         "env": [
             {"name": "TELEMETRY", "value": f"{TELEMETRY_FOLDER}/telemetry.json"},
-            {"name": "PORT", "value": str(PORT)},
+            {"name": "PORT", "value": str(exporter.port)},
         ],
-        "ports": [{"name": "metrics", "containerPort": PORT}],
+        "ports": [{"name": "metrics", "containerPort": exporter.port}],
         "readinessProbe": {"httpGet": {"path": "/metrics", "port": "metrics"}, "periodSeconds": 1},
         "securityContext": {"capabilities": {"drop": ["ALL"], "add": ["SYS_PTRACE", "DAC_READ_SEARCH"]}},
         "volumeMounts": [{"name": "telemetry", "mountPath": TELEMETRY_FOLDER, "readOnly": True}],
     }
     template: Object = {
         "metadata": {
-            "labels": _LABELS,
-            "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)},
+            "labels": labels,
+            "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": str(exporter.port)},
         },
         "spec": {
             "hostPID": True,
@@ -63,18 +64,13 @@ def _objects(site: Site) -> Sequence[Object]:
             "volumes": [{"name": "telemetry", "hostPath": {"path": TELEMETRY_FOLDER, "type": "DirectoryOrCreate"}}],
         },
     }
-    about = {"name": NAME, "namespace": NAMESPACE, "labels": _LABELS}
+    about = {"name": exporter.name, "namespace": exporter.namespace, "labels": labels}
     objects: list[Object] = [
-        {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
-        },
         {
             "apiVersion": "apps/v1",
             "kind": "DaemonSet",
             "metadata": about,
-            "spec": {"selector": {"matchLabels": _LABELS}, "template": template},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
         },
         {
             "apiVersion": "v1",
@@ -82,11 +78,15 @@ def _objects(site: Site) -> Sequence[Object]:
             "metadata": about,
             "spec": {
                 "clusterIP": "None",
-                "selector": _LABELS,
-                "ports": [{"name": "metrics", "port": PORT, "targetPort": "metrics"}],
+                "selector": labels,
+                "ports": [{"name": "metrics", "port": exporter.port, "targetPort": "metrics"}],
             },
         },
     ]
+    if exporter.namespace != "kube-system":
+        enforced = {"pod-security.kubernetes.io/enforce": "privileged"}
+        metadata = {"name": exporter.namespace, "labels": enforced}
+        objects.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     return objects
 
 
