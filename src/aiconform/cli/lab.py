@@ -70,6 +70,12 @@ def command() -> None:
     help=f"How Pods get accelerators, on all nodes or on one: {', '.join(ALLOCATIONS)}. By default, nodes alternate.",
 )
 @click.option(
+    "--devices",
+    multiple=True,
+    metavar="GLOB",
+    help="Offer this machine's own devices, such as '/dev/nvidia[0-9]*', in place of simulated ones.",
+)
+@click.option(
     "--identity",
     metavar="NAME|FILE",
     help="Names and shape of the accelerators: one of `lab identities`, such as nvidia-mig-mixed, or a YAML file.",
@@ -103,6 +109,7 @@ def up(
     nodes: int | None,
     accelerators: int | None,
     allocation: tuple[str, ...],
+    devices: tuple[str, ...],
     identity: str | None,
     assets: str | None,
     gates: tuple[str, ...],
@@ -124,6 +131,7 @@ def up(
             nodes=nodes,
             accelerators=accelerators,
             allocation=_modes(allocation),
+            devices=devices,
             identity=identity,
             assets=folder,
             feature_gates=_switches("--feature-gate", gates),
@@ -165,13 +173,11 @@ def identities(output: str) -> None:
     from aiconform.lab.accelerators import identities
     from aiconform.lab.accelerators.devices import resources
 
-    found = {name: (each, resources(each)) for name, each in identities().items()}
     if output == "json":
-        print_json([{"name": name, **each.model_dump(mode="json")} for name, (each, _) in found.items()])
+        print_json([{"name": name, **each.model_dump(mode="json")} for name, each in identities().items()])
         return
-    width = max(map(len, found))
-    for name, (each, offered) in found.items():
-        click.echo(f"{name:{width}}  {each.product}: {each.driver}; {', '.join(offered)}")
+    for name, each in identities().items():
+        click.echo(f"{name:{max(map(len, identities()))}}  {each.product}: {each.driver}; {', '.join(resources(each))}")
 
 
 @command.command()

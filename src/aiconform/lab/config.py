@@ -72,6 +72,8 @@ class LabConfig:
     allocation: str | Mapping[str, str] | None = None
     """How Pods get accelerators: one of ALLOCATIONS for all nodes, or node name -> one of them. Unnamed nodes
     alternate, starting with dra."""
+    devices: tuple[str, ...] = ()
+    """Patterns of paths: the machine's own devices to offer in place of simulated ones."""
     identity: str | None = None
     """The identity of the accelerators, see `aiconform.lab.accelerators.identity.find_identity`."""
     assets: Path | None = None
@@ -96,6 +98,8 @@ class LabConfig:
             )
         if self.nodes is not None and not 1 <= self.nodes <= MAX_NODES:
             raise LabError(f"a lab has 1 to {MAX_NODES} nodes, not {self.nodes}")
+        if self.devices and self.accelerators is not None:
+            raise LabError("--devices offers the machine's own devices, as many as there are: leave out --accelerators")
         check_accelerators(self.accelerators)
         modes = [self.allocation] if isinstance(self.allocation, str) else (self.allocation or {}).values()
         for mode in modes:

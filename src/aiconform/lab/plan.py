@@ -35,6 +35,8 @@ class NodePlan:
     """The cluster's autoscaler has ordered it; it is removed with its Node."""
     identity: str = ""
     """The identity of its accelerators; the lab's if empty."""
+    devices: tuple[str, ...] = ()
+    """Paths of the machine's own devices that are its accelerators; they are simulated if empty."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class LabPlan:
     """The folder of binaries that the user gave."""
     add_ons: tuple[str, ...] = ()
     """Each after what it needs."""
+    devices: tuple[str, ...] = ()
+    """Paths of the machine's own devices that it offers in place of simulated ones."""
 
     @property
     def gates(self) -> dict[str, bool]:
@@ -98,6 +102,9 @@ class LabPlan:
         del value["unreadable"]
         for node in value["nodes"]:
             del node["autoscaled"], node["identity"]
+        for each in (value, *value["nodes"]):
+            if not each["devices"]:
+                del each["devices"]
         write_json(paths.plan, value | {"machines": machines})
 
 
@@ -106,6 +113,8 @@ def read(paths: Paths) -> LabPlan | None:
     try:
         value = json.loads(paths.plan.read_text())
         del value["machines"]
+        for each in (value, *value["nodes"]):
+            each["devices"] = tuple(each.get("devices", ()))
         nodes = tuple(NodePlan(**node) for node in value.pop("nodes"))
         value["add_ons"] = tuple(value["add_ons"])
         return _with_autoscaled(LabPlan(nodes=nodes, **value), paths)
@@ -129,7 +138,7 @@ def _with_autoscaled(plan: LabPlan, paths: Paths) -> LabPlan:
     nodes, broken = [], set(unreadable)
     for value in values:
         try:
-            nodes.append(NodePlan(**value))
+            nodes.append(NodePlan(**{**value, "devices": tuple(value.get("devices", ()))}))
         except TypeError:
             broken.add(value["number"])
     return replace(plan, nodes=(*plan.own, *nodes), unreadable=frozenset(broken))

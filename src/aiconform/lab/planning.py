@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.lab import device_numbers
+from aiconform.lab.accelerators import hardware
 from aiconform.lab.accelerators.devices import numbers_needed
 from aiconform.lab.accelerators.identity import canonical_identity, find_identity
 from aiconform.lab.addons.registry import ADD_ONS, chosen
@@ -47,23 +48,33 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
     Raises LabError for other changes, and if the machine cannot have another lab.
     """
     identity = canonical_identity(config.identity) if config.identity else None
+    devices = hardware.matching(config.devices, config.identity or "") if config.devices else ()
+    if devices and identity is None and old is None:
+        identity = hardware.identity_of(devices)
+        devices = hardware.matching(config.devices, identity)
     if old is None:
         taken = _taken_indexes(root)
         free = [index for index in range(MAX_LABS) if index not in taken]
         if not free:
             raise LabError(f"this machine already has {MAX_LABS} labs; delete one: `aiconform lab down --name NAME`")
         plan = LabPlan(config.name, free[0], config.kubernetes or DEFAULT_KUBERNETES, identity or "simulated")
-        nodes = NODES
+        nodes = 1 if devices else NODES
+        if devices:
+            # Nodes that come later have none.
+            plan = replace(plan, devices=devices, accelerators=0)
     else:
         for option, asked, is_now in (
             ("kubernetes", config.kubernetes, old.kubernetes),
             ("identity", identity, old.identity),
+            ("devices", " ".join(devices) or None, " ".join(old.devices) or "that are simulated"),
         ):
             if asked is not None and asked != is_now:
                 raise LabError(
                     f"lab {old.name} has {option} {is_now}, which cannot change to {asked}; delete it with "
                     f"`aiconform lab down --name {old.name}`, or start another one with --name"
                 )
+        if old.devices and config.accelerators is not None:
+            raise LabError(f"lab {old.name} offers the machine's own devices, as many as there are")
         plan = fresh(old, root)
         nodes = len(plan.own)
     changes: dict[str, Any] = {
@@ -85,12 +96,21 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
     changes["add_ons"] = wanted
     plan = replace(plan, **changes)
     plan = resize(plan, config.nodes if config.nodes is not None else nodes, root)
+    if old is None and devices:
+        plan = _hand_out(plan)
     if old is not None and ("accelerators" in changes or "allocation" in changes):
         plan = reoffer(plan, root)
     if not isinstance(plan.allocation, str):
         for node in plan.allocation:
             plan.node(node)
     return plan
+
+
+def _hand_out(plan: LabPlan) -> LabPlan:
+    """The plan with the machine's devices given to its nodes in turn."""
+    parts = [plan.devices[position :: len(plan.own)] for position in range(len(plan.own))]
+    own = [replace(node, devices=part, accelerators=len(part)) for node, part in zip(plan.own, parts, strict=True)]
+    return replace(plan, nodes=(*own, *plan.autoscaled))
 
 
 def _minor(version: str) -> int:
@@ -147,11 +167,11 @@ def reoffer(plan: LabPlan, root: Path) -> LabPlan:
     """The plan with the accelerators of its own nodes changed to the plan's number and allocation."""
     changed = replace(plan, nodes=plan.autoscaled)
     for position, node in enumerate(plan.own):
-        minor = node.first_minor
-        if plan.accelerators != node.accelerators:
-            minor = _free_slots(changed, plan.accelerators, plan.identity, root)
+        minor, count = node.first_minor, len(node.devices) if plan.devices else plan.accelerators
+        if count != node.accelerators:
+            minor = _free_slots(changed, count, plan.identity, root)
         mode = _allocation_of(plan, node.name, position)
-        new = replace(node, accelerators=plan.accelerators, allocation=mode, first_minor=minor)
+        new = replace(node, accelerators=count, allocation=mode, first_minor=minor)
         changed = replace(changed, nodes=(*changed.own, new, *changed.autoscaled))
     return changed
 

@@ -131,6 +131,35 @@ def test_nodes_of_a_persona_have_slots_for_all_their_device_nodes(tmp_path: Path
     assert second.first_minor == first.first_minor + 9
 
 
+def test_the_machine_s_own_devices_are_handed_out_once_and_kept(tmp_path: Path) -> None:
+    new = made(LabConfig(devices=("/dev/null", "/dev/zero", "/dev/random"), nodes=2), tmp_path)
+    assert new.identity == "machine"
+    assert [(node.devices, node.accelerators) for node in new.nodes] == [
+        (("/dev/null", "/dev/zero"), 2),
+        (("/dev/random",), 1),
+    ]
+    assert plan.read(Paths("lab", tmp_path)) == new
+    more = made(LabConfig(nodes=3, allocation="both"), tmp_path)
+    assert [node.accelerators for node in more.nodes] == [2, 1, 0]
+    assert [node.devices for node in more.nodes[:2]] == [node.devices for node in new.nodes]
+    with pytest.raises(LabError, match="has devices /dev/null /dev/random /dev/zero, which cannot change to /dev/full"):
+        made(LabConfig(devices=("/dev/full",)), tmp_path)
+    with pytest.raises(LabError, match="offers the machine's own devices"):
+        made(LabConfig(accelerators=4), tmp_path)
+
+
+def test_a_lab_of_one_s_own_devices_has_one_node_and_one_of_simulated_ones_gets_none(tmp_path: Path) -> None:
+    assert [node.devices for node in made(LabConfig(name="own", devices=("/dev/null",)), tmp_path).nodes] == [
+        ("/dev/null",)
+    ]
+    made(LabConfig(), tmp_path)
+    with pytest.raises(LabError, match="has devices that are simulated, which cannot change to /dev/null"):
+        made(LabConfig(devices=("/dev/null",)), tmp_path)
+    assert "devices" not in Paths("lab", tmp_path).plan.read_text()
+    with pytest.raises(LabError, match="leave out --accelerators"):
+        LabConfig(devices=("/dev/null",), accelerators=1)
+
+
 def test_labs_of_one_machine_have_indexes_and_device_numbers_of_their_own(tmp_path: Path) -> None:
     labs = [made(LabConfig(name=f"lab-{letter}"), tmp_path) for letter in "abc"]
     assert {lab.index for lab in labs} == {0, 1, 2}

@@ -143,6 +143,13 @@ def test_extended_resources_of_device_plugins() -> None:
     assert "example.com/thing" in " ".join(found.passed_over)
 
 
+def test_a_vendor_s_name_does_not_hide_that_a_device_is_simulated() -> None:
+    real, lab = node("n1", **{"nvidia.com/gpu": "1"}), node("n2", **{"nvidia.com/gpu": "1"})
+    lab["metadata"]["labels"]["nvidia.com/gpu.simulated"] = "true"
+    found = by_device_plugin([real, lab], {}).offered
+    assert [(each.node, each.simulated) for each in found] == [("n1", False), ("n2", True)]
+
+
 def test_a_cordoned_node_offers_nothing() -> None:
     assert "cordoned" in str(usable_node(node("n1", cordoned=True)))
     assert usable_node(node("n1")) is None

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 from pydantic import Field, ValidationError, model_validator
 
 from aiconform.lab import device_numbers
-from aiconform.lab.accelerators.devices import Device, make_devices, numbers_needed
+from aiconform.lab.accelerators.devices import Device, RealDevice, make_devices, numbers_needed, real_devices
 from aiconform.lab.accelerators.identity import (
     DEFAULT_IDENTITY,
     AcceleratorError,
@@ -89,6 +89,8 @@ class AcceleratorConfig(Strict):
     (start)"""
     identity: Identity = Field(default_factory=lambda: identities()[DEFAULT_IDENTITY])
     """The names they appear under. (start)"""
+    real: tuple[RealDevice, ...] = ()
+    """The machine's own devices, in place of simulated ones; there are `count` of them. (start)"""
     devices_per_slice: Annotated[int, Field(ge=1, le=128)] = 128
     """The maximum number of devices in one ResourceSlice; if it is low, a pool has several slices."""
     faults: tuple[DriverFault, ...] = ()
@@ -104,7 +106,9 @@ class AcceleratorConfig(Strict):
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:
         last = self.first_minor + numbers_needed(self.identity, self.count) - 1
-        if self.count and not device_numbers.FIRST <= self.first_minor <= last <= device_numbers.LAST:
+        if self.real and self.count != len(self.real):
+            raise ValueError(f"count is {self.count}, but there are {len(self.real)} real devices")
+        if self.count and not self.real and not device_numbers.FIRST <= self.first_minor <= last <= device_numbers.LAST:
             raise ValueError(
                 f"first_minor {self.first_minor} with count {self.count} leaves "
                 f"{device_numbers.FIRST}-{device_numbers.LAST}, the free device numbers"
@@ -116,6 +120,8 @@ class AcceleratorConfig(Strict):
 
 def devices_of(config: AcceleratorConfig) -> tuple[Device, ...]:
     """All devices of the node in order of their index, the same at every start."""
+    if config.real:
+        return real_devices(config.identity, config.real, node=config.node_name)
     return make_devices(
         config.identity, config.count, node=config.node_name, first=config.first_minor, folder=config.device_dir
     )

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -40,6 +41,19 @@ class DeviceNode(Strict):
     minor: int
 
 
+class RealDevice(Strict):
+    """A device of the machine itself, see `hardware`."""
+
+    path: str
+    product: str
+    nodes: tuple[DeviceNode, ...]
+    """All that a holder gets; the main one first."""
+    edits: dict[str, list[Any]] = Field(default_factory=dict)
+    """Further edits of its holder's container, as CDI has them: libraries (mounts), hooks, environment."""
+    cdi_version: str = ""
+    """The version of CDI that these need."""
+
+
 class Device(Strict):
     """One device that Pods can ask for: a physical device, or a partition of one."""
 
@@ -50,6 +64,7 @@ class Device(Strict):
     uuid: str
     extended_resource: str
     memory: str
+    """A quantity; empty if it is not known."""
     attributes: dict[str, AttributeValue]
     nodes: tuple[DeviceNode, ...]
     """All that a holder gets; the main one first."""
@@ -58,6 +73,8 @@ class Device(Strict):
     counters: dict[str, int] = Field(default_factory=dict)
     """What it takes of the counters of its physical device; none if devices do not exclude each other."""
     partition: bool = False
+    real: RealDevice | None = None
+    """The hardware that it is; None for a simulated device."""
 
     @property
     def parent(self) -> int:
@@ -162,6 +179,31 @@ def make_devices(identity: Identity, count: int, *, node: str, first: int, folde
 
     return tuple(
         _device(identity, each, node, tuple(device_node(*entry) for entry in each.paths(identity))) for each in planned
+    )
+
+
+def real_devices(identity: Identity, found: Iterable[RealDevice], *, node: str) -> tuple[Device, ...]:
+    """The machine's own devices as those of a node of the cluster."""
+    return tuple(_real_device(identity, each, index, node) for index, each in enumerate(found))
+
+
+def _real_device(identity: Identity, real: RealDevice, index: int, node: str) -> Device:
+    own_uuid = identity.uuid_prefix + _uuid(f"{real.path}.{node}.{identity.driver}")
+    words: Words = {**NUMBERS, "index": index, "parent": index, "node": node, "product": real.product}
+    words |= {"uuid": own_uuid, "parent_uuid": own_uuid, "device": real.path.rpartition("/")[2]}
+    words["name"] = fill(identity.device_name, words)
+    return Device(
+        index=index,
+        name=str(words["name"]),
+        uuid=own_uuid,
+        extended_resource=identity.extended_resource,
+        memory="",
+        # DeviceClasses select by the type; what else an identity says is of simulated hardware.
+        attributes={"path": real.path}
+        | {name: identity.attributes[name] for name in identity.attributes if name == "type"},
+        nodes=real.nodes,
+        words=words,
+        real=real,
     )
 
 

@@ -143,6 +143,8 @@ class Identity(Strict):
     """Variables of a container by which its vendor's runtime gives it devices, whatever Kubernetes says."""
     since: Annotated[str, Field(pattern=r"^(1\.\d+)?$")] = ""
     """The first Kubernetes minor version that serves what its driver publishes; empty for all."""
+    like: str = ""
+    """The entry whose fields it has taken over."""
     sources: tuple[str, ...] = ()
     """Where the facts are from: URLs."""
 
@@ -183,9 +185,8 @@ def identities() -> Mapping[str, Identity]:
     data = yamlfile.read(Path(__file__).with_name("identities.yaml")).data
 
     def fields_of(name: str) -> dict[str, Any]:
-        own = dict(data[name])
-        like = own.pop("like", DEFAULT_IDENTITY)
-        return own if name == like else {**fields_of(like), **own}
+        like = data[name].get("like", DEFAULT_IDENTITY)
+        return data[name] if name == like else {**fields_of(like), **data[name]}
 
     return {name: Identity.model_validate(fields_of(name)) for name in data}
 

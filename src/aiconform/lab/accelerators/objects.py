@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
-from aiconform.lab.accelerators.devices import Device
+from aiconform.lab.accelerators.devices import Device, resources
 from aiconform.lab.accelerators.identity import Identity
 from aiconform.lab.accelerators.slices import GROUP
 from aiconform.lab.accelerators.templates import fill
@@ -83,12 +83,14 @@ def node_labels(config: AcceleratorConfig) -> dict[str, str]:
         labels |= {
             f"{resource}.product": str(devices[0].words["product"]),
             f"{resource}.count": str(len(devices)),
-            f"{resource}.driver-version": identity.driver_version,
-            f"{resource}.runtime-version": identity.runtime_version,
-            f"{resource}.simulated": "true",
         }
-    first = devices_of(config)[0]
-    labels |= {name: fill(value, first.words) for name, value in identity.node_labels.items()}
+        if not config.real:
+            labels[f"{resource}.driver-version"] = identity.driver_version
+            labels[f"{resource}.runtime-version"] = identity.runtime_version
+    labels |= {f"{resource}.simulated": str(not config.real).lower() for resource in resources(identity)}
+    if not config.real:
+        first = devices_of(config)[0]
+        labels |= {name: fill(value, first.words) for name, value in identity.node_labels.items()}
     return {name: re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("._-") for name, value in labels.items()}
 
 

@@ -18,7 +18,7 @@ from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, de
 from aiconform.lab.accelerators.devices import Device, by_resource, nodes_of
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
-from aiconform.lab.accelerators.prepared import environment
+from aiconform.lab.accelerators.prepared import environment, plugin_kind
 
 API_VERSION = "v1beta1"
 
@@ -194,7 +194,13 @@ class _Service:
                             host_path=str(node.host_path),
                             permissions=config.permissions,
                         )
-                        for node in nodes_of(opened)
+                        for node in nodes_of(each for each in opened if each.real is None)
+                    ],
+                    # Libraries come with real devices.
+                    cdi_devices=[
+                        messages.CDIDevice(name=f"{plugin_kind(config)}={each.name}")
+                        for each in opened
+                        if each.real is not None
                     ],
                 )
             )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from aiconform.lab import device_numbers
-from aiconform.lab.accelerators.config import AcceleratorConfig
+from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
 from aiconform.lab.accelerators.devices import Device, DeviceNode
 from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.machines.files import write_json
@@ -141,40 +141,66 @@ class Prepared:
         return self._config.cdi_dir / f"{self._config.identity.driver}-claim_{uid}.json"
 
     def _write_spec(self, uid: str, kind: str, devices: Sequence[Device], permissions: str) -> None:
-        spec = {
-            "cdiVersion": CDI_VERSION,
-            "kind": kind,
-            "devices": [
-                {
-                    "name": f"{uid}-{device.name}",
-                    "containerEdits": {
-                        "env": [f"{key}={value}" for key, value in environment(self._config, [device]).items()],
-                        "deviceNodes": [
-                            {
-                                "path": node.container_path,
-                                "hostPath": str(node.host_path),
-                                "type": "c",
-                                "major": node.major,
-                                "minor": node.minor,
-                                "permissions": permissions,
-                            }
-                            for node in device.nodes
-                        ],
-                    },
-                }
-                for device in devices
-            ],
-        }
-        path = self._spec_path(uid)
-        # Readers of the folder select files by suffix; the draft of write_json has another one.
-        write_json(path, spec)
+        write_spec(
+            self._spec_path(uid), kind, {f"{uid}-{each.name}": each for each in devices}, self._config, permissions
+        )
+
+
+def write_spec(
+    path: Path, kind: str, devices: Mapping[str, Device], config: AcceleratorConfig, permissions: str
+) -> None:
+    """Write a CDI specification of devices by the names that they have in it."""
+    versions = [CDI_VERSION, *(each.real.cdi_version for each in devices.values() if each.real)]
+    spec = {
+        "cdiVersion": max(versions, key=lambda version: [int(part) for part in version.split(".") if part]),
+        "kind": kind,
+        "devices": [
+            {"name": name, "containerEdits": _edits(config, device, permissions)} for name, device in devices.items()
+        ],
+    }
+    # Readers of the folder select files by suffix; the draft of write_json has another one.
+    write_json(path, spec)
+
+
+def _edits(config: AcceleratorConfig, device: Device, permissions: str) -> dict[str, object]:
+    more = device.real.edits if device.real else {}
+    own = [f"{key}={value}" for key, value in environment(config, [device]).items()]
+    return {
+        **more,
+        "env": [*more.get("env", []), *own],
+        "deviceNodes": [
+            {
+                "path": node.container_path,
+                "hostPath": str(node.host_path),
+                "type": "c",
+                "major": node.major,
+                "minor": node.minor,
+                "permissions": permissions,
+            }
+            for node in device.nodes
+        ],
+    }
+
+
+def write_plugin_spec(config: AcceleratorConfig) -> None:
+    """Write the CDI specification that the device plugin refers to; only real devices need one."""
+    path = config.cdi_dir / f"{config.identity.driver}-device.json"
+    if config.real:
+        names = {device.name: device for device in devices_of(config)}
+        write_spec(path, plugin_kind(config), names, config, config.permissions)
+
+
+def plugin_kind(config: AcceleratorConfig) -> str:
+    """The kind of these devices: the part of a CDI name before `=`."""
+    return f"{config.identity.driver}/device"
 
 
 def environment(config: AcceleratorConfig, devices: Sequence[Device]) -> dict[str, str]:
     """The environment variables of a container with these devices."""
     identity = config.identity
+    versions = {"DRIVER_VERSION": identity.driver_version, "RUNTIME_VERSION": identity.runtime_version}
     return {
-        f"{identity.env_prefix}_DRIVER_VERSION": identity.driver_version,
-        f"{identity.env_prefix}_RUNTIME_VERSION": identity.runtime_version,
+        # Those of real hardware are not known.
+        **{f"{identity.env_prefix}_{name}": value for name, value in versions.items() if not config.real},
         **{f"{identity.env_prefix}_DEVICE_{device.index}": device.uuid for device in devices},
     }

@@ -17,7 +17,7 @@ from aiconform.lab.accelerators.devices import by_resource, nodes_of, resources
 from aiconform.lab.accelerators.dra import DraDriver
 from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.accelerators.plugin import DevicePlugin
-from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes
+from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes, write_plugin_spec
 from aiconform.lab.accelerators.publisher import Publisher
 from aiconform.lab.accelerators.status import FILE, digest
 from aiconform.lab.accelerators.telemetry import write_telemetry
@@ -36,6 +36,7 @@ FIXED = (
     "telemetry",
     "first_minor",
     "identity",
+    "real",
 )
 
 
@@ -67,9 +68,11 @@ class AcceleratorProcess:
             raise AcceleratorError(f"{', '.join(changed)} can only change with a restart")
         self._config = self._publisher.config = self._driver.config = config
         to_dra, to_plugin = split(config)
-        make_device_nodes(nodes_of(devices_of(config)))
+        if not config.real:
+            make_device_nodes(nodes_of(devices_of(config)))
         write_telemetry(config)
         config.cdi_dir.mkdir(parents=True, exist_ok=True)
+        write_plugin_spec(config)
         runs = DriverFault.NO_DRIVER not in config.faults
         if DriverFault.RENUMBERS not in config.faults:
             self._renumbered = 0

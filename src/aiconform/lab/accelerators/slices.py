@@ -47,9 +47,15 @@ def attributes(config: AcceleratorConfig, device: Device, renumbered: int = 0) -
     `simulated`.
     """
     identity = config.identity
+    versions = {
+        "driverVersion": identity.driver_version,
+        identity.runtime_version_attribute: identity.runtime_version,
+    }
     values: dict[str, Object] = {
-        "driverVersion": {"version": _bumped(identity.driver_version, renumbered)},
-        identity.runtime_version_attribute: {"version": _bumped(identity.runtime_version, renumbered)},
+        # Those of real hardware are not known.
+        name: {"version": _bumped(version, renumbered)}
+        for name, version in versions.items()
+        if device.real is None
     }
     own: dict[str, int | str] = {"uuid": device.uuid, "index": device.index, "minor": device.minor}
     plain: dict[str, bool | int | str] = {
@@ -66,7 +72,7 @@ def attributes(config: AcceleratorConfig, device: Device, renumbered: int = 0) -
             suffix = f" r{renumbered}" if renumbered else ""
             values[name] = {"string": value[: 64 - len(suffix)] + suffix}
     # Whatever its identity, a simulated device says what it is.
-    values["simulated"] = {"bool": True}
+    values["simulated"] = {"bool": device.real is None}
     return values
 
 
@@ -85,7 +91,7 @@ def _described(config: AcceleratorConfig, device: Device, renumbered: int) -> Ob
     described: Object = {
         "name": device.name,
         "attributes": attributes(config, device, renumbered),
-        "capacity": {"memory": memory},
+        "capacity": {"memory": memory} if device.memory else {},
     }
     if share := config.identity.share_of_memory:
         described["allowMultipleAllocations"] = True

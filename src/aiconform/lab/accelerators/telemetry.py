@@ -86,6 +86,6 @@ def _of_node(config: AcceleratorConfig, label: str) -> bool:
 
 
 def write_telemetry(config: AcceleratorConfig) -> None:
-    """Write the file for this configuration; does nothing if it has none."""
-    if config.telemetry is not None and config.count:
+    """Write the file for this configuration; does nothing if it has none, or for real devices, which have their own."""
+    if config.telemetry is not None and config.count and not config.real:
         write_json(config.telemetry, telemetry(config))

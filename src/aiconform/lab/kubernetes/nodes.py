@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from aiconform.lab.accelerators.config import TELEMETRY_FOLDER, AcceleratorConfig, Offer, write_config
+from aiconform.lab.accelerators.hardware import look
 from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
 from aiconform.lab.addons.model import RuntimeHandler
@@ -180,8 +181,9 @@ def runtime_switch(paths: Paths, node: str) -> Path:
 
 
 def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
-    """The configuration of the node's simulated accelerators, with the faults that are on."""
+    """The configuration of the node's accelerators, with the faults that are on. Raises LabError."""
     folder = paths.machine(node.name)
+    identity = find_identity(node.identity or plan.identity)
     return AcceleratorConfig(
         node_name=node.name,
         kubeconfig=folder / "accelerators.kubeconfig",
@@ -195,7 +197,8 @@ def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConf
         offer=Offer(node.allocation),
         count=node.accelerators,
         first_minor=node.first_minor,
-        identity=find_identity(node.identity or plan.identity),
+        identity=identity,
+        real=look(node.devices, identity),
         faults=driver_faults(paths.state, node.name, autoscaled=node.autoscaled),
     )
 

@@ -73,7 +73,8 @@ def _entry(
         total=total // unit,
         free=free // unit,
         profile=profile.name,
-        simulated=profile.simulated,
+        # The lab says so of a vendor's names, too.
+        simulated=profile.simulated or labels.get(f"{resource}.simulated") == "true",
         unit=unit,
         physical=min(total, profile.devices(labels)) or (total if unit > 1 else 0),
         worries=(*worries(node), *unwell),
