@@ -131,10 +131,82 @@ def test_what_else_may_be_seen(fields: Any, rises: bool | None, others: bool | N
     assert verdicts(load(**fields)) == {RISES: rises, OTHERS: others, FALLS: falls}
 
 
-@pytest.mark.parametrize(("foreign", "others"), [(0, False), (1, True)])
-def test_without_a_device_that_is_known_exactly_one_may_rise(foreign: int, others: bool) -> None:
-    seen = load("", idle=("a", "b", "c"), foreign=foreign)
-    assert verdicts(seen) == {RISES: True, OTHERS: others, FALLS: True}
+def test_without_a_device_that_is_known_exactly_one_may_rise() -> None:
+    after = {"a": 0, "b": 2, "c": 70}
+    assert verdicts(load("", idle=("a", "b", "c"), after=after)) == {RISES: True, OTHERS: False, FALLS: True}
+    one = {"a": 99, "b": 2, "c": 70}
+    assert verdicts(load("", idle=("a", "b", "c"), during=one)) == {RISES: True, OTHERS: True, FALLS: True}
+
+
+def test_all_devices_of_a_host_are_used_together() -> None:
+    values: Any = {"before": {"a": 0, "b": 0}, "during": {"a": 90, "b": 90}, "after": {"a": 0, "b": 0}}
+    assert verdicts(load("", held=2, idle=("a", "b"), **values)) == {RISES: True, OTHERS: None, FALLS: True}
+    assert "no other device" in findings(CHECK, load("", held=2, **values))[OTHERS].reason
+    assert verdicts(load("", idle=("a", "b"), **values))[OTHERS] is False
+
+
+# Somebody else's work decides nothing.
+
+
+@pytest.mark.parametrize(
+    ("fields", "rises", "others", "falls"),
+    [
+        # Another Pod holds one device, and nobody knows which.
+        ({"label": "", "foreign": 1, "idle": ("a", "b", "c")}, None, None, None),
+        ({"label": "", "foreign": 1, "during": {"a": 1, "b": 2, "c": 70}}, False, None, None),
+        # An idle device rises, and stays up when the load is gone.
+        ({"during": {"a": 99, "b": 99}, "after": {"a": 0, "b": 99}}, True, None, True),
+        ({"during": {"a": 99, "b": 99}, "after": {"a": 0, "b": 1}}, True, False, True),
+        ({"during": {"a": 99, "b": 99}, "after": {"a": 0, "b": 1}, "foreign": 1}, True, None, True),
+        # The same device has another holder, or gets one.
+        ({"sharing": ("ns/other",)}, None, None, None),
+        ({"before": {"a": 95, "b": 2}}, None, None, None),
+        ({"after": {"a": 99, "b": 2}, "followed_by": ("ns/next",)}, True, True, None),
+        ({"after": {"a": 0, "b": 2}, "followed_by": ("ns/next",)}, True, True, True),
+    ],
+)
+def test_other_peoples_load(fields: Any, rises: bool | None, others: bool | None, falls: bool | None) -> None:
+    assert verdicts(load(**fields)) == {RISES: rises, OTHERS: others, FALLS: falls}
+
+
+def test_what_is_not_decided_says_the_way_out() -> None:
+    assert "--nodes" in findings(CHECK, load(sharing=("ns/other",)))[RISES].reason
+
+
+# Devices that are not counted as they are advertised
+
+
+def test_shares_are_counted_as_their_device() -> None:
+    seen = Coverage(
+        nodes=[node(device(0), advertised=4, way="device-plugin", expected=1, counted="4 shares as 1 devices")]
+    )
+    assert verdicts(seen)[EVERY] is True
+    assert "4 shares" in findings(CHECK, seen)[EVERY].reason
+
+
+def test_devices_that_cannot_be_told_are_not_missing() -> None:
+    unsure = node(device(0), advertised=4, undecided="say how many")
+    assert verdicts(Coverage(nodes=[unsure]))[EVERY] is None
+    assert "say how many" in findings(CHECK, Coverage(nodes=[unsure]))[EVERY].reason
+    # What is certainly missing on another node decides.
+    assert verdicts(Coverage(nodes=[unsure, node(device(0), missing=("gpu-1",))]))[EVERY] is False
+
+
+def test_what_is_reported_only_in_use_is_not_missing_while_idle() -> None:
+    idle = node(device(0, used=None), device(1, used=None), only_in_use=("memory_used",))
+    assert verdicts(Coverage(nodes=[idle])) == {FORMAT: True, EVERY: True, UTILIZATION: True, MEMORY: None}
+    assert "only of devices in use" in findings(CHECK, Coverage(nodes=[idle]))[MEMORY].reason
+    wrong = node(device(0, used=None), device(1, used=-1.0), only_in_use=("memory_used",))
+    assert verdicts(Coverage(nodes=[wrong]))[MEMORY] is False
+
+
+def test_percent_of_memory_is_in_range() -> None:
+    def of(used: float) -> bool | None:
+        one = device(0, used=used).model_copy(update={"memory_unit": "percent", "memory_total": None})
+        return verdicts(Coverage(nodes=[node(one, advertised=1)]))[MEMORY]
+
+    assert of(99.0) is True
+    assert of(180.0) is False
 
 
 values = st.dictionaries(st.sampled_from("abc"), st.floats(0, 100), max_size=3)
@@ -150,6 +222,6 @@ def test_nothing_that_did_not_rise_is_said_to_fall(before: Any, during: Any, aft
 
 
 def test_names_that_were_set_are_a_convention_of_their_own() -> None:
-    first = conventions(AcceleratorMetrics(utilization="my_util", memory="my_mem"))[0]
+    first = conventions(AcceleratorMetrics(utilization="my_util", memory="my_mem", memory_unit="bytes"))[0]
     assert first.units == {"my_util": ("utilization", "percent"), "my_mem": ("memory_used", "bytes")}
     assert "UUID" in first.device_labels

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,22 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fake_kubelet import configuration
 
+from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, conventions
 from aiconform.cluster import Forbidden, ProxyResponse, TimedOut, Unreachable
 from aiconform.lab.accelerators import DriverFault, devices_of, identities
 from aiconform.lab.accelerators.telemetry import labels, telemetry
+from aiconform.platform import monitoring
 from aiconform.platform.accelerators.devices import Device
-from aiconform.platform.monitoring.metrics import (
-    BadFormat,
+from aiconform.platform.accelerators.profiles import load_profiles
+from aiconform.platform.monitoring.conventions import (
+    QUANTITIES,
     Convention,
-    MetricSample,
-    by_device,
-    convention_of,
+    conventions_of,
     load_conventions,
-    match,
-    parse,
 )
-from aiconform.platform.monitoring.metrics import on_node as samples_of
+from aiconform.platform.monitoring.matching import Counted, count, cover, match
+from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
+from aiconform.platform.monitoring.readings import Readings, by_device, each_once
 from aiconform.platform.monitoring.scrape import Endpoint, Monitors, endpoints, read, selects
+from aiconform.spec import yamlfile
 
 DCGM = """
 # HELP DCGM_FI_DEV_GPU_UTIL GPU utilization (in %).
@@ -48,17 +52,19 @@ def device(name: str, **attributes: Any) -> Device:
 
 
 def followed(text: str) -> Convention:
-    found = convention_of(parse(text), load_conventions())
-    assert found
-    return found
+    return conventions_of(parse(text), load_conventions())[0]
+
+
+def read_page(text: str) -> list[Readings]:
+    return by_device(parse(text), followed(text))
 
 
 def test_a_vendors_page_is_read_device_by_device_in_one_unit() -> None:
     first, second = by_device(parse(DCGM), followed(DCGM))
-    assert (first.label, first.highest("utilization")) == ("UUID=GPU-aa00", 3)
-    assert first.highest("memory_used") == 2**30
+    assert (first.label, first.value("utilization")) == ("UUID=GPU-aa00", 3)
+    assert first.value("memory_used") == 2**30
     # NaN says that there is no value.
-    assert second.highest("memory_used") is None
+    assert second.value("memory_used") is None
 
 
 def test_opentelemetrys_ratios_are_percents() -> None:
@@ -66,12 +72,12 @@ def test_opentelemetrys_ratios_are_percents() -> None:
         'hw_gpu_utilization_ratio{hw_id="x-1"} 0.5\nhw_gpu_utilization_ratio{hw_id="x-1",hw_gpu_task="encoder"} 0.1\n'
     )
     (one,) = by_device(parse(text), followed(text))
-    assert one.highest("utilization") == 50
+    assert one.value("utilization") == 50
     assert followed(text).opentelemetry
 
 
 def test_a_comment_is_no_metric() -> None:
-    assert convention_of(parse("# DCGM_FI_DEV_GPU_UTIL is not here\nother 1\n"), load_conventions()) is None
+    assert conventions_of(parse("# DCGM_FI_DEV_GPU_UTIL is not here\nother 1\n"), load_conventions()) == []
 
 
 @pytest.mark.parametrize(
@@ -95,20 +101,21 @@ def test_openmetrics_are_read_by_their_own_grammar() -> None:
         parse(page.replace("# EOF\n", ""), "application/openmetrics-text; version=1.0.0")
 
 
-def test_samples_are_of_a_node_by_name_or_address() -> None:
-    samples = [
-        MetricSample("m", {"Hostname": "n1"}, 1),
-        MetricSample("m", {"instance": "n1:9400"}, 2),
-        MetricSample("m", {"node": "n2"}, 3),
-    ]
-    assert [each.value for each in samples_of(samples, "n1")] == [1, 2]
-
-
 def test_the_conventions_have_what_a_check_needs() -> None:
     for convention in load_conventions():
         quantities = {quantity for quantity, _ in convention.units.values()}
         assert {"utilization", "memory_used"} <= quantities, convention.name
         assert convention.device_labels
+        assert not {*convention.only_in_use} - {*QUANTITIES}
+
+
+def test_conventions_cite_their_sources_and_are_of_known_accelerators() -> None:
+    content = yamlfile.parse(Path("metrics.yaml"), files(monitoring).joinpath("metrics.yaml").read_bytes()).data
+    for entry in content["conventions"]:
+        assert entry["sources"]
+        assert all(url.startswith("https://") for url in entry["sources"]), entry["name"]
+    known = {profile.name for profile in load_profiles().accelerators}
+    assert {name for each in load_conventions() for name in each.accelerators} <= known
 
 
 # Devices
@@ -141,7 +148,7 @@ def test_matching_does_not_depend_on_the_order(order: list[int], left_out: int) 
     ]
     devices = [device(f"gpu-{i}", uuid=f"GPU-{i:04}") for i in range(5)]
     found = match(devices, by_device(samples, followed(DCGM)))
-    assert {name: each.highest("utilization") for name, each in found.items()} == {
+    assert {name: each.value("utilization") for name, each in found.items()} == {
         f"gpu-{i}": i for i in range(5) if i != left_out
     }
 
@@ -149,8 +156,7 @@ def test_matching_does_not_depend_on_the_order(order: list[int], left_out: int) 
 WHOLE = [name for name, each in identities().items() if not any(model.partitions for model in each.models)]
 
 
-# The names of xpumd are not known yet.
-@pytest.mark.parametrize("identity", [name for name in WHOLE if identities()[name].metrics != "xpumd"])
+@pytest.mark.parametrize("identity", WHOLE)
 def test_the_labs_exporter_speaks_as_each_vendor(identity: str, tmp_path: Any) -> None:
     config = configuration(tmp_path, identity=identities()[identity])
     samples = [
@@ -158,15 +164,25 @@ def test_the_labs_exporter_speaks_as_each_vendor(identity: str, tmp_path: Any) -
         for series in telemetry(config)["series"]  # type: ignore[attr-defined]
         for sample in series["samples"]
     ]
-    convention = convention_of(samples, load_conventions())
-    assert convention
+    convention = conventions_of(samples, load_conventions())[0]
     devices = [
         Device("d", "n", each.name, "n", {"uuid": each.uuid, "index": each.index}) for each in devices_of(config)
     ]
     found = match(devices, by_device(samples, convention))
     assert len(found) == config.count
-    assert all({"utilization", "memory_used"} <= set(each.values) for each in found.values())
+    assert all({"utilization", "memory_used"} <= each.reported for each in found.values())
     assert all(("simulated", "true") in each.labels for each in found.values())
+
+
+@pytest.mark.parametrize("identity", identities())
+def test_each_device_of_a_persona_is_one_in_its_metrics(identity: str, tmp_path: Any) -> None:
+    reported: Any = telemetry(configuration(tmp_path, identity=identities()[identity]))
+    text = "".join(
+        f"{series['name']}{{{sample['labels']}}} 1\n" for series in reported["series"] for sample in series["samples"]
+    )
+    found = each_once(read_page(text))
+    assert len({each.label for each in found}) == len(found) == len(reported["devices"])
+    assert all(each.label and {"utilization", "memory_used"} <= each.reported for each in found)
 
 
 def test_the_labs_defects_of_metrics(tmp_path: Any) -> None:
@@ -183,6 +199,217 @@ def test_the_labs_defects_of_metrics(tmp_path: Any) -> None:
     assert not any("memory" in name for name in shown(DriverFault.METRICS_WITHOUT_MEMORY))
     assert set(map(tuple, shown(DriverFault.METRICS_UNLABELLED).values())) == {(-1,)}
     assert telemetry(configuration(tmp_path, faults=(DriverFault.METRICS_FROZEN,)))["defect"] == "frozen"
+
+
+# Units, parts and families
+
+
+def rows(metric: str, *samples: tuple[str, float]) -> str:
+    return "".join(f"{metric}{{{labels}}} {value}\n" for labels, value in samples)
+
+
+def test_a_ratio_in_spite_of_its_help_text() -> None:
+    text = "# HELP xpum_engine_ratio GPU active time of the elapsed time (in %), per GPU tile\n"
+    text += rows("xpum_engine_ratio", ('uuid="a-1"', 0.99)) + rows("xpum_memory_ratio", ('uuid="a-1"', 0.5))
+    (one,) = read_page(text)
+    assert (one.value("utilization"), one.value("memory_used"), one.unit("memory_used")) == (99, 50, "percent")
+
+
+def test_bytes_of_parts_add_up_and_the_busiest_part_counts() -> None:
+    text = rows("hw_gpu_utilization_ratio", ('hw_id="a-1",hw_name="e1"', 0.2), ('hw_id="a-1",hw_name="e2"', 0.7))
+    text += rows("hw_memory_usage_bytes", ('hw_id="a-1",hw_name="m0"', 3), ('hw_id="a-1",hw_name="m1"', 4))
+    text += rows("hw_memory_size_bytes", ('hw_id="a-1",hw_name="m0"', 8), ('hw_id="a-1",hw_name="m1"', 8))
+    (one,) = read_page(text)
+    assert [one.value(of) for of in ("utilization", "memory_used", "memory_total")] == [70, 7, 16]
+
+
+def test_rows_of_tiles_are_no_more_than_the_device() -> None:
+    text = rows(
+        "xpum_engine_ratio", ('uuid="a-1"', 0.4), ('uuid="a-1",sub_dev="0"', 0.8), ('uuid="a-1",sub_dev="1"', 0)
+    )
+    text += rows("xpum_memory_used_bytes", ('uuid="a-1",sub_dev="0"', 5), ('uuid="a-1",sub_dev="1"', 6))
+    (one,) = read_page(text)
+    assert (one.value("utilization"), one.value("memory_used")) == (40, 11)
+
+
+def test_rows_of_several_pods_are_one_value() -> None:
+    text = rows("DCGM_FI_DEV_GPU_UTIL", ('UUID="GPU-1",pod="a",namespace="x"', 9), ('UUID="GPU-1",pod="b"', 9))
+    text += rows("DCGM_FI_DEV_FB_USED", ('UUID="GPU-1",pod="a",namespace="x"', 1), ('UUID="GPU-1",pod="b"', 1))
+    (one,) = read_page(text)
+    assert one.value("memory_used") == 2**20
+    assert one.pods == {"x/a"}
+
+
+def test_metrics_of_parts_of_memory_add_up() -> None:
+    text = rows("neuroncore_utilization_ratio", ('neuroncore="0"', 0.5))
+    text += rows("neuroncore_memory_usage_tensors", ('neuroncore="0"', 6))
+    text += rows("neuroncore_memory_usage_constants", ('neuroncore="0"', 1))
+    (one,) = read_page(text)
+    assert one.value("memory_used") == 7
+
+
+def test_sensors_of_other_hardware_are_no_devices() -> None:
+    text = rows("hw_gpu_utilization_ratio", ('hw_id="a-1"', 0.5)) + rows(
+        "hw_gpu_memory_usage_bytes", ('hw_id="a-1"', 1)
+    )
+    text += rows("hw_temperature_celsius", ('hw_id="cpu-0"', 50)) + rows("hw_memory_size_bytes", ('hw_id="dimm-0"', 50))
+    assert [each.label for each in read_page(text)] == ["hw_id=a-1"]
+
+
+TPU = "4371783459163393063"
+
+
+def test_containers_may_number_devices_in_their_own_way() -> None:
+    ids = [f'accelerator_id="{TPU}-{n}"' for n in range(8)]
+    page = rows("tensorcore_utilization_node", *((each, 0) for each in ids[:4]))
+    assert len(each_once(read_page(page))) == 4
+    used = page + rows("duty_cycle", *((each, 90) for each in ids[4:]))
+    used += rows("memory_used", *((each, 1) for each in ids[4:]))
+    assert [each.value("memory_used") for each in each_once(read_page(used))] == [1] * 4
+    # One container uses one of four.
+    partly = page + rows("duty_cycle", (ids[4], 90)) + rows("memory_used", (ids[4], 1))
+    assert {each.label for each in each_once(read_page(partly))} == {f"accelerator_id={TPU}-{n}" for n in range(4)}
+
+
+def test_what_was_set_comes_before_what_is_known() -> None:
+    text = rows("DCGM_FI_DEV_GPU_UTIL", ('UUID="GPU-1"', 9)) + rows("DCGM_FI_DEV_FB_USED", ('UUID="GPU-1"', 1))
+    text += rows("my_util", ('UUID="GPU-1"', 0.25))
+    known = conventions(AcceleratorMetrics(utilization="my_util", utilization_unit="ratio"))
+    (one,) = by_device(parse(text), conventions_of(parse(text), known)[0])
+    assert (one.value("utilization"), one.value("memory_used")) == (25, 2**20)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.dictionaries(st.sampled_from("abc"), st.text(max_size=9)))
+def test_a_kept_sample_reads_as_it_was(value: float, labels: dict[str, str]) -> None:
+    sample = MetricSample("m", labels, value)
+    assert parse(f"{sample}\n") == [sample]
+
+
+# Which devices
+
+
+def mig(instance: int, profile: str = "1g.10gb", gpu: str = "GPU-aa00") -> str:
+    return f'UUID="{gpu}",GPU_I_PROFILE="{profile}",GPU_I_ID="{instance}"'
+
+
+def page_of(*labels: str) -> list[Readings]:
+    text = rows("DCGM_FI_PROF_GR_ENGINE_ACTIVE", *((each, 0.0) for each in labels))
+    return read_page(text + rows("DCGM_FI_DEV_FB_USED", *((each, 12) for each in labels)))
+
+
+def test_instances_of_one_gpu_are_told_apart_by_their_own_label() -> None:
+    found = page_of(*(mig(n) for n in range(7, 14)), 'UUID="GPU-aa00"')
+    assert len(found) == 7
+    assert found[0].label == "UUID=GPU-aa00, GPU_I_ID=10"
+    seen = count(Counted("nvidia.com/mig-1g.10gb", 7), found)
+    assert (seen.expected, len(seen.readings)) == (7, 7)
+
+
+def test_each_resource_counts_its_own_profile() -> None:
+    found = page_of(mig(7), mig(8), mig(3, "3g.40gb"), mig(9, "1g.10gb+me"), 'UUID="GPU-bb11"')
+
+    def number(resource: str) -> int:
+        return len(count(Counted(resource, 1), found).readings)
+
+    assert number("nvidia.com/mig-1g.10gb") == 2
+    assert number("nvidia.com/mig-3g.40gb") == 1
+    assert number("nvidia.com/mig-1g.10gb.me") == 1
+    assert number("nvidia.com/gpu") == 1
+    # With the single strategy, the plain resource counts instances.
+    assert len(count(Counted("nvidia.com/gpu", 2), page_of(mig(7), mig(8))).readings) == 2
+
+
+def test_amds_partitions_share_the_serial_number() -> None:
+    labels = [f'serial_number="PCB1",gpu_id="{n}",gpu_partition_id="{n}"' for n in range(8)]
+    found = read_page(rows("gpu_gfx_activity", *((each, 0) for each in labels)))
+    assert len({each.label for each in found}) == 8
+    assert {each.device for each in found} == {"serial_number=PCB1"}
+
+
+@pytest.mark.parametrize(
+    ("counted", "devices"),
+    [
+        (Counted("nvidia.com/gpu", 4, {"nvidia.com/gpu.replicas": "4"}, physical=1), 1),
+        (Counted("nvidia.com/gpu.shared", 8, {"nvidia.com/gpu.replicas": "4"}), 2),
+        (Counted("nvidia.com/gpu", 7, {"nvidia.com/gpu.replicas": "1"}, physical=7), 7),
+        (Counted("nvidia.com/mig-1g.5gb", 14, {"nvidia.com/mig-1g.5gb.replicas": "2"}, physical=1), 7),
+        (Counted("gpu.intel.com/i915", 20), 0),
+        (Counted("gpu.intel.com/i915", 20, physical=2), 2),
+        (Counted("nvidia.com/gpu", 4), 0),
+        (Counted("nvidia.com/gpu", 4, physical=4, shares=2), 2),
+        (Counted("habana.ai/gaudi", 8), 8),
+    ],
+)
+def test_shares_are_no_devices(counted: Counted, devices: int) -> None:
+    assert counted.devices == devices
+
+
+def test_fewer_devices_than_shares_without_labels_is_not_decided() -> None:
+    one = page_of('UUID="GPU-aa00"')
+    seen = count(Counted("nvidia.com/gpu", 4), one)
+    assert "accelerator_metrics.shares" in seen.undecided
+    assert count(Counted("nvidia.com/gpu", 4, shares=4), one).expected == 1
+    # Three of four are no shares: one is missing.
+    three = page_of('UUID="GPU-1"', 'UUID="GPU-2"', 'UUID="GPU-3"')
+    assert not count(Counted("nvidia.com/gpu", 4), three).undecided
+    assert not count(Counted("habana.ai/gaudi", 4), one).undecided
+
+
+def test_uuids_and_addresses_are_compared_as_what_they_are() -> None:
+    text = rows("nvidia_smi_utilization_gpu_ratio", ('uuid="00aa-1"', 0), ('uuid="00aa-2"', 0))
+    assert set(match([device("gpu-0", uuid="GPU-00aa-1"), device("gpu-1", uuid="GPU-00aa-2")], read_page(text))) == {
+        "gpu-0",
+        "gpu-1",
+    }
+    text = rows("DCGM_FI_DEV_GPU_UTIL", ('UUID="GPU-1",pci_bus_id="00000000:53:00.0"', 1))
+    assert set(
+        match([device("a", pciBusID="0000:53:00.0"), device("b", pciBusID="0000:63:00.0")], read_page(text))
+    ) == {"a"}
+
+
+def partition(name: str, parent: str, *, uuid: str = "", profile: str = "1g.10gb") -> Device:
+    return device(name, type="mig", parentUUID=parent, profile=profile, **({"uuid": uuid} if uuid else {}))
+
+
+def test_static_partitions_of_one_device_are_counted() -> None:
+    devices = [device("gpu-0", uuid="GPU-aa00"), *(partition(f"m{n}", "GPU-aa00", uuid=f"MIG-{n}") for n in range(3))]
+    seen = cover(devices, devices, page_of(mig(7), mig(8), mig(9)))
+    assert not seen.missing
+    assert "by number" in seen.counted
+    missing = cover(devices, devices, page_of(mig(7), mig(8)))
+    assert missing.missing == ("m2",)
+    assert not missing.undecided
+
+
+def test_partitions_that_can_be_made_are_no_devices() -> None:
+    possible = [partition(f"m{n}", "GPU-aa00") for n in range(18)]
+    whole = [device("gpu-0", uuid="GPU-aa00")]
+    for devices in ([*whole, *possible], whole, possible):
+        seen = cover(devices, [*whole, *possible], page_of('UUID="GPU-aa00"'))
+        assert (seen.expected, seen.missing) == (1, ())
+    assert cover(possible, [*whole, *possible], page_of('UUID="GPU-bb11"')).missing == ("m0",)
+    # Some were made.
+    assert not cover([*whole, *possible], [*whole, *possible], page_of(mig(7), mig(8))).missing
+
+
+def test_devices_without_any_known_label_are_counted() -> None:
+    devices = [device("gpu-1-129", card=1), device("gpu-2-130", card=2)]
+    seen = cover(devices, devices, page_of('UUID="GPU-1"', 'UUID="GPU-2"'))
+    assert (len(seen.readings), seen.missing) == (2, ())
+    assert "UUID or the PCI address" in cover(devices, devices, page_of('UUID="GPU-1"')).undecided
+
+
+def test_one_missing_device_among_known_ones_is_missing() -> None:
+    devices = [device("gpu-0", uuid="GPU-aa00"), device("gpu-1", uuid="GPU-bb11")]
+    seen = cover(devices, devices, page_of('UUID="GPU-aa00"', 'UUID="GPU-cc22"'))
+    assert (seen.missing, seen.undecided) == (("gpu-1",), "")
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4))
+def test_a_missing_device_is_never_counted_as_there(advertised: int, reported: int, shares: int) -> None:
+    found = page_of(*(f'UUID="GPU-{n:04}"' for n in range(reported)))
+    seen = count(Counted("nvidia.com/gpu", advertised * shares, shares=shares), found)
+    assert (len(seen.readings) >= seen.expected) is (reported >= advertised)
 
 
 # Places

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from aiconform.check import Finding, assertion, holds, undecided
-from aiconform.checks.accelerator_metrics.observations import MARGIN, Coverage, Load, NodeMetrics
+from collections.abc import Callable
+
+from aiconform.check import Finding, assertion, holds, left_out, undecided
+from aiconform.checks.accelerator_metrics.observations import MARGIN, Coverage, DeviceMetrics, Load, NodeMetrics
 
 # Rounding may exceed 100 percent a little.
 FULL = 100.5
+_ELSEWHERE = "run the check on a node whose accelerators are idle (--nodes SELECTOR)"
 
 
 # Coverage
@@ -31,26 +34,35 @@ def standard_format(seen: Coverage) -> Finding:
 @assertion("every_device", "Every advertised device is in the metrics, by a label of its own")
 def every_device(seen: Coverage) -> Finding:
     wrong: list[str] = []
+    unsure: list[str] = []
     notes: dict[str, None] = {}
     count = 0
     for node in seen.nodes:
         if node.problem:
             continue
-        count += node.advertised
-        missing = node.missing or [f"{node.advertised - len(node.devices)} of {node.advertised} devices"]
-        if len(node.devices) < node.advertised:
+        expected = node.devices_expected
+        count += expected
+        if len(node.devices) < expected:
+            missing = node.missing or [f"{expected - len(node.devices)} of {expected} devices"]
             why = node.message if not node.endpoint else f"not in {node.endpoint}"
             also = f", which has {node.unnamed} readings without a device" if node.unnamed else ""
-            wrong.append(f"{node.node}: {', '.join(missing)} {why}{also}")
+            told = f"{node.node}: {', '.join(missing)} {why}{also}"
+            if node.undecided:
+                unsure.append(f"{told}: {node.undecided}")
+            else:
+                wrong.append(told)
         elif node.endpoint:
             names = (
                 "OpenTelemetry's names" if node.opentelemetry else f"names of {node.convention}, not OpenTelemetry's"
             )
             others = [each for each in ("temperature", "power", "interconnect") if each in node.reported]
-            notes[f"{names}; also reported: {', '.join(others) or 'nothing else'}"] = None
+            counted = f" ({node.counted})" if node.counted else ""
+            notes[f"{names}{counted}; also reported: {', '.join(others) or 'nothing else'}"] = None
     if not count:
         return undecided("no exporter could be read")
-    return holds(not wrong, "; ".join(wrong) or f"{count} devices; {'; '.join(notes)}", subjects=count)
+    if wrong or not unsure:
+        return holds(not wrong, "; ".join(wrong) or f"{count} devices; {'; '.join(notes)}", subjects=count)
+    return undecided("; ".join(unsure))
 
 
 @assertion(
@@ -59,17 +71,11 @@ def every_device(seen: Coverage) -> Finding:
     serves=("utilization_reported", "values_in_range"),
 )
 def utilization_reported(seen: Coverage) -> Finding:
-    wrong, count = [], 0
-    for node in _answered(seen):
-        for device in node.devices:
-            count += 1
-            if device.utilization is None:
-                wrong.append(f"{node.node}: none for {device.label}")
-            elif not 0 <= device.utilization <= FULL:
-                wrong.append(f"{node.node}: {device.utilization:g} % for {device.label}")
-    if not count:
-        return undecided("the metrics name no device")
-    return holds(not wrong, "; ".join(wrong) or f"reported for {count} devices", subjects=count)
+    def problem(device: DeviceMetrics) -> str:
+        value = device.utilization
+        return "" if value is None or 0 <= value <= FULL else f"{value:g} %"
+
+    return _reported(seen, "utilization", lambda device: device.utilization, problem)
 
 
 @assertion(
@@ -78,18 +84,40 @@ def utilization_reported(seen: Coverage) -> Finding:
     serves=("memory_reported", "values_in_range"),
 )
 def memory_reported(seen: Coverage) -> Finding:
-    wrong, count = [], 0
+    def problem(device: DeviceMetrics) -> str:
+        used, total = device.memory_used, device.memory_total
+        if device.memory_unit == "percent":
+            return "" if used is None or 0 <= used <= FULL else f"{used:g} % of memory"
+        wrong = used is not None and (used < 0 or (total is not None and used > total))
+        return f"{used:g} of {total or 0:g} bytes" if wrong else ""
+
+    return _reported(seen, "memory_used", lambda device: device.memory_used, problem)
+
+
+def _reported(
+    seen: Coverage,
+    quantity: str,
+    value: Callable[[DeviceMetrics], float | None],
+    problem: Callable[[DeviceMetrics], str],
+) -> Finding:
+    """Whether every device has a value without a problem. Exporters that report it only in use decide nothing else."""
+    wrong: list[str] = []
+    idle: dict[str, None] = {}
+    count = 0
     for node in _answered(seen):
         for device in node.devices:
             count += 1
-            used, total = device.memory_used, device.memory_total
-            if used is None:
+            if told := problem(device):
+                wrong.append(f"{node.node}: {told} for {device.label}")
+            elif value(device) is None and quantity in node.only_in_use:
+                idle[f"{node.convention} reports it only of devices in use, and has none on {node.node}"] = None
+            elif value(device) is None:
                 wrong.append(f"{node.node}: none for {device.label}")
-            elif used < 0 or (total is not None and used > total):
-                wrong.append(f"{node.node}: {used:g} of {total or 0:g} bytes for {device.label}")
     if not count:
         return undecided("the metrics name no device")
-    return holds(not wrong, "; ".join(wrong) or f"reported for {count} devices", subjects=count)
+    if wrong or not idle:
+        return holds(not wrong, "; ".join(wrong) or f"reported for {count} devices", subjects=count)
+    return undecided(f"{'; '.join(idle)}; run the check while workloads use all devices of the node")
 
 
 # Under load
@@ -97,6 +125,10 @@ def memory_reported(seen: Coverage) -> Finding:
 
 def _rose(seen: Load, label: str) -> bool:
     return label in seen.during and seen.during[label] - seen.before.get(label, 0.0) >= MARGIN
+
+
+def _fell(seen: Load, label: str) -> bool:
+    return label in seen.after and seen.after[label] - seen.before.get(label, 0.0) < MARGIN
 
 
 def _moved(seen: Load, label: str) -> str:
@@ -115,6 +147,15 @@ def _unloaded(seen: Load) -> str:
         return f"no Pod started with a device on {seen.node}: {seen.problem}"
     if seen.device and not seen.label:
         return f"{seen.device}, which was in use, is not in the metrics of {seen.endpoint}"
+    if seen.sharing:
+        return f"{', '.join(seen.sharing)} also held {seen.label or 'the device'}: {_ELSEWHERE}"
+    if seen.before.get(seen.label, 0.0) > FULL - MARGIN:
+        return f"{seen.label} was at {seen.before[seen.label]:g} % before the load: {_ELSEWHERE}"
+    if not seen.label and seen.foreign and _risen(seen):
+        return (
+            f"other Pods held {seen.foreign} device(s) of {seen.node}, and nothing tells which one rose by the load: "
+            f"let the exporter name Pods, or {_ELSEWHERE}"
+        )
     if not _risen(seen) and seen.load == "open" and not seen.simulated:
         return (
             "a Pod held the device open, which puts no load on this hardware: name an image that computes, "
@@ -145,15 +186,22 @@ def idle_devices_stay(seen: Load) -> Finding:
     risen = _risen(seen)
     if not risen:
         return undecided("no device's utilization rose")
+    if len(seen.during) <= seen.held:
+        return left_out(f"{seen.node} has no other device")
     if not seen.idle:
         return undecided(f"no other device of {seen.node} was idle")
-    if seen.label:
-        wrong = [label for label in risen if label in seen.idle]
-        allowed = seen.foreign
-    else:
-        wrong, allowed = risen, 1 + seen.foreign
-    told = "; ".join(_moved(seen, label) for label in (wrong or seen.idle))
-    return holds(len(wrong) <= allowed, told, subjects=len(seen.idle))
+    idle = [label for label in risen if label in seen.idle]
+    # These are in use, if it is not known which.
+    allowed = 0 if seen.label else seen.held
+    if len(idle) <= allowed:
+        told = "; ".join(_moved(seen, label) for label in idle or seen.idle)
+        return holds(True, told, subjects=len(seen.idle))
+    # Somebody else's work does not end with the load.
+    follow = [label for label in idle if not seen.after or _fell(seen, label)]
+    told = "; ".join(_moved(seen, label) for label in idle)
+    if len(follow) > allowed and not (seen.label and len(follow) <= seen.foreign):
+        return holds(False, told, subjects=len(seen.idle))
+    return undecided(f"{told}: something else than the load may have used them; {_ELSEWHERE}")
 
 
 @assertion(
@@ -168,5 +216,8 @@ def utilization_falls(seen: Load) -> Finding:
     label = seen.label or next(iter(_risen(seen)), "")
     if not label or not _rose(seen, label):
         return undecided("the device's utilization did not rise")
-    fell = label in seen.after and seen.after[label] - seen.before.get(label, 0.0) < MARGIN
-    return holds(fell, f"{_moved(seen, label)}, {seen.seconds_after:.0f} s after the Pod ended", subjects=1)
+    fell = _fell(seen, label)
+    told = f"{_moved(seen, label)}, {seen.seconds_after:.0f} s after the Pod ended"
+    if not fell and seen.followed_by:
+        return undecided(f"{told}; {', '.join(seen.followed_by)} may use it now: {_ELSEWHERE}")
+    return holds(fell, told, subjects=1)

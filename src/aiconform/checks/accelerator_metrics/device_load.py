@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
-from aiconform.checks.accelerator_metrics.observations import MARGIN, Load
-from aiconform.cluster import Cluster, Object, wait
-from aiconform.cluster.scratch import Scratch
+from aiconform.checks.accelerator_metrics.device_metrics import Advertised
+from aiconform.checks.accelerator_metrics.holders import Holder, watched
+from aiconform.checks.accelerator_metrics.observations import Load
+from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
+from aiconform.checks.accelerator_metrics.page import Page, ended, rose
+from aiconform.cluster import Object, wait
+from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.kit.container_view import LOOK, LOOKED, OWN_NODES, parse_view
 from aiconform.kit.devices import request_devices
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import STAY, container, pod
 from aiconform.kit.starting import holder_started
-from aiconform.platform import Device, NodeAccelerators, Platform
+from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import results
-from aiconform.platform.accelerators.offered import extended_resources
 from aiconform.platform.monitoring.exporters import Source
-from aiconform.platform.monitoring.metrics import match
+from aiconform.platform.monitoring.matching import match, plain
 
 # Exporters sample every second at best.
 _POLL_SECONDS = 1.0
@@ -33,175 +37,189 @@ while read -r path; do (exec 3<"$path" && exec sleep 86400) & done
 """
 
 
+@dataclass(frozen=True)
+class _User:
+    """The Pod that uses a device; None if it did not start, for the reason `problem`.
+
+    device, label: which device, as far as the claim or the environment says it; `joined` is which of them does.
+    """
+
+    claim: Object | None = None
+    pod: Object | None = None
+    problem: str = ""
+    device: str = ""
+    label: str = ""
+    joined: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.pod['metadata']['namespace']}/{self.pod['metadata']['name']}" if self.pod else ""
+
+
 async def under_load(
     platform: Platform,
     scratch: Scratch,
-    target: NodeAccelerators,
+    about: Advertised,
     source: Source,
-    devices: Sequence[Device],
-    *,
-    image: str,
-    command: str,
-    seconds: float,
+    options: AcceleratorMetrics,
     patience: float,
 ) -> Load:
-    """Use one device of the target until it shows in the metrics, then stop and wait until that shows.
-
-    seconds: the longest time for either.
-    """
-    cluster = platform.cluster
-    seen = Load(
-        **target.facts,
-        endpoint=source.place,
-        load="work" if image else "open",
-    )
-    labels = {name: each.label for name, each in match(devices, source.readings(source.first)).items()}
-    async with _watched(platform, target, devices) as others:
-        before, _ = await _until(source, lambda now: all(value < _QUIET for value in now.values()), _QUIET_SECONDS)
-        made, created = await _user(platform, scratch, target, image, command)
-        running, problem = await holder_started(platform, scratch, created, seconds=patience)
-        if running is None:
-            return seen.model_copy(update={"before": before, "problem": problem})
-        device, label = "", ""
-        if made is not None:
-            about = made["metadata"]
-            held = results(await cluster.get(made["apiVersion"], made["kind"], about["name"], about["namespace"]))
-            device = held[0]["device"] if held else ""
-            label = labels.get(device, "")
-        elif not image:
-            label = _label_of(await read_until(cluster, running, "user", LOOKED, seconds=patience), source)
-        scratch.tell(f"a Pod uses {label or device or 'a device'}; waiting until that shows")
-
-        def shows(now: dict[str, float]) -> bool:
-            watched = [label] if label else list(now)
-            return any(name in now and now[name] - before.get(name, 0.0) >= MARGIN for name in watched)
-
-        during, took = await _until(source, shows, seconds)
+    """Use one device until it shows in the metrics, then stop and wait until that shows."""
+    cluster, seconds = platform.cluster, options.load_seconds
+    load: Literal["open", "work"] = "work" if options.load_image else "open"
+    seen = Load(**about.target.facts, endpoint=source.place, load=load, held=about.target.unit)
+    async with watched(platform, about) as holders:
+        before, _ = await _until(source, _is_quiet, _QUIET_SECONDS)
+        user = await _user(platform, scratch, about, source, options, patience)
+        if user.pod is None:
+            return seen.model_copy(update={"before": before.utilization, "problem": user.problem})
+        # An exporter may say that its own Pod holds everything.
+        own = (user.name, f"{source.first.endpoint.namespace}/{source.first.endpoint.pod}")
+        scratch.tell(f"a Pod uses {user.label or user.device or 'a device'}; waiting until that shows")
+        during, took = await _until(source, lambda now: _shows(before, now, user, own), seconds)
         # The samples of other devices may come later.
         await asyncio.sleep(min(took, 2 * _POLL_SECONDS))
-        during = await _read(source) or during
-        await cluster.delete(running)
-        await wait.gone(cluster, running, seconds=patience)
-        after: dict[str, float] = {}
-        left = 0.0
-        if shows(during):
+        again = await _read(source)
+        during = again if again.readings else during
+        others = holders.besides(user.claim, user.pod)
+        covered = about.covered(source)
+        shared = covered.expected < about.counted.advertised
+        label, joined = _identified(user, during, own, shared=shared)
+        kind = {each.label for _, each in covered.readings}
+        held = during.of_others(*own) | _labels_of(others, about, source)
+        idle = [each for each in during.beside(label) if each not in held and (each in kind or not about.devices)]
+        await cluster.delete(user.pod)
+        await wait.gone(cluster, user.pod, seconds=patience)
+        used = [label] if label else list(during.utilization)
+        after, left = Page(), 0.0
+        if rose(before, during, [*used, *idle]):
             scratch.tell(f"the Pod is gone; waiting until {label or 'the device'} is idle again")
-            after, left = await _until(source, lambda now: not shows(now), seconds)
-    busy = {labels.get(name) for name in others.devices(made)}
-    idle = tuple(each for each in (labels.values() if devices else during) if each != label and each not in busy)
+            after, left = await _until(source, lambda now: not rose(before, now, [*used, *idle]), seconds)
+        later = {uid: each for uid, each in holders.besides(user.claim, user.pod).items() if uid not in others}
     return seen.model_copy(
         update={
-            "device": device,
+            "device": user.device,
             "label": label,
-            "before": before,
-            "during": during,
-            "after": after,
-            "idle": idle,
-            "foreign": others.count(running),
+            "joined": joined,
+            "before": before.utilization,
+            "during": during.utilization,
+            "after": ended(after, during, label),
+            "idle": tuple(idle),
+            "foreign": max(0, sum(each.count for each in others.values()) - len(during.of_others(*own))),
+            "sharing": _sharing(others, user, during, label, own, shared=shared),
+            "followed_by": tuple(each.name for each in later.values() if each.count or user.device in each.devices),
             "seconds_during": round(took, 1),
             "seconds_after": round(left, 1),
+            "samples": {"before": before.samples, "during": during.samples, "after": after.samples},
         }
     )
 
 
-async def _read(source: Source) -> dict[str, float]:
-    """Utilization by label; empty if this scrape failed."""
-    found = {}
-    for each in source.readings(await source.read()):
-        value = each.highest("utilization")
-        if each.label and value is not None:
-            found[each.label] = value
-    return found
+def _is_quiet(now: Page) -> bool:
+    return all(value < _QUIET for value in now.utilization.values())
 
 
-async def _until(
-    source: Source, condition: Callable[[dict[str, float]], bool], seconds: float
-) -> tuple[dict[str, float], float]:
-    """(the first utilization for which the condition holds or the last one, seconds waited)."""
+def _shows(before: Page, now: Page, user: _User, own: tuple[str, ...]) -> bool:
+    """Whether the device rose; any that no other Pod holds, if it is not known which one is in use."""
+    label = user.label or now.of_pod(user.name)
+    return rose(before, now, [label] if label else now.utilization.keys() - now.of_others(*own))
+
+
+def _identified(user: _User, during: Page, own: tuple[str, ...], *, shared: bool) -> tuple[str, str]:
+    """(the label of the device that the Pod used, by what it is known); empty if nothing says it.
+
+    shared: whether several Pods can hold one device.
+    """
+    if user.label:
+        return user.label, user.joined
+    if label := during.of_pod(user.name):
+        return label, "the exporter's labels of the Pod"
+    left = during.utilization.keys() - (set() if shared else during.of_others(*own))
+    return (next(iter(left)), "no other device is left") if len(left) == 1 else ("", "")
+
+
+def _sharing(
+    others: Mapping[str, Holder], user: _User, during: Page, label: str, own: tuple[str, ...], *, shared: bool
+) -> tuple[str, ...]:
+    """Who else held the device, as far as it can be known: claims, Pods that the exporter names, else all Pods."""
+    if user.device:
+        return tuple(sorted(each.name for each in others.values() if user.device in each.devices))
+    named = {pod for each in during.readings for pod in each.pods} - set(own)
+    if named:
+        return tuple(sorted(pod for each in during.readings if each.label == label for pod in each.pods & named))
+    return tuple(sorted(each.name for each in others.values())) if shared else ()
+
+
+def _labels_of(others: Mapping[str, Holder], about: Advertised, source: Source) -> set[str]:
+    """The labels of devices that other claims hold."""
+    matched = match(about.devices, source.devices)
+    return {matched[name].label for each in others.values() for name in each.devices if name in matched}
+
+
+async def _read(source: Source) -> Page:
+    """What the exporter says now; empty if this scrape failed."""
+    return Page(tuple(source.readings(await source.read())))
+
+
+async def _until(source: Source, condition: Callable[[Page], bool], seconds: float) -> tuple[Page, float]:
+    """(the first page for which the condition holds or the last one, seconds waited)."""
     loop = asyncio.get_running_loop()
     begun, pause = loop.time(), _POLL_SECONDS
-    last: dict[str, float] = {}
+    last = Page()
     while True:
         now = await _read(source)
-        last = now or last
+        last = now if now.utilization else last
         waited = loop.time() - begun
-        if (now and condition(now)) or waited + pause > seconds:
+        if (now.utilization and condition(now)) or waited + pause > seconds:
             return last, waited
         await asyncio.sleep(pause)
         pause = min(_MOST_POLL_SECONDS, pause * 1.2)
 
 
 async def _user(
-    platform: Platform, scratch: Scratch, target: NodeAccelerators, image: str, command: str
-) -> tuple[Object | None, Object]:
-    """(the ResourceClaim or None, the Pod that uses one device of the target)."""
+    platform: Platform,
+    scratch: Scratch,
+    about: Advertised,
+    source: Source,
+    options: AcceleratorMetrics,
+    patience: float,
+) -> _User:
+    """Start a Pod that uses one device of the target."""
+    cluster, target = platform.cluster, about.target
     request = await request_devices(platform, scratch, target)
+    image, command = options.load_image, options.load_command
     script = command if image else f"{LOOK}{_HOLD}echo {LOOKED}; {STAY}"
-    user = container("user", image or platform.images["shell"], script, resources=request.resources)
+    security = {**RESTRICTED, **({"runAsUser": options.load_user} if options.load_user else {})}
+    user = container(
+        "user", image or platform.images["shell"], script, resources=request.resources, securityContext=security
+    )
     if image and not command:
         del user["command"]
+    groups = {"securityContext": {"supplementalGroups": options.groups}} if options.groups else {}
     node = await platform.node(target.node)
-    return request.claim, await scratch.create(pod(scratch.name("user"), node, [user], **request.pod_spec))
+    created = await scratch.create(pod(scratch.name("user"), node, [user], **groups, **request.pod_spec))
+    running, problem = await holder_started(platform, scratch, created, seconds=patience)
+    if running is None:
+        return _User(problem=problem)
+    if request.claim is not None:
+        made = request.claim["metadata"]
+        claim = await cluster.get(request.claim["apiVersion"], "ResourceClaim", made["name"], made["namespace"])
+        device = next((each["device"] for each in results(claim)), "")
+        reading = match(about.devices, source.devices).get(device)
+        return _User(claim, running, device=device, label=reading.label if reading else "", joined="its claim")
+    label = ""
+    if not image:
+        label = _label_of(await read_until(cluster, running, "user", LOOKED, seconds=patience), source)
+    return _User(pod=running, label=label, joined="its environment")
 
 
 def _label_of(lines: list[str], source: Source) -> str:
     """The label of the device that a container has, if the container's environment identifies it."""
     view = parse_view(lines)
-    values = {part.strip().lower() for value in view.environment.values() for part in value.split(",")}
-    for each in source.readings(source.first):
-        if each.label and values & {value.lower() for _, value in each.labels if len(value) > 3}:
-            return each.label
-    return ""
-
-
-class _Others:
-    """Who else holds devices of the target, or held some since the watch began; by UID of the claim or Pod."""
-
-    def __init__(self, target: NodeAccelerators, devices: Sequence[Device]) -> None:
-        self._target = target
-        self._pools = {device.pool for device in devices}
-        self._devices: dict[str, set[str]] = {}
-        self._counts: dict[str, int] = {}
-
-    def note(self, obj: Object) -> None:
-        """A ResourceClaim, or a Pod of the target's node."""
-        uid = obj["metadata"]["uid"]
-        if obj["kind"] == "ResourceClaim":
-            names = {
-                each["device"]
-                for each in results(obj)
-                if each["driver"] == self._target.name and each["pool"] in self._pools
-            }
-            self._devices.setdefault(uid, set()).update(names)
-        elif not wait.ended(obj):
-            self._counts[uid] = extended_resources(obj)[self._target.name]
-
-    def devices(self, own: Object | None) -> set[str]:
-        """Names of the devices that other claims hold."""
-        mine = own["metadata"]["uid"] if own else ""
-        return {name for uid, names in self._devices.items() if uid != mine for name in names}
-
-    def count(self, own: Object) -> int:
-        """How many devices other Pods ask for."""
-        return sum(count for uid, count in self._counts.items() if uid != own["metadata"]["uid"])
-
-
-@asynccontextmanager
-async def _watched(platform: Platform, target: NodeAccelerators, devices: Sequence[Device]) -> AsyncIterator[_Others]:
-    others = _Others(target, devices)
-    if target.way == "dra":
-        what = (await platform.resource_api() or "", "ResourceClaim", "")
-    else:
-        what = ("v1", "Pod", f"spec.nodeName={target.node}")
-    watching = asyncio.create_task(_watch(platform.cluster, *what, others.note))
-    try:
-        yield others
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-
-
-async def _watch(cluster: Cluster, api_version: str, kind: str, fields: str, note: Callable[[Object], None]) -> None:
-    async for there, _ in wait.states(cluster, api_version, kind, fields=fields):
-        for obj in there.values():
-            note(obj)
+    values = {plain(part.strip()) for value in view.environment.values() for part in value.split(",")}
+    found = [
+        each.label
+        for each in source.devices
+        if each.label and values & {plain(value) for _, value in each.labels if len(value) > 3}
+    ]
+    return found[0] if len(found) == 1 else ""

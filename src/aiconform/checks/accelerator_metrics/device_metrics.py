@@ -2,74 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from aiconform.checks.accelerator_metrics.observations import DeviceMetrics, NodeMetrics
 from aiconform.platform import Device, NodeAccelerators, Platform
+from aiconform.platform.monitoring.conventions import has_exporter
 from aiconform.platform.monitoring.exporters import NodeSources, Source
-from aiconform.platform.monitoring.metrics import Readings, match
+from aiconform.platform.monitoring.matching import Counted, Covered, count, cover, match
+from aiconform.platform.monitoring.readings import Readings
+
+# The quantities of which the samples themselves are kept: the ones that are judged.
+_JUDGED = ("utilization", "memory_used", "memory_total")
 
 
-async def devices_of(platform: Platform, target: NodeAccelerators) -> list[Device]:
-    """All devices of the target, in use or not; empty where only their number is known."""
-    devices, _ = await platform.devices()
-    if target.way != "dra":
-        return []
-    about = (target.node, target.name, target.product)
-    return [
-        device for device in devices if (device.node, device.driver, device.product) == about and not device.tainted
-    ]
+@dataclass(frozen=True)
+class Advertised:
+    """What the platform says of the accelerators of one kind on one node.
+
+    devices: all of them, in use or not; empty where only their number is known. published: all devices of their driver
+    on the node, also of other kinds. counted: how they are counted where they have no names.
+    """
+
+    target: NodeAccelerators
+    devices: tuple[Device, ...]
+    published: tuple[Device, ...]
+    counted: Counted
+
+    def covered(self, source: Source, taken: Collection[str] = ()) -> Covered:
+        """These devices in the metrics of a source; `taken` are labels of devices of other families."""
+        readings = [each for each in source.devices if each.label not in taken]
+        return cover(self.devices, self.published, readings) if self.devices else count(self.counted, readings)
+
+
+async def advertised(platform: Platform, target: NodeAccelerators, shares: int = 0) -> Advertised:
+    """shares: how many of an extended resource are one device, as the user says."""
+    published: list[Device] = []
+    if target.way == "dra":
+        devices, _ = await platform.devices()
+        published = [device for device in devices if (device.node, device.driver) == (target.node, target.name)]
+    own = [device for device in published if device.product == target.product and not device.tainted]
+    labels = (await platform.node(target.node))["metadata"].get("labels") or {}
+    counted = Counted(
+        target.name,
+        target.total * target.unit,
+        labels,
+        target.physical,
+        shares,
+        has_exporter(target.profile) or target.simulated,
+    )
+    return Advertised(target, tuple(own), tuple(published), counted)
 
 
 def best(sources: Sequence[Source], devices: Sequence[Device]) -> Source | None:
     """The source that reports the most of these devices, or the most devices if their names are not known."""
 
-    def reported(source: Source) -> int:
-        readings = source.readings(source.first)
-        named = sum(1 for each in readings if each.label)
-        return len(match(devices, readings)) * 1000 + named if devices else named
+    def reported(source: Source) -> tuple[int, int]:
+        readings = source.devices
+        return len(match(devices, readings)), sum(1 for each in readings if each.label)
 
     return max(sources, key=reported, default=None)
 
 
-def describe(target: NodeAccelerators, devices: Sequence[Device], found: NodeSources, taken: set[str]) -> NodeMetrics:
-    """The metrics of one kind of accelerator on one node; `taken` are labels of its devices of other kinds."""
-    source = best(found.sources, devices)
+def describe(about: Advertised, found: NodeSources, taken: Collection[str]) -> NodeMetrics:
+    """The metrics of one kind of accelerator on one node. `found` is of its family, `taken` are labels of others."""
+    target = about.target
+    source = best(found.sources, about.devices)
     if source is None:
         problem = found.problems[0] if found.problems else None
         return NodeMetrics(
             **target.facts,
-            advertised=target.total,
-            missing=tuple(device.name for device in devices),
+            advertised=about.counted.advertised,
+            missing=tuple(device.name for device in about.devices),
             problem=problem.problem if problem else "",
             message=problem.message if problem else "; ".join(found.tried) or "no endpoint for metrics on this node",
+            undecided="" if about.counted.known else _unknown_exporter(target),
         )
-    readings = source.readings(source.first)
-    matched = match(devices, readings)
-    if devices:
-        named = list(matched.items())
-    else:
-        named = [("", each) for each in readings if each.label and each.label not in taken]
+    seen = about.covered(source, taken)
     return NodeMetrics(
         **target.facts,
-        advertised=target.total,
-        missing=tuple(device.name for device in devices if device.name not in matched),
-        devices=tuple(_device(name, each) for name, each in named),
-        unnamed=sum(1 for each in readings if not each.label),
+        advertised=about.counted.advertised,
+        missing=seen.missing,
+        devices=tuple(_device(name, each) for name, each in seen.readings),
+        unnamed=sum(1 for each in source.devices if not each.label),
         endpoint=source.place,
         found_by=source.found_by,
         convention=source.convention.name,
         opentelemetry=source.convention.opentelemetry,
-        reported=tuple(sorted({quantity for each in readings for quantity in each.values})),
+        reported=tuple(sorted({quantity for each in source.devices for quantity in each.reported} - {"info"})),
+        expected=seen.expected,
+        counted=seen.counted,
+        undecided=seen.undecided,
+        only_in_use=source.convention.only_in_use,
+    )
+
+
+def _unknown_exporter(target: NodeAccelerators) -> str:
+    return (
+        f"the suite knows no exporter for {target.profile or target.name}: name its Pods and metrics, "
+        "--set accelerator_metrics.exporter=NAMESPACE/POD*, .utilization=NAME and .memory=NAME"
     )
 
 
 def _device(name: str, readings: Readings) -> DeviceMetrics:
+    values: dict[str, list[float]] = defaultdict(list)
+    for sample in readings.samples:
+        if math.isfinite(sample.value):
+            values[sample.name].append(sample.value)
+    kept = [str(sample) for quantity in _JUDGED for sample in readings.samples_of(quantity)]
     return DeviceMetrics(
         device=name,
         label=readings.label,
-        utilization=readings.highest("utilization"),
-        memory_used=readings.highest("memory_used"),
-        memory_total=readings.highest("memory_total"),
-        values={metric: values for quantity in readings.values.values() for metric, values in quantity.items()},
+        utilization=readings.value("utilization"),
+        memory_used=readings.value("memory_used"),
+        memory_total=readings.value("memory_total"),
+        values=values,
+        memory_unit=readings.unit("memory_used") or "bytes",
+        samples=tuple(kept),
     )

@@ -17,9 +17,10 @@ MARGIN = 10.0
 class DeviceMetrics(Observation):
     """The samples of one device.
 
-    device: its name in ResourceSlices; empty where the platform advertises only a number of devices. label: the label
-    that identifies it. Utilization is in percent, memory in bytes (or in percent, where the exporter reports only
-    that). values: all samples by metric.
+    device: its name in ResourceSlices; empty where only the number of devices is known. label: the labels that identify
+    it. Utilization is in percent, memory in bytes, or in percent (`memory_unit`) where the exporter reports only that.
+    values: all samples by metric. samples: those from which utilization and memory are computed, as the exporter wrote
+    them.
     """
 
     device: str
@@ -28,13 +29,20 @@ class DeviceMetrics(Observation):
     memory_used: float | None
     memory_total: float | None
     values: dict[str, list[float]]
+    memory_unit: str = "bytes"
+    samples: tuple[str, ...] = ()
 
 
 class NodeMetrics(Observation):
     """The metrics of the accelerators of one kind on one node, and what the platform advertises of them.
 
     endpoint: empty if no endpoint reports them; then `problem` says why a known exporter could not be read. unnamed:
-    how many readings have no label that identifies a device. reported: the quantities that the endpoint reports.
+    how many readings have no label that identifies a device. reported: the quantities that the endpoint reports, and
+    only_in_use: those that it reports only of devices in use.
+
+    expected: how many devices have to be in the metrics, where that differs from what is advertised (None if not):
+    shares of one device and partitions that can be made are not devices of their own. counted: how devices were counted
+    that no label tells. undecided: why it cannot be said whether devices are missing, with the way out.
     """
 
     node: str
@@ -53,6 +61,14 @@ class NodeMetrics(Observation):
     reported: tuple[str, ...] = ()
     problem: Problem = ""
     message: str = ""
+    expected: int | None = None
+    counted: str = ""
+    undecided: str = ""
+    only_in_use: tuple[str, ...] = ()
+
+    @property
+    def devices_expected(self) -> int:
+        return self.advertised if self.expected is None else self.expected
 
 
 class Coverage(Observation):
@@ -64,10 +80,15 @@ class Coverage(Observation):
 class Load(Observation):
     """Utilization (in percent, by device label) of one node's devices before, during and after a load.
 
-    device, label: the device that the Pod got, and its label; empty where that cannot be known. idle: labels of the
-    other devices that no Pod held during the load; where the platform advertises only a number of devices, these are
-    all others, and `foreign` says how many devices other Pods held. load: `open` (a Pod held the device open) or `work`
-    (a Pod ran the given image). during: empty if no Pod started with a device; `problem` says why.
+    device, label: the device that the Pod got, and its label; empty where that cannot be known. joined: by what that
+    label is known. held: how many devices the Pod got: more than one where only all of a host can be had.
+    idle: labels of the other devices that no Pod is known to have held during the load. foreign: how many devices other
+    Pods held of which nobody knows the label. sharing: claims or Pods that held, or may have held, the same device.
+    followed_by: those that came while the end of the load was awaited.
+
+    load: `open` (a Pod held the device open) or `work` (a Pod ran the given image). during: empty if no Pod started
+    with a device; `problem` says why. samples: those of utilization as the exporter wrote them, under `before`,
+    `during` and `after`.
     """
 
     node: str
@@ -87,3 +108,8 @@ class Load(Observation):
     seconds_during: float = 0.0
     seconds_after: float = 0.0
     problem: str = ""
+    held: int = 1
+    joined: str = ""
+    sharing: tuple[str, ...] = ()
+    followed_by: tuple[str, ...] = ()
+    samples: dict[str, tuple[str, ...]] = Field(default_factory=dict)

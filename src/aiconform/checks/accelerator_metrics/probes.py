@@ -6,9 +6,12 @@ platform advertises, by a label that identifies the device.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 from aiconform.check import Access, Inspection, NothingToLookAt, Settings, accelerators, inspection, probe
 from aiconform.checks.accelerator_metrics.device_load import under_load
-from aiconform.checks.accelerator_metrics.device_metrics import best, describe, devices_of
+from aiconform.checks.accelerator_metrics.device_metrics import advertised, best, describe
 from aiconform.checks.accelerator_metrics.observations import Coverage, Load, NodeMetrics
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, conventions
 from aiconform.cluster.scratch import Scratch
@@ -32,15 +35,25 @@ async def coverage(platform: Platform, scratch: Scratch, settings: Settings, tar
     offered = (await platform.accelerators()).offered
     if not offered:
         await accelerators(platform, settings)
-    found = await find(platform, [each.node for each in offered], conventions(options), only=options.exporter)
+    found = await find(platform, offered, conventions(options), only=options.exporter)
     nodes: list[NodeMetrics] = []
-    # Devices with names first: the remaining readings are of devices that are only counted.
+    labels: dict[tuple[str, str], set[str]] = defaultdict(set)
+    # Devices with names first: the remaining readings are of devices that are only counted. Resources of one family may
+    # be names for the same hardware.
     for each in sorted(offered, key=lambda entry: entry.way != "dra"):
-        taken = {device.label for node in nodes if node.node == each.node for device in node.devices}
-        nodes.append(describe(each, await devices_of(platform, each), found[each.node], taken))
+        about = await advertised(platform, each, options.shares)
+        beside = _beside(each, offered)
+        taken = {label for profile in beside for label in labels[each.node, profile]}
+        nodes.append(describe(about, found[each.node].of(each.profile, beside), taken))
+        labels[each.node, each.profile].update(device.label for device in nodes[-1].devices)
     if not any(node.endpoint or node.problem in ("slow", "format") for node in nodes):
         raise NothingToLookAt(nowhere(found))
     return Coverage(nodes=nodes)
+
+
+def _beside(target: NodeAccelerators, offered: Sequence[NodeAccelerators]) -> set[str]:
+    """The profiles of the other accelerators of its node."""
+    return {each.profile for each in offered if each.node == target.node} - {target.profile}
 
 
 def nowhere(found: dict[str, NodeSources]) -> str:
@@ -62,31 +75,22 @@ async def load(platform: Platform, scratch: Scratch, settings: Settings, target:
     if target.free < 1:
         raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
     options = settings.of(AcceleratorMetrics)
-    found = await find(platform, [target.node], conventions(options), only=options.exporter)
-    devices = await devices_of(platform, target)
-    source = best(found[target.node].sources, devices)
+    found = await find(platform, [target], conventions(options), only=options.exporter)
+    sources = found[target.node].of(target.profile, _beside(target, (await platform.accelerators()).offered))
+    about = await advertised(platform, target, options.shares)
+    source = best(sources.sources, about.devices)
     if source is None:
-        raise NothingToLookAt(nowhere(found))
-    if not any(each.label for each in source.readings(source.first)):
+        raise NothingToLookAt(nowhere({target.node: sources}))
+    if not any(each.label for each in source.devices):
         raise NothingToLookAt(f"nothing to look at: {source.place} does not label its samples by device")
-    return await under_load(
-        platform,
-        scratch,
-        target,
-        source,
-        devices,
-        image=options.load_image,
-        command=options.load_command,
-        seconds=options.load_seconds,
-        patience=settings.patience,
-    )
+    return await under_load(platform, scratch, about, source, options, settings.patience)
 
 
 @inspection
 async def sources(platform: Platform, settings: Settings) -> Inspection:
     options = settings.of(AcceleratorMetrics)
     offered = (await platform.accelerators()).offered
-    found = await find(platform, [each.node for each in offered], conventions(options), only=options.exporter)
+    found = await find(platform, offered, conventions(options), only=options.exporter)
     told = {
         f"{source.place} on {node}: {source.convention.name}, found by {source.found_by}": None
         for node, each in found.items()
@@ -94,8 +98,10 @@ async def sources(platform: Platform, settings: Settings) -> Inspection:
     }
     if not told:
         return Inspection(missing=(nowhere(found),) if offered else ())
-    silent = [node for node, each in found.items() if not each.sources]
+    of_each = {(each.node, each.profile): found[each.node].of(each.profile, _beside(each, offered)) for each in offered}
     problems = [
-        f"no metrics of the accelerators on {node}: {'; '.join(found[node].tried) or 'no endpoint'}" for node in silent
+        f"no metrics of {profile or 'the accelerators'} on {node}: {'; '.join(of.tried) or 'no endpoint'}"
+        for (node, profile), of in of_each.items()
+        if not of.sources
     ]
     return Inspection(tuple(told), problems=tuple(problems))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from aiconform.cluster import Object
+from aiconform.platform.accelerators.offered import NodeAccelerators
 from aiconform.platform.inventory import Platform
-from aiconform.platform.monitoring.metrics import Convention, Readings, by_device, convention_of
-from aiconform.platform.monitoring.scrape import Endpoint, Scrape, endpoints, monitors, read
+from aiconform.platform.monitoring.conventions import Convention, conventions_of, load_conventions
+from aiconform.platform.monitoring.readings import Readings, by_device, each_once
+from aiconform.platform.monitoring.scrape import BY_PORT, Endpoint, Scrape, endpoints, monitors, read
 
 # Concurrent scrapes, and how many endpoints of a node are tried if no exporter is known.
 _AT_ONCE = 16
@@ -20,7 +22,7 @@ _TRIED = 12
 
 @dataclass(frozen=True)
 class Source:
-    """An endpoint that reports a node's accelerators. `read` scrapes it again."""
+    """An endpoint that reports a node's accelerators of one convention. `read` scrapes it again."""
 
     place: str
     found_by: str
@@ -29,7 +31,13 @@ class Source:
     read: Callable[[], Awaitable[Scrape]]
 
     def readings(self, scrape: Scrape) -> list[Readings]:
+        """All readings; `each_once` leaves out those of a device that there is twice."""
         return by_device(scrape.samples, self.convention)
+
+    @property
+    def devices(self) -> list[Readings]:
+        """The first readings of each device."""
+        return each_once(self.readings(self.first))
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,28 @@ class NodeSources:
     problems: tuple[Scrape, ...] = ()
     tried: tuple[str, ...] = ()
 
+    def of(self, profile: str, beside: Collection[str] = ()) -> NodeSources:
+        """Only what can be about accelerators of this profile: an exporter belongs to a vendor.
+
+        beside: the profiles of the node's other accelerators.
+        """
+        theirs = tuple(source for source in self.sources if source.convention.describes(profile, beside))
+        told = [f"{each.place}: {each.convention.name}, of others" for each in self.sources if each not in theirs]
+        problems = [
+            each
+            for each in self.problems
+            if (convention := _known(each.endpoint)) is None or convention.describes(profile, beside)
+        ]
+        return NodeSources(theirs, tuple(problems), (*told, *self.tried))
+
 
 async def find(
-    platform: Platform, nodes: Iterable[str], conventions: Sequence[Convention], *, only: str = ""
+    platform: Platform, offered: Iterable[NodeAccelerators], conventions: Sequence[Convention], *, only: str = ""
 ) -> dict[str, NodeSources]:
-    """Node -> the sources of its accelerators' metrics. Raises ClusterError.
+    """Node -> the sources of these accelerators' metrics. Raises ClusterError.
 
-    only: a shell pattern of NAMESPACE/POD. Other endpoints are scraped only if no known exporter reports accelerators.
+    only: a shell pattern of NAMESPACE/POD: all TCP ports of these Pods are tried. Other endpoints are scraped only if
+    known exporters do not report accelerators of each kind.
     """
     pods, found = await asyncio.gather(platform.pods(), monitors(platform))
     of_node: dict[str, list[Object]] = defaultdict(list)
@@ -56,36 +79,61 @@ async def find(
             of_node[pod["spec"].get("nodeName", "")].append(pod)
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(node: str) -> NodeSources:
-        candidates = endpoints(of_node[node], found, conventions)
+    async def one(node: str, profiles: set[str]) -> NodeSources:
+        candidates = endpoints(of_node[node], found, conventions, every_port=bool(only))
         chosen = [each for each in candidates if each.exporter or only]
-        sources, problems, tried = await _ask(platform, chosen, conventions, gate)
-        if sources or problems:
-            return NodeSources(tuple(sources), tuple(problems), tuple(tried))
+        if only and not chosen:
+            return NodeSources(tried=(_no_place(node, only, of_node[node]),))
+        known = await _ask(platform, chosen, conventions, gate)
+        of_each = [known.of(profile, profiles - {profile}) for profile in profiles]
+        if all(each.sources or each.problems for each in of_each):
+            return known
         others = [each for each in candidates if each not in chosen][:_TRIED]
-        sources, _, also = await _ask(platform, others, conventions, gate)
-        return NodeSources(tuple(sources), (), (*tried, *also))
+        guessed = await _ask(platform, others, conventions, gate)
+        return NodeSources(known.sources + guessed.sources, known.problems, known.tried + guessed.tried)
 
-    names = list(dict.fromkeys(nodes))
-    return dict(zip(names, await asyncio.gather(*(one(node) for node in names)), strict=True))
+    profiles: dict[str, set[str]] = defaultdict(set)
+    for each in offered:
+        profiles[each.node].add(each.profile)
+    return dict(zip(profiles, await asyncio.gather(*(one(*each) for each in profiles.items())), strict=True))
+
+
+def _no_place(node: str, only: str, pods: Sequence[Object]) -> str:
+    if not pods:
+        return f"no Pod on {node} is called {only}"
+    names = ", ".join(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods)
+    return f"no container of {names} declares a TCP port, or it does not run"
 
 
 async def _ask(
     platform: Platform, chosen: Sequence[Endpoint], conventions: Sequence[Convention], gate: asyncio.Semaphore
-) -> tuple[list[Source], list[Scrape], list[str]]:
+) -> NodeSources:
     async def scrape(endpoint: Endpoint) -> Scrape:
         async with gate:
             return await read(platform.cluster, endpoint)
 
-    sources, problems, tried = [], [], []
+    sources: list[Source] = []
+    problems: list[Scrape] = []
+    tried: list[str] = []
     for result in await asyncio.gather(*(scrape(endpoint) for endpoint in chosen)):
-        convention = convention_of(result.samples, conventions)
-        if convention:
-            sources.append(_source(platform, result, convention))
-        elif result.problem:
+        follows = conventions_of(result.samples, conventions, result.endpoint.exporter)
+        sources += [_source(platform, result, convention) for convention in follows]
+        if result.problem and result.endpoint.why != BY_PORT:
             problems.append(result)
-        tried.append(result.message or f"{result.endpoint}: nothing about accelerators")
-    return sources, problems, tried
+        if not follows:
+            tried.append(result.message or f"{result.endpoint}: nothing about accelerators{_why_nothing(result)}")
+    return NodeSources(tuple(sources), tuple(problems), tuple(tried))
+
+
+def _known(endpoint: Endpoint) -> Convention | None:
+    return next((each for each in load_conventions() if each.name == endpoint.exporter), None)
+
+
+def _why_nothing(result: Scrape) -> str:
+    known = _known(result.endpoint)
+    if known is None or not known.only_in_use:
+        return ""
+    return f" ({known.name} reports {', '.join(known.only_in_use)} only of devices in use: try while a workload runs)"
 
 
 def _source(platform: Platform, first: Scrape, convention: Convention) -> Source:

@@ -13,13 +13,16 @@ from typing import Literal
 
 from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut
 from aiconform.platform.inventory import Platform
-from aiconform.platform.monitoring.metrics import BadFormat, Convention, MetricSample, parse
+from aiconform.platform.monitoring.conventions import Convention
+from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
 
 # The default timeout of Prometheus, and more than any exporter sends.
 SCRAPE_SECONDS = 10.0
 SCRAPE_BYTES = 16 << 20
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4"
 MONITORING = "monitoring.coreos.com/v1"
+BY_PORT = "its declared port"
+"""Why a port is tried of which nothing says that it serves metrics."""
 Problem = Literal["", "authentication", "slow", "format", "unreachable"]
 
 
@@ -107,9 +110,14 @@ async def _all(cluster: Cluster, api_version: str, kind: str) -> tuple[Object, .
     return tuple([item async for item in cluster.list(api_version, kind)])
 
 
-def endpoints(pods: Iterable[Object], found: Monitors, conventions: Sequence[Convention]) -> list[Endpoint]:
-    """The ports of these Pods that may serve metrics, known exporters first, without duplicates."""
-    ways: list[list[Endpoint]] = [[], [], [], []]
+def endpoints(
+    pods: Iterable[Object], found: Monitors, conventions: Sequence[Convention], *, every_port: bool = False
+) -> list[Endpoint]:
+    """The ports of these Pods that may serve metrics, known exporters first, without duplicates.
+
+    every_port: also TCP ports of which nothing says that they serve metrics.
+    """
+    ways: list[list[Endpoint]] = [[], [], [], [], []]
     for pod in pods:
         if (pod.get("status") or {}).get("phase") not in (None, "Running"):
             continue
@@ -117,6 +125,8 @@ def endpoints(pods: Iterable[Object], found: Monitors, conventions: Sequence[Con
         ways[1] += _annotated(pod)
         ways[2] += _monitored(pod, found)
         ways[3] += _named(pod)
+        if every_port:
+            ways[4] += [_at(pod, number, BY_PORT) for number, _ in _ports(pod)]
     unique: dict[tuple[str, str, str, str], Endpoint] = {}
     for endpoint in (each for way in ways for each in way):
         unique.setdefault((endpoint.namespace, endpoint.pod, endpoint.port, endpoint.path), endpoint)
@@ -132,11 +142,12 @@ def _at(pod: Object, port: str, why: str, path: str = "", scheme: str = "", expo
 
 
 def _ports(pod: Object) -> list[tuple[str, str]]:
-    """(number, name) of each port that the Pod declares."""
+    """(number, name) of each TCP port that the Pod declares."""
     return [
         (str(port["containerPort"]), port.get("name", ""))
         for container in pod["spec"]["containers"]
         for port in container.get("ports") or []
+        if port.get("protocol", "TCP") == "TCP"
     ]
 
 

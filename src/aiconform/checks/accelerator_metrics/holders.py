@@ -1,0 +1,78 @@
+"""Who else holds accelerators of a node while one of them is under load: their work shows in the same metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiconform.checks.accelerator_metrics.device_metrics import Advertised
+from aiconform.cluster import Cluster, Object, wait
+from aiconform.platform import Platform
+from aiconform.platform.accelerators.devices import results
+from aiconform.platform.accelerators.offered import extended_resources
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A ResourceClaim or Pod that holds accelerators: their names, or their number where they have no names."""
+
+    name: str
+    devices: frozenset[str] = frozenset()
+    count: int = 0
+
+
+class Holders:
+    """All that hold accelerators of one kind on a node, or held some since the watch began; by UID."""
+
+    def __init__(self, about: Advertised) -> None:
+        self._target = about.target
+        self._pools = {device.pool for device in about.devices}
+        self._found: dict[str, Holder] = {}
+
+    def note(self, obj: Object) -> None:
+        """A ResourceClaim, or a Pod of the node."""
+        metadata = obj["metadata"]
+        name = f"{metadata.get('namespace')}/{metadata['name']}"
+        if obj["kind"] == "ResourceClaim":
+            devices = {
+                each["device"]
+                for each in results(obj)
+                if each["driver"] == self._target.name and each["pool"] in self._pools
+            }
+            before = self._found.get(metadata["uid"], Holder(name))
+            holder = Holder(name, before.devices | devices)
+        elif wait.ended(obj):
+            return
+        else:
+            holder = Holder(name, count=extended_resources(obj)[self._target.name])
+        if holder.devices or holder.count:
+            self._found[metadata["uid"]] = holder
+
+    def besides(self, *own: Object | None) -> dict[str, Holder]:
+        """The holders that are none of these objects, by UID."""
+        mine = {each["metadata"]["uid"] for each in own if each is not None}
+        return {uid: holder for uid, holder in self._found.items() if uid not in mine}
+
+
+@asynccontextmanager
+async def watched(platform: Platform, about: Advertised) -> AsyncIterator[Holders]:
+    """The holders, kept up to date."""
+    holders = Holders(about)
+    if about.target.way == "dra":
+        what = (await platform.resource_api() or "", "ResourceClaim", "")
+    else:
+        what = ("v1", "Pod", f"spec.nodeName={about.target.node}")
+    watching = asyncio.create_task(_watch(platform.cluster, *what, holders.note))
+    try:
+        yield holders
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _watch(cluster: Cluster, api_version: str, kind: str, fields: str, note: Callable[[Object], None]) -> None:
+    async for there, _ in wait.states(cluster, api_version, kind, fields=fields):
+        for obj in there.values():
+            note(obj)

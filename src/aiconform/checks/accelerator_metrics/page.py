@@ -1,0 +1,62 @@
+"""The utilization of a node's accelerators as an exporter gives it at one time, and what it says of their Pods."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+from aiconform.checks.accelerator_metrics.observations import MARGIN
+from aiconform.platform.monitoring.readings import Readings
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the exporter says at one time."""
+
+    readings: tuple[Readings, ...] = ()
+
+    @cached_property
+    def utilization(self) -> dict[str, float]:
+        """By label, in percent."""
+        found = {each.label: each.value("utilization") for each in self.readings if each.label}
+        return {label: value for label, value in found.items() if value is not None}
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """The samples of utilization as the exporter wrote them."""
+        return tuple(str(sample) for each in self.readings for sample in each.samples_of("utilization"))
+
+    def of_pod(self, name: str) -> str:
+        """The label of the one device that names this Pod (NAMESPACE/NAME); empty if none or several do."""
+        found = [each.label for each in self.readings if each.label and name in each.pods]
+        return found[0] if len(found) == 1 else ""
+
+    def of_others(self, *names: str) -> set[str]:
+        """The labels of devices that name Pods besides these."""
+        return {each.label for each in self.readings if each.pods - set(names)}
+
+    def beside(self, label: str) -> list[str]:
+        """The labels of the other devices: of those that are numbered as this one is, if it is known."""
+        levels = {each.is_container_level for each in self.readings if each.label == label}
+        return [
+            each.label
+            for each in self.readings
+            if each.label and each.label != label and (not levels or each.is_container_level in levels)
+        ]
+
+
+def rose(before: Page, now: Page, labels: Collection[str]) -> bool:
+    """Whether the utilization of one of these devices is above what it was."""
+    return any(
+        label in now.utilization and now.utilization[label] - before.utilization.get(label, 0.0) >= MARGIN
+        for label in labels
+    )
+
+
+def ended(after: Page, during: Page, label: str) -> dict[str, float]:
+    """The utilization after the load. A metric of a container ends with it: that is 0."""
+    gone = [each for each in during.readings if each.label == label and each.is_container_level]
+    if after.readings and gone:
+        return {label: 0.0, **after.utilization}
+    return after.utilization

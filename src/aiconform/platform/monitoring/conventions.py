@@ -1,0 +1,130 @@
+"""How exporters name what they report about accelerators, and what tells devices apart: metrics.yaml, as objects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from aiconform.platform.monitoring.metrics import MetricSample
+from aiconform.spec import yamlfile
+
+QUANTITIES = ("utilization", "memory_used", "memory_total", "temperature", "power", "interconnect", "info")
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How one exporter names its metrics and labels; the fields are explained at the top of metrics.yaml."""
+
+    name: str
+    accelerators: tuple[str, ...] = ()
+    exporters: tuple[str, ...] = ()
+    port: int = 0
+    path: str = "/metrics"
+    opentelemetry: bool = False
+    device_labels: tuple[str, ...] = ()
+    partition_labels: tuple[str, ...] = ()
+    profile_label: str = ""
+    part_labels: tuple[str, ...] = ()
+    container_level: tuple[str, ...] = ()
+    only_in_use: tuple[str, ...] = ()
+    units: dict[str, tuple[str, str]] = field(default_factory=dict, hash=False)
+    """Metric, or pattern of metrics that add up -> (quantity, unit); in the order of preference."""
+
+    def serves(self, names: Iterable[str]) -> bool:
+        """Whether one of these names, of images or Pods, is that of an exporter that follows this convention."""
+        return any(fnmatchcase(name, pattern) for name in names for pattern in self.exporters)
+
+    def describes(self, profile: str, beside: Collection[str] = ()) -> bool:
+        """Whether it can be about accelerators of this profile; `beside` are those of others on the same node.
+
+        If no exporter is known for a profile, any can that is not known to be about the others.
+        """
+        if not self.accelerators or profile in self.accelerators:
+            return True
+        return not has_exporter(profile) and not {*beside} & {*self.accelerators}
+
+    def entry(self, metric: str) -> str | None:
+        """The entry of `units` that holds for a metric; None if it is not one of this convention."""
+        if metric in self.units:
+            return metric
+        patterns = (name for name in self.units if name.endswith("*"))
+        return next((pattern for pattern in patterns if fnmatchcase(metric, pattern)), None)
+
+    def is_container_level(self, metric: str) -> bool:
+        return any(fnmatchcase(metric, pattern) for pattern in self.container_level)
+
+
+@cache
+def _content() -> dict[str, Any]:
+    found: dict[str, Any] = yamlfile.parse(
+        Path("metrics.yaml"), files(__package__).joinpath("metrics.yaml").read_bytes()
+    ).data
+    return found
+
+
+@cache
+def load_conventions() -> tuple[Convention, ...]:
+    entries = {entry["name"]: entry for entry in _content()["conventions"]}
+    return tuple(_convention(entry, entries[entry.get("metrics_of", entry["name"])]) for entry in entries.values())
+
+
+def _convention(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> Convention:
+    lists = ("accelerators", "exporters", "partition_labels", "part_labels", "container_level", "only_in_use")
+    return Convention(
+        name=entry["name"],
+        port=entry.get("port", 0),
+        path=entry.get("path", "/metrics"),
+        opentelemetry=entry.get("opentelemetry", False),
+        device_labels=tuple(entry["device_labels"]),
+        profile_label=entry.get("profile_label", ""),
+        **{name: tuple(entry.get(name, ())) for name in lists},
+        units={
+            metric: (quantity, unit)
+            for quantity in QUANTITIES
+            for metric, unit in (metrics.get(quantity) or {}).items()
+        },
+    )
+
+
+@cache
+def has_exporter(profile: str) -> bool:
+    """Whether the suite knows an exporter for accelerators of this profile."""
+    return any(profile in convention.accelerators for convention in load_conventions())
+
+
+def conventions_of(
+    samples: Iterable[MetricSample], conventions: Iterable[Convention], exporter: str = ""
+) -> list[Convention]:
+    """The conventions that these samples follow, each for metrics of its own.
+
+    Of conventions with the same metrics, that of the known `exporter` counts, else the one with the most samples.
+    """
+    names = [sample.name for sample in samples]
+    counted = [(sum(each.entry(name) is not None for name in names), each) for each in conventions]
+    found: list[Convention] = []
+    for count, convention in sorted(counted, key=lambda entry: (entry[1].name != exporter, -entry[0])):
+        theirs = {name for each in found for name in names if each.entry(name) is not None}
+        if count and any(name not in theirs and convention.entry(name) is not None for name in names):
+            found.append(convention)
+    return found
+
+
+def may_be_shares(resource: str) -> bool:
+    """Whether the number of an extended resource may be one of shares instead of devices."""
+    return _shares(resource) is not None
+
+
+def shares_of_one(resource: str, labels: Mapping[str, str]) -> int:
+    """How many of an extended resource are one device or partition, as the node's labels say; 0 if they do not."""
+    told = labels.get((_shares(resource) or {}).get("replicas", "").replace("{resource}", resource), "")
+    return int(told) if told.isdecimal() else 0
+
+
+def _shares(resource: str) -> dict[str, Any] | None:
+    entries: list[dict[str, Any]] = _content()["shares"]
+    return next((each for each in entries if any(fnmatchcase(resource, name) for name in each["resources"])), None)

@@ -1,0 +1,222 @@
+"""Which device the readings of an exporter are about: by labels that only one device has, else by their number."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aiconform.platform.accelerators.devices import Device
+from aiconform.platform.monitoring.conventions import may_be_shares, shares_of_one
+from aiconform.platform.monitoring.readings import Readings
+
+# Labels with a device's number on its node.
+INDEX_LABELS = ("gpu", "gpu_id", "index", "minor_number", "device_index", "neuron_device_index", "id")
+# A shorter value can match by chance.
+_TELLING_LENGTH = 4
+_LONG_PCI_DOMAIN = re.compile(r"0000([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])")
+# The attribute of a partition with the UUID of its device: https://github.com/NVIDIA/k8s-dra-driver-gpu
+_PARENT = ("parentUUID", "parentUuid")
+
+
+def plain(value: str) -> str:
+    """A value as it is compared: exporters and drivers write UUIDs and PCI addresses in several ways."""
+    value = value.lower()
+    match = _LONG_PCI_DOMAIN.fullmatch(value)
+    if match:
+        return match[1]
+    uuid = value.removeprefix("gpu-")
+    return uuid if len(uuid) >= _TELLING_LENGTH else value
+
+
+def _in_resources(profile: str) -> str:
+    """A profile as it is in names of extended resources."""
+    return profile.replace("+", ".")
+
+
+def _labels(reading: Readings) -> set[str]:
+    return {plain(value) for _, value in reading.labels}
+
+
+def telling(devices: Sequence[Device]) -> dict[str, frozenset[str]]:
+    """Name of each device -> the values that no other of these devices has: UUID, PCI address, name."""
+    values = {
+        device.name: {
+            plain(text)
+            for text in (device.name, *(value for value in device.attributes.values() if isinstance(value, str)))
+            if len(text) >= _TELLING_LENGTH
+        }
+        for device in devices
+    }
+    counts = Counter(value for own in values.values() for value in own)
+    return {name: frozenset(value for value in own if counts[value] == 1) for name, own in values.items()}
+
+
+def match(devices: Sequence[Device], readings: Sequence[Readings]) -> dict[str, Readings]:
+    """Device name -> its readings, for devices of one node: by a value that only it has, else by its index."""
+    matched: dict[str, Readings] = {}
+    values = telling(devices)
+    named = [(each, _labels(each)) for each in readings if each.label]
+    for device in devices:
+        found = [each for each, labels in named if values[device.name] & labels]
+        index = device.attribute("index", "minor")
+        if not found and index is not None:
+            keys = {(label, str(index)) for label in INDEX_LABELS}
+            found = [each for each, _ in named if keys & each.labels]
+        # Readings of several partitions of its device tell nothing of this one.
+        if len(found) == 1:
+            matched[device.name] = found[0]
+    # A label that two devices share identifies neither.
+    shared = Counter(each.label for each in matched.values())
+    return {name: each for name, each in matched.items() if shared[each.label] == 1}
+
+
+@dataclass(frozen=True)
+class Covered:
+    """The readings of the accelerators of one kind on one node.
+
+    readings: with the name of the device, or "" where only their number is known. expected: how many devices must have
+    some: physical devices instead of shares. missing: names of devices without any. counted: how they were counted, if
+    not by name. undecided: why it cannot be said whether one is missing, and the way out.
+    """
+
+    readings: tuple[tuple[str, Readings], ...]
+    expected: int
+    missing: tuple[str, ...] = ()
+    counted: str = ""
+    undecided: str = ""
+
+
+def cover(devices: Sequence[Device], published: Iterable[Device], readings: Sequence[Readings]) -> Covered:
+    """The readings of devices with names. `published` are all devices of their driver on the node."""
+    real, possible = _real(devices, published)
+    matched = match(real, readings)
+    rest = [each for each in readings if each.label and each not in matched.values()]
+    found = list(matched.items())
+    missing: list[str] = []
+    counted: list[str] = []
+    for parent, names in possible.items():
+        # A partition that can be made is not there yet: its device stands for it.
+        of_parent = _of(parent, rest)
+        found += [("", each) for each in of_parent]
+        missing += [] if of_parent else names[:1]
+        counted.append(f"{len(names)} possible partitions as one device")
+    unmatched = [device for device in real if device.name not in matched]
+    for (parent, profile), names in _by_partition(unmatched).items():
+        alike = [each for each in _of(parent, rest) if each.is_partition and each.profiles <= {_in_resources(profile)}]
+        found += [("", each) for each in alike[: len(names)]]
+        missing += names[len(alike) :]
+        counted += [f"{len(alike)} partitions of one device by number"] if alike else []
+    undecided = ""
+    wholes = [device for device in unmatched if not _parent(device)]
+    # A device that is divided is there as its partitions.
+    others = [device.name for device in wholes if not _of(plain(str(device.attribute("uuid"))), rest)]
+    if others and len(others) == len(real) and rest:
+        # No label can be joined with what the driver says of its devices.
+        if len(rest) >= len(others):
+            found += [("", each) for each in rest[: len(others)]]
+            counted.append(f"{len(others)} by number: the driver publishes none of their labels")
+            others = []
+        else:
+            undecided = (
+                f"{len(rest)} of {len(others)} devices have readings, and no label says which: "
+                "let the exporter report the UUID or the PCI address that the driver publishes"
+            )
+    missing += others
+    told = "; ".join(dict.fromkeys(counted))
+    return Covered(tuple(found), len(found) + len(missing), tuple(missing), told, undecided)
+
+
+def _of(value: str, readings: Iterable[Readings]) -> list[Readings]:
+    """The readings that have a label with this value."""
+    return [each for each in readings if value in _labels(each)]
+
+
+def _real(devices: Sequence[Device], published: Iterable[Device]) -> tuple[list[Device], dict[str, list[str]]]:
+    """(devices that are there, parent -> partitions that can be made of it). The driver publishes both in one pool."""
+    wholes = {plain(str(uuid)) for each in published if (uuid := each.attribute("uuid")) and not _parent(each)}
+    possible: dict[str, list[str]] = defaultdict(list)
+    for device in devices:
+        if (parent := _parent(device)) in wholes and device.attribute("uuid") is None:
+            possible[parent].append(device.name)
+    names = {name for each in possible.values() for name in each}
+    real = [device for device in devices if device.name not in names]
+    # Their device is in this list itself.
+    for device in real:
+        possible.pop(plain(str(device.attribute("uuid"))), None)
+    return real, dict(possible)
+
+
+def _parent(device: Device) -> str:
+    return plain(str(device.attribute(*_PARENT) or ""))
+
+
+def _by_partition(devices: Iterable[Device]) -> dict[tuple[str, str], list[str]]:
+    """(parent, profile) -> the partitions of it."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for device in devices:
+        if parent := _parent(device):
+            found[parent, str(device.attribute("profile") or "")].append(device.name)
+    return found
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Devices behind a device plugin: their resource and number, and what the node's labels and the user say of them.
+
+    physical: on how many devices they are, and shares: how many of the resource are one device, as the user says; 0 if
+    that is not known. known: whether the suite knows an exporter of this vendor.
+    """
+
+    resource: str
+    advertised: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    physical: int = 0
+    shares: int = 0
+    known: bool = True
+
+    @property
+    def profile(self) -> str:
+        """The profile of the partitions that the resource counts: `1g.10gb` of `nvidia.com/mig-1g.10gb`; or empty."""
+        kind, _, profile = self.resource.rpartition("/")[2].removesuffix(".shared").partition("-")
+        return profile if kind == "mig" else ""
+
+    @property
+    def devices(self) -> int:
+        """How many devices or partitions these are; 0 if they may be shares of nobody knows how many."""
+        shares = self.shares or shares_of_one(self.resource, self.labels)
+        if self.physical and not self.shares and not self.profile:
+            return self.physical
+        if shares:
+            return -(-self.advertised // shares)
+        return 0 if may_be_shares(self.resource) else self.advertised
+
+
+def count(devices: Counted, readings: Sequence[Readings]) -> Covered:
+    """The readings of devices of which only the number is known."""
+    rows = _of_resource(devices, [each for each in readings if each.label])
+    expected = devices.devices or devices.advertised
+    undecided = ""
+    if len(rows) < expected:
+        if not devices.known:
+            undecided = (
+                f"{len(rows)} of {expected} devices have readings, in metrics that may be of others: "
+                "name their exporter, --set accelerator_metrics.exporter=NAMESPACE/POD*"
+            )
+        elif rows and not devices.devices and expected % len(rows) == 0:
+            undecided = (
+                f"{devices.advertised} of {devices.resource} are shares of {len(rows)} devices, or some are missing; "
+                "say how many are one device: --set accelerator_metrics.shares=NUMBER"
+            )
+    counted = "" if expected == devices.advertised else f"{devices.advertised} shares as {expected} devices"
+    return Covered(tuple(("", each) for each in rows), expected, (), counted, undecided)
+
+
+def _of_resource(devices: Counted, readings: Sequence[Readings]) -> list[Readings]:
+    if devices.profile:
+        partitions = [each for each in readings if each.is_partition]
+        return [each for each in partitions if not each.profiles or devices.profile in each.profiles]
+    # Beside partitions that have resources of their own, a plain resource counts whole devices.
+    whole = [each for each in readings if not each.is_partition]
+    return whole or list(readings)

@@ -1,0 +1,246 @@
+"""What accelerator_metrics finds on platforms with vendors' exporters: made-up pages of their shapes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from aiconform.check import NothingToLookAt, Settings
+from aiconform.check.registry import load_check
+from aiconform.check.testing import findings
+from aiconform.checks.accelerator_metrics.observations import Coverage
+from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
+from aiconform.checks.accelerator_metrics.probes import coverage
+from aiconform.cluster import ProxyResponse, Unreachable
+from aiconform.platform import Platform
+from aiconform.platform.images import Images
+
+CHECK = load_check("accelerator_metrics")
+Object = dict[str, Any]
+WELL = {"standard_format": True, "every_device": True, "utilization_reported": True, "memory_reported": True}
+
+
+class Served:
+    """A cluster that serves these objects, and these pages at NAMESPACE/POD:PORT."""
+
+    def __init__(self, objects: list[Object], pages: Mapping[str, str]) -> None:
+        self.objects, self.pages = objects, pages
+
+    async def groups(self) -> dict[str, tuple[str, ...]]:
+        return {"resource.k8s.io": ("v1",)}
+
+    async def resources(self, _: str) -> dict[str, Any]:
+        return {}
+
+    async def list(self, _: str, kind: str, *__: str, **___: str) -> AsyncIterator[Object]:
+        for obj in self.objects:
+            if obj["kind"] == kind:
+                yield obj
+
+    async def proxied(self, _: str, namespace: str, pod: str, __: str, **___: Any) -> ProxyResponse:
+        if page := self.pages.get(f"{namespace}/{pod}"):
+            return ProxyResponse(200, "text/plain; version=0.0.4", page, True)
+        raise Unreachable("connection refused")
+
+
+def node(resources: Mapping[str, int], **labels: str) -> Object:
+    return {
+        "kind": "Node",
+        "metadata": {"name": "n1", "labels": {name.replace("__", "/"): value for name, value in labels.items()}},
+        "spec": {},
+        "status": {
+            "allocatable": {name: str(count) for name, count in resources.items()},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }
+
+
+def exporter(name: str, image: str, port: int, port_name: str = "metrics") -> Object:
+    return {
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "ns"},
+        "spec": {
+            "nodeName": "n1",
+            "containers": [{"name": "c", "image": image, "ports": [{"name": port_name, "containerPort": port}]}],
+        },
+        "status": {"phase": "Running"},
+    }
+
+
+def published(driver: str, *devices: Object) -> Object:
+    return {
+        "kind": "ResourceSlice",
+        "metadata": {"name": driver},
+        "spec": {
+            "driver": driver,
+            "nodeName": "n1",
+            "pool": {"name": "n1", "generation": 1, "resourceSliceCount": 1},
+            "devices": list(devices),
+        },
+    }
+
+
+def gpu(index: int, **attributes: str) -> Object:
+    about = {"type": "gpu", "productName": "H100", "uuid": f"GPU-00{index}", **attributes}
+    return {"name": f"gpu-{index}", "attributes": {name: {"string": value} for name, value in about.items()}}
+
+
+def page(samples: Mapping[str, Mapping[str, float]]) -> str:
+    return "".join(
+        f"{metric}{{{labels}}} {value}\n" for metric, values in samples.items() for labels, value in values.items()
+    )
+
+
+def dcgm(*labels: str, utilization: str = "DCGM_FI_DEV_GPU_UTIL") -> str:
+    return page({metric: dict.fromkeys(labels, 0.0) for metric in (utilization, "DCGM_FI_DEV_FB_USED")})
+
+
+DCGM = ("dcgm-exporter-a", "nvcr.io/nvidia/k8s/dcgm-exporter:4.4", 9400)
+
+
+def seen(objects: list[Object], pages: Mapping[str, str], **options: Any) -> Coverage:
+    cluster: Any = Served(objects, pages)
+    platform = Platform(cluster, Images())
+    settings = Settings(options=(AcceleratorMetrics(**options),))
+    scratch: Any = None
+    found = asyncio.run(coverage(platform, scratch, settings, None))
+    assert isinstance(found, Coverage)
+    return found
+
+
+def verdicts(found: Coverage) -> dict[str, bool | None]:
+    return {name: finding.holds for name, finding in findings(CHECK, found).items()}
+
+
+def test_the_same_devices_by_device_plugin_and_by_dra_are_one_set() -> None:
+    labels = {"nvidia.com__gpu.count": "2"}
+    objects = [node({"nvidia.com/gpu": 2}, **labels), published("gpu.nvidia.com", gpu(0), gpu(1)), exporter(*DCGM)]
+    found = seen(objects, {"ns/dcgm-exporter-a:9400": dcgm('UUID="GPU-000"', 'UUID="GPU-001"')})
+    assert verdicts(found) == WELL
+    # One that is in neither is missing in both.
+    missing = seen(objects, {"ns/dcgm-exporter-a:9400": dcgm('UUID="GPU-000"')})
+    assert verdicts(missing)["every_device"] is False
+
+
+def test_mig_instances_are_devices() -> None:
+    ids = [f'UUID="GPU-1",GPU_I_PROFILE="1g.10gb",GPU_I_ID="{n}"' for n in range(7, 14)]
+    objects = [node({"nvidia.com/gpu": 0, "nvidia.com/mig-1g.10gb": 7}), exporter(*DCGM)]
+    text = dcgm(*ids, utilization="DCGM_FI_PROF_GR_ENGINE_ACTIVE")
+    assert verdicts(seen(objects, {"ns/dcgm-exporter-a:9400": text})) == WELL
+    text = dcgm(*ids[1:], utilization="DCGM_FI_PROF_GR_ENGINE_ACTIVE")
+    assert verdicts(seen(objects, {"ns/dcgm-exporter-a:9400": text}))["every_device"] is False
+
+
+def test_time_slices_are_one_device() -> None:
+    objects = [
+        node({"nvidia.com/gpu": 4}, **{"nvidia.com__gpu.count": "1", "nvidia.com__gpu.replicas": "4"}),
+        exporter(*DCGM),
+    ]
+    found = seen(objects, {"ns/dcgm-exporter-a:9400": dcgm('UUID="GPU-1"')})
+    assert verdicts(found) == WELL
+    assert found.nodes[0].expected == 1
+    assert found.nodes[0].devices[0].samples == (
+        'DCGM_FI_DEV_GPU_UTIL{UUID="GPU-1"} 0',
+        'DCGM_FI_DEV_FB_USED{UUID="GPU-1"} 0',
+    )
+
+
+def test_the_names_of_one_hardware_are_each_covered() -> None:
+    resources = {f"aws.amazon.com/{name}": 2 for name in ("neuron", "neurondevice")} | {"aws.amazon.com/neuroncore": 4}
+    ids = [f'neuron_device_index="{n // 2}",neuroncore="{n}"' for n in range(4)]
+    text = page(
+        {name: dict.fromkeys(ids, 0.1) for name in ("neuroncore_utilization_ratio", "neuroncore_memory_usage_total")}
+    )
+    objects = [node(resources), exporter("neuron-monitor-a", "neuron-monitor:1", 8000)]
+    found = seen(objects, {"ns/neuron-monitor-a:8000": text})
+    assert verdicts(found) == WELL
+    assert found.nodes[0].expected == 2
+    # A node that offers cores alone: nobody says how many a device has.
+    cores = [node({"aws.amazon.com/neuroncore": 4}), *objects[1:]]
+    found = seen(cores, {"ns/neuron-monitor-a:8000": text})
+    assert verdicts(found)["every_device"] is None
+    assert "accelerator_metrics.shares" in found.nodes[0].undecided
+
+
+def test_ratios_of_intels_exporter() -> None:
+    ids = [f'uuid="0100-{n}",pci_bdf="0000:0{n}:00.0"' for n in (4, 5)]
+    text = page({"xpum_engine_ratio": {ids[0]: 0.99, ids[1]: 0.0}, "xpum_memory_used_bytes": dict.fromkeys(ids, 3.1e7)})
+    devices = [
+        {
+            "name": f"0000-0{n}-00-0-0xe211",
+            "attributes": {"model": {"string": "Flex"}, "pciAddress": {"string": f"0000:0{n}:00.0"}},
+        }
+        for n in (4, 5)
+    ]
+    objects = [node({}), published("gpu.intel.com", *devices), exporter("xpum", "intel/xpumanager:V1.3.1", 29999)]
+    found = seen(objects, {"ns/xpum:29999": text})
+    assert verdicts(found) == WELL
+    assert sorted(each.utilization or 0 for each in found.nodes[0].devices) == [0, 99]
+
+
+def test_newer_names_of_intels_exporter() -> None:
+    ids = [f'hw_id="0100-{n}",hw_name="memory-0",pci_bdf="0000:0{n}:00.0"' for n in (4, 5)]
+    text = page(
+        {
+            "hw_gpu_utilization_ratio": {each.replace("memory-0", "engine-copy"): 0.0 for each in ids},
+            "hw_memory_usage_bytes": dict.fromkeys(ids, 3.1e7),
+            "hw_memory_size_bytes": dict.fromkeys(ids, 1.7e10),
+        }
+    )
+    devices = [{"name": f"d{n}", "attributes": {"pciAddress": {"string": f"0000:0{n}:00.0"}}} for n in (4, 5)]
+    objects = [node({}), published("gpu.intel.com", *devices), exporter("xpumd-z", "ghcr.io/intel/xpumd:2.0.0", 8080)]
+    found = seen(objects, {"ns/xpumd-z:8080": text})
+    assert verdicts(found) == WELL
+    assert found.nodes[0].opentelemetry
+
+
+def test_a_named_exporter_is_tried_at_every_port_it_declares() -> None:
+    ids = [f'uuid="0000000{n}-1111"' for n in range(2)]
+    names = ("nvidia_smi_utilization_gpu_ratio", "nvidia_smi_memory_used_bytes")
+    pages = {"ns/gpu-numbers-q:9835": page({name: dict.fromkeys(ids, 0.0) for name in names})}
+    objects = [node({"nvidia.com/gpu": 2}), exporter("gpu-numbers-q", "registry.example/gpu-numbers", 9835, "http")]
+    assert verdicts(seen(objects, pages, exporter="ns/gpu-numbers*")) == WELL
+    told = ""
+    try:
+        seen(objects, {}, exporter="ns/gpu-numbers*")
+    except NothingToLookAt as reason:
+        told = str(reason)
+    assert "ns/gpu-numbers-q:9835/metrics: connection refused" in told
+    try:
+        seen(objects, pages, exporter="ns/other*")
+    except NothingToLookAt as reason:
+        told = str(reason)
+    assert "no Pod on n1 is called ns/other*" in told
+
+
+def test_an_idle_tpu_host_has_no_memory_to_show() -> None:
+    ids = [f'accelerator_id="43717-{n}"' for n in range(4)]
+    objects = [node({"google.com/tpu": 4}), exporter("tpu-device-plugin-ab", "gke.gcr.io/tpu-device-plugin:v1", 2112)]
+    found = seen(
+        objects, {"ns/tpu-device-plugin-ab:2112": page({"tensorcore_utilization_node": dict.fromkeys(ids, 0.0)})}
+    )
+    assert verdicts(found) == {**WELL, "memory_reported": None}
+    assert "only of devices in use" in findings(CHECK, found)["memory_reported"].reason
+
+
+def test_an_exporter_of_another_vendor_decides_nothing() -> None:
+    objects = [
+        node({"nvidia.com/gpu": 1, "amd.com/gpu": 1}),
+        exporter(*DCGM),
+        exporter("numbers", "registry.example/numbers", 5000),
+    ]
+    amd = page({name: {'serial_number="PCB1",gpu_id="0"': 0.0} for name in ("gpu_gfx_activity", "gpu_used_vram")})
+    pages = {"ns/dcgm-exporter-a:9400": dcgm('UUID="GPU-1"')}
+    found = seen(objects, pages)
+    assert verdicts(found)["every_device"] is False
+    assert [each.endpoint for each in found.nodes if each.name == "amd.com/gpu"] == [""]
+    # The exporter of the one does not keep that of the other from being found.
+    assert verdicts(seen(objects, {**pages, "ns/numbers:5000": amd})) == WELL
+
+
+def test_without_a_known_exporter_of_the_vendor_nothing_is_missing() -> None:
+    objects = [node({"nvidia.com/gpu": 1, "qualcomm.com/qaic": 4}), exporter(*DCGM)]
+    found = seen(objects, {"ns/dcgm-exporter-a:9400": dcgm('UUID="GPU-1"')})
+    assert verdicts(found)["every_device"] is None
+    assert "accelerator_metrics.exporter" in findings(CHECK, found)["every_device"].reason
