@@ -332,7 +332,7 @@ def test_the_end_of_the_supervisor_ends_all_and_up_goes_on(lab: Lab) -> None:
     record = json.loads(lab.paths.supervisor_record.read_text())
     assert ProcessIdentity(record["pid"], record["start"]).kill()
     eventually(lambda: not cgroups.processes(lab.paths.cgroup), seconds=10)
-    aiconform("lab", "status", "--name", NAME, code=1)
+    aiconform("lab", "status", "--name", NAME, code=3)
     aiconform("lab", "up", "--name", NAME)
 
     async def look() -> Object:

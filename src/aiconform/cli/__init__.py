@@ -6,13 +6,15 @@ That keeps `aiconform --help` quick: the table below holds each command's one-li
 from __future__ import annotations
 
 import os
+import sys
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import click
 
 from aiconform import __version__
-from aiconform.cli.common import INTERRUPTED
+from aiconform.cli.ending import exit_code, own_code_for_closed_output
 from aiconform.installed import FILES
 
 # command -> its one-line help; its module is aiconform.cli.<command>, its object there is `command`
@@ -44,13 +46,20 @@ class LazyGroup(click.Group):
         command: click.Command = import_module(f"aiconform.cli.{name}").command
         return command
 
+    def main(self, *arguments: Any, standalone_mode: bool = True, **options: Any) -> Any:
+        """As click's, with this command's exit codes."""
+        call = partial(super().main, *arguments, standalone_mode=False, **options)
+        if not standalone_mode:
+            return call()
+        sys.exit(exit_code(call))
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with own_code_for_closed_output():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """An interrupt ends with the code that says so: 1 means "not conformant" and nothing else."""
-        try:
+        with own_code_for_closed_output():
             return super().invoke(ctx)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("aiconform: interrupted", err=True)
-            ctx.exit(INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -70,7 +79,7 @@ def main(checks: tuple[str, ...]) -> None:
     """Prove that a Kubernetes platform can run AI workloads.
 
     Results go to standard output, progress to standard error. Exit codes: 0 conformant, 1 not conformant,
-    2 wrong use, 3 undetermined, 130 interrupted.
+    2 wrong use or a defect, 3 undetermined, 130 interrupted.
     """
     if checks:
         already = os.environ.get(FILES)

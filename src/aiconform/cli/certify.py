@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from aiconform.cli.certify_build import build, init, redact, sign
 from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result
 from aiconform.cli.common import Failure, fail, note, output_option
+from aiconform.cli.ending import end
 
 
 class CertifyGroup(click.Group):
@@ -115,7 +115,7 @@ def validate(
         for line in lines(results, least):
             click.echo(line)
     serious = strict and any(finding.severity == "error" for result in results for finding in result.findings)
-    sys.exit(INVALID if serious or not all(result.valid for result in results) else 0)
+    end(INVALID if serious or not all(result.valid for result in results) else 0)
 
 
 @command.command(short_help="Verify a bundle without its cluster.")
@@ -157,7 +157,7 @@ def verify(
             found = run(folder, attested, checklists)
     except BadBundle as error:
         click.echo(plain(f"aiconform: {error}"), err=True)
-        sys.exit(INVALID)
+        end(INVALID)
     if output == "json":
         print_result({"bundle": str(bundle), **found.as_data()})
     else:
@@ -171,7 +171,7 @@ def verify(
         if found.unshown:
             click.echo(f"claims that no run supports: {', '.join(found.unshown)}")
         click.echo("verified" if not found.problems else "NOT verified")
-    sys.exit(INVALID if found.problems else 0)
+    end(INVALID if found.problems else 0)
 
 
 @command.command(short_help="Show submissions side by side.")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from aiconform.cli.common import cluster_options, fail, note, output_option, print_json, run_async
+from aiconform.cli.ending import WRONG, end
 
 
 @click.command("cleanup")
@@ -18,7 +17,7 @@ def command(kubeconfig: str | None, context: str | None, run: str | None, dry_ru
     """Delete what runs left on a cluster, and wait until it is deleted.
 
     Everything that a run creates is in a Namespace of the run or owned by it. A run that is still in progress loses
-    its objects, too. The exit code is 1 if something could not be deleted.
+    its objects, too. The exit code is 2 if something could not be deleted.
     """
     removed, problem = run_async(_cleanup(kubeconfig, context, run, dry_run))
     if output == "json":
@@ -30,7 +29,7 @@ def command(kubeconfig: str | None, context: str | None, run: str | None, dry_ru
             click.echo(f"{'would delete' if dry_run else 'deleted'} Namespace {name} and what it owns")
     if problem:
         note(f"aiconform: {problem}")
-        sys.exit(1)
+        end(WRONG)
 
 
 async def _cleanup(

@@ -6,12 +6,13 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+
+from aiconform.cli.ending import INTERRUPTED, WRONG, end
 
 if TYPE_CHECKING:
     from aiconform.platform import AcceleratorOptions
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-
-INTERRUPTED = 130
 
 
 def cluster_options(function: F) -> F:
@@ -153,7 +152,7 @@ def note(message: str) -> None:
 class Failure(click.ClickException):
     """An error whose message names the problem and what to do; nothing was judged."""
 
-    exit_code = 2
+    exit_code = WRONG
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"aiconform: {self.message}", err=True)
@@ -169,7 +168,7 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(_with_signals(main))
     except (asyncio.CancelledError, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
+        end(INTERRUPTED)
 
 
 async def _with_signals(main: Coroutine[Any, Any, T]) -> T:

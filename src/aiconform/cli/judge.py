@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from aiconform.cli.common import fail, installed_standard, output_option, print_json, strict_option
+from aiconform.cli.ending import end
 
 DIFFERS = 3
 
@@ -61,5 +61,5 @@ def command(directory: Path, strict: bool, output: str) -> None:
         if not judgement.differences:
             click.echo("The report agrees with the observations, and the journal is unbroken.")
     if judgement.differences:
-        sys.exit(DIFFERS)
-    sys.exit(EXIT_CODES[report.strict] if strict else 0)
+        end(DIFFERS)
+    end(EXIT_CODES[report.strict] if strict else 0)

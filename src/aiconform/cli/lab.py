@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -11,7 +10,8 @@ from typing import Any
 
 import click
 
-from aiconform.cli.common import INTERRUPTED, Failure, note, output_option, print_json
+from aiconform.cli.common import Failure, note, output_option, print_json
+from aiconform.cli.ending import INTERRUPTED, end
 from aiconform.cli.progress import Progress
 from aiconform.lab.config import ALLOCATIONS
 
@@ -43,9 +43,10 @@ def clear_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         # Builds and processes stay; the same command continues from there.
         note("aiconform: interrupted")
-        sys.exit(INTERRUPTED)
+        end(INTERRUPTED)
 
 
+NOT_READY = 3
 _name = click.option("--name", default="lab", show_default=True, help="Name of the lab; a machine can run several.")
 
 
@@ -194,7 +195,7 @@ def down(name: str) -> None:
 @_name
 @output_option
 def status(name: str, output: str) -> None:
-    """Show the machines, processes and nodes of a lab. Exit code 1 if one is not running or not Ready."""
+    """Show the machines, processes and nodes of a lab. Exit code 3 if one is not running or not Ready."""
     with clear_errors():
         found = _load(name).status()
     if output == "json":
@@ -204,7 +205,7 @@ def status(name: str, output: str) -> None:
     # An autoscaled node comes and goes; it is not Ready while it does.
     own = [node for node in found["nodes"].values() if not node["autoscaled"]]
     if not found["running"] or not all(node["ready"] for node in own):
-        raise SystemExit(1)
+        end(NOT_READY)
 
 
 @command.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from aiconform.cli.common import (
     set_option,
     strict_option,
 )
+from aiconform.cli.ending import end
 
 if TYPE_CHECKING:
     from aiconform.check import Settings
@@ -141,7 +141,7 @@ def command(
         return
     how = RunOptions(_folder(resume or out), settings, Images(image_registry))
     report = run_async(_run(None if resume else chosen, kubeconfig, context, how, coming, as_json=output == "json"))
-    sys.exit(EXIT_CODES[report.strict if strict else report.verdict])
+    end(EXIT_CODES[report.strict if strict else report.verdict])
 
 
 @dataclass(frozen=True)

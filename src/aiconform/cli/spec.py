@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiconform.cli.common import Failure, installed_standard, note, output_option, print_json
+from aiconform.cli.ending import end
 from aiconform.cli.spec_new import CHECKOUT
 from aiconform.cli.spec_new import command as new
 
@@ -226,7 +227,7 @@ def check(folder: Path | None, checklists: Path | None, output: str) -> None:
             lacks = "no check" if gap.kind == "check" else "no fault that breaks an assertion"
             click.echo(f"missing: {gap.requirement} ({gap.level}, due since {gap.due}) has {lacks}")
         click.echo(found.summary)
-    click.get_current_context().exit(found.exit_code)
+    end(found.exit_code)
 
 
 def _check_ids() -> frozenset[str]:

@@ -1,0 +1,121 @@
+"""How the command ends. Exit code 1 means "not conformant" and nothing else, so no defect may end with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import click
+
+WRONG = 2
+INTERRUPTED = 130
+OUTPUT_CLOSED = 141
+"""Nobody reads the output any more: what shells report of a program that SIGPIPE ends."""
+DEBUG = "AICONFORM_DEBUG"
+"""Environment variable: if set, the trace of a defect goes to standard error and not to a file."""
+
+
+class Ended(SystemExit):
+    """A command ends with a code of its own choice. Any other SystemExit with code 1 comes from a defect."""
+
+
+def end(code: int) -> NoReturn:
+    """End the command with this exit code."""
+    raise Ended(code)
+
+
+@contextlib.contextmanager
+def own_code_for_closed_output() -> Iterator[None]:
+    """click ends with 1 when nobody reads its output any more; this is asked first."""
+    try:
+        yield
+    except BrokenPipeError:
+        _discard_output()
+        end(OUTPUT_CLOSED)
+
+
+def exit_code(call: Callable[[], object]) -> int:
+    """Call a command, say what went wrong, and return the code to exit with. A result that is a number is the code."""
+    try:
+        code = _code(call)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _output_closed()
+    except OSError as error:
+        code = _cannot_go_on(error)
+    return code
+
+
+def _code(call: Callable[[], object]) -> int:
+    try:
+        result = call()
+    except BrokenPipeError:
+        return _output_closed()
+    except click.ClickException as error:
+        error.show()
+        return WRONG
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        return INTERRUPTED
+    except SystemExit as error:
+        return _exited(error)
+    except OSError as error:
+        return _cannot_go_on(error)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it must not end as a verdict
+        return _defect(error)
+    return result if isinstance(result, int) else 0
+
+
+def _exited(error: SystemExit) -> int:
+    if error.code is None or isinstance(error, Ended) or (isinstance(error.code, int) and error.code != 1):
+        return int(error.code or 0)
+    return _defect(error)
+
+
+def _cannot_go_on(error: OSError) -> int:
+    """Most such errors are the machine's: a full disk, a folder without permission."""
+    _say(f"cannot go on: {error}. {_kept(error)}")
+    _discard_output()
+    return WRONG
+
+
+def _defect(error: BaseException) -> int:
+    words = f"{type(error).__name__}: {error}".strip(": ")
+    _say(f"a defect of aiconform or of an extension ended this command, which says nothing of a platform: {words}.")
+    _say(f"{_kept(error)} Please report it.")
+    return WRONG
+
+
+def _kept(error: BaseException) -> str:
+    """Keep the trace, and say where it is."""
+    trace = "".join(traceback.format_exception(error))
+    if not os.environ.get(DEBUG):
+        with contextlib.suppress(OSError):
+            with tempfile.NamedTemporaryFile(prefix="aiconform-trace-", suffix=".txt", delete=False) as file:
+                file.write(trace.encode("utf-8", "backslashreplace"))
+            return f"The trace is in {file.name} ({DEBUG}=1 prints it)."
+    _say(trace)
+    return "The trace is above."
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(f"aiconform: {text}", err=True)
+
+
+def _output_closed() -> int:
+    _discard_output()
+    return OUTPUT_CLOSED
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere: at the end of the process Python would fail on it again."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
