@@ -46,7 +46,6 @@ def clear_errors() -> Iterator[None]:
         end(INTERRUPTED)
 
 
-NOT_READY = 3
 _name = click.option("--name", default="lab", show_default=True, help="Name of the lab; a machine can run several.")
 
 
@@ -205,7 +204,7 @@ def status(name: str, output: str) -> None:
     # An autoscaled node comes and goes; it is not Ready while it does.
     own = [node for node in found["nodes"].values() if not node["autoscaled"]]
     if not found["running"] or not all(node["ready"] for node in own):
-        end(NOT_READY)
+        end(3)
 
 
 @command.command()

@@ -35,6 +35,7 @@ NO_RESULT = {
     ("spec", "schema"),
     ("certify", "init"),
     ("certify", "sign"),
+    ("replay",),
     ("lab", "assets", "build"),
     ("lab", "down"),
     ("lab", "kubeconfig"),
