@@ -121,6 +121,9 @@ def _item(category: str, requirement: str, level: str, description: str | None =
         *(known.programme.descriptions if known else ()),
         *([] if description is None else [digest_of(description)]),
     }
+    if known and digests and description is None:
+        # What `certify init` writes where the programme's own words are not at hand.
+        digests.add(digest_of(known.title))
     return ChecklistItem(
         category,
         requirement,

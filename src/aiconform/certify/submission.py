@@ -33,6 +33,7 @@ METADATA = {
 CLAIM_KEYS = ("id", "description", "level", "status", "evidence", "notes")
 BASE_CONFORMANCE = re.compile(r"https://github\.com/cncf/k8s-conformance/tree/(master|main)/v[0-9]+\.[0-9]+/[^/]+/?")
 """What k8sConformanceUrl has to look like."""
+_NO_EVIDENCE = {"", "n/a", "na", "none", "-"}
 VERSION = re.compile(r"(?:^|/)(v[0-9]+\.[0-9]+)/")
 
 
@@ -111,6 +112,8 @@ class Submission:
     unknown: tuple[tuple[str, int], ...]
     both_spellings: tuple[str, ...]
     oddities: tuple[str, ...]
+    faults: tuple[Unreadable, ...] = ()
+    """Values of claims that cannot be loaded. The rest is read without them."""
     lines: dict[str, int] = field(default_factory=dict)
     """Of `metadata`, `spec` and of each `spec.<category>`."""
 
@@ -157,11 +160,14 @@ def read_bytes(path: Path, folder: Path, limit: int = LARGEST) -> bytes:
 def read_submission(path: Path) -> Submission:
     """Raises Unreadable."""
     folder = path.parent.resolve()
-    return load(path, read_bytes(path, folder), folder)
+    submission = load(path, read_bytes(path, folder), folder)
+    if submission.faults:
+        raise submission.faults[0]
+    return submission
 
 
 def load(path: Path, data: bytes, folder: Path) -> Submission:
-    """Like read_submission, for bytes at hand."""
+    """A submission with the `faults` of its claims. Raises Unreadable if there is nothing to go on with."""
     try:
         document = parse(data)
     except Malformed as error:
@@ -173,10 +179,20 @@ def load(path: Path, data: bytes, folder: Path) -> Submission:
         raise Unreadable(root.line, "the file is not a mapping", "start from the checklist: `aiconform certify init`")
     metadata, unknown, twice = _metadata(root.get("metadata"))
     lines: dict[str, int] = {key: root.keys[key] for key in ("metadata", "spec") if key in root.keys}
-    claims = _spec(root.get("spec"), lines)
+    faults: list[Unreadable] = []
+    claims = _spec(root.get("spec"), lines, faults)
     unknown += [(key, line) for key, line in root.keys.items() if key not in ("metadata", "spec")]
     return Submission(
-        path, folder, version_of(path), metadata, claims, tuple(unknown), tuple(twice), document.oddities, lines
+        path,
+        folder,
+        version_of(path),
+        metadata,
+        claims,
+        tuple(unknown),
+        tuple(twice),
+        document.oddities,
+        tuple(faults),
+        lines,
     )
 
 
@@ -204,7 +220,9 @@ def _metadata(node: YamlValue | None) -> tuple[dict[str, MetadataField] | None, 
     return fields, [(key, line) for key, line in node.keys.items() if key not in known], twice
 
 
-def _spec(node: YamlValue | None, lines: dict[str, int]) -> dict[str, tuple[Claim, ...]] | None:
+def _spec(
+    node: YamlValue | None, lines: dict[str, int], faults: list[Unreadable]
+) -> dict[str, tuple[Claim, ...]] | None:
     if _is_null(node):
         return None
     if not isinstance(node, YamlMapping):
@@ -215,18 +233,18 @@ def _spec(node: YamlValue | None, lines: dict[str, int]) -> dict[str, tuple[Clai
         if _is_null(listed):
             claims[category] = ()
         elif isinstance(listed, YamlList):
-            claims[category] = tuple(_claim(category, item) for item in listed.items)
+            claims[category] = tuple(_claim(category, item, faults) for item in listed.items)
         else:
             raise Unreadable(listed.line, f"spec.{category} is not a list", "begin each requirement with `- id:`")
     return claims
 
 
-def _claim(category: str, node: YamlValue) -> Claim:
+def _claim(category: str, node: YamlValue, faults: list[Unreadable]) -> Claim:
     if _is_null(node):
         node = YamlMapping(node.line)
     if not isinstance(node, YamlMapping):
         raise Unreadable(node.line, f"an entry of {category} is not a mapping", "begin each requirement with `- id:`")
-    texts = {key: _text(node, key) for key in CLAIM_KEYS if key != "evidence"}
+    texts = {key: _text(node, key, faults) for key in CLAIM_KEYS if key != "evidence"}
     unknown = tuple((key, line) for key, line in node.keys.items() if key not in CLAIM_KEYS)
     return Claim(
         category,
@@ -236,34 +254,42 @@ def _claim(category: str, node: YamlValue) -> Claim:
         texts["level"],
         texts["status"],
         texts["notes"],
-        _evidence(node, texts["id"].text),
+        _evidence(node, texts["id"].text, faults),
         unknown,
     )
 
 
-def _text(node: YamlMapping, key: str) -> ClaimText:
+def _text(node: YamlMapping, key: str, faults: list[Unreadable]) -> ClaimText:
     value = node.get(key)
     if value is None or _is_null(value):
         return ClaimText("", node.keys.get(key, node.line))
     if not isinstance(value, YamlScalar):
-        raise Unreadable(value.line, f"{key} is not text", "write one value; quote it or use a block (`>-`)")
+        faults.append(Unreadable(value.line, f"{key} is not text", "write one value; quote it or use a block (`>-`)"))
+        return ClaimText("", value.line)
     return ClaimText(value.text, value.line)
 
 
-def _evidence(node: YamlMapping, requirement: str) -> tuple[ClaimText, ...]:
+def _evidence(node: YamlMapping, requirement: str, faults: list[Unreadable]) -> tuple[ClaimText, ...]:
     value = node.get("evidence")
     if value is None or _is_null(value):
         return ()
     if not isinstance(value, YamlList):
         what = shown(value.text) if isinstance(value, YamlScalar) else "a mapping"
-        raise Unreadable(
-            value.line, f"the evidence of {requirement} is {what}, not a list", "write a list; an empty one is `[]`"
+        faults.append(
+            Unreadable(
+                value.line, f"the evidence of {requirement} is {what}, not a list", "write a list; an empty one is `[]`"
+            )
         )
+        # A single link or file is what the list would hold; N/A and the like are no evidence.
+        if isinstance(value, YamlScalar) and value.text.strip().lower() not in _NO_EVIDENCE:
+            return (ClaimText(value.text, value.line),)
+        return ()
     found = []
     for item in value.items:
         if not isinstance(item, YamlScalar):
-            raise Unreadable(
-                item.line, f"an entry in the evidence of {requirement} is not text", "write one link a line"
+            faults.append(
+                Unreadable(item.line, f"an entry in the evidence of {requirement} is not text", "write one link a line")
             )
+            continue
         found.append(ClaimText("" if item.kind == "null" else item.text, item.line))
     return tuple(found)

@@ -56,6 +56,31 @@ def test_a_broken_file_is_a_load_error(tmp_path: Path, content: str | bytes, lin
     assert line is None or error["line"] == line
 
 
+@pytest.mark.parametrize(
+    ("value", "says", "also"),
+    [
+        ({"evidence": "N/A", "notes": ""}, "not a list", "F-must-no-evidence"),
+        ({"evidence": "gone/junit.xml"}, "not a list", "P-evidence-file"),
+        ({"evidence": {"a": "b"}}, "not a list", "F-must-no-evidence"),
+        ({"evidence": ["gone/x", ["y"]]}, "not text", "P-evidence-file"),
+        ({"status": ["Implemented"]}, "status is not text", "P-status"),
+        ({"description": {"a": "b"}}, "description is not text", "F-description"),
+    ],
+)
+def test_a_value_that_cannot_be_loaded_hides_no_other_finding(
+    tmp_path: Path, value: dict[str, object], says: str, also: str
+) -> None:
+    claims = {"gang_scheduling": value, "robust_controller": {"status": "Perhaps"}}
+    submission = validated(write(tmp_path, product(metadata={"platformName": ""}, **claims)))
+    assert not submission["valid"]
+    (load,) = [error for error in submission["errors"] if error["rule"] == "P-load"]
+    assert says in load["message"]
+    found = [*submission["errors"], *submission["findings"]]
+    assert also in {each["rule"] for each in found if each["requirement"] == "gang_scheduling"}
+    assert "P-metadata" in {each["rule"] for each in found}
+    assert "P-status" in {each["rule"] for each in found if each["requirement"] == "robust_controller"}
+
+
 def test_aliases_that_stay_small_are_read(tmp_path: Path) -> None:
     text = json.dumps(product(), indent=1).replace('"status": "Implemented"', '"status": &s "Implemented"', 1)
     head, tail = text.split("&s", 1)

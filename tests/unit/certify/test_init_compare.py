@@ -20,7 +20,7 @@ def test_a_new_checklist_has_every_requirement_and_only_placeholders_to_mend(tmp
     submission = validated(out)
     assert rules(submission["errors"]) == {"P-placeholder", "P-status", "P-must"}
     assert set(submission["grades"].values()) == {"bare-claim", "not-claimed"} or submission["grades"]
-    assert "F-level" not in rules(submission["findings"])
+    assert not {"F-level", "F-description"} & rules(submission["findings"])
     assert len(submission["grades"]) == 15
 
 
@@ -30,7 +30,12 @@ def test_every_version(tmp_path: Path, version: str) -> None:
     metadata.write_text(json.dumps({k: v for k, v in METADATA.items() if k != "kubernetesVersion"}))
     out = tmp_path / version / "p"
     assert certify("init", "--kubernetes", version, "--no-input", "--metadata", metadata, "--out", out).exit_code == 0
-    assert rules(validated(out)["errors"]) == {"P-status", "P-must"}
+    submission = validated(out)
+    assert rules(submission["errors"]) == {"P-status", "P-must"}
+    assert "F-description" not in rules(submission["findings"])
+    text = (out / "PRODUCT.yaml").read_text()
+    (out / "PRODUCT.yaml").write_text(text.replace('description: "', 'description: "Not ', 99))
+    assert "F-description" in rules(validated(out)["findings"])
 
 
 def test_the_programmes_wording_where_it_is_at_hand(tmp_path: Path) -> None:

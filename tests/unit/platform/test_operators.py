@@ -268,6 +268,15 @@ async def test_what_is_missing_of_an_operator_is_told() -> None:
     )
 
 
+async def test_an_operator_that_is_installed_without_its_webhook_is_told_how_it_is_turned_on() -> None:
+    kuberay = BY_NAME["kuberay"]
+    (here,) = await found(crd(kuberay.crds[0], "v1"), deployment("kuberay", "kuberay-operator"))
+    (missing,) = here.missing
+    assert "vraycluster.kb.io is in no ValidatingWebhookConfiguration: " in missing
+    assert "webhooks.enabled=true" in missing
+    assert "ENABLE_WEBHOOKS=true" in missing
+
+
 async def test_of_several_versions_the_best_that_is_served_is_taken() -> None:
     kueue = BY_NAME["kueue"].crds
     (here,) = await found(*(crd(name, "v1beta1") for name in kueue))

@@ -1,8 +1,8 @@
 """The rules, one module for each thing that they look at.
 
 P-… rules are the programme's own (the errors and warnings of its validator); F-… rules go beyond them. Every module has
-`RULES` and `check(context)`, which yields the problems found in one submission; `loading` alone comes before there is
-a context.
+`RULES` and `check(context)`, which yields the problems found in one submission; `loading` also says why there may be no
+context.
 """
 
 from __future__ import annotations
@@ -24,10 +24,8 @@ class RuleModule(Protocol):
     def check(self, context: Context, /) -> Iterator[Problem]: ...
 
 
-MODULES: tuple[RuleModule, ...] = (programme, form, metadata, claims, evidence, artifacts, runs, originality)
-CATALOGUE: Mapping[str, Rule] = {
-    rule.id: rule for rules in (loading.RULES, *(m.RULES for m in MODULES)) for rule in rules
-}
+MODULES: tuple[RuleModule, ...] = (loading, programme, form, metadata, claims, evidence, artifacts, runs, originality)
+CATALOGUE: Mapping[str, Rule] = {rule.id: rule for module in MODULES for rule in module.RULES}
 
 
 def check(context: Context) -> Iterator[Problem]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from aiconform.certify.checklist import checklist_of
+from aiconform.certify.context import Context
 from aiconform.certify.examined import Examined, examine
 from aiconform.certify.findings import Problem, Rule
 from aiconform.certify.submission import Unreadable, load, read_bytes, version_of
@@ -21,6 +23,12 @@ RULES = (
 )
 
 
+def check(context: Context) -> Iterator[Problem]:
+    """The values of claims that cannot be loaded."""
+    for fault in context.examined.submission.faults:
+        yield _problem(fault)
+
+
 def examined(path: Path, checklists: Path | None) -> Examined | Problem:
     """The submission beside its checklist, or the reason why it cannot be examined. Raises BadChecklists."""
     version = version_of(path)
@@ -33,4 +41,8 @@ def examined(path: Path, checklists: Path | None) -> Examined | Problem:
         folder = path.parent.resolve()
         return examine(load(path, read_bytes(path, folder, LARGEST), folder), checklist)
     except Unreadable as error:
-        return Problem("P-load", error.line, f"{error.problem}; {error.help}")
+        return _problem(error)
+
+
+def _problem(error: Unreadable) -> Problem:
+    return Problem("P-load", error.line, f"{error.problem}; {error.help}")

@@ -96,6 +96,7 @@ class Operator(_Data):
     versions: tuple[str, ...] = Field(min_length=1)
     controllers: tuple[str, ...] = ()
     webhook: str
+    turn_on: str = ""
     everywhere: bool = False
     makes: dict[str, tuple[str, ...]]
     prepare: tuple[dict[str, Any], ...] = ()

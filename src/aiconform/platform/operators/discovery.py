@@ -65,7 +65,8 @@ class InstalledOperator:
                     else f"serves {', '.join(self.served) or 'no version'}, the suite has objects for {known}",
                     ""
                     if self.webhook
-                    else f"its webhook {self.operator.webhook} is in no ValidatingWebhookConfiguration",
+                    else f"its webhook {self.operator.webhook} is in no ValidatingWebhookConfiguration"
+                    + (f": {self.operator.turn_on}" if self.operator.turn_on else ""),
                     "" if self.deployments else f"no Deployment {' or '.join(self.operator.controllers)}",
                 ),
             )
