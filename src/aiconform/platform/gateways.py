@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
 
 from aiconform.cluster import ClusterError, NotFound, Object, conditions
 from aiconform.platform.inventory import Platform
+from aiconform.spec import yamlfile
 
 GROUP = "gateway.networking.k8s.io"
 # The newest first; both have all fields that checks use.
 VERSIONS = ("v1", "v1beta1")
-# Controllers whose classes are not for ingress: their Gateways have no data plane for requests from outside the mesh.
-NO_INGRESS = {
-    "istio.io/mesh-controller": "waypoints of a mesh",
-    "istio.io/eastwest-controller": "traffic between meshes",
-    "istio.io/unmanaged-gateway": "gateways that someone else deploys",
-}
+HTTP_PORT = 80
+
+
+class ClassFacts(BaseModel):
+    """What is known of a kind of GatewayClass; the fields are explained at the top of gateway_classes.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    controller: str = ""
+    name: str = "*"
+    left_out: str = ""
+    last: str = ""
+    service: str = "ClusterIP"
+    address: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,9 @@ class GatewayClass:
     says: str
     gateways: int = 0
     """How many programmed Gateways of the platform use it."""
+    default: bool = False
+    """The platform marks or names it as its default."""
+    facts: ClassFacts = field(default_factory=ClassFacts)
 
 
 # The best first: accepted, undecided, rejected.
@@ -66,13 +85,22 @@ async def classes(platform: Platform, api_version: str) -> list[Object]:
         return []
 
 
-async def in_use(platform: Platform, api_version: str) -> Counter[str]:
-    """Class -> how many programmed Gateways use it."""
-    counted: Counter[str] = Counter()
-    async for gateway in platform.cluster.list(api_version, "Gateway"):
-        if condition(gateway, "Programmed")[0]:
-            counted[gateway["spec"]["gatewayClassName"]] += 1
-    return counted
+async def programmed_gateways(platform: Platform, api_version: str) -> list[Object]:
+    """The platform's Gateways that are programmed."""
+    found = platform.cluster.list(api_version, "Gateway")
+    return [gateway async for gateway in found if condition(gateway, "Programmed")[0]]
+
+
+def port_of(class_name: str, gateways: Iterable[Object]) -> int:
+    """The port on which most of these Gateways of the class listen for HTTP: some implementations serve one only."""
+    ports = Counter(
+        int(listener["port"])
+        for gateway in gateways
+        if gateway["spec"]["gatewayClassName"] == class_name
+        for listener in gateway["spec"].get("listeners") or []
+        if listener.get("protocol") == "HTTP"
+    )
+    return min(ports, key=lambda port: (-ports[port], port != HTTP_PORT, port), default=HTTP_PORT)
 
 
 def condition(obj: Object, kind: str) -> tuple[bool | None, str]:
@@ -97,32 +125,89 @@ def _decided(obj: Object, status: Object | None, kind: str) -> tuple[bool | None
     return None, ""
 
 
-def read_class(obj: Object, gateways: Counter[str]) -> GatewayClass:
-    name = obj["metadata"]["name"]
+def read_class(obj: Object, gateways: Sequence[Object]) -> GatewayClass:
+    """gateways: the platform's programmed Gateways."""
+    metadata, controller = obj["metadata"], obj["spec"]["controllerName"]
     accepted, says = condition(obj, "Accepted")
-    return GatewayClass(name, obj["spec"]["controllerName"], accepted, says or "no condition Accepted", gateways[name])
+    annotations = metadata.get("annotations") or {}
+    marked = any(key.endswith("/is-default-class") and value == "true" for key, value in annotations.items())
+    facts = next(
+        (
+            each
+            for each in _known()
+            if fnmatchcase(controller, each.controller) and fnmatchcase(metadata["name"], each.name)
+        ),
+        ClassFacts(),
+    )
+    # A class that lists its features lists HTTPRoute if it serves them (GEP-2162); older releases list mere names.
+    features = [
+        each["name"] if isinstance(each, dict) else each
+        for each in (obj.get("status") or {}).get("supportedFeatures") or []
+    ]
+    if features and "HTTPRoute" not in features and not facts.left_out:
+        facts = facts.model_copy(update={"left_out": "other routes: its supported features lack HTTPRoute"})
+    return GatewayClass(
+        metadata["name"],
+        controller,
+        accepted,
+        says or "no condition Accepted",
+        sum(gateway["spec"]["gatewayClassName"] == metadata["name"] for gateway in gateways),
+        marked or metadata["name"] == "default",
+        facts,
+    )
 
 
-def choose(found: Sequence[GatewayClass], wanted: str, option: str) -> tuple[GatewayClass, str]:
-    """(the class to use, why). `wanted` names one, or is empty; `option` is how a user names one.
+@cache
+def _known() -> tuple[ClassFacts, ...]:
+    name = "gateway_classes.yaml"
+    content = yamlfile.parse(Path(name), files(__package__).joinpath(name).read_bytes()).data
+    return tuple(map(ClassFacts.model_validate, content["classes"]))
 
-    The only class is used even if it is not accepted. Raises NoGatewayClass.
+
+def candidates(found: Sequence[GatewayClass], wanted: str, option: str) -> list[GatewayClass]:
+    """The classes to use, the best first. `wanted` names one, or is empty; `option` is how a user names one.
+
+    Accepted ones go first, then those that work in a single cluster without more, the platform's default, those that
+    most Gateways use. Raises NoGatewayClass.
     """
     names = ", ".join(each.name for each in found)
     if wanted:
-        for each in found:
-            if each.name == wanted:
-                return each, f"named by {option}"
-        raise NoGatewayClass(f"there is no GatewayClass {wanted} ({option}); there is {names or 'none'}")
-    offered = [each for each in found if each.controller not in NO_INGRESS]
+        named = [each for each in found if each.name == wanted]
+        if not named:
+            raise NoGatewayClass(f"there is no GatewayClass {wanted} ({option}); there is {names or 'none'}")
+        return named
+    offered = [each for each in found if not each.facts.left_out]
     if not offered:
-        aside = "; ".join(f"{each.name} is for {NO_INGRESS[each.controller]}" for each in found)
-        raise NoGatewayClass(f"no GatewayClass for requests from outside ({aside or 'there is none at all'})")
-    best = min(offered, key=lambda each: (_PREFERENCE[each.accepted], -each.gateways, each.name))
-    if len(offered) == 1:
-        return best, "the only one"
-    if best.accepted is True and sum(each.accepted is True for each in offered) == 1:
+        raise NoGatewayClass(f"no GatewayClass for requests from outside ({_aside(found) or 'there is none at all'})")
+    return sorted(
+        offered,
+        key=lambda each: (
+            _PREFERENCE[each.accepted],
+            bool(each.facts.last),
+            not each.default,
+            -each.gateways,
+            each.name,
+        ),
+    )
+
+
+def choose(found: Sequence[GatewayClass], wanted: str, option: str) -> tuple[GatewayClass, str]:
+    """(the first of the candidates, why). Raises NoGatewayClass."""
+    best, *others = candidates(found, wanted, option)
+    if wanted:
+        return best, f"named by {option}"
+    names = ", ".join(each.name for each in found if not each.facts.left_out)
+    aside = _aside(found)
+    if not others:
+        return best, "the only one" + (f" ({aside})" if aside else "")
+    if best.accepted is True and not any(each.accepted for each in others):
         return best, f"the only accepted one of {names}"
+    if best.default:
+        return best, f"of {names} the platform's default; {option}=NAME chooses another"
     if best.gateways:
         return best, f"of {names} most Gateways here use it ({best.gateways}); {option}=NAME chooses another"
     return best, f"the first by name of {names}; {option}=NAME chooses another"
+
+
+def _aside(found: Iterable[GatewayClass]) -> str:
+    return "; ".join(f"{each.name} is for {each.facts.left_out}" for each in found if each.facts.left_out)

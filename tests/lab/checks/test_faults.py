@@ -35,7 +35,9 @@ NEVER: dict[str, dict[str, object]] = {
     "autoscaler-never-removes": {"cluster_autoscaling.node_removed_seconds": 45},
     "children-stay": {"robust_controller.child_seconds": 20, "robust_controller.restart": "false"},
     "coscheduling-off": {"gang_scheduling.solution": "coscheduling"},
-    "gateway-without-data-plane": {"ai_inference.programmed_seconds": 10},
+    # A class that nobody names is no verdict.
+    "gateway-class-refused": {"ai_inference.gateway_class": "envoy"},
+    "gateway-without-data-plane": {"ai_inference.gateway_class": "envoy", "ai_inference.programmed_seconds": 10},
     "metrics-constant": {"pod_autoscaling.scale_seconds": 30},
     "metrics-down": {"pod_autoscaling.scale_seconds": 10},
     "metrics-of-another": {"pod_autoscaling.scale_seconds": 30},

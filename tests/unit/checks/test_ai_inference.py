@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from aiconform.check import Finding, NothingToLookAt, Settings
 from aiconform.check.registry import load_check
-from aiconform.checks.ai_inference import assertions, binomial, model_servers, probes, routes, traffic
+from aiconform.checks.ai_inference import assertions, binomial, entrance, model_servers, probes, routes, traffic
 from aiconform.checks.ai_inference.model_servers import ServerAnswer, parse
 from aiconform.checks.ai_inference.observations import GatewayClassStatus, RequestCounts, Routing, WeightChange
 from aiconform.checks.ai_inference.options import AiInferenceOptions
 from aiconform.cluster import NotFound, TimedOut, WatchEvent
 from aiconform.engine.options import parse as parse_options
 from aiconform.platform import gateways
-from aiconform.platform.gateways import GatewayClass, NoGatewayClass, choose
+from aiconform.platform.gateways import ClassFacts, GatewayClass, NoGatewayClass, choose
 
 # The binomial test
 
@@ -134,7 +134,15 @@ def gateway_class(name: str, accepted: bool | None = True, **fields: Any) -> Gat
         ([gateway_class("a"), gateway_class("b", gateways=2)], "", "b", "most Gateways here use it (2)"),
         ([gateway_class("a", False), gateway_class("b", None)], "", "b", "the first by name"),
         ([gateway_class("a"), gateway_class("b", False)], "b", "b", "named by --set x"),
-        ([gateway_class("a", controller="istio.io/mesh-controller"), gateway_class("b")], "", "b", "the only one"),
+        (
+            [gateway_class("a", facts=ClassFacts(left_out="layer 4 only")), gateway_class("b")],
+            "",
+            "b",
+            "the only one (a is for layer 4 only)",
+        ),
+        ([gateway_class("a"), gateway_class("b", default=True)], "", "b", "of a, b the platform's default"),
+        ([gateway_class("a", gateways=3, facts=ClassFacts(last="a fleet")), gateway_class("b")], "", "b", "the first"),
+        ([gateway_class("a", facts=ClassFacts(left_out="layer 4 only"))], "a", "a", "named by --set x"),
     ],
 )
 def test_the_class_that_is_taken_and_why(found: list[GatewayClass], wanted: str, taken: str, why: str) -> None:
@@ -147,7 +155,7 @@ def test_the_class_that_is_taken_and_why(found: list[GatewayClass], wanted: str,
     ("found", "wanted", "said"),
     [
         ([], "", "there is none at all"),
-        ([gateway_class("w", controller="istio.io/mesh-controller")], "", "w is for waypoints of a mesh"),
+        ([gateway_class("w", facts=ClassFacts(left_out="waypoints of a mesh"))], "", "w is for waypoints of a mesh"),
         ([gateway_class("a")], "b", r"no GatewayClass b \(--set x\); there is a"),
         ([], "b", "there is none"),
     ],
@@ -180,7 +188,7 @@ def test_a_condition_of_an_older_generation_decides_nothing() -> None:
     ],
 )
 def test_the_address_that_is_asked(addresses: list[dict[str, str]], address: str) -> None:
-    assert routes.address_of({"status": {"addresses": addresses}}) == address
+    assert entrance.address_of({"status": {"addresses": addresses}}) == address
 
 
 # A controller that says nothing good
@@ -202,6 +210,9 @@ class Silent:
 
     async def get(self, *words: str) -> Any:
         raise NotFound("not there")
+
+    async def namespace(self) -> str:
+        return "ns"
 
     async def list(self, *words: str) -> AsyncIterator[Any]:
         for entry in ():
@@ -243,7 +254,8 @@ GATEWAY = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "met
 )
 async def test_a_gateway_that_does_not_come_says_its_conditions(status: dict[str, Any], said: str) -> None:
     platform: Any = Silent(status=status)
-    assert await routes.programmed(platform, GATEWAY, 0.5) == (False, said, "")
+    came = await entrance.programmed(platform, GATEWAY, 0.5)
+    assert (came.programmed, came.says, came.address, came.refused) == (False, said, "", "NoResources" in said)
 
 
 async def test_a_route_that_is_not_accepted_says_its_conditions() -> None:

@@ -8,6 +8,7 @@ Each answer contains the name of its server. A server answers the paths of an Op
 from __future__ import annotations
 
 import http.client
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,10 +31,12 @@ SETTLED, UNREACHED, ASKED = "settled", "unreached", "asked"
 _IN_A_ROW = 20
 _OF_A_RULE = 10
 
-# busybox's httpd runs programs only from cgi-bin. A connection that is cut during the pause shows as a short answer.
+# Load balancers of clouds ask for / to see whether a backend is healthy. busybox's httpd runs programs only from
+# cgi-bin. A connection that is cut during the pause shows as a short answer.
 _SERVE = """
 mkdir -p /www/v1/chat /www/v1/models /www/cgi-bin
 for file in v1/chat/completions v1/models/alpha v1/models/beta other; do echo "backend $NAME" > /www/$file; done
+echo ok > /www/index.html
 cat > /www/cgi-bin/chat <<'END'
 #!/bin/sh
 printf 'Content-Type: text/event-stream\\r\\n\\r\\n'
@@ -51,7 +54,7 @@ trap 'exit 0' TERM INT
 ask() {
   rule=$1 model=$2 path=$3
   shift 3
-  said=$(timeout 15 wget -Y off -q -O - --header "Host: $HOST" "$@" "http://$ADDRESS$path" 2>&1) ||
+  said=$(timeout 15 wget -Y off -q -O - --header "Host: $HOST" "$@" "http://$ADDRESS:${PORTS%% *}$path" 2>&1) ||
     said="failed $? $said"
   echo $rule $model $said
 }
@@ -62,10 +65,11 @@ while [ $row -lt $IN_A_ROW ]; do
     "try - backend "*) row=$((row + 1)) ;;
     *) row=0
        [ $(date +%s) -lt $end ] || { echo "unreached ${line#try - }"; exit 0; }
+       case $PORTS in *" "*) PORTS="${PORTS#* } ${PORTS%% *}" ;; esac
        sleep 1 ;;
   esac
 done
-echo settled
+echo settled ${PORTS%% *}
 count=0
 while [ $count -lt $REQUESTS ]; do ask weights - $CHAT; count=$((count + 1)); done
 count=0
@@ -100,13 +104,15 @@ def server(name: str, image: str) -> Object:
     )
 
 
-def client(image: str, address: str, host: str, *, requests: int, settle: int) -> Object:
+def client(image: str, address: str, ports: Iterable[int], host: str, *, requests: int, settle: int) -> Object:
     """The container of a client: sends requests for every rule, prints ASKED, and continues until it is deleted.
 
-    `settle`: the longest time, in seconds, until the data plane answers twenty requests in a row.
+    `ports`: tried in turn until one answers; the line SETTLED names it. `settle`: the longest time, in seconds, until
+    the data plane answers twenty requests in a row.
     """
     values = {
         "ADDRESS": address,
+        "PORTS": " ".join(map(str, ports)),
         "HOST": host,
         "REQUESTS": str(requests),
         "SETTLE": str(settle),
@@ -120,6 +126,17 @@ def client(image: str, address: str, host: str, *, requests: int, settle: int) -
         "UNKNOWN": UNKNOWN,
     }
     return container("client", image, _ASK, env=[{"name": key, "value": value} for key, value in values.items()])
+
+
+def settled_port(line: str) -> int | None:
+    """The port that a client's line SETTLED names; None for other lines."""
+    words = line.split()
+    return int(words[1]) if len(words) == 2 and words[0] == SETTLED else None
+
+
+def was_answered(failure: str) -> bool:
+    """Whether something answered a request that failed, or refused it; else it may never have come to the Gateway."""
+    return bool(re.search(r"HTTP/|refused|incomplete|reset|<", failure))
 
 
 RouteRule = Literal["weights", "header", "path", "none", "quick", "long"]

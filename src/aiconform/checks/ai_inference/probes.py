@@ -3,52 +3,83 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import re
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiconform.check import Inspection, NothingToLookAt, Settings, inspection, probe
-from aiconform.checks.ai_inference import model_servers, routes, traffic
+from aiconform.checks.ai_inference import entrance, model_servers, routes, traffic
+from aiconform.checks.ai_inference.entrance import Entrance, Programming
 from aiconform.checks.ai_inference.observations import GatewayClassStatus, Routing
-from aiconform.checks.ai_inference.options import GATEWAY_CLASS, AiInferenceOptions
+from aiconform.checks.ai_inference.offer import Offer, read_offer, require_accepted
+from aiconform.checks.ai_inference.options import AiInferenceOptions
 from aiconform.checks.ai_inference.routes import BACKENDS, CHANGED, WEIGHTS
 from aiconform.cluster import Object, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.meshes import without_sidecar
 from aiconform.kit.pods import pod_anywhere
 from aiconform.platform import Platform, gateways
-from aiconform.platform.gateways import GROUP, NoGatewayClass
+from aiconform.platform.gateways import GROUP
 
 # Requests from this machine; their split is judged by itself.
 OUTSIDE_REQUESTS = 100
-ACCEPT_SECONDS = 30.0
+# Why a listener of a Gateway that is there already does not take the check's route.
+_NOT_FOR_US = re.compile(r"NotAllowedByListeners|NoMatchingListenerHostname|NoMatchingParent")
 
 
-async def _gateway_class(
-    platform: Platform, api_version: str, wanted: str
-) -> tuple[list[gateways.GatewayClass], gateways.GatewayClass, str]:
-    """(all, the one to use, why). Waits if its controller has not decided about it yet. Raises NothingToLookAt."""
-    cluster = platform.cluster
-    objects = await gateways.classes(platform, api_version)
-    in_use = await gateways.in_use(platform, api_version) if len(objects) > 1 else Counter()
-    try:
-        chosen, _ = gateways.choose([gateways.read_class(entry, in_use) for entry in objects], wanted, GATEWAY_CLASS)
-    except NoGatewayClass as error:
-        raise NothingToLookAt(f"nothing to look at: {error}") from error
-    if chosen.accepted is None:
-        (entry,) = (entry for entry in objects if entry["metadata"]["name"] == chosen.name)
-        try:
-            decided = await wait.until(
-                cluster,
-                entry,
-                lambda seen: seen if gateways.condition(seen, "Accepted")[0] is not None else None,
-                seconds=ACCEPT_SECONDS,
-                what=f"GatewayClass {chosen.name} to be accepted",
-            )
-            objects = [decided if each is entry else each for each in objects]
-        except TimedOut:
-            pass
-    found = [gateways.read_class(entry, in_use) for entry in objects]
-    return found, *gateways.choose(found, wanted, GATEWAY_CLASS)
+@dataclass(frozen=True)
+class _Opened:
+    """A Gateway with a route to it, and what became of the Gateway. why: why it is this one."""
+
+    place: Entrance
+    routed: Object
+    came: Programming
+    why: str
+    address_annotation: str
+
+
+async def _open(
+    platform: Platform,
+    scratch: Scratch,
+    options: AiInferenceOptions,
+    api_version: str,
+    offer: Offer,
+    services: Mapping[str, str],
+) -> _Opened:
+    """The first Gateway that is programmed; or the one that the user named, if its conditions refuse it.
+
+    Raises TimedOut if there is none, or if what the user named says nothing.
+    """
+    failures: list[str] = []
+    for number, each in enumerate(offer.tried):
+        suffix = f"-{number}" if number else ""
+        place = offer.existing
+        if place is None:
+            port, name = offer.port(each.name, options), scratch.name(f"gateway{suffix}")
+            made = await scratch.create(entrance.gateway(name, api_version, each.name, port, options))
+            place = entrance.of_own(made)
+        # Some implementations deliver a load balancer only for a Gateway with a route.
+        draft = routes.route(scratch.name(f"route{suffix}"), api_version, place.parent, place.host, services)
+        routed = await scratch.create(draft)
+        seconds, what = options.programmed_seconds, f"Gateway {place.name} of class {each.name}"
+        scratch.tell(f"waiting up to {seconds:.0f} s for {what} to be programmed")
+        annotation = each.facts.address
+        came = await entrance.programmed(platform, place.gateway, seconds, addressless=bool(annotation))
+        if came.programmed or (offer.named and came.refused):
+            why = f"{offer.why}; {' | '.join(failures)}" if failures else offer.why
+            return _Opened(place, routed, came, why, annotation)
+        failures.append(f"{what} was not programmed within {seconds:.0f} s: {came.says}")
+        scratch.tell(failures[-1])
+        await asyncio.gather(
+            *(platform.cluster.delete(obj) for obj in (routed, place.gateway) if obj is not _kept(offer))
+        )
+    raise TimedOut(f"{' | '.join(failures)}. {entrance.WAYS_OUT}")
+
+
+def _kept(offer: Offer) -> Object | None:
+    """The Gateway that is not the check's to delete."""
+    return offer.existing.gateway if offer.existing else None
 
 
 @probe(
@@ -60,45 +91,72 @@ async def routing(platform: Platform, scratch: Scratch, settings: Settings, targ
     api_version = await gateways.served(platform)
     if api_version is None:
         raise NothingToLookAt(f"nothing to look at: the API server does not serve {GROUP}, the Gateway API")
-    release = await gateways.release(platform)
-    classes, chosen, why = await _gateway_class(platform, api_version, options.gateway_class)
+    # Only a route to a Gateway of others depends on the Namespace, which is not created before it is needed.
+    namespace = await scratch.namespace() if options.gateway else ""
+    offer = await read_offer(platform, api_version, options, namespace, patient=True)
+    require_accepted(offer)
     about: dict[str, Any] = {
         "api_version": api_version,
-        "release": release,
+        "release": await gateways.release(platform),
         "classes": [
             GatewayClassStatus(name=each.name, controller=each.controller, accepted=each.accepted, says=each.says)
-            for each in classes
+            for each in offer.classes
         ],
-        "taken": chosen.name,
-        "why": why,
+        "taken": offer.chosen.name,
+        "why": offer.why,
     }
-    if not chosen.accepted:
+    if not offer.chosen.accepted:
         return Routing(**about)
-    scratch.tell(f"creating a Gateway of class {chosen.name} and two model servers")
-    made = await scratch.create(routes.gateway(scratch.name("gateway"), api_version, chosen.name))
-    names = await asyncio.gather(*(routes.serve(platform, scratch, each, settings.patience) for each in BACKENDS))
-    services = dict(zip(BACKENDS, names, strict=True))
-    scratch.tell(f"waiting for Gateway {made['metadata']['name']} to be programmed")
-    programmed, says, address = await routes.programmed(platform, made, options.programmed_seconds)
-    about |= {"programmed": programmed, "gateway_says": says, "address": address}
-    if not programmed:
-        return Routing(**about)
-    namespace = made["metadata"]["namespace"]
-    host = f"models.{namespace}.example"
-    routed = await scratch.create(
-        routes.route(scratch.name("route"), api_version, made["metadata"]["name"], host, services)
+    scratch.tell(f"creating two model servers, for a Gateway of class {offer.chosen.name}")
+    kind = "NodePort" if any(each.facts.service == "NodePort" for each in offer.tried) else "ClusterIP"
+    servers = await asyncio.gather(
+        *(routes.serve(platform, scratch, each, settings.patience, kind) for each in BACKENDS)
     )
+    namespace = servers[0]["metadata"]["namespace"]
+    services = {backend: made["metadata"]["name"] for backend, made in zip(BACKENDS, servers, strict=True)}
+    opened = await _open(platform, scratch, options, api_version, offer, services)
+    place, routed, came = opened.place, opened.routed, opened.came
+    about |= {"taken": place.class_name, "why": opened.why}
+    about |= {"programmed": came.programmed, "gateway_says": came.says, "address": came.address}
+    if not came.programmed:
+        return Routing(**about)
     accepted, says = await routes.accepted(platform, routed, options.route_seconds)
+    if offer.existing and not accepted and _NOT_FOR_US.search(says):
+        raise NothingToLookAt(
+            f"nothing to look at: Gateway {options.gateway} takes no routes from Namespace {namespace}: {says}. Let "
+            "its listener allow them, or name another Gateway"
+        )
     about |= {"route_accepted": accepted, "route_says": says}
     if not accepted:
         return Routing(**about)
-    image = platform.images["shell"]
-    asks = model_servers.client(image, address, host, requests=options.requests, settle=int(options.route_seconds))
-    client = await scratch.create(pod_anywhere(scratch.name("client"), [asks]))
+    if opened.address_annotation and not came.address:
+        about["address"] = await entrance.address_of_route(
+            platform, routed, opened.address_annotation, options.route_seconds
+        )
+    asks = model_servers.client(
+        platform.images["shell"],
+        about["address"],
+        place.ports,
+        place.host,
+        requests=options.requests,
+        settle=int(options.route_seconds),
+    )
+    client = await scratch.create(without_sidecar(pod_anywhere(scratch.name("client"), [asks])))
     await wait.until(platform.cluster, client, wait.running, seconds=settings.patience, what="the client to start")
     lines = platform.cluster.follow(namespace, client["metadata"]["name"], "client", seconds=options.seconds)
-    scratch.tell(f"sending {options.requests} requests through {address}")
-    return await _talk(lines, about, platform, scratch, routed, services, options, host)
+    scratch.tell(
+        f"waiting up to {options.route_seconds:.0f} s for answers through {about['address']}, then sending "
+        f"{options.requests} requests"
+    )
+    seen = await _talk(lines, about, platform, scratch, opened, services, options)
+    await routes.undisturbed(platform, (*servers, client), failed=_lost(seen))
+    return seen
+
+
+def _lost(seen: Routing) -> bool:
+    """Whether requests failed that should not."""
+    asked = any(entry.failures for entry in seen.asked if entry.rule != "none")
+    return asked or bool(seen.unreached) or bool(seen.change and seen.change.lost)
 
 
 async def _talk(
@@ -106,20 +164,28 @@ async def _talk(
     about: dict[str, Any],
     platform: Platform,
     scratch: Scratch,
-    routed: Object,
+    opened: _Opened,
     services: Mapping[str, str],
     options: AiInferenceOptions,
-    host: str,
 ) -> Routing:
+    address, host, port = about["address"], opened.place.host, 0
     about["weights"] = WEIGHTS
     async for line in lines:
-        if line == model_servers.SETTLED:
+        if settled := model_servers.settled_port(line):
+            port = settled
             break
         if line.startswith(model_servers.UNREACHED):
-            return Routing(**about, unreached=line.removeprefix(model_servers.UNREACHED).strip())
+            said = line.removeprefix(model_servers.UNREACHED).strip()
+            if model_servers.was_answered(said):
+                return Routing(**about, unreached=said)
+            raise TimedOut(
+                f"no request from a Pod came to {address} within {options.route_seconds:.0f} s (ports "
+                f"{', '.join(map(str, opened.place.ports))}): {said}. Let Pods of the run's Namespace reach it "
+                "(network policies, security groups), or allow more time (--set ai_inference.route_seconds=SECONDS)"
+            )
     (inside, ended), (outside, problem) = await asyncio.gather(
         traffic.answers_until(lines, model_servers.ASKED),
-        asyncio.to_thread(model_servers.ask_from_here, about["address"], host, requests=OUTSIDE_REQUESTS),
+        asyncio.to_thread(model_servers.ask_from_here, address, host, requests=OUTSIDE_REQUESTS, port=port),
     )
     if not ended:
         raise TimedOut(f"the client did not finish its requests; it sent {len(inside)}")
@@ -129,30 +195,36 @@ async def _talk(
 
     async def change() -> None:
         changes = {"spec": {"rules": routes.rules(services, CHANGED)}}
-        await wait.reaching_webhooks(lambda: platform.cluster.patch(routed, changes))
+        await wait.reaching_webhooks(lambda: platform.cluster.patch(opened.routed, changes))
 
     return Routing(**about, change=await traffic.watch_change(lines, change, options.requests, options.change_seconds))
 
 
 @inspection
 async def look(platform: Platform, settings: Settings) -> Inspection:
+    options = settings.of(AiInferenceOptions)
     api_version = await gateways.served(platform)
     if api_version is None:
         return Inspection(missing=(f"the Gateway API ({GROUP}) is not served",))
     release = await gateways.release(platform)
     found = [f"Gateway API {api_version.rpartition('/')[2]}" + (f", release {release}" if release else "")]
-    objects = await gateways.classes(platform, api_version)
-    in_use = await gateways.in_use(platform, api_version) if objects else Counter()
-    classes = [gateways.read_class(entry, in_use) for entry in objects]
-    found += [
-        f"GatewayClass {each.name} of {each.controller}: {'accepted' if each.accepted else each.says}"
-        for each in classes
-    ]
     try:
-        chosen, why = gateways.choose(classes, settings.of(AiInferenceOptions).gateway_class, GATEWAY_CLASS)
-    except NoGatewayClass as error:
+        offer = await read_offer(platform, api_version, options, "aiconform", patient=False)
+    except NothingToLookAt as error:
         return Inspection(tuple(found), (str(error),))
+    for each in offer.classes:
+        words = [each.controller, "accepted" if each.accepted else each.says]
+        words += [f"for {each.facts.left_out}"] if each.facts.left_out else []
+        words += [each.facts.last] if each.facts.last else []
+        found.append(f"GatewayClass {each.name} of {'; '.join(words)}")
+    chosen = offer.chosen
+    found.append(f"would use {chosen.name}: {offer.why}")
+    if offer.existing:
+        found.append(f"requests would go through Gateway {options.gateway}, ports {offer.existing.ports}")
+    elif others := [each.name for each in offer.tried[1:]]:
+        found.append(f"if no Gateway of it is programmed: {', '.join(others)}")
     if not chosen.accepted:
-        found.append(f"would use {chosen.name}: {why}")
-        return Inspection(tuple(found), problems=(f"GatewayClass {chosen.name} is not accepted: {chosen.says}",))
-    return Inspection((*found, f"would use {chosen.name}: {why}"))
+        problem = f"GatewayClass {chosen.name} is not accepted: {chosen.says}"
+        # Named and refused, it is a fail; else there is nothing to look at.
+        return Inspection(tuple(found), **{"problems" if offer.named else "missing": (problem,)})
+    return Inspection(tuple(found))

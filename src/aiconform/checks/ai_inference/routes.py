@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiconform.check import Access
 from aiconform.checks.ai_inference import model_servers
 from aiconform.checks.ai_inference.model_servers import CHAT, HEADER, LONG, MODELS
-from aiconform.cluster import Object, TimedOut, wait
+from aiconform.cluster import NotFound, Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.pods import POD_ACCESS, pod_anywhere, ready
+from aiconform.kit.meshes import advice, injected, without_sidecar
+from aiconform.kit.pods import POD_ACCESS, pod_anywhere, ready, trouble_of_the_node
 from aiconform.platform import Platform, gateways
 from aiconform.platform.gateways import GROUP
 
 BACKENDS = ("alpha", "beta")
 WEIGHTS = {"alpha": 80, "beta": 20}
 CHANGED = {"alpha": 20, "beta": 80}
+OWN = ("server", "client")
+"""The containers of the check's Pods."""
 
 ACCESS = (
     *POD_ACCESS,
@@ -27,25 +30,6 @@ ACCESS = (
     Access(GROUP, "httproutes", ("create", "get", "list", "watch", "patch", "delete")),
     Access("apiextensions.k8s.io", "customresourcedefinitions", ("get",)),
 )
-
-
-def gateway(name: str, api_version: str, class_name: str) -> Object:
-    return {
-        "apiVersion": api_version,
-        "kind": "Gateway",
-        "metadata": {"name": name},
-        "spec": {
-            "gatewayClassName": class_name,
-            "listeners": [
-                {
-                    "name": "http",
-                    "protocol": "HTTP",
-                    "port": 80,
-                    "allowedRoutes": {"namespaces": {"from": "Same"}},
-                }
-            ],
-        },
-    }
 
 
 def rules(services: Mapping[str, str], weights: Mapping[str, int]) -> list[Object]:
@@ -72,60 +56,60 @@ def rules(services: Mapping[str, str], weights: Mapping[str, int]) -> list[Objec
     return [*by_header, *by_path, split]
 
 
-def route(name: str, api_version: str, parent: str, host: str, services: Mapping[str, str]) -> Object:
+def route(name: str, api_version: str, parent: Object, host: str, services: Mapping[str, str]) -> Object:
+    """parent: the reference to the Gateway."""
     return {
         "apiVersion": api_version,
         "kind": "HTTPRoute",
         "metadata": {"name": name},
-        "spec": {"parentRefs": [{"name": parent}], "hostnames": [host], "rules": rules(services, WEIGHTS)},
+        "spec": {"parentRefs": [parent], "hostnames": [host], "rules": rules(services, WEIGHTS)},
     }
 
 
-async def serve(platform: Platform, scratch: Scratch, backend: str, patience: float) -> str:
-    """Create a model server; returns the name of its Service when the server is ready."""
-    labels = {"aiconform.dev/model-server": scratch.name(backend)}
+async def serve(platform: Platform, scratch: Scratch, backend: str, patience: float, kind: str = "ClusterIP") -> Object:
+    """Create a model server and its Service of this type; returns the server's Pod when it is ready.
+
+    Both have the name of the Pod.
+    """
+    name = scratch.name(backend)
+    labels = {"aiconform.dev/model-server": name}
+    ports = [{"name": "http", "port": model_servers.PORT, "targetPort": "http"}]
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": scratch.name(backend)},
-        "spec": {"selector": labels, "ports": [{"name": "http", "port": model_servers.PORT, "targetPort": "http"}]},
+        "metadata": {"name": name},
+        "spec": {"type": kind, "selector": labels, "ports": ports},
     }
     server = model_servers.server(backend, platform.images["shell"])
     volumes = [{"name": "www", "emptyDir": {"sizeLimit": "1Mi"}}]
     made, _ = await asyncio.gather(
-        scratch.create(pod_anywhere(scratch.name(backend), [server], labels=labels, volumes=volumes)),
+        scratch.create(without_sidecar(pod_anywhere(name, [server], labels=labels, volumes=volumes))),
         scratch.create(service),
     )
     await wait.until(platform.cluster, made, ready, seconds=patience, what=f"model server {backend} to be ready")
-    return str(service["metadata"]["name"])  # type: ignore[index]
+    return made
 
 
-async def programmed(platform: Platform, made: Object, seconds: float) -> tuple[bool, str, str]:
-    """(whether it is programmed and has an address, its conditions in words, its address)."""
-    last = made
+async def undisturbed(platform: Platform, pods: Iterable[Object], *, failed: bool) -> None:
+    """Raises Stuck if others ended one of these Pods, or put something into it and requests failed.
 
-    def condition(seen: Object) -> Object | None:
-        nonlocal last
-        last = seen
-        return seen if gateways.condition(seen, "Programmed")[0] and address_of(seen) else None
-
-    name = made["metadata"]["name"]
-    try:
-        seen = await wait.until(platform.cluster, made, condition, seconds=seconds, what=f"Gateway {name}")
-    except TimedOut:
-        words = [gateways.condition(last, kind)[1] for kind in ("Accepted", "Programmed")]
-        if gateways.condition(last, "Programmed")[0]:
-            words.append("it has no address")
-        return False, "; ".join(word for word in words if word) or "no condition at all", ""
-    return True, gateways.condition(seen, "Programmed")[1], address_of(seen)
-
-
-def address_of(seen: Object) -> str:
-    """The first address, preferably an IP address, as it is written in a URL."""
-    found = (seen.get("status") or {}).get("addresses") or []
-    found = sorted(found, key=lambda entry: entry.get("type", "IPAddress") != "IPAddress")
-    address = str(found[0]["value"]) if found else ""
-    return f"[{address}]" if ":" in address else address
+    What requests met then says nothing of the Gateway.
+    """
+    for pod in pods:
+        metadata = pod["metadata"]
+        try:
+            seen = await platform.cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
+        except NotFound:
+            raise Stuck(f"Pod {metadata['name']} was deleted by others while requests were sent") from None
+        trouble = trouble_of_the_node(seen)
+        if trouble is None and "deletionTimestamp" in seen["metadata"]:
+            trouble = "it is being deleted"
+        if trouble is None and wait.ended(seen):
+            trouble = wait.describe(seen)
+        if trouble is not None:
+            raise Stuck(f"Pod {metadata['name']} ended while requests were sent: {trouble}")
+        if failed and (names := injected(seen, OWN)):
+            raise Stuck(f"requests failed, and {advice(names)}")
 
 
 async def accepted(platform: Platform, made: Object, seconds: float) -> tuple[bool, str]:

@@ -1,0 +1,176 @@
+"""The Gateway through which requests come: one that the check creates, or an existing one that the user names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiconform.check import NothingToLookAt
+from aiconform.checks.ai_inference.options import AiInferenceOptions
+from aiconform.cluster import NotFound, Object, TimedOut, conditions, wait
+from aiconform.platform import Platform, gateways
+from aiconform.platform.gateways import HTTP_PORT
+
+# Reasons of conditions that only say "not yet": https://gateway-api.sigs.k8s.io/reference/spec/
+_NOT_YET = ("Pending", "NotReconciled", "AddressNotAssigned", "Unknown", "Waiting")
+WAYS_OUT = (
+    "Name another class (--set ai_inference.gateway_class=NAME), what the class needs (port, annotations, parameters), "
+    "or an existing Gateway (gateway=NAMESPACE/NAME); programmed_seconds allows more time"
+)
+
+
+@dataclass(frozen=True)
+class Programming:
+    """What became of a Gateway. programmed: it has an address, or its routes will have one.
+
+    says: its conditions in words. refused: they say that it will not be programmed.
+    """
+
+    programmed: bool
+    says: str
+    address: str = ""
+    refused: bool = False
+
+
+def gateway(name: str, api_version: str, class_name: str, port: int, options: AiInferenceOptions) -> Object:
+    """A Gateway with one listener for HTTP."""
+    annotations = dict(pair.split("=", 1) for pair in options.annotations.split(",") if pair)
+    infrastructure: Object = {"annotations": annotations} if annotations else {}
+    if options.parameters:
+        what, _, named = options.parameters.partition("/")
+        kind, _, group = what.partition(".")
+        infrastructure["parametersRef"] = {"group": group, "kind": kind, "name": named}
+    listener = {
+        "name": "http",
+        "protocol": "HTTP",
+        "port": port,
+        "allowedRoutes": {"namespaces": {"from": "Same"}},
+    }
+    return {
+        "apiVersion": api_version,
+        "kind": "Gateway",
+        "metadata": {"name": name, **({"annotations": annotations} if annotations else {})},
+        "spec": {
+            "gatewayClassName": class_name,
+            **({"infrastructure": infrastructure} if infrastructure else {}),
+            "listeners": [listener],
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """A Gateway and how requests come to it. parent: the reference of a route to it. host: the route's host name."""
+
+    gateway: Object
+    parent: Object
+    host: str
+    ports: tuple[int, ...] = field(default=(HTTP_PORT,))
+
+    @property
+    def name(self) -> str:
+        return str(self.gateway["metadata"]["name"])
+
+    @property
+    def class_name(self) -> str:
+        return str(self.gateway["spec"]["gatewayClassName"])
+
+
+def ports_to_ask(listener: int) -> tuple[int, ...]:
+    """A Service in front of the data plane can have another port than the listener: then it is the usual one."""
+    return tuple(dict.fromkeys((listener, HTTP_PORT)))
+
+
+def of_own(made: Object) -> Entrance:
+    """The entrance by a Gateway that the check created."""
+    host = f"models.{made['metadata']['namespace']}.example"
+    (listener,) = made["spec"]["listeners"]
+    return Entrance(made, {"name": made["metadata"]["name"]}, host, ports_to_ask(listener["port"]))
+
+
+async def existing(platform: Platform, api_version: str, options: AiInferenceOptions, namespace: str) -> Entrance:
+    """The entrance by the Gateway that the user names, for a route in `namespace`. Raises NothingToLookAt."""
+    where, _, name = options.gateway.partition("/")
+    try:
+        found = await platform.cluster.get(api_version, "Gateway", name, where)
+    except NotFound:
+        raise NothingToLookAt(f"nothing to look at: there is no Gateway {options.gateway}") from None
+    return shared(found, options.port, namespace)
+
+
+def shared(found: Object, port: int, namespace: str) -> Entrance:
+    """The entrance by an existing Gateway. port: that of its listener, 0 for any. Raises NothingToLookAt.
+
+    A listener of one host name only is left alone: rules of the check could take requests that are for others.
+    """
+    metadata = found["metadata"]
+    for listener in found["spec"]["listeners"]:
+        hostname = listener.get("hostname") or ""
+        open_to_others = not hostname or hostname.startswith("*.")
+        if listener["protocol"] == "HTTP" and port in (0, listener["port"]) and open_to_others:
+            host = f"models-{namespace}{hostname[1:]}" if hostname else f"models.{namespace}.example"
+            parent = {"name": metadata["name"], "namespace": metadata["namespace"], "sectionName": listener["name"]}
+            return Entrance(found, parent, host, ports_to_ask(listener["port"]))
+    raise NothingToLookAt(
+        f"nothing to look at: Gateway {metadata['namespace']}/{metadata['name']} has no listener for HTTP"
+        + (f" on port {port}" if port else "")
+        + " that is open to any host name, or to all below a domain"
+    )
+
+
+async def programmed(platform: Platform, made: Object, seconds: float, *, addressless: bool = False) -> Programming:
+    """What became of a Gateway within `seconds`. addressless: its routes have addresses, not the Gateway itself."""
+    last = made
+
+    def condition(seen: Object) -> Object | None:
+        nonlocal last
+        last = seen
+        ready = gateways.condition(seen, "Programmed")[0] and (addressless or address_of(seen))
+        return seen if ready else None
+
+    name = made["metadata"]["name"]
+    try:
+        seen = await wait.until(platform.cluster, made, condition, seconds=seconds, what=f"Gateway {name}")
+    except TimedOut:
+        words = [gateways.condition(last, kind)[1] for kind in ("Accepted", "Programmed")]
+        if gateways.condition(last, "Programmed")[0]:
+            words.append("it has no address")
+        words += _of_listeners(last)
+        return Programming(False, "; ".join(filter(None, words)) or "no condition at all", refused=_refused(last))
+    return Programming(True, gateways.condition(seen, "Programmed")[1], address_of(seen))
+
+
+def _refused(seen: Object) -> bool:
+    """Whether a condition of this generation says that the Gateway will not be programmed, not only "not yet"."""
+    return any(
+        entry.type in ("Accepted", "Programmed")
+        and entry.decided(seen["metadata"].get("generation", 0)) is False
+        and entry.reason not in _NOT_YET
+        for entry in conditions.read(seen.get("status"))
+    )
+
+
+def _of_listeners(seen: Object) -> list[str]:
+    """What is wrong with its listeners, such as a port that the implementation does not serve."""
+    return [
+        f"listener {listener['name']}: {entry.type} is False: {entry.words}"
+        for listener in (seen.get("status") or {}).get("listeners") or []
+        for entry in conditions.read(listener)
+        if entry.is_false and entry.type in ("Accepted", "Programmed")
+    ]
+
+
+def address_of(seen: Object) -> str:
+    """The first address, preferably an IP address, as it is written in a URL."""
+    found = (seen.get("status") or {}).get("addresses") or []
+    found = sorted(found, key=lambda entry: entry.get("type", "IPAddress") != "IPAddress")
+    address = str(found[0]["value"]) if found else ""
+    return f"[{address}]" if ":" in address else address
+
+
+async def address_of_route(platform: Platform, routed: Object, annotation: str, seconds: float) -> str:
+    """The address that a route has by itself. Raises TimedOut."""
+
+    def condition(seen: Object) -> str | None:
+        return (seen["metadata"].get("annotations") or {}).get(annotation) or None
+
+    return await wait.until(platform.cluster, routed, condition, seconds=seconds, what="the address of the route")

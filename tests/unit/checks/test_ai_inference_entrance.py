@@ -1,0 +1,274 @@
+"""The Gateway that requests go through: how it is made or found, and what it means that it is not programmed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from aiconform.check import NothingToLookAt, Settings
+from aiconform.checks.ai_inference import entrance, model_servers, probes, routes
+from aiconform.checks.ai_inference.offer import Offer, read_offer, require_accepted
+from aiconform.checks.ai_inference.options import AiInferenceOptions
+from aiconform.cluster import NotFound, Object, Stuck, TimedOut, WatchEvent
+from aiconform.engine.options import parse
+from aiconform.engine.plan import BadChoice
+
+API = "gateway.networking.k8s.io/v1"
+OPTIONS = AiInferenceOptions(programmed_seconds=1)
+
+
+def condition(kind: str, status: str, reason: str) -> Object:
+    return {"type": kind, "status": status, "reason": reason, "message": "So it is.", "observedGeneration": 1}
+
+
+PROGRAMMED = {"conditions": [condition("Programmed", "True", "Programmed")], "addresses": [{"value": "192.0.2.1"}]}
+REFUSED = {"conditions": [condition("Programmed", "False", "Invalid")]}
+PENDING = {"conditions": [condition("Programmed", "False", "Pending")]}
+
+
+class FakePlatform:
+    """A platform with these GatewayClasses; `states` says what becomes of a Gateway of each class. Also the scratch."""
+
+    def __init__(self, states: dict[str, Object], *, accepted: str = "True", gateways: tuple[Object, ...] = ()) -> None:
+        self.states, self.there = states, gateways
+        self.accepted = accepted
+        self.created: list[Object] = []
+        self.deleted: list[str] = []
+        self.told: list[str] = []
+        self.tell = self.told.append
+        self.cluster = self
+
+    def name(self, part: str) -> str:
+        return f"routing-{part}"
+
+    async def create(self, obj: Object) -> Object:
+        made = {**obj, "metadata": {**obj["metadata"], "namespace": "ns", "generation": 1, "uid": "1"}}
+        self.created.append(made)
+        return made
+
+    async def delete(self, obj: Object) -> None:
+        self.deleted.append(obj["metadata"]["name"])
+
+    async def get(self, api_version: str, kind: str, name: str, namespace: str) -> Object:
+        for each in self.there:
+            if each["metadata"]["name"] == name and each["metadata"]["namespace"] == namespace:
+                return each
+        raise NotFound("not there")
+
+    async def list(self, api_version: str, kind: str) -> AsyncIterator[Object]:
+        for name in self.states if kind == "GatewayClass" else ():
+            status = {"conditions": [condition("Accepted", self.accepted, "Accepted")]}
+            metadata = {"name": name, "generation": 1}
+            yield {
+                "apiVersion": api_version,
+                "kind": kind,
+                "metadata": metadata,
+                "spec": {"controllerName": "example.com/c"},
+                "status": status,
+            }
+
+    async def watch(self, api_version: str, kind: str, *rest: Any, fields: str, **_: Any) -> AsyncIterator[WatchEvent]:
+        name = fields.removeprefix("metadata.name=")
+        found = next(obj for obj in (*self.created, *self.there) if obj["metadata"]["name"] == name)
+        yield WatchEvent("ADDED", {**found, "status": self.states[found["spec"]["gatewayClassName"]]})
+        await asyncio.Event().wait()
+
+
+async def offer_of(platform: Any, options: AiInferenceOptions = OPTIONS) -> Offer:
+    return await read_offer(platform, API, options, "ns", patient=False)
+
+
+async def opened(platform: Any, options: AiInferenceOptions = OPTIONS) -> Any:
+    services = {"alpha": "a", "beta": "b"}
+    return await probes._open(platform, platform, options, API, await offer_of(platform, options), services)
+
+
+async def test_the_next_class_is_tried_if_nobody_named_one() -> None:
+    platform = FakePlatform({"first": REFUSED, "second": PROGRAMMED})
+    found = await opened(platform)
+    assert (found.place.class_name, found.came.address) == ("second", "192.0.2.1")
+    assert "Gateway routing-gateway of class first was not programmed within 1 s" in found.why
+    assert platform.deleted == ["routing-route", "routing-gateway"]
+    assert "waiting up to 1 s for Gateway routing-gateway of class first to be programmed" in platform.told
+
+
+async def test_classes_that_nobody_named_and_that_are_not_programmed_are_no_verdict() -> None:
+    with pytest.raises(TimedOut, match=r"class one .* \| .* class two .*Name another class \(--set ai_inference"):
+        await opened(FakePlatform({"one": REFUSED, "two": PENDING}))
+
+
+async def test_a_class_that_is_named_is_a_verdict_only_if_its_conditions_say_so() -> None:
+    named = OPTIONS.model_copy(update={"gateway_class": "c"})
+    found = await opened(FakePlatform({"c": REFUSED, "other": PROGRAMMED}), named)
+    assert (found.came.programmed, found.came.refused) == (False, True)
+    assert "Programmed is False: Invalid" in found.came.says
+    for status in (PENDING, {}, {"conditions": PROGRAMMED["conditions"]}):
+        with pytest.raises(TimedOut, match="programmed_seconds allows more time"):
+            await opened(FakePlatform({"c": status}), named)
+
+
+async def test_a_class_that_is_not_accepted_is_a_verdict_only_if_it_is_named() -> None:
+    with pytest.raises(NothingToLookAt, match=r"GatewayClass c \(the only one\) is not accepted"):
+        require_accepted(await offer_of(FakePlatform({"c": {}}, accepted="False")))
+    named = OPTIONS.model_copy(update={"gateway_class": "c"})
+    require_accepted(await offer_of(FakePlatform({"c": {}}, accepted="False"), named))
+    with pytest.raises(NothingToLookAt, match="is not accepted"):
+        require_accepted(await offer_of(FakePlatform({"c": {}}, accepted="Unknown"), named))
+
+
+async def test_what_is_wrong_with_a_listener_is_told() -> None:
+    wrong = {"name": "http", "conditions": [condition("Accepted", "False", "PortUnavailable")]}
+    with pytest.raises(TimedOut, match=r"listener http: Accepted is False: PortUnavailable: So it is\."):
+        await opened(FakePlatform({"c": {**PENDING, "listeners": [wrong]}}))
+
+
+def test_a_gateway_has_what_the_user_says() -> None:
+    (options,) = parse(
+        [
+            "ai_inference.annotations=alb.networking.azure.io/alb-name=a,alb.networking.azure.io/alb-namespace=b=c",
+            "ai_inference.parameters=EnvoyProxy.gateway.envoyproxy.io/settings",
+        ]
+    )
+    made = entrance.gateway("g", API, "c", 8000, options)  # type: ignore[arg-type]
+    annotations = {"alb.networking.azure.io/alb-name": "a", "alb.networking.azure.io/alb-namespace": "b=c"}
+    assert made["metadata"] == {"name": "g", "annotations": annotations}
+    reference = {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": "settings"}
+    assert made["spec"]["infrastructure"] == {"annotations": annotations, "parametersRef": reference}
+    assert made["spec"]["listeners"][0]["port"] == 8000
+    plain = entrance.gateway("g", API, "c", 80, AiInferenceOptions())
+    assert plain["metadata"] == {"name": "g"}
+    assert "infrastructure" not in plain["spec"]
+    core = entrance.gateway("g", API, "c", 80, AiInferenceOptions(parameters="ConfigMap/settings"))
+    assert core["spec"]["infrastructure"]["parametersRef"] == {"group": "", "kind": "ConfigMap", "name": "settings"}
+
+
+@pytest.mark.parametrize("word", ["gateway=shared", "port=70000", "annotations=a", "parameters=settings"])
+def test_values_that_cannot_be_used_are_refused(word: str) -> None:
+    with pytest.raises(BadChoice, match="ai_inference"):
+        parse([f"ai_inference.{word}"])
+
+
+# A Gateway that is there already
+
+
+def there(*listeners: Object) -> Object:
+    metadata = {"name": "shared", "namespace": "infra", "generation": 1}
+    spec = {"gatewayClassName": "c", "listeners": list(listeners)}
+    return {"apiVersion": API, "kind": "Gateway", "metadata": metadata, "spec": spec}
+
+
+def listener(name: str, port: int = 80, protocol: str = "HTTP", hostname: str = "") -> Object:
+    return {"name": name, "port": port, "protocol": protocol, **({"hostname": hostname} if hostname else {})}
+
+
+def test_an_existing_gateway_takes_the_route_by_a_listener_that_is_open_to_others() -> None:
+    shop, tls = listener("shop", hostname="shop.example"), listener("tls", 443, "HTTPS")
+    found = entrance.shared(there(tls, shop, listener("any", 8000)), 0, "ns")
+    assert found.parent == {"name": "shared", "namespace": "infra", "sectionName": "any"}
+    assert (found.host, found.ports) == ("models.ns.example", (8000, 80))
+    wild = entrance.shared(there(listener("wild", hostname="*.ai.example")), 80, "ns")
+    assert (wild.host, wild.ports) == ("models-ns.ai.example", (80,))
+    with pytest.raises(NothingToLookAt, match="infra/shared has no listener for HTTP that is open to any host"):
+        entrance.shared(there(tls, shop), 0, "ns")
+    with pytest.raises(NothingToLookAt, match="no listener for HTTP on port 81"):
+        entrance.shared(there(listener("any")), 81, "ns")
+
+
+async def test_an_existing_gateway_is_used_and_never_deleted() -> None:
+    options = OPTIONS.model_copy(update={"gateway": "infra/shared"})
+    platform = FakePlatform({"c": PROGRAMMED, "other": {}}, gateways=(there(listener("any")),))
+    found = await opened(platform, options)
+    assert (found.place.name, found.why) == ("shared", "the class of Gateway infra/shared")
+    assert [obj["kind"] for obj in platform.created] == ["HTTPRoute"]
+    platform = FakePlatform({"c": PENDING}, gateways=(there(listener("any")),))
+    with pytest.raises(TimedOut, match="Gateway shared of class c was not programmed"):
+        await opened(platform, options)
+    assert platform.deleted == ["routing-route"]
+    with pytest.raises(NothingToLookAt, match="there is no Gateway infra/shared"):
+        await offer_of(FakePlatform({"c": {}}), options)
+
+
+async def test_a_gateway_whose_routes_have_the_addresses_needs_none() -> None:
+    platform: Any = FakePlatform({"c": {"conditions": PROGRAMMED["conditions"]}}, gateways=(there(),))
+    came = await entrance.programmed(platform, there(), 5, addressless=True)
+    assert (came.programmed, came.address) == (True, "")
+
+
+def test_a_probe_has_time_for_all_classes_that_it_may_try() -> None:
+    declared = probes.routing.__probe__  # type: ignore[attr-defined]
+
+    def seconds(**options: Any) -> float:
+        return float(declared.seconds(Settings(options=(AiInferenceOptions(programmed_seconds=100, **options),))))
+
+    assert seconds() - seconds(gateway_class="c") == seconds() - seconds(gateway="a/b") == 200
+
+
+# Who answers, and who ended what
+
+
+@pytest.mark.parametrize(
+    ("failure", "answered"),
+    [
+        ("failed 1 wget: server returned error: HTTP/1.1 503 Service Unavailable", True),
+        ("failed 1 wget: can't connect to remote host (192.0.2.1): Connection refused", True),
+        ("<html> somebody else", True),
+        ("failed 1 wget: bad address 'lb.example'", False),
+        ("failed 1 wget: can't connect to remote host (192.0.2.1): No route to host", False),
+        ("failed 143", False),
+    ],
+)
+def test_only_what_was_answered_says_something_of_the_gateway(failure: str, answered: bool) -> None:
+    assert model_servers.was_answered(failure) == answered
+
+
+def test_the_client_says_which_port_answers() -> None:
+    assert model_servers.settled_port("settled 8000") == 8000
+    assert model_servers.settled_port("weights - backend alpha") is None
+    made = model_servers.client("i", "192.0.2.1", (8000, 80), "h", requests=1, settle=1)
+    assert {"name": "PORTS", "value": "8000 80"} in made["env"]
+
+
+class Pods:
+    """A platform in which the Pod `alpha` is as given, or not there."""
+
+    def __init__(self, seen: Object | None) -> None:
+        self.seen = seen
+        self.cluster = self
+
+    async def get(self, *_: str) -> Object:
+        if self.seen is None:
+            raise NotFound("gone")
+        return self.seen
+
+
+def pod(phase: str = "Running", *containers: str, **status: Any) -> Object:
+    named = [{"name": name} for name in ("server", *containers)]
+    metadata = {"name": "alpha", "namespace": "ns"}
+    return {"kind": "Pod", "metadata": metadata, "spec": {"containers": named}, "status": {"phase": phase, **status}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (None, "Pod alpha was deleted by others"),
+        (pod("Failed", reason="Evicted", message="low on memory"), "ended while requests were sent: Evicted"),
+        (pod(conditions=[condition("DisruptionTarget", "True", "PreemptionByScheduler")]), "PreemptionByScheduler"),
+        (pod("Failed"), "ended while requests were sent: Failed"),
+        (pod("Running", "istio-proxy"), "requests failed, and container istio-proxy is not the check's"),
+    ],
+)
+async def test_requests_to_a_server_that_others_ended_say_nothing(seen: Object | None, said: str) -> None:
+    platform: Any = Pods(seen)
+    with pytest.raises(Stuck, match=said):
+        await routes.undisturbed(platform, [pod()], failed=True)
+
+
+async def test_a_server_that_runs_is_no_excuse() -> None:
+    for seen in (pod(), pod("Running", "istio-proxy")):
+        platform: Any = Pods(seen)
+        await routes.undisturbed(platform, [pod()], failed=False)
+    plain: Any = Pods(pod())
+    await routes.undisturbed(plain, [pod()], failed=True)

@@ -1,0 +1,100 @@
+"""Which GatewayClasses serve requests from outside, in which order they are tried, and on which port they listen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.platform.gateways import candidates, choose, port_of, read_class
+
+Object = dict[str, Any]
+
+
+def class_object(name: str, controller: str, *, accepted: str = "True", **status: Any) -> Object:
+    said = {"type": "Accepted", "status": accepted, "reason": "Accepted", "message": "", "observedGeneration": 1}
+    metadata = {"name": name, "generation": 1, "annotations": status.pop("annotations", {})}
+    return {"metadata": metadata, "spec": {"controllerName": controller}, "status": {"conditions": [said], **status}}
+
+
+def gateway(class_name: str, *ports: int, protocol: str = "HTTP") -> Object:
+    listeners = [{"name": f"l{port}", "port": port, "protocol": protocol} for port in ports]
+    return {"spec": {"gatewayClassName": class_name, "listeners": listeners}}
+
+
+def tried(*objects: Object, gateways: tuple[Object, ...] = ()) -> list[str]:
+    return [each.name for each in candidates([read_class(obj, gateways) for obj in objects], "", "x")]
+
+
+def test_a_class_for_layer_4_is_never_tried_and_the_reason_is_told() -> None:
+    found = [class_object("internal-nlb", "gateway.k8s.aws/nlb"), class_object("public-alb", "gateway.k8s.aws/alb")]
+    assert tried(*found) == ["public-alb"]
+    best, why = choose([read_class(obj, []) for obj in found], "", "x")
+    assert (best.name, best.facts.service) == ("public-alb", "NodePort")
+    assert why == "the only one (internal-nlb is for layer 4 only)"
+
+
+@pytest.mark.parametrize(
+    ("features", "serves"),
+    [
+        ([], True),
+        (["Gateway", "HTTPRoute"], True),
+        ([{"name": "HTTPRoute"}, {"name": "HTTPRouteMethodMatching"}], True),
+        ([{"name": "Gateway"}, {"name": "TCPRoute"}], False),
+        (["TLSRoute"], False),
+    ],
+)
+def test_a_class_says_by_its_features_whether_it_serves_http_routes(features: list[Any], serves: bool) -> None:
+    found = read_class(class_object("c", "example.com/c", supportedFeatures=features), [])
+    assert bool(found.facts.left_out) != serves
+
+
+def test_classes_are_tried_in_an_order_that_makes_sense() -> None:
+    gke = "networking.gke.io/gateway"
+    found = [
+        class_object("gke-l7-global-external-managed-mc", gke),
+        class_object("gke-l7-rilb", gke),
+        class_object("gke-l7-global-external-managed", gke),
+        class_object("broken", "example.com/c", accepted="False"),
+        class_object("istio-waypoint", "istio.io/mesh-controller"),
+        class_object("marked", "example.com/c", annotations={"x.example/is-default-class": "true"}),
+        class_object("used", "example.com/c"),
+        class_object("amazon-vpc-lattice", "application-networking.k8s.aws/gateway-api-controller"),
+    ]
+    assert tried(*found, gateways=(gateway("used", 80), gateway("gke-l7-rilb", 80))) == [
+        "marked",
+        "used",
+        "gke-l7-global-external-managed",
+        "gke-l7-rilb",
+        "amazon-vpc-lattice",
+        "gke-l7-global-external-managed-mc",
+        "broken",
+    ]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["True", "False", "Unknown"]), st.booleans(), st.booleans()), max_size=6))
+def test_what_is_accepted_goes_first_and_what_is_left_out_never_comes(classes: list[tuple[str, bool, bool]]) -> None:
+    found = [
+        read_class(
+            class_object(f"c{number}", "gateway.k8s.aws/nlb" if out else "example.com/c", accepted=accepted),
+            [gateway(f"c{number}", 80)] if used else [],
+        )
+        for number, (accepted, out, used) in enumerate(classes)
+    ]
+    offered = [each for each in found if not each.facts.left_out]
+    if not offered:
+        return
+    order = candidates(found, "", "x")
+    assert sorted(each.name for each in order) == sorted(each.name for each in offered)
+    states = [(True, None, False).index(each.accepted) for each in order]
+    assert states == sorted(states)
+
+
+def test_the_port_is_that_of_other_gateways_of_the_class() -> None:
+    traefik = [gateway("traefik", 8000), gateway("traefik", 8000, 8443), gateway("other", 9000)]
+    assert port_of("traefik", traefik) == 8000
+    assert port_of("nobody", traefik) == 80
+    assert port_of("c", [gateway("c", 8080), gateway("c", 80)]) == 80
+    assert port_of("c", [gateway("c", 443, protocol="HTTPS")]) == 80
