@@ -49,6 +49,8 @@ def usual(path: str) -> tuple[int, Any]:
         kinds = {"Node": "nodes", "Namespace": "namespaces", "Pod": "pods", "Service": "services"}
         served = [{"kind": kind, "name": name, "namespaced": False, "verbs": []} for kind, name in kinds.items()]
         return 200, {"resources": served}
+    if path == "/api/v1/namespaces/kube-system":
+        return 200, {"metadata": {"name": "kube-system", "uid": "0000-1111"}}
     if path.startswith("/api/v1/"):
         return 200, {"items": [], "metadata": {"resourceVersion": "1"}}
     return 404, {"kind": "Status", "message": "the server could not find the requested resource"}

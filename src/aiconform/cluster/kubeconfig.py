@@ -232,7 +232,7 @@ def _entry(model: type[E], kind: str, given: _Named) -> tuple[E, list[str]]:
         entry = model.model_validate(given.content)
     except ValidationError as error:
         told = [
-            (_place(found["loc"]), found["msg"].removeprefix("Value error, ").replace("Input should be", "should be"))
+            (_place(found["loc"]), _plain(found["msg"]))
             for found in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         problems = "; ".join(dict.fromkeys(f"{place}: {said}" if place else said for place, said in told))
@@ -241,6 +241,12 @@ def _entry(model: type[E], kind: str, given: _Named) -> tuple[E, list[str]]:
     if isinstance(entry, User) and entry.plugin:
         unknown += _unknown(set(entry.plugin.model_extra or ()), f"exec of {where}")
     return entry, unknown
+
+
+def _plain(message: str) -> str:
+    """pydantic's words, in those of this project."""
+    message = message.removeprefix("Value error, ").replace("Input should be", "should be")
+    return re.sub(r"a valid dictionary( or instance of \w+)?", "a mapping", message)
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
