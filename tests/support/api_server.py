@@ -74,7 +74,7 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_POST = do_GET  # noqa: N815
+        do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass

@@ -325,6 +325,33 @@ def test_a_prompt_reaches_the_user_before_the_plugin_ends(server: ApiServer, tmp
         assert running.wait() == 0
 
 
+@pytest.mark.parametrize(("mode", "asks"), [("IfAvailable", True), ("Always", True), ("Never", False)])
+def test_a_plugin_talks_with_the_terminal_unless_it_is_never_to(
+    mode: str, asks: bool, server: ApiServer, tmp_path: Path
+) -> None:
+    pty = pytest.importorskip("pty")
+    code = "print('terminal' if sys.stderr.isatty() else 'pipe', file=sys.stderr)\n"
+    code += "spec = json.loads(os.environ['KUBERNETES_EXEC_INFO'])['spec']\n"
+    code += "assert spec['interactive'] == sys.stdin.isatty()\n"
+    code += "line = input() if sys.stdin.isatty() else 'not-asked'\n" + prints("{'token': line}")
+    kubeconfig = write_kubeconfig(tmp_path / "k", server.url, of_plugin(program(tmp_path, code), interactiveMode=mode))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "aiconform", "cleanup", "--dry-run", "--kubeconfig", str(kubeconfig)],
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    ) as running:
+        os.close(theirs)
+        said = b""
+        while b"terminal" not in said:
+            said += os.read(ours, 4096)
+        os.write(ours, b"from-the-user\n")
+        assert running.wait() == 0
+    os.close(ours)
+    assert server.headers("Authorization") == {(f"Bearer {'from-the-user' if asks else 'not-asked'}",)}
+
+
 def test_there_is_a_limit_to_how_long_a_plugin_is_waited_for(
     server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
