@@ -102,6 +102,18 @@ def test_a_defect_of_an_extension_hides_no_other_check(fabric: Path) -> None:
     assert "dra_support" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "raised", ["SystemExit(1)", "SystemExit('done')", "KeyError('links')", "ExceptionGroup('a', [OSError()])"]
+)
+@pytest.mark.parametrize("place", ["    return Links(up=4)", "    return holds(seen.up == 4"])
+def test_a_defect_of_an_extension_is_no_verdict(fabric: Path, place: str, raised: str) -> None:
+    """Exit code 1 means "not conformant" and nothing else."""
+    rewrite(fabric, CHECK.replace(place, f"    raise {raised}\n{place}"))
+    done = call("run", "acme.fabric", "--out", "run")
+    assert done.exit_code in (2, 3), done.output
+    assert "defect" in done.output
+
+
 def test_a_broken_extension_is_named_and_the_rest_is_run(fabric: Path) -> None:
     rewrite(fabric, "import absent_module")
     done = call("run", "--dry-run")
