@@ -22,6 +22,12 @@ from aiconform.cluster.errors import (
 _UNREACHED = re.compile(r'failed calling webhook "([^"]+)"')
 # A webhook that reads from a cache does not know a new Namespace yet (Kueue's webhook for Pods).
 _BEHIND = re.compile(r'admission webhook "([^"]+)" denied the request: .*?[Nn]amespaces? "[^"]+" not found', re.DOTALL)
+# Nor an object that was created just before. It may as well be one that is not there: then this is its refusal.
+_UNKNOWN_YET = re.compile(
+    r'admission webhook "[^"]+" denied the request: .*?'
+    r'("[^"]+" (was )?not found|(must|has to|needs to) (be created|exist) (before|first)|does not exist yet)',
+    re.DOTALL | re.IGNORECASE,
+)
 # The API server finds PriorityClasses in a cache; each replica of it has its own.
 _NO_CLASS_YET = re.compile(r"no PriorityClass with name \S+ was found")
 
@@ -40,7 +46,7 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
         return Forbidden(f"no permission to {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
     if behind := _BEHIND.search(said):
         return WebhookBehind(f"{verb} {resource}: {said}", webhook=behind[1], status=code, reason=reason)
-    if _NO_CLASS_YET.search(said):
+    if _UNKNOWN_YET.search(said) or _NO_CLASS_YET.search(said):
         return AdmissionBehind(f"{verb} {resource}: {said}", status=code, reason=reason)
     if unreached := code >= 500 and _UNREACHED.search(said):
         return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)

@@ -14,6 +14,7 @@ import yaml
 from aiohttp import web
 
 from aiconform.cluster import (
+    AdmissionBehind,
     Cluster,
     ClusterError,
     Conflict,
@@ -213,6 +214,7 @@ async def test_what_was_deleted_while_the_watch_was_broken_is_told(tmp_path: Pat
         (500, 'failed calling webhook "v.kb.io": connection refused', WebhookUnreached),
         (500, 'failed calling webhook "v.kb.io": context deadline exceeded', WebhookUnreached),
         (403, 'admission webhook "v.kb.io" denied the request: Namespace "new" not found', WebhookBehind),
+        (403, 'admission webhook "v.kb.io" denied the request: the queue must be created before', AdmissionBehind),
     ],
 )
 async def test_a_webhook_that_is_away_or_behind_is_asked_again_until_its_time_is_over(
@@ -232,7 +234,7 @@ async def test_a_webhook_that_is_away_or_behind_is_asked_again_until_its_time_is
     asked = 0
     with pytest.raises(error, match=r"v\.kb\.io"):
         await wait.reaching_webhooks(request)
-    assert isinstance(refusal(code, {"message": said}, "create", "jobs"), Rejected) is (error is WebhookBehind)
+    assert isinstance(refusal(code, {"message": said}, "create", "jobs"), Rejected) is (error is not WebhookUnreached)
 
 
 async def test_a_namespace_is_created_although_its_webhook_starts_late(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from aiconform.cluster import (
     AdmissionBehind,
     Expired,
     Object,
+    Rejected,
     Stuck,
     TimedOut,
     Unreachable,
@@ -106,6 +107,26 @@ def test_a_webhook_that_does_not_know_the_namespace_yet_is_one_to_ask_again(code
         behind = refusal(code, {"message": message}, "create", "pods")
         assert isinstance(behind, WebhookBehind)
         assert behind.webhook == "mpod.kb.io"
+
+
+@pytest.mark.parametrize(
+    ("said", "behind"),
+    [
+        ('localqueues.kueue.x-k8s.io "gang-queue" not found', True),
+        ('spec.queueName: Invalid value: "q": LocalQueue "q" was not found', True),
+        ("the TrainJob's runtime must be created before the TrainJob", True),
+        ("the parent has to exist first", True),
+        ('spec.replicas: Invalid value: 0: must be greater than the number before "it"', False),
+        ('spec.runtimeRef: Not found: "x"', False),
+    ],
+)
+def test_a_webhook_that_does_not_know_yet_what_was_just_made_is_one_to_ask_again(said: str, behind: bool) -> None:
+    message = f'admission webhook "v.kb.io" denied the request: {said}'
+    found = refusal(403, {"message": message}, "create", "jobs")
+    assert isinstance(found, AdmissionBehind) is behind
+    # It may as well be what the webhook has to say of the object.
+    assert isinstance(found, Rejected)
+    assert not isinstance(found, WebhookBehind)
 
 
 def test_a_priority_class_that_the_api_server_does_not_know_yet_is_one_to_ask_again() -> None:
