@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -62,10 +63,14 @@ class TokenFile:
 
 
 class Plugin:
-    """What a credential plugin prints, until that expires. However many requests wait, the plugin runs once."""
+    """What a credential plugin prints, until that expires. However many requests wait, the plugin runs once.
 
-    def __init__(self, chosen: Chosen, entry: Exec, authority: bytes) -> None:
+    `certificate`: the entry's own, for a plugin that prints a token alone.
+    """
+
+    def __init__(self, chosen: Chosen, entry: Exec, authority: bytes, certificate: tuple[bytes, bytes] | None) -> None:
         self._asked = (chosen, entry, authority)
+        self._certificate = certificate
         self._lock = asyncio.Lock()
         self._proof: Proof | None = None
         self._failure, self._failed_at = "", 0.0
@@ -77,7 +82,8 @@ class Plugin:
                 if self._failure and loop.time() - self._failed_at < _FAILED_SECONDS:
                     raise NoCluster(self._failure)
                 try:
-                    self._proof = await plugin.run(*self._asked)
+                    printed = await plugin.run(*self._asked)
+                    self._proof = replace(printed, certificate=printed.certificate or self._certificate)
                 except NoCluster as error:
                     self._failure, self._failed_at = str(error), loop.time()
                     raise
@@ -101,7 +107,7 @@ def of(chosen: Chosen, authority: bytes) -> Credentials:
         return TokenFile(chosen.user_folder / user.token_file, f"The tokenFile {what}", proof)
     # As with kubectl, a token that stands there serves in place of the plugin.
     if user.plugin and not authorization:
-        return Plugin(chosen, user.plugin, authority)
+        return Plugin(chosen, user.plugin, authority, proof.certificate)
     return Fixed(proof)
 
 

@@ -385,6 +385,9 @@ def test_authority_and_client_certificate_are_taken_from_data_and_from_files(tmp
         works(write_kubeconfig(tmp_path / "k", server.url, data, {**trusted, "tls-server-name": "api.example"}))
         status = f"{{'clientCertificateData': {jane.certificate.decode()!r}, 'clientKeyData': {jane.key.decode()!r}}}"
         works(write_kubeconfig(tmp_path / "k", server.url, of_plugin(program(tmp_path, prints(status))), trusted))
+        of_token = of_plugin(program(tmp_path, prints("{'token': 't'}")))
+        works(write_kubeconfig(tmp_path / "k", server.url, {**data, **of_token}, trusted))
+        assert server.seen[-1][1]["Authorization"] == "Bearer t"
         refused(write_kubeconfig(tmp_path / "k", server.url, data), "certificate is not trusted")
         refused(
             write_kubeconfig(tmp_path / "k", server.url, data, {**trusted, "tls-server-name": "other.example"}),
