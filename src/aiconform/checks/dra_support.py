@@ -251,7 +251,7 @@ class Excess(Observation):
 
 @probe(limit=60, targets=by_dra, access=(*CLAIM_ACCESS, *POD_ACCESS))
 async def excess(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Excess:
-    published = target.published or target.total * target.unit
+    published = target.published or target.total
     about: dict[str, Any] = {
         "node": target.node,
         "driver": target.name,

@@ -53,7 +53,7 @@ def command(
     from aiconform.reports.plain import plain
 
     click.echo(f"Kubernetes {found['kubernetes']} at {found['server']}")
-    click.echo(f"Nodes: {found['nodes']['ready']} of {found['nodes']['total']} ready")
+    click.echo(f"Nodes: {found['nodes']['ready']} of {found['nodes']['total']} usable")
     click.echo(f"Dynamic Resource Allocation: {found['dra'] or 'not served'}")
     click.echo("Accelerators:" if found["accelerators"] else "Accelerators: none that a check could use")
     for line in _accelerators(found["accelerators"]):
@@ -94,11 +94,11 @@ def _accelerators(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def _measure(entries: list[dict[str, Any]]) -> str:
-    """What one accelerator is, where it is not one device: a share of a device, or all devices of a host."""
+    """What one accelerator is, where it is not one device: a part of a device, or all devices of a host."""
     if unit := max((entry["unit"] for entry in entries if entry["unit"] > 1), default=0):
-        return f" (all {unit} devices of a host together)"
+        return f" (a Pod must ask for all {unit} of a host)"
     total, physical = (sum(entry[key] for entry in entries) for key in ("total", "physical"))
-    return f" ({total} shares of {physical} devices)" if 0 < physical < total else ""
+    return f" (on {physical} device{'s' if physical > 1 else ''})" if 0 < physical < total else ""
 
 
 async def _inspect(

@@ -103,9 +103,9 @@ def _wanted(target: Target, at_most: int) -> dict[Key, int]:
     """How many devices to hold of each kind on each node, the first nodes first."""
     wanted: dict[Key, int] = {}
     for member in () if target is None else target.members:
-        if count := min(at_most, member.free):
+        if count := min(at_most * member.unit, member.free):
             wanted[_key(member)] = count
-            at_most -= count
+            at_most -= -(-count // member.unit)
     return wanted
 
 

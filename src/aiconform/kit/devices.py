@@ -51,7 +51,7 @@ async def request_devices(
     template: bool = False,
     excess: int = 0,
 ) -> DeviceRequest:
-    """Create what Pods need to hold `count` of the target's accelerators, each of them `unit` devices.
+    """Create what Pods need to hold `count` units of the target's devices.
 
     name: of the claim, for probes that create several. selector: a CEL expression that the devices satisfy (DRA only).
     template: each Pod of a workload gets devices of its own; otherwise all Pods that name the claim share its devices.

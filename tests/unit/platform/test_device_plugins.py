@@ -13,6 +13,7 @@ from aiconform.check import Settings
 from aiconform.checks.pod_autoscaling import CHECK
 from aiconform.engine.capacity import Capacity
 from aiconform.platform import AcceleratorGroup, Accelerators, NodeAccelerators
+from aiconform.platform.accelerators.holders import holders
 
 GPU = "nvidia.com/gpu"
 DRIVER = "gpu.nvidia.com"
@@ -55,10 +56,10 @@ async def test_several_names_of_the_same_hardware_are_one_kind(held: dict[str, s
     assert "aws.amazon.com/neuroncore on node n1 is another name for its aws.amazon.com/neuron" in seen.passed_over
 
 
-@pytest.mark.parametrize(("held", "free"), [("0", 1), ("4", 0), ("1", 0)])
-async def test_where_only_a_whole_host_can_be_had_that_is_one(held: str, free: int) -> None:
+@pytest.mark.parametrize(("held", "room"), [("0", 1), ("4", 0), ("1", 0)])
+async def test_where_only_a_whole_host_can_be_had_there_is_room_for_one_pod(held: str, room: int) -> None:
     (entry,) = (await found(node(**{"google.com/tpu": "4"}), pod(**{"google.com/tpu": held}))).offered
-    assert (entry.free, entry.total, entry.unit, entry.physical) == (free, 1, 4, 4)
+    assert (entry.free, entry.total, entry.unit, entry.physical, entry.room) == (4 - int(held), 4, 4, 4, room)
 
 
 def both(count: int = 2) -> list[dict[str, object]]:
@@ -158,3 +159,12 @@ async def test_pod_autoscaling_runs_on_nodes_with_one_accelerator_each() -> None
     about = platform(*(node(f"n{number}", **{GPU: "1"}) for number in range(4)))
     (target,) = await probe.targets(about, Settings())
     assert str(target) == "n0, n1, n2, nvidia.com/gpu by device plugin"
+
+
+async def test_who_holds_the_hardware_is_named_whatever_it_asked_for() -> None:
+    cores = platform(node(**NEURON), pod(**{"aws.amazon.com/neuroncore": "8"}))
+    (entry,) = (await cores.accelerators()).offered
+    assert await holders(cores, [entry]) == "team/user (8)"
+    twice = platform(node(**{GPU: "2"}), *both(), pod(**{GPU: "1"}))
+    (entry,) = (await twice.accelerators()).offered
+    assert await holders(twice, [entry]) == "team/user (1)"

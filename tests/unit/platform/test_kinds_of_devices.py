@@ -194,3 +194,10 @@ def test_a_class_is_chosen_only_if_it_selects_every_device() -> None:
     assert choose(classes, [one], [two]) == "small"
     assert choose(classes, [one, two], []) == "d.com"
     assert choose([anything, unreadable, small], [one, two], []) == ""
+
+
+async def test_a_gpu_for_virtual_machines_is_not_tried() -> None:
+    passed = device("gpu-vfio-0", type="vfio", productName="A100", pciBusID="0000:15:00.0")
+    seen = await found(node(), resource_slice(DRIVER, gpu(), passed), *CLASSES)
+    assert shown(seen.offered) == [("A100", 1, 1)]
+    assert "devices of driver gpu.nvidia.com with type vfio: not for containers" in seen.passed_over

@@ -47,7 +47,7 @@ async def advertised(platform: Platform, target: NodeAccelerators, shares: int =
     labels = (await platform.node(target.node))["metadata"].get("labels") or {}
     counted = Counted(
         target.name,
-        target.total * target.unit,
+        target.total,
         labels,
         target.physical,
         shares,

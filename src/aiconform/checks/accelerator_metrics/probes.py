@@ -72,7 +72,7 @@ def _limit(settings: Settings) -> float:
 # It reserves all free devices of the node: no other probe of this run uses one at the same time.
 @probe(limit=_limit, targets=accelerators, devices=(1, 1024), access=(*METRICS_ACCESS, *CLAIM_ACCESS, *POD_ACCESS))
 async def load(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Load:
-    if target.free < 1:
+    if target.room < 1:
         raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
     options = settings.of(AcceleratorMetrics)
     found = await find(platform, [target], conventions(options), only=options.exporter)

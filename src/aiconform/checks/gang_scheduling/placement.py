@@ -77,7 +77,7 @@ async def places(platform: Platform, adapter: Adapter) -> list[Place]:
 
 
 def choose_places(offered: Sequence[NodeAccelerators], adapter: Adapter) -> list[Place]:
-    """Nodes with enough free accelerators, the smallest first; else several nodes of one kind together.
+    """Nodes with enough free accelerators, else several nodes of one kind together; those that are well come first.
 
     It takes as few accelerators as possible and leaves the others to what else runs at the same time.
     """
@@ -85,16 +85,18 @@ def choose_places(offered: Sequence[NodeAccelerators], adapter: Adapter) -> list
 
 
 def _places_by(way: AllocationWay, offered: Sequence[NodeAccelerators]) -> list[Place]:
-    alike = [entry for entry in offered if entry.way == way and entry.free]
-    large = sorted((entry for entry in alike if entry.free >= _ENOUGH), key=lambda entry: entry.free)
+    alike = [entry for entry in offered if entry.way == way and entry.room]
+    large = sorted(
+        (entry for entry in alike if entry.room >= _ENOUGH), key=lambda entry: (len(entry.worries), entry.room)
+    )
     if large:
         return list(large)
     kinds: dict[tuple[str, str, str], list[NodeAccelerators]] = defaultdict(list)
-    for entry in sorted(alike, key=lambda entry: -entry.free):
+    for entry in sorted(alike, key=lambda entry: -entry.room):
         kinds[entry.kind].append(entry)
     groups = [_group(members) for members in kinds.values()]
-    best = max(groups, key=lambda group: group.free, default=None)
-    if best and best.free > 1:
+    best = max(groups, key=lambda group: group.room, default=None)
+    if best and best.room > 1:
         return [best if len(best.members) > 1 else best.members[0]]
     return []
 
@@ -110,7 +112,7 @@ def _group(members: Sequence[NodeAccelerators]) -> AcceleratorGroup:
     """The first of these nodes that have enough together, or all."""
     taken: list[NodeAccelerators] = []
     for member in members:
-        if sum(entry.free for entry in taken) >= _ENOUGH:
+        if sum(entry.room for entry in taken) >= _ENOUGH:
             break
         taken.append(member)
     return AcceleratorGroup(tuple(taken))
@@ -140,7 +142,7 @@ def shares(target: Place, count: int) -> list[tuple[NodeAccelerators, int]]:
     """How many accelerators to hold on each node, the last nodes first, so that `count` are held in total."""
     filled = []
     for member in reversed(target.members):
-        if here := min(count, member.free):
+        if here := min(count, member.room):
             filled.append((member, here))
             count -= here
     return filled

@@ -59,8 +59,8 @@ async def inspect(platform: Platform, settings: Settings) -> Inspection:
     missing: tuple[str, ...] = ()
     try:
         target, *_ = await placement.places(platform, chosen.adapter)
-        sizes = placement.sizes(target.free, settings.of(GangScheduling).size)
-        shown.append(f"gangs of {sizes.gang} Pods on {target}: {target.free} free")
+        sizes = placement.sizes(target.room, settings.of(GangScheduling).size)
+        shown.append(f"gangs of {sizes.gang} Pods on {target}: {target.room} free")
     except NothingToLookAt as reason:
         missing = (str(reason),)
     return Inspection(tuple(shown), missing, tuple(problems))
@@ -123,7 +123,7 @@ async def scarcity(platform: Platform, scratch: Scratch, settings: Settings, tar
     order, window = session.order("gang"), settings.of(GangScheduling).observe_seconds
     left = order.size - 1
     await session.set_up()
-    fillers = await session.fill(target.free - left, settings.patience)
+    fillers = await session.fill(target.room - left, settings.patience)
     async with watching(platform.cluster, await scratch.namespace(), scratch.selector) as timeline:
         timeline.begin()
         await session.submit(order)
@@ -164,7 +164,7 @@ async def contention(platform: Platform, scratch: Scratch, settings: Settings, t
     patience = session.patience(settings)
     orders = (session.order("one"), session.order("two"))
     await session.set_up()
-    if extra := target.free - session.sizes.room:
+    if extra := target.room - session.sizes.room:
         await session.fill(extra, settings.patience)
     async with watching(platform.cluster, await scratch.namespace(), scratch.selector) as timeline:
         timeline.begin()

@@ -59,7 +59,7 @@ class Session:
             "resource": self.target.name,
             "simulated": self.target.members[0].simulated,
             "nodes": tuple(member.node for member in self.target.members),
-            "free": self.target.free,
+            "free": self.target.room,
         }
 
     def patience(self, settings: Settings) -> float:
@@ -128,8 +128,8 @@ class Session:
         """Raises Stuck if a gang no longer fits. held: accelerators that gangs hold now."""
         await self.require_nodes()
         places = {(member.node, member.kind) for member in self.target.members}
-        offered = (await self.platform.afresh().accelerators()).offered
-        free = sum(entry.free for entry in offered if (entry.node, entry.kind) in places)
+        offered = (await self.platform.afresh().accelerators()).by_ways((self.target.way,))
+        free = sum(entry.room for entry in offered if (entry.node, entry.kind) in places)
         if free + held < self.sizes.gang:
             by = await placement.now_held(self.platform, self.target)
             raise Stuck(
@@ -183,7 +183,7 @@ class Session:
 async def prepare(platform: Platform, scratch: Scratch, target: placement.Place, options: GangScheduling) -> Session:
     """Raises NothingToLookAt, ClusterError."""
     found, why = choose(await solutions(platform), options.solution, (target.way,))
-    sizes = placement.sizes(target.free, options.size)
+    sizes = placement.sizes(target.room, options.size)
     nodes = tuple([await platform.node(member.node) for member in target.members])
     made = await placement.template(platform, scratch, target, nodes, sizes.stagger)
     return Session(platform, scratch, target, sizes, found, why, options.queue, options.scheduler, nodes, made)

@@ -69,7 +69,7 @@ async def _targets(platform: Platform, settings: Settings) -> Sequence[Accelerat
     """
     await any_accelerators(platform, settings)
     found = await platform.accelerators()
-    alone = [entry for entry in found.offered if entry.free >= REPLICAS]
+    alone = [entry for entry in found.offered if entry.room >= REPLICAS]
     usable = alone if settings.every_node and alone else found.places(REPLICAS)
     if not usable:
         free = ", ".join(f"{entry.node}: {entry.free} of {entry.total} free" for entry in found.offered[:_NAMED])

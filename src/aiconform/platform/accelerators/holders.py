@@ -18,6 +18,8 @@ async def holders(platform: Platform, members: Iterable[NodeAccelerators]) -> st
     Reads are shared with the platform's others; for the holders at this moment pass `platform.afresh()`.
     """
     members = list(members)
+    known = {(member.node, member.kind) for member in members}
+    members += [each for each in (await platform.accelerators()).others if (each.node, each.same_as) in known]
     devices, _ = await platform.devices()
     return describe(members, await platform.pods(), await platform.claims(), devices)
 
@@ -26,7 +28,7 @@ def describe(
     members: Iterable[NodeAccelerators], pods: Iterable[Object], claims: Iterable[Object], devices: Iterable[Device]
 ) -> str:
     """As `holders`, over objects that were read already: the largest holders first, and how many more there are."""
-    wanted = {(member.way, member.node, member.name) for member in members}
+    wanted = {(member.way, member.node, name) for member in members for name in (member.name, *member.aliases)}
     counts: dict[str, int] = {}
     for pod in pods:
         name = f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}"

@@ -19,14 +19,14 @@ Kind = tuple[str, str, str]
 class NodeAccelerators:
     """The accelerators of one kind on one node.
 
-    name: the DRA driver or the extended resource. total, free: how many can be asked for, and how many of them are not
-    in use. unit: how many devices each of these is; more than one where only all devices of a host can be had together.
+    name: the DRA driver or the extended resource. total, free: how many there are, and how many of them are not in use.
+    unit: how many a Pod must ask for at once; more than one where only all devices of a host can be had together.
     devices: the free ones (DRA only). device_class: a DeviceClass of the platform that selects all of them, or empty.
     selector: a CEL expression that only this kind satisfies; empty where the driver has no other kind. capacity: what a
     claim must ask of each device that others hold shares of: (name, amount). published: how many devices the driver
     publishes of this kind. physical: on how many physical devices they are; 0 where it is not known. worries: what is
-    wrong with the node that does not keep Pods away. same_as: the kind of another entry for the same hardware, which
-    counts instead of this one.
+    wrong with the node that does not keep Pods away. aliases: other extended resources for the same hardware. same_as:
+    the kind of another entry for the same hardware, which counts instead of this one.
     """
 
     way: AllocationWay
@@ -45,7 +45,13 @@ class NodeAccelerators:
     published: int = 0
     physical: int = 0
     worries: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     same_as: Kind | None = None
+
+    @property
+    def room(self) -> int:
+        """How many Pods that each ask for one unit find devices."""
+        return self.free // self.unit
 
     @property
     def place(self) -> str:
@@ -101,6 +107,10 @@ class AcceleratorGroup:
         return sum(member.free for member in self.members)
 
     @property
+    def room(self) -> int:
+        return sum(member.room for member in self.members)
+
+    @property
     def total(self) -> int:
         return sum(member.total for member in self.members)
 
@@ -133,18 +143,18 @@ class Accelerators:
         return tuple(max(members, key=_merit) for members in self.by_kind().values())
 
     def places(self, count: int) -> tuple[AcceleratorPlace, ...]:
-        """For each kind the best node with `count` free, or as many nodes as have these together; none if too few."""
+        """For each kind the best node with room for `count`, or nodes that have it together; none if too few do."""
         found: list[AcceleratorPlace] = []
         for members in self.by_kind().values():
-            ranked = sorted((each for each in members if each.free), key=_merit, reverse=True)
-            if alone := next((each for each in ranked if each.free >= count), None):
+            ranked = sorted((each for each in members if each.room), key=_merit, reverse=True)
+            if alone := next((each for each in ranked if each.room >= count), None):
                 found.append(alone)
                 continue
             taken: list[NodeAccelerators] = []
             for each in ranked:
-                if sum(member.free for member in taken) < count:
+                if sum(member.room for member in taken) < count:
                     taken.append(each)
-            if sum(member.free for member in taken) >= count:
+            if sum(member.room for member in taken) >= count:
                 found.append(AcceleratorGroup(tuple(taken)))
         return tuple(found)
 
@@ -162,7 +172,7 @@ class Accelerators:
 
 
 def _merit(entry: NodeAccelerators) -> tuple[bool, int, int]:
-    return (entry.free > 0, -len(entry.worries), entry.free)
+    return (entry.room > 0, -len(entry.worries), entry.free)
 
 
 def ask(what: str, name: str) -> str:

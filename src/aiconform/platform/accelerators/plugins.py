@@ -61,7 +61,6 @@ def _entry(
     labels, total = node["metadata"].get("labels") or {}, counts[resource]
     # Whoever holds a part of a device, such as a core, holds the device.
     taken = sum(math.ceil(number * total / counts[name]) for name, number in held.items())
-    free = max(0, total - taken)
     unit = total if profile.whole_host else 1
     capacity = quantity.number((node["status"].get("capacity") or {}).get(resource, total))
     unwell = (f"{capacity - total:.0f} of {capacity:.0f} {resource} cannot be allocated",) if capacity > total else ()
@@ -70,12 +69,13 @@ def _entry(
         node=node["metadata"]["name"],
         name=resource,
         product=profile.product(labels),
-        total=total // unit,
-        free=free // unit,
+        total=total,
+        free=max(0, total - taken),
         profile=profile.name,
         # The lab says so of a vendor's names, too.
         simulated=profile.simulated or labels.get(f"{resource}.simulated") == "true",
         unit=unit,
         physical=min(total, profile.devices(labels)) or (total if unit > 1 else 0),
         worries=(*worries(node), *unwell),
+        aliases=tuple(name for name in held if name != resource),
     )

@@ -35,6 +35,7 @@ class Profile(BaseModel):
     partitions: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     whole_host: bool = False
+    other_types: tuple[str, ...] = ()
 
     def product(self, labels: Mapping[str, str]) -> str:
         """The product that a node's labels name, or empty."""

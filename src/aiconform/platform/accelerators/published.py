@@ -35,11 +35,15 @@ def by_dra(
     skipped: set[str] = set()
     unknown: Counter[str] = Counter()
     for device in devices:
-        if profiles.by_driver(device.driver) is None:
+        profile = profiles.by_driver(device.driver)
+        if profile is None:
             if profiles.is_other(device.driver):
                 skipped.add(f"driver {device.driver}: its devices are not accelerators")
             else:
                 unknown[device.driver] += 1
+            continue
+        if (form := device.attribute("type")) in profile.other_types:
+            skipped.add(f"devices of driver {device.driver} with type {form}: not for containers")
             continue
         examples[device.driver].setdefault(device.product, device)
         if device.tainted:
@@ -63,7 +67,6 @@ def by_dra(
         profile = profiles.by_driver(driver)
         unwell = tuple(f"device {name} is tainted" for name in tainted[node, driver])
         for kind in used:
-            unit = kind.total if profile and profile.whole_host else 1
             others = [each for product, each in examples[driver].items() if product != kind.devices[0].product]
             offered.append(
                 NodeAccelerators(
@@ -71,15 +74,14 @@ def by_dra(
                     node=node,
                     name=driver,
                     product=kind.devices[0].product,
-                    total=kind.total // unit,
-                    free=len(kind.free) // unit,
+                    total=kind.total,
+                    free=len(kind.free),
                     profile=profile.name if profile else "",
                     simulated=bool(profile and profile.simulated) or _simulated(kind),
                     device_class=choose(known_classes, kind.devices, others),
                     devices=kind.free,
                     selector=expression(driver, kind.devices[0].kind) if others else "",
                     capacity=tuple(sorted(to_request(kind.free, held).items())),
-                    unit=unit,
                     published=len(kind.devices),
                     worries=(*worries(known[node]), *unwell),
                     physical=len({device.physical for device in kind.devices}),
