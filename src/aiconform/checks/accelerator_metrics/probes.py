@@ -35,6 +35,13 @@ async def coverage(platform: Platform, scratch: Scratch, settings: Settings, tar
     offered = (await platform.accelerators()).offered
     if not offered:
         await accelerators(platform, settings)
+    return Coverage(nodes=await _covered(platform, offered, options))
+
+
+async def _covered(
+    platform: Platform, offered: Sequence[NodeAccelerators], options: AcceleratorMetrics
+) -> list[NodeMetrics]:
+    """What is reported of these accelerators. Raises NothingToLookAt if no endpoint reports any."""
     found = await find(platform, offered, conventions(options), only=options.exporter)
     nodes: list[NodeMetrics] = []
     labels: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -48,7 +55,7 @@ async def coverage(platform: Platform, scratch: Scratch, settings: Settings, tar
         labels[each.node, each.profile].update(device.label for device in nodes[-1].devices)
     if not any(node.endpoint or node.problem in ("slow", "format") for node in nodes):
         raise NothingToLookAt(nowhere(found))
-    return Coverage(nodes=nodes)
+    return nodes
 
 
 def _beside(target: NodeAccelerators, offered: Sequence[NodeAccelerators]) -> set[str]:
@@ -88,20 +95,20 @@ async def load(platform: Platform, scratch: Scratch, settings: Settings, target:
 
 @inspection
 async def sources(platform: Platform, settings: Settings) -> Inspection:
-    options = settings.of(AcceleratorMetrics)
     offered = (await platform.accelerators()).offered
-    found = await find(platform, offered, conventions(options), only=options.exporter)
-    told = {
-        f"{source.place} on {node}: {source.convention.name}, found by {source.found_by}": None
-        for node, each in found.items()
-        for source in each.sources
-    }
-    if not told:
-        return Inspection(missing=(nowhere(found),) if offered else ())
-    of_each = {(each.node, each.profile): found[each.node].of(each.profile, _beside(each, offered)) for each in offered}
-    problems = [
-        f"no metrics of {profile or 'the accelerators'} on {node}: {'; '.join(of.tried) or 'no endpoint'}"
-        for (node, profile), of in of_each.items()
-        if not of.sources
-    ]
-    return Inspection(tuple(told), problems=tuple(problems))
+    if not offered:
+        # The probe of the load says what was passed over.
+        return Inspection()
+    nodes = await _covered(platform, offered, settings.of(AcceleratorMetrics))
+    silent = [f"no metrics of {node.name} on {node.node}: {node.message}" for node in nodes if not node.endpoint]
+    unsure = [f"{node.name} on {node.node}: {node.undecided}" for node in nodes if node.endpoint and node.undecided]
+    return Inspection(tuple(_told(node) for node in nodes if node.endpoint), problems=(*silent, *unsure))
+
+
+def _told(node: NodeMetrics) -> str:
+    utilization = sum(device.utilization is not None for device in node.devices)
+    memory = sum(device.memory_used is not None for device in node.devices)
+    found_by = "" if node.convention in node.found_by else f" ({node.found_by})"
+    reports = f"reports {len(node.devices)} of {node.devices_expected} {node.name}"
+    of_them = f"utilization of {utilization}, memory of {memory}"
+    return f"{node.endpoint} on {node.node}: {node.convention}{found_by}, {reports}: {of_them}"
