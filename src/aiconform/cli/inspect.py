@@ -33,6 +33,12 @@ _SHOWN = 10
 @cluster_options
 @accelerator_options
 @set_option
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write what was read into a new folder, redacted, for `aiconform replay` (docs/recorded-platforms.md).",
+)
 @output_option
 def command(
     kubeconfig: str | None,
@@ -42,11 +48,12 @@ def command(
     profiles: tuple[Path, ...],
     tolerations: tuple[str, ...],
     options: tuple[str, ...],
+    record: Path | None,
     output: str,
 ) -> None:
     """Show what the platform offers to the checks, and what would prevent one from running. Creates nothing."""
     said = accelerators_said(accelerators, not_accelerators, profiles, tolerations)
-    found = run_async(_inspect(kubeconfig, context, said, options))
+    found = run_async(_recorded(record, kubeconfig, context, said, options))
     if output == "json":
         print_json(found)
         return
@@ -99,6 +106,31 @@ def _measure(entries: list[dict[str, Any]]) -> str:
         return f" (a Pod must ask for all {unit} of a host)"
     total, physical = (sum(entry[key] for entry in entries) for key in ("total", "physical"))
     return f" (on {physical} device{'s' if physical > 1 else ''})" if 0 < physical < total else ""
+
+
+async def _recorded(
+    folder: Path | None, kubeconfig: str | None, context: str | None, said: AcceleratorOptions, options: tuple[str, ...]
+) -> dict[str, Any]:
+    """As `_inspect`; writes what was read into the folder, if there is one."""
+    if folder is None:
+        return await _inspect(kubeconfig, context, said, options)
+    from aiconform.cluster import ClusterError, connect
+    from aiconform.cluster.answers import heard
+    from aiconform.recorded.recording import NotEmpty, read_discovery, write
+
+    try:
+        with heard() as answers:
+            found = await _inspect(kubeconfig, context, said, options)
+            async with connect(kubeconfig, context) as cluster:
+                await read_discovery(cluster)
+        replaced = write(folder, answers, found["server"])
+    except (ClusterError, NotEmpty, OSError) as error:
+        fail(str(error))
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(replaced.items())) or "nothing"
+    note(
+        f"{folder} holds what was read, with {counts} replaced. Names of workloads stay: look at it before you share it"
+    )
+    return found
 
 
 async def _inspect(

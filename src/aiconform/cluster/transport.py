@@ -16,9 +16,10 @@ from kubernetes.aio.client import rest
 from multidict import CIMultiDict
 
 from aiconform import __version__
-from aiconform.cluster import config, requests
+from aiconform.cluster import answers, config, requests
+from aiconform.cluster.answers import Answer
 from aiconform.cluster.connection import Connection
-from aiconform.cluster.errors import ClusterError, Conflict, NoAnswer, NoCluster, ServerFailed, Unreachable
+from aiconform.cluster.errors import ClusterError, Conflict, Forbidden, NoAnswer, NoCluster, ServerFailed, Unreachable
 from aiconform.cluster.patience import Tries
 from aiconform.cluster.proof import Proof
 from aiconform.cluster.refusals import refusal
@@ -81,7 +82,12 @@ class Transport:
             raise NoCluster(f"The certificates in {target.source} cannot be used: {error}") from error
 
     async def json(self, request: Request) -> Any:
-        text = await self.text(request)
+        try:
+            text = await self.text(request)
+        except Forbidden:
+            answers.tell(Answer(request.verb, request.path, status=403))
+            raise
+        answers.tell(Answer(request.verb, request.path, request.query or {}, text))
         try:
             return json.loads(text)
         except ValueError as error:
@@ -122,7 +128,10 @@ class Transport:
         text = body.decode("utf-8", "replace")
         if response.status >= 400 and (status := _api_status(text)):
             raise refusal(response.status, status, request.verb, request.resource)
-        return ProxyResponse(response.status, response.headers.get("Content-Type", ""), text, whole)
+        kind = response.headers.get("Content-Type", "")
+        query = request.query or {}
+        answers.tell(Answer(request.verb, request.path, query, text, response.status, kind, proxied=True))
+        return ProxyResponse(response.status, kind, text, whole)
 
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
         """Complete lines of any length; ends with the stream, or after the request's seconds."""

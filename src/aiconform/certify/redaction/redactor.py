@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -71,11 +71,17 @@ class _Names:
 
 
 class Redactor:
-    """Replaces values in text and in data, each always by the same placeholder."""
+    """Replaces values in text and in data, each always by the same placeholder. given: placeholders that are set."""
 
-    def __init__(self, nodes: Sequence[str], redaction: Redaction, hosts: Sequence[str] = ()) -> None:
-        self._names = _Names()
-        literals = []
+    def __init__(
+        self,
+        nodes: Sequence[str],
+        redaction: Redaction,
+        hosts: Sequence[str] = (),
+        given: Mapping[str, str] | None = None,
+    ) -> None:
+        self._names = _Names(dict(given or {}))
+        literals = list(given or ())
         for kind, values, make in (
             ("words", redaction.words, lambda n: f"redacted-{n + 1}"),
             ("hosts", hosts, lambda n: f"host-{n + 1}.redacted.invalid"),
