@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
@@ -46,7 +47,10 @@ def _model(check_id: str, chosen: dict[str, str], tell: Callable[[str], None]) -
     except ValidationError as error:
         problem = error.errors()[0]
         message = problem["msg"].removeprefix("Value error, ")
-        raise BadChoice(f"--set {check_id}.{problem['loc'][0]}={problem['input']}: {message}") from error
+        # A rule about several options has no place of its own; a URL may hold credentials.
+        value = re.sub(r"//[^/]*@", "//...@", str(problem["input"]))
+        place = f".{problem['loc'][0]}={value}" if problem["loc"] else ""
+        raise BadChoice(f"--set {check_id}{place}: {message}") from error
 
 
 def _options_of(check_id: str) -> type[Options] | None:

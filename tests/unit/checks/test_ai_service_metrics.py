@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +29,7 @@ from aiconform.cluster import ClusterError, NotFound, ProxyResponse
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 from aiconform.platform.monitoring import collection, prometheus
+from aiconform.platform.monitoring.metrics import MetricSample
 from aiconform.platform.monitoring.prometheus import QueryApi, candidates
 
 CHECK = load_check("ai_service_metrics")
@@ -146,6 +157,9 @@ class Served:
         kinds += ["Prometheus"] if self.selectors else []
         return dict.fromkeys(kinds) if api_version in self.api_versions else {}
 
+    async def get(self, _version: str, _kind: str, name: str) -> Object:
+        return {"metadata": {"labels": {"monitored": "true"} if name == "labelled" else {}}}
+
     async def list(self, _version: str, _kind: str) -> Any:
         for position, selector in enumerate(self.selectors):
             about = {"namespace": "monitoring", "name": f"k8s-{position}"}
@@ -174,15 +188,25 @@ def test_a_pod_monitor_gets_the_labels_that_prometheus_selects() -> None:
 @pytest.mark.parametrize(
     ("selector", "taken"),
     [
-        (None, False),
         ({}, True),
         ({"matchLabels": {"monitored": "true"}}, False),
         ({"matchExpressions": [{"key": "monitored", "operator": "Exists"}]}, False),
         ({"matchExpressions": [{"key": "user-monitoring", "operator": "NotIn", "values": ["false"]}]}, True),
     ],
 )
-def test_a_prometheus_has_to_look_into_new_namespaces(selector: Object | None, taken: bool) -> None:
-    assert collection.selects_new(selector) is taken
+def test_a_prometheus_has_to_look_into_new_namespaces(selector: Object, taken: bool) -> None:
+    way = chosen(Served(OPERATOR, selectors=({},), namespaces=selector))
+    assert (way.kind is not None) is taken
+    if not taken:
+        assert "selects only Namespaces with other labels (monitored=true)" in way.why
+
+
+def test_a_namespace_with_the_labels_that_prometheus_selects_is_looked_into() -> None:
+    cluster: Any = Served(OPERATOR, selectors=({},), namespaces={"matchLabels": {"monitored": "true"}})
+    way = asyncio.run(collection.choose(cluster, namespace="labelled"))
+    assert way.kind is not None
+    assert way.namespace == "monitoring"
+    assert asyncio.run(collection.choose(cluster, namespace="plain")).kind is None
 
 
 def test_a_prometheus_of_other_namespaces_and_pod_monitors_without_one_are_passed_over() -> None:
@@ -300,10 +324,112 @@ def test_what_else_is_answered_is_said(status: int, body: Any, told: str) -> Non
         query(status, body)
 
 
+def test_openshifts_services_with_a_certificate_are_asked_by_https() -> None:
+    querier = service("thanos-querier", {"name": "web", "port": 9091})
+    querier["metadata"]["annotations"] = {"service.beta.openshift.io/serving-cert-secret-name": "thanos-querier-tls"}
+    assert [each.service for each in candidates([querier])] == ["https:thanos-querier:9091"]
+
+
+def test_a_service_that_wants_a_token_has_its_way_out() -> None:
+    with pytest.raises(ClusterError, match=r"query_token_file=FILE"):
+        query(401, "")
+
+
+# At a URL
+
+
+VECTOR = {"status": "success", "data": {"result": [{"metric": {"pod": "a"}, "value": [1, "7"]}]}}
+TOKEN = "sesame-0123456789"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """(CA certificate, certificate for 127.0.0.1, its key) as files."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "ca.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return folder / "ca.pem", folder / "ca.pem", folder / "key.pem"
+
+
+async def ask(options: dict[str, str], tls: tuple[Path, Path, Path]) -> tuple[list[MetricSample], list[Object]]:
+    """Query an API behind TLS that wants TOKEN at /prometheus; returns what it was asked, too."""
+    asked: list[Object] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append({"path": request.path, "query": dict(request.query), "headers": dict(request.headers)})
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return web.Response(status=401)
+        return web.json_response(VECTOR)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls[1], tls[2])
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        port = runner.addresses[0][1]
+        api = AiServiceMetricsOptions(query=f"https://127.0.0.1:{port}/prometheus/", **options).api()
+        cluster: Any = None
+        return await api.query(cluster, 'up{a="b"}'), asked
+    finally:
+        await runner.cleanup()
+
+
+def test_a_remote_api_is_asked_with_its_token_and_authority(tmp_path: Path, authority: tuple[Path, Path, Path]) -> None:
+    token = tmp_path / "token"
+    token.write_text(f"{TOKEN}\n")
+    options = {"query_token_file": str(token), "query_ca_file": str(authority[0]), "query_tenant": "team-a"}
+    (sample,), asked = asyncio.run(ask(options, authority))
+    assert (sample.labels, sample.value) == ({"pod": "a"}, 7)
+    assert (asked[0]["path"], asked[0]["query"]) == ("/prometheus/api/v1/query", {"query": 'up{a="b"}'})
+    assert asked[0]["headers"]["X-Scope-OrgID"] == "team-a"
+
+
+@pytest.mark.parametrize(
+    ("content", "trusted", "told"),
+    [
+        (None, True, "requires authentication"),
+        ("wrong-token", True, "does not accept the token"),
+        (TOKEN, False, "query_ca_file"),
+        ("", True, "no token can be read"),
+        (f"{TOKEN} {TOKEN}", True, "no token can be read"),
+    ],
+)
+def test_what_keeps_a_remote_api_from_answering_is_said_without_the_token(
+    tmp_path: Path, authority: tuple[Path, Path, Path], content: str | None, trusted: bool, told: str
+) -> None:
+    options = {"query_ca_file": str(authority[0])} if trusted else {}
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+        options["query_token_file"] = str(tmp_path / "token")
+    with pytest.raises(ClusterError, match=told) as raised:
+        asyncio.run(ask(options, authority))
+    assert TOKEN not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("word", "told"),
     [
         ("query=thanos", "NAMESPACE/SERVICE:PORT"),
+        ("query=https://user:secret@host/", "without credentials"),
+        ("query=ftp://host/", "https://HOST"),
+        ("query_token_file=/token", "set query, too"),
         ("collection=magic", "podmonitor"),
         ("counter_seconds=0", "greater than or equal to 1"),
     ],
@@ -311,6 +437,12 @@ def test_what_else_is_answered_is_said(status: int, body: Any, told: str) -> Non
 def test_bad_options_are_refused(word: str, told: str) -> None:
     with pytest.raises(BadChoice, match=told):
         parse([f"ai_service_metrics.{word}"])
+
+
+def test_no_credential_of_a_url_is_repeated() -> None:
+    with pytest.raises(BadChoice) as refused:
+        parse(["ai_service_metrics.query=https://user:sesame@host/"])
+    assert "sesame" not in str(refused.value)
 
 
 def test_good_options_are_taken() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from aiconform.check import Options, option
 from aiconform.platform.monitoring import collection as monitoring
 from aiconform.platform.monitoring import prometheus
+from aiconform.platform.monitoring.prometheus import QueryApi
+from aiconform.platform.monitoring.remote import RemoteQueryApi
 
 
 class AiServiceMetricsOptions(Options):
@@ -17,8 +19,13 @@ class AiServiceMetricsOptions(Options):
         choices=lambda: monitoring.NAMES,
     )
     query: str = option(
-        "", "The Service of the query API (Prometheus' own), as NAMESPACE/SERVICE:PORT[/PREFIX]; by default discovered."
+        "",
+        "The query API (Prometheus' own): a Service as NAMESPACE/SERVICE:PORT[/PREFIX], or a URL "
+        "such as https://HOST/PREFIX; by default a Service is discovered.",
     )
+    query_token_file: str = option("", "File with the bearer token for the query API at a URL.")
+    query_ca_file: str = option("", "File with the certificate authority of the query API at a URL, as PEM.")
+    query_tenant: str = option("", "Tenant at the query API at a URL, sent as X-Scope-OrgID (Mimir, Cortex).")
     discovery_seconds: float = option(
         180.0,
         "The longest time until a new workload is collected: discovery and the first scrape.",
@@ -35,7 +42,26 @@ class AiServiceMetricsOptions(Options):
 
     @field_validator("query")
     @classmethod
-    def _names_a_service(cls, text: str) -> str:
-        if text:
+    def _names_an_api(cls, text: str) -> str:
+        if "://" in text:
+            RemoteQueryApi(text)
+        elif text:
             prometheus.given(text)
         return text
+
+    @model_validator(mode="after")
+    def _is_sent_somewhere(self) -> AiServiceMetricsOptions:
+        sent = self.query_token_file or self.query_ca_file or self.query_tenant
+        if sent and "://" not in self.query:
+            raise ValueError(
+                "query_token_file, query_ca_file and query_tenant need a query API at a URL: set query, too"
+            )
+        if self.query:
+            self.api()
+        return self
+
+    def api(self) -> QueryApi | RemoteQueryApi:
+        """The query API that is set. Raises ValueError."""
+        if "://" in self.query:
+            return RemoteQueryApi(self.query, self.query_token_file, self.query_ca_file, self.query_tenant)
+        return prometheus.given(self.query)

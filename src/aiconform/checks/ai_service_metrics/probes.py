@@ -18,31 +18,33 @@ from aiconform.platform.monitoring import collection, prometheus
 from aiconform.platform.monitoring.collection import KINDS, CollectionMethod
 from aiconform.platform.monitoring.metrics import MetricSample
 from aiconform.platform.monitoring.prometheus import QueryApi
+from aiconform.platform.monitoring.remote import RemoteQueryApi
 
+Api = QueryApi | RemoteQueryApi
 FIRST, MORE = 7, 5
 _POLL_SECONDS = 2.0
 _MOST_POLL_SECONDS = 5.0
 
 
-async def _apis(platform: Platform, options: AiServiceMetricsOptions) -> list[QueryApi]:
+async def _apis(platform: Platform, options: AiServiceMetricsOptions) -> list[Api]:
     """The query APIs that may have the series. Raises NothingToLookAt."""
     if options.query:
-        return [prometheus.given(options.query)]
+        return [options.api()]
     answering, tried = await prometheus.find(platform.cluster)
     if not answering:
         why = "; ".join(tried) or "no Service has a known name"
         raise NothingToLookAt(
             f"nothing to look at: no query API of a monitoring system answers ({why}); "
-            "name its Service: --set ai_service_metrics.query=NAMESPACE/SERVICE:PORT"
+            "name its Service or URL: --set ai_service_metrics.query=NAMESPACE/SERVICE:PORT"
         )
-    return answering
+    return list(answering)
 
 
-def _named(apis: Sequence[QueryApi]) -> str:
+def _named(apis: Sequence[Api]) -> str:
     return ", ".join(map(str, apis))
 
 
-def _insist_on_certainty(options: AiServiceMetricsOptions, method: CollectionMethod, apis: Sequence[QueryApi]) -> None:
+def _insist_on_certainty(options: AiServiceMetricsOptions, method: CollectionMethod, apis: Sequence[Api]) -> None:
     """Raises ClusterError if the series may be missing because the check declared or queried in the wrong place."""
     declared = bool(options.collection or method.namespace)
     asked = bool(options.query) or any(api.namespace == method.namespace for api in apis)
@@ -72,7 +74,8 @@ def _limit(settings: Settings) -> float:
 )
 async def collected(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Collected:
     cluster, options = platform.cluster, settings.of(AiServiceMetricsOptions)
-    method, apis = await asyncio.gather(collection.choose(cluster, options.collection), _apis(platform, options))
+    apis = await _apis(platform, options)
+    method = await collection.choose(cluster, options.collection, await scratch.namespace())
     workload = scratch.cluster_name("workload")
     pod = await counting_workload.start(platform, scratch, method, workload, settings.patience)
     # Before it is declared, so that this is the first value that can be collected.
@@ -120,18 +123,18 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
 
 
 async def _until(
-    apis: Sequence[QueryApi], cluster: Cluster, workload: str, enough: Callable[[MetricSample], bool], seconds: float
-) -> tuple[QueryApi | None, MetricSample | None, float]:
+    apis: Sequence[Api], cluster: Cluster, workload: str, enough: Callable[[MetricSample], bool], seconds: float
+) -> tuple[Api | None, MetricSample | None, float]:
     """(the API with the workload's series, its first sample that is `enough` or else the last one, seconds waited).
 
     Failed queries are repeated. Raises ClusterError if the last one failed, too.
     """
     loop = asyncio.get_running_loop()
     begun, pause = loop.time(), _POLL_SECONDS
-    last: tuple[QueryApi, MetricSample] | None = None
+    last: tuple[Api, MetricSample] | None = None
     while True:
         refused: ClusterError | None = None
-        now: tuple[QueryApi, MetricSample] | None = None
+        now: tuple[Api, MetricSample] | None = None
         for api in apis:
             try:
                 samples = await api.query(cluster, f'{METRIC}{{workload="{workload}"}}')

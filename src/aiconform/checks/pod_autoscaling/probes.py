@@ -55,9 +55,9 @@ def choose_api(served: Sequence[MetricsApi], wanted: str) -> MetricsApi:
     )
 
 
-async def _choose_collection(platform: Platform, options: PodAutoscaling) -> CollectionMethod:
+async def _choose_collection(platform: Platform, options: PodAutoscaling, namespace: str = "") -> CollectionMethod:
     try:
-        return await choose_collection(platform.cluster, options.collection)
+        return await choose_collection(platform.cluster, options.collection, namespace)
     except NotFound as error:
         raise NothingToLookAt(f"nothing to look at: {error}; see --set pod_autoscaling.collection") from error
 
@@ -107,7 +107,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     options = settings.of(PodAutoscaling)
     cluster = platform.cluster
     api = choose_api(await metrics_apis(cluster), options.api)
-    way = await _choose_collection(platform, options)
+    way = await _choose_collection(platform, options, await scratch.namespace())
     made = await deployment(platform, scratch, target, way)
     name = made["metadata"]["name"]
     history = ScalingHistory(scratch, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from aiconform.cluster import Cluster, NotFound, Object
+from aiconform.platform.monitoring.scrape import selects
 
 ANNOTATIONS = "annotations"
 
@@ -74,11 +75,13 @@ class CollectionMethod:
         }
 
 
-async def choose(cluster: Cluster, wanted: str = "") -> CollectionMethod:
+async def choose(cluster: Cluster, wanted: str = "", namespace: str = "") -> CollectionMethod:
     """The method with the name `wanted`, or the first one that the platform supports.
 
-    Raises NotFound if the platform does not serve the wanted kind.
+    namespace: that of the workload; empty for a new one without labels. Raises NotFound if the platform does not serve
+    the wanted kind.
     """
+    others: list[str] = []
     if wanted == ANNOTATIONS:
         return CollectionMethod("as set")
     for kind in KINDS:
@@ -97,19 +100,25 @@ async def choose(cluster: Cluster, wanted: str = "") -> CollectionMethod:
         for prometheus in selecting:
             spec, about = prometheus["spec"], prometheus["metadata"]
             labels = labels_for(spec.get("podMonitorSelector"))
-            if labels is not None and selects_new(spec.get("podMonitorNamespaceSelector")):
-                why = f"Prometheus {about['namespace']}/{about['name']} selects it"
-                return CollectionMethod(why, kind, labels, about["namespace"])
+            # No selector of Namespaces selects only its own.
+            namespaces = spec.get("podMonitorNamespaceSelector")
+            if labels is None or namespaces is None:
+                continue
+            name = f"Prometheus {about['namespace']}/{about['name']}"
+            if selects(namespaces, await _labels(cluster, namespace)):
+                return CollectionMethod(f"{name} selects it", kind, labels, about["namespace"])
+            needed = ", ".join(f"{key}={value}" for key, value in (labels_for(namespaces) or {}).items())
+            others.append(f"{name} selects only Namespaces with other labels ({needed or namespaces})")
         if wanted:
-            return CollectionMethod("as set", kind)
-    return CollectionMethod("no kind of object for it is served and selected")
+            return CollectionMethod("; ".join(("as set", *others)), kind)
+    return CollectionMethod("; ".join(("no kind of object for it is served and selected", *others)))
 
 
-def selects_new(selector: Object | None) -> bool:
-    """Whether a selector of Namespaces matches a new one without labels. No selector matches only its own Namespace."""
-    if selector is None or selector.get("matchLabels"):
-        return False
-    return all(term["operator"] in ("NotIn", "DoesNotExist") for term in selector.get("matchExpressions") or [])
+async def _labels(cluster: Cluster, namespace: str) -> dict[str, str]:
+    if not namespace:
+        return {}
+    labels: dict[str, str] = (await cluster.get("v1", "Namespace", namespace))["metadata"].get("labels") or {}
+    return labels
 
 
 def labels_for(selector: Object | None) -> dict[str, str] | None:

@@ -58,14 +58,22 @@ class QueryApi:
             limit_bytes=QUERY_BYTES,
         )
         if answer.status in (401, 403):
-            raise ClusterError(f"the query API {self} requires authentication (HTTP {answer.status})")
-        try:
-            found = json.loads(answer.text)
-            if found["status"] != "success":
-                raise ClusterError(f"the query API {self} refused: {found.get('error', answer.status)}")
-            return [_sample(entry) for entry in found["data"]["result"]]
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise ClusterError(f"{self} is no query API: HTTP {answer.status}, {answer.text[:60]!r}") from error
+            raise ClusterError(
+                f"the query API {self} requires authentication (HTTP {answer.status}), and the API server passes no "
+                "token on: give its URL, --set ai_service_metrics.query=https://HOST/PREFIX and .query_token_file=FILE"
+            )
+        return vector(str(self), answer.status, answer.text)
+
+
+def vector(api: str, status: int, text: str) -> list[MetricSample]:
+    """The samples in the response of a query API. Raises ClusterError with the response if that has none."""
+    try:
+        found = json.loads(text)
+        if found["status"] != "success":
+            raise ClusterError(f"the query API {api} refused: {found.get('error', status)}")
+        return [_sample(entry) for entry in found["data"]["result"]]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ClusterError(f"{api} is no query API: HTTP {status}, {text[:60]!r}") from error
 
 
 def _sample(entry: Object) -> MetricSample:
@@ -77,7 +85,7 @@ def given(text: str) -> QueryApi:
     """The API that an option names as NAMESPACE/SERVICE:PORT[/PREFIX]. Raises ValueError."""
     match = _GIVEN.fullmatch(text)
     if match is None:
-        raise ValueError("give NAMESPACE/SERVICE:PORT, for example monitoring/prometheus-k8s:9090")
+        raise ValueError("give NAMESPACE/SERVICE:PORT[/PREFIX], such as monitoring/prometheus-k8s:9090, or a URL")
     return QueryApi(match["namespace"], f"{match['service']}:{match['port']}", match["prefix"] or "", "as given")
 
 
@@ -93,13 +101,19 @@ def candidates(services: Sequence[Object]) -> list[QueryApi]:
         port = _port(spec.get("ports") or [])
         if rank is None or port is None:
             continue
-        scheme = "https:" if port.get("name") == "https" or port["port"] == 443 else ""
+        scheme = "https:" if port.get("name") == "https" or port["port"] == 443 or _has_certificate(service) else ""
         place = f"{scheme}{metadata['name']}:{port['port']}"
         # A headless Service of the same Pods, as operators create it, comes after the others.
         later = 100 if spec.get("clusterIP") == "None" else 0
         why = f"Service {metadata['namespace']}/{metadata['name']}"
         found[rank + later, metadata["namespace"], place] = QueryApi(metadata["namespace"], place, _KNOWN[rank][1], why)
     return [found[key] for key in sorted(found)]
+
+
+def _has_certificate(service: Object) -> bool:
+    """Whether OpenShift makes a serving certificate for the Service, as for thanos-querier."""
+    annotations = service["metadata"].get("annotations") or {}
+    return any(name.endswith(".openshift.io/serving-cert-secret-name") for name in annotations)
 
 
 def _port(ports: Sequence[Object]) -> Object | None:
