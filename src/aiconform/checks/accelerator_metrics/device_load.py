@@ -90,7 +90,7 @@ async def under_load(
         idle = [each for each in during.beside(label) if each not in held and (each in kind or not about.devices)]
         await cluster.delete(user.pod)
         await wait.gone(cluster, user.pod, seconds=patience)
-        used = [label] if label else list(during.utilization)
+        used = [label] if label else list(during.compared(""))
         after, left = Page(), 0.0
         if rose(before, during, [*used, *idle]):
             scratch.tell(f"the Pod is gone; waiting until {label or 'the device'} is idle again")
@@ -102,8 +102,8 @@ async def under_load(
             "label": label,
             "joined": joined,
             "before": before.utilization,
-            "during": during.utilization,
-            "after": ended(after, during, label),
+            "during": during.compared(label),
+            "after": ended(after, during),
             "idle": tuple(idle),
             "foreign": max(0, sum(each.count for each in others.values()) - len(during.of_others(*own))),
             "sharing": _sharing(others, user, during, label, own, shared=shared),
@@ -134,7 +134,7 @@ def _identified(user: _User, during: Page, own: tuple[str, ...], *, shared: bool
         return user.label, user.joined
     if label := during.of_pod(user.name):
         return label, "the exporter's labels of the Pod"
-    left = during.utilization.keys() - (set() if shared else during.of_others(*own))
+    left = during.compared("").keys() - (set() if shared else during.of_others(*own))
     return (next(iter(left)), "no other device is left") if len(left) == 1 else ("", "")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from aiconform.checks.accelerator_metrics.observations import MARGIN
-from aiconform.platform.monitoring.readings import Readings
+from aiconform.platform.monitoring.readings import Readings, each_once
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,23 @@ class Page:
         """The labels of devices that name Pods besides these."""
         return {each.label for each in self.readings if each.pods - set(names)}
 
-    def beside(self, label: str) -> list[str]:
-        """The labels of the other devices: of those that are numbered as this one is, if it is known."""
+    def alike(self, label: str) -> list[Readings]:
+        """The readings to compare with this device: those that number devices as its own do.
+
+        Without a label, each device once.
+        """
         levels = {each.is_container_level for each in self.readings if each.label == label}
-        return [
-            each.label
-            for each in self.readings
-            if each.label and each.label != label and (not levels or each.is_container_level in levels)
-        ]
+        found = self.readings if levels and label else each_once(self.readings)
+        return [each for each in found if each.label and (not label or not levels or each.is_container_level in levels)]
+
+    def compared(self, label: str) -> dict[str, float]:
+        """The utilization of the devices that are compared with this one, and its own."""
+        labels = {each.label for each in self.alike(label)}
+        return {name: value for name, value in self.utilization.items() if name in labels}
+
+    def beside(self, label: str) -> list[str]:
+        """The labels of the other devices."""
+        return [each.label for each in self.alike(label) if each.label != label]
 
 
 def rose(before: Page, now: Page, labels: Collection[str]) -> bool:
@@ -54,9 +63,7 @@ def rose(before: Page, now: Page, labels: Collection[str]) -> bool:
     )
 
 
-def ended(after: Page, during: Page, label: str) -> dict[str, float]:
-    """The utilization after the load. A metric of a container ends with it: that is 0."""
-    gone = [each for each in during.readings if each.label == label and each.is_container_level]
-    if after.readings and gone:
-        return {label: 0.0, **after.utilization}
-    return after.utilization
+def ended(after: Page, during: Page) -> dict[str, float]:
+    """The utilization after the load. Metrics of a container end with it: that is 0."""
+    gone = [each.label for each in during.readings if each.label and each.is_container_level]
+    return {**dict.fromkeys(gone, 0.0), **after.utilization} if after.readings else {}

@@ -1,0 +1,194 @@
+"""How accelerator_metrics follows a load: a device that is known in several ways, and other people's Pods beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from aiconform.check.registry import load_check
+from aiconform.check.testing import findings
+from aiconform.checks.accelerator_metrics import device_load
+from aiconform.checks.accelerator_metrics.device_metrics import Advertised
+from aiconform.checks.accelerator_metrics.holders import Holder, Holders
+from aiconform.checks.accelerator_metrics.observations import Load
+from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
+from aiconform.platform import NodeAccelerators
+from aiconform.platform.monitoring.conventions import conventions_of, load_conventions
+from aiconform.platform.monitoring.exporters import Source
+from aiconform.platform.monitoring.matching import Counted
+from aiconform.platform.monitoring.metrics import parse
+from aiconform.platform.monitoring.scrape import Endpoint, Scrape
+
+CHECK = load_check("accelerator_metrics")
+ENDPOINT = Endpoint("ns", "exporter", "n1", "9400", "/metrics", "", "known")
+NODE = {"metadata": {"name": "n1"}, "spec": {}, "status": {}}
+OWN = 'pod="user",namespace="run"'
+OTHER = 'pod="theirs",namespace="team"'
+ALL = {"utilization_rises": True, "idle_devices_stay": True, "utilization_falls": True}
+Object = dict[str, Any]
+
+
+class World:
+    """A cluster and a scratch in one: the exporter's pages change when the Pod is there and when it is gone."""
+
+    def __init__(self, before: str, during: str, after: str) -> None:
+        self.pages = {"before": before, "during": during, "after": after}
+        self.now = "before"
+        self.made: list[Object] = []
+        self.cluster = self
+        self.images = {"shell": "shell"}
+
+    async def node(self, _: str) -> Object:
+        return NODE
+
+    def name(self, suffix: str) -> str:
+        return suffix
+
+    def tell(self, _: str) -> None: ...
+
+    async def create(self, obj: Object) -> Object:
+        self.made.append(obj)
+        self.now = "during"
+        return {**obj, "metadata": {"name": "user", "namespace": "run", "uid": "own"}}
+
+    async def delete(self, _: Object) -> None:
+        self.now = "after"
+
+    async def read(self) -> Scrape:
+        return Scrape(ENDPOINT, tuple(parse(self.pages[self.now])))
+
+
+def page(metric: str, values: Mapping[str, float]) -> str:
+    return "".join(f"{metric}{{{labels}}} {value}\n" for labels, value in values.items())
+
+
+def dcgm(*values: float, pods: Sequence[str] = ()) -> str:
+    labels = [f'UUID="GPU-00{n}"' for n in range(len(values))]
+    named = [f"{label},{pod}" if pod else label for label, pod in zip(labels, (*pods, *[""] * 9), strict=False)]
+    return page("DCGM_FI_DEV_GPU_UTIL", dict(zip(named, values, strict=True)))
+
+
+def followed(
+    monkeypatch: pytest.MonkeyPatch,
+    world: World,
+    *,
+    total: int,
+    resource: str = "nvidia.com/gpu",
+    others: Mapping[str, Holder] | None = None,
+    unit: int = 1,
+    physical: int = 0,
+    **options: Any,
+) -> Load:
+    """The observation of a load with an image of the user's."""
+    target = NodeAccelerators("device-plugin", "n1", resource, "", total, total, unit=unit, physical=physical)
+    about = Advertised(target, (), (), Counted(resource, total * unit, physical=physical))
+
+    @asynccontextmanager
+    async def watched(*_: Any) -> AsyncIterator[Holders]:
+        holders = Holders(about)
+        holders._found.update(others or {})
+        yield holders
+
+    async def started(*args: Any, **_: Any) -> tuple[Object, str]:
+        return args[2], ""
+
+    async def gone(*_: Any, **__: Any) -> None: ...
+
+    for name, value in {
+        "watched": watched,
+        "holder_started": started,
+        "_POLL_SECONDS": 0.0,
+        "_QUIET_SECONDS": 0.0,
+    }.items():
+        monkeypatch.setattr(device_load, name, value)
+    monkeypatch.setattr(device_load.wait, "gone", gone)
+    first = Scrape(ENDPOINT, tuple(parse(world.pages["during"])))
+    convention = conventions_of(first.samples, load_conventions())[0]
+    source = Source("ns/exporter", "known", convention, first, world.read)
+    chosen = AcceleratorMetrics(load_image="burn", **{"load_seconds": 1, **options})
+    anything: Any = world
+    return asyncio.run(device_load.under_load(anything, anything, about, source, chosen, 1.0))
+
+
+def verdicts(seen: Load) -> dict[str, bool | None]:
+    return {name: finding.holds for name, finding in findings(CHECK, seen).items()}
+
+
+def test_a_device_that_the_exporter_names_our_pod_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Somebody else's device is busy, and becomes busier.
+    world = World(
+        dcgm(0, 20, 0, pods=("", OTHER)), dcgm(99, 99, 0, pods=(OWN, OTHER)), dcgm(0, 99, 0, pods=("", OTHER))
+    )
+    seen = followed(monkeypatch, world, total=3, others={"x": Holder("team/theirs", count=1)})
+    assert (seen.label, seen.joined) == ("UUID=GPU-000", "the exporter's labels of the Pod")
+    assert (seen.idle, seen.foreign, seen.sharing) == (("UUID=GPU-002",), 0, ())
+    assert verdicts(seen) == ALL
+    assert seen.samples["during"][0] == f'DCGM_FI_DEV_GPU_UTIL{{UUID="GPU-000",{OWN}}} 99'
+
+
+def test_a_device_that_is_the_only_one_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(dcgm(0, 90, pods=("", OTHER)), dcgm(99, 90, pods=("", OTHER)), dcgm(0, 90, pods=("", OTHER)))
+    seen = followed(monkeypatch, world, total=2, others={"x": Holder("team/theirs", count=1)})
+    assert (seen.label, seen.joined) == ("UUID=GPU-000", "no other device is left")
+    assert verdicts(seen) == {**ALL, "idle_devices_stay": None}
+
+
+def test_a_device_that_nothing_tells_from_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(dcgm(0, 0), dcgm(99, 99), dcgm(0, 0))
+    seen = followed(monkeypatch, world, total=2, others={"x": Holder("team/theirs", count=1)})
+    assert (seen.label, seen.foreign) == ("", 1)
+    assert set(verdicts(seen).values()) == {None}
+    # Without anybody else, two that rise are one too many.
+    assert (
+        verdicts(followed(monkeypatch, World(dcgm(0, 0), dcgm(99, 99), dcgm(0, 0)), total=2))["idle_devices_stay"]
+        is False
+    )
+
+
+def test_a_time_slice_that_others_hold_slices_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(dcgm(0), dcgm(99), dcgm(0))
+    seen = followed(monkeypatch, world, total=4, physical=1, others={"x": Holder("team/theirs", count=1)})
+    assert seen.sharing == ("team/theirs",)
+    assert set(verdicts(seen).values()) == {None}
+    alone = followed(monkeypatch, World(dcgm(0), dcgm(99), dcgm(0)), total=4, physical=1)
+    # There is no other device that could stay idle.
+    assert verdicts(alone) == {**ALL, "idle_devices_stay": None}
+
+
+def test_all_chips_of_a_host_under_numbers_of_their_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = page("tensorcore_utilization_node", {f'accelerator_id="host-{n}"': 0 for n in range(4)})
+    busy = page("tensorcore_utilization_node", {f'accelerator_id="host-{n}"': 80 for n in range(4)})
+    used = page("duty_cycle", {f'accelerator_id="run-{n}"': 90 for n in range(4)})
+    used += page("memory_used", {f'accelerator_id="run-{n}"': 1 for n in range(4)})
+    world = World(host, busy + used, host)
+    seen = followed(monkeypatch, world, total=1, unit=4, physical=4, resource="google.com/tpu")
+    assert verdicts(seen) == {**ALL, "idle_devices_stay": None}
+
+
+def test_a_load_gets_the_user_and_the_groups_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(dcgm(0), dcgm(99), dcgm(0))
+    followed(monkeypatch, world, total=1, load_user=1000, load_groups="44,109")
+    spec = world.made[0]["spec"]
+    assert spec["securityContext"] == {"supplementalGroups": [44, 109]}
+    assert spec["containers"][0]["securityContext"]["runAsUser"] == 1000
+    assert spec["containers"][0]["securityContext"]["runAsNonRoot"]
+
+
+def test_holders_are_kept_after_they_end() -> None:
+    target = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "", 2, 2)
+    holders = Holders(Advertised(target, (), (), Counted("nvidia.com/gpu", 2)))
+
+    def holding(name: str, count: int, phase: str) -> Object:
+        limits = {"nvidia.com/gpu": str(count)} if count else {}
+        containers = [{"name": "c", "resources": {"limits": limits}}]
+        about = {"name": name, "namespace": "team", "uid": name}
+        return {"kind": "Pod", "metadata": about, "spec": {"containers": containers}, "status": {"phase": phase}}
+
+    for pod in (holding("a", 1, "Running"), holding("a", 1, "Succeeded"), holding("b", 0, "Running")):
+        holders.note(pod)
+    assert [each.name for each in holders.besides(None).values()] == ["team/a"]
+    assert not holders.besides(holding("a", 1, "Running"))
