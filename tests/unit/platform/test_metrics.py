@@ -399,6 +399,17 @@ def test_devices_without_any_known_label_are_counted() -> None:
     assert "UUID or the PCI address" in cover(devices, devices, page_of('UUID="GPU-1"')).undecided
 
 
+def test_the_metrics_of_other_devices_are_not_counted_for_these() -> None:
+    uuids = [device("gpu-0", uuid="GPU-aa00"), device("gpu-1", uuid="GPU-bb11")]
+    seen = cover(uuids, uuids, page_of('UUID="GPU-cc22"', 'UUID="GPU-dd33"'))
+    assert seen.missing
+    assert seen.undecided
+    addresses = [device("gpu-0", pciBusID="0000:07:00.0"), device("gpu-1", pciBusID="0000:0a:00.0")]
+    others = page_of(*(f'UUID="GPU-cc{n}{n}",pci_bus_id="00000000:5{n}:00.0"' for n in range(2)))
+    seen = cover(addresses, addresses, others)
+    assert (seen.missing, seen.undecided) == (("gpu-0", "gpu-1"), "")
+
+
 def test_one_missing_device_among_known_ones_is_missing() -> None:
     devices = [device("gpu-0", uuid="GPU-aa00"), device("gpu-1", uuid="GPU-bb11")]
     seen = cover(devices, devices, page_of('UUID="GPU-aa00"', 'UUID="GPU-cc22"'))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiconform.platform.accelerators.devices import Device
@@ -15,6 +15,7 @@ from aiconform.platform.monitoring.readings import Readings
 INDEX_LABELS = ("gpu", "gpu_id", "index", "minor_number", "device_index", "neuron_device_index", "id")
 # A shorter value can match by chance.
 _TELLING_LENGTH = 4
+_PCI_ADDRESS = re.compile(r"([0-9a-f]{4})?[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]", re.IGNORECASE)
 _LONG_PCI_DOMAIN = re.compile(r"0000([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])")
 # The attribute of a partition with the UUID of its device: https://github.com/NVIDIA/k8s-dra-driver-gpu
 _PARENT = ("parentUUID", "parentUuid")
@@ -112,9 +113,10 @@ def cover(devices: Sequence[Device], published: Iterable[Device], readings: Sequ
     wholes = [device for device in unmatched if not _parent(device)]
     # A device that is divided is there as its partitions.
     others = [device.name for device in wholes if not _of(plain(str(device.attribute("uuid"))), rest)]
-    if others and len(others) == len(real) and rest:
+    comparable = _addresses(str(value) for each in real for value in each.attributes.values())
+    if others and len(others) == len(real) and rest and not (comparable and _addresses(_values(rest))):
         # No label can be joined with what the driver says of its devices.
-        if len(rest) >= len(others):
+        if len(rest) >= len(others) and not _both_have_uuids(real, rest):
             found += [("", each) for each in rest[: len(others)]]
             counted.append(f"{len(others)} by number: the driver publishes none of their labels")
             others = []
@@ -126,6 +128,21 @@ def cover(devices: Sequence[Device], published: Iterable[Device], readings: Sequ
     missing += others
     told = "; ".join(dict.fromkeys(counted))
     return Covered(tuple(found), len(found) + len(missing), tuple(missing), told, undecided)
+
+
+def _values(readings: Iterable[Readings]) -> Iterator[str]:
+    return (value for each in readings for _, value in each.labels)
+
+
+def _addresses(values: Iterable[str]) -> set[str]:
+    """The PCI addresses among these values."""
+    return {plain(value) for value in values if _PCI_ADDRESS.fullmatch(value)}
+
+
+def _both_have_uuids(devices: Iterable[Device], readings: Iterable[Readings]) -> bool:
+    """Whether driver and exporter name UUIDs: if none of them are equal, they may be of other devices."""
+    labels = {name.lower() for each in readings for name, _ in each.labels}
+    return any(each.attribute("uuid") for each in devices) and any(name.endswith("uuid") for name in labels)
 
 
 def _of(value: str, readings: Iterable[Readings]) -> list[Readings]:
