@@ -42,6 +42,8 @@ def judge_check(requirement: Requirement, version: str, check: Check, evidence: 
     verdict, reason = _verdict(counting(assertions), evidence.records)
     if verdict == "pass" and strict != "pass":
         reason = f"{reason}; beyond the programme's words: {strict_reason}"
+    if left_out:
+        reason = f"{reason}; left out: {', '.join(left_out)}"
     return CheckResult(
         id=requirement.id,
         title=requirement.title,

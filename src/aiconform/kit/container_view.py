@@ -13,8 +13,9 @@ from aiconform.check import Observation
 # Device nodes of every container by the OCI runtime specification, and terminals that runtimes add.
 EVERYWHERE = re.compile(r"/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*|fd|std(in|out|err))")
 LOOKED = "looked"
-# Prints all device nodes with their numbers, the environment and the mounts, one per line.
+# Prints all device nodes with their numbers, the environment and the mounts, one per line, and which kernel this is.
 LOOK = """
+echo "kernel $(uname -r) $(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 find /dev \\( -type c -o -type b \\) -exec stat -c 'node %n %t %T %F' {} \\;
 echo "env $(base64 /proc/self/environ | tr -d '\\n')"
 awk '{print "mount " $5}' /proc/self/mountinfo
@@ -29,17 +30,28 @@ while read -r path; do
   echo "own $path ${{result:-blocked}}"
 done
 """
-# Creates a device node for each number in $NUMBERS (kind:major:minor) and opens it.
-FORGE = """
+# The number of /dev/null, which every container may open: what happens to it is not the device policy's doing.
+HARMLESS = "c:1:3"
+# Creates a device node for each number in $NUMBERS (kind:major:minor) and opens it, in the first of some folders where
+# this works with a harmless number: one may be read-only, another mounted without devices.
+FORGE = f"""
+forge() {{
+  if made=$(mknod "$2" $(echo "$1" | tr : ' ') 2>&1); then
+    result=$( (timeout 5 sh -c 'exec 3<"$1"' sh "$2" && echo opened) 2>&1 | tail -n 1)
+    echo "forged $1 ${{result:-blocked}}"
+  else
+    echo "unmade $1 $made"
+  fi
+}}
+for folder in / /dev/ /tmp/; do
+  tried=$(forge {HARMLESS} "${{folder}}forged")
+  [ "$tried" = "forged {HARMLESS} opened" ] && break
+done
+echo "control $tried"
 i=0
 for number in $NUMBERS; do
-  path=/forged-$i; i=$((i + 1))
-  if made=$(mknod "$path" $(echo "$number" | tr : ' ') 2>&1); then
-    result=$( (timeout 5 sh -c 'exec 3<"$1"' sh "$path" && echo opened) 2>&1 | tail -n 1)
-    echo "forged $number ${result:-blocked}"
-  else
-    echo "unmade $number $made"
-  fi
+  i=$((i + 1))
+  forge "$number" "${{folder}}forged-$i"
 done
 """
 
@@ -52,11 +64,13 @@ class DeviceNode(Observation):
 
 
 class View(Observation):
-    """What one container sees."""
+    """What one container sees. `release` and `boot`: of the kernel it runs on, empty where that is not told."""
 
     nodes: list[DeviceNode]
     environment: dict[str, str]
     mounts: list[str]
+    release: str = ""
+    boot: str = ""
 
 
 class OpenAttempt(Observation):
@@ -70,6 +84,7 @@ class OpenAttempt(Observation):
 def parse_view(lines: list[str]) -> View:
     """The view that the output of LOOK describes. Other lines are ignored."""
     nodes, mounts, environment = [], [], {}
+    release = boot = ""
     for line in lines:
         kind, _, rest = line.partition(" ")
         if kind == "node":
@@ -77,6 +92,8 @@ def parse_view(lines: list[str]) -> View:
             if match:
                 path, major, minor, sort = match.groups()
                 nodes.append(DeviceNode(path=path, number=f"{sort[0]}:{int(major, 16)}:{int(minor, 16)}"))
+        elif kind == "kernel":
+            release, _, boot = rest.partition(" ")
         elif kind == "mount":
             mounts.append(rest)
         elif kind == "env":
@@ -84,7 +101,8 @@ def parse_view(lines: list[str]) -> View:
                 name, equals, value = entry.partition("=")
                 if equals:
                     environment[name] = value
-    return View(nodes=sorted(nodes, key=lambda node: node.path), environment=environment, mounts=sorted(mounts))
+    nodes.sort(key=lambda node: node.path)
+    return View(nodes=nodes, environment=environment, mounts=sorted(mounts), release=release, boot=boot)
 
 
 def _decoded(text: str) -> str:
@@ -106,15 +124,40 @@ def parse_attempts(lines: list[str], word: str) -> tuple[OpenAttempt, ...]:
     return tuple(attempts)
 
 
+def parse_control(lines: list[str]) -> OpenAttempt | None:
+    """What became of the harmless number that FORGE tries first; None if it tried nothing."""
+    told = [line.removeprefix("control ") for line in lines if line.startswith("control ")]
+    return next(iter(parse_attempts(told, "forged")), None)
+
+
 def special(view: View) -> list[DeviceNode]:
     """The device nodes that are not in every container."""
     return [node for node in view.nodes if not EVERYWHERE.fullmatch(node.path)]
 
 
 def granted(view: View, stranger: View) -> list[DeviceNode]:
-    """The device nodes, by number, that only the holder has. Paths are not compared: a runtime can renumber them."""
-    known = {node.number for node in special(stranger)}
-    return [node for node in special(view) if node.number not in known]
+    """The device nodes, by number, that only the holder has. Paths are not compared: a runtime can renumber them.
+
+    Under different kernels numbers say nothing, and paths are compared.
+    """
+    key = _path if other_kernel(view, stranger) else _number
+    known = {key(node) for node in special(stranger)}
+    return [node for node in special(view) if key(node) not in known]
+
+
+def _path(node: DeviceNode) -> str:
+    return node.path
+
+
+def _number(node: DeviceNode) -> str:
+    return node.number
+
+
+def other_kernel(one: View, other: View) -> bool:
+    """Whether two containers run on different kernels: a sandbox of its own kernel, or another machine."""
+    if one.boot and other.boot:
+        return one.boot != other.boot
+    return bool(one.release and other.release and one.release != other.release)
 
 
 def family(node: DeviceNode) -> str | None:

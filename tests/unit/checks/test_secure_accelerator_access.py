@@ -68,6 +68,7 @@ def isolation(
         second=second,
         sibling=sibling or (view() if holder else None),
         stranger=stranger or (view() if holder else None),
+        asker=stranger or (view() if holder else None),
         own=tuple(OpenAttempt(device=node.path, made=True, outcome=own) for node in special),
         forged=tuple(OpenAttempt(device=node.number, made=True, outcome=outcome) for node in special),
         **fields,  # type: ignore[arg-type]
@@ -77,7 +78,7 @@ def isolation(
 def outcomes(seen: Isolation) -> dict[str, bool | None]:
     found = findings(CHECK, seen)
     assert all(finding.reason for finding in found.values())
-    return {id_: finding.holds for id_, finding in found.items()}
+    return {id_: finding.holds for id_, finding in found.items() if finding.applies}
 
 
 def broken(seen: Isolation) -> set[str]:
@@ -194,6 +195,7 @@ def test_what_a_container_prints_is_read() -> None:
             "noise",
             f"env {environment}",
             "mount /proc",
+            "kernel 6.8.0-41-generic 3f2504e0-4f89-11d3-9a0c-0305e82c3301",
             "own /dev/accel0 opened",
         ]
     )
@@ -203,6 +205,11 @@ def test_what_a_container_prints_is_read() -> None:
     ]
     assert seen.environment == {"A": "1", "MULTI": "two\nlines", "B": "x=y"}
     assert seen.mounts == ["/proc"]
+    assert (seen.release, seen.boot) == ("6.8.0-41-generic", "3f2504e0-4f89-11d3-9a0c-0305e82c3301")
+    assert views.parse_view(["kernel 4.4.0 "]).boot == ""
+    control = views.parse_control(["control unmade c:1:3 mknod: Operation not permitted", "unmade c:4:11 no"])
+    assert control == OpenAttempt(device="c:1:3", made=False, outcome="mknod: Operation not permitted")
+    assert views.parse_control(["forged c:4:10 opened"]) is None
     attempts = views.parse_attempts(["own /dev/a x y", "forged c:4:10 z", "unmade c:4:11 no"], "forged")
     assert [(entry.device, entry.made, entry.outcome) for entry in attempts] == [
         ("c:4:10", True, "z"),

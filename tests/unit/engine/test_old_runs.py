@@ -56,7 +56,9 @@ def test_each_assertion_is_found_again_with_the_same_finding(run: Path) -> None:
             title: each.id for each in load_check(check["id"]).assertions for title in (each.title, *each.formerly)
         }
         before = {titles[each["title"]]: (each["holds"], each["subjects"]) for each in check["assertions"]}
-        assert before == {each.id: (each.holds, each.subjects) for each in computed[check["id"]].assertions}
+        after = {each.id: (each.holds, each.subjects) for each in computed[check["id"]].assertions}
+        # Of an assertion that is newer than the run, nothing was observed.
+        assert before == {id_: finding for id_, finding in after.items() if id_ in before or finding != (None, 0)}
 
 
 @pytest.mark.parametrize("run", FOLDERS, ids=lambda path: path.name)

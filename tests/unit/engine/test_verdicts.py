@@ -125,7 +125,7 @@ def test_a_check_of_which_nothing_applies_is_no_pass() -> None:
     result = judged(record(1001))
     assert (result.verdict, result.reason) == (
         "error",
-        "could not decide: the check asserts nothing of what was observed",
+        "could not decide: the check asserts nothing of what was observed; left out: positive",
     )
 
 

@@ -1,6 +1,6 @@
 """secure_accelerator_access: only the container that was given a device can reach it."""
 
 from aiconform.check import collect
-from aiconform.checks.secure_accelerator_access import assertions, probes
+from aiconform.checks.secure_accelerator_access import assertions, options, probes
 
-CHECK = collect("secure_accelerator_access", probes.__name__, assertions.__name__)
+CHECK = collect("secure_accelerator_access", options.__name__, probes.__name__, assertions.__name__)

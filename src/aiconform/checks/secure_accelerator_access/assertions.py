@@ -1,27 +1,21 @@
-"""What the containers' views have to show: each device reaches the container that asked for it, and no other."""
+"""What the containers' views have to show: devices reach the containers that asked for them, and no other."""
 
 from __future__ import annotations
 
-from aiconform.check import Finding, assertion, holds, undecided
+from aiconform.check import Finding, assertion, holds, left_out, undecided
+from aiconform.checks.secure_accelerator_access.attempts import answer, denied, no_such_device, not_permitted
+from aiconform.checks.secure_accelerator_access.device_sets import (
+    NODES_OF_A_PARTITION,
+    counting,
+    families,
+    own_kernel,
+    paths,
+    role,
+    telling_apart,
+    with_role,
+)
 from aiconform.checks.secure_accelerator_access.observations import Isolation
-from aiconform.kit.container_view import View, family, granted, other_signs, special
-
-
-def leaked(view: View, seen: Isolation) -> list[str]:
-    """Paths of accelerators that a container without a device sees.
-
-    These are its device nodes of the same family as a node that only a holder has. If no holder has such a node with an
-    index, the devices are among the nodes that all containers share: those with an index or, if the holders have no
-    node of their own at all, all of them.
-    """
-    holders = [entry for entry in (seen.holder, seen.second) if entry]
-    own = [node for entry in holders if seen.stranger for node in granted(entry, seen.stranger)]
-    families = {family(node) for node in own} - {None}
-    shared = set()
-    if not families:
-        shared = {node.number for entry in holders for node in special(entry) if family(node) or not own}
-    return [node.path for node in special(view) if family(node) in families or node.number in shared]
-
+from aiconform.kit.container_view import View, granted, other_signs
 
 NOT_STARTED = "no Pod started with a device"
 
@@ -37,33 +31,49 @@ def holder_starts(seen: Isolation) -> Finding:
 def holder_sees_device(seen: Isolation) -> Finding:
     if seen.holder is None or seen.stranger is None:
         return undecided(NOT_STARTED)
-    own = [node.path for node in granted(seen.holder, seen.stranger)]
+    own = granted(seen.holder, seen.stranger)
+    if own and all(role(node) == "companion" for node in own):
+        return holds(False, f"only the holder sees {paths(own)}, which are control nodes and no device", subjects=1)
     if own:
-        return holds(True, f"only the holder sees {', '.join(own)}", subjects=len(own))
+        return holds(True, f"only the holder sees {paths(own)}", subjects=len(own))
     signs = other_signs(seen.holder, seen.stranger)
     if signs:
         return holds(True, f"no device node, but only the holder has {', '.join(signs)}", subjects=1)
     return holds(False, f"the holder on {seen.node} sees nothing that a Pod without a claim does not see", subjects=1)
 
 
-@assertion("holder_sees_exactly_one", "Each holder sees exactly the device it asked for")
+@assertion(
+    "holder_sees_exactly_one",
+    "Each holder sees exactly the devices it asked for",
+    formerly=("Each holder sees exactly the device it asked for",),
+)
 def holder_sees_exactly_one(seen: Isolation) -> Finding:
     if seen.holder is None or seen.stranger is None:
         return undecided(NOT_STARTED)
-    crowds = []
+    wrong = []
     judged = 0
     for name, view in (("the holder", seen.holder), ("the second holder", seen.second)):
         if view is None:
             continue
         own = granted(view, seen.stranger)
         judged += len(own)
-        for each in sorted({family(node) or "" for node in own} - {""}):
-            members = [node.path for node in own if family(node) == each]
-            if len(members) > 1:
-                crowds.append(f"{name} asked for one device and sees {', '.join(members)}")
+        if not 1 < seen.asked == seen.total:
+            # With all devices of the node there is none that it should not see.
+            many = [members for members in families(own).values() if len(members) > seen.asked]
+            partitions = with_role(own, "partition")
+            if len(partitions) > NODES_OF_A_PARTITION * seen.asked:
+                many.append(partitions)
+            wrong += [f"{name} asked for {_devices(seen.asked)} and sees {paths(members)}" for members in many]
+        most = max(map(len, families(own).values()), default=seen.asked)
+        if most < seen.asked and not seen.shared and not with_role(own, "partition"):
+            wrong.append(f"{name} asked for {_devices(seen.asked)} and sees {paths(own)} alone")
     if not judged:
         return undecided("the holders have no device nodes of their own to count")
-    return holds(not crowds, "; ".join(crowds) or "one node of each family for each holder", subjects=judged)
+    return holds(not wrong, "; ".join(wrong) or f"{_devices(seen.asked)} of each family, as asked for", subjects=judged)
+
+
+def _devices(count: int) -> str:
+    return "one device" if count == 1 else f"{count} devices"
 
 
 @assertion("sibling_sees_none", "A sibling container without the claim sees no device")
@@ -79,29 +89,67 @@ def stranger_sees_none(seen: Isolation) -> Finding:
 def _sees_none(view: View | None, seen: Isolation, who: str) -> Finding:
     if view is None or seen.holder is None or seen.stranger is None:
         return undecided(NOT_STARTED)
-    if not granted(seen.holder, seen.stranger) and not leaked(view, seen):
+    leaked = counting(view, seen)
+    if not granted(seen.holder, seen.stranger) and not leaked:
         return undecided("the holder has no device node, so its absence elsewhere says nothing")
-    paths = leaked(view, seen)
-    return holds(not paths, f"{who} sees {', '.join(paths) or 'no device'}", subjects=1)
+    return holds(not leaked, f"{who} sees {paths(leaked) or 'no device'}", subjects=1)
+
+
+@assertion("environment_gives_nothing", "A Pod without a claim that asks for devices by its environment sees none")
+def environment_gives_nothing(seen: Isolation) -> Finding:
+    if seen.asker_refused:
+        return holds(True, f"the Pod did not start: {seen.asker_refused}", subjects=1)
+    if seen.asker is None or seen.stranger is None or seen.holder is None:
+        return left_out("no Pod asked for devices by its environment")
+    given = [node for node in counting(seen.asker, seen) if node in granted(seen.asker, seen.stranger)]
+    if given:
+        return holds(False, f"for its environment alone a Pod without a claim was given {paths(given)}", subjects=1)
+    if not granted(seen.holder, seen.stranger):
+        # Without device nodes, what else the holder is given stands for the device.
+        signs = {*seen.holder.mounts} & {*seen.asker.mounts} - {*seen.stranger.mounts}
+        if signs:
+            return holds(False, f"for its environment alone it was given {', '.join(sorted(signs))}", subjects=1)
+    return holds(True, "it sees what a Pod without such an environment sees", subjects=1)
 
 
 @assertion("holders_are_disjoint", "Two holders see disjoint devices")
 def holders_are_disjoint(seen: Isolation) -> Finding:
     if seen.holder is None or seen.stranger is None:
         return undecided(NOT_STARTED)
+    if seen.shared:
+        return left_out(f"holders share devices on purpose: {seen.shared}")
     if seen.second is None:
         if seen.second_waited:
-            return holds(True, "the node had one free device: the second Pod was not started with it", subjects=2)
+            return holds(True, "the first holder had what was free: the second Pod was not started with it", subjects=2)
         return undecided("there was no second holder to compare with")
-    one, two = special(seen.holder), special(seen.second)
-    only_one = {node.number for node in one} - {node.number for node in two}
-    only_two = {node.number for node in two} - {node.number for node in one}
-    if not only_one or not only_two:
-        both = ", ".join(node.path for node in one if node.number not in only_one) or "no device node"
-        return holds(False, f"the holders have no device of their own each; both see {both}", subjects=2)
-    families = {family(node) for node in one if node.number in only_one} - {None}
-    common = [node.path for node in one if node.number not in only_one and family(node) in families]
-    return holds(not common, f"both holders see {', '.join(common)}" if common else "no device in common", subjects=2)
+    first, second = telling_apart(counting(seen.holder, seen), counting(seen.second, seen))
+    numbers_one, numbers_two = {node.number for node in first}, {node.number for node in second}
+    common = numbers_one & numbers_two
+    both = [node for node in first if node.number in common]
+    told = paths(both) or "no device node"
+    if both and (own_kernel(seen.holder, seen) or own_kernel(seen.second, seen)):
+        return undecided(
+            f"both holders see {told}, which under kernels of their own can be different devices; show this with the "
+            "runtime class that shares the node's kernel"
+        )
+    if common in (numbers_one, numbers_two):
+        if both and seen.perhaps_shared:
+            return undecided(f"both holders see {told}, and the device plugin can share devices: {_option(seen)}")
+        return holds(False, f"the holders have no device of their own each; both see {told}", subjects=2)
+    # Two compute instances can share their GPU instance, whose capability both holders then have.
+    if len(with_role(both, "partition")) < NODES_OF_A_PARTITION:
+        both = [node for node in both if role(node) != "partition"]
+    own = families(node for node in first if node.number not in common)
+    alike = [node for node in both if role(node) or any(node in families(both).get(name, ()) for name in own)]
+    if alike:
+        return holds(False, f"both holders see {paths(alike)}", subjects=2)
+    if unknown := [node for members in families(both).values() for node in members]:
+        return undecided(f"both holders see {paths(unknown)}, a device or a control node: {_option(seen)}")
+    return holds(True, "no device in common", subjects=2)
+
+
+def _option(seen: Isolation) -> str:
+    return f"if Pods share devices on purpose, say so (--set secure_accelerator_access.shared={seen.name})"
 
 
 @assertion("holder_opens_device", "The holder can open its device")
@@ -112,24 +160,40 @@ def holder_opens_device(seen: Isolation) -> Finding:
     attempts = [attempt for attempt in seen.own if attempt.device in own]
     if not attempts:
         return undecided("the holder has no device node of its own to open")
-    refused = [attempt for attempt in attempts if "not permitted" in attempt.outcome]
     told = ", ".join(f"{attempt.device}: {attempt.outcome}" for attempt in attempts)
-    return holds(not refused, told, subjects=len(attempts))
+    if seen.unprivileged and any(map(denied, attempts)):
+        return undecided(f"{told}; the holder could not run as root, whom no mode of a file stops: {_way_out(seen)}")
+    # In runs made before `control` was recorded, modes of files could stop the holder as well.
+    refused = any(not_permitted(attempt) or (denied(attempt) and seen.control is not None) for attempt in attempts)
+    return holds(not refused and not all(map(no_such_device, attempts)), told, subjects=len(attempts))
 
 
 @assertion("forged_is_refused", "The kernel refuses a Pod without a claim that makes its own node for a held device")
 def forged_is_refused(seen: Isolation) -> Finding:
     if seen.holder is None or seen.stranger is None:
         return undecided(NOT_STARTED)
-    holders = [view for view in (seen.holder, seen.second) if view]
-    own = {node.number for view in holders for node in granted(view, seen.stranger)}
-    attempts = [attempt for attempt in seen.forged if attempt.device in own or not own]
+    numbers = {node.number for view in (seen.holder, seen.second) if view for node in counting(view, seen)}
+    attempts = [attempt for attempt in seen.forged if attempt.device in numbers]
     if not attempts:
         return undecided("the holders have no device node whose number a stranger could use")
-    unmade = [attempt for attempt in attempts if not attempt.made or "Permission denied" in attempt.outcome]
-    if unmade:
-        return undecided(f"the stranger could not try: {unmade[0].device}: {unmade[0].outcome}")
-    # Any other answer than EPERM (also ENXIO, "No such device") came from beyond the device cgroup.
-    reached = [attempt for attempt in attempts if "not permitted" not in attempt.outcome]
-    told = ", ".join(f"{attempt.device}: {attempt.outcome}" for attempt in reached or attempts)
-    return holds(not reached, f"opening forged nodes: {told}", subjects=len(attempts))
+    alone = own_kernel(seen.stranger, seen)
+    answers = {attempt: answer(attempt, seen.control, own_kernel=alone) for attempt in attempts}
+    if reached := [attempt for attempt in attempts if answers[attempt] == "reached"]:
+        told = ", ".join(f"{attempt.device}: {attempt.outcome}" for attempt in reached)
+        return holds(False, f"opening forged nodes: {told}", subjects=len(attempts))
+    if untried := [attempt for attempt in attempts if answers[attempt] == "untried"]:
+        told = f"the stranger could not try: {untried[0].device}: {untried[0].outcome}"
+        if alone:
+            return undecided(f"{told}; its kernel is not the node's, where this number can mean another device")
+        return undecided(f"{told}; {_way_out(seen)}")
+    told = ", ".join(f"{attempt.device}: {attempt.outcome}" for attempt in attempts)
+    kernel = " (by a kernel of its own)" if alone else ""
+    return holds(True, f"opening forged nodes{kernel}: {told}", subjects=len(attempts))
+
+
+def _way_out(seen: Isolation) -> str:
+    why = f" ({seen.unprivileged})" if seen.unprivileged else ""
+    return (
+        f"let the run's Namespaces use the baseline level of Pod Security with the capability MKNOD{why}, in "
+        "containers that run as root, without a user namespace of their own and not mounted nodev"
+    )

@@ -59,7 +59,7 @@ FAULTS = (
     Fault(
         RUNTIME_HONOURS,
         "A container gets the accelerators that its environment names, such as NVIDIA_VISIBLE_DEVICES=all.",
-        assertions(_ACCESS, "stranger_sees_none"),
+        assertions(_ACCESS, "environment_gives_nothing"),
         InRuntime(),
     ),
     Fault(

@@ -1,0 +1,120 @@
+"""The Pods of secure_accelerator_access, and what their containers print."""
+
+from __future__ import annotations
+
+from aiconform.cluster import ClusterError, NotCreated, Object, Rejected, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.kit.container_view import FORGE, LOOK, LOOKED, OPEN_OWN, View, parse_view
+from aiconform.kit.devices import request_devices
+from aiconform.kit.logs import read_until
+from aiconform.kit.pods import STAY, container, pod
+from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform.accelerators.device_nodes import known_nodes
+from aiconform.platform.accelerators.nodes import usable_node
+from aiconform.platform.accelerators.profiles import load_profiles
+
+# The stranger makes device nodes, which needs the baseline level of Pod Security. The containers run as root, whom no
+# mode of a file stops, so that the device cgroup decides.
+AS_ROOT: Object = {
+    "runAsUser": 0,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"], "add": ["MKNOD", "DAC_OVERRIDE"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+class Containers:
+    """Makes the Pods of one target. `unprivileged`: why the platform refuses containers that run as root, or empty."""
+
+    def __init__(self, platform: Platform, scratch: Scratch, target: NodeAccelerators, patience: float) -> None:
+        self.unprivileged = ""
+        self._platform, self._scratch, self._target, self._patience = platform, scratch, target, patience
+
+    async def holder(self, name: str) -> Object:
+        """A Pod whose container `holder` is given devices; its container `sibling` is not."""
+        name = self._scratch.name(name)
+        request = await request_devices(self._platform, self._scratch, self._target, name=name)
+        scripts = {"holder": f"{LOOK}{OPEN_OWN}", "sibling": LOOK}
+        node = await self._platform.node(self._target.node)
+        return await self._create(name, node, scripts, request.resources, **request.pod_spec)
+
+    async def stranger(self, numbers: list[str]) -> list[str]:
+        """What a container without a device prints that looks and makes device nodes of these numbers."""
+        node = await self._platform.node(self._target.node)
+        environment = {"NUMBERS": " ".join(numbers)}
+        return await self._told(await self._looking("stranger", node, f"{LOOK}{FORGE}", environment), "stranger")
+
+    async def asker(self) -> tuple[View | None, str]:
+        """(what a container without a device sees that asks for all by its environment, why it did not start)."""
+        node = await self._platform.node(self._target.node)
+        try:
+            created = await self._looking("asker", node, LOOK, known_nodes().environment)
+            return parse_view(await self._told(created, "asker")), ""
+        except (NotCreated, Rejected) as error:
+            return None, str(error)
+
+    async def baseline(self) -> View | None:
+        """What a container sees on a node without accelerators; None if there is no such node, or it does not start."""
+        node = await node_without_accelerators(self._platform)
+        if node is None:
+            return None
+        try:
+            return parse_view(await self._told(await self._looking("baseline", node, LOOK, {}), "baseline"))
+        except ClusterError:
+            return None
+
+    async def _looking(self, name: str, node: Object, script: str, environment: dict[str, str]) -> Object:
+        asked = [{"name": key, "value": value} for key, value in environment.items()]
+        return await self._create(self._scratch.name(name), node, {name: script}, env=asked)
+
+    async def _told(self, created: Object, name: str) -> list[str]:
+        cluster = self._platform.cluster
+        await wait.until(cluster, created, wait.running, seconds=self._patience, what=f"the {name} Pod to start")
+        return await read_until(cluster, created, name, LOOKED, seconds=self._patience)
+
+    async def _create(
+        self, name: str, node: Object, scripts: dict[str, str], resources: Object | None = None, **fields: object
+    ) -> Object:
+        """A Pod with a container for each script; the first one gets `resources` and, as `env`, the environment.
+
+        Where the platform refuses containers that run as root, they run as it wants: what they see is the same.
+        """
+        env = fields.pop("env", [])
+
+        def made(security: Object) -> Object:
+            containers = [
+                container(each, self._platform.images["shell"], f"{script}echo {LOOKED}; {STAY}", **security)
+                for each, script in scripts.items()
+            ]
+            containers[0] |= {"env": env, "resources": resources or {}}
+            return pod(name, node, containers, **fields)
+
+        if not self.unprivileged:
+            try:
+                return await self._scratch.create(made({"securityContext": AS_ROOT}))
+            except Rejected as error:
+                refused = str(error)
+        created = await self._scratch.create(made({}))
+        self.unprivileged = self.unprivileged or refused
+        return created
+
+
+async def node_without_accelerators(platform: Platform) -> Object | None:
+    """A node that has no accelerator, by all that the API tells, and that runs any Pod; None if there is none."""
+    devices, _ = await platform.devices()
+    published = {device.node for device in devices}
+    if None in published:
+        return None
+    for node in await platform.nodes():
+        labels = node["metadata"].get("labels") or {}
+        offers = [name for name in node["status"].get("capacity") or {} if "/" in name]
+        if (
+            usable_node(node) is None
+            and not node["spec"].get("taints")
+            and labels.get("kubernetes.io/os", "linux") == "linux"
+            and node["metadata"]["name"] not in published
+            and not offers
+            and not any(label in labels for profile in load_profiles().accelerators for label in profile.labels)
+        ):
+            return node
+    return None

@@ -1,0 +1,68 @@
+"""Which device nodes of a container count, and which of them tell one device from another."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from aiconform.checks.secure_accelerator_access.observations import Isolation
+from aiconform.kit.container_view import DeviceNode, View, special
+from aiconform.platform.accelerators.device_nodes import Role, known_nodes
+
+# A partition has the capability of its GPU instance and that of its compute instance.
+NODES_OF_A_PARTITION = 2
+
+
+def role(node: DeviceNode) -> Role | None:
+    return known_nodes().role(node.path)
+
+
+def counting(view: View, seen: Isolation) -> list[DeviceNode]:
+    """The nodes that a container has because of accelerators: all but those that it would have without any.
+
+    The latter are known, and those of a container on a machine without accelerators. If such a container sees a known
+    accelerator, its machine has one, and it tells nothing.
+    """
+    elsewhere = special(seen.baseline) if seen.baseline else []
+    known = set() if any(map(role, elsewhere)) else {node.path for node in elsewhere}
+    return [node for node in special(view) if node.path not in known and not known_nodes().is_ordinary(node.path)]
+
+
+def own_kernel(view: View | None, seen: Isolation) -> bool:
+    """Whether a container runs on a kernel of its own, as under gVisor and Kata, and not on that of its node."""
+    if view is None:
+        return False
+    if view.boot and seen.boot:
+        return view.boot != seen.boot
+    return bool(view.release and seen.release and view.release != seen.release)
+
+
+def with_role(nodes: Iterable[DeviceNode], *roles: Role | None) -> list[DeviceNode]:
+    return [node for node in nodes if role(node) in roles]
+
+
+def families(nodes: Iterable[DeviceNode]) -> dict[str, list[DeviceNode]]:
+    """The nodes that can each be a device, by their path without its index: `/dev/nvidia` for `/dev/nvidia0`.
+
+    Control nodes and partitions are left out, and unknown nodes without an index, which all holders share.
+    """
+    found: dict[str, list[DeviceNode]] = defaultdict(list)
+    for node in with_role(nodes, "device", None):
+        if match := re.fullmatch(r"(.*?)\d+", node.path):
+            found[match.group(1)].append(node)
+    return dict(found)
+
+
+def telling_apart(one: list[DeviceNode], two: list[DeviceNode]) -> tuple[list[DeviceNode], list[DeviceNode]]:
+    """The nodes that tell what one holder has from what another has: all but known control nodes.
+
+    If both have partitions, those alone: holders of partitions of one device all see the device's own node.
+    """
+    if with_role(one, "partition") and with_role(two, "partition"):
+        return with_role(one, "partition"), with_role(two, "partition")
+    return with_role(one, "device", "partition", None), with_role(two, "device", "partition", None)
+
+
+def paths(nodes: Iterable[DeviceNode]) -> str:
+    return ", ".join(node.path for node in nodes)

@@ -1,0 +1,49 @@
+"""What a device node is to an accelerator, by its path, from device_nodes.yaml beside this module."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from aiconform.spec import yamlfile
+
+Role = Literal["companion", "partition", "device"]
+# Control nodes are named more narrowly than what they stand beside.
+_ROLES: tuple[Role, ...] = ("companion", "partition", "device")
+
+
+@dataclass(frozen=True)
+class KnownNodes:
+    """The file's content; its top explains the terms."""
+
+    patterns: tuple[tuple[re.Pattern[str], Role], ...]
+    ordinary: re.Pattern[str]
+    environment: dict[str, str]
+
+    def role(self, path: str) -> Role | None:
+        """What this node is; None if it is not a known accelerator's."""
+        return next((role for pattern, role in self.patterns if pattern.fullmatch(path)), None)
+
+    def is_ordinary(self, path: str) -> bool:
+        """Whether containers can have this node on a machine without accelerators."""
+        return bool(self.ordinary.fullmatch(path))
+
+
+@cache
+def known_nodes() -> KnownNodes:
+    name = "device_nodes.yaml"
+    content = yamlfile.parse(Path(name), files(__package__).joinpath(name).read_bytes()).data
+    return KnownNodes(
+        tuple(
+            (re.compile(pattern), role)
+            for family in content["families"]
+            for role in _ROLES
+            for pattern in family.get(role, ())
+        ),
+        re.compile("|".join(content["ordinary"])),
+        dict(content["environment"]),
+    )
