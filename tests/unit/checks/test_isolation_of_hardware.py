@@ -122,6 +122,9 @@ HARDWARE = [
 NAMED = pytest.mark.parametrize("hardware", HARDWARE, ids=lambda hardware: hardware.name)
 
 
+CONTROL = ("companion", "control")
+
+
 def found(seen: Isolation) -> dict[str, Finding]:
     every = findings(CHECK, seen)
     assert all(finding.reason for finding in every.values())
@@ -200,13 +203,27 @@ def test_a_holder_that_sees_what_the_other_holds_is_caught(hardware: Hardware) -
 
 @NAMED
 def test_a_holder_of_control_nodes_alone_has_no_device(hardware: Hardware) -> None:
-    companions = [path for path in (*hardware.first, *hardware.common) if known_nodes().role(path) == "companion"]
+    companions = [path for path in (*hardware.first, *hardware.common) if known_nodes().role(path) in CONTROL]
     if companions:
         assert "holder_sees_device" in broken(hardware.seen(holder=view(*companions)))
 
 
 def named(name: str) -> Hardware:
     return next(each for each in HARDWARE if each.name == name)
+
+
+@pytest.mark.parametrize("name", ["gaudi", "gaudi, older", "nvidia dra imex"])
+def test_control_nodes_of_each_device_that_all_holders_see_are_caught(name: str) -> None:
+    hardware = named(name)
+    mixed = (hardware.first[1], hardware.second[1])
+    every = view(*mixed)
+    seen = hardware.seen(
+        holder=view(hardware.first[0], *mixed, *hardware.common),
+        second=view(hardware.second[0], *mixed, *hardware.common),
+    )
+    assert broken(seen) == {"holder_sees_exactly_one", "holders_are_disjoint"}
+    leaked = seen.model_copy(update={"stranger": every, "sibling": every, "asker": every})
+    assert broken(leaked) == {"stranger_sees_none", "sibling_sees_none", "holders_are_disjoint"}
 
 
 def test_a_second_partition_that_a_holder_sees_is_caught() -> None:

@@ -8,6 +8,7 @@ from aiconform.checks.secure_accelerator_access.device_sets import (
     NODES_OF_A_PARTITION,
     counting,
     families,
+    more_than,
     own_kernel,
     paths,
     role,
@@ -32,7 +33,7 @@ def holder_sees_device(seen: Isolation) -> Finding:
     if seen.holder is None or seen.stranger is None:
         return undecided(NOT_STARTED)
     own = granted(seen.holder, seen.stranger)
-    if own and all(role(node) == "companion" for node in own):
+    if own and all(role(node) in ("companion", "control") for node in own):
         return holds(False, f"only the holder sees {paths(own)}, which are control nodes and no device", subjects=1)
     if own:
         return holds(True, f"only the holder sees {paths(own)}", subjects=len(own))
@@ -59,12 +60,12 @@ def holder_sees_exactly_one(seen: Isolation) -> Finding:
         judged += len(own)
         if not 1 < seen.asked == seen.total:
             # With all devices of the node there is none that it should not see.
-            many = [members for members in families(own).values() if len(members) > seen.asked]
+            many = more_than(seen.asked, own, "device", "control", None)
             partitions = with_role(own, "partition")
             if len(partitions) > NODES_OF_A_PARTITION * seen.asked:
                 many.append(partitions)
             wrong += [f"{name} asked for {_devices(seen.asked)} and sees {paths(members)}" for members in many]
-        most = max(map(len, families(own).values()), default=seen.asked)
+        most = max(map(len, families(own, "device", None).values()), default=seen.asked)
         if most < seen.asked and not seen.shared and not with_role(own, "partition"):
             wrong.append(f"{name} asked for {_devices(seen.asked)} and sees {paths(own)} alone")
     if not judged:
@@ -139,11 +140,16 @@ def holders_are_disjoint(seen: Isolation) -> Finding:
     # Two compute instances can share their GPU instance, whose capability both holders then have.
     if len(with_role(both, "partition")) < NODES_OF_A_PARTITION:
         both = [node for node in both if role(node) != "partition"]
-    own = families(node for node in first if node.number not in common)
-    alike = [node for node in both if role(node) or any(node in families(both).get(name, ()) for name in own)]
+    own = families((node for node in first if node.number not in common), "device", None)
+    unlisted = families(both, None)
+    alike = [node for node in both if role(node) or any(node in unlisted.get(name, ()) for name in own)]
+    # All holders can have the same control node, but not those of each other's devices.
+    others = {node.number for node in counting(seen.second, seen)}
+    controls = [node for node in counting(seen.holder, seen) if node.number in others]
+    alike += [node for members in more_than(seen.asked, controls, "control") for node in members]
     if alike:
         return holds(False, f"both holders see {paths(alike)}", subjects=2)
-    if unknown := [node for members in families(both).values() for node in members]:
+    if unknown := [node for members in unlisted.values() for node in members]:
         return undecided(f"both holders see {paths(unknown)}, a device or a control node: {_option(seen)}")
     return holds(True, "no device in common", subjects=2)
 

@@ -42,16 +42,21 @@ def with_role(nodes: Iterable[DeviceNode], *roles: Role | None) -> list[DeviceNo
     return [node for node in nodes if role(node) in roles]
 
 
-def families(nodes: Iterable[DeviceNode]) -> dict[str, list[DeviceNode]]:
-    """The nodes that can each be a device, by their path without its index: `/dev/nvidia` for `/dev/nvidia0`.
+def families(nodes: Iterable[DeviceNode], *roles: Role | None) -> dict[str, list[DeviceNode]]:
+    """The nodes of these roles by their path without its index: `/dev/nvidia` for `/dev/nvidia0`.
 
-    Control nodes and partitions are left out, and unknown nodes without an index, which all holders share.
+    Nodes without an index are left out: all holders share them.
     """
     found: dict[str, list[DeviceNode]] = defaultdict(list)
-    for node in with_role(nodes, "device", None):
+    for node in with_role(nodes, *roles):
         if match := re.fullmatch(r"(.*?)\d+", node.path):
             found[match.group(1)].append(node)
     return dict(found)
+
+
+def more_than(count: int, nodes: Iterable[DeviceNode], *roles: Role | None) -> list[list[DeviceNode]]:
+    """The families of these roles with more than `count` members."""
+    return [members for members in families(nodes, *roles).values() if len(members) > count]
 
 
 def telling_apart(one: list[DeviceNode], two: list[DeviceNode]) -> tuple[list[DeviceNode], list[DeviceNode]]:

@@ -11,9 +11,9 @@ from typing import Literal
 
 from aiconform.spec import yamlfile
 
-Role = Literal["companion", "partition", "device"]
+Role = Literal["companion", "control", "partition", "device"]
 # Control nodes are named more narrowly than what they stand beside.
-_ROLES: tuple[Role, ...] = ("companion", "partition", "device")
+_ROLES: tuple[Role, ...] = ("companion", "control", "partition", "device")
 
 
 @dataclass(frozen=True)
