@@ -37,6 +37,7 @@ ALL = dict(commands(main))
 @pytest.fixture(autouse=True)
 def traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.delenv("AICONFORM_DEBUG", raising=False)
     return tmp_path
 
