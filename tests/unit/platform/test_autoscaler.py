@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.cluster import NotFound
+from aiconform.platform import Accelerators, NodeAccelerators
 from aiconform.platform.accelerators.options import NOTHING_SAID
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.autoscaling.cluster_autoscaler import node_group
@@ -136,6 +137,7 @@ class FakePlatform:
         status: str | None = None,
         maps: dict[str, str] | None = None,
         deployments: list[Object] | None = None,
+        by_dra: tuple[str, ...] = (),
     ) -> None:
         there = {} if status is None else {"kube-system/cluster-autoscaler-status": status}
         self.cluster = FakeCluster(pools or [], there | (maps or {}))
@@ -143,6 +145,7 @@ class FakePlatform:
         self._nodes = nodes
         self._deployments = deployments or []
         self.said = NOTHING_SAID
+        self._by_dra = by_dra
 
     async def groups(self) -> dict[str, tuple[str, ...]]:
         return self._groups
@@ -152,6 +155,10 @@ class FakePlatform:
 
     async def deployments(self) -> list[Object]:
         return self._deployments
+
+    async def all_accelerators(self) -> Accelerators:
+        offered = [NodeAccelerators("dra", name, "gpu.nvidia.com", "", total=1, free=1) for name in self._by_dra]
+        return Accelerators(tuple(offered), ())
 
 
 async def find(platform: FakePlatform, **options: Any) -> Autoscaling:
@@ -253,6 +260,13 @@ async def test_an_empty_group_of_unknown_hardware_is_not_taken_for_one_with_acce
     assert "no accelerator: its nodes offer no extended resource" in str(found.pools[2])
     (named,) = (await find(FakePlatform(nodes, status=text), given=f"{pool}=cpunp")).usable
     assert (named.by, named.maximum, named.label, named.resource) == (GIVEN, 4, (pool, "cpunp"), "nvidia.com/gpu")
+
+
+async def test_a_pool_whose_accelerators_are_offered_by_dra_alone_is_not_one_without() -> None:
+    nodes = [node("gpu-a"), node("cpu-a")]
+    found = await find(FakePlatform(nodes, status=status_of(("gpu", 1), ("cpu", 1)), by_dra=("gpu-a",)))
+    assert [each.name for each in found.unknown] == ["gpu"]
+    assert [bool(each.without) for each in found.pools] == [False, True]
 
 
 async def test_the_status_is_found_in_any_namespace_and_its_nodes_by_their_names() -> None:

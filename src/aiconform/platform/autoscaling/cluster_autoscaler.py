@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from aiconform.cluster import NotFound, Object
@@ -28,12 +28,16 @@ _NAME_FLAG = re.compile(r"^--?status-config-map-name=(\S+)$")
 
 
 async def cluster_autoscaler(
-    platform: Platform, nodes: Sequence[Object], status: str = "", profiles: Profiles | None = None
+    platform: Platform,
+    nodes: Sequence[Object],
+    status: str = "",
+    profiles: Profiles | None = None,
+    by_dra: Collection[str] = (),
 ) -> Autoscaling:
     """Cluster Autoscaler with its pools, by its status ConfigMap and its Deployments.
 
-    status: `NAMESPACE/NAME` of the only ConfigMap to read; by default it is looked for in all namespaces. Raises
-    ClusterError.
+    status: `NAMESPACE/NAME` of the only ConfigMap to read; by default it is looked for in all namespaces. by_dra: names
+    of nodes whose accelerators are offered by Dynamic Resource Allocation. Raises ClusterError.
     """
     deployments = [each for each in await platform.deployments() if _runs_it(each)]
     named = [f"{each['metadata'].get('namespace')}/{each['metadata']['name']}" for each in deployments]
@@ -62,7 +66,9 @@ async def cluster_autoscaler(
             problems.append(f"ConfigMap {where} of Cluster Autoscaler cannot be read: {error}; give pool=KEY=VALUE")
     if not groups and not problems:
         problems = ["Cluster Autoscaler is installed, but it reports no node group"]
-    return Autoscaling((BY_CLUSTER_AUTOSCALER,), node_groups(groups, nodes, profiles), (looked,), tuple(problems))
+    return Autoscaling(
+        (BY_CLUSTER_AUTOSCALER,), node_groups(groups, nodes, profiles, by_dra), (looked,), tuple(problems)
+    )
 
 
 async def _named_map(platform: Platform, status: str) -> list[Object]:
@@ -98,7 +104,10 @@ def _status_names(deployment: Object) -> list[str]:
 
 
 def node_groups(
-    groups: Sequence[NodeGroup], nodes: Sequence[Object], profiles: Profiles | None = None
+    groups: Sequence[NodeGroup],
+    nodes: Sequence[Object],
+    profiles: Profiles | None = None,
+    by_dra: Collection[str] = (),
 ) -> tuple[Pool, ...]:
     """The pools of all node groups."""
     names = [_short(group.name) for group in groups]
@@ -108,11 +117,17 @@ def node_groups(
         name = node["metadata"]["name"]
         if matching := [each for each in names if name.startswith(each) and name != each]:
             members[max(matching, key=len)].append(node)
-    return tuple(node_group(group, nodes, members[name], profiles) for group, name in zip(groups, names, strict=True))
+    return tuple(
+        node_group(group, nodes, members[name], profiles, by_dra) for group, name in zip(groups, names, strict=True)
+    )
 
 
 def node_group(
-    group: NodeGroup, nodes: Sequence[Object], named_after: Sequence[Object] = (), profiles: Profiles | None = None
+    group: NodeGroup,
+    nodes: Sequence[Object],
+    named_after: Sequence[Object] = (),
+    profiles: Profiles | None = None,
+    by_dra: Collection[str] = (),
 ) -> Pool:
     """The pool of a node group.
 
@@ -136,7 +151,7 @@ def node_group(
         "maximum": group.maximum,
         "full": full,
         "problem": problem,
-        "without": offering_nothing(members),
+        "without": offering_nothing(members, by_dra),
     }
     return pool_of(name, BY_CLUSTER_AUTOSCALER, label, members, profiles, **fields)
 

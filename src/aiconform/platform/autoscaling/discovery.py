@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from aiconform.cluster import Object
@@ -35,8 +35,9 @@ async def discover(platform: Platform, *, given: str = "", resource: str = "", s
     """
     profiles = known_with(platform.said.profiles, resource)
     nodes = await platform.nodes()
+    by_dra = frozenset(entry.node for entry in (await platform.all_accelerators()).offered if entry.way == "dra")
     sources = await asyncio.gather(
-        karpenter(platform, nodes, profiles), cluster_autoscaler(platform, nodes, status, profiles)
+        karpenter(platform, nodes, profiles), cluster_autoscaler(platform, nodes, status, profiles, by_dra)
     )
     reported = [pool for source in sources for pool in source.pools]
     pools = [*reported, *by_label(nodes, known={pool.label for pool in reported if pool.label}, profiles=profiles)]
@@ -44,7 +45,7 @@ async def discover(platform: Platform, *, given: str = "", resource: str = "", s
         key, equals, value = given.partition("=")
         if not (key and equals and value):
             raise ValueError(f"pool {given!r}: give the label of the pool's nodes, KEY=VALUE")
-        pools = [_given((key, value), pools, nodes, profiles)]
+        pools = [_given((key, value), pools, nodes, profiles, by_dra)]
     if resource:
         pools = _offering(resource, pools, nodes, profiles)
     return Autoscaling(
@@ -63,7 +64,9 @@ def known_with(profiles: Profiles, resource: str) -> Profiles:
     return replace(profiles, named=(*profiles.named, resource)) if resource else profiles
 
 
-def _given(label: tuple[str, str], pools: Sequence[Pool], nodes: Sequence[Object], profiles: Profiles) -> Pool:
+def _given(
+    label: tuple[str, str], pools: Sequence[Pool], nodes: Sequence[Object], profiles: Profiles, by_dra: Collection[str]
+) -> Pool:
     """The pool with this label. A user who names an empty pool means what other nodes of the platform offer."""
     members = with_label(nodes, label)
     elsewhere = "" if members else most_offered(nodes, profiles)
@@ -74,7 +77,7 @@ def _given(label: tuple[str, str], pools: Sequence[Pool], nodes: Sequence[Object
             break
     else:
         name = f"{label[0]}={label[1]}"
-        found = pool_of(name, GIVEN, label, members, profiles, without=offering_nothing(members))
+        found = pool_of(name, GIVEN, label, members, profiles, without=offering_nothing(members, by_dra))
     return found if found.resource or found.without else replace(found, resource=elsewhere)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,8 @@ class Pool:
     def __str__(self) -> str:
         words = [f"{self.size} nodes"]
         if self.minimum is not None or self.maximum is not None:
-            words.append(f"minimum {self.minimum}, maximum {self.maximum}")
+            most = "no maximum" if self.maximum is None else f"maximum {self.maximum}"
+            words.append(f"minimum {self.minimum or 0}, {most}")
         words += [text for text in ("spot" if self.spot else "", self.limits, self.full, self.problem) if text]
         hardware = f"no accelerator: {self.without}" if self.without else self.resource or "hardware unknown"
         return f"{self.name} ({hardware}; {'; '.join(words)})"
@@ -143,9 +144,14 @@ def pool_of(
     )
 
 
-def offering_nothing(members: Sequence[Object]) -> str:
-    """Why a pool of like nodes has no accelerator, by the nodes that it has; empty if they do not show that."""
+def offering_nothing(members: Sequence[Object], by_dra: Collection[str]) -> str:
+    """Why a pool of like nodes has no accelerator, by the nodes that it has; empty if they do not show that.
+
+    by_dra: names of nodes whose accelerators are offered by Dynamic Resource Allocation.
+    """
     working = [node for node in members if usable_node(node) is None]
+    if any(node["metadata"]["name"] in by_dra for node in working):
+        return ""
     return "its nodes offer no extended resource of a known accelerator" if working else ""
 
 
