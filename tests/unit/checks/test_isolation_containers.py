@@ -11,7 +11,7 @@ from aiconform.cluster import Object, Rejected
 from aiconform.cluster.scratch import RESTRICTED
 from aiconform.platform import Device, NodeAccelerators
 
-TPU = NodeAccelerators("device-plugin", "n1", "google.com/tpu", "v5e", total=1, free=1, unit=4)
+TPU = NodeAccelerators("device-plugin", "n1", "google.com/tpu", "v5e", total=4, free=4, unit=4)
 GPU = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "H100", total=8, free=8)
 
 

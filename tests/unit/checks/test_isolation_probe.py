@@ -174,7 +174,7 @@ async def test_what_says_that_devices_are_shared() -> None:
 
 
 async def test_all_devices_that_are_allocated_only_together_are_asked_for() -> None:
-    tpu = NodeAccelerators("device-plugin", "n1", "google.com/tpu", "v5e", total=1, free=1, unit=4)
+    tpu = NodeAccelerators("device-plugin", "n1", "google.com/tpu", "v5e", total=4, free=4, unit=4)
     unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no tpu"}
     waits = {"phase": "Pending", "conditions": [unschedulable]}
 

@@ -32,7 +32,7 @@ async def _started_pair(
 ) -> tuple[list[Object], str, bool]:
     """(the running holders, why one did not start, whether the second one waited for a device)."""
     cluster = platform.cluster
-    if target.free > 1:
+    if target.room > 1:
         made = await asyncio.gather(*(containers.holder(name) for name in ("holder", "second")))
         outcomes = await asyncio.gather(*(holder_started(platform, scratch, each, seconds=patience) for each in made))
         problems = dict.fromkeys(problem for _, problem in outcomes if problem)
@@ -63,8 +63,11 @@ def _placed(seen: Object) -> bool | None:
     access=(*CLAIM_ACCESS, *POD_ACCESS),
 )
 async def isolation(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Isolation:
-    if target.free < 1:
-        raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
+    if target.room < 1:
+        free = (
+            f"{target.free} are free of the {target.unit} that a Pod must ask for" if target.free else "all are in use"
+        )
+        raise NothingToLookAt(f"nothing to look at: of the devices of {target}, {free}")
     cluster, patience = platform.cluster, settings.patience
     containers = Containers(platform, scratch, target, patience)
     pods, problem, waited = await _started_pair(platform, scratch, containers, target, patience)
@@ -108,7 +111,7 @@ async def _about(
         **target.facts,
         "served_by": "dra" if by_dra else "device-plugin",
         "asked": target.unit,
-        "total": target.total * target.unit,
+        "total": target.total,
         "shared": "so the user says" if target.name in named else _shared(target, node),
         "perhaps_shared": perhaps_shared(target.name) and not target.physical,
         "release": info.get("kernelVersion", ""),
