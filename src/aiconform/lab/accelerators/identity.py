@@ -157,8 +157,10 @@ class Identity(Strict):
         attributes = [self.attributes, *(each.attributes for each in self.models), *(part.attributes for part in parts)]
         texts = [value for each in attributes for value in each.values() if isinstance(value, str)]
         names = [self.device_name, *(part.name for part in parts)]
-        for template in (*names, *self.node_labels.values(), *texts):
+        for template in (*names, *texts):
             fill(template, {**NUMBERS, **TEXTS})
+        for template in self.node_labels.values():
+            fill(template, {**NUMBERS, **TEXTS, "count": 0})
         return self
 
     @field_validator("metrics")

@@ -89,8 +89,8 @@ def node_labels(config: AcceleratorConfig) -> dict[str, str]:
             labels[f"{resource}.runtime-version"] = identity.runtime_version
     labels |= {f"{resource}.simulated": str(not config.real).lower() for resource in resources(identity)}
     if not config.real:
-        first = devices_of(config)[0]
-        labels |= {name: fill(value, first.words) for name, value in identity.node_labels.items()}
+        words = {**devices_of(config)[0].words, "count": config.count}
+        labels |= {name: fill(value, words) for name, value in identity.node_labels.items()}
     return {name: re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("._-") for name, value in labels.items()}
 
 

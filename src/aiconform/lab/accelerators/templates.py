@@ -14,7 +14,8 @@ NUMBERS: Mapping[str, str | int] = {"index": 0, "parent": 0, "part": 0, "start":
 physical device; of a partition also `part` (its index among those of its device), `start`, `instance` (the hardware's
 number) and `profile`, which are 0 and empty for a whole device."""
 TEXTS: Mapping[str, str | int] = dict.fromkeys(("name", "uuid", "parent_uuid", "product", "device", "node"), "")
-"""Further words of all templates but paths; `device` is the last part of a device's first path."""
+"""Further words of all templates but paths; `device` is the last part of a device's first path. Labels of a Node are
+filled with the words of its first device, and `count`, the number of physical ones."""
 _PLACE = re.compile(r"\{([^{}]*)\}")
 
 
