@@ -45,6 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--keep-lab", action="store_true", help="Run the checks on a lab that stays up from one call to the next."
     )
+    parser.addoption(
+        "--personas",
+        metavar="NAMES|all",
+        default="",
+        help="Personas of the lab to run the checks on (tests/lab/test_personas.py).",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -67,7 +67,7 @@ def command() -> None:
     "--allocation",
     multiple=True,
     metavar="MODE|NODE=MODE",
-    help=f"How Pods get accelerators, on all nodes or on one: {', '.join(ALLOCATIONS)}. By default, nodes alternate.",
+    help=f"How Pods get accelerators, on all nodes or on one: {', '.join(ALLOCATIONS)}. Usually, nodes alternate.",
 )
 @click.option(
     "--devices",

@@ -179,7 +179,8 @@ def reoffer(plan: LabPlan, root: Path) -> LabPlan:
 def _allocation_of(plan: LabPlan, node: str, position: int) -> str:
     if isinstance(plan.allocation, str):
         return plan.allocation
-    return plan.allocation.get(node, "dra" if position % 2 == 0 else "device-plugin")
+    usual = find_identity(plan.identity).allocation or ("dra" if position % 2 == 0 else "device-plugin")
+    return plan.allocation.get(node, usual)
 
 
 def _free_slots(plan: LabPlan, count: int, identity: str, root: Path) -> int:

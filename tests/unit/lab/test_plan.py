@@ -126,6 +126,13 @@ def test_accelerators_that_need_more_device_nodes_than_there_are_numbers_are_ref
     assert made(LabConfig(identity="nvidia", accelerators=64), tmp_path).nodes[0].accelerators == 64
 
 
+def test_what_is_offered_in_one_way_only_is_so_by_default(tmp_path: Path) -> None:
+    shared = made(LabConfig(identity="nvidia-mps"), tmp_path)
+    assert {node.allocation for node in shared.nodes} == {"device-plugin"}
+    asked = made(LabConfig(name="asked", identity="nvidia-mps", allocation="both"), tmp_path)
+    assert {node.allocation for node in asked.nodes} == {"both"}
+
+
 def test_nodes_of_a_persona_have_slots_for_all_their_device_nodes(tmp_path: Path) -> None:
     first, second = made(LabConfig(identity="amd"), tmp_path).nodes
     assert second.first_minor == first.first_minor + 9

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
@@ -141,6 +141,8 @@ class Identity(Strict):
     """Further labels of the Node; values are templates."""
     requested_by: tuple[str, ...] = ()
     """Variables of a container by which its vendor's runtime gives it devices, whatever Kubernetes says."""
+    allocation: Literal["", "dra", "device-plugin"] = ""
+    """The way in which real clusters offer it, where there is only one: nodes of a lab use it by default."""
     since: Annotated[str, Field(pattern=r"^(1\.\d+)?$")] = ""
     """The first Kubernetes minor version that serves what its driver publishes; empty for all."""
     like: str = ""

@@ -1,0 +1,125 @@
+"""The matrix of personas and checks: what the tests of personas show, as docs/personas.md has it.
+
+`tests/lab/test_personas.py` records its cells; `PYTHONPATH=tests ./dev python -m support.matrix [.test-run]` prints the
+page from them, or says which are missing or wrong. Nothing in it is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiconform.lab.accelerators import identities
+from aiconform.lab.faults.fault import Scope
+from aiconform.lab.faults.registry import possible
+from support.record import write
+
+PAGE = Path(__file__).parents[2] / "docs" / "personas.md"
+CHECKS = ("dra_support", "secure_accelerator_access", "accelerator_metrics")
+# Names of the lab's own, no persona of hardware.
+NOT_PERSONAS = ("simulated", "machine")
+_HEADER = ("persona", "check", "healthy", "caught")
+_RIGHT, _APART = "right", ", "
+_TITLE = """# Personas and checks
+
+What the suite finds on the lab's personas (`aiconform lab identities`), which act out the shapes of real hardware:
+whether each check passes when all is well, and the defects that it catches. Made by the tests (`./dev test
+tests/lab/test_personas.py --personas all`, then `python -m support.matrix`); a test holds it complete.
+"""
+
+
+def personas() -> tuple[str, ...]:
+    """The names of the personas."""
+    return tuple(name for name in identities() if name not in NOT_PERSONAS)
+
+
+def checks(persona: str) -> tuple[str, ...]:
+    """The checks that a persona is for: dra_support only where devices are offered by DRA."""
+    by_plugin = identities()[persona].allocation == "device-plugin"
+    return CHECKS[1:] if by_plugin else CHECKS
+
+
+def defects(persona: str, check: str) -> tuple[str, ...]:
+    """The faults of nodes that such hardware can have, and that break assertions of the check."""
+    identity = identities()[persona]
+    return tuple(
+        str(name)
+        for name, fault in possible(persona).items()
+        if fault.scope is Scope.NODE
+        and check in fault.checks
+        and (identity.requested_by or name != "runtime-honours-environment")
+    )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was seen of a persona and a check: the defect that was on (empty if none was), and whether it was right."""
+
+    persona: str
+    check: str
+    defect: str
+    right: bool
+
+    def record(self) -> None:
+        """Write it to the record of this test run, if there is one."""
+        write("matrix", persona=self.persona, check=self.check, defect=self.defect, right=self.right)
+
+
+def recorded(folder: Path) -> Iterator[Cell]:
+    """The cells that test runs wrote, the latest last."""
+    found: list[Mapping[str, Any]] = []
+    for file in folder.glob("matrix-*.jsonl"):
+        found += map(json.loads, file.read_text().splitlines())
+    for line in sorted(found, key=lambda line: float(line["at"])):
+        yield Cell(line["persona"], line["check"], line["defect"], line["right"])
+
+
+def page(cells: Iterable[Cell]) -> str:
+    """The page. Only what was right is in it."""
+    latest = {(cell.persona, cell.check, cell.defect): cell.right for cell in cells}
+    rows = [_HEADER, ("-",) * len(_HEADER)]
+    for persona in personas():
+        for check in checks(persona):
+            healthy = _RIGHT if latest.get((persona, check, "")) else ""
+            caught = [defect for defect in defects(persona, check) if latest.get((persona, check, defect))]
+            rows.append((persona, check, healthy, _APART.join(caught)))
+    return _TITLE + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def problems(text: str) -> list[str]:
+    """What the page lacks, and what it has that is none of the personas or their defects."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    rows: dict[tuple[str, str], Sequence[str]] = {}
+    for persona, check, *cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]):
+        rows[persona, check] = cells
+    found = [
+        f"{persona}, {check}: no row of the matrix" for persona, check in _expected() if (persona, check) not in rows
+    ]
+    for (persona, check), (healthy, caught) in rows.items():
+        if (persona, check) not in _expected():
+            found.append(f"{persona}, {check}: no such persona, or no check for it")
+            continue
+        if healthy != _RIGHT:
+            found.append(f"{persona}, {check}: not right when healthy")
+        missing = set(defects(persona, check)) ^ set(filter(None, caught.split(_APART)))
+        found += [f"{persona}, {check}: {defect} is not caught, or no defect of it" for defect in sorted(missing)]
+    return found
+
+
+def _expected() -> list[tuple[str, str]]:
+    return [(persona, check) for persona in personas() for check in checks(persona)]
+
+
+def main() -> None:
+    text = page(recorded(Path(sys.argv[1] if len(sys.argv) > 1 else ".test-run")))
+    if missing := problems(text):
+        sys.exit("\n".join(missing))
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
