@@ -31,7 +31,7 @@ from aiconform.lab.accelerators.telemetry import telemetry
 from aiconform.lab.addons import accelerator_exporter
 from aiconform.lab.addons.model import Site
 from aiconform.lab.build.assets import Assets
-from aiconform.platform.monitoring.metrics import load_conventions
+from aiconform.platform.monitoring.conventions import load_conventions
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")
 FOLDER = Path("/lab")
@@ -166,15 +166,6 @@ async def test_a_host_is_given_as_a_whole_or_not_at_all(make: Any) -> None:
         await plugin(node, "Allocate", wants(chips[:1]))
     (given,) = paths(await plugin(node, "Allocate", wants(chips)))
     assert given == ["/dev/vfio/0", "/dev/vfio/vfio", "/dev/vfio/1", "/dev/vfio/2", "/dev/vfio/3"]
-
-
-@ROOT
-async def test_a_claim_for_a_part_of_a_host_says_why_it_is_not_prepared(make: Any) -> None:
-    node = await make(count=2, identity=identities()["tpu"])
-    part, whole = node.claim("part", "accel-0"), node.claim("whole", "accel-0", "accel-1")
-    answer = await node.kubelet.dra("NodePrepareResources", part, whole)
-    assert "all 2 devices of a node or none, not 1" in answer[part["metadata"]["uid"]].error
-    assert set(node.given(answer[whole["metadata"]["uid"]])) == {"/dev/vfio/0", "/dev/vfio/1", "/dev/vfio/vfio"}
 
 
 @ROOT
@@ -333,7 +324,7 @@ def test_the_exporter_is_deployed_as_its_vendor_s(persona: str) -> None:
         if any(fnmatch(text, pattern) for pattern in convention.exporters for text in seen)
     ]
     assert len(of) <= 1
-    assert of or exporter.name == "xpumd"
+    assert of
 
 
 # The data

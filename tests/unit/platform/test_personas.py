@@ -43,7 +43,7 @@ BY_DRA: dict[str, list[tuple[str, int, str]]] = {
     "amd": [("Simulated MI300X", 2, "gpu.amd.com")],
     "amd-partitioned": [("Simulated MI300X (amdgpu-partition cpx_nps4)", 16, "gpu.amd.com")],
     "gaudi": [("Simulated Gaudi 3", 2, "gaudi.intel.com")],
-    "tpu": [("Simulated TPU v6e", 1, "tpu.google.com")],
+    "tpu": [("Simulated TPU v6e", 2, "tpu.google.com")],
     "neuron": [("Simulated Trainium2", 2, "neuron.aws.com")],
     "intel-gpu": [("Simulated Data Center GPU Flex 170", 2, "gpu.intel.com")],
     "intel-gpu-shared": [("Simulated Data Center GPU Flex 170", 2, "gpu.intel.com")],
@@ -66,7 +66,7 @@ BY_PLUGIN: dict[str, list[tuple[str, int]]] = {
     "amd": [("amd.com/gpu", 2)],
     "amd-partitioned": [("amd.com/cpx_nps4", 16)],
     "gaudi": [("habana.ai/gaudi", 2)],
-    "tpu": [("google.com/tpu", 1)],
+    "tpu": [("google.com/tpu", 2)],
     "neuron": [("aws.amazon.com/neuron", 2)],
     "intel-gpu": [("gpu.intel.com/xe", 2)],
     "intel-gpu-shared": [("gpu.intel.com/i915", 20)],
@@ -117,7 +117,6 @@ def test_a_node_counts_its_hardware_and_not_its_shares() -> None:
         assert (entry.total > COUNT, entry.physical) == (True, COUNT), persona
 
 
-def test_a_host_is_asked_for_as_a_whole() -> None:
-    for offer in (Offer.DRA, Offer.DEVICE_PLUGIN):
-        (entry,) = offered("tpu", offer).offered
-        assert (entry.total, entry.unit) == (1, COUNT)
+def test_a_host_s_resource_is_asked_for_as_a_whole() -> None:
+    (entry,) = offered("tpu", Offer.DEVICE_PLUGIN).offered
+    assert entry.unit == COUNT

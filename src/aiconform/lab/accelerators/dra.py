@@ -124,9 +124,6 @@ class DraDriver:
             return known
         found = await self._find_claim(claim.namespace, claim.name)
         results = results_here(found, claim.uid, self.config)
-        offered = len(split(self.config)[0])
-        if self.config.identity.whole_host and len(results) != offered:
-            raise AcceleratorError(f"a claim has all {offered} devices of a node or none, not {len(results)}")
         opened = [self._opened(name) for _request, _pool, name in results]
         granted = self._prepared.put(claim.uid, results, opened, self.config.permissions)
         await self._on_prepared()

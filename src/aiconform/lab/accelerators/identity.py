@@ -101,7 +101,7 @@ class Identity(Strict):
     aliases: dict[ExtendedResource, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """Further resources for the same devices, with how many of each a device has."""
     whole_host: bool = False
-    """Only all devices of a node can be had together."""
+    """A container that asks for the resource can have only all devices of a node together."""
     nodes: tuple[NodePath, ...]
     """The nodes of a device in its holder's container. The first is the one that work is done with; others are its
     companions, such as a node for control. (Earlier spelling: `device_prefix`, the path of the only one without its
