@@ -226,6 +226,12 @@ def test_control_nodes_of_each_device_that_all_holders_see_are_caught(name: str)
     assert broken(leaked) == {"stranger_sees_none", "sibling_sees_none", "holders_are_disjoint"}
 
 
+def test_a_device_that_leaks_beside_its_control_node_is_still_one_that_its_holder_has() -> None:
+    gaudi = named("gaudi")
+    every = view(gaudi.first[0], gaudi.second[0])
+    assert broken(gaudi.seen(stranger=every, asker=every)) == {"stranger_sees_none"}
+
+
 def test_a_second_partition_that_a_holder_sees_is_caught() -> None:
     mig = named("nvidia mig mixed")
     for more in (caps(21, 22), caps(21)):

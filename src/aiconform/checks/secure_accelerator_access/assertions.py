@@ -33,8 +33,8 @@ def holder_sees_device(seen: Isolation) -> Finding:
     if seen.holder is None or seen.stranger is None:
         return undecided(NOT_STARTED)
     own = granted(seen.holder, seen.stranger)
-    if own and all(role(node) in ("companion", "control") for node in own):
-        return holds(False, f"only the holder sees {paths(own)}, which are control nodes and no device", subjects=1)
+    if own and all(role(node) in ("companion", "control") for node in counting(seen.holder, seen)):
+        return holds(False, f"the holder sees {paths(own)}, which are control nodes, and no device", subjects=1)
     if own:
         return holds(True, f"only the holder sees {paths(own)}", subjects=len(own))
     signs = other_signs(seen.holder, seen.stranger)
