@@ -160,13 +160,14 @@ async def _inspect(
                     found["dra"] = await platform.resource_api()
                     states = [usable_node(node, said.tolerated) for node in await platform.nodes()]
                     found["nodes"] = {"total": len(states), "ready": states.count(None)}
-                    problems += [state for state in states if state]
                     offered = await platform.accelerators()
                     for entry in offered.offered:
                         shown = {name: getattr(entry, name) for name in entry.__slots__}
                         shown["devices"] = [device.name for device in entry.devices]
                         found["accelerators"].append(shown)
-                    found["passed_over"] = list(offered.passed_over)
+                    # A node with accelerators is named among these already.
+                    nodes = [state for state in states if state]
+                    found["passed_over"] = list(dict.fromkeys((*offered.passed_over, *nodes)))
                 except ClusterError as error:
                     problems.append(str(error))
                 checks = [asdict(entry) for entry in await preview(platform, plan, settings)]
