@@ -64,6 +64,7 @@ def test_each_other_command_has_a_result_as_json() -> None:
         ("spec", "show", "dra_support"),
         ("lab", "fault", "--list"),
         ("lab", "add-ons"),
+        ("lab", "identities"),
     ],
 )
 def test_both_names_give_json(words: tuple[str, ...], option: str) -> None:
