@@ -154,6 +154,14 @@ async def test_an_environment_that_keeps_a_container_from_starting_was_refused()
     assert outcomes(found) == {True}
 
 
+async def test_an_environment_for_which_the_runtime_fails_was_refused_too() -> None:
+    state = {"terminated": {"reason": "StartError", "message": "hook: unknown device all"}}
+    failed = {"phase": "Failed", "containerStatuses": [{"name": "asker", "image": "i", "state": state}]}
+    found = await seen(FakeCluster(PRINTED, {"asker": failed}))
+    assert "unknown device all" in found.asker_refused
+    assert outcomes(found) == {True}
+
+
 async def test_an_environment_that_the_runtime_obeys_is_seen() -> None:
     found = await seen(FakeCluster({**PRINTED, "asker/asker": gpu(0)}))
     broken = findings(load_check("secure_accelerator_access"), found)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from aiconform.cluster import ClusterError, NotCreated, Object, Rejected, wait
+from aiconform.cluster import ClusterError, NotCreated, Object, Rejected, Stuck
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import FORGE, LOOK, LOOKED, OPEN_OWN, View, parse_view
 from aiconform.kit.devices import request_devices
 from aiconform.kit.logs import read_until
-from aiconform.kit.pods import STAY, container, pod
+from aiconform.kit.pods import STAY, container, pod, started
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.device_nodes import known_nodes
 from aiconform.platform.accelerators.nodes import usable_node
@@ -69,7 +69,9 @@ class Containers:
 
     async def _told(self, created: Object, name: str) -> list[str]:
         cluster = self._platform.cluster
-        await wait.until(cluster, created, wait.running, seconds=self._patience, what=f"the {name} Pod to start")
+        running, problem = await started(cluster, created, seconds=self._patience)
+        if running is None:
+            raise Stuck(f"the {name} Pod does not start: {problem}")
         return await read_until(cluster, created, name, LOOKED, seconds=self._patience)
 
     async def _create(
