@@ -12,6 +12,7 @@ from typing import Any
 
 from aiconform.certify.redaction.redactor import Redaction, Redactor
 from aiconform.cluster import Object
+from aiconform.platform.autoscaling.status import BadStatus, parse_status
 from aiconform.spec import yamlfile
 
 _LABEL_MAPS = frozenset({"labels", "matchLabels", "nodeSelector", "selector"})
@@ -48,12 +49,15 @@ class Neutral:
     def __init__(self, objects: Iterable[Object], kept: Iterable[tuple[str, str]], hosts: Iterable[str]) -> None:
         self._given: dict[str, str] = {}
         self._counts: dict[str, int] = {}
-        kept = set(kept)
+        objects, kept = list(objects), set(kept)
+        groups = {group for obj in objects if obj["kind"] == "ConfigMap" for group in _node_groups(obj)}
         for obj in objects:
             about = obj["metadata"]
             namespace, name = about.get("namespace", ""), about["name"]
             if obj["kind"] == "Node":
-                self._name("node", name)
+                # An autoscaler's group is found again by the beginning of its Nodes' names.
+                group = max((each for each in groups if name.startswith(each)), key=len, default="")
+                self._name("node", name, f"{group}-" if group else "")
             elif namespace and not known_namespace(namespace):
                 self._name("namespace", namespace)
                 if obj["kind"] == "Pod" and (namespace, name) not in kept:
@@ -88,10 +92,10 @@ class Neutral:
         """A name of an object, or a text with names."""
         return self._given.get(text) or self.text(text)
 
-    def _name(self, kind: str, value: str) -> str:
+    def _name(self, kind: str, value: str, prefix: str = "") -> str:
         if value not in self._given:
             self._counts[kind] = self._counts.get(kind, 0) + 1
-            self._given[value] = f"{kind}-{self._counts[kind]}"
+            self._given[value] = f"{prefix}{kind}-{self._counts[kind]}"
         return self._given[value]
 
     def _uuid(self, value: str) -> str:
@@ -140,7 +144,10 @@ class Neutral:
 
     def _label(self, name: str, value: str) -> str:
         domain, slash, _ = name.partition("/")
-        return self._name("value", value) if value and slash and not _of_vendor(domain) else self.name(value)
+        of_owner = any(fnmatchcase(name, pattern) for pattern in _rules()["owners"])
+        if value and slash and (of_owner or not _of_vendor(domain)):
+            return self._name("value", value)
+        return self.name(value)
 
     def _image(self, image: str) -> str:
         registry, slash, path = image.partition("/")
@@ -148,6 +155,15 @@ class Neutral:
             return image
         # Of a path the last part names the program.
         return f"{self._name('registry', registry)}.invalid/{path.rpartition('/')[2]}"
+
+
+def _node_groups(status: Object) -> list[str]:
+    """The names of node groups in the status of Cluster Autoscaler, without their paths."""
+    try:
+        groups = parse_status((status.get("data") or {}).get("status", ""))
+    except BadStatus:
+        return []
+    return [group.name.rstrip("/").rpartition("/")[2] for group in groups]
 
 
 def known_namespace(name: str) -> bool:

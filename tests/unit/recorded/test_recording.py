@@ -22,6 +22,7 @@ metadata:
   labels:
     nvidia.com/gpu.product: NVIDIA-L4
     acme.example/owner: rocket
+    kubernetes.azure.com/cluster: MC_rocket
     kubernetes.io/hostname: acme-gpu-01.acme.example
   annotations: {acme.example/note: rocket}
 spec: {providerID: "aws:///us-east-1a/i-7d44c8a1"}
@@ -116,6 +117,18 @@ def test_a_recording_reads_as_the_platform_and_names_nobody(tmp_path: Path, plat
     text = "\n".join(f"{path.name}\n{path.read_text()}" for path in files)
     assert [word for word in OURS if word.lower() in text.lower()] == []
     assert "1 node" in live.stderr
+
+
+def test_nodes_are_still_those_of_their_autoscaler_s_group(tmp_path: Path) -> None:
+    """On OpenShift only the beginning of a Node's name says which group it is of."""
+    folder, kubeconfig = tmp_path / "record", str(tmp_path / "kubeconfig")
+    with replayed(RecordedPlatform.read(Path(__file__).parents[2] / "platforms" / "openshift-gpu"), Path(kubeconfig)):
+        live = call("inspect", "-o", "json", "--kubeconfig", kubeconfig, "--record", str(folder))
+    with replayed(RecordedPlatform.read(folder), Path(kubeconfig)):
+        again = call("inspect", "-o", "json", "--kubeconfig", kubeconfig)
+    assert gist(again) == gist(live)
+    assert gist(live)["states"]["cluster_autoscaling"] == "can run"
+    assert "4hx2k" not in (folder / "objects.yaml").read_text()
 
 
 def test_a_folder_with_files_is_not_written_into(tmp_path: Path, platform: RecordedPlatform) -> None:
