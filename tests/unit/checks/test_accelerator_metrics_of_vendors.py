@@ -221,6 +221,7 @@ def test_an_idle_tpu_host_has_no_memory_to_show() -> None:
         objects, {"ns/tpu-device-plugin-ab:2112": page({"tensorcore_utilization_node": dict.fromkeys(ids, 0.0)})}
     )
     assert verdicts(found) == {**WELL, "memory_reported": None}
+    assert (found.nodes[0].advertised, found.nodes[0].counted) == (4, "")
     assert "only of devices in use" in findings(CHECK, found)["memory_reported"].reason
 
 

@@ -85,7 +85,7 @@ def followed(
 ) -> Load:
     """The observation of a load with an image of the user's."""
     target = NodeAccelerators("device-plugin", "n1", resource, "", total, total, unit=unit, physical=physical)
-    about = Advertised(target, (), (), Counted(resource, total * unit, physical=physical))
+    about = Advertised(target, (), (), Counted(resource, total, physical=physical))
 
     @asynccontextmanager
     async def watched(*_: Any) -> AsyncIterator[Holders]:
@@ -165,7 +165,7 @@ def test_all_chips_of_a_host_under_numbers_of_their_runtime(monkeypatch: pytest.
     used = page("duty_cycle", {f'accelerator_id="run-{n}"': 90 for n in range(4)})
     used += page("memory_used", {f'accelerator_id="run-{n}"': 1 for n in range(4)})
     world = World(host, busy + used, host)
-    seen = followed(monkeypatch, world, total=1, unit=4, physical=4, resource="google.com/tpu")
+    seen = followed(monkeypatch, world, total=4, unit=4, physical=4, resource="google.com/tpu")
     assert verdicts(seen) == {**ALL, "idle_devices_stay": None}
 
 
