@@ -279,6 +279,14 @@ def test_what_a_machine_without_accelerators_has_does_not_count(hardware: Hardwa
     assert not broken(hardware.seen(stranger=fuse, sibling=fuse, asker=fuse))
 
 
+def test_a_control_node_that_is_open_on_every_machine_does_not_count() -> None:
+    rdma = view("/dev/infiniband/uverbs0", "/dev/infiniband/uverbs1")
+    seen = named("gaudi").seen(stranger=rdma, sibling=rdma, asker=rdma)
+    seen = seen.model_copy(update={"forged": opened(seen, "/dev/infiniband/uverbs0", "/dev/infiniband/uverbs1")})
+    assert broken(seen) == {"stranger_sees_none", "sibling_sees_none", "forged_is_refused"}
+    assert not broken(seen.model_copy(update={"baseline": rdma}))
+
+
 def test_a_machine_that_has_an_accelerator_is_no_baseline() -> None:
     leak = view("/dev/nvidia0")
     seen = named("nvidia").seen(stranger=leak, asker=leak, baseline=leak)

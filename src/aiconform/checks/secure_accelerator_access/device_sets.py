@@ -22,10 +22,10 @@ def counting(view: View, seen: Isolation) -> list[DeviceNode]:
     """The nodes that a container has because of accelerators: all but those that it would have without any.
 
     The latter are known, and those of a container on a machine without accelerators. If such a container sees a known
-    accelerator, its machine has one, and it tells nothing.
+    device, its machine has an accelerator, and it tells nothing.
     """
     elsewhere = special(seen.baseline) if seen.baseline else []
-    known = set() if any(map(role, elsewhere)) else {node.path for node in elsewhere}
+    known = set() if with_role(elsewhere, "device", "partition") else {node.path for node in elsewhere}
     return [node for node in special(view) if node.path not in known and not known_nodes().is_ordinary(node.path)]
 
 
