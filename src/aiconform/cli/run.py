@@ -25,6 +25,7 @@ from aiconform.cli.common import (
     strict_option,
 )
 from aiconform.cli.ending import end
+from aiconform.cli.guest import guest_of, guest_options
 
 if TYPE_CHECKING:
     from aiconform.check import Settings
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
 @click.option(
     "--image-registry", default="", metavar="REGISTRY", help="Mirror of the test images (see `aiconform images`)."
 )
+@guest_options
 @set_option
 @extensions_option
 @strict_option
@@ -89,6 +91,9 @@ def command(
     tolerations: tuple[str, ...],
     patience: float,
     image_registry: str,
+    pod_template: Path | None,
+    namespace_labels: str,
+    namespace_annotations: tuple[str, ...],
     options: tuple[str, ...],
     extensions: bool,
     strict: bool,
@@ -115,16 +120,19 @@ def command(
     from aiconform.platform.images import Images
 
     about_accelerators = accelerators or not_accelerators or profiles or tolerations
-    if resume and (out or ids or kubernetes or extensions or nodes or about_accelerators):
+    as_guest = pod_template or namespace_labels or namespace_annotations
+    if resume and (out or ids or kubernetes or extensions or nodes or about_accelerators or as_guest):
         raise click.UsageError(
             "--resume continues the run in DIR as it was started: leave out ID, --out, --kubernetes, --nodes, "
-            "--extensions, --accelerator, --not-accelerator, --accelerator-profile and --toleration."
+            "--extensions, --accelerator, --not-accelerator, --accelerator-profile, --toleration, --pod-template, "
+            "--namespace-labels and --namespace-annotation."
         )
     if dry_run and (resume or out):
         raise click.UsageError("--dry-run creates nothing: leave out --out and --resume.")
     if lab and (kubeconfig or context):
         raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
     chosen = Chosen(ids, kubernetes, extensions)
+    guest = guest_of(pod_template, namespace_labels, namespace_annotations)
     said = accelerators_said(accelerators, not_accelerators, profiles, tolerations)
     try:
         settings = Settings(every_node, nodes, said, patience, parse(options, note))
@@ -139,7 +147,7 @@ def command(
     if dry_run:
         _show(run_async(_preview(chosen, kubeconfig, context, settings)), output)
         return
-    how = RunOptions(_folder(resume or out), settings, Images(image_registry))
+    how = RunOptions(_folder(resume or out), settings, Images(image_registry), guest)
     report = run_async(_run(None if resume else chosen, kubeconfig, context, how, coming, as_json=output == "json"))
     end(EXIT_CODES[report.strict if strict else report.verdict])
 

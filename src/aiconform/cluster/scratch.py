@@ -14,6 +14,7 @@ from typing import Literal
 from aiconform.cluster import conditions, wait
 from aiconform.cluster.api import Cluster, Object
 from aiconform.cluster.errors import ClusterError, NotFound, TimedOut
+from aiconform.cluster.guest import Guest
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN_LABEL = "aiconform.dev/run"
@@ -27,6 +28,7 @@ RESTRICTED: Object = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+NO_WISHES = Guest()
 CLEANUP_SECONDS = 60.0
 # How often Pods that are still there are looked at; longer than the grace period of the suite's own.
 _LOST_SECONDS = 5.0
@@ -35,9 +37,10 @@ _LOST_SECONDS = 5.0
 class Space:
     """All Namespaces of one run. They are created when first needed."""
 
-    def __init__(self, cluster: Cluster, run: str) -> None:
+    def __init__(self, cluster: Cluster, run: str, guest: Guest = NO_WISHES) -> None:
         self.cluster = cluster
         self.run = run
+        self.guest = guest
         self._namespaces: dict[PodSecurity, Object] = {}
         self._making = asyncio.Lock()
 
@@ -63,7 +66,7 @@ class Space:
         if owner:
             metadata["ownerReferences"] = [owner_reference(owner)]
         # Recorded before the request: if it is cancelled halfway, `close` still looks for the Namespace.
-        self._namespaces[level] = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        self._namespaces[level] = self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         draft = self._namespaces[level]
         self._namespaces[level] = await wait.reaching_webhooks(lambda: self.cluster.create(draft))
         return self._namespaces[level]
@@ -130,6 +133,7 @@ class Scratch:
         While an admission webhook is not reached or is behind, the request is retried for `webhook_seconds`, by default
         as long as the task is patient.
         """
+        obj = self._space.guest.fitted(obj)
         metadata = obj["metadata"]
         metadata = {**metadata, "labels": {**metadata.get("labels", {}), **self.labels}}
         resource = await self.cluster.resource(obj["apiVersion"], obj["kind"])

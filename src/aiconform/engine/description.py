@@ -10,6 +10,7 @@ from typing import Any
 from aiconform import __version__
 from aiconform.check import Settings
 from aiconform.cluster import Cluster, ClusterError
+from aiconform.cluster.guest import Guest
 from aiconform.engine.evidence import Accelerator, ExtensionInfo, RunInfo, Tool
 from aiconform.engine.journal import now
 from aiconform.engine.options import in_force
@@ -26,6 +27,7 @@ async def describe(
     standard_digest: str,
     settings: Settings,
     images: Images,
+    guest: Guest,
     note: Callable[[str], None],
 ) -> RunInfo:
     """`note` is given what could not be read.
@@ -53,7 +55,7 @@ async def describe(
         ),
         passed_over=found.passed_over,
         chosen=plan.chosen,
-        options=_options(plan, settings, images),
+        options=_options(plan, settings, images, guest),
         started=now(),
         extensions=extensions_of(plan),
     )
@@ -75,7 +77,7 @@ async def identity(cluster: Cluster, note: Callable[[str], None]) -> dict[str, s
     return known
 
 
-def _options(plan: Plan, settings: Settings, images: Images) -> dict[str, Any]:
+def _options(plan: Plan, settings: Settings, images: Images, guest: Guest) -> dict[str, Any]:
     checks = [item.check for item in plan.items if item.check]
     return {
         "every_node": settings.every_node,
@@ -83,5 +85,6 @@ def _options(plan: Plan, settings: Settings, images: Images) -> dict[str, Any]:
         **settings.said.recorded(),
         "patience": settings.patience,
         "image_registry": images.registry,
+        **guest.recorded(),
         **{check.id: in_force(check, settings) for check in checks if check.options},
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiconform.check import Settings
 from aiconform.cluster import Cluster, ClusterError
+from aiconform.cluster.guest import Guest
 from aiconform.cluster.patience import patient
 from aiconform.cluster.requests import metered
 from aiconform.cluster.scratch import Space, left_behind, remove
@@ -29,11 +30,15 @@ from aiconform.spec import Standard
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run. `out` is the run directory; `images` maps the names of test images to a mirror."""
+    """How to run. `out` is the run directory; `images` maps the names of test images to a mirror.
+
+    guest: what the cluster asks of the run's Pods and Namespaces.
+    """
 
     out: Path
     settings: Settings = field(default_factory=Settings)
     images: Images = field(default_factory=Images)
+    guest: Guest = field(default_factory=Guest)
 
     def continued(self, info: RunInfo) -> RunOptions:
         """On the nodes and accelerators of the run that is to be continued: its evidence speaks of these."""
@@ -45,7 +50,7 @@ class RunOptions:
             every_node=every_node,
             said=AcceleratorOptions.of(recorded),
         )
-        return replace(self, settings=settings)
+        return replace(self, settings=settings, guest=Guest.of(recorded))
 
 
 class Run:
@@ -86,7 +91,13 @@ class Run:
         Raises BadRunDirectory, ClusterError before anything is created on the cluster.
         """
         info = await describe(
-            self.platform, self.plan, self._standard.digest, self.options.settings, self.options.images, self._note
+            self.platform,
+            self.plan,
+            self._standard.digest,
+            self.options.settings,
+            self.options.images,
+            self.options.guest,
+            self._note,
         )
         self.directory.create()
         self.directory.write_info(info)
@@ -120,7 +131,7 @@ class Run:
     async def _continue(self, info: RunInfo, done: dict[str, Evidence]) -> Report:
         begun = time.monotonic()
         self._tell(events.RunStarted(info, tuple(item.requirement.id for item in self.plan.items if item.check)))
-        space = Space(self._cluster, info.run)
+        space = Space(self._cluster, info.run, self.options.guest)
         checks = [item.check for item in self.plan.items if item.check and item.check.id not in done]
         observer = Observer(self.platform, self.options.settings, space, self.directory, checks, self._tell)
         with metered() as meter:

@@ -54,6 +54,33 @@ def test_a_run_of_an_extension_is_reported_and_ends_with_its_verdict(fabric: Pat
     assert call("run", "acme.fabric", "--out", "broken").exit_code == 1
 
 
+def test_what_a_cluster_asks_of_its_guests_is_recorded(fabric: Path) -> None:
+    Path("pod.yaml").write_text("metadata: {labels: {team: ai}}\nspec: {nodeSelector: {kubernetes.io/os: linux}}\n")
+    asked = ("--pod-template", "pod.yaml", "--namespace-labels", "cost=7,team=ai", "--namespace-annotation", "a=b,c")
+    assert call("run", "acme.fabric", "--out", "run", *asked).exit_code == 0
+    recorded = json.loads(Path("run/run.json").read_text())["options"]
+    assert recorded["pod_template"]["spec"] == {"nodeSelector": {"kubernetes.io/os": "linux"}}
+    assert recorded["namespace_labels"] == {"cost": "7", "team": "ai"}
+    assert recorded["namespace_annotations"] == {"a": "b,c"}
+
+
+@pytest.mark.parametrize(
+    ("template", "labels", "why"),
+    [
+        ("spec: {hostNetwork: true}", "a=b", "spec.hostNetwork cannot be set for every Pod"),
+        ("spec: [", "a=b", "--pod-template pod.yaml"),
+        ("spec: {}", "team", "'team' is not KEY=VALUE"),
+    ],
+)
+def test_what_cannot_be_given_to_every_pod_or_namespace_is_told(
+    fabric: Path, template: str, labels: str, why: str
+) -> None:
+    Path("pod.yaml").write_text(template)
+    done = call("run", "acme.fabric", "--pod-template", "pod.yaml", "--namespace-labels", labels)
+    assert done.exit_code == 2
+    assert why in done.stderr
+
+
 def test_what_goes_beyond_the_programme_is_counted_only_with_strict(
     fabric: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +169,7 @@ def test_an_earlier_name_of_an_option_is_taken_with_a_note(fabric: Path) -> None
     [
         (("--resume", "run", "--extensions"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
         (("--resume", "run", "--nodes", "pool=a"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
+        (("--resume", "run", "--namespace-labels", "a=b"), "--pod-template, --namespace-labels and"),
         (("--dry-run", "--out", "run"), "leave out --out and --resume"),
         (("--lab", "--context", "here"), "leave out --kubeconfig and --context"),
         (("acme.absent", "--out", "run"), "no extension acme.absent is installed"),

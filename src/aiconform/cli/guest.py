@@ -1,0 +1,62 @@
+"""Options that fit a run in on a cluster that asks something of every Pod or Namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aiconform.cli.common import fail
+
+if TYPE_CHECKING:
+    from aiconform.cluster.guest import Guest
+
+
+def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --pod-template, --namespace-labels and --namespace-annotation."""
+    options = (
+        click.option(
+            "--pod-template",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Part of a PodTemplateSpec (YAML) for every Pod: labels, annotations, imagePullSecrets, tolerations, "
+            "nodeSelector, securityContext, priorityClassName, runtimeClassName. Maps are merged, lists appended to; "
+            "what a check itself sets is kept. It is recorded in the run directory.",
+        ),
+        click.option(
+            "--namespace-labels",
+            default="",
+            metavar="KEY=VALUE,...",
+            help="Labels of the Namespaces that the run makes.",
+        ),
+        click.option(
+            "--namespace-annotation",
+            "namespace_annotations",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="An annotation of the Namespaces that the run makes; can be repeated.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def guest_of(template: Path | None, labels: str, annotations: tuple[str, ...]) -> Guest:
+    """What the options say. Ends the command with a sentence if they cannot be used."""
+    import yaml
+
+    from aiconform.cluster.guest import BadTemplate, Guest, pairs, pod_template
+
+    document: dict[str, Any] = {}
+    if template:
+        try:
+            document = pod_template(yaml.safe_load(template.read_text(encoding="utf-8")))
+        except (BadTemplate, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            fail(f"--pod-template {template}: {error}")
+    try:
+        return Guest(document, pairs(labels.split(",") if labels else ()), pairs(annotations))
+    except ValueError as error:
+        fail(f"--namespace-labels, --namespace-annotation: {error}")

@@ -1,0 +1,117 @@
+"""What a cluster asks of its guests: fields for every Pod of a run, and labels and annotations of its Namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from aiconform.cluster.api import Object
+
+# What a Pod template may set, and the type of each. The rest of a Pod is what a check is about.
+_METADATA: dict[str, type] = {"labels": dict, "annotations": dict}
+_SPEC: dict[str, type] = {
+    "imagePullSecrets": list,
+    "tolerations": list,
+    "nodeSelector": dict,
+    "securityContext": dict,
+    "priorityClassName": str,
+    "runtimeClassName": str,
+}
+_WORDS = {"dict": "a map", "list": "a list", "str": "text"}
+
+
+class BadTemplate(ValueError):
+    """A Pod template that cannot be used; says why."""
+
+
+@dataclass(frozen=True)
+class Guest:
+    """How a run fits in on a cluster.
+
+    pod_template: part of a PodTemplateSpec, merged into every Pod (see `fitted`).
+    namespace_labels, namespace_annotations: of every Namespace that the run makes.
+    """
+
+    pod_template: Object = field(default_factory=dict)
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    namespace_annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def recorded(self) -> dict[str, Any]:
+        """Its fields that are set, as options of a run."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> Guest:
+        """From the options of a run."""
+        return cls(**{name: recorded.get(name) or {} for name in cls.__dataclass_fields__})
+
+    def fitted(self, obj: Object) -> Object:
+        """A Namespace with its labels and annotations; any other `obj` with the template in each Pod (template) inside.
+
+        Maps are merged key by key, lists are appended to; any other value counts where the check sets none.
+        """
+        if obj.get("kind") == "Namespace":
+            given = {"labels": self.namespace_labels, "annotations": self.namespace_annotations}
+            fitted: Object = _merged(obj, {"metadata": {name: dict(each) for name, each in given.items() if each}})
+            return fitted
+        if not self.pod_template:
+            return obj
+        inner = {key: self._inside(value) for key, value in obj.items()}
+        merged: Object = _merged(inner, self.pod_template) if _has_containers(obj) else inner
+        return merged
+
+    def _inside(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return self.fitted(dict(value))
+        return [self._inside(each) for each in value] if isinstance(value, list) else value
+
+
+def _has_containers(obj: Object) -> bool:
+    spec = obj.get("spec")
+    return isinstance(spec, Mapping) and isinstance(spec.get("containers"), list)
+
+
+def _merged(own: Any, given: Any) -> Any:
+    if isinstance(own, Mapping) and isinstance(given, Mapping):
+        return {**given, **{key: _merged(value, given[key]) if key in given else value for key, value in own.items()}}
+    if isinstance(own, list) and isinstance(given, list):
+        return [*own, *(each for each in given if each not in own)]
+    return own
+
+
+def pod_template(document: Any) -> Object:
+    """The document, if it is a part of a PodTemplateSpec that every Pod can have. Raises BadTemplate."""
+    _check(document, {"metadata": dict, "spec": dict}, "")
+    _check(document.get("metadata", {}), _METADATA, "metadata.")
+    _check(document.get("spec", {}), _SPEC, "spec.")
+    texts = [(f"metadata.{name}", document.get("metadata", {}).get(name, {})) for name in _METADATA]
+    for where, values in (*texts, ("spec.nodeSelector", document.get("spec", {}).get("nodeSelector", {}))):
+        for key, value in values.items():
+            if not (isinstance(key, str) and isinstance(value, str)):
+                raise BadTemplate(f"{where}: the value of {key} has to be text: put it in quotes")
+    for name in ("imagePullSecrets", "tolerations"):
+        if not all(isinstance(each, dict) for each in document.get("spec", {}).get(name, [])):
+            raise BadTemplate(f"spec.{name} has to be a list of maps")
+    return dict(document)
+
+
+def _check(found: Any, fields: Mapping[str, type], where: str) -> None:
+    if not isinstance(found, dict):
+        raise BadTemplate(f"{where.rstrip('.') or 'the template'} has to be a map")
+    for name, value in found.items():
+        if name not in fields:
+            raise BadTemplate(f"{where}{name} cannot be set for every Pod; what can: {', '.join(fields)}")
+        if not isinstance(value, fields[name]):
+            raise BadTemplate(f"{where}{name} has to be {_WORDS[fields[name].__name__]}")
+
+
+def pairs(entries: Iterable[str]) -> dict[str, str]:
+    """Of `KEY=VALUE` entries. Raises ValueError with the entry that is none."""
+    found = {}
+    for entry in entries:
+        key, equals, value = entry.partition("=")
+        if not (key.strip() and equals):
+            raise ValueError(f"{entry!r} is not KEY=VALUE")
+        found[key.strip()] = value
+    return found
