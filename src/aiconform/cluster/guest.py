@@ -80,6 +80,15 @@ def _merged(own: Any, given: Any) -> Any:
     return own
 
 
+def without_user(value: Any, user: int) -> Any:
+    """`value` without `runAsUser: user` in any security context inside, for clusters that choose the users of Pods."""
+    if isinstance(value, Mapping):
+        return {
+            key: without_user(each, user) for key, each in value.items() if not (key == "runAsUser" and each == user)
+        }
+    return [without_user(each, user) for each in value] if isinstance(value, list) else value
+
+
 def pod_template(document: Any) -> Object:
     """The document, if it is a part of a PodTemplateSpec that every Pod can have. Raises BadTemplate."""
     _check(document, {"metadata": dict, "spec": dict}, "")

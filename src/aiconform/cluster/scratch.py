@@ -14,7 +14,7 @@ from typing import Literal
 from aiconform.cluster import conditions, wait
 from aiconform.cluster.api import Cluster, Object
 from aiconform.cluster.errors import ClusterError, NotFound, TimedOut
-from aiconform.cluster.guest import Guest
+from aiconform.cluster.guest import Guest, without_user
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN_LABEL = "aiconform.dev/run"
@@ -28,6 +28,9 @@ RESTRICTED: Object = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+# OpenShift gives each Namespace a range of users and, by its SCC restricted-v2, refuses Pods that name another.
+# https://docs.openshift.com/container-platform/latest/authentication/managing-security-context-constraints.html
+_CHOOSES_USERS = "security.openshift.io/v1"
 NO_WISHES = Guest()
 CLEANUP_SECONDS = 60.0
 # How often Pods that are still there are looked at; longer than the grace period of the suite's own.
@@ -41,6 +44,8 @@ class Space:
         self.cluster = cluster
         self.run = run
         self.guest = guest
+        self.users_are_chosen = False
+        """Whether the cluster chooses the users of Pods: a restricted one then names none."""
         self._namespaces: dict[PodSecurity, Object] = {}
         self._making = asyncio.Lock()
 
@@ -53,6 +58,10 @@ class Space:
             if level not in self._namespaces:
                 await self._make(f"aiconform-{self.run}-{level}", level, owner=owner)
         return str(self._namespaces[level]["metadata"]["name"])
+
+    async def look(self) -> None:
+        """Find out what the cluster chooses itself. Raises ClusterError."""
+        self.users_are_chosen = bool(await self.cluster.resources(_CHOOSES_USERS))
 
     async def _make(self, name: str, level: PodSecurity, owner: Object | None) -> Object:
         metadata: Object = {
@@ -134,6 +143,8 @@ class Scratch:
         as long as the task is patient.
         """
         obj = self._space.guest.fitted(obj)
+        if self._space.users_are_chosen:
+            obj = without_user(obj, RESTRICTED["runAsUser"])
         metadata = obj["metadata"]
         metadata = {**metadata, "labels": {**metadata.get("labels", {}), **self.labels}}
         resource = await self.cluster.resource(obj["apiVersion"], obj["kind"])

@@ -132,6 +132,9 @@ class Run:
         begun = time.monotonic()
         self._tell(events.RunStarted(info, tuple(item.requirement.id for item in self.plan.items if item.check)))
         space = Space(self._cluster, info.run, self.options.guest)
+        with suppress(ClusterError):
+            # A cluster that does not answer discovery fails the probes with its words.
+            await space.look()
         checks = [item.check for item in self.plan.items if item.check and item.check.id not in done]
         observer = Observer(self.platform, self.options.settings, space, self.directory, checks, self._tell)
         with metered() as meter:

@@ -66,6 +66,32 @@ async def closing(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, *, seco
     await probe.close()
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+async def test_a_restricted_pod_names_no_user_where_the_cluster_chooses_it(chosen: bool) -> None:
+    class Listing(FakeCluster):
+        made: Object
+
+        async def resources(self, api_version: str) -> Any:
+            assert api_version == "security.openshift.io/v1"
+            return {"SecurityContextConstraints": ...} if chosen else {}
+
+        async def create(self, obj: Object) -> Object:
+            self.made = obj
+            return await super().create(obj)
+
+    cluster = Listing(ready=True, kubelet=True)
+    space = scratch.Space(cluster, "r1")  # type: ignore[arg-type]
+    await space.look()
+    root = {"name": "root", "securityContext": {"runAsUser": 0}}
+    spec = {"containers": [{"name": "own", "securityContext": scratch.RESTRICTED}, root]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "held"}, "spec": spec}
+    await scratch.Scratch(space, "probe", "restricted").create(pod)
+    own, other = cluster.made["spec"]["containers"]
+    assert ("runAsUser" in own["securityContext"]) is not chosen
+    assert own["securityContext"]["runAsNonRoot"]
+    assert other == root
+
+
 async def test_a_pod_that_its_kubelet_ends_is_not_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = FakeCluster(ready=True, kubelet=True)
     await closing(cluster, monkeypatch, seconds=60)
