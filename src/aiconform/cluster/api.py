@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -156,11 +156,9 @@ class Cluster:
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         path = resource.path(obj["metadata"].get("namespace"), obj["metadata"]["name"])
-        try:
+        # It may not exist, or another object may have its name now.
+        with suppress(NotFound, Conflict):
             await self._transport.json(Request("DELETE", path, "delete", resource.plural, body=options))
-        except (NotFound, Conflict):
-            # It does not exist, or another object has its name now.
-            return
 
     async def watch(
         self,

@@ -15,7 +15,6 @@ from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component
 from aiconform.lab.config import LabConfig, LabError, Network, Paths
-from aiconform.lab.faults.accelerators import RUNTIME_LEAKS
 from aiconform.lab.faults.state import AUTOSCALED, record
 from aiconform.lab.kubernetes import containerd, controlplane, installation, nodes
 from aiconform.lab.planning import make
@@ -88,7 +87,7 @@ def test_a_node_that_is_ordered_while_faults_are_on_has_them(tmp_path: Path, mon
     own, ordered = plan.nodes[0], replace(plan.nodes[1], autoscaled=True)
 
     def leaks(on: bool) -> list[bool]:
-        record(paths.state, [RUNTIME_LEAKS], on, [AUTOSCALED], [own.name])
+        record(paths.state, ["runtime-leaks-devices"], on, [AUTOSCALED], [own.name])
         for node in (own, ordered):
             nodes.furnish(plan, node, paths, network, ASSETS, authority)
         return [nodes.runtime_switch(paths, node.name).exists() for node in (own, ordered)]
