@@ -1,76 +1,132 @@
 """The checks on every persona: right when it is healthy, and each defect that such hardware can have is caught.
 
-They take hours, so they run only when they are asked for: `--personas all`, or some of their names. Each persona has a
-lab of its own, one after another. What they show is recorded for docs/personas.md (support/matrix.py).
+Each persona is a node of one lab, so that a run looks at all of them, each with another fault. It takes long, so it
+runs only when it is asked for: `--personas all`, or some of their names. What it shows is recorded for docs/personas.md
+(support/matrix.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
 from support.lab import LAB, Lab, Outcome, options, succeed
-from support.matrix import Cell, checks, defects, personas
+from support.matrix import CHECKS, Cell, checks, defects, personas
 
 from aiconform.lab.accelerators import identities
-from aiconform.lab.faults.registry import find
+from aiconform.lab.faults.fault import Fault
+from aiconform.lab.faults.registry import find, rounds
 
 NAME = f"{LAB}-personas"
-NODES = ("node-1", "node-2", "node-3")
-"""Each has one fault in a run."""
 # Two for each way in which a node offers them: a holder and a second one.
-ACCELERATORS = {"": 4, "dra": 2, "device-plugin": 2}
+ACCELERATORS = 4
 BRIEF = {"accelerator_metrics.load_seconds": 10}
+
+
+@dataclass(frozen=True)
+class Round:
+    """A run of one check with these faults on: node -> faults."""
+
+    check: str
+    faults: Mapping[str, tuple[Fault, ...]]
+
+
+def nodes(asked: Sequence[str]) -> dict[str, str]:
+    """Node -> the persona that it acts out."""
+    return {f"node-{number}": persona for number, persona in enumerate(asked, start=1)}
+
+
+def planned(asked: Sequence[str]) -> list[Round]:
+    """As few runs as can show every defect of every persona."""
+    found = []
+    for check in CHECKS:
+        of_node = {
+            node: rounds(map(find, defects(persona, check)))
+            for node, persona in nodes(asked).items()
+            if check in checks(persona)
+        }
+        for number in range(max(map(len, of_node.values()), default=0)):
+            found.append(Round(check, {node: groups[number] for node, groups in of_node.items() if groups[number:]}))
+    return found
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     asked = metafunc.config.getoption("personas")
-    chosen = personas() if asked == "all" else [name for name in asked.split(",") if name]
+    chosen = personas() if asked == "all" else tuple(name for name in asked.split(",") if name)
     if unknown := sorted(set(chosen) - set(personas())):
         raise pytest.UsageError(f"--personas: there is no {', '.join(unknown)}; there is {', '.join(personas())}")
-    metafunc.parametrize("persona", chosen, scope="module")
+    if "asked" in metafunc.fixturenames:
+        metafunc.parametrize("asked", [chosen] if chosen else [], ids=[f"{len(chosen)} personas"], scope="module")
+    if "round_" in metafunc.fixturenames:
+        found = planned(chosen)
+        metafunc.parametrize("round_", found, ids=[f"{each.check}-{number}" for number, each in enumerate(found)])
 
 
 @pytest.fixture(scope="module")
-def lab(persona: str, can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    way = identities()[persona].allocation
-    shape = ("--nodes", str(len(NODES)), "--accelerators", str(ACCELERATORS[way]), "--allocation", way or "both")
+def lab(asked: tuple[str, ...], can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    shape = []
+    for node, persona in nodes(asked).items():
+        shape += ["--identity", f"{node}={persona}"]
+        shape += ["--allocation", f"{node}={identities()[persona].allocation or 'both'}"]
     succeed("lab", "down", "--name", NAME)
-    succeed("lab", "up", "--name", NAME, "--identity", persona, *shape, "--with", "accelerator-exporter")
+    counts = ("--nodes", str(len(asked)), "--accelerators", str(ACCELERATORS))
+    succeed("lab", "up", "--name", NAME, *counts, *shape, "--with", "accelerator-exporter")
     yield Lab(NAME, tmp_path_factory.mktemp("runs"))
     succeed("lab", "down", "--name", NAME)
 
 
-def looked_at(lab: Lab, persona: str, *which: str) -> Outcome:
+def looked_at(lab: Lab, *which: str) -> Outcome:
     patience = ("--patience", str(30 * lab.slowness))
-    done = lab.run(*(which or checks(persona)), "--every-node", *patience, *options(BRIEF))
+    brief = {name: value for name, value in BRIEF.items() if name.partition(".")[0] in which}
+    done = lab.run(*which, "--every-node", *patience, *options(brief))
     succeed("judge", done.folder)
     return done
 
 
-def test_a_healthy_persona_passes(lab: Lab, persona: str) -> None:
-    done = looked_at(lab, persona)
-    right = {check: done.check(check)["strict"] == "pass" for check in checks(persona)}
-    for check, passes in right.items():
-        Cell(persona, check, "", passes).record()
-    assert all(right.values()), {check: done.check(check)["reason"] for check, passes in right.items() if not passes}
+def broken(lab: Lab, done: Outcome, check: str, node: str) -> set[str]:
+    """The assertions of a check that do not hold at a node."""
+    on_node = ("-A", "-o", "name", "--field-selector", f"spec.nodeName={node}")
+    return done.broken(
+        check, node, [name.removeprefix("pod/") for name in lab.kubectl("get", "pods", *on_node).split()]
+    )
+
+
+def test_healthy_personas_pass(lab: Lab, asked: tuple[str, ...]) -> None:
+    done = looked_at(lab, *CHECKS)
+    wrong = {}
+    for node, persona in nodes(asked).items():
+        for check in checks(persona):
+            at_node = [held for entry in done.check(check)["assertions"] for held in at(entry, node)]
+            right = at_node and None not in at_node and not broken(lab, done, check, node)
+            Cell(persona, check, "", bool(right)).record()
+            if not right:
+                wrong[persona, check] = at_node
+    assert not wrong, (wrong, {check: done.check(check)["reason"] for check in CHECKS})
+    assert {done.check(check)["strict"] for check in CHECKS} == {"pass"}
     assert done.report["simulated"] is True
 
 
-def test_each_defect_of_a_persona_is_caught(lab: Lab, persona: str) -> None:
-    missed = []
-    for check in checks(persona):
-        found = defects(persona, check)
-        for faults in (found[start : start + len(NODES)] for start in range(0, len(found), len(NODES))):
-            with ExitStack() as on:
-                for node, fault in zip(NODES, faults, strict=False):
-                    on.enter_context(lab.fault(fault, where=("--node", node)))
-                done = looked_at(lab, persona, check)
-            for node, fault in zip(NODES, faults, strict=False):
-                on_node = ("-A", "-o", "name", "--field-selector", f"spec.nodeName={node}")
-                pods = [name.removeprefix("pod/") for name in lab.kubectl("get", "pods", *on_node).split()]
-                caught = bool(done.broken(check, node, pods) & find(fault).broken(check))
-                Cell(persona, check, fault, caught).record()
-                missed += [] if caught else [f"{check}: {fault} at {node}: {done.check(check)['reason']}"]
-    assert not missed, "\n".join(missed)
+def at(entry: Mapping[str, Mapping[str, bool | None]], node: str) -> list[bool | None]:
+    """Whether an assertion holds at the targets of a node."""
+    return [held for target, held in entry["targets"].items() if target.startswith(f"{node}, ")]
+
+
+def test_each_defect_of_personas_is_caught_where_it_is(lab: Lab, asked: tuple[str, ...], round_: Round) -> None:
+    with ExitStack() as on:
+        for node, faults in round_.faults.items():
+            on.enter_context(lab.fault(*(fault.name for fault in faults), where=("--node", node)))
+        done = looked_at(lab, round_.check)
+        seen = {node: broken(lab, done, round_.check, node) for node in nodes(asked)}
+    wrong = []
+    for node, persona in nodes(asked).items():
+        faults = round_.faults.get(node, ())
+        for fault in faults:
+            caught = bool(seen[node] & fault.broken(round_.check))
+            Cell(persona, round_.check, fault.name, caught).record()
+            wrong += [] if caught else [f"{persona}: {fault.name} is not caught"]
+        explained = {name for fault in faults for name in fault.broken(round_.check)}
+        explained |= {name.rpartition("/")[2] for fault in faults for name in fault.may_break}
+        wrong += [f"{persona}: {name} is broken without a fault" for name in sorted(seen[node] - explained)]
+    assert not wrong, ("\n".join(wrong), done.check(round_.check)["reason"])

@@ -34,7 +34,7 @@ def every(lab: Lab) -> dict[str, Brought]:
     names = chosen([ALL], lab.plan.kubernetes)
     components = list(dict.fromkeys(component for name in names for component in ADD_ONS[name].components))
     binaries = assets_of.assets(lab.plan.kubernetes, quiet, extra=components)
-    site = Site(lab.plan.identity, (lab.network.node(1),), binaries)
+    site = Site(lab.plan.identity, {}, (lab.network.node(1),), binaries)
     of_lab = {image.name for image in lab_images(binaries)}
     return {
         name: Brought(

@@ -77,8 +77,9 @@ def command() -> None:
 )
 @click.option(
     "--identity",
-    metavar="NAME|FILE",
-    help="Names and shape of the accelerators: one of `lab identities`, such as nvidia-mig-mixed, or a YAML file.",
+    multiple=True,
+    metavar="NAME|FILE|NODE=…",
+    help="Names and shape of the accelerators, on all nodes or on one: one of `lab identities`, or a YAML file.",
 )
 @click.option(
     "--assets",
@@ -110,7 +111,7 @@ def up(
     accelerators: int | None,
     allocation: tuple[str, ...],
     devices: tuple[str, ...],
-    identity: str | None,
+    identity: tuple[str, ...],
     assets: str | None,
     gates: tuple[str, ...],
     served: tuple[str, ...],
@@ -130,9 +131,9 @@ def up(
             kubernetes=kubernetes,
             nodes=nodes,
             accelerators=accelerators,
-            allocation=_modes(allocation),
+            allocation=_by_node("--allocation", allocation),
             devices=devices,
-            identity=identity,
+            identity=_by_node("--identity", identity),
             assets=folder,
             feature_gates=_switches("--feature-gate", gates),
             runtime_config=_switches("--runtime-config", served),
@@ -253,16 +254,14 @@ def _load(name: str) -> Any:
     return lab
 
 
-def _modes(words: tuple[str, ...]) -> str | dict[str, str] | None:
-    """One mode for all nodes, or node -> mode."""
-    if not words:
-        return None
-    if len(words) == 1 and "=" not in words[0]:
-        return words[0]
+def _by_node(option: str, words: tuple[str, ...]) -> str | dict[str, str] | None:
+    """One value for all nodes, or node -> value."""
+    if len(words) < 2 and "=" not in "".join(words):
+        return "".join(words) or None
     pairs = [word.partition("=") for word in words]
     if not all(node and equals for node, equals, _ in pairs):
-        raise click.UsageError("--allocation: give one mode for all nodes, or NODE=MODE once for each node")
-    return {node: mode for node, _, mode in pairs}
+        raise click.UsageError(f"{option}: give one value for all nodes, or NODE=VALUE once for each node")
+    return {node: value for node, _, value in pairs}
 
 
 def names(words: tuple[str, ...]) -> tuple[str, ...]:

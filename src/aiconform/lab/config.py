@@ -74,8 +74,9 @@ class LabConfig:
     alternate, starting with dra."""
     devices: tuple[str, ...] = ()
     """Patterns of paths: the machine's own devices to offer in place of simulated ones."""
-    identity: str | None = None
-    """The identity of the accelerators, see `aiconform.lab.accelerators.identity.find_identity`."""
+    identity: str | Mapping[str, str] | None = None
+    """The identity of the accelerators, see `aiconform.lab.accelerators.identity.find_identity`: of all nodes, or node
+    name -> identity."""
     assets: Path | None = None
     """A folder of binaries that take precedence over the cache and over a build."""
     feature_gates: Mapping[str, bool] | None = None

@@ -48,6 +48,8 @@ class LabPlan:
     """The lab's number on this machine, from 0."""
     kubernetes: str = DEFAULT_KUBERNETES
     identity: str = "simulated"
+    identities: Mapping[str, str] = field(default_factory=dict)
+    """Node name -> the identity of its accelerators, if not the lab's."""
     nodes: tuple[NodePlan, ...] = ()
     """The lab's own, then those that an autoscaler has ordered."""
     unreadable: frozenset[int] = frozenset()
@@ -87,6 +89,9 @@ class LabPlan:
     def autoscaled(self) -> tuple[NodePlan, ...]:
         return tuple(node for node in self.nodes if node.autoscaled)
 
+    def identity_of(self, node: NodePlan) -> str:
+        return node.identity or self.identity
+
     def node(self, name: str) -> NodePlan:
         """Raises LabError naming the nodes there are."""
         for node in self.nodes:
@@ -101,10 +106,11 @@ class LabPlan:
         # Fields that an older release does not know are left out if empty: it, too, has to find the lab's index.
         del value["unreadable"]
         for node in value["nodes"]:
-            del node["autoscaled"], node["identity"]
+            del node["autoscaled"]
         for each in (value, *value["nodes"]):
-            if not each["devices"]:
-                del each["devices"]
+            for name in ("devices", "identities", "identity"):
+                if name in each and not each[name]:
+                    del each[name]
         write_json(paths.plan, value | {"machines": machines})
 
 

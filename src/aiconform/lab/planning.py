@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,12 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
 
     Raises LabError for other changes, and if the machine cannot have another lab.
     """
-    identity = canonical_identity(config.identity) if config.identity else None
-    devices = hardware.matching(config.devices, config.identity or "") if config.devices else ()
+    identity = canonical_identity(config.identity) if isinstance(config.identity, str) else None
+    by_node = config.identity if isinstance(config.identity, Mapping) else {}
+    identities = {node: canonical_identity(word) for node, word in by_node.items()}
+    if config.devices and identities:
+        raise LabError("--devices are of one identity on all nodes: give --identity NAME")
+    devices = hardware.matching(config.devices, identity or "") if config.devices else ()
     if devices and identity is None and old is None:
         identity = hardware.identity_of(devices)
         devices = hardware.matching(config.devices, identity)
@@ -57,7 +62,9 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
         free = [index for index in range(MAX_LABS) if index not in taken]
         if not free:
             raise LabError(f"this machine already has {MAX_LABS} labs; delete one: `aiconform lab down --name NAME`")
-        plan = LabPlan(config.name, free[0], config.kubernetes or DEFAULT_KUBERNETES, identity or "simulated")
+        plan = LabPlan(
+            config.name, free[0], config.kubernetes or DEFAULT_KUBERNETES, identity or "simulated", identities
+        )
         nodes = 1 if devices else NODES
         if devices:
             # Nodes that come later have none.
@@ -66,6 +73,7 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
         for option, asked, is_now in (
             ("kubernetes", config.kubernetes, old.kubernetes),
             ("identity", identity, old.identity),
+            ("identities of nodes", _in_words(identities), _in_words(old.identities)),
             ("devices", " ".join(devices) or None, " ".join(old.devices) or "that are simulated"),
         ):
             if asked is not None and asked != is_now:
@@ -82,9 +90,9 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
         for name in ("accelerators", "allocation", "feature_gates", "runtime_config")
         if (value := getattr(config, name)) is not None
     }
-    since = find_identity(plan.identity).since
-    if _minor(plan.kubernetes) < _minor(since):
-        raise LabError(f"identity {plan.identity} needs Kubernetes {since} or newer, not {plan.kubernetes}")
+    for each in (plan.identity, *plan.identities.values()):
+        if _minor(plan.kubernetes) < _minor(since := find_identity(each).since):
+            raise LabError(f"identity {each} needs Kubernetes {since} or newer, not {plan.kubernetes}")
     if config.assets is not None:
         changes["assets"] = str(config.assets.resolve())
     leave = set(config.without_add_ons)
@@ -100,9 +108,8 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
         plan = _hand_out(plan)
     if old is not None and ("accelerators" in changes or "allocation" in changes):
         plan = reoffer(plan, root)
-    if not isinstance(plan.allocation, str):
-        for node in plan.allocation:
-            plan.node(node)
+    for node in (*identities, *(() if isinstance(plan.allocation, str) else plan.allocation)):
+        plan.node(node)
     return plan
 
 
@@ -146,7 +153,8 @@ def add_node(
     if number is None:
         raise LabError(f"lab {plan.name} already has {MAX_NODES} nodes, the maximum")
     count = plan.accelerators if accelerators is None else accelerators
-    mode = allocation or _allocation_of(plan, name, len(plan.own))
+    identity = identity or plan.identities.get(name, "")
+    mode = allocation or _allocation_of(plan, name, len(plan.own), identity)
     node = NodePlan(
         name, number, count, mode, _free_slots(plan, count, identity or plan.identity, root), autoscaled, identity
     )
@@ -169,17 +177,21 @@ def reoffer(plan: LabPlan, root: Path) -> LabPlan:
     for position, node in enumerate(plan.own):
         minor, count = node.first_minor, len(node.devices) if plan.devices else plan.accelerators
         if count != node.accelerators:
-            minor = _free_slots(changed, count, plan.identity, root)
-        mode = _allocation_of(plan, node.name, position)
+            minor = _free_slots(changed, count, plan.identity_of(node), root)
+        mode = _allocation_of(plan, node.name, position, node.identity)
         new = replace(node, accelerators=count, allocation=mode, first_minor=minor)
         changed = replace(changed, nodes=(*changed.own, new, *changed.autoscaled))
     return changed
 
 
-def _allocation_of(plan: LabPlan, node: str, position: int) -> str:
+def _in_words(identities: Mapping[str, str]) -> str | None:
+    return ", ".join(f"{node}={identity}" for node, identity in sorted(identities.items())) or None
+
+
+def _allocation_of(plan: LabPlan, node: str, position: int, identity: str) -> str:
     if isinstance(plan.allocation, str):
         return plan.allocation
-    usual = find_identity(plan.identity).allocation or ("dra" if position % 2 == 0 else "device-plugin")
+    usual = find_identity(identity or plan.identity).allocation or ("dra" if position % 2 == 0 else "device-plugin")
     return plan.allocation.get(node, usual)
 
 
@@ -196,7 +208,7 @@ def _taken(plan: LabPlan) -> set[int]:
     return {
         node.first_minor + slot
         for node in plan.nodes
-        for slot in range(_slots(node.accelerators, node.identity or plan.identity))
+        for slot in range(_slots(node.accelerators, plan.identity_of(node)))
     }
 
 

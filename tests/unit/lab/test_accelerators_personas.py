@@ -309,7 +309,7 @@ def test_cores_have_rows_of_their_own() -> None:
 @pytest.mark.parametrize("persona", identities())
 def test_the_exporter_is_deployed_as_its_vendor_s(persona: str) -> None:
     """Each is known by the name of its Pod, and by no other vendor's."""
-    objects = accelerator_exporter.ADD_ON.objects(Site(persona, (), Assets({})))
+    objects = accelerator_exporter.ADD_ON.objects(Site(persona, {}, (), Assets({})))
     (daemon_set,) = (each for each in objects if each["kind"] == "DaemonSet")
     exporter = exporters()[identities()[persona].metrics]
     assert daemon_set["metadata"]["name"] == exporter.name

@@ -49,7 +49,7 @@ def test_on_another_system_there_is_one_clear_message(monkeypatch: pytest.Monkey
         (["up", "--name", "Nowhere"], "lowercase"),
         (["up", "--name", "nowhere", "--kubernetes", "1.2"], "1.37"),
         (["up", "--name", "nowhere", "--allocation", "node-1=magic"], "device-plugin"),
-        (["up", "--name", "nowhere", "--allocation", "dra", "--allocation", "both"], "NODE=MODE"),
+        (["up", "--name", "nowhere", "--allocation", "dra", "--allocation", "both"], "NODE=VALUE"),
         (["up", "--name", "nowhere", "--feature-gate", "Some"], "NAME=true"),
         (["up", "--name", "nowhere", "--nodes", "many"], "not a valid integer"),
     ],

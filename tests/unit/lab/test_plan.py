@@ -138,6 +138,22 @@ def test_nodes_of_a_persona_have_slots_for_all_their_device_nodes(tmp_path: Path
     assert second.first_minor == first.first_minor + 9
 
 
+def test_each_node_can_have_another_identity(tmp_path: Path) -> None:
+    config = LabConfig(nodes=3, identity={"node-2": "tpu", "node-3": "nvidia-dra"}, allocation={"node-1": "both"})
+    made(config, tmp_path)
+    lab = plan.read(Paths("lab", tmp_path))
+    assert lab is not None
+    assert [lab.identity_of(node) for node in lab.nodes] == ["simulated", "tpu", "nvidia-dra"]
+    assert [node.allocation for node in lab.nodes] == ["both", "device-plugin", "dra"]
+    grown = made(LabConfig(nodes=4, accelerators=2), tmp_path)
+    assert [lab.identity_of(node) for node in grown.nodes] == ["simulated", "tpu", "nvidia-dra", "simulated"]
+    for identity in ("tpu", {"node-2": "gaudi"}):
+        with pytest.raises(LabError, match="which cannot change to"):
+            planning.make(LabConfig(identity=identity), lab, tmp_path)
+    with pytest.raises(LabError, match="no node node-9"):
+        planning.make(LabConfig(name="other", identity={"node-9": "tpu"}), None, tmp_path)
+
+
 def test_the_machine_s_own_devices_are_handed_out_once_and_kept(tmp_path: Path) -> None:
     new = made(LabConfig(devices=("/dev/null", "/dev/zero", "/dev/random"), nodes=2), tmp_path)
     assert new.identity == "machine"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aiconform.lab.accelerators.config import TELEMETRY_FOLDER
-from aiconform.lab.accelerators.exporters import exporters
+from aiconform.lab.accelerators.exporters import Exporter, exporters
 from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.build.assets import Assets
@@ -34,7 +34,19 @@ def _images(assets: Assets) -> Sequence[Image]:
 
 
 def _objects(site: Site) -> Sequence[Object]:
-    exporter = exporters()[find_identity(site.identity).metrics]
+    own = {node: find_identity(identity).metrics for node, identity in site.identities.items()}
+    usual = find_identity(site.identity).metrics
+    others = {name: [node for node in own if own[node] == name] for name in own.values() if name != usual}
+    # The usual one also runs on nodes that come later.
+    deployed = _deployed(exporters()[usual], "NotIn", [node for nodes in others.values() for node in nodes])
+    for name, nodes in others.items():
+        deployed += _deployed(exporters()[name], "In", nodes)
+    # They may share a Namespace.
+    return [obj for position, obj in enumerate(deployed) if obj not in deployed[:position]]
+
+
+def _deployed(exporter: Exporter, operator: str, nodes: Sequence[str]) -> list[Object]:
+    """An exporter, on these nodes or on all others."""
     labels = {"app.kubernetes.io/name": exporter.name}
     # It reads from the node's process table which processes have a device open; for that it needs these capabilities.
     container = {
@@ -50,12 +62,16 @@ def _objects(site: Site) -> Sequence[Object]:
         "securityContext": {"capabilities": {"drop": ["ALL"], "add": ["SYS_PTRACE", "DAC_READ_SEARCH"]}},
         "volumeMounts": [{"name": "telemetry", "mountPath": TELEMETRY_FOLDER, "readOnly": True}],
     }
+    expression = {"key": "kubernetes.io/hostname", "operator": operator, "values": list(nodes)}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+    chosen = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
     template: Object = {
         "metadata": {
             "labels": labels,
             "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": str(exporter.port)},
         },
         "spec": {
+            **({"affinity": chosen} if nodes else {}),
             "hostPID": True,
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 1,

@@ -21,6 +21,8 @@ class Site:
 
     identity: str
     """The identity of its accelerators: whose names they have."""
+    identities: Mapping[str, str]
+    """Node name -> the identity of its accelerators, of nodes that have another."""
     node_addresses: tuple[str, ...]
     assets: Assets
 

@@ -183,7 +183,7 @@ def runtime_switch(paths: Paths, node: str) -> Path:
 def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConfig:
     """The configuration of the node's accelerators, with the faults that are on. Raises LabError."""
     folder = paths.machine(node.name)
-    identity = find_identity(node.identity or plan.identity)
+    identity = find_identity(plan.identity_of(node))
     return AcceleratorConfig(
         node_name=node.name,
         kubeconfig=folder / "accelerators.kubeconfig",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import itertools
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -118,7 +119,7 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
         if lab.plan.add_ons:
             await _until_images_are_there(lab)
         addresses = tuple(lab.network.node(node.number) for node in lab.plan.nodes)
-        site = Site(lab.plan.identity, addresses, assets)
+        site = Site(lab.plan.identity, lab.plan.identities, addresses, assets)
         await install.install(cluster, lab.plan.add_ons, site, lab.paths, progress)
 
 
@@ -256,7 +257,8 @@ def _objects(lab: ExistingLab) -> list[Object]:
         filled = string.Template(manifest.read_text()).substitute(dns=lab.network.dns, image=COREDNS)
         objects += [obj for obj in yaml.safe_load_all(filled) if obj]
     by_dra = any(node.accelerators and node.allocation != "device-plugin" for node in lab.plan.own)
-    for obj in cluster_objects(find_identity(lab.plan.identity)):
+    every = dict.fromkeys(lab.plan.identity_of(node) for node in lab.plan.own)
+    for obj in itertools.chain.from_iterable(cluster_objects(find_identity(identity)) for identity in every):
         group = obj["apiVersion"].partition("/")[0]
         if obj["kind"] == "DeviceClass" and not by_dra:
             # A platform without the driver has no DeviceClass for it either.
