@@ -79,10 +79,11 @@ def test_credentials_that_are_not_accepted(lab: Lab, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_an_image_that_cannot_be_pulled_ends_the_wait(lab: Lab) -> None:
+def test_an_image_that_cannot_be_pulled_is_named(lab: Lab) -> None:
+    """A registry may come back: it is waited for, but no longer than the user's patience."""
     begun = time.monotonic()
-    done = lab.run(DRA, ACCESS, "--image-registry", "127.0.0.1:1/mirror", "--patience", "300")
-    assert time.monotonic() - begun < 150, "it waited out its patience"
+    done = lab.run(DRA, ACCESS, "--image-registry", "127.0.0.1:1/mirror", "--patience", "20")
+    assert time.monotonic() - begun < 150, "it waited longer than its patience"
     assert done.code == 3
     for name in (DRA, ACCESS):
         assert done.check(name)["verdict"] == "error"
