@@ -93,7 +93,8 @@ def _processes() -> dict[tuple[int, str], tuple[str, float]]:
 
 
 def _name(arguments: list[str], folder: Path) -> str:
-    name = Path(arguments[0]).name if arguments[0] else ""
+    # Chromium's processes write all their flags into the first one.
+    name = Path(arguments[0].partition(" ")[0]).name
     if not name:
         return "kernel"
     if not name.startswith("python"):
