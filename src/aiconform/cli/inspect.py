@@ -93,7 +93,7 @@ def _accelerators(entries: list[dict[str, Any]]) -> list[str]:
     for (node, product, way, name), members in kinds.items():
         known = "simulated" if members[0]["simulated"] else members[0]["profile"] or members[0]["name"]
         free, total = (sum(entry[key] for entry in members) for key in ("free", "total"))
-        where = node or f"{len(members)} nodes"
+        where = node or (f"{len(members)} nodes" if len(members) > 1 else "1 node")
         by = "DRA" if way == "dra" else "device plugin"
         amount = f"{free} of {total} free{_measure(members)}"
         lines.append(f"{where}: {amount}, {product or name} by {by} ({name}; {known})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import cel
@@ -13,6 +14,7 @@ from support.served import claim, device, device_class, found, node, resource_sl
 from aiconform.checks.dra_support import selector_for
 from aiconform.platform import NodeAccelerators
 from aiconform.platform.accelerators.devices import Device, Version, published
+from aiconform.platform.accelerators.offered import told_apart
 from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression
 
 DRIVER = "gpu.nvidia.com"
@@ -58,9 +60,32 @@ async def test_whole_devices_and_partitions_are_kinds_each_with_its_class() -> N
     seen = (await found(node(), resource_slice(DRIVER, *devices), *CLASSES)).offered
     assert shown(seen) == [("A100", 1, 1), ("A100 (mig 1g.10gb)", 3, 3)]
     assert [entry.device_class for entry in seen] == ["gpu.nvidia.com", "mig.nvidia.com"]
+    names = [(str(entry), entry.place) for entry in seen]
+    assert names == [
+        ("n1, gpu.nvidia.com A100 by DRA", "n1-dra-gpu-nvidia-com-a100"),
+        ("n1, gpu.nvidia.com A100 (mig 1g.10gb) by DRA", "n1-dra-gpu-nvidia-com-a100-mig-1g-10gb"),
+    ]
     assert [entry.physical for entry in seen] == [1, 1]
     assert "MIG" not in seen[0].selector
     assert '["type"] == "mig"' in seen[1].selector
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["node-1", "node-2"]),
+            st.sampled_from(["dra", "device-plugin"]),
+            st.sampled_from(["nvidia.com/gpu", "nvidia.com/mig-1g.5gb", "amd.com/gpu"]),
+            st.sampled_from(["A100", "A100 (mig 1g.5gb)", "L40S"]),
+        ),
+        unique=True,
+    )
+)
+def test_what_nodes_offer_has_names_of_its_own(kinds: list[tuple[str, Any, str, str]]) -> None:
+    given_ = [NodeAccelerators(way, node_, name, product, 1, 1) for node_, way, name, product in kinds]
+    apart = told_apart(given_)
+    assert len({str(each) for each in apart}) == len({each.place for each in apart}) == len(given_)
+    assert all(re.fullmatch("[a-z0-9-]*[a-z0-9]", each.place) for each in apart)
 
 
 DYNAMIC = [

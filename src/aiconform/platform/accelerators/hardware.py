@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from aiconform.cluster import Object
-from aiconform.platform.accelerators.offered import Accelerators, NodeAccelerators
+from aiconform.platform.accelerators.offered import Accelerators, NodeAccelerators, told_apart
 from aiconform.platform.accelerators.profiles import NAMED, Profiles
 from aiconform.platform.accelerators.selecting import DeviceClass
 
@@ -37,7 +37,9 @@ def together(
         told.append(f"{entry.name} on node {entry.node} is the same hardware as {same[0].name} by DRA: counted once")
     offered = [replace(each, free=max(0, each.free - in_use.get((each.node, each.name), 0))) for each in dra.offered]
     passed_over = dict.fromkeys((*dra.passed_over, *plugins.passed_over, *told))
-    return Accelerators((*offered, *alone), tuple(passed_over), tuple(others))
+    every = told_apart((*offered, *alone, *others))
+    counted = len(every) - len(others)
+    return Accelerators(every[:counted], tuple(passed_over), every[counted:])
 
 
 def _alike(one: NodeAccelerators, other: NodeAccelerators) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from aiconform.cluster import Object, quantity, wait
@@ -26,7 +27,8 @@ class NodeAccelerators:
     claim must ask of each device that others hold shares of: (name, amount). published: how many devices the driver
     publishes of this kind. physical: on how many physical devices they are; 0 where it is not known. worries: what is
     wrong with the node that does not keep Pods away. aliases: other extended resources for the same hardware. same_as:
-    the kind of another entry for the same hardware, which counts instead of this one.
+    the kind of another entry for the same hardware, which counts instead of this one. among: what it is called among
+    others that are offered in the same way on its node; empty if there are none.
     """
 
     way: AllocationWay
@@ -47,6 +49,7 @@ class NodeAccelerators:
     worries: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     same_as: Kind | None = None
+    among: str = ""
 
     @property
     def room(self) -> int:
@@ -55,8 +58,8 @@ class NodeAccelerators:
 
     @property
     def place(self) -> str:
-        """For names of objects: differs between nodes and ways of allocation."""
-        return f"{self.node}-{self.way}"
+        """For names of objects: differs between nodes, ways of allocation, and kinds."""
+        return f"{self.node}-{self.way}" + re.sub(r"[^a-z0-9]+", "-", f" {self.among}".lower()).rstrip("-")
 
     @property
     def kind(self) -> Kind:
@@ -75,7 +78,7 @@ class NodeAccelerators:
 
     def __str__(self) -> str:
         way = "DRA" if self.way == "dra" else "device plugin"
-        return f"{self.node}, {self.name} by {way}"
+        return f"{self.node}, {self.among or self.name} by {way}"
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,21 @@ class Accelerators:
 
 def _merit(entry: NodeAccelerators) -> tuple[bool, int, int]:
     return (entry.room > 0, -len(entry.worries), entry.free)
+
+
+def told_apart(entries: Iterable[NodeAccelerators]) -> tuple[NodeAccelerators, ...]:
+    """The same, each with what it is called among those that its node offers in the same way."""
+    given = tuple(entries)
+    ways = Counter((each.node, each.way) for each in given)
+    names = Counter((each.node, each.way, each.name) for each in given)
+
+    def among(entry: NodeAccelerators) -> str:
+        if ways[entry.node, entry.way] == 1:
+            return ""
+        alone = names[entry.node, entry.way, entry.name] == 1
+        return entry.name if alone else f"{entry.name} {entry.product}"
+
+    return tuple(replace(each, among=among(each)) for each in given)
 
 
 def ask(what: str, name: str) -> str:
