@@ -80,7 +80,7 @@ def test_a_queue_without_quota_is_no_verdict(lab: Lab, tmp_path: Path) -> None:
     finally:
         lab.kubectl("delete", "clusterqueue", "team")
     assert (done.code, done.check(CHECK)["verdict"]) == (3, "error")
-    assert "ClusterQueue team has no quota for aiconform.dev/simulated-accelerator" in done.check(CHECK)["reason"]
+    assert "ClusterQueue team does not cover aiconform.dev/simulated-accelerator" in done.check(CHECK)["reason"]
 
 
 def test_a_queue_that_does_not_exist_is_no_verdict(lab: Lab) -> None:
