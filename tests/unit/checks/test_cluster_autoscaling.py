@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from aiconform.check import NotApplicable, NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
+from aiconform.checks.cluster_autoscaling import probes
 from aiconform.checks.cluster_autoscaling.assertions import subject
 from aiconform.checks.cluster_autoscaling.node_history import NodeHistory
 from aiconform.checks.cluster_autoscaling.observations import NodeSeen, Scaling
@@ -432,3 +434,44 @@ def test_a_pod_that_its_node_refuses_did_not_start_and_a_missing_image_is_nobody
     waiting.see(pod_state(at="new", containerStatuses=pulling))
     with pytest.raises(Stuck, match="InvalidImageName"):
         assert waiting.ended
+
+
+# A watch that is behind
+
+
+def _scheduled(node: str, *, waited: bool = False) -> WaitingPod:
+    created: Object = {"metadata": {"name": "waiting"}, "spec": {}, "status": {"phase": "Pending"}}
+    waiting = WaitingPod(created, ChangeSignal())
+    if waited:
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
+        waiting.see({**created, "status": {"phase": "Pending", "conditions": [condition]}})
+    waiting.see({**created, "spec": {"nodeName": node}})
+    return waiting
+
+
+BEFORE: list[Object] = [{"metadata": {"name": "old", "uid": "1"}}]
+
+
+@pytest.mark.parametrize(
+    ("node", "waited", "counts"), [("old", False, False), ("new", False, True), ("new", True, True)]
+)
+async def test_a_pod_on_an_added_node_waited_for_it_whether_or_not_that_was_seen(
+    node: str, waited: bool, counts: bool
+) -> None:
+    judged = probes._until_unschedulable(_scheduled(node, waited=waited), BEFORE, ChangeSignal(), 1.0)
+    if counts:
+        await judged
+    else:
+        with pytest.raises(NothingToLookAt, match="scheduled to old at once"):
+            await judged
+
+
+async def test_an_added_node_is_waited_for_if_the_pod_is_seen_on_it_first() -> None:
+    changes = ChangeSignal()
+    history = NodeHistory(["1"], changes)
+    placed = asyncio.create_task(probes._placed(_scheduled("new", waited=True), history, BEFORE, changes, 5.0))
+    await asyncio.sleep(0)
+    history.see({"metadata": {"name": "new", "uid": "2"}, "status": {}})
+    assert await placed == "2"
+    with pytest.raises(NothingToLookAt, match="an existing node"):
+        await probes._placed(_scheduled("old", waited=True), history, BEFORE, changes, 5.0)

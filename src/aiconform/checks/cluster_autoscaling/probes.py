@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from aiconform.check import (
     Access,
@@ -154,9 +155,8 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     held = await _hold(platform, scratch, pool, settings.patience)
     changes = ChangeSignal()
     profiles = known_with(platform.said.profiles, pool.resource)
-    history = NodeHistory(
-        (node["metadata"]["uid"] for node in await platform.nodes()), changes, scratch.tell, profiles=profiles
-    )
+    before = await platform.nodes()
+    history = NodeHistory((node["metadata"]["uid"] for node in before), changes, scratch.tell, profiles=profiles)
     priority, tolerated = await evicting_nobody(scratch), platform.said.tolerated
     made = waiting_pod_manifest(scratch.name("waiting"), pool, platform.images["shell"], priority, tolerated)
     created = await scratch.create(made)
@@ -165,12 +165,12 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     ran = released = None
     async with background(history.follow(platform.cluster)):
         async with background(waiting.follow(platform.cluster)):
-            await _until_unschedulable(waiting, changes, settings.patience)
+            await _until_unschedulable(waiting, before, changes, settings.patience)
             scratch.tell(f"the Pod is unschedulable: waiting up to {up:.0f} s for a node of pool {pool.name}")
             await changes.until(lambda: waiting.ended, up)
             if waiting.started:
                 ran = history.now
-        placed = _placed(waiting, history)
+        placed = await _placed(waiting, history, before, changes, settings.patience)
         said = () if ran is not None else await _events(platform, created)
         # The Pod's state before it is deleted.
         node, problem = waiting.node, waiting.problem
@@ -224,23 +224,38 @@ def _rounded(moment: float | None) -> float | None:
     return None if moment is None else round(moment, 1)
 
 
-async def _until_unschedulable(waiting: WaitingPod, changes: ChangeSignal, patience: float) -> None:
+async def _until_unschedulable(
+    waiting: WaitingPod, before: Sequence[Object], changes: ChangeSignal, patience: float
+) -> None:
     """Raises NothingToLookAt if the Pod is scheduled at once, TimedOut if the scheduler reports nothing."""
     if not await changes.until(lambda: bool(waiting.unschedulable or waiting.node), patience):
         raise TimedOut(f"the scheduler did not report on the waiting Pod within {patience:.0f} s: {waiting.problem}")
-    if not waiting.unschedulable:
+    # On a slow machine a node may be there before its being unschedulable is observed.
+    if not waiting.unschedulable and is_named(waiting.node, before):
         raise NothingToLookAt(
             f"nothing to look at: the Pod was scheduled to {waiting.node} at once, so no node was needed"
         )
 
 
-def _placed(waiting: WaitingPod, history: NodeHistory) -> str | None:
+def is_named(name: str, nodes: Sequence[Object]) -> bool:
+    """Whether one of these nodes has this name."""
+    return any(node["metadata"]["name"] == name for node in nodes)
+
+
+async def _placed(
+    waiting: WaitingPod, history: NodeHistory, before: Sequence[Object], changes: ChangeSignal, patience: float
+) -> str | None:
     """UID of the new node that the Pod was placed on, None if on none. Raises NothingToLookAt if on another."""
     if not waiting.node:
         return None
-    for uid, entry in history.new_nodes.items():
-        if entry.name == waiting.node:
-            return uid
+
+    def found() -> str | None:
+        return next((uid for uid, entry in history.new_nodes.items() if entry.name == waiting.node), None)
+
+    # The watch of nodes may be behind that of the Pod. A node that was there before may have been replaced.
+    await changes.until(found, 0 if is_named(waiting.node, before) else patience)
+    if uid := found():
+        return uid
     raise NothingToLookAt(
         f"nothing to look at: the Pod was scheduled to {waiting.node}, an existing node that others freed meanwhile"
     )
