@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -51,6 +52,14 @@ class Inventory:
     kernel: tuple[str, ...]
 
 
+def device_nodes() -> Iterator[str]:
+    """Those of the machine; beside them, there are the terminals and the shared memory of whatever runs here."""
+    for path in Path("/dev").rglob("*"):
+        # The kernel makes a vcs beside each console that somebody opens: other labs do, too.
+        if (path.is_char_device() or path.is_block_device()) and not re.search("/pts/|/vcs", str(path)):
+            yield str(path)
+
+
 def inventory() -> Inventory:
     """Without what belongs to other labs, which come and go as they please."""
 
@@ -61,10 +70,7 @@ def inventory() -> Inventory:
     others = frozenset(f"aiconform{i}" for i in range(8)) - {ours()}
     return Inventory(
         mounts=frozenset(Path("/proc/self/mounts").read_text().splitlines()),
-        # The kernel makes a vcs beside each console that somebody opens: other labs do, too.
-        devices=frozenset(
-            str(path) for path in Path("/dev").rglob("*") if "/pts/" not in str(path) and "/vcs" not in str(path)
-        ),
+        devices=frozenset(device_nodes()),
         links=frozenset(link["ifname"] for link in json.loads("".join(lines("ip", "-j", "link")))) - others,
         routes=frozenset(line for line in lines("ip", "route") if not any(name in line for name in others)),
         rules=lines("iptables-save"),
