@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
-from support.lab import LAB, Lab, Outcome, options, succeed
+from support.lab import LAB, Lab, Outcome, at_node, options, succeed
 from support.matrix import CHECKS, Cell, checks, defects, personas
 
 from aiconform.lab.accelerators import identities
@@ -98,7 +98,7 @@ def test_healthy_personas_pass(lab: Lab, asked: tuple[str, ...]) -> None:
     wrong = {}
     for node, persona in nodes(asked).items():
         for check in checks(persona):
-            at_node = [held for entry in done.check(check)["assertions"] for held in at(entry, node)]
+            at_node = [held for entry in done.check(check)["assertions"] for held in at_node(entry, node)]
             right = at_node and None not in at_node and not broken(lab, done, check, node)
             Cell(persona, check, "", bool(right)).record()
             if not right:
@@ -106,11 +106,6 @@ def test_healthy_personas_pass(lab: Lab, asked: tuple[str, ...]) -> None:
     assert not wrong, (wrong, {check: done.check(check)["reason"] for check in CHECKS})
     assert {done.check(check)["strict"] for check in CHECKS} == {"pass"}
     assert done.report["simulated"] is True
-
-
-def at(entry: Mapping[str, Mapping[str, bool | None]], node: str) -> list[bool | None]:
-    """Whether an assertion holds at the targets of a node."""
-    return [held for target, held in entry["targets"].items() if target.startswith(f"{node}, ")]
 
 
 def test_each_defect_of_personas_is_caught_where_it_is(lab: Lab, asked: tuple[str, ...], round_: Round) -> None:

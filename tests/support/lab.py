@@ -95,12 +95,17 @@ def _is(node: str, kind: str, target: str) -> bool:
     return target.startswith(f"{node}, {kind} ")
 
 
+def at_node(entry: Mapping[str, Any], node: str) -> list[bool | None]:
+    """Whether an assertion holds at each target of a node."""
+    return [holds for target, holds in entry["targets"].items() if target.startswith(f"{node}, ")]
+
+
 def _at(node: str, pods: Sequence[str], entry: Mapping[str, Any]) -> bool | None:
     """Whether the assertion holds at this node.
 
     If it looked at the whole cluster, its reason names the nodes that break it, or their Pods.
     """
-    found = [holds for target, holds in entry["targets"].items() if target.startswith(f"{node}, ")]
+    found = at_node(entry, node)
     if entry["targets"].get("cluster") is False:
         found.append(not any(re.search(rf"\b{name}\b", entry["reason"]) for name in (node, *pods)))
     return False if False in found else None if None in found else True

@@ -231,13 +231,13 @@ async def _until_unschedulable(
     if not await changes.until(lambda: bool(waiting.unschedulable or waiting.node), patience):
         raise TimedOut(f"the scheduler did not report on the waiting Pod within {patience:.0f} s: {waiting.problem}")
     # On a slow machine a node may be there before its being unschedulable is observed.
-    if not waiting.unschedulable and is_named(waiting.node, before):
+    if not waiting.unschedulable and _is_named(waiting.node, before):
         raise NothingToLookAt(
             f"nothing to look at: the Pod was scheduled to {waiting.node} at once, so no node was needed"
         )
 
 
-def is_named(name: str, nodes: Sequence[Object]) -> bool:
+def _is_named(name: str, nodes: Sequence[Object]) -> bool:
     """Whether one of these nodes has this name."""
     return any(node["metadata"]["name"] == name for node in nodes)
 
@@ -253,7 +253,7 @@ async def _placed(
         return next((uid for uid, entry in history.new_nodes.items() if entry.name == waiting.node), None)
 
     # The watch of nodes may be behind that of the Pod. A node that was there before may have been replaced.
-    await changes.until(found, 0 if is_named(waiting.node, before) else patience)
+    await changes.until(found, 0 if _is_named(waiting.node, before) else patience)
     if uid := found():
         return uid
     raise NothingToLookAt(
