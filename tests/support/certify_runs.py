@@ -20,10 +20,11 @@ CHECK = "secure_accelerator_access"
 NODE = "gpu-worker-7.corp.test"
 
 
-def isolation(*, leaks: bool = False, started: bool = True) -> Observation:
+def isolation(*, leaks: bool = False, started: bool = True, simulated: bool = False) -> Observation:
     """What the check's probe would have seen; its shape is the check's own."""
     (probe,) = load_check(CHECK).probes
-    about = {"node": NODE, "way": "dra", "served_by": "dra", "name": "gpu.test", "product": "T1", "simulated": False}
+    about: dict[str, Any] = {"node": NODE, "way": "dra", "served_by": "dra", "name": "gpu.test", "product": "T1"}
+    about |= {"simulated": simulated}
     if not started:
         return probe.observes.model_validate({**about, "problem": "the Pod stayed Pending"})
     one, two = ({"path": f"/dev/gpu{n}", "number": f"c:240:{n}"} for n in (0, 1))
@@ -53,13 +54,14 @@ def make_run(
     at: str = "2026-11-24T02:00:00.000Z",
     cluster: str = "11111111-2222-3333-4444-555555555555",
     version: str = "v1.37",
+    simulated: bool = False,
 ) -> Path:
     """A finished run of one check, chosen by name: pass, fail (leaks) or error (started: False)."""
     standard = load_standard()
     requirement = standard.requirement(CHECK)
     directory = RunDirectory(folder)
     directory.create()
-    accelerator = Accelerator(node=NODE, way="dra", name="gpu.test", product="T1", total=2, free=2, simulated=False)
+    accelerator = Accelerator(node=NODE, way="dra", name="gpu.test", product="T1", total=2, free=2, simulated=simulated)
     info = RunInfo.model_validate(
         {
             "run": run,
@@ -78,7 +80,7 @@ def make_run(
     )
     directory.write_info(info)
     directory.journal.append("started", info.model_dump(mode="json"))
-    seen = isolation(leaks=leaks, started=started).model_dump(mode="json")
+    seen = isolation(leaks=leaks, started=started, simulated=simulated).model_dump(mode="json")
     outcome = "seen" if started else "error"
     record = Record(
         probe="isolation",
@@ -108,7 +110,7 @@ def make_run(
         strict=strict,
         scope="chosen",
         uncovered=(),
-        simulated=False,
+        simulated=simulated,
         checks=(result,),
         leaks=(),
         ended=at,

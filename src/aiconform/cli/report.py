@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 def command(directory: Path, form: str, out: Path | None) -> None:
     """Render the finished run in DIR.
 
-    A report shows what the run claims. If its observations disagree, a warning says so; `aiconform judge` shows where.
+    A run that differs from what its observations or its journal say is not rendered; `aiconform judge` shows where.
     """
     report, evidence = _read(directory)
-    _warn(directory)
+    _agrees(directory)
     terminal = out is None and sys.stdout.isatty()
     medium = Medium(max(60, shutil.get_terminal_size().columns), terminal=True) if terminal else Medium()
     data = BY_NAME[form].render(report, evidence, medium)
@@ -73,7 +73,8 @@ def _read(directory: Path) -> tuple[Report, Mapping[str, Evidence]]:
     return report, evidence
 
 
-def _warn(directory: Path) -> None:
+def _agrees(directory: Path) -> None:
+    """Ends with exit code 2 if the run differs from itself; warns if it cannot be recomputed here."""
     from aiconform.engine.judge import judge
     from aiconform.engine.rundir import BadRunDirectory
     from aiconform.reports.plain import plain
@@ -87,4 +88,4 @@ def _warn(directory: Path) -> None:
         return
     if judgement.differences:
         count = counted(len(judgement.differences), "difference")
-        note(f"warning: the run differs from what its observations say ({count}): see `aiconform judge {directory}`")
+        fail(f"the run differs from what its own files say ({count}): see `aiconform judge {directory}`")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from support.certify_material import certify, product, write
-from support.certify_runs import CHECK, NODE, make_run
+from support.certify_runs import CHECK, NODE, change_json, make_run
 
 from aiconform.certify.redaction.redactor import Redaction, Redactor
 from aiconform.cli import main
@@ -60,6 +60,40 @@ def test_a_redacted_bundle_verifies_and_says_so(tmp_path: Path) -> None:
     assert found["verified"]
     assert found["grades"][CHECK] == "executed"
     assert any("redacted" in text for text in found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "value"),
+    [
+        ("run.json", ("accelerators", 0, "simulated"), False),
+        ("report.json", ("simulated",), False),
+        ("report.json", ("checks", 0, "assertions", 0, "reason"), "seen by nobody"),
+        (f"observations/{CHECK}.json", ("records", 0, "observation", "simulated"), False),
+    ],
+)
+def test_a_run_that_was_edited_is_not_sealed_again(
+    tmp_path: Path, file: str, keys: tuple[str | int, ...], value: object
+) -> None:
+    """Not by redact, and by no other command that makes something of a run."""
+    run = make_run(tmp_path / "run", simulated=True)
+    change_json(run / file, *keys, value=value)
+    start = write(tmp_path / "start", product(**{CHECK: {"status": "", "evidence": []}}))
+    out = tmp_path / "v1.37/p"
+    build = ("build", run, "--product", start, "--out", out)
+    for command in (("redact", run, "--out", out), build, (*build, "--redact")):
+        done = certify(*command)
+        assert done.exit_code == 2, done.output
+        assert "aiconform judge" in done.output
+        assert not out.exists()
+    rendered = CliRunner().invoke(main, ["report", str(run)])
+    assert (rendered.exit_code, rendered.stdout) == (2, "")
+
+
+def test_simulated_stays_simulated(tmp_path: Path) -> None:
+    done = certify("redact", make_run(tmp_path / "run", simulated=True), "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    judged = CliRunner().invoke(main, ["judge", str(tmp_path / "out"), "-o", "json"])
+    assert json.loads(judged.stdout)["report"]["simulated"] is True
 
 
 def test_redacting_what_the_verdict_needs_is_refused(tmp_path: Path) -> None:

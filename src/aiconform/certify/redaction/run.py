@@ -1,7 +1,8 @@
 """A copy of a run without the names of its infrastructure, which can still be judged.
 
-The verdicts are computed again from the redacted observations and must not change. Then the run is sealed again: its
-journal is chained anew, and its last line says what was replaced and which journal it stands for.
+Only a run that agrees with itself is copied: sealing an edited one again would hide the edit. The verdicts are computed
+again from the redacted observations and must not change. Then the run is sealed again: its journal is chained anew, and
+its last line says what was replaced and which journal it stands for.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from aiconform.certify.redaction.redactor import STRUCTURE, Redaction, Redactor
 from aiconform.check.registry import extended_standard, load_check
 from aiconform.engine import journal
 from aiconform.engine.evidence import Evidence, Report, RunInfo
-from aiconform.engine.judge import has_no_ids, without_ids
+from aiconform.engine.judge import has_no_ids, judge, without_ids
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check
 from aiconform.reports.formats import read_evidence, write_reports
@@ -31,7 +32,7 @@ _NODE_KEYS = frozenset({"node", "nodeName", "kubernetes.io/hostname", "hostname"
 
 
 class CannotRedact(Exception):
-    """The folder is no run, or the redacted run would be judged differently; the target was removed."""
+    """The folder is no run or differs from itself, or its copy would be judged differently; there is no target."""
 
 
 def redact(source: Path, target: Path, redaction: Redaction) -> dict[str, int]:
@@ -40,8 +41,10 @@ def redact(source: Path, target: Path, redaction: Redaction) -> dict[str, int]:
     if target.exists() and any(target.iterdir()):
         raise CannotRedact(f"{target} is not empty: name a new folder")
     try:
+        _agrees(source, standard)
         redacted = _RedactedRun(source, standard, redaction)
         redacted.write(target)
+        _agrees(target, standard)
     except (
         BadRunDirectory,
         journal.BrokenChain,
@@ -58,6 +61,13 @@ def redact(source: Path, target: Path, redaction: Redaction) -> dict[str, int]:
         shutil.rmtree(target, ignore_errors=True)
         raise
     return redacted.redactor.counts
+
+
+def _agrees(run: Path, standard: Standard) -> None:
+    """Raises CannotRedact if the run differs from what its own files say, and BadRunDirectory."""
+    differences = judge(run, standard).differences
+    if differences:
+        raise CannotRedact(f"{run} differs from itself ({differences[0]}): `aiconform judge {run}`")
 
 
 class _RedactedRun:
