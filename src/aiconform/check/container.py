@@ -19,6 +19,7 @@ from aiconform.check.probe import Access, Probe
 from aiconform.check.rules import Observed, assertion_of
 from aiconform.check.targets import Target
 from aiconform.cluster import Cluster, Object, Stuck, wait
+from aiconform.cluster.amounts import LARGE, with_amounts
 from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.platform import Platform
 from aiconform.spec import Requirement
@@ -131,7 +132,7 @@ def _pod(container: Container, platform: Platform, scratch: Scratch, namespace: 
         "name": "check",
         "image": platform.images.mirrored(container.image),
         "env": [{"name": name, "value": value} for name, value in {**container.env, NAMESPACE: namespace}.items()],
-        "resources": {},
+        "resources": with_amounts(container.resources, LARGE),
     }
     if container.security == "restricted":
         runs["securityContext"] = RESTRICTED

@@ -1,11 +1,15 @@
-"""What a cluster asks of its guests: fields for every Pod of a run, and labels and annotations of its Namespaces."""
+"""What a cluster asks of its guests: fields for every Pod of a run, and labels and annotations of its Namespaces.
+
+Whatever a cluster asks, every Pod of a run has an OS selector, and every container requests and limits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from aiconform.cluster import amounts
 from aiconform.cluster.api import Object
 
 # What a Pod template may set, and the type of each. The rest of a Pod is what a check is about.
@@ -18,6 +22,8 @@ _SPEC: dict[str, type] = {
     "priorityClassName": str,
     "runtimeClassName": str,
 }
+# The test images are for Linux; other nodes may be there, and policies may demand it.
+_OF_EVERY_POD: Object = {"nodeSelector": {"kubernetes.io/os": "linux"}}
 _WORDS = {"dict": "a map", "list": "a list", "str": "text"}
 
 
@@ -46,30 +52,41 @@ class Guest:
         """From the options of a run."""
         return cls(**{name: recorded.get(name) or {} for name in cls.__dataclass_fields__})
 
-    def fitted(self, obj: Object) -> Object:
-        """A Namespace with its labels and annotations; any other `obj` with the template in each Pod (template) inside.
+    def fitted(self, obj: Object, ranges: Sequence[Object] = ()) -> Object:
+        """A Namespace with its labels and annotations; in any other `obj` each Pod, or Pod template, as it has to be.
 
-        Maps are merged key by key, lists are appended to; any other value counts where the check sets none.
+        A Pod gets the template, an OS selector, and for its containers requests and limits that are within these
+        LimitRanges. Maps are merged key by key, lists are appended to; of other values the check's own count.
         """
         if obj.get("kind") == "Namespace":
             given = {"labels": self.namespace_labels, "annotations": self.namespace_annotations}
             fitted: Object = _merged(obj, {"metadata": {name: dict(each) for name, each in given.items() if each}})
             return fitted
-        if not self.pod_template:
-            return obj
-        inner = {key: self._inside(value) for key, value in obj.items()}
-        merged: Object = _merged(inner, self.pod_template) if _has_containers(obj) else inner
-        return merged
+        made: Object = self._fitted(obj, ranges)
+        return made
 
-    def _inside(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return self.fitted(dict(value))
-        return [self._inside(each) for each in value] if isinstance(value, list) else value
+    def _fitted(self, value: Any, ranges: Sequence[Object]) -> Any:
+        if isinstance(value, list):
+            return [self._fitted(each, ranges) for each in value]
+        if not isinstance(value, Mapping):
+            return value
+        inner = {key: self._fitted(each, ranges) for key, each in value.items()}
+        if is_pod_spec(inner):
+            return amounts.within(_merged(_merged(inner, self.pod_template.get("spec", {})), _OF_EVERY_POD), ranges)
+        about = {name: each for name, each in self.pod_template.items() if name == "metadata"}
+        return _merged(inner, about) if is_pod_spec(inner.get("spec")) else inner
 
 
-def _has_containers(obj: Object) -> bool:
-    spec = obj.get("spec")
-    return isinstance(spec, Mapping) and isinstance(spec.get("containers"), list)
+def is_pod_spec(value: Any) -> bool:
+    """Whether this part of an object is a PodSpec, or holds the fields of one."""
+    return isinstance(value, Mapping) and isinstance(value.get("containers"), list)
+
+
+def has_pods(value: Any) -> bool:
+    """Whether an object is a Pod, or has a Pod template inside."""
+    if isinstance(value, Mapping):
+        return is_pod_spec(value) or any(has_pods(each) for each in value.values())
+    return isinstance(value, list) and any(has_pods(each) for each in value)
 
 
 def _merged(own: Any, given: Any) -> Any:

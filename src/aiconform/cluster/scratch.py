@@ -13,8 +13,8 @@ from typing import Literal
 
 from aiconform.cluster import conditions, wait
 from aiconform.cluster.api import Cluster, Object
-from aiconform.cluster.errors import ClusterError, NotFound, TimedOut
-from aiconform.cluster.guest import Guest, without_user
+from aiconform.cluster.errors import ClusterError, Forbidden, NotFound, Rejected, TimedOut
+from aiconform.cluster.guest import Guest, has_pods, without_user
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN_LABEL = "aiconform.dev/run"
@@ -47,6 +47,7 @@ class Space:
         self.users_are_chosen = False
         """Whether the cluster chooses the users of Pods: a restricted one then names none."""
         self._namespaces: dict[PodSecurity, Object] = {}
+        self._ranges: dict[str, list[Object]] = {}
         self._making = asyncio.Lock()
 
     async def namespace(self, level: PodSecurity) -> str:
@@ -62,6 +63,15 @@ class Space:
     async def look(self) -> None:
         """Find out what the cluster chooses itself. Raises ClusterError."""
         self.users_are_chosen = bool(await self.cluster.resources(_CHOOSES_USERS))
+
+    async def ranges(self, namespace: str, *, afresh: bool = False) -> list[Object]:
+        """The LimitRanges of a Namespace, read once; none where they may not be read: a refusal then names them."""
+        if afresh or namespace not in self._ranges:
+            try:
+                self._ranges[namespace] = [each async for each in self.cluster.list("v1", "LimitRange", namespace)]
+            except (Forbidden, NotFound):
+                self._ranges[namespace] = []
+        return self._ranges[namespace]
 
     async def _make(self, name: str, level: PodSecurity, owner: Object | None) -> Object:
         metadata: Object = {
@@ -142,18 +152,29 @@ class Scratch:
         While an admission webhook is not reached or is behind, the request is retried for `webhook_seconds`, by default
         as long as the task is patient.
         """
-        obj = self._space.guest.fitted(obj)
-        if self._space.users_are_chosen:
-            obj = without_user(obj, RESTRICTED["runAsUser"])
-        metadata = obj["metadata"]
-        metadata = {**metadata, "labels": {**metadata.get("labels", {}), **self.labels}}
         resource = await self.cluster.resource(obj["apiVersion"], obj["kind"])
         namespace = await self._space.namespace(self.security)
+        metadata = {**obj["metadata"], "labels": {**obj["metadata"].get("labels", {}), **self.labels}}
         if resource.namespaced:
             metadata["namespace"] = namespace
         else:
             metadata["ownerReferences"] = [owner_reference(self._space.owner)]
         obj = {**obj, "metadata": metadata}
+        known = await self._space.ranges(namespace) if has_pods(obj) else []
+        try:
+            return await self._create(self._fitted(obj, known), webhook_seconds)
+        except Rejected:
+            # A controller may have given the Namespace a LimitRange since.
+            if not has_pods(obj) or (now := await self._space.ranges(namespace, afresh=True)) == known:
+                raise
+            return await self._create(self._fitted(obj, now), webhook_seconds)
+
+    def _fitted(self, obj: Object, ranges: Sequence[Object]) -> Object:
+        """The object as this cluster, and these LimitRanges, ask for it."""
+        obj = self._space.guest.fitted(obj, ranges)
+        return without_user(obj, RESTRICTED["runAsUser"]) if self._space.users_are_chosen else obj
+
+    async def _create(self, obj: Object, webhook_seconds: float | None) -> Object:
         self.created.append(obj)
         # An interrupted request may still have created the object: the clean-up knows its name and labels.
         created = await wait.reaching_webhooks(lambda: self.cluster.create(obj), seconds=webhook_seconds)

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from aiconform.check import Access, Check
 from aiconform.cluster import Cluster, Object
 
-# Namespaces are created, watched until they are deleted, and read for the cluster's identity (kube-system's UID).
+# Namespaces are created, watched until they are deleted, and read for the cluster's identity (kube-system's UID). What
+# containers request follows the LimitRanges of theirs.
 RUN = (
     Access("", "namespaces", ("create", "delete", "get", "list", "watch")),
     Access("", "nodes", ("list",)),
     Access("", "pods", ("list",)),
     Access("", "events", ("list",)),
+    Access("", "limitranges", ("list",)),
     Access("resource.k8s.io", "resourceslices", ("list",)),
     Access("resource.k8s.io", "resourceclaims", ("list",)),
     Access("resource.k8s.io", "deviceclasses", ("list",)),

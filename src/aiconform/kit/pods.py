@@ -8,6 +8,7 @@ from typing import Any
 
 from aiconform.check import Access
 from aiconform.cluster import Cluster, NotCreated, Object, Stuck, TimedOut, conditions, wait
+from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.conditions import Condition
 from aiconform.cluster.scratch import RESTRICTED
 from aiconform.platform.accelerators.nodes import tolerations, usable_node
@@ -25,14 +26,17 @@ POD_ACCESS = (
 )
 
 
-def container(name: str, image: str, script: str, **fields: Any) -> Object:
-    """A container that runs a shell script, restricted unless `securityContext` is given."""
+def container(name: str, image: str, script: str, *, resources: Object | None = None, **fields: Any) -> Object:
+    """A container that runs a shell script, restricted unless `securityContext` is given.
+
+    It has requests and limits besides those of `resources`: some solutions sum them before the Pod is created.
+    """
     return {
         "name": name,
         "image": image,
         "command": ["sh", "-c", script],
         "securityContext": RESTRICTED,
-        "resources": {},
+        "resources": with_amounts(resources),
         **fields,
     }
 

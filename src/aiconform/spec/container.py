@@ -44,6 +44,8 @@ class Container(FileModel):
     """The entry point, where it is not the image's."""
     args: tuple[str, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
+    resources: dict[Literal["requests", "limits"], dict[str, str]] = Field(default_factory=dict)
+    """What it requests and may use at most, as in a Pod; by default a little CPU and memory, and at most 8Gi."""
     seconds: int = Field(gt=0, le=7200)
     """How long it may take, in seconds, beside what the platform takes to start it."""
     security: Literal["restricted", "baseline", "privileged"] = "restricted"

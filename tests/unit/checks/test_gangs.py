@@ -13,6 +13,7 @@ from aiconform.checks.gang_scheduling.choice import ADAPTERS, choose, find
 from aiconform.checks.gang_scheduling.solutions import kueue
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, InstalledSolution, Order
 from aiconform.cluster import Object
+from aiconform.kit.pods import container
 from aiconform.platform import AcceleratorGroup, Accelerators, NodeAccelerators
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.holders import describe
@@ -29,7 +30,11 @@ def order(name: str, **change: Any) -> Order:
         "api_version": f"{adapter.group}/{adapter.versions[0]}" if adapter.group else "",
         "template": {
             "metadata": {"labels": {GANG_LABEL: "gang"}},
-            "spec": {"affinity": {"nodeAffinity": {}}, "tolerations": [], "containers": [{"name": "worker"}]},
+            "spec": {
+                "affinity": {"nodeAffinity": {}},
+                "tolerations": [],
+                "containers": [container("worker", "i", "true")],
+            },
         },
         "resource": "example.com/gpu",
         "nodes": (NODE,),

@@ -8,6 +8,7 @@ import pytest
 
 from aiconform.checks.secure_accelerator_access.containers import AS_ROOT, Containers, node_without_accelerators
 from aiconform.cluster import Object, Rejected
+from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import RESTRICTED
 from aiconform.platform import Device, NodeAccelerators
 
@@ -69,8 +70,8 @@ async def test_containers_run_as_root_and_make_nodes_where_they_may() -> None:
     holder, sibling = (await made.holder("holder"))["spec"]["containers"]
     assert holder["securityContext"] == sibling["securityContext"] == AS_ROOT
     assert {"MKNOD", "DAC_OVERRIDE"} == {*AS_ROOT["capabilities"]["add"]}
-    assert holder["resources"] == {"limits": {"nvidia.com/gpu": "1"}}
-    assert sibling["resources"] == {}
+    assert holder["resources"] == with_amounts({"limits": {"nvidia.com/gpu": "1"}})
+    assert sibling["resources"] == with_amounts({})
     assert made.unprivileged == ""
 
 
@@ -85,7 +86,7 @@ async def test_where_a_policy_refuses_root_the_rest_is_looked_at_and_the_reason_
 async def test_a_holder_asks_for_as_many_as_are_allocated_only_together() -> None:
     scratch = FakeScratch()
     await containers(scratch, TPU).holder("holder")
-    assert scratch.created[0]["spec"]["containers"][0]["resources"] == {"limits": {"google.com/tpu": "4"}}
+    assert scratch.created[0]["spec"]["containers"][0]["resources"]["limits"]["google.com/tpu"] == "4"
 
 
 @pytest.mark.parametrize(

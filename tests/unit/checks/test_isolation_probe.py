@@ -196,4 +196,4 @@ async def test_all_devices_that_are_allocated_only_together_are_asked_for() -> N
     cluster = Waiting(PRINTED, {"second": waits})
     found = await seen(cluster, target=tpu)
     assert (found.asked, found.total, found.second, found.second_waited) == (4, 4, None, True)
-    assert cluster.created["probe-holder"]["spec"]["containers"][0]["resources"]["limits"] == {"google.com/tpu": "4"}
+    assert cluster.created["probe-holder"]["spec"]["containers"][0]["resources"]["limits"]["google.com/tpu"] == "4"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.guest import BadTemplate, Guest, pairs, pod_template
 
 TEMPLATE = {
@@ -27,11 +28,11 @@ def test_a_pod_has_the_template_and_keeps_what_its_check_sets() -> None:
     fitted = Guest(TEMPLATE).fitted(POD)
     assert fitted["metadata"] == {"name": "one", "labels": {"team": "ai", "app": "ours"}}
     assert fitted["spec"] == {
-        "containers": [{"name": "c"}],
+        "containers": [{"name": "c", "resources": with_amounts({})}],
         "tolerations": [{"key": "gpu"}, {"key": "spare"}],
         "imagePullSecrets": [{"name": "pull"}],
         "priorityClassName": "own",
-        "nodeSelector": {"pool": "ai"},
+        "nodeSelector": {"pool": "ai", "kubernetes.io/os": "linux"},
     }
     assert Guest(TEMPLATE).fitted(fitted) == fitted
 
@@ -56,8 +57,29 @@ def test_pods_of_controllers_have_the_template(nested: dict[str, Any]) -> None:
     assert all(each == Guest(TEMPLATE).fitted(POD) for each in found)
 
 
-def test_without_a_template_nothing_changes() -> None:
-    assert Guest().fitted(POD) is POD
+def test_without_a_template_a_pod_has_amounts_and_an_os_selector() -> None:
+    fitted = Guest().fitted(POD)
+    assert fitted == {
+        "metadata": POD["metadata"],
+        "spec": {
+            **POD["spec"],
+            "containers": [{"name": "c", "resources": with_amounts({})}],
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+        },
+    }
+    other = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"containers": "[]"}}
+    assert Guest(TEMPLATE).fitted(other) == other
+
+
+def test_fields_of_a_pod_that_stand_in_another_object_are_fitted_too() -> None:
+    """Such as KServe's predictor."""
+    made = {"kind": "InferenceService", "spec": {"predictor": {"containers": [{"name": "c"}], "minReplicas": 1}}}
+    predictor = Guest(TEMPLATE).fitted(made)["spec"]["predictor"]
+    assert predictor["imagePullSecrets"] == [{"name": "pull"}]
+    assert predictor["nodeSelector"] == {"pool": "ai", "kubernetes.io/os": "linux"}
+    assert predictor["containers"] == [{"name": "c", "resources": with_amounts({})}]
+    assert predictor["minReplicas"] == 1
+    assert "metadata" not in predictor
 
 
 @pytest.mark.parametrize(

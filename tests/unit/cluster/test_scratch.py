@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import Object, TimedOut, WatchEvent, scratch
+from aiconform.cluster import Object, Rejected, TimedOut, WatchEvent, scratch
 
 
 class FakeCluster:
@@ -19,6 +19,7 @@ class FakeCluster:
         self.ready, self.kubelet = ready, kubelet
         self.pods: dict[str, Object] = {}
         self.forced: list[str] = []
+        self.ranges: list[Object] = []
         self._changed = asyncio.Event()
 
     async def resource(self, api_version: str, kind: str) -> Any:
@@ -41,9 +42,9 @@ class FakeCluster:
             self.pods[name]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
     async def list(self, api_version: str, kind: str, *_: Any, labels: str = "", fields: str = "") -> Any:
-        if kind == "Pod":
-            for pod in list(self.pods.values()):
-                yield pod
+        if kind in ("Pod", "LimitRange"):
+            for each in list(self.pods.values()) if kind == "Pod" else self.ranges:
+                yield each
             return
         assert (kind, fields) == ("Node", "metadata.name=node-1")
         yield {"kind": "Node", "status": {"conditions": [{"type": "Ready", "status": str(self.ready)}]}}
@@ -89,7 +90,29 @@ async def test_a_restricted_pod_names_no_user_where_the_cluster_chooses_it(chose
     own, other = cluster.made["spec"]["containers"]
     assert ("runAsUser" in own["securityContext"]) is not chosen
     assert own["securityContext"]["runAsNonRoot"]
-    assert other == root
+    assert other["securityContext"] == root["securityContext"]
+
+
+async def test_a_pod_fits_a_limit_range_that_comes_after_the_namespace() -> None:
+    small = {"spec": {"limits": [{"type": "Container", "max": {"cpu": "100m"}}]}}
+    made: list[Object] = []
+
+    class Late(FakeCluster):
+        async def create(self, obj: Object) -> Object:
+            if obj["kind"] == "Pod":
+                made.append(obj)
+                if obj["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "1":
+                    self.ranges = [small]
+                    raise Rejected("pods is forbidden: maximum cpu usage per Container is 100m, but limit is 1")
+            return await super().create(obj)
+
+    cluster = Late(ready=True, kubelet=True)
+    probe = scratch.Scratch(scratch.Space(cluster, "r1"), "probe", "restricted")  # type: ignore[arg-type]
+    for name in ("first", "second"):
+        spec = {"containers": [{"name": "own"}]}
+        await probe.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+    limits = [(obj["metadata"]["name"], obj["spec"]["containers"][0]["resources"]["limits"]["cpu"]) for obj in made]
+    assert limits == [("first", "1"), ("first", "100m"), ("second", "100m")]
 
 
 async def test_a_pod_that_its_kubelet_ends_is_not_forced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from aiconform.checks.accelerator_metrics.observations import Load
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
 from aiconform.checks.accelerator_metrics.page import Page, ended, rose
 from aiconform.cluster import Object, wait
+from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.kit.container_view import LOOK, LOOKED, OWN_NODES, parse_view
 from aiconform.kit.devices import request_devices
@@ -190,9 +191,8 @@ async def _user(
     image, command = options.load_image, options.load_command
     script = command if image else f"{LOOK}{_HOLD}echo {LOOKED}; {STAY}"
     security = {**RESTRICTED, **({"runAsUser": options.load_user} if options.load_user else {})}
-    user = container(
-        "user", image or platform.images["shell"], script, resources=request.resources, securityContext=security
-    )
+    resources = with_amounts(request.resources, options.limits) if image else request.resources
+    user = container("user", image or platform.images["shell"], script, resources=resources, securityContext=security)
     if image and not command:
         del user["command"]
     groups = {"securityContext": {"supplementalGroups": options.groups}} if options.groups else {}

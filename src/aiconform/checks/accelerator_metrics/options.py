@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aiconform.check import Options, option
+from aiconform.cluster.amounts import LARGE
+from aiconform.cluster.guest import pairs
 from aiconform.platform.monitoring.conventions import Convention, load_conventions
 
 MEMORY_UNITS = ("KiB", "MiB", "GiB", "percent", "ratio")
@@ -23,6 +25,11 @@ class AcceleratorMetrics(Options):
     )
     load_image: str = option("", "Image that puts a device under load; by default a Pod only holds the device open.")
     load_command: str = option("", "Shell command to run in that image, in place of the image's own command.")
+    load_limits: str = option(
+        ",".join(f"{name}={amount}" for name, amount in LARGE.items()),
+        "Limits of the container with that image: RESOURCE=QUANTITY,...",
+        pattern=r"[a-z-]+=[0-9.]+[a-zA-Z]*(,[a-z-]+=[0-9.]+[a-zA-Z]*)*",
+    )
     load_user: int = option(
         0,
         "User of the load's container, for an image or device that needs one; by default that of the suite's Pods.",
@@ -40,6 +47,10 @@ class AcceleratorMetrics(Options):
         formerly=("seconds",),
         ge=1,
     )
+
+    @property
+    def limits(self) -> dict[str, str]:
+        return {**LARGE, **pairs(self.load_limits.split(","))}
 
     @property
     def groups(self) -> list[int]:

@@ -127,7 +127,7 @@ async def _hold(platform: Platform, scratch: Scratch, pool: Pool, patience: floa
         *(started(platform.cluster, each, seconds=patience) for each in created)
     ):
         if running is None:
-            raise Stuck(f"a Pod that requests no resources does not start: {problem}")
+            raise Stuck(f"a Pod that requests no accelerator does not start: {problem}")
     return tuple(node["metadata"]["name"] for node in nodes)
 
 

@@ -7,6 +7,7 @@ a small web server serves that file.
 from __future__ import annotations
 
 from aiconform.cluster import Object
+from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.kit.devices import request_devices
 from aiconform.kit.pods import pod_on_one_of
@@ -44,7 +45,7 @@ async def deployment(platform: Platform, scratch: Scratch, target: AcceleratorPl
         "image": platform.images["shell"],
         "command": ["httpd", "-f", "-p", str(PORT), "-h", "/load"],
         "securityContext": RESTRICTED,
-        "resources": request.resources,
+        "resources": with_amounts(request.resources),
         "ports": [{"name": "metrics", "containerPort": PORT}],
         "volumeMounts": [{"name": "load", "mountPath": "/load"}],
     }

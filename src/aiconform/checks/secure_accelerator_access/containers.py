@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiconform.cluster import ClusterError, NotCreated, Object, Rejected, Stuck
+from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import FORGE, LOOK, LOOKED, OPEN_OWN, View, parse_view
 from aiconform.kit.devices import request_devices
@@ -88,7 +89,7 @@ class Containers:
                 container(each, self._platform.images["shell"], f"{script}echo {LOOKED}; {STAY}", **security)
                 for each, script in scripts.items()
             ]
-            containers[0] |= {"env": env, "resources": resources or {}}
+            containers[0] |= {"env": env, "resources": with_amounts(resources)}
             return pod(name, node, containers, **fields)
 
         if not self.unprivileged:

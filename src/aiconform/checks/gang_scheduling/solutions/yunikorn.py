@@ -18,11 +18,12 @@ GROUP_NAME = "workers"
 
 def gang(order: Order) -> list[Object]:
     spec = order.template["spec"]
+    (worker,) = spec["containers"]
     # What a placeholder Pod requests: it has to fit where the Pod that replaces it fits.
     task_group: Object = {
         "name": GROUP_NAME,
         "minMember": order.size,
-        "minResource": {"cpu": "1m", "memory": "1Mi", **({order.resource: "1"} if order.resource else {})},
+        "minResource": worker["resources"]["requests"] | ({order.resource: "1"} if order.resource else {}),
         "tolerations": spec.get("tolerations") or [],
         "affinity": spec["affinity"],
     }
