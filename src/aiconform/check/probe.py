@@ -9,7 +9,7 @@ from typing import TypeVar, get_type_hints
 from aiconform.check.observation import Observation
 from aiconform.check.options import Settings
 from aiconform.check.targets import Targets
-from aiconform.cluster.scratch import PodSecurity
+from aiconform.cluster.space import PodSecurity
 
 
 @dataclass(frozen=True)

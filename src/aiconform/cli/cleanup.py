@@ -36,7 +36,7 @@ async def _cleanup(
     kubeconfig: str | None, context: str | None, run: str | None, dry_run: bool
 ) -> tuple[list[str], str]:
     from aiconform.cluster import ClusterError, TimedOut, connect
-    from aiconform.cluster.scratch import left_behind, remove
+    from aiconform.cluster.removal import left_behind, remove
 
     try:
         async with connect(kubeconfig, context) as cluster:

@@ -1,25 +1,18 @@
-"""What a run creates on a cluster: everything is labelled, owned and deleted by UID, and deletion is awaited.
-
-A run has one Namespace. Its other Namespaces (for other Pod Security levels) and all its cluster-scoped objects are
-owned by that one, so that deleting it collects everything, even after the tool was killed.
-"""
+"""What a probe creates on a cluster: everything is labelled, owned and deleted by UID, and deletion is awaited."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Literal
+from collections.abc import Callable, Sequence
 
-from aiconform.cluster import conditions, wait
-from aiconform.cluster.api import Cluster, Object
-from aiconform.cluster.errors import ClusterError, Forbidden, NotFound, Rejected, TimedOut
-from aiconform.cluster.guest import Guest, has_pods, without_user
+from aiconform.cluster import wait
+from aiconform.cluster.api import Object
+from aiconform.cluster.errors import Rejected
+from aiconform.cluster.guest import has_pods, without_user
+from aiconform.cluster.removal import CLEANUP_SECONDS, MANAGED_BY, RUN_LABEL, dropping_lost_pods
+from aiconform.cluster.space import PodSecurity, Space, owner_reference
 
-MANAGED_BY = "app.kubernetes.io/managed-by"
-RUN_LABEL = "aiconform.dev/run"
 PROBE_LABEL = "aiconform.dev/probe"
-PodSecurity = Literal["restricted", "baseline", "privileged"]
 # What the restricted Pod Security Standard asks of a container.
 RESTRICTED: Object = {
     "allowPrivilegeEscalation": False,
@@ -28,84 +21,6 @@ RESTRICTED: Object = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-# OpenShift gives each Namespace a range of users and, by its SCC restricted-v2, refuses Pods that name another.
-# https://docs.openshift.com/container-platform/latest/authentication/managing-security-context-constraints.html
-_CHOOSES_USERS = "security.openshift.io/v1"
-NO_WISHES = Guest()
-CLEANUP_SECONDS = 60.0
-# How often Pods that are still there are looked at; longer than the grace period of the suite's own.
-_LOST_SECONDS = 5.0
-
-
-class Space:
-    """All Namespaces of one run. They are created when first needed."""
-
-    def __init__(self, cluster: Cluster, run: str, guest: Guest = NO_WISHES) -> None:
-        self.cluster = cluster
-        self.run = run
-        self.guest = guest
-        self.users_are_chosen = False
-        """Whether the cluster chooses the users of Pods: a restricted one then names none."""
-        self._namespaces: dict[PodSecurity, Object] = {}
-        self._ranges: dict[str, list[Object]] = {}
-        self._making = asyncio.Lock()
-
-    async def namespace(self, level: PodSecurity) -> str:
-        """The run's Namespace for Pods of this Pod Security level."""
-        async with self._making:
-            owner = self._namespaces.get("restricted")
-            if owner is None:
-                owner = await self._make(f"aiconform-{self.run}", "restricted", owner=None)
-            if level not in self._namespaces:
-                await self._make(f"aiconform-{self.run}-{level}", level, owner=owner)
-        return str(self._namespaces[level]["metadata"]["name"])
-
-    async def look(self) -> None:
-        """Find out what the cluster chooses itself. Raises ClusterError."""
-        self.users_are_chosen = bool(await self.cluster.resources(_CHOOSES_USERS))
-
-    async def ranges(self, namespace: str, *, afresh: bool = False) -> list[Object]:
-        """The LimitRanges of a Namespace, read once; none where they may not be read: a refusal then names them."""
-        if afresh or namespace not in self._ranges:
-            try:
-                self._ranges[namespace] = [each async for each in self.cluster.list("v1", "LimitRange", namespace)]
-            except (Forbidden, NotFound):
-                self._ranges[namespace] = []
-        return self._ranges[namespace]
-
-    async def _make(self, name: str, level: PodSecurity, owner: Object | None) -> Object:
-        metadata: Object = {
-            "name": name,
-            "labels": {
-                MANAGED_BY: "aiconform",
-                RUN_LABEL: self.run,
-                "pod-security.kubernetes.io/enforce": level,
-            },
-        }
-        if owner:
-            metadata["ownerReferences"] = [owner_reference(owner)]
-        # Recorded before the request: if it is cancelled halfway, `close` still looks for the Namespace.
-        self._namespaces[level] = self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        draft = self._namespaces[level]
-        self._namespaces[level] = await wait.reaching_webhooks(lambda: self.cluster.create(draft))
-        return self._namespaces[level]
-
-    @property
-    def owner(self) -> Object:
-        """The Namespace that owns everything else; exists only after the first `namespace` call."""
-        return self._namespaces["restricted"]
-
-    async def end(self) -> None:
-        """Request the deletion of all Namespaces. Nothing can be created afterwards.
-
-        The namespace controller waits five seconds before it acts, so an early request saves time.
-        """
-        await asyncio.gather(*(self.cluster.delete(namespace) for namespace in self._namespaces.values()))
-
-    async def close(self) -> None:
-        """Delete all Namespaces of the run and wait until they are gone. Raises TimedOut with the names of the rest."""
-        if self._namespaces:
-            await remove(self.cluster, list(self._namespaces.values()))
 
 
 class Scratch:
@@ -208,96 +123,10 @@ class Scratch:
         await asyncio.gather(*(self.cluster.delete(obj) for obj in (*created, *unsure)))
         kinds = {(obj["apiVersion"], obj["kind"], obj["metadata"].get("namespace")) for obj in (*created, *unsure)}
         namespaces = {namespace for *_, namespace in kinds if namespace}
-        async with _dropping_lost_pods(self.cluster, namespaces, self.selector):
+        async with dropping_lost_pods(self.cluster, namespaces, self.selector):
             await asyncio.gather(
                 *(
                     wait.all_gone(self.cluster, *kind, labels=self.selector, seconds=CLEANUP_SECONDS)
                     for kind in sorted(kinds, key=str)
                 )
             )
-
-
-def owner_reference(owner: Object) -> Object:
-    metadata = owner["metadata"]
-    return {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": metadata["name"], "uid": metadata["uid"]}
-
-
-async def left_behind(cluster: Cluster, run: str | None = None) -> list[Object]:
-    """The Namespaces of this run, or of all runs. They own everything else that a run created."""
-    labels = f"{MANAGED_BY}=aiconform," + (f"{RUN_LABEL}={run}" if run else RUN_LABEL)
-    return [namespace async for namespace in cluster.list("v1", "Namespace", labels=labels)]
-
-
-async def remove(cluster: Cluster, namespaces: Sequence[Object]) -> None:
-    """Delete Namespaces and wait until they and the cluster-scoped objects that they own are gone."""
-    existing = []
-    for namespace in namespaces:
-        if "uid" in namespace["metadata"]:
-            existing.append(namespace)
-            continue
-        try:
-            existing.append(await cluster.get("v1", "Namespace", namespace["metadata"]["name"]))
-        except NotFound:
-            continue
-    await asyncio.gather(*(cluster.delete(namespace) for namespace in existing))
-    async with _dropping_lost_pods(cluster, {namespace["metadata"]["name"] for namespace in existing}):
-        ends = await asyncio.gather(
-            *(wait.gone(cluster, namespace, seconds=CLEANUP_SECONDS) for namespace in existing), return_exceptions=True
-        )
-    stayed = []
-    for namespace, end in zip(existing, ends, strict=True):
-        if isinstance(end, ClusterError):
-            stayed.append(f"{namespace['metadata']['name']} ({await _why_it_stays(cluster, namespace)})")
-        elif end is not None:
-            raise end
-    if stayed:
-        raise TimedOut(f"Namespaces that are not deleted: {'; '.join(stayed)}")
-
-
-@asynccontextmanager
-async def _dropping_lost_pods(cluster: Cluster, namespaces: Collection[str], labels: str = "") -> AsyncIterator[None]:
-    """While the body waits for deletions: deleted Pods whose node is not Ready are dropped from the API.
-
-    Nobody else reports that their containers have ended. Should the node come back, its kubelet ends them.
-    """
-
-    async def keep_dropping() -> None:
-        while True:
-            await asyncio.sleep(_LOST_SECONDS)
-            # What it could not drop, the wait reports.
-            with suppress(ClusterError):
-                for namespace in sorted(namespaces):
-                    await _drop_lost_pods(cluster, namespace, labels)
-
-    task = asyncio.create_task(keep_dropping())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _drop_lost_pods(cluster: Cluster, namespace: str, labels: str) -> None:
-    deleted = [
-        pod
-        async for pod in cluster.list("v1", "Pod", namespace, labels=labels)
-        if "deletionTimestamp" in pod["metadata"] and "nodeName" in pod["spec"]
-    ]
-    for name in sorted({pod["spec"]["nodeName"] for pod in deleted}):
-        nodes = [node async for node in cluster.list("v1", "Node", fields=f"metadata.name={name}")]
-        if not any(conditions.is_true(node, "Ready") for node in nodes):
-            lost = [pod for pod in deleted if pod["spec"]["nodeName"] == name]
-            await asyncio.gather(*(cluster.delete(pod, grace=0) for pod in lost))
-
-
-async def _why_it_stays(cluster: Cluster, namespace: Object) -> str:
-    try:
-        found = await cluster.get("v1", "Namespace", namespace["metadata"]["name"])
-    except ClusterError as error:
-        return str(error)
-    messages = [
-        condition.message
-        for condition in conditions.read(found.get("status"))
-        if condition.is_true and condition.message
-    ]
-    return "; ".join(messages) or "no reason given"

@@ -13,7 +13,8 @@ from aiconform.check import Check, NotApplicable, NothingToLookAt, Probe, Settin
 from aiconform.cluster import ClusterError
 from aiconform.cluster.patience import patient
 from aiconform.cluster.requests import metered
-from aiconform.cluster.scratch import Scratch, Space
+from aiconform.cluster.scratch import Scratch
+from aiconform.cluster.space import Space
 from aiconform.engine import events
 from aiconform.engine.capacity import Capacity
 from aiconform.engine.clock import WorkClock

@@ -12,8 +12,9 @@ from aiconform.check import Settings
 from aiconform.cluster import Cluster, ClusterError
 from aiconform.cluster.guest import Guest
 from aiconform.cluster.patience import patient
+from aiconform.cluster.removal import left_behind, remove
 from aiconform.cluster.requests import metered
-from aiconform.cluster.scratch import Space, left_behind, remove
+from aiconform.cluster.space import Space
 from aiconform.engine import events
 from aiconform.engine.description import describe, extensions_of, identity
 from aiconform.engine.evidence import CheckResult, Evidence, Report, RunInfo

@@ -30,7 +30,7 @@ from aiconform.cluster import (
     wait,
 )
 from aiconform.cluster.patience import patient
-from aiconform.cluster.scratch import Space
+from aiconform.cluster.space import Space
 from aiconform.cluster.transport import refusal
 
 Answer = Callable[[web.Request], Any]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import Object, Rejected, TimedOut, WatchEvent, scratch
+from aiconform.cluster import Object, Rejected, TimedOut, WatchEvent, removal, scratch
+from aiconform.cluster.space import Space
 
 
 class FakeCluster:
@@ -59,9 +60,9 @@ class FakeCluster:
 
 
 async def closing(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
-    monkeypatch.setattr(scratch, "_LOST_SECONDS", 0.01)
+    monkeypatch.setattr(removal, "_LOST_SECONDS", 0.01)
     monkeypatch.setattr(scratch, "CLEANUP_SECONDS", seconds)
-    space = scratch.Space(cluster, "r1")  # type: ignore[arg-type]
+    space = Space(cluster, "r1")  # type: ignore[arg-type]
     probe = scratch.Scratch(space, "probe", "restricted")
     await probe.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "held"}})
     await probe.close()
@@ -81,7 +82,7 @@ async def test_a_restricted_pod_names_no_user_where_the_cluster_chooses_it(chose
             return await super().create(obj)
 
     cluster = Listing(ready=True, kubelet=True)
-    space = scratch.Space(cluster, "r1")  # type: ignore[arg-type]
+    space = Space(cluster, "r1")  # type: ignore[arg-type]
     await space.look()
     root = {"name": "root", "securityContext": {"runAsUser": 0}}
     spec = {"containers": [{"name": "own", "securityContext": scratch.RESTRICTED}, root]}
@@ -107,7 +108,7 @@ async def test_a_pod_fits_a_limit_range_that_comes_after_the_namespace() -> None
             return await super().create(obj)
 
     cluster = Late(ready=True, kubelet=True)
-    probe = scratch.Scratch(scratch.Space(cluster, "r1"), "probe", "restricted")  # type: ignore[arg-type]
+    probe = scratch.Scratch(Space(cluster, "r1"), "probe", "restricted")  # type: ignore[arg-type]
     for name in ("first", "second"):
         spec = {"containers": [{"name": "own"}]}
         await probe.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})

@@ -25,7 +25,8 @@ from aiconform.checks.cluster_autoscaling.waiting_pod import (
     waiting_pod_manifest,
 )
 from aiconform.cluster import Object, Stuck, TimedOut, wait
-from aiconform.cluster.scratch import CLEANUP_SECONDS, Scratch
+from aiconform.cluster.removal import CLEANUP_SECONDS
+from aiconform.cluster.scratch import Scratch
 from aiconform.kit.following import ChangeSignal, background
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.kit.priority import PRIORITY_ACCESS, evicting_nobody

@@ -1,0 +1,98 @@
+"""The Namespaces of a run.
+
+A run has one Namespace. Its other Namespaces (for other Pod Security levels) and all its cluster-scoped objects are
+owned by that one, so that deleting it collects everything, even after the tool was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from aiconform.cluster import wait
+from aiconform.cluster.api import Cluster, Object
+from aiconform.cluster.errors import Forbidden, NotFound
+from aiconform.cluster.guest import Guest
+from aiconform.cluster.removal import MANAGED_BY, RUN_LABEL, remove
+
+PodSecurity = Literal["restricted", "baseline", "privileged"]
+# OpenShift gives each Namespace a range of users and, by its SCC restricted-v2, refuses Pods that name another.
+# https://docs.openshift.com/container-platform/latest/authentication/managing-security-context-constraints.html
+_CHOOSES_USERS = "security.openshift.io/v1"
+NO_WISHES = Guest()
+
+
+class Space:
+    """All Namespaces of one run. They are created when first needed."""
+
+    def __init__(self, cluster: Cluster, run: str, guest: Guest = NO_WISHES) -> None:
+        self.cluster = cluster
+        self.run = run
+        self.guest = guest
+        self.users_are_chosen = False
+        """Whether the cluster chooses the users of Pods: a restricted one then names none."""
+        self._namespaces: dict[PodSecurity, Object] = {}
+        self._ranges: dict[str, list[Object]] = {}
+        self._making = asyncio.Lock()
+
+    async def namespace(self, level: PodSecurity) -> str:
+        """The run's Namespace for Pods of this Pod Security level."""
+        async with self._making:
+            owner = self._namespaces.get("restricted")
+            if owner is None:
+                owner = await self._make(f"aiconform-{self.run}", "restricted", owner=None)
+            if level not in self._namespaces:
+                await self._make(f"aiconform-{self.run}-{level}", level, owner=owner)
+        return str(self._namespaces[level]["metadata"]["name"])
+
+    async def look(self) -> None:
+        """Find out what the cluster chooses itself. Raises ClusterError."""
+        self.users_are_chosen = bool(await self.cluster.resources(_CHOOSES_USERS))
+
+    async def ranges(self, namespace: str, *, afresh: bool = False) -> list[Object]:
+        """The LimitRanges of a Namespace, read once; none where they may not be read: a refusal then names them."""
+        if afresh or namespace not in self._ranges:
+            try:
+                self._ranges[namespace] = [each async for each in self.cluster.list("v1", "LimitRange", namespace)]
+            except (Forbidden, NotFound):
+                self._ranges[namespace] = []
+        return self._ranges[namespace]
+
+    async def _make(self, name: str, level: PodSecurity, owner: Object | None) -> Object:
+        metadata: Object = {
+            "name": name,
+            "labels": {
+                MANAGED_BY: "aiconform",
+                RUN_LABEL: self.run,
+                "pod-security.kubernetes.io/enforce": level,
+            },
+        }
+        if owner:
+            metadata["ownerReferences"] = [owner_reference(owner)]
+        # Recorded before the request: if it is cancelled halfway, `close` still looks for the Namespace.
+        self._namespaces[level] = self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        draft = self._namespaces[level]
+        self._namespaces[level] = await wait.reaching_webhooks(lambda: self.cluster.create(draft))
+        return self._namespaces[level]
+
+    @property
+    def owner(self) -> Object:
+        """The Namespace that owns everything else; exists only after the first `namespace` call."""
+        return self._namespaces["restricted"]
+
+    async def end(self) -> None:
+        """Request the deletion of all Namespaces. Nothing can be created afterwards.
+
+        The namespace controller waits five seconds before it acts, so an early request saves time.
+        """
+        await asyncio.gather(*(self.cluster.delete(namespace) for namespace in self._namespaces.values()))
+
+    async def close(self) -> None:
+        """Delete all Namespaces of the run and wait until they are gone. Raises TimedOut with the names of the rest."""
+        if self._namespaces:
+            await remove(self.cluster, list(self._namespaces.values()))
+
+
+def owner_reference(owner: Object) -> Object:
+    metadata = owner["metadata"]
+    return {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": metadata["name"], "uid": metadata["uid"]}
