@@ -8,9 +8,9 @@ from typing import Any
 
 from aiconform.check import Observation
 from aiconform.check.registry import load_check
-from aiconform.engine.evidence import Accelerator, Evidence, Record, Report, RunInfo, Tool
-from aiconform.engine.journal import Journal
-from aiconform.engine.plan import suite_digest
+from aiconform.engine.evidence import FORMAT, Accelerator, Evidence, Record, Report, RunInfo, Tool, digest
+from aiconform.engine.journal import Journal, read
+from aiconform.engine.plan import make_plan, suite_digest
 from aiconform.engine.rundir import RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run
 from aiconform.reports.formats import write_reports
@@ -56,7 +56,10 @@ def make_run(
     version: str = "v1.37",
     simulated: bool = False,
 ) -> Path:
-    """A finished run of one check, chosen by name: pass, fail (leaks) or error (started: False)."""
+    """A finished run of one check, chosen by name: pass, fail (leaks) or error (started: False).
+
+    Every entry of its journal is of the time `at`.
+    """
     standard = load_standard()
     requirement = standard.requirement(CHECK)
     directory = RunDirectory(folder)
@@ -76,10 +79,11 @@ def make_run(
             "chosen": (CHECK,),
             "options": {},
             "started": at,
+            "format": FORMAT,
         }
     )
     directory.write_info(info)
-    directory.journal.append("started", info.model_dump(mode="json"))
+    directory.journal.append("started", info.model_dump(mode="json"), at)
     seen = isolation(leaks=leaks, started=started, simulated=simulated).model_dump(mode="json")
     outcome = "seen" if started else "error"
     record = Record(
@@ -93,9 +97,9 @@ def make_run(
         requests=93,
     )
     evidence = Evidence(check=CHECK, suite=info.suite, seconds=8.2, requests=93, records=(record,))
-    directory.journal.append("observed", {"check": CHECK, "digest": directory.write_evidence(evidence)})
+    directory.journal.append("observed", {"check": CHECK, "digest": directory.write_evidence(evidence)}, at)
     result = judge_check(requirement, version, load_check(CHECK), evidence)
-    directory.journal.append("judged", {"check": CHECK, "verdict": result.verdict, "strict": result.strict})
+    directory.journal.append("judged", {"check": CHECK, "verdict": result.verdict, "strict": result.strict}, at)
     directory.write_objects(
         CHECK, f"isolation-{NODE}", {"pods": [{"spec": {"nodeName": NODE}, "podIP": "10.20.30.41"}]}
     )
@@ -109,7 +113,7 @@ def make_run(
         verdict=verdict,
         strict=strict,
         scope="chosen",
-        uncovered=(),
+        uncovered=make_plan(standard, version, (CHECK,)).uncovered,
         simulated=simulated,
         checks=(result,),
         leaks=(),
@@ -118,10 +122,30 @@ def make_run(
         requests=93,
     )
     directory.write_report(report)
-    directory.journal.append("ended", {"verdict": verdict, "strict": strict, "leaks": []})
-    directory.write_info(info.model_copy(update={"ended": at, "journal": directory.journal.head}))
     write_reports(directory)
+    ending = {"verdict": verdict, "strict": strict, "leaks": [], "files": directory.digests()}
+    directory.journal.append("ended", ending, at)
+    directory.write_info(info.model_copy(update={"ended": at, "journal": directory.journal.head}))
     return folder
+
+
+def sealed(run: Path) -> Path:
+    """Seal a run again after an edit, as somebody would who knows how runs are made: every digest fits again."""
+    directory = RunDirectory(run)
+    lines = list(read(directory.journal.path))
+    directory.journal.path.unlink()
+    info = directory.read_info()
+    for line in lines:
+        data = line.data
+        if line.event == "started":
+            data = info.model_copy(update={"ended": "", "journal": ""}).model_dump(mode="json")
+        elif line.event == "observed":
+            data = {**data, "digest": digest((run / f"observations/{data['check']}.json").read_bytes())}
+        elif "files" in data:
+            data = {**data, "files": directory.digests()}
+        directory.journal.append(line.event, data, line.time)
+    change_json(run / "run.json", "journal", value=directory.journal.head)
+    return run
 
 
 def change_json(path: Path, *keys: str | int, value: object) -> None:
@@ -148,8 +172,12 @@ def as_made_before_ids(run: Path) -> Path:
     chain = Journal(run / "journal.ndjson")
     for line in lines:
         data = line["data"]
+        for newer in ("files", "format"):
+            data.pop(newer, None)
         if "strict" in data:
             data["verdict"] = data.pop("strict")
-        chain.append(line["event"], data)
-    change_json(run / "run.json", "journal", value=chain.head)
+        chain.append(line["event"], data, line["time"])
+    info = json.loads((run / "run.json").read_text())
+    del info["format"]
+    (run / "run.json").write_text(json.dumps({**info, "journal": chain.head}, indent=1, ensure_ascii=False) + "\n")
     return run

@@ -96,10 +96,9 @@ def _judged(runs: Sequence[Path]) -> list[JudgedRun]:
             judged.append(judge_run(path))
         except NoRun as error:
             raise CannotBuild(f"{path} is not a finished run: {error}") from error
-        if judged[-1].problems:
-            raise CannotBuild(
-                f"{path} disagrees with its observations ({judged[-1].problems[0]}): `aiconform judge {path}`"
-            )
+        wrong = judged[-1].problems or judged[-1].unread
+        if wrong:
+            raise CannotBuild(f"{path} does not agree with its observations ({wrong[0]}): `aiconform judge {path}`")
     judged.sort(key=lambda run: run.started)
     for name in ("standard", "run"):
         values = [getattr(run, name) for run in judged]

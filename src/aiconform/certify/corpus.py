@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from aiconform.certify.examined import Examined
+from aiconform.certify.runs import JudgedRun
 from aiconform.certify.submission import Claim
 
 WINDOW = 6  # words
@@ -58,6 +59,20 @@ class Corpus:
 
     def notes(self, requirement: str) -> NotesIndex:
         return self._notes.get(requirement) or NotesIndex(())
+
+    def runs(self, cluster: str, journal: str) -> list[tuple[Examined, JudgedRun]]:
+        """The runs of the corpus on this cluster or with this journal, with the submissions that contain them."""
+        known = [each for key in (cluster, journal) if key for each in self._runs.get(key, ())]
+        return list({theirs.folder: (other, theirs) for other, theirs in known}.values())
+
+    @cached_property
+    def _runs(self) -> Mapping[str, list[tuple[Examined, JudgedRun]]]:
+        found: dict[str, list[tuple[Examined, JudgedRun]]] = defaultdict(list)
+        for examined in self._every:
+            for run in examined.runs.every()[0]:
+                found[run.cluster.get("uid", "")].append((examined, run))
+                found[run.journal].append((examined, run))
+        return found
 
     @cached_property
     def _notes(self) -> Mapping[str, NotesIndex]:

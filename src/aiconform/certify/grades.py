@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable
 
 from aiconform.certify.examined import Answer, Examined, Reference
+from aiconform.certify.runs import JudgedRun
 
-GRADES = ("executed", "artifact", "captured-log", "documentation-link", "bare-claim")
-"""Best first. executed: a run whose verdict can be recomputed · artifact: test results · captured-log: output or a
+GRADES = ("executed", "simulated", "artifact", "captured-log", "documentation-link", "bare-claim")
+"""Best first. executed: a run whose verdict can be recomputed · simulated: such a run with accelerators that have no
+hardware; its artifacts are no better evidence than itself · artifact: test results · captured-log: output or a
 description kept in the submission, or a link to a log · documentation-link: any other link · bare-claim: words only."""
 NOT_CLAIMED = "not-claimed"
 CLAIMING = ("Implemented", "Partially Implemented", "N/A")
-Executed = Callable[[str, Reference], bool]
+Executed = Callable[[str, Reference], JudgedRun | None]
 _LOG = re.compile(r"\.(?:log|txt|out|json|xml|ndjson|csv)$|[_/-](?:logs?|results?|outputs?)(?:/|$)", re.IGNORECASE)
 
 
@@ -20,8 +22,10 @@ def grades(found: Examined) -> dict[str, str]:
     """The grade by requirement."""
     graded = {}
 
-    def executed(requirement: str, reference: Reference) -> bool:
-        return reference.path is not None and found.runs.shows(requirement, reference.path, found.checklist.version)
+    def executed(requirement: str, reference: Reference) -> JudgedRun | None:
+        if reference.path is None:
+            return None
+        return found.runs.showing(requirement, reference.path, found.checklist.version)
 
     for item in found.checklist.items:
         answer = found.answers.get(item.id)
@@ -38,8 +42,9 @@ def _grade(answer: Answer, reference: Reference, executed: Executed) -> str:
         return "captured-log" if _LOG.search(reference.bare.rstrip("/")) else "documentation-link"
     if reference.kind != "file" or reference.path is None:
         return "bare-claim"
-    if executed(answer.item.id, reference):
-        return "executed"
+    run = executed(answer.item.id, reference)
+    if run:
+        return "simulated" if run.simulated else "executed"
     if reference.artifact and reference.artifact.results and reference.artifact.read_by_programme:
         test = reference.fragment or answer.item.test
         return "artifact" if test and reference.artifact.results.outcome(test) == "pass" else "captured-log"

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aiconform.certify.findings import listed
 
@@ -21,7 +22,9 @@ class JudgedRun:
 
     verdicts: by the programme's own words. assertions: by `check/assertion` whether it holds. reported_verdict,
     reported: what the run itself reports, over all assertions if it was made before there were two verdicts. problems:
-    where the run disagrees with its observations. redacted: what was replaced, in words, or "".
+    where the run disagrees with its observations or with itself. unread: what this release cannot recompute, and which
+    one can. simulated: it, or an observation, says that accelerators had no hardware. redacted: what was replaced, in
+    words, or "".
     """
 
     folder: Path
@@ -40,6 +43,7 @@ class JudgedRun:
     reasons: dict[str, str]
     figures: dict[str, str]
     problems: tuple[str, ...]
+    unread: tuple[str, ...]
     notes: tuple[str, ...]
     simulated: bool
     cluster: dict[str, str]
@@ -56,12 +60,16 @@ class NoRun(Exception):
     """The folder is not a finished run."""
 
 
+class OtherRelease(NoRun):
+    """A run that only a newer release of this tool can read; the text names it."""
+
+
 def judge_run(folder: Path) -> JudgedRun:
     """Raises NoRun."""
     from aiconform.check.registry import extended_standard
     from aiconform.engine import journal
     from aiconform.engine.judge import judge
-    from aiconform.engine.rundir import BadRunDirectory, RunDirectory
+    from aiconform.engine.rundir import BadRunDirectory, OfAnotherRelease, RunDirectory
 
     if has_links(folder):
         raise NoRun("it contains links, special files or very large files")
@@ -71,6 +79,9 @@ def judge_run(folder: Path) -> JudgedRun:
         directory = RunDirectory(folder)
         info, claimed = directory.read_info(), directory.read_report()
         lines = list(journal.read(folder / "journal.ndjson")) if not judgement.differences else []
+        observed = [directory.read_evidence(check)[0].model_dump() for check in directory.evidence_ids()]
+    except OfAnotherRelease as error:
+        raise OtherRelease(str(error).replace(str(folder), folder.name)[:500]) from error
     except (BadRunDirectory, journal.BrokenChain, OSError, *_CAUSED_BY_FOREIGN_FILES) as error:
         raise NoRun((str(error) or type(error).__name__).replace(str(folder), folder.name)[:500]) from error
     report = judgement.report
@@ -93,14 +104,22 @@ def judge_run(folder: Path) -> JudgedRun:
         {check.id: check.reason for check in report.checks},
         {check.id: f"{check.seconds:.1f} s, {check.requests} API requests" for check in report.checks},
         judgement.differences,
+        judgement.unread,
         judgement.notes,
-        report.simulated,
+        report.simulated or any(_simulated(data) for data in observed),
         dict(report.cluster),
         report.started,
         report.ended,
         info.journal,
         (listed(taken, 9, str) or "nothing was found") if redactions else "",
     )
+
+
+def _simulated(data: Any) -> bool:
+    """Whether an observation names accelerators without hardware, such as those of an autoscaler's pool."""
+    if isinstance(data, dict):
+        return data.get("simulated") is True or any(map(_simulated, data.values()))
+    return isinstance(data, list | tuple) and any(map(_simulated, data))
 
 
 def _plain_names(path: Path) -> None:
@@ -142,6 +161,8 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.of_other_releases: set[str] = set()
+        """The names of those that only a newer release of this tool can judge."""
         self._judged: tuple[list[JudgedRun], dict[str, str]] | None = None
 
     def every(self) -> tuple[list[JudgedRun], dict[str, str]]:
@@ -153,14 +174,16 @@ class Runs:
                     judged.append(judge_run(folder))
                 except NoRun as error:
                     broken[folder.name] = str(error)
+                    if isinstance(error, OtherRelease):
+                        self.of_other_releases.add(folder.name)
             self._judged = judged, broken
         return self._judged
 
-    def shows(self, requirement: str, path: Path, version: str) -> bool:
-        """Whether the file is in a run of this version that agrees with its observations and passes the requirement."""
+    def showing(self, requirement: str, path: Path, version: str) -> JudgedRun | None:
+        """The run of this version with the file, if it agrees with its observations and passes the requirement."""
         if not path.is_relative_to(self._folder / FOLDER):
-            return False
+            return None
         for run in self.every()[0]:
             if path.is_relative_to(run.folder) and run.standard == version and not run.problems:
-                return run.verdicts.get(requirement) in ("pass", "not-applicable")
-        return False
+                return run if run.verdicts.get(requirement) in ("pass", "not-applicable") else None
+        return None

@@ -170,7 +170,7 @@ def _claims(validated: Validated, judged: list[JudgedRun], found: Verification) 
     if examined is None:
         found.step("claims", [f"{FILE} cannot be read"])
         return
-    above = [f for f in validated.findings if f.rule in ("F-claim-above-run", "F-run-version")]
+    above = [f for f in validated.findings if f.rule in ("F-claim-above-run", "F-run-version", "F-run-kubernetes")]
     problems = [f"{f.requirement or FILE}, line {f.line}: {f.message}" for f in above]
     for requirement, answer in examined.answers.items():
         run = latest(requirement, judged)

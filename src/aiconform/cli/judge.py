@@ -19,12 +19,13 @@ DIFFERS = 3
 def command(directory: Path, strict: bool, output: str) -> None:
     """Recompute every verdict of the run in DIR from its observations, without a cluster.
 
-    Reports each difference between the run's report and its observations, and each break in the journal's chain of
-    hashes. Both verdicts are recomputed: the one by the programme's own words, and the strict one, which also counts
-    what this project asks for beyond them.
+    Reports each difference between the run's report and its observations, each break in the journal's chain of hashes,
+    each file that the journal recorded differently, and what in the run contradicts itself. Both verdicts are
+    recomputed: the one by the programme's own words, and the strict one, which also counts what this project asks for
+    beyond them.
 
-    Exit code: 3 if there is a difference, else 0; with --strict, that of the strict verdict: 0 conformant,
-    1 not conformant, 3 undetermined.
+    Exit code: 3 if there is a difference or something that this release cannot recompute, else 0; with --strict, that
+    of the strict verdict: 0 conformant, 1 not conformant, 3 undetermined.
     """
     from aiconform.engine.judge import judge
     from aiconform.engine.rundir import BadRunDirectory
@@ -41,8 +42,9 @@ def command(directory: Path, strict: bool, output: str) -> None:
         print_json(
             {
                 "run": report.run,
-                "agrees": not judgement.differences,
+                "agrees": judgement.agrees,
                 "differences": judgement.differences,
+                "unread": judgement.unread,
                 "notes": judgement.notes,
                 "report": report.model_dump(mode="json"),
             }
@@ -58,8 +60,10 @@ def command(directory: Path, strict: bool, output: str) -> None:
             click.echo(f"note: {text}")
         for text in judgement.differences:
             click.echo(f"differs: {plain(text)}")
-        if not judgement.differences:
+        for text in judgement.unread:
+            click.echo(f"cannot be recomputed here: {plain(text)}")
+        if judgement.agrees:
             click.echo("The report agrees with the observations, and the journal is unbroken.")
-    if judgement.differences:
+    if not judgement.agrees:
         end(DIFFERS)
     end(EXIT_CODES[report.strict] if strict else 0)

@@ -89,3 +89,5 @@ def _agrees(directory: Path) -> None:
     if judgement.differences:
         count = counted(len(judgement.differences), "difference")
         fail(f"the run differs from what its own files say ({count}): see `aiconform judge {directory}`")
+    for text in judgement.unread:
+        note(f"warning: a verdict could not be recomputed: {plain(text)}")

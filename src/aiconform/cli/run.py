@@ -255,11 +255,10 @@ async def _run(
                 what, options = Chosen.of(info), options.continued(info)
             plan = await what.plan(cluster, standard)
             gates = coming.gates if coming else {}
-            run = Run(cluster, plan, standard, options, [console.listen], gates)
+            run = Run(cluster, plan, standard, options, [console.listen], gates, write_reports)
             async with background(coming.arrive()) if coming else nullcontext():
                 report = await (run.execute() if chosen else run.resume())
     except (ClusterError, SpecError, BadChoice, NoSuchCheck, BadRunDirectory, BrokenChain) as error:
         fail(str(error))
-    write_reports(run.directory)
     console.close(report, run.directory.path)
     return report

@@ -11,7 +11,7 @@ from aiconform import __version__
 from aiconform.check import Settings
 from aiconform.cluster import Cluster, ClusterError
 from aiconform.cluster.guest import Guest
-from aiconform.engine.evidence import Accelerator, ExtensionInfo, RunInfo, Tool
+from aiconform.engine.evidence import FORMAT, Accelerator, ExtensionInfo, RunInfo, Tool
 from aiconform.engine.journal import now
 from aiconform.engine.options import in_force
 from aiconform.engine.plan import Plan, suite_digest
@@ -58,6 +58,7 @@ async def describe(
         options=_options(plan, settings, images, guest),
         started=now(),
         extensions=extensions_of(plan),
+        format=FORMAT,
     )
 
 

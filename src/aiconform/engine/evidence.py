@@ -13,6 +13,9 @@ CheckVerdict = Literal["pass", "fail", "error", "not-applicable", "not-run"]
 RunVerdict = Literal["conformant", "not-conformant", "undetermined"]
 ReportLevel = Literal["MUST", "SHOULD", "folded", "extension"]
 AskedBy = Literal["programme", "project"]
+FORMAT = 2
+"""The format of run directories that this release writes. It rises with every field or file that is new, so that an
+earlier release can say that it does not know them. 2: the journal records every file."""
 
 
 class _Model(BaseModel):
@@ -134,7 +137,8 @@ class RunInfo(_Model):
     `passed_over` says what looked like an accelerator and could not be used: on a node that is not Ready, in an
     incomplete pool, an unknown resource.
 
-    Until a run has ended `ended` and `journal` (hash of the journal's last line) are empty.
+    Until a run has ended `ended` and `journal` (hash of the journal's last line) are empty. `tool` names the release
+    that made the run, `format` the form of its files: 1 if the run does not say it.
     """
 
     run: str
@@ -152,6 +156,7 @@ class RunInfo(_Model):
     extensions: tuple[ExtensionInfo, ...] = ()
     ended: str = ""
     journal: str = ""
+    format: int = 1
 
 
 class Report(_Judged):

@@ -62,10 +62,11 @@ class Journal:
             self.head = hash_line(whole.rstrip(b"\n").rpartition(b"\n")[2])
         return lines
 
-    def append(self, event: str, data: dict[str, Any]) -> None:
+    def append(self, event: str, data: dict[str, Any], time: str = "") -> None:
+        """`time`: of an event that happened before, in the copy of a run; by default, it is now."""
         self._number += 1
         text = json.dumps(
-            {"number": self._number, "time": now(), "event": event, "data": data, "previous": self.head},
+            {"number": self._number, "time": time or now(), "event": event, "data": data, "previous": self.head},
             ensure_ascii=False,
         )
         line = encode_text(text)

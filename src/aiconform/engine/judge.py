@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from aiconform.check.registry import NoSuchCheck, extension_ids, load_check, load_extension_check
 from aiconform.engine import journal
-from aiconform.engine.evidence import AssertionResult, CheckResult, Report, RunInfo
+from aiconform.engine.contradictions import contradictions
+from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Report, RunInfo
+from aiconform.engine.integrity import unlike_the_journal
 from aiconform.engine.plan import suite_digest
-from aiconform.engine.rundir import BadRunDirectory, RunDirectory
+from aiconform.engine.rundir import BadRunDirectory, RunDirectory, of_release
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check, judge_run, level_of, not_run
 from aiconform.spec import SpecError, Standard, UnknownRequirement, UnknownVersion
 
@@ -20,27 +22,43 @@ from aiconform.spec import SpecError, Standard, UnknownRequirement, UnknownVersi
 class Judgement:
     """The recomputed report, and where it differs from the run's own.
 
-    differences: a verdict, a finding or a file is not what it should be. notes: why a difference may be honest
-    (another version of the suite or of the standard).
+    differences: a verdict, a finding or a file is not what it should be, or two of them cannot both be true. unread:
+    what this release cannot recompute, and which one can: neither a difference nor agreement. notes: what another
+    version of the suite or of the standard words differently or asks more of.
     """
 
     report: Report
     differences: tuple[str, ...]
     notes: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        return not self.differences and not self.unread
 
 
 def judge(path: Path, standard: Standard) -> Judgement:
-    """Raises BadRunDirectory if the folder is not a finished run."""
+    """Raises BadRunDirectory if the folder is not a finished run; OfAnotherRelease if only a newer release reads it."""
     directory = RunDirectory(path)
     info, report = directory.read_info(), directory.read_report()
-    differences = _chain(directory, info, report)
+    lines, differences = _lines(directory)
+    differences += unlike_the_journal(directory, info, report, lines) if lines else []
     same_edition = info.standard_digest == standard.digest
     reworded: list[str] = []
+    unread: list[str] = []
     results = []
+    read: dict[str, Evidence] = {}
     for claimed in report.checks:
-        computed, problem = _again(directory, info, claimed, standard)
-        if problem:
-            differences.append(problem)
+        try:
+            computed = _again(directory, info, claimed, standard, read)
+        except BadRunDirectory as error:
+            differences.append(str(error))
+            computed = _not_recomputed(claimed)
+        except (UnreadableEvidence, NoSuchCheck, SpecError, LookupError) as error:
+            results.append(_not_recomputed(claimed))
+            beyond_us = _of_another_release(error, claimed.id, info, standard)
+            (unread if beyond_us else differences).append(f"{claimed.id}: {beyond_us or error}")
+            continue
         found = compare(claimed, computed)
         differences += found.differences
         if same_edition and _same_code(claimed.id, info):
@@ -53,10 +71,11 @@ def judge(path: Path, standard: Standard) -> Judgement:
     strict = judge_run(results, standard, chosen=chosen, strict=True)
     # A run made before there were two verdicts has the strict one.
     expected = strict if any(map(has_no_ids, report.checks)) else verdict
-    if (report.verdict, report.strict) != (expected, strict):
+    if (report.verdict, report.strict) != (expected, strict) and not unread:
         said = " and ".join(dict.fromkeys((report.verdict, f"{report.strict} (strict)")))
         differences.append(f"the run says {said}; its observations say {expected} and {strict} (strict)")
-    differences += _about(info, report, standard)
+    differences += _about(info, report, standard, read) if not unread else []
+    differences += contradictions(info, report, read, lines, datetime.now(UTC))
     notes = []
     if info.suite != suite_digest():
         notes.append(f"the run was judged by another version of the suite ({info.suite}; this is {suite_digest()})")
@@ -66,30 +85,47 @@ def judge(path: Path, standard: Standard) -> Judgement:
     if reworded:
         notes.append(f"{len(reworded)} texts of the report are worded differently; the verdicts do not depend on them")
     computed_report = report.model_copy(update={"checks": tuple(results), "verdict": verdict, "strict": strict})
-    return Judgement(computed_report, tuple(differences), tuple(notes))
+    return Judgement(computed_report, tuple(differences), tuple(notes), tuple(unread))
 
 
-def _again(directory: RunDirectory, info: RunInfo, claimed: CheckResult, standard: Standard) -> tuple[CheckResult, str]:
-    """(the result that the observations give, a problem or "")."""
-    unread = claimed.model_copy(
-        update={"verdict": "not-run", "strict": "not-run", "reason": "cannot be recomputed", "assertions": ()}
-    )
+def _lines(directory: RunDirectory) -> tuple[list[journal.JournalEntry], list[str]]:
+    """(the lines of an unbroken journal, what is wrong with it)."""
     try:
-        requirement = standard.requirement(claimed.id)
-        level_of(requirement, info.standard)
-    except UnknownRequirement as error:
-        brought = next((each for each in info.extensions if each.id == claimed.id), None)
-        needs = f"it needs {brought.distribution} {brought.version}, which is not installed" if brought else error
-        return unread, f"{claimed.id}: {needs}"
-    except (SpecError, LookupError) as error:
-        return unread, f"{claimed.id}: {error}"
-    if claimed.id not in directory.evidence_ids():
-        return not_run(requirement, info.standard, claimed.reason), ""
-    try:
-        evidence, _ = directory.read_evidence(claimed.id)
-        return judge_check(requirement, info.standard, load_check(claimed.id), evidence), ""
-    except (BadRunDirectory, UnreadableEvidence, NoSuchCheck) as error:
-        return unread, str(error)
+        return list(journal.read(directory.journal.path)), []
+    except (journal.BrokenChain, OSError) as error:
+        return [], [f"the journal: {error}"]
+
+
+def _again(
+    directory: RunDirectory, info: RunInfo, claimed: CheckResult, standard: Standard, read: dict[str, Evidence]
+) -> CheckResult:
+    """The result that the observations give, which are added to `read`.
+
+    Raises BadRunDirectory for a file that is malformed; UnreadableEvidence, NoSuchCheck, SpecError or LookupError for
+    what only another release or an extension knows.
+    """
+    if claimed.id in directory.evidence_ids():
+        read[claimed.id] = directory.read_evidence(claimed.id)[0]
+    requirement = standard.requirement(claimed.id)
+    level_of(requirement, info.standard)
+    if claimed.id not in read:
+        return not_run(requirement, info.standard, claimed.reason)
+    return judge_check(requirement, info.standard, load_check(claimed.id), read[claimed.id])
+
+
+def _not_recomputed(claimed: CheckResult) -> CheckResult:
+    nothing = {"verdict": "not-run", "strict": "not-run", "reason": "cannot be recomputed", "assertions": ()}
+    return claimed.model_copy(update=nothing)
+
+
+def _of_another_release(error: Exception, check: str, info: RunInfo, standard: Standard) -> str:
+    """Which release, or version of an extension, can recompute a check that this one cannot; "" if this one should."""
+    brought = next((each for each in info.extensions if each.id == check), None)
+    if brought:
+        absent = isinstance(error, UnknownRequirement) or bool(_other_extensions(info, check))
+        return f"it needs {brought.distribution} {brought.version}, which is not installed" if absent else ""
+    same = info.suite == suite_digest() and info.standard_digest == standard.digest
+    return "" if same else f"{error} ({of_release(info.tool)})"
 
 
 def _same_code(check: str, info: RunInfo) -> bool:
@@ -165,9 +201,14 @@ def compare(claimed: CheckResult, computed: CheckResult) -> Comparison:
         elif one.title != other.title or (one.asked_by != other.asked_by and not without_ids):
             wording.append(f"{claimed.id}/{other.id}: the report says {one.title} (asked by the {one.asked_by})")
     if claimed.left_out and claimed.left_out != computed.left_out:
-        said, found = (", ".join(each.left_out) or "nothing" for each in (claimed, computed))
-        left = f"{claimed.id}: the report leaves out {said}; the observations leave out {found}"
+        names = [", ".join(each.left_out) or "nothing" for each in (claimed, computed)]
+        left = f"{claimed.id}: the report leaves out {names[0]}; the observations leave out {names[1]}"
         (wording if claimed.left_out.keys() == computed.left_out.keys() else differences).append(left)
+    said, found = ((each.seconds, each.waited, each.requests) for each in (claimed, computed))
+    if said != found:
+        differences.append(f"{claimed.id}: the report says {said} (seconds, waited, requests), not {found}")
+    if (claimed.title, claimed.reason) != (computed.title, computed.reason) and not without_ids:
+        wording.append(f"{claimed.id}: the report says {claimed.title}: {claimed.reason}")
     if claimed.level != computed.level:
         differences.append(f"{claimed.id}: the report says {claimed.level}; the standard says {computed.level}")
     if claimed.title != computed.title:
@@ -205,49 +246,8 @@ def _id_of(check: str, title: str) -> str:
     return next((declared.id for declared in known if title in (declared.title, *declared.formerly)), "")
 
 
-def _chain(directory: RunDirectory, info: RunInfo, report: Report) -> list[str]:
-    """The journal's chain, its head, and the digests of the observations that it recorded."""
-    try:
-        lines = list(journal.read(directory.journal.path))
-    except (journal.BrokenChain, OSError) as error:
-        return [f"the journal: {error}"]
-    raw = directory.journal.path.read_bytes()
-    found = []
-    last = raw.rstrip(b"\n").rpartition(b"\n")[2]
-    if not raw.endswith(b"\n") or journal.hash_line(last) != info.journal:
-        found.append("the last line of the journal is not the one whose hash is in run.json")
-    begun = next((line.data for line in lines if line.event == "started"), None)
-    if not _is(begun, info.model_copy(update={"ended": "", "journal": ""})):
-        found.append("run.json differs from the start that the journal recorded")
-    recorded = {line.data["check"]: line.data["digest"] for line in lines if line.event == "observed"}
-    for check in sorted({*recorded, *directory.evidence_ids()}):
-        try:
-            _, digest = directory.read_evidence(check)
-        except BadRunDirectory as error:
-            found.append(str(error))
-            continue
-        if digest != recorded.get(check):
-            found.append(f"observations/{check}.json differs from what the journal recorded")
-    for missing in sorted({*recorded} - {result.id for result in report.checks}):
-        found.append(f"{missing}: observed, but not in the report")
-    judged = {line.data["check"]: line.data for line in lines if line.event == "judged"}
-    for result in report.checks:
-        said = judged.get(result.id, {})
-        if (said.get("verdict"), said.get("strict", result.strict)) != (result.verdict, result.strict):
-            found.append(f"{result.id}: the journal says {said.get('verdict')}, the report {result.verdict}")
-    return found
-
-
-def _is(data: object, info: RunInfo) -> bool:
-    """Whether the journal's data equals this; fields that were added later have their defaults."""
-    try:
-        return RunInfo.model_validate(data) == info
-    except ValidationError:
-        return False
-
-
-def _about(info: RunInfo, report: Report, standard: Standard) -> list[str]:
-    """Differences between the report and run.json."""
+def _about(info: RunInfo, report: Report, standard: Standard, observed: Mapping[str, Evidence]) -> list[str]:
+    """Differences between the report and run.json, and what was observed."""
     found = [
         f"the report's {name} differs from that of run.json"
         for name in sorted(Report.model_fields.keys() & RunInfo.model_fields.keys())
@@ -261,9 +261,17 @@ def _about(info: RunInfo, report: Report, standard: Standard) -> list[str]:
         listed = standard.at(info.standard)
     except UnknownVersion as error:
         return [*found, str(error)]
+    uncovered = {each.id for each in listed if level_of(each, info.standard) == "MUST" and each.id not in observed}
+    # In runs of the first format this also followed from what an earlier suite had checks for.
+    if info.format >= 2 and set(report.uncovered) != uncovered:
+        found.append(f"the report leaves {_names(report.uncovered)} uncovered; the observations {_names(uncovered)}")
     reported = {result.id for result in report.checks}
     whole = {requirement.id for requirement in listed} | {each.id for each in info.extensions}
     expected = whole if info.chosen is None else set(info.chosen)
     if reported != expected:
         found.append(f"the report should cover {', '.join(sorted(expected))}; it covers {', '.join(sorted(reported))}")
     return found
+
+
+def _names(ids: Iterable[str]) -> str:
+    return ", ".join(sorted(ids)) or "nothing"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,7 +57,8 @@ class RunOptions:
 class Run:
     """One run over one plan. `execute` returns the report; cancelling it cleans up first.
 
-    gates: what checks wait for before they begin, by their ids; the others begin at once.
+    gates: what checks wait for before they begin, by their ids; the others begin at once. render: writes into the
+    directory of a judged run what people and the programme read, before the journal records the digest of every file.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Run:
         options: RunOptions,
         listeners: Sequence[events.Listener],
         gates: Mapping[str, Gate] | None = None,
+        render: Callable[[RunDirectory], None] = lambda _: None,
     ) -> None:
         self.plan = plan
         self.options = options
@@ -78,6 +80,7 @@ class Run:
         self._standard = standard
         self._listeners = listeners
         self._gates = gates or {}
+        self._render = render
 
     def _tell(self, event: events.Event) -> None:
         for listener in self._listeners:
@@ -149,9 +152,9 @@ class Run:
         info = info.model_copy(update={"ended": now()})
         report = self._report(info, results, round(time.monotonic() - begun, 3), meter.total)
         self.directory.write_report(report)
-        self.directory.journal.append(
-            "ended", {"verdict": report.verdict, "strict": report.strict, "leaks": self.leaks}
-        )
+        self._render(self.directory)
+        ending = {"verdict": report.verdict, "strict": report.strict, "leaks": self.leaks}
+        self.directory.journal.append("ended", {**ending, "files": self.directory.digests()})
         self.directory.write_info(info.model_copy(update={"journal": self.directory.journal.head}))
         self._tell(events.RunFinished(report))
         return report

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from aiconform import __version__
 from aiconform.cluster import Object
-from aiconform.engine.evidence import Evidence, Report, RunInfo, digest, encode, encode_text
+from aiconform.engine.evidence import FORMAT, Evidence, Report, RunInfo, Tool, digest, encode, encode_text
 from aiconform.engine.journal import Journal
 
 M = TypeVar("M", bound=BaseModel)
@@ -17,6 +20,23 @@ M = TypeVar("M", bound=BaseModel)
 
 class BadRunDirectory(Exception):
     """A folder is not a run directory, or one of its files is malformed."""
+
+
+class OfAnotherRelease(BadRunDirectory):
+    """A run that this release cannot read, because another one made it; the text names that one."""
+
+
+def of_release(tool: Tool) -> str:
+    """The release that made a run, and how to run it, in words."""
+    version = tool.version if re.fullmatch(r"[0-9A-Za-z.+-]{1,40}", tool.version) else "RELEASE"
+    return f"made by {tool.name} {tool.version}, this is {__version__}; try `uvx aiconform=={version} judge DIR`"
+
+
+class _Made(BaseModel):
+    """What every run.json says of its making, whatever else is in it."""
+
+    tool: Tool
+    format: int = 1
 
 
 class RunDirectory:
@@ -56,6 +76,11 @@ class RunDirectory:
         self._write(f"objects/{check}/{name}.json", encode_text(data))
 
     def read_info(self) -> RunInfo:
+        """Raises OfAnotherRelease for a format that is newer than this release."""
+        with suppress(ValidationError):
+            made = _Made.model_validate_json(self._bytes("run.json"))
+            if made.format > FORMAT:
+                raise OfAnotherRelease(f"{self.path} has format {made.format}: it was {of_release(made.tool)}")
         return self._read("run.json", RunInfo)
 
     def read_report(self) -> Report:
@@ -68,6 +93,15 @@ class RunDirectory:
 
     def evidence_ids(self) -> tuple[str, ...]:
         return tuple(sorted(path.stem for path in (self.path / "observations").glob("*.json")))
+
+    def digests(self) -> dict[str, str]:
+        """The digest of every file by its path, apart from those that the journal covers otherwise."""
+        names = {path.relative_to(self.path).as_posix(): path for path in self.path.rglob("*") if path.is_file()}
+        return {
+            name: digest(path.read_bytes())
+            for name, path in sorted(names.items())
+            if name not in ("run.json", "journal.ndjson") and not name.startswith("observations/")
+        }
 
     def _write(self, name: str, data: bytes) -> None:
         """Write atomically: a reader never finds a partial file."""

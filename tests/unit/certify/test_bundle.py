@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.certify_material import certify, product, rules, validated, write
-from support.certify_runs import CHECK, as_made_before_ids, change_json, make_run
+from support.certify_runs import CHECK, as_made_before_ids, change_json, make_run, sealed
 
 from aiconform.certify.attestation import NotAttested, new_key, verify_with_key
 from aiconform.certify.predicate import run_claims
@@ -309,6 +309,32 @@ def test_what_such_a_run_reported_is_what_was_signed_and_what_its_artifacts_say(
     judged = judge_run(run)
     assert (judged.verdicts, judged.reported) == ({CHECK: "pass"}, {CHECK: "fail"})
     assert run_claims([judged])[0]["verdicts"] == {CHECK: "fail"}
+
+
+def test_a_simulated_run_has_a_grade_of_its_own(tmp_path: Path) -> None:
+    """Also by its artifacts: they show no more than the run."""
+    bundle = built(tmp_path, make_run(tmp_path / "run", simulated=True))
+    assert validated(bundle)["grades"][CHECK] == "simulated"
+
+
+def test_a_run_of_a_cluster_of_another_version_is_found(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    for name in ("run.json", "report.json"):
+        change_json(run / name, "kubernetes", value="v1.29.4")
+    bundle = built(tmp_path, sealed(run))
+    assert "F-run-kubernetes" in rules(validated(bundle)["findings"])
+    assert any("a cluster of v1.29.4" in text for text in verification(bundle, "--unsigned")["problems"])
+
+
+@pytest.mark.parametrize("same", ["run", "cluster"])
+def test_a_run_in_two_products_is_found(tmp_path: Path, same: str) -> None:
+    first = built(tmp_path, make_run(tmp_path / "run"))
+    again = make_run(tmp_path / "again", run="ffffffff") if same == "cluster" else tmp_path / "run"
+    second = built(tmp_path / "two", again)
+    shutil.move(second, first.parent / "other-platform")
+    data = json.loads(certify("validate", first.parent, "--offline", "-o", "json").stdout)
+    for submission in data["submissions"]:
+        assert "F-run-elsewhere" in rules(submission["findings"])
 
 
 def test_another_key_does_not_verify(tmp_path: Path, bundle: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from support.certify_runs import CHECK, as_made_before_ids, change_json, make_run
+from support.certify_runs import CHECK, as_made_before_ids, change_json, make_run, sealed
 
 from aiconform.cli import main
 from aiconform.engine.judge import judge
@@ -78,7 +78,7 @@ def test_the_order_of_assertions_is_free(tmp_path: Path) -> None:
     report = json.loads((run / "report.json").read_text())
     report["checks"][0]["assertions"].reverse()
     (run / "report.json").write_text(json.dumps(report))
-    assert differences(run) == ""
+    assert differences(sealed(run)) == ""
 
 
 def test_an_old_run_cannot_say_more_than_its_observations(tmp_path: Path) -> None:

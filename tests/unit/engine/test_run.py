@@ -135,8 +135,9 @@ async def test_a_run_with_an_extension_that_is_not_installed_here_says_what_it_n
     fabric: Path, tmp_path: Path
 ) -> None:
     await made(tmp_path / "run", "acme.fabric").execute()
-    (difference, *_) = judge(tmp_path / "run", load_standard()).differences
-    assert difference == "acme.fabric: it needs acme-fabric 1.0, which is not installed"
+    judgement = judge(tmp_path / "run", load_standard())
+    assert judgement.differences == ()
+    assert judgement.unread == ("acme.fabric: it needs acme-fabric 1.0, which is not installed",)
 
 
 async def test_an_interrupted_run_is_resumed_with_the_evidence_that_it_has(fabric: Path, tmp_path: Path) -> None:

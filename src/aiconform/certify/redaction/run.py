@@ -65,9 +65,10 @@ def redact(source: Path, target: Path, redaction: Redaction) -> dict[str, int]:
 
 def _agrees(run: Path, standard: Standard) -> None:
     """Raises CannotRedact if the run differs from what its own files say, and BadRunDirectory."""
-    differences = judge(run, standard).differences
+    judged = judge(run, standard)
+    differences = judged.differences or judged.unread
     if differences:
-        raise CannotRedact(f"{run} differs from itself ({differences[0]}): `aiconform judge {run}`")
+        raise CannotRedact(f"{run} does not agree with itself ({differences[0]}): `aiconform judge {run}`")
 
 
 class _RedactedRun:
@@ -106,10 +107,10 @@ class _RedactedRun:
                 json.dumps(self.redactor.data(data), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
             )
         info = RunInfo.model_validate(self._nowhere(self._info.model_dump(mode="json")))
-        head = self._journal(target, info, digests)
-        out.write_info(info.model_copy(update={"journal": head}))
         out.write_report(report)
         write_reports(out)
+        self._journal(out, info, digests)
+        out.write_info(info.model_copy(update={"journal": out.journal.head}))
 
     def _judged(self, evidence: dict[str, Evidence]) -> Report:
         """The report computed from the redacted observations. Raises CannotRedact if a verdict changes."""
@@ -133,38 +134,23 @@ class _RedactedRun:
         redacted: dict[str, Any] = self.redactor.data(data, kept=STRUCTURE)
         return {**redacted, "cluster": {**redacted["cluster"], "context": "redacted"}}
 
-    def _journal(self, target: Path, info: RunInfo, digests: dict[str, str]) -> str:
+    def _journal(self, out: RunDirectory, info: RunInfo, digests: dict[str, str]) -> None:
         """Chain the same events again, with their original times, and a last line about the redaction."""
-        chain = _Chain(target / "journal.ndjson")
         for line in self._lines:
             data = self.redactor.data(line.data, kept=STRUCTURE)
             if line.event == "started":
                 data = info.model_copy(update={"ended": "", "journal": ""}).model_dump(mode="json")
             elif line.event == "observed" and line.data.get("check") in digests:
                 data = {**data, "digest": digests[line.data["check"]]}
-            chain.add(line.event, data, line.time)
+            data.pop("files", None)  # the last line has those of the copy
+            out.journal.append(line.event, data, line.time)
         what = {
             "tool": f"aiconform {__version__}",
             "placeholders": self.redactor.counts,
             "original": self._info.journal,
+            "files": out.digests(),
         }
-        return chain.add("redacted", what, journal.now())
-
-
-class _Chain:
-    """A journal whose lines keep their original times."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._number, self._head = path, 0, journal.START
-
-    def add(self, event: str, data: dict[str, Any], time: str) -> str:
-        self._number += 1
-        content = {"number": self._number, "time": time, "event": event, "data": data, "previous": self._head}
-        line = json.dumps(content, ensure_ascii=False).encode()
-        with self._path.open("ab") as file:
-            file.write(line + b"\n")
-        self._head = journal.hash_line(line)
-        return self._head
+        out.journal.append("redacted", what)
 
 
 def _json_files(folder: Path) -> Iterator[tuple[Path, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from aiconform.certify.context import Context
@@ -24,6 +25,24 @@ RULES = (
     ),
     Rule("F-run-version", "error", "Runs are for this version", "run the suite on a cluster of this version"),
     Rule(
+        "F-run-unread",
+        "warning",
+        "Runs can be recomputed by this release",
+        "judge the run with the release that made it, or run the suite again",
+    ),
+    Rule(
+        "F-run-kubernetes",
+        "error",
+        "A run's cluster has the version that the run is for",
+        "run the suite on a cluster of this version, without --kubernetes",
+    ),
+    Rule(
+        "F-run-elsewhere",
+        "error",
+        "A run is of one product",
+        "ask both vendors whose cluster it was; run the suite on a cluster of each product",
+    ),
+    Rule(
         "F-two-clusters",
         "warning",
         "Runs are of one cluster",
@@ -43,9 +62,13 @@ def check(context: Context) -> Iterator[Problem]:
     found = context.examined
     judged, broken = found.runs.every()
     for name, why in broken.items():
-        yield Problem("F-run-broken", 1, f"runs/{name} is not a finished run: {why}")
+        if name in found.runs.of_other_releases:
+            yield Problem("F-run-unread", 1, f"runs/{name}: {why}")
+        else:
+            yield Problem("F-run-broken", 1, f"runs/{name} is not a finished run: {why}")
     for run in judged:
         yield from _run(found, run)
+        yield from _elsewhere(context, run)
     clusters = {run.cluster.get("uid", "") for run in judged}
     if len(clusters) > 1:
         yield Problem("F-two-clusters", 1, f"the runs are of {len(clusters)} clusters")
@@ -57,12 +80,25 @@ def _run(found: Examined, run: JudgedRun) -> Iterator[Problem]:
     name = f"runs/{run.folder.name}"
     if run.problems:
         yield Problem("F-run-broken", 1, f"{name}: {listed(run.problems, 2, str)}")
+    if run.unread:
+        yield Problem("F-run-unread", 1, f"{name}: {listed(run.unread, 2, str)}")
+    if not re.match(rf"{re.escape(run.standard)}(?![0-9])", run.kubernetes):
+        yield Problem("F-run-kubernetes", 1, f"{name}, for {run.standard}, is of a cluster of {run.kubernetes}")
     if run.standard != found.checklist.version:
         yield Problem("F-run-version", 1, f"{name} is a run for {run.standard}")
     if run.simulated:
         yield Problem("F-simulated", 1, f"{name} used simulated accelerators")
     if run.redacted:
         yield Problem("F-redacted", 1, f"{name} was redacted: {run.redacted}")
+
+
+def _elsewhere(context: Context, run: JudgedRun) -> Iterator[Problem]:
+    """The same run, or a run of the same cluster, in the submission of another product."""
+    mine = context.examined
+    for other, theirs in context.corpus.runs(run.cluster.get("uid", ""), run.journal):
+        if other.submission.folder.name.lower() != mine.submission.folder.name.lower():
+            what = "this very run" if theirs.journal == run.journal else f"run {theirs.run} of the same cluster"
+            yield Problem("F-run-elsewhere", 1, f"{other.submission.product} contains {what}")
 
 
 def latest(requirement: str, runs: list[JudgedRun]) -> JudgedRun | None:

@@ -1,0 +1,140 @@
+"""Contradictions inside a run: what its files say and what cannot all be true, whoever wrote them.
+
+They do not depend on a check. What a run claims beyond its observations `judge` finds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from aiconform.engine.evidence import Evidence, Report, RunInfo
+from aiconform.engine.journal import JournalEntry
+
+# Clocks are corrected during a run, and an entry is written a moment after the event.
+SLACK = timedelta(minutes=1)
+# Of a machine whose clock is that wrong, no certificate would be accepted.
+AHEAD = timedelta(days=1)
+_FIGURES = frozenset({"seconds", "waited", "requests", "subjects", "total", "free"})
+_KIND = ("way", "name")
+
+
+def contradictions(
+    info: RunInfo, report: Report, evidence: Mapping[str, Evidence], lines: Sequence[JournalEntry], now: datetime
+) -> list[str]:
+    """What contradicts itself, in words. evidence: by check. now: what is later has not happened."""
+    observed = {check: found.model_dump(mode="json") for check, found in evidence.items()}
+    return [
+        *_figures("run.json", info.model_dump(mode="json")),
+        *_figures("report.json", report.model_dump(mode="json")),
+        *(text for check, data in observed.items() for text in _figures(f"observations/{check}.json", data)),
+        *_times(info, report, lines, now),
+        *_twice(info, report, evidence, lines),
+        *(text for check, data in observed.items() for text in _simulated(info, check, data["records"])),
+    ]
+
+
+def _figures(name: str, data: Any, place: str = "") -> Iterator[str]:
+    """Figures that are none. What a probe observed is the platform's and may be anything."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            where = f"{place}.{key}".lstrip(".")
+            if key in _FIGURES and isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
+                yield f"{name}: {where} is {value}"
+            elif key not in ("observation", "options"):
+                yield from _figures(name, value, where)
+    elif isinstance(data, list):
+        for number, value in enumerate(data):
+            yield from _figures(name, value, f"{place}.{number}")
+
+
+def _times(info: RunInfo, report: Report, lines: Sequence[JournalEntry], now: datetime) -> Iterator[str]:
+    started, ended = _moment(info.started), _moment(info.ended)
+    moments = [(f"line {line.number} of the journal", _moment(line.time)) for line in lines]
+    every = [("the start", started), ("the end", ended), *moments]
+    for name, moment in every:
+        if moment is None:
+            yield f"the time of {name} is none"
+            return
+        if moment > now + AHEAD:
+            yield f"{name} lies in the future ({moment.isoformat()})"
+    if started is None or ended is None:
+        return
+    if ended < started - SLACK:
+        yield f"the run ended ({info.ended}) before it started ({info.started})"
+    known = [(name, moment) for name, moment in moments if moment is not None]
+    for (name, before), (later, after) in pairwise(known):
+        if after < before - SLACK:
+            yield f"{later} is earlier than {name}"
+    wall = max(ended - started, timedelta()) + SLACK
+    for name, seconds in (("the run", report.seconds), *((each.id, each.seconds) for each in report.checks)):
+        if math.isfinite(seconds) and seconds > wall.total_seconds():
+            yield f"{name} took {seconds:.0f} s, between a start and an end that are {(ended - started)} apart"
+    yield from _against_the_journal(info, started, ended, lines)
+
+
+def _against_the_journal(
+    info: RunInfo, started: datetime, ended: datetime, lines: Sequence[JournalEntry]
+) -> Iterator[str]:
+    """Runs of the first format were also written by tests, with times of their choice."""
+    if info.format < 2:
+        return
+    for event, said in (("started", started), ("ended", ended)):
+        written = next((_moment(line.time) for line in reversed(lines) if line.event == event), None)
+        if written is None:
+            yield f"the journal does not say when the run {event}"
+        elif abs(written - said) > SLACK:
+            yield f"the journal says that the run {event} at {written.isoformat()}, run.json {said.isoformat()}"
+
+
+def _twice(
+    info: RunInfo, report: Report, evidence: Mapping[str, Evidence], lines: Sequence[JournalEntry]
+) -> Iterator[str]:
+    # However often a run was continued, it is started once, and each check is observed once.
+    if sum(line.event == "started" for line in lines) > 1:
+        yield "the journal says twice that the run started"
+    observed = (str(line.data.get("check")) for line in lines if line.event == "observed")
+    offered = (f"{each.name} on {each.node} by {each.way}" for each in info.accelerators)
+    yield from (f"the journal says twice that {each} was observed" for each in _repeated(observed))
+    yield from (f"the report has two results of {each}" for each in _repeated(each.id for each in report.checks))
+    yield from (f"run.json lists twice: {each}" for each in _repeated(offered))
+    for check, found in evidence.items():
+        if found.check != check:
+            yield f"observations/{check}.json is about {found.check}"
+        targets = (f"{record.probe} on {record.target}" for record in found.records)
+        yield from (f"observations/{check}.json has twice: {each}" for each in _repeated(targets))
+
+
+def _repeated(values: Iterable[str]) -> list[str]:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _simulated(info: RunInfo, check: str, data: Any) -> Iterator[str]:
+    """Observations of accelerators that run.json knows, and that say something else about their hardware."""
+    if isinstance(data, dict):
+        said = data.get("simulated")
+        here = {
+            entry.simulated
+            for entry in info.accelerators
+            if data.get("node") == entry.node and all(data.get(key) in (None, getattr(entry, key)) for key in _KIND)
+        }
+        if isinstance(said, bool) and here and said not in here:
+            words = {True: "simulated", False: "real"}
+            yield f"{check} saw {words[said]} accelerators on {data['node']}; run.json says {words[not said]} ones"
+        for value in data.values():
+            yield from _simulated(info, check, value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _simulated(info, check, value)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
