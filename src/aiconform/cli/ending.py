@@ -41,6 +41,7 @@ def own_code_for_closed_output() -> Iterator[None]:
 
 def exit_code(call: Callable[[], object]) -> int:
     """Call a command, say what went wrong, and return the code to exit with. A result that is a number is the code."""
+    _open_closed_streams()
     try:
         code = _code(call)
         sys.stdout.flush()
@@ -49,6 +50,20 @@ def exit_code(call: Callable[[], object]) -> int:
     except OSError as error:
         code = _cannot_go_on(error)
     return code
+
+
+def _open_closed_streams() -> None:
+    """Let a standard stream that was closed from the start (`>&-`) lead nowhere: Python has None in its place.
+
+    Otherwise, the next file that is opened would get its number, and a program that is started would write to it.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
 
 
 def _code(call: Callable[[], object]) -> int:

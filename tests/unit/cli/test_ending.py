@@ -138,6 +138,13 @@ def test_a_reader_that_goes_away_is_no_verdict(words: tuple[str, ...]) -> None:
     assert running.returncode == 141
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_from_the_start_changes_no_code(closed: str) -> None:
+    for words, code in (("spec list", 0), ("spec show nothing", 2)):
+        command = f'exec "$0" -m aiconform {words} {closed}'
+        assert subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, check=False).returncode == code
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
 def test_a_full_disk_is_no_verdict(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full, aiconform("spec", "list", stdout=full) as running:
