@@ -397,3 +397,28 @@ def test_whatever_leaks_something_fails(hardware: Hardware, data: st.DataObject)
     assert ("sibling_sees_none" in found_broken) == bool(sibling)
     assert ("environment_gives_nothing" in found_broken) == bool({*asker} - {*stranger})
     assert ("forged_is_refused" in found_broken) == bool(forged)
+
+
+def test_devices_without_nodes_are_no_overlap_of_two_holders() -> None:
+    remote = Hardware("remote.example/gpu", (), ()).seen(
+        holder=view(environment={"REMOTE_GPU": "a"}),
+        second=view(environment={"REMOTE_GPU": "b"}),
+        second_waited=False,
+    )
+    assert found(remote)["holder_sees_device"].holds
+    assert found(remote)["holders_are_disjoint"].holds is None
+    nothing = Hardware("remote.example/gpu", (), ()).seen(holder=view(), second=view(), second_waited=False)
+    assert {"holder_sees_device", "holders_are_disjoint"} <= broken(nothing)
+
+
+def test_a_machine_that_has_the_same_hardware_hides_no_leak_of_it() -> None:
+    """Its driver reports nothing, so that it looks like one without accelerators."""
+    hardware = Hardware("unlisted", ("/dev/novel0",), ("/dev/novel1",))
+    seen = hardware.seen(baseline=view("/dev/novel1"), stranger=view("/dev/novel1"))
+    assert "stranger_sees_none" in broken(seen)
+    assert broken(hardware.seen(baseline=view("/dev/odd1"), stranger=view("/dev/odd1"))) == set()
+
+
+def test_a_partition_is_never_shared_without_a_word() -> None:
+    hardware = Hardware("nvidia.com/mig-1g.10gb", caps(12, 13), caps(12, 13), ("/dev/nvidia0", *NVIDIA))
+    assert "holders_are_disjoint" in broken(hardware.seen(perhaps_shared=True))

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from aiconform.check import Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.checks.secure_accelerator_access.observations import Isolation
 from aiconform.checks.secure_accelerator_access.options import SecureAcceleratorAccess
 from aiconform.checks.secure_accelerator_access.probes import isolation
-from aiconform.cluster import Object, WatchEvent
+from aiconform.cluster import NotCreated, Object, Rejected, Stuck, WatchEvent
 from aiconform.kit.container_view import LOOKED
 from aiconform.platform import NodeAccelerators
 from aiconform.platform.accelerators.device_nodes import known_nodes
@@ -148,7 +150,7 @@ async def test_a_baseline_pod_that_does_not_start_is_done_without() -> None:
 async def test_an_environment_that_keeps_a_container_from_starting_was_refused() -> None:
     state = {"waiting": {"reason": "CreateContainerError", "message": "not allowed to name devices"}}
     waiting = {"phase": "Pending", "containerStatuses": [{"name": "asker", "image": "i", "state": state}]}
-    found = await seen(FakeCluster(PRINTED, {"asker": waiting}))
+    found = await seen(FakeCluster(PRINTED, {"asker": waiting, "asker-again": waiting}))
     assert found.asker is None
     assert "not allowed to name devices" in found.asker_refused
     assert outcomes(found) == {True}
@@ -157,9 +159,54 @@ async def test_an_environment_that_keeps_a_container_from_starting_was_refused()
 async def test_an_environment_for_which_the_runtime_fails_was_refused_too() -> None:
     state = {"terminated": {"reason": "StartError", "message": "hook: unknown device all"}}
     failed = {"phase": "Failed", "containerStatuses": [{"name": "asker", "image": "i", "state": state}]}
-    found = await seen(FakeCluster(PRINTED, {"asker": failed}))
+    found = await seen(FakeCluster(PRINTED, {"asker": failed, "asker-again": failed}))
     assert "unknown device all" in found.asker_refused
     assert outcomes(found) == {True}
+
+
+async def test_a_container_that_fails_to_start_for_a_moment_was_not_refused_for_its_environment() -> None:
+    state = {"waiting": {"reason": "CreateContainerError", "message": "context deadline exceeded"}}
+    waiting = {"phase": "Pending", "containerStatuses": [{"name": "asker", "image": "i", "state": state}]}
+    found = await seen(FakeCluster({**PRINTED, "asker-again/asker-again": gpu(0)}, {"asker": waiting}))
+    broken = findings(load_check("secure_accelerator_access"), found)
+    assert {id_ for id_, finding in broken.items() if finding.holds is False} == {"environment_gives_nothing"}
+    every = {name: waiting for name in ("asker", "asker-of-nothing", "asker-again")}
+    with pytest.raises(NotCreated, match="context deadline exceeded"):
+        await seen(FakeCluster(PRINTED, every))
+
+
+async def test_a_quota_that_is_full_refuses_no_environment() -> None:
+    class Full(FakeScratch):
+        async def create(self, obj: Object) -> Object:
+            if "asker" in obj["metadata"]["name"]:
+                raise Rejected("create pods: exceeded quota: guests, requested: pods=1, used: pods=4", status=403)
+            return await super().create(obj)
+
+    cluster = FakeCluster(PRINTED)
+    platform = FakePlatform(cluster, node("n1", gpus="2"), node("n2"))
+    with pytest.raises(Rejected, match="exceeded quota"):
+        await isolation(platform, Full(cluster), Settings(patience=5.0), TARGET)  # type: ignore[arg-type]
+
+
+async def test_a_second_pod_that_waits_for_something_else_shows_nothing() -> None:
+    def waits(message: str) -> FakeCluster:
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+
+        class Waiting(FakeCluster):
+            def seen(self, obj: Object) -> Object:
+                made = super().seen(obj)
+                if obj["metadata"]["name"].endswith("second"):
+                    del made["spec"]["nodeName"]
+                return made
+
+        return Waiting(PRINTED, {"second": {"phase": "Pending", "conditions": [condition]}})
+
+    one = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "H100", total=1, free=1)
+    for message in ("1 Insufficient nvidia.com/gpu, 1 Too many pods", "cannot allocate all claims", "no room"):
+        assert (await seen(waits(message), target=one)).second_waited
+    for message in ("1 Too many pods", "1 Insufficient cpu"):
+        with pytest.raises(Stuck, match=message):
+            await seen(waits(message), target=one)
 
 
 async def test_an_environment_that_the_runtime_obeys_is_seen() -> None:
@@ -179,6 +226,11 @@ async def test_what_says_that_devices_are_shared() -> None:
     unlabelled = NodeAccelerators("device-plugin", "n1", "gpu.intel.com/i915", "", total=20, free=20)
     found = await seen(FakeCluster(PRINTED), target=unlabelled)
     assert (found.shared, found.perhaps_shared) == ("", True)
+    # As under HAMi, which says nothing of it at the resource.
+    more = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "H100", total=20, free=20, physical=2)
+    assert (await seen(FakeCluster(PRINTED), target=more)).perhaps_shared
+    whole = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "H100", total=2, free=2, physical=2)
+    assert not (await seen(FakeCluster(PRINTED), target=whole)).perhaps_shared
 
 
 async def test_all_devices_that_are_allocated_only_together_are_asked_for() -> None:

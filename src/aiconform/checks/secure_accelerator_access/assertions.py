@@ -124,6 +124,8 @@ def holders_are_disjoint(seen: Isolation) -> Finding:
             return holds(True, "the first holder had what was free: the second Pod was not started with it", subjects=2)
         return undecided("there was no second holder to compare with")
     first, second = telling_apart(counting(seen.holder, seen), counting(seen.second, seen))
+    if not first and not second and other_signs(seen.holder, seen.stranger):
+        return undecided("the holders have no device nodes to compare")
     numbers_one, numbers_two = {node.number for node in first}, {node.number for node in second}
     common = numbers_one & numbers_two
     both = [node for node in first if node.number in common]
@@ -134,7 +136,8 @@ def holders_are_disjoint(seen: Isolation) -> Finding:
             "runtime class that shares the node's kernel"
         )
     if common in (numbers_one, numbers_two):
-        if both and seen.perhaps_shared:
+        # Whoever shares a partition says so by a label.
+        if both and seen.perhaps_shared and not with_role(both, "partition"):
             return undecided(f"both holders see {told}, and the device plugin can share devices: {_option(seen)}")
         return holds(False, f"the holders have no device of their own each; both see {told}", subjects=2)
     # Two compute instances can share their GPU instance, whose capability both holders then have.

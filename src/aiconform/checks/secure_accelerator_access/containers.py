@@ -46,11 +46,18 @@ class Containers:
         return await self._told(await self._looking("stranger", node, f"{LOOK}{FORGE}", environment), "stranger")
 
     async def asker(self) -> tuple[View | None, str]:
-        """(what a container without a device sees that asks for all by its environment, why it did not start)."""
-        node = await self._platform.node(self._target.node)
+        """(what a container without a device sees that asks for all by its environment, why it did not start).
+
+        Its environment is the reason if a Pod without it starts, and the same Pod does not a second time either. Raises
+        ClusterError if no such Pod starts: that is a full quota, or a trouble of the moment.
+        """
+        node, asked = await self._platform.node(self._target.node), known_nodes().environment
         try:
-            created = await self._looking("asker", node, LOOK, known_nodes().environment)
-            return parse_view(await self._told(created, "asker")), ""
+            return await self._view("asker", node, asked), ""
+        except (NotCreated, Rejected):
+            await self._view("asker-of-nothing", node, {})
+        try:
+            return await self._view("asker-again", node, asked), ""
         except (NotCreated, Rejected) as error:
             return None, str(error)
 
@@ -60,9 +67,12 @@ class Containers:
         if node is None:
             return None
         try:
-            return parse_view(await self._told(await self._looking("baseline", node, LOOK, {}), "baseline"))
+            return await self._view("baseline", node, {})
         except ClusterError:
             return None
+
+    async def _view(self, name: str, node: Object, environment: dict[str, str]) -> View:
+        return parse_view(await self._told(await self._looking(name, node, LOOK, environment), name))
 
     async def _looking(self, name: str, node: Object, script: str, environment: dict[str, str]) -> Object:
         asked = [{"name": key, "value": value} for key, value in environment.items()]

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from aiconform.checks.secure_accelerator_access.observations import Isolation
-from aiconform.kit.container_view import DeviceNode, View, special
+from aiconform.kit.container_view import DeviceNode, View, granted, special
 from aiconform.platform.accelerators.device_nodes import Role, known_nodes
 
 # A partition has the capability of its GPU instance and that of its compute instance.
@@ -21,12 +21,25 @@ def role(node: DeviceNode) -> Role | None:
 def counting(view: View, seen: Isolation) -> list[DeviceNode]:
     """The nodes that a container has because of accelerators: all but those that it would have without any.
 
-    The latter are known, and those of a container on a machine without accelerators. If such a container sees a known
-    device, its machine has an accelerator, and it tells nothing.
+    The latter are known, and those of a container on a machine without accelerators.
     """
-    elsewhere = special(seen.baseline) if seen.baseline else []
-    known = set() if with_role(elsewhere, "device", "partition") else {node.path for node in elsewhere}
+    known = {node.path for node in _elsewhere(seen)}
     return [node for node in special(view) if node.path not in known and not known_nodes().is_ordinary(node.path)]
+
+
+def _elsewhere(seen: Isolation) -> list[DeviceNode]:
+    """What a container has on a machine without accelerators.
+
+    If it sees a known device, or one of the family of which holders are given some, its machine has an accelerator: then
+    it tells nothing.
+    """
+    if seen.baseline is None:
+        return []
+    found = special(seen.baseline)
+    given = granted(seen.holder, seen.stranger) if seen.holder and seen.stranger else []
+    if with_role(found, "device", "partition") or families(found, None).keys() & families(given, None).keys():
+        return []
+    return found
 
 
 def own_kernel(view: View | None, seen: Isolation) -> bool:

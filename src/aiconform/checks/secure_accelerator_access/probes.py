@@ -10,13 +10,14 @@ them.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from aiconform.check import NothingToLookAt, Settings, accelerators, probe
 from aiconform.checks.secure_accelerator_access.containers import Containers
 from aiconform.checks.secure_accelerator_access.observations import Isolation
 from aiconform.checks.secure_accelerator_access.options import SecureAcceleratorAccess
-from aiconform.cluster import Object, wait
+from aiconform.cluster import Object, Stuck, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, parse_attempts, parse_control, parse_view, special
 from aiconform.kit.devices import CLAIM_ACCESS
@@ -25,6 +26,9 @@ from aiconform.kit.pods import POD_ACCESS, unschedulable
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.sharing import perhaps_shared, shared
+
+# What a scheduler says that a node is short of.
+_SHORT = re.compile(r"insufficient |too many pods|volume", re.IGNORECASE)
 
 
 async def _started_pair(
@@ -43,16 +47,21 @@ async def _started_pair(
         return [], problem, False
     second = await containers.holder("second")
     placed = await wait.until(cluster, second, _placed, seconds=patience, what="the scheduler to decide")
-    if not placed:
+    if waits := unschedulable(placed):
+        if not waits_for_devices(waits.message, target.name):
+            raise Stuck(f"a second Pod waits for something else than a device: {waits.message}")
         return [running], "", True
     also, problem = await holder_started(platform, scratch, second, seconds=patience)
     return [running, also] if also else [running], "", not also
 
 
-def _placed(seen: Object) -> bool | None:
-    if seen["spec"].get("nodeName"):
-        return True
-    return False if unschedulable(seen) else None
+def _placed(seen: Object) -> Object | None:
+    return seen if seen["spec"].get("nodeName") or unschedulable(seen) else None
+
+
+def waits_for_devices(message: str, name: str) -> bool:
+    """Whether a scheduler can mean devices of this name, and does not only say that the node is short of others."""
+    return name in message or "claim" in message or not _SHORT.search(message)
 
 
 @probe(
@@ -113,7 +122,9 @@ async def _about(
         "asked": target.unit,
         "total": target.total,
         "shared": "so the user says" if target.name in named else _shared(target, node),
-        "perhaps_shared": perhaps_shared(target.name) and not target.physical,
+        "perhaps_shared": (
+            perhaps_shared(target.name) if not target.physical else target.physical < target.total
+        ),
         "release": info.get("kernelVersion", ""),
         "boot": info.get("bootID", ""),
     }
