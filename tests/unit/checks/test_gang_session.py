@@ -105,6 +105,11 @@ def test_a_queue_that_keeps_a_gang_waiting_is_not_the_nodes(
         (WebhookUnreached('failed calling webhook "m": kueue-webhook-service', webhook="mjob.kb.io"), DOWN, Refused),
         # A policy engine says no while the solution is down: that is not the solution's refusal.
         (Rejected('admission webhook "validate.policy.example" denied the request: no limits'), DOWN, Stuck),
+        (
+            Rejected('admission webhook "validate.kyverno.svc-fail" denied the request: kueue.x-k8s.io/queue-name'),
+            DOWN,
+            Stuck,
+        ),
         (Rejected('pods "g" is forbidden: exceeded quota: small'), (), Stuck),
         (WebhookUnreached('failed calling webhook "policy": refused', webhook="policy"), DOWN, WebhookUnreached),
     ],
@@ -127,3 +132,12 @@ async def test_a_node_that_ends_meanwhile_is_told() -> None:
         await session(platform=FakePlatform(ready="Unknown")).require_nodes()
     with pytest.raises(Stuck, match="node node-1 is gone"):
         await session(platform=FakePlatform(nodes=0)).require_nodes()
+
+
+def test_a_solution_without_webhooks_refuses_nothing() -> None:
+    def refuse() -> None:
+        with session(native.ADAPTER).refusals():
+            raise Rejected('admission webhook "pods.example.com" denied the request: no alternative class')
+
+    with pytest.raises(Stuck):
+        refuse()

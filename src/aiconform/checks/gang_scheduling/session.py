@@ -28,6 +28,10 @@ EXEMPT = (
 )
 
 
+# Webhooks of policy engines: what these refuse may name the solution all the same, as in a label or a scheduler's name.
+_POLICIES = re.compile(r'webhook "[^"]*(kyverno|gatekeeper|kubewarden|polic)[^"]*"', re.IGNORECASE)
+
+
 class Refused(NothingToLookAt):
     """The solution refuses a gang: its webhook does not answer or rejects the gang."""
 
@@ -173,11 +177,17 @@ class Session:
             yield
         except (Rejected, ServerFailed) as error:
             text = str(error)
-            if "webhook" in text and self.found.adapter.name in text.lower():
+            if self._is_its_own(text):
                 raise Refused(f"{self.found} refuses: {text}") from error
             if isinstance(error, Rejected):
                 raise Stuck(f"the platform refuses what a gang needs: {text}. {EXEMPT}") from error
             raise
+
+    def _is_its_own(self, refusal: str) -> bool:
+        """Whether a webhook of the solution is meant. Without controllers of its own it has none."""
+        adapter = self.found.adapter
+        named = "webhook" in refusal and adapter.name in refusal.lower()
+        return bool(adapter.images) and named and not _POLICIES.search(refusal)
 
 
 async def prepare(platform: Platform, scratch: Scratch, target: placement.Place, options: GangScheduling) -> Session:
