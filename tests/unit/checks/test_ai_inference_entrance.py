@@ -105,7 +105,8 @@ async def test_a_class_that_is_named_is_a_verdict_only_if_its_conditions_say_so(
     found = await opened(FakePlatform({"c": REFUSED, "other": PROGRAMMED}), named)
     assert (found.came.programmed, found.came.refused) == (False, True)
     assert "Programmed is False: Invalid" in found.came.says
-    for status in (PENDING, {}, {"conditions": PROGRAMMED["conditions"]}):
+    exhausted = {"conditions": [condition("Programmed", "False", "NoResources")]}
+    for status in (PENDING, exhausted, {}, {"conditions": PROGRAMMED["conditions"]}):
         with pytest.raises(TimedOut, match="programmed_seconds allows more time"):
             await opened(FakePlatform({"c": status}), named)
 

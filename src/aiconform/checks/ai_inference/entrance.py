@@ -10,8 +10,9 @@ from aiconform.cluster import NotFound, Object, TimedOut, conditions, wait
 from aiconform.platform import Platform, gateways
 from aiconform.platform.gateways import HTTP_PORT
 
-# Reasons of conditions that only say "not yet": https://gateway-api.sigs.k8s.io/reference/spec/
-_NOT_YET = ("Pending", "NotReconciled", "AddressNotAssigned", "Unknown", "Waiting")
+# Reasons of conditions that only say "not yet", or that there is no more of something at the moment:
+# https://gateway-api.sigs.k8s.io/reference/spec/
+_NOT_YET = ("Pending", "NotReconciled", "AddressNotAssigned", "Unknown", "Waiting", "NoResources")
 WAYS_OUT = (
     "Name another class (--set ai_inference.gateway_class=NAME), what the class needs (port, annotations, parameters), "
     "or an existing Gateway (gateway=NAMESPACE/NAME); programmed_seconds allows more time"
