@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aiconform.check import NothingToLookAt
 from aiconform.check.registry import load_check
+from aiconform.checks.pod_autoscaling import scaled_pods
 from aiconform.checks.pod_autoscaling.assertions import holds_at_target, metric_is_read, respects_stabilization_window
 from aiconform.checks.pod_autoscaling.observations import Sample, Scaled, Scaling
 from aiconform.checks.pod_autoscaling.probes import choose_api, settled
@@ -209,3 +210,33 @@ def test_earlier_names_of_options_still_set_them() -> None:
 def test_values_that_cannot_be_used_are_refused(word: str, message: str) -> None:
     with pytest.raises(BadChoice, match=message):
         parse([f"pod_autoscaling.{word}"])
+
+
+class Pods:
+    """A history whose Pods run once somebody waits for them, and each Pod's kubelet as `blame_device` sees it."""
+
+    def __init__(self, late: dict[str, bool]) -> None:
+        self.late = late
+        self.waited = False
+        self.pods = {
+            name: {"metadata": {"name": name}, "spec": {"nodeName": "n1"}, "status": {"phase": "Pending"}}
+            for name in late
+        }
+
+    def running(self) -> list[Any]:
+        return [name for name, ran in self.late.items() if ran and self.waited] + ["first"]
+
+    async def until(self, condition: Any, seconds: float) -> bool:
+        self.waited = True
+        return bool(condition())
+
+    async def blame(self, _: Any, __: Any, pod: Any, ___: str) -> Any:
+        return pod if self.late[pod["metadata"]["name"]] else None
+
+
+@pytest.mark.parametrize(("second", "blamed"), [(True, False), (False, True)])
+async def test_each_pod_that_waits_is_asked_about(monkeypatch: pytest.MonkeyPatch, second: bool, blamed: bool) -> None:
+    pods: Any = Pods({"second": True, "third": second})
+    monkeypatch.setattr(scaled_pods, "blame_device", pods.blame)
+    said = await scaled_pods.why_not_running(pods, pods, pods, pods)
+    assert bool(said) is blamed

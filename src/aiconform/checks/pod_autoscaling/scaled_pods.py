@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiconform.checks.pod_autoscaling.observations import Scaled
 from aiconform.checks.pod_autoscaling.scaled_workload import REPLICAS, load
 from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory
 from aiconform.cluster import Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.starting import blame_device
+from aiconform.kit.starting import LATE_SECONDS, blame_device
 from aiconform.platform import AcceleratorPlace, Platform
 from aiconform.platform.accelerators.devices import allocated_names
 from aiconform.platform.accelerators.holders import holders
@@ -52,8 +54,11 @@ async def why_not_running(
             f"the autoscaler requested more Pods, and they are unschedulable on {target}; its accelerators "
             f"are held by {await now_held(platform, target)}"
         )
-    if waiting:
-        await blame_device(platform, scratch, waiting[0], _states(history))
+    said = _states(history)
+    late = await asyncio.gather(*(blame_device(platform, scratch, each, said) for each in waiting))
+    if waiting and all(late):
+        # They run after all; the watch of the Pods may be a moment behind.
+        await history.until(lambda: len(history.running()) >= REPLICAS, LATE_SECONDS)
     return _states(history) if waiting and len(history.running()) < REPLICAS else ""
 
 
