@@ -245,3 +245,28 @@ def test_without_a_known_exporter_of_the_vendor_nothing_is_missing() -> None:
     found = seen(objects, {"ns/dcgm-exporter-a:9400": dcgm('UUID="GPU-1"')})
     assert verdicts(found)["every_device"] is None
     assert "accelerator_metrics.exporter" in findings(CHECK, found)["every_device"].reason
+
+
+def test_an_exporter_that_does_not_run_at_the_moment_is_not_decided() -> None:
+    other = {**node({"nvidia.com/gpu": 1}), "metadata": {"name": "n2"}}
+    starting = exporter("dcgm-exporter-b", DCGM[1], 9400)
+    starting["spec"]["nodeName"] = "n2"
+    starting["status"] = {"phase": "Pending"}
+    objects = [node({"nvidia.com/gpu": 1}), other, exporter(*DCGM)]
+    pages = {"ns/dcgm-exporter-a:9400": dcgm('UUID="GPU-000"')}
+    assert verdicts(seen(objects, pages))["every_device"] is False
+    found = seen([*objects, starting], pages)
+    assert verdicts(found) == {**WELL, "standard_format": None}
+    assert "ns/dcgm-exporter-b, known as NVIDIA DCGM exporter, does not run: Pending" in found.nodes[1].message
+
+
+def test_a_vendors_workloads_are_no_exporters() -> None:
+    job = exporter("train-0", "vault.habana.ai/gaudi-docker/pytorch:1", 8000, "http")
+    plugin = exporter("habanalabs-device-plugin-x", "vault.habana.ai/docker-k8s-device-plugin:1", 1)
+    try:
+        seen([node({"habana.ai/gaudi": 1}), job, plugin], {})
+    except NothingToLookAt as reason:
+        assert "known as" not in str(reason)  # noqa: PT017 - both ways out are looked at
+        assert "train-0" not in str(reason)  # noqa: PT017
+    else:
+        raise AssertionError("there is an exporter")

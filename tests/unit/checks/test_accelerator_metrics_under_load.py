@@ -38,6 +38,7 @@ class World:
     def __init__(self, before: str, during: str, after: str) -> None:
         self.pages = {"before": before, "during": during, "after": after}
         self.now = "before"
+        self.status: Object = {"phase": "Running"}
         self.made: list[Object] = []
         self.cluster = self
         self.images = {"shell": "shell"}
@@ -54,6 +55,9 @@ class World:
         self.made.append(obj)
         self.now = "during"
         return {**obj, "metadata": {"name": "user", "namespace": "run", "uid": "own"}}
+
+    async def get(self, *_: str) -> Object:
+        return {**self.made[-1], "status": self.status}
 
     async def delete(self, _: Object) -> None:
         self.now = "after"
@@ -169,6 +173,17 @@ def test_all_chips_of_a_host_under_numbers_of_their_runtime(monkeypatch: pytest.
     assert verdicts(seen) == {**ALL, "idle_devices_stay": None}
 
 
+def test_a_load_that_ends_by_itself_says_nothing_of_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(dcgm(0), dcgm(0), dcgm(0))
+    assert verdicts(followed(monkeypatch, world, total=1))["utilization_rises"] is False
+    ended = {"name": "user", "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}
+    world = World(dcgm(0), dcgm(0), dcgm(0))
+    world.status = {"phase": "Failed", "containerStatuses": [ended]}
+    seen = followed(monkeypatch, world, total=1)
+    assert "exit code 1" in seen.ended
+    assert set(verdicts(seen).values()) == {None}
+
+
 def test_a_load_gets_the_user_and_the_groups_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(dcgm(0), dcgm(99), dcgm(0))
     followed(monkeypatch, world, total=1, load_user=1000, load_groups="44,109")
@@ -192,3 +207,23 @@ def test_holders_are_kept_after_they_end() -> None:
         holders.note(pod)
     assert [each.name for each in holders.besides(None).values()] == ["team/a"]
     assert not holders.besides(holding("a", 1, "Running"))
+
+
+def test_who_holds_the_hardware_by_another_name_holds_it() -> None:
+    target = NodeAccelerators(
+        "device-plugin", "n1", "aws.amazon.com/neuron", "", 2, 2, aliases=("aws.amazon.com/neuroncore",)
+    )
+    limits = {"aws.amazon.com/neuroncore": "2", "nvidia.com/gpu": "1"}
+    pod = {
+        "kind": "Pod",
+        "metadata": {"name": "a", "namespace": "team", "uid": "a"},
+        "spec": {"containers": [{"name": "c", "resources": {"limits": limits}}]},
+        "status": {"phase": "Running"},
+    }
+    by_alias = Holders(Advertised(target, (), (), Counted("aws.amazon.com/neuron", 2)))
+    by_alias.note(pod)
+    assert [each.count for each in by_alias.besides().values()] == [2]
+    by_dra = NodeAccelerators("dra", "n1", "gpu.nvidia.com", "", 2, 2)
+    both = Holders(Advertised(by_dra, (), (), Counted("gpu.nvidia.com", 2)), ["nvidia.com/gpu"])
+    both.note(pod)
+    assert [each.count for each in both.besides().values()] == [1]

@@ -170,7 +170,7 @@ async def test_a_container_that_fails_to_start_for_a_moment_was_not_refused_for_
     found = await seen(FakeCluster({**PRINTED, "asker-again/asker-again": gpu(0)}, {"asker": waiting}))
     broken = findings(load_check("secure_accelerator_access"), found)
     assert {id_ for id_, finding in broken.items() if finding.holds is False} == {"environment_gives_nothing"}
-    every = {name: waiting for name in ("asker", "asker-of-nothing", "asker-again")}
+    every = dict.fromkeys(("asker", "asker-of-nothing", "asker-again"), waiting)
     with pytest.raises(NotCreated, match="context deadline exceeded"):
         await seen(FakeCluster(PRINTED, every))
 

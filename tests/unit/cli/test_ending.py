@@ -142,7 +142,9 @@ def test_a_reader_that_goes_away_is_no_verdict(words: tuple[str, ...]) -> None:
 def test_a_stream_that_is_closed_from_the_start_changes_no_code(closed: str) -> None:
     for words, code in (("spec list", 0), ("spec show nothing", 2)):
         command = f'exec "$0" -m aiconform {words} {closed}'
-        assert subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, check=False).returncode == code
+        assert (
+            subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, check=False).returncode == code
+        )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")

@@ -29,7 +29,7 @@ from aiconform.platform.monitoring.conventions import (
 from aiconform.platform.monitoring.matching import Counted, count, cover, match
 from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
 from aiconform.platform.monitoring.readings import Readings, by_device, each_once
-from aiconform.platform.monitoring.scrape import Endpoint, Monitors, endpoints, read, selects
+from aiconform.platform.monitoring.scrape import Endpoint, Monitors, endpoints, read, read_first, selects
 from aiconform.spec import yamlfile
 
 DCGM = """
@@ -541,6 +541,26 @@ def test_what_comes_of_a_scrape(answer: ProxyResponse | Exception, problem: str,
     assert (found.problem, bool(found.samples)) == (problem, not problem)
     assert told in found.message
     assert cluster.asked == [("pods", "ns", "https:x:9400", "/metrics")]
+
+
+@pytest.mark.parametrize(
+    ("again", "problem"),
+    [
+        (Unreachable("dial tcp 10.0.0.1:9400: i/o timeout"), "unreachable"),
+        (ProxyResponse(200, "text/plain", DCGM, True), ""),
+        (TimedOut("no complete answer within 35 s"), "slow"),
+    ],
+    ids=["packets are dropped", "for a moment", "slow"],
+)
+def test_an_endpoint_that_nobody_reaches_is_not_slow(again: ProxyResponse | Exception, problem: str) -> None:
+    class Late(Behind):
+        async def proxied(self, *where: str, **how: Any) -> ProxyResponse:
+            self.answer = TimedOut("no complete answer within 10 s") if not self.asked else again
+            return await super().proxied(*where, **how)
+
+    cluster: Any = Late(again)
+    found = asyncio.run(read_first(cluster, ENDPOINT))
+    assert (found.problem, len(cluster.asked)) == (problem, 2)
 
 
 def test_missing_rights_are_said_as_such() -> None:

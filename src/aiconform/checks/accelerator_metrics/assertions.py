@@ -145,6 +145,11 @@ def _unloaded(seen: Load) -> str:
     """Why the observation decides nothing; empty if the device was under load and is in the metrics."""
     if seen.problem:
         return f"no Pod started with a device on {seen.node}: {seen.problem}"
+    if seen.ended:
+        return (
+            f"the Pod with the device ended before its use showed: {seen.ended}; name an image or a command that keeps "
+            "the device busy, --set accelerator_metrics.load_image=IMAGE, .load_command=COMMAND"
+        )
     if seen.device and not seen.label:
         return f"{seen.device}, which was in use, is not in the metrics of {seen.endpoint}"
     if seen.sharing:

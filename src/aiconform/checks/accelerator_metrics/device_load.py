@@ -12,7 +12,7 @@ from aiconform.checks.accelerator_metrics.holders import Holder, watched
 from aiconform.checks.accelerator_metrics.observations import Load
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
 from aiconform.checks.accelerator_metrics.page import Page, ended, rose
-from aiconform.cluster import Object, wait
+from aiconform.cluster import Cluster, NotFound, Object, wait
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.kit.container_view import LOOK, LOOKED, OWN_NODES, parse_view
@@ -89,11 +89,13 @@ async def under_load(
         kind = {each.label for _, each in covered.readings}
         held = during.of_others(*own) | _labels_of(others, about, source)
         idle = [each for each in during.beside(label) if each not in held and (each in kind or not about.devices)]
+        used = [label] if label else list(during.compared(""))
+        shows = rose(before, during, [*used, *idle])
+        ended_early = "" if shows else await _how_it_ended(cluster, user.pod)
         await cluster.delete(user.pod)
         await wait.gone(cluster, user.pod, seconds=patience)
-        used = [label] if label else list(during.compared(""))
         after, left = Page(), 0.0
-        if rose(before, during, [*used, *idle]):
+        if shows:
             scratch.tell(f"the Pod is gone; waiting until {label or 'the device'} is idle again")
             after, left = await _until(source, lambda now: not rose(before, now, [*used, *idle]), seconds)
         later = {uid: each for uid, each in holders.besides(user.claim, user.pod).items() if uid not in others}
@@ -111,9 +113,24 @@ async def under_load(
             "followed_by": tuple(each.name for each in later.values() if each.count or user.device in each.devices),
             "seconds_during": round(took, 1),
             "seconds_after": round(left, 1),
+            "ended": ended_early,
             "samples": {"before": before.samples, "during": during.samples, "after": after.samples},
         }
     )
+
+
+async def _how_it_ended(cluster: Cluster, pod: Object) -> str:
+    """Empty if the Pod still runs."""
+    metadata = pod["metadata"]
+    try:
+        seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
+    except NotFound:
+        return "somebody deleted it"
+    if not wait.ended(seen):
+        return ""
+    ends = [each["state"].get("terminated") or {} for each in wait.container_statuses(seen)]
+    codes = ", ".join(f"exit code {end['exitCode']}" for end in ends if "exitCode" in end)
+    return f"{wait.describe(seen)}{f' ({codes})' if codes else ''}"
 
 
 def _is_quiet(now: Page) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -24,10 +24,14 @@ class Holder:
 
 
 class Holders:
-    """All that hold accelerators of one kind on a node, or held some since the watch began; by UID."""
+    """All that hold accelerators of one kind on a node, or held some since the watch began; by UID.
 
-    def __init__(self, about: Advertised) -> None:
+    names: further extended resources of the same hardware, beside its aliases.
+    """
+
+    def __init__(self, about: Advertised, names: Iterable[str] = ()) -> None:
         self._target = about.target
+        self._names = {about.target.name, *about.target.aliases, *names}
         self._pools = {device.pool for device in about.devices}
         self._found: dict[str, Holder] = {}
 
@@ -46,7 +50,8 @@ class Holders:
         elif wait.ended(obj):
             return
         else:
-            holder = Holder(name, count=extended_resources(obj)[self._target.name])
+            asked = extended_resources(obj)
+            holder = Holder(name, count=sum(asked[each] for each in self._names))
         if holder.devices or holder.count:
             self._found[metadata["uid"]] = holder
 
@@ -59,17 +64,21 @@ class Holders:
 @asynccontextmanager
 async def watched(platform: Platform, about: Advertised) -> AsyncIterator[Holders]:
     """The holders, kept up to date."""
-    holders = Holders(about)
-    if about.target.way == "dra":
-        what = (await platform.resource_api() or "", "ResourceClaim", "")
-    else:
-        what = ("v1", "Pod", f"spec.nodeName={about.target.node}")
-    watching = asyncio.create_task(_watch(platform.cluster, *what, holders.note))
+    target = about.target
+    others = (await platform.accelerators()).others
+    names = [each.name for each in others if (each.node, each.same_as) == (target.node, target.kind)]
+    holders = Holders(about, names)
+    kinds = [(await platform.resource_api() or "", "ResourceClaim", "")] if target.way == "dra" else []
+    # The same hardware may be had by DRA and by a device plugin.
+    if target.way == "device-plugin" or names:
+        kinds.append(("v1", "Pod", f"spec.nodeName={target.node}"))
+    watching = [asyncio.create_task(_watch(platform.cluster, *what, holders.note)) for what in kinds]
     try:
         yield holders
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for each in watching:
+            each.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
 
 
 async def _watch(cluster: Cluster, api_version: str, kind: str, fields: str, note: Callable[[Object], None]) -> None:

@@ -84,7 +84,8 @@ class Load(Observation):
     label is known. held: how many devices the Pod got: more than one where only all of a host can be had.
     idle: labels of the other devices that no Pod is known to have held during the load. foreign: how many devices other
     Pods held of which nobody knows the label. sharing: claims or Pods that held, or may have held, the same device.
-    followed_by: those that came while the end of the load was awaited.
+    followed_by: those that came while the end of the load was awaited. ended: how the Pod ended by itself before its
+    use showed.
 
     load: `open` (a Pod held the device open) or `work` (a Pod ran the given image). during: empty if no Pod started
     with a device; `problem` says why. samples: those of utilization as the exporter wrote them, under `before`,
@@ -113,3 +114,4 @@ class Load(Observation):
     sharing: tuple[str, ...] = ()
     followed_by: tuple[str, ...] = ()
     samples: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    ended: str = ""

@@ -30,8 +30,8 @@ def counting(view: View, seen: Isolation) -> list[DeviceNode]:
 def _elsewhere(seen: Isolation) -> list[DeviceNode]:
     """What a container has on a machine without accelerators.
 
-    If it sees a known device, or one of the family of which holders are given some, its machine has an accelerator: then
-    it tells nothing.
+    If it sees a known device, or one of the family of which holders are given some, its machine has an accelerator:
+    then it tells nothing.
     """
     if seen.baseline is None:
         return []

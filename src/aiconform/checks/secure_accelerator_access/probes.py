@@ -122,9 +122,7 @@ async def _about(
         "asked": target.unit,
         "total": target.total,
         "shared": "so the user says" if target.name in named else _shared(target, node),
-        "perhaps_shared": (
-            perhaps_shared(target.name) if not target.physical else target.physical < target.total
-        ),
+        "perhaps_shared": (perhaps_shared(target.name) if not target.physical else target.physical < target.total),
         "release": info.get("kernelVersion", ""),
         "boot": info.get("bootID", ""),
     }

@@ -13,7 +13,16 @@ from aiconform.platform.accelerators.offered import NodeAccelerators
 from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring.conventions import Convention, conventions_of, load_conventions
 from aiconform.platform.monitoring.readings import Readings, by_device, each_once
-from aiconform.platform.monitoring.scrape import BY_PORT, Endpoint, Scrape, endpoints, monitors, read
+from aiconform.platform.monitoring.scrape import (
+    BY_PORT,
+    Endpoint,
+    Scrape,
+    endpoints,
+    monitors,
+    not_running,
+    read,
+    read_first,
+)
 
 # Concurrent scrapes, and how many endpoints of a node are tried if no exporter is known.
 _AT_ONCE = 16
@@ -85,12 +94,14 @@ async def find(
         if only and not chosen:
             return NodeSources(tried=(_no_place(node, only, of_node[node]),))
         known = await _ask(platform, chosen, conventions, gate)
+        waiting = not_running(of_node[node], conventions)
         of_each = [known.of(profile, profiles - {profile}) for profile in profiles]
         if all(each.sources or each.problems for each in of_each):
             return known
+        # What an exporter would say that does not run at the moment, nobody knows.
         others = [each for each in candidates if each not in chosen][:_TRIED]
         guessed = await _ask(platform, others, conventions, gate)
-        return NodeSources(known.sources + guessed.sources, known.problems, known.tried + guessed.tried)
+        return NodeSources(known.sources + guessed.sources, (*known.problems, *waiting), known.tried + guessed.tried)
 
     profiles: dict[str, set[str]] = defaultdict(set)
     for each in offered:
@@ -110,7 +121,7 @@ async def _ask(
 ) -> NodeSources:
     async def scrape(endpoint: Endpoint) -> Scrape:
         async with gate:
-            return await read(platform.cluster, endpoint)
+            return await read_first(platform.cluster, endpoint)
 
     sources: list[Source] = []
     problems: list[Scrape] = []

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut
+from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut, wait
 from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring.conventions import Convention
 from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
@@ -19,6 +19,8 @@ from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
 # The default timeout of Prometheus, and more than any exporter sends.
 SCRAPE_SECONDS = 10.0
 SCRAPE_BYTES = 16 << 20
+UNREACHED_SECONDS = 35.0
+"""API servers say after 30 s that a connection cannot be made (the timeout of Go's default transport)."""
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4"
 MONITORING = "monitoring.coreos.com/v1"
 BY_PORT = "its declared port"
@@ -86,6 +88,21 @@ async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_
         return Scrape(endpoint, problem="format", message=f"{endpoint}: {error}")
 
 
+async def read_first(cluster: Cluster, endpoint: Endpoint) -> Scrape:
+    """As `read`; an endpoint that does not answer in time is asked once more, to see whether it can be reached at all.
+
+    A network policy that drops packets looks like a slow exporter until the API server gives up.
+    """
+    found = await read(cluster, endpoint)
+    if found.problem != "slow":
+        return found
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    again = await read(cluster, endpoint, seconds=UNREACHED_SECONDS)
+    in_time = not again.problem and loop.time() - begun < SCRAPE_SECONDS
+    return again if in_time or again.problem == "unreachable" else found
+
+
 @dataclass(frozen=True)
 class Monitors:
     """Where a platform's monitoring scrapes: PodMonitors, ServiceMonitors, and Services as their targets."""
@@ -151,9 +168,27 @@ def _ports(pod: Object) -> list[tuple[str, str]]:
     ]
 
 
-def _known(pod: Object, conventions: Sequence[Convention]) -> list[Endpoint]:
+def not_running(pods: Iterable[Object], conventions: Sequence[Convention]) -> list[Scrape]:
+    """The Pods of known exporters that do not run yet, as endpoints that cannot be reached."""
+    found = []
+    for pod in pods:
+        phase = (pod.get("status") or {}).get("phase")
+        if phase == "Pending" and (convention := _convention_of(pod, conventions)):
+            endpoint = _at(pod, str(convention.port), "", convention.path, exporter=convention.name)
+            told = (
+                f"{endpoint.namespace}/{endpoint.pod}, known as {convention.name}, does not run: {wait.describe(pod)}"
+            )
+            found.append(Scrape(endpoint, problem="unreachable", message=told))
+    return found
+
+
+def _convention_of(pod: Object, conventions: Sequence[Convention]) -> Convention | None:
     names = [pod["metadata"]["name"], *(container.get("image", "") for container in pod["spec"]["containers"])]
-    convention = next((convention for convention in conventions if convention.serves(names)), None)
+    return next((convention for convention in conventions if convention.serves(names)), None)
+
+
+def _known(pod: Object, conventions: Sequence[Convention]) -> list[Endpoint]:
+    convention = _convention_of(pod, conventions)
     if convention is None:
         return []
     declared = _ports(pod)
