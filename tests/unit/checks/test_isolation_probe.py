@@ -16,7 +16,7 @@ from aiconform.checks.secure_accelerator_access.options import SecureAccelerator
 from aiconform.checks.secure_accelerator_access.probes import isolation
 from aiconform.cluster import NotCreated, Object, Rejected, Stuck, WatchEvent
 from aiconform.kit.container_view import LOOKED
-from aiconform.platform import NodeAccelerators
+from aiconform.platform import AcceleratorOptions, NodeAccelerators
 from aiconform.platform.accelerators.device_nodes import known_nodes
 
 READY = {"type": "Ready", "status": "True"}
@@ -66,6 +66,8 @@ class FakeCluster:
 
 
 class FakePlatform:
+    said = AcceleratorOptions()
+
     def __init__(self, cluster: FakeCluster, *nodes: Object) -> None:
         self.cluster, self._nodes = cluster, list(nodes)
         self.images = {"shell": "shell:1"}
@@ -226,11 +228,16 @@ async def test_what_says_that_devices_are_shared() -> None:
     unlabelled = NodeAccelerators("device-plugin", "n1", "gpu.intel.com/i915", "", total=20, free=20)
     found = await seen(FakeCluster(PRINTED), target=unlabelled)
     assert (found.shared, found.perhaps_shared) == ("", True)
-    # As under HAMi, which says nothing of it at the resource.
     more = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "H100", total=20, free=20, physical=2)
     assert (await seen(FakeCluster(PRINTED), target=more)).perhaps_shared
     whole = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "H100", total=2, free=2, physical=2)
     assert not (await seen(FakeCluster(PRINTED), target=whole)).perhaps_shared
+    registered = node("n1", gpus="20")
+    listed = "GPU-0,10,32768,100,V100,0,true:GPU-1,10,32768,100,V100,0,true:"
+    registered["metadata"]["annotations"] = {"hami.io/node-nvidia-register": listed}
+    shares = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "", total=20, free=20, physical=2)
+    found = await seen(FakeCluster(PRINTED), registered, target=shares)
+    assert found.shared == "20 nvidia.com/gpu are shares of 2 device(s)"
 
 
 async def test_all_devices_that_are_allocated_only_together_are_asked_for() -> None:

@@ -42,6 +42,31 @@ async def test_shares_are_counted_apart_from_physical_devices(
     assert devices == physical
 
 
+GPUS = "".join(f"GPU-{n},10,32768,100,NVIDIA-Tesla V100,0,true:" for n in range(2))
+
+
+@pytest.mark.parametrize("listed", [GPUS, '[{"id": "GPU-0", "count": 10}, {"id": "GPU-1", "count": 10}]'])
+async def test_a_plugin_that_shares_devices_lists_the_physical_ones(listed: str) -> None:
+    one = node(**{GPU: "20"})
+    one["metadata"]["annotations"] = {"hami.io/node-nvidia-register": listed, "hami.io/node-handshake": "Reported"}
+    assert numbers(await found(one)) == [(GPU, 20, 20, 2)]
+
+
+@pytest.mark.parametrize("listed", ["", "{}", "null", "Requesting_2026"])
+async def test_a_list_of_devices_that_cannot_be_read_says_nothing(listed: str) -> None:
+    one = node(**{GPU: "2"})
+    one["metadata"]["annotations"] = {"hami.io/node-nvidia-register": listed}
+    assert numbers(await found(one)) == [(GPU, 2, 2, 0)]
+
+
+async def test_only_partitions_of_gpus_have_names_like_them() -> None:
+    modes = {f"amd.com/{compute}px_nps{memory}": "1" for compute, memory in ("s1", "d2", "q4", "c1", "c4", "c8")}
+    cards = {"amd.com/xilinx_u55c_gen3x16_xdma_base_3-0": "2", "amd.com/ama_u30": "1", "xilinx.com/fpga_jtag": "1"}
+    seen = await found(node(**modes, **cards))
+    assert {entry.name for entry in seen.offered} == {*modes}
+    assert seen.passed_over == ()
+
+
 NEURON = {"aws.amazon.com/neuron": "4", "aws.amazon.com/neurondevice": "4", "aws.amazon.com/neuroncore": "8"}
 
 

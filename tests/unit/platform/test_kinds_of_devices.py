@@ -226,3 +226,81 @@ async def test_a_gpu_for_virtual_machines_is_not_tried() -> None:
     seen = await found(node(), resource_slice(DRIVER, gpu(), passed), *CLASSES)
     assert shown(seen.offered) == [("A100", 1, 1)]
     assert "devices of driver gpu.nvidia.com with type vfio: not for containers" in seen.passed_over
+
+
+def mode(index: int, compute: str, memory: str, count: int) -> dict[str, Any]:
+    """What AMD's driver publishes for a mode that a GPU can be brought into."""
+    one = {"value": str(count), "requestPolicy": {"default": "1"}}
+    return device(
+        f"gpu-{index}-{compute}-{memory}",
+        type="amdgpu" if compute == "spx" else "amdgpu-partition",
+        computePartition=compute,
+        memoryPartition=memory,
+        productName="MI300X",
+        pciAddr=f"0000:{index}1:00.0",
+        fields={
+            "allowMultipleAllocations": True,
+            "capacity": {"partitions": one},
+            "consumesCounters": [{"counterSet": f"gpu-{index}", "counters": {"mode": {"value": "1"}}}],
+        },
+    )
+
+
+def modes(*held: dict[str, Any]) -> list[dict[str, Any]]:
+    counters = [{"name": f"gpu-{index}", "counters": {"mode": {"value": "1"}}} for index in range(2)]
+    devices = [
+        mode(index, *each)
+        for index in range(2)
+        for each in (("spx", "nps1", 1), ("dpx", "nps2", 2), ("cpx", "nps1", 8), ("cpx", "nps4", 8))
+    ]
+    pool = {"pool": {"name": "n1", "generation": 1, "resourceSliceCount": 2}}
+    return [
+        node(),
+        resource_slice("gpu.amd.com", sharedCounters=counters, **pool),
+        resource_slice("gpu.amd.com", *devices, **pool),
+        *(claim(f"c{number}", each) for number, each in enumerate(held)),
+    ]
+
+
+def held_share(index: int, name: str) -> dict[str, Any]:
+    return result("gpu.amd.com", f"gpu-{index}-{name}", shareID="a", consumedCapacity={"partitions": "1"})
+
+
+async def test_of_a_gpu_that_can_be_in_several_modes_the_whole_one_counts() -> None:
+    assert shown((await found(*modes())).offered) == [("MI300X", 2, 2)]
+    assert shown((await found(*modes(held_share(0, "cpx-nps4")))).offered) == [
+        ("MI300X (amdgpu-partition cpx nps4)", 2, 2)
+    ]
+
+
+async def test_a_device_in_use_that_others_can_share_consumes_its_counters_once() -> None:
+    (entry,) = (await found(*modes(held_share(0, "cpx-nps4"), held_share(1, "cpx-nps4")))).offered
+    assert (entry.product, entry.free, entry.physical) == ("MI300X (amdgpu-partition cpx nps4)", 2, 2)
+    assert '"memoryPartition" in device.attributes["gpu.amd.com"]' in entry.selector
+
+
+@pytest.mark.parametrize("driver", ["gpu.nvidia.com", "gpu.amd.com"])
+async def test_no_vendors_device_for_virtual_machines_is_tried(driver: str) -> None:
+    devices = [device("a", type="gpu", productName="X"), device("b", type="vfio", productName="X")]
+    seen = await found(node(), resource_slice(driver, *devices))
+    assert shown(seen.offered) == [("X", 1, 1)]
+    assert "not for containers" in str(seen.passed_over)
+
+
+async def test_the_chips_of_a_host_are_devices_although_they_have_one_uuid() -> None:
+    chips = [device(f"accel{n}", index=n, tpuGen="v4", uuid="tpu-25541d5c") for n in range(4)]
+    (entry,) = (await found(node(), resource_slice("tpu.google.com", *chips))).offered
+    assert (entry.free, entry.total, entry.physical) == (4, 4, 4)
+
+
+async def test_a_device_that_its_driver_calls_unhealthy_is_not_asked_for() -> None:
+    devices = [device(f"0000-{n}0-00-0", healthy=n != 1, model="Gaudi2") for n in range(3)]
+    seen = await found(node(), resource_slice("gaudi.intel.com", *devices))
+    (entry,) = seen.offered
+    assert (entry.product, entry.free, entry.total) == ("Gaudi2", 2, 2)
+    assert entry.selector.endswith('device.attributes["gaudi.intel.com"]["healthy"] == true')
+    assert entry.worries == ("device 0000-10-00-0 is not healthy",)
+    assert "device 0000-10-00-0 of pool n1: its driver says that it is not healthy" in seen.passed_over
+    every = [device(f"a{n}", healthy=True, model="Gaudi2") for n in range(2)]
+    (entry,) = (await found(node(), resource_slice("gaudi.intel.com", *every))).offered
+    assert (entry.product, entry.selector) == ("Gaudi2", "")

@@ -23,6 +23,7 @@ OTHERS = [
     "dra.cpu",
     "dra.memory",
     "compute-domain.nvidia.com",
+    "efa.networking.k8s.aws",
 ]
 
 

@@ -43,7 +43,7 @@ async def advertised(platform: Platform, target: NodeAccelerators, shares: int =
     if target.way == "dra":
         devices, _ = await platform.devices()
         published = [device for device in devices if (device.node, device.driver) == (target.node, target.name)]
-    own = [device for device in published if device.product == target.product and not device.tainted]
+    own = [device for device in published if device.product == target.product and not device.trouble]
     labels = (await platform.node(target.node))["metadata"].get("labels") or {}
     counted = Counted(
         target.name,

@@ -121,17 +121,19 @@ async def _about(
         "served_by": "dra" if by_dra else "device-plugin",
         "asked": target.unit,
         "total": target.total,
-        "shared": "so the user says" if target.name in named else _shared(target, node),
+        "shared": "so the user says" if target.name in named else _shared(platform, target, node),
         "perhaps_shared": (perhaps_shared(target.name) if not target.physical else target.physical < target.total),
         "release": info.get("kernelVersion", ""),
         "boot": info.get("bootID", ""),
     }
 
 
-def _shared(target: NodeAccelerators, node: Object) -> str:
+def _shared(platform: Platform, target: NodeAccelerators, node: Object) -> str:
     """What says that Pods share these devices on purpose; empty if nothing does."""
     if target.way == "dra":
         return "its devices allow multiple allocations" if any(device.shareable for device in target.devices) else ""
-    if perhaps_shared(target.name) and 0 < target.physical < target.total:
+    about, profile = node["metadata"], platform.said.profiles.by_resource(target.name)
+    may_be = perhaps_shared(target.name) or (profile and profile.registered(about.get("annotations") or {}))
+    if may_be and 0 < target.physical < target.total:
         return f"{target.total} {target.name} are shares of {target.physical} device(s)"
-    return shared(target.name, node["metadata"].get("labels") or {})
+    return shared(target.name, about.get("labels") or {})

@@ -66,31 +66,31 @@ def to_request(devices: Iterable[Device], held: Holdings) -> dict[str, float]:
 
 
 class Room:
-    """What is left of counters that partitions of one physical device share; `devices` are all that consume them."""
+    """What is left of counters that partitions of one physical device share; `devices` are all that consume them.
+
+    A device consumes them once, however many claims share it.
+    """
 
     def __init__(self, devices: Iterable[Device], held: Holdings) -> None:
         self._left: dict[Counter, float] = {}
+        self._held = frozenset(held)
         devices = list(devices)
         for device in devices:
             for each in device.consumes:
                 self._left.setdefault((device.pool, each.counters, each.name), each.available)
-        for device in devices:
-            if device.id in held:
-                self._take(device)
+                if device.id in held:
+                    self._left[device.pool, each.counters, each.name] -= each.amount
 
     def fitting(self, devices: Iterable[Device]) -> tuple[Device, ...]:
         """As many of these devices, in their order, as can be allocated together."""
-        room = Room((), {})
-        room._left = dict(self._left)
-        return tuple(device for device in devices if room._fits(device) and room._take(device))
-
-    def _fits(self, device: Device) -> bool:
-        return all(self._left[device.pool, each.counters, each.name] >= each.amount for each in device.consumes)
-
-    def _take(self, device: Device) -> bool:
-        for each in device.consumes:
-            self._left[device.pool, each.counters, each.name] -= each.amount
-        return True
+        left, found = dict(self._left), []
+        for device in devices:
+            asked = () if device.id in self._held else device.consumes
+            if all(left[device.pool, each.counters, each.name] >= each.amount for each in asked):
+                found.append(device)
+                for each in asked:
+                    left[device.pool, each.counters, each.name] -= each.amount
+        return tuple(found)
 
 
 @dataclass(frozen=True)

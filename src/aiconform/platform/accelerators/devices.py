@@ -19,9 +19,12 @@ Id = tuple[str, str, str]
 """driver, pool, device"""
 # Attributes that name the product, and those that say which form of it a device is, such as a partition.
 _PRODUCT = ("productName", "product", "model")
-_FORM = ("type", "profile", "partitionProfile")
-# Types that only say that a device is a whole one.
-_WHOLE = ("gpu", "amdgpu", "tpu", "npu", "accelerator", "device")
+_FORM = ("type", "profile", "partitionProfile", "computePartition", "memoryPartition")
+# Forms that only say that a device is a whole one.
+_WHOLE = ("gpu", "amdgpu", "tpu", "npu", "accelerator", "device", "spx", "nps1")
+# False where the driver publishes a device that is not well without a taint:
+# https://github.com/intel/intel-resource-drivers-for-kubernetes/blob/main/doc/gaudi/USAGE.md
+_HEALTHY = "healthy"
 
 
 class Version(str):
@@ -83,7 +86,8 @@ class Device:
     def kind(self) -> dict[str, Attribute]:
         """The attributes that devices of its kind have in common: the product, and the form in which it is given."""
         names = _kind_names(tuple(self.attributes))
-        return {name: value for name in names if isinstance(value := self.attributes[name], str)}
+        found = {name: self.attributes[name] for name in names}
+        return {name: value for name, value in found.items() if isinstance(value, str) or _is_health(name)}
 
     @property
     def product(self) -> str:
@@ -92,6 +96,8 @@ class Device:
         for name, value in self.kind.items():
             if name.rpartition("/")[2] in _PRODUCT:
                 product = str(value)
+            elif _is_health(name):
+                form += [] if value else ["not healthy"]
             elif value not in _WHOLE:
                 form.append(str(value))
         if not product:
@@ -100,17 +106,31 @@ class Device:
 
     @property
     def physical(self) -> str:
-        """What tells the physical device apart on its node; partitions of one device have it in common."""
-        return str(self.attribute("pciBusID", "pciAddress", "pciAddr", "parentUUID", "uuid") or self.name)
+        """What tells the physical device apart on its node; partitions of one device have it in common.
+
+        Its own UUID does not: all chips of a TPU host have the same.
+        """
+        return str(self.attribute("pciBusID", "pciAddress", "pciAddr", "parentUUID") or self.name)
+
+    @property
+    def trouble(self) -> str:
+        """Why no claim should have this device; empty if it is well."""
+        if self.tainted:
+            return f"tainted {self.tainted}"
+        return "its driver says that it is not healthy" if self.attribute(_HEALTHY) is False else ""
 
 
 @cache
 def _kind_names(attributes: tuple[str, ...]) -> tuple[str, ...]:
     """Those of these names of attributes by which kinds differ."""
     found = []
-    for names in (_PRODUCT, *((name,) for name in _FORM)):
+    for names in (_PRODUCT, *((name,) for name in (*_FORM, _HEALTHY))):
         found += [next((key for name in names for key in attributes if key.rpartition("/")[2] == name), "")]
     return tuple(filter(None, found))
+
+
+def _is_health(attribute: str) -> bool:
+    return attribute.rpartition("/")[2] == _HEALTHY
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.offered import Accelerators, NodeAccelerators, told_apart
@@ -16,7 +17,7 @@ def together(
     dra: Accelerators, plugins: Accelerators, nodes: Iterable[Object], classes: Iterable[Object], profiles: Profiles
 ) -> Accelerators:
     """Both, with hardware that both offer counted once: by DRA, because it says more of each device."""
-    labels = {node["metadata"]["name"]: node["metadata"].get("labels") or {} for node in nodes}
+    about = {node["metadata"]["name"]: node["metadata"] for node in nodes}
     resources = [(each.resource, each.drivers) for each in map(DeviceClass, classes) if each.resource]
     by_node: dict[str, list[NodeAccelerators]] = defaultdict(list)
     for entry in dra.offered:
@@ -28,7 +29,7 @@ def together(
     for entry in plugins.offered:
         drivers = {driver for resource, named in resources if resource == entry.name for driver in named}
         same = [each for each in by_node[entry.node] if each.name in drivers or _alike(each, entry)]
-        if not same or _are_apart(same, entry, labels[entry.node], profiles):
+        if not same or _are_apart(same, entry, about[entry.node], profiles):
             alone.append(entry)
             continue
         held = sum(each.total - each.free for each in same)
@@ -48,15 +49,15 @@ def _alike(one: NodeAccelerators, other: NodeAccelerators) -> bool:
 
 
 def _are_apart(
-    same: list[NodeAccelerators], entry: NodeAccelerators, labels: Mapping[str, str], profiles: Profiles
+    same: list[NodeAccelerators], entry: NodeAccelerators, node: Mapping[str, Any], profiles: Profiles
 ) -> bool:
-    """Whether the node gives some of its devices by DRA and others by the device plugin.
+    """Whether the node gives some of its devices by DRA and others by the device plugin. `node` is its metadata.
 
     That is rare, and seen where the node's labels count as many devices. The lab's simulated devices are always given
     by one of the two.
     """
     profile = profiles.by_resource(entry.name)
-    counted = profile.devices(labels) if profile else 0
+    counted = profile.devices(node.get("labels") or {}, node.get("annotations") or {}) if profile else 0
     if not counted:
         return all(each.simulated for each in same)
     return sum(each.physical for each in same) + (entry.physical or entry.total) <= counted

@@ -59,6 +59,7 @@ def _entry(
 ) -> NodeAccelerators:
     """`held`: how many are in use of the resource and of other names for the same hardware."""
     labels, total = node["metadata"].get("labels") or {}, counts[resource]
+    devices = profile.devices(labels, node["metadata"].get("annotations") or {})
     # Whoever holds a part of a device, such as a core, holds the device.
     taken = sum(math.ceil(number * total / counts[name]) for name, number in held.items())
     unit = total if profile.whole_host else 1
@@ -75,7 +76,7 @@ def _entry(
         # The lab says so of a vendor's names, too.
         simulated=profile.simulated or labels.get(f"{resource}.simulated") == "true",
         unit=unit,
-        physical=min(total, profile.devices(labels)) or (total if unit > 1 else 0),
+        physical=min(total, devices) or (total if unit > 1 else 0),
         worries=(*worries(node), *unwell),
         aliases=tuple(name for name in held if name != resource),
     )

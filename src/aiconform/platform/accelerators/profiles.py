@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -32,6 +33,7 @@ class Profile(BaseModel):
     resources: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+    registers: tuple[str, ...] = ()
     partitions: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     whole_host: bool = False
@@ -41,12 +43,18 @@ class Profile(BaseModel):
         """The product that a node's labels name, or empty."""
         return next((labels[label] for label in self.labels if label in labels), "")
 
-    def devices(self, labels: Mapping[str, str]) -> int:
-        """How many physical devices a node has by its labels; 0 if they do not say."""
+    def devices(self, labels: Mapping[str, str], annotations: Mapping[str, str]) -> int:
+        """How many physical devices a node has by its labels and annotations; 0 if they do not say."""
+        if registered := self.registered(annotations):
+            return registered
         if _fits(self.product(labels), self.partitions):
             return 0
         numbers = (value for label, value in labels.items() if _fits(label, self.counts))
         return sum(int(value) for value in numbers if value.isdecimal())
+
+    def registered(self, annotations: Mapping[str, str]) -> int:
+        """How many physical devices the plugin that shares them lists in a node's annotations; 0 if none does."""
+        return sum(_listed(value) for name, value in annotations.items() if _fits(name, self.registers))
 
     def sets(self, resources: Iterable[str]) -> list[list[str]]:
         """These resources of one node by the hardware that they stand for, the one to ask for first."""
@@ -89,6 +97,15 @@ class Profiles:
         found = next((each for each in (*self.own, *known) if _fits(name, patterns(each))), None)
         # What has a profile keeps its name in reports.
         return found or (Profile(name=NAMED) if named else None)
+
+
+def _listed(text: str) -> int:
+    """How many devices a list has: JSON, or each device's fields, which commas part, between colons."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return sum("," in entry for entry in text.split(":"))
+    return len(found) if isinstance(found, list) else 0
 
 
 def _fits(name: str, patterns: Iterable[str]) -> bool:

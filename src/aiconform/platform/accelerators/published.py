@@ -31,7 +31,7 @@ def by_dra(
     passed_over = [f"pool {pool.name} of driver {pool.driver}: {pool.problem}" for pool in incomplete]
     groups: dict[tuple[str, str], list[Device]] = defaultdict(list)
     examples: dict[str, dict[str, Device]] = defaultdict(dict)
-    tainted: dict[tuple[str, str], list[str]] = defaultdict(list)
+    unwell: dict[tuple[str, str], list[str]] = defaultdict(list)
     skipped: set[str] = set()
     unknown: Counter[str] = Counter()
     for device in devices:
@@ -46,9 +46,11 @@ def by_dra(
             skipped.add(f"devices of driver {device.driver} with type {form}: not for containers")
             continue
         examples[device.driver].setdefault(device.product, device)
-        if device.tainted:
-            skipped.add(f"device {device.name} of pool {device.pool}: tainted {device.tainted}")
-            tainted[device.node or "", device.driver].append(device.name)
+        if device.trouble:
+            skipped.add(f"device {device.name} of pool {device.pool}: {device.trouble}")
+            unwell[device.node or "", device.driver].append(
+                f"device {device.name} is {'tainted' if device.tainted else 'not healthy'}"
+            )
         elif device.node is None:
             skipped.add(f"device {device.name} of pool {device.pool}: not tied to one node")
         elif problem := states.get(device.node, f"node {device.node} does not exist"):
@@ -65,7 +67,6 @@ def by_dra(
                 f"{used[0].devices[0].product} is counted"
             )
         profile = profiles.by_driver(driver)
-        unwell = tuple(f"device {name} is tainted" for name in tainted[node, driver])
         for kind in used:
             others = [each for product, each in examples[driver].items() if product != kind.devices[0].product]
             offered.append(
@@ -83,7 +84,7 @@ def by_dra(
                     selector=expression(driver, kind.devices[0].kind) if others else "",
                     capacity=tuple(sorted(to_request(kind.free, held).items())),
                     published=len(kind.devices),
-                    worries=(*worries(known[node]), *unwell),
+                    worries=(*worries(known[node]), *unwell[node, driver]),
                     physical=len({device.physical for device in kind.devices}),
                 )
             )
