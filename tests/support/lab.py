@@ -164,6 +164,20 @@ class Lab:
         finally:
             succeed("lab", "fault", *names, "--off", *where)
 
+    @contextmanager
+    def traits(self, *names: str) -> Iterator[None]:
+        """The lab has these traits of clusters."""
+        try:
+            succeed("lab", "trait", *names, "--name", self.name)
+            yield
+        finally:
+            succeed("lab", "trait", *names, "--off", "--name", self.name)
+
+    @property
+    def registry(self) -> str:
+        """Where the lab's registry is, while a trait needs it."""
+        return str(self._status()["registry"])
+
 
 def options(settings: Mapping[str, object], slowness: float = 1.0) -> list[str]:
     """Words of the command for options of checks, by `check.option`; limits are that many times as long."""

@@ -15,11 +15,16 @@ from aiconform.cli.ending import INTERRUPTED, end
 from aiconform.cli.progress import Progress
 from aiconform.lab.config import ALLOCATIONS
 
-_MODULES = {"assets": "aiconform.cli.lab_assets", "fault": "aiconform.cli.lab_fault"}
+_MODULES = {
+    "assets": "aiconform.cli.lab_assets",
+    "fault": "aiconform.cli.lab_fault",
+    "status": "aiconform.cli.lab_status",
+    "trait": "aiconform.cli.lab_trait",
+}
 
 
 class _Group(click.Group):
-    """Imports `lab assets` and `lab fault` only when they are called."""
+    """Imports those that have modules of their own only when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), *_MODULES]
@@ -46,7 +51,9 @@ def clear_errors() -> Iterator[None]:
         end(INTERRUPTED)
 
 
-_name = click.option("--name", default="lab", show_default=True, help="Name of the lab; a machine can run several.")
+name_option = click.option(
+    "--name", default="lab", show_default=True, help="Name of the lab; a machine can run several."
+)
 
 
 @click.group(cls=_Group)
@@ -59,7 +66,7 @@ def command() -> None:
 
 
 @command.command()
-@_name
+@name_option
 @click.option("--kubernetes", metavar="X.Y", help="Kubernetes minor version; the newest by default.")
 @click.option("--nodes", type=int, metavar="N", help="Number of nodes (a new lab has 2).")
 @click.option("--accelerators", type=int, metavar="N", help="Simulated accelerators of each node (a new lab has 4).")
@@ -103,6 +110,7 @@ def command() -> None:
 )
 @click.option("--with", "add_ons", multiple=True, metavar="ADD-ON", help="Add-on to install, or `all` of them.")
 @click.option("--without", multiple=True, metavar="ADD-ON", help="Add-on to remove.")
+@click.option("--trait", "traits", multiple=True, metavar="TRAIT", help="Trait to turn on, see `lab trait --list`.")
 @output_option
 def up(
     name: str,
@@ -117,12 +125,16 @@ def up(
     served: tuple[str, ...],
     add_ons: tuple[str, ...],
     without: tuple[str, ...],
+    traits: tuple[str, ...],
     output: str,
 ) -> None:
     """Start a lab, or change a running one, and wait until it is ready. Prints the path of its kubeconfig."""
     from aiconform.lab import LabConfig, prepared, up
+    from aiconform.lab.traits.catalog import find
+    from aiconform.lab.traits.switch import turn
 
     with clear_errors(), Progress() as progress:
+        wanted = [find(trait).name for trait in names(traits)]
         folder = Path(assets) if assets and not prepared.is_bundle(assets) else None
         if assets and folder is None:
             prepared.take(assets, progress)
@@ -141,6 +153,9 @@ def up(
             without_add_ons=names(without),
         )
         lab = up(config, progress)
+        if wanted:
+            progress(f"turning on {', '.join(wanted)}")
+            turn(lab, wanted, on=True)
         progress.done(f"lab {name} is up: Kubernetes {lab.plan.kubernetes}, {len(lab.plan.own)} nodes")
     if output == "json":
         print_json({"name": name, "kubeconfig": str(lab.kubeconfig), "server": lab.network.server})
@@ -182,7 +197,7 @@ def identities(output: str) -> None:
 
 
 @command.command()
-@_name
+@name_option
 def down(name: str) -> None:
     """Delete a lab with everything that belongs to it."""
     from aiconform.lab import end_lab
@@ -192,29 +207,12 @@ def down(name: str) -> None:
 
 
 @command.command()
-@_name
-@output_option
-def status(name: str, output: str) -> None:
-    """Show the machines, processes and nodes of a lab. Exit code 3 if one is not running or not Ready."""
-    with clear_errors():
-        found = _load(name).status()
-    if output == "json":
-        print_json(found)
-    else:
-        _print_status(found)
-    # An autoscaled node comes and goes; it is not Ready while it does.
-    own = [node for node in found["nodes"].values() if not node["autoscaled"]]
-    if not found["running"] or not all(node["ready"] for node in own):
-        end(3)
-
-
-@command.command()
-@_name
+@name_option
 @click.option("--content", is_flag=True, help="Print the file instead of its path.")
 def kubeconfig(name: str, content: bool) -> None:
     """Print the path of a lab's kubeconfig."""
     with clear_errors():
-        path = _load(name).kubeconfig
+        path = existing(name).kubeconfig
     click.echo(path.read_text() if content else path, nl=not content)
 
 
@@ -225,27 +223,28 @@ def node() -> None:
 
 @node.command("add")
 @click.argument("node_name", metavar="NODE")
-@_name
+@name_option
 @click.option("--allocation", type=click.Choice(ALLOCATIONS), help="How Pods get its accelerators.")
 @click.option("--accelerators", type=int, metavar="N", help="Number of its simulated accelerators.")
 def add(node_name: str, name: str, allocation: str | None, accelerators: int | None) -> None:
     """Add a node and wait until it is Ready."""
     with clear_errors(), Progress() as progress:
-        _load(name).add_node(node_name, allocation=allocation, accelerators=accelerators, progress=progress)
+        existing(name).add_node(node_name, allocation=allocation, accelerators=accelerators, progress=progress)
         progress.done(f"{node_name} is Ready")
 
 
 @node.command("remove")
 @click.argument("node_name", metavar="NODE")
-@_name
+@name_option
 def remove(node_name: str, name: str) -> None:
     """Switch off a node and remove its Node object."""
     with clear_errors(), Progress() as progress:
-        _load(name).remove_node(node_name, progress)
+        existing(name).remove_node(node_name, progress)
         progress.done(f"{node_name} is removed")
 
 
-def _load(name: str) -> Any:
+def existing(name: str) -> Any:
+    """The lab of this name, running or not. Raises LabError."""
     from aiconform.lab import LabError, load
 
     lab = load(name)
@@ -276,24 +275,3 @@ def _switches(option: str, words: tuple[str, ...]) -> dict[str, bool] | None:
     if not all(name and value in ("true", "false") for name, _, value in pairs):
         raise click.UsageError(f"{option}: give NAME=true or NAME=false")
     return {name: value == "true" for name, _, value in pairs}
-
-
-def _print_status(found: dict[str, Any]) -> None:
-    click.echo(f"lab {found['name']}: Kubernetes {found['kubernetes']}, {'up' if found['running'] else 'not running'}")
-    click.echo(f"  kubeconfig {found['kubeconfig']}, server {found['server']}")
-    click.echo(
-        f"  slowness {found['slowness']}: limits are this many times those of a quiet machine (measured by lab up)"
-    )
-    click.echo(f"  add-ons: {', '.join(found['add_ons']) or 'none'}")
-    for name, machine in found["machines"].items():
-        node = found["nodes"].get(name)
-        words = f"{machine['address']}, pid {machine['pid']}, restarts {machine['restarts']}"
-        if node:
-            ready = {True: "Ready", False: "NotReady", None: "unknown"}[node["ready"]]
-            words = f"{ready}, {words}, {node['accelerators']} accelerators by {node['allocation']}"
-            words += ", autoscaled" if node["autoscaled"] else ""
-        click.echo(f"  {name}: {words}")
-        for process, state in machine["processes"].items():
-            click.echo(
-                f"    {process:24} {state['state']:11} pid {state['pid'] or '-'!s:>7}  restarts {state['restarts']}"
-            )

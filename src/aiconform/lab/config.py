@@ -178,6 +178,11 @@ class Network:
         """Name of the only network device that the lab creates on the host."""
         return f"aiconform{self.index}"
 
+    @property
+    def registry(self) -> str:
+        """Address and port of the lab's registry, which runs while a trait needs it."""
+        return f"{self.control_plane}:5000"
+
     def node(self, number: int) -> str:
         """Address of the node with this number (1 to MAX_NODES)."""
         return str(self.machines[_FIRST_NODE + number - 1])

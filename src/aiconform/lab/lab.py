@@ -26,6 +26,9 @@ from aiconform.lab.machines import cgroups, control, host, pace
 from aiconform.lab.machines.host import Progress, quiet
 from aiconform.lab.machines.processes import write_processes
 from aiconform.lab.machines.supervisor_process import start_supervisor
+from aiconform.lab.traits import catalog
+from aiconform.lab.traits.state import names_on
+from aiconform.lab.traits.switch import reapply as reapply_traits
 
 # About as many of its processes want to run at once.
 _WEIGHT = 10
@@ -112,8 +115,19 @@ class Lab(ExistingLab):
             for process in ("kube-controller-manager", "kube-scheduler"):
                 self.restart(CONTROL_PLANE, process)
 
+    def follow_traits(self) -> None:
+        """Have helpers and nodes follow the recorded traits. Raises LabError."""
+        self._write_control_plane(self._assets(quiet))
+        self.ask(CONTROL_PLANE, do="reload")
+        for module in catalog.helpers(self.state):
+            # It reads at its start what is on.
+            self.restart(CONTROL_PLANE, module.rpartition(".")[2])
+        for node in self.plan.own:
+            nodes.write_network(self.plan, node, self.paths, self.network)
+
     def status(self) -> dict[str, Any]:
-        """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, `slowness`, and by name
+        """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, `slowness`, `registry` (the address at
+        which it is while a trait needs it), `add_ons`, `traits`, and by name
 
         `machines`: pid, start, restarts, since (seconds of the epoch), address and processes of each;
         `nodes`: allocation, accelerators, autoscaled, and ready, which is None if the API server does not answer.
@@ -139,7 +153,9 @@ class Lab(ExistingLab):
             "kubeconfig": str(self.kubeconfig),
             "server": self.network.server,
             "slowness": pace.slowness(self.paths),
+            "registry": self.network.registry,
             "add_ons": list(self.plan.add_ons),
+            "traits": list(names_on(self.state)),
             "machines": machines,
             "nodes": {
                 node.name: {
@@ -209,6 +225,7 @@ class Lab(ExistingLab):
         readiness.wait(self, binaries, progress)
         progress("waiting for the simulated accelerators")
         reapply(self)
+        reapply_traits(self)
         if not self._helpers():
             self._end_autoscaled(binaries)
 
@@ -236,7 +253,8 @@ class Lab(ExistingLab):
 
     def _write_control_plane(self, binaries: assets_of.Assets) -> Authority:
         authority = controlplane.certificates(self.paths, self.network)
-        processes = controlplane.processes(self.plan, self.paths, self.network, binaries, self._helpers())
+        helpers = [*self._helpers(), *catalog.helpers(self.state)]
+        processes = controlplane.processes(self.plan, self.paths, self.network, binaries, helpers)
         write_processes(self.paths, CONTROL_PLANE, processes)
         return authority
 

@@ -1,4 +1,4 @@
-"""Faults by admission policies of the API server: they refuse the requests of a component, or change objects."""
+"""Admission policies of the API server: they refuse the requests of a component, or change objects."""
 
 from __future__ import annotations
 
@@ -24,19 +24,28 @@ def refusing(
     operation: str = "UPDATE",
     condition: str = "true",
     params: tuple[str, str] | None = None,
+    message: str = "",
+    namespaces: Object | None = None,
 ) -> InCluster:
     """Refuse requests for a `resource` (plural, or plural/subresource) for which the CEL expression `condition` holds
     and `allowed` does not.
 
-    `params` is the (apiVersion, kind) of objects in the request's Namespace: `allowed` has to hold with each of them as
-    `params`.
+    `message` is a CEL expression for what the API server says then. `namespaces` selects some by their labels, of which
+    default has to be one. `params` is the (apiVersion, kind) of objects in the request's Namespace: `allowed` has to
+    hold with each of them as `params`.
     """
     validation = f"{_IS_CANARY} ? false : ({allowed})"
     spec: dict[str, Any] = {
         "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [_rule(group, resource, operation), _CANARY_RULE]},
+        "matchConstraints": _matching(namespaces, _rule(group, resource, operation)),
         "matchConditions": [_condition(name, condition)],
-        "validations": [{"expression": validation, "message": f"the fault {name} is on"}],
+        "validations": [
+            {
+                "expression": validation,
+                "message": f"the fault {name} is on",
+                **({"messageExpression": f"{_IS_CANARY} ? '{name} is on' : {message}"} if message else {}),
+            }
+        ],
     }
     bound: dict[str, Any] = {"policyName": name, "validationActions": ["Deny"]}
     metadata = {"name": name}
@@ -71,9 +80,10 @@ def changing(
     condition: str = "true",
     group: str = "",
     operations: Sequence[str] = ("CREATE",),
+    namespaces: Object | None = None,
 ) -> InCluster:
     """Change objects of a `resource` as they are written, by the CEL expression `patch` (a list of JSONPatch), where
-    `condition` holds."""
+    `condition` holds. `namespaces` is as above."""
     policy: Object = {
         "apiVersion": _GROUP,
         "kind": "MutatingAdmissionPolicy",
@@ -81,7 +91,7 @@ def changing(
         "spec": {
             "failurePolicy": "Fail",
             "reinvocationPolicy": "Never",
-            "matchConstraints": {"resourceRules": [_rule(group, resource, *operations), _CANARY_RULE]},
+            "matchConstraints": _matching(namespaces, _rule(group, resource, *operations)),
             "matchConditions": [_condition(name, condition)],
             "mutations": [
                 {
@@ -119,6 +129,11 @@ _CANARY_RULE: dict[str, Any] = {
 
 
 _IS_CANARY = "request.resource.resource == 'configmaps'"
+
+
+def _matching(namespaces: Object | None, rule: Object) -> Object:
+    selector = {"namespaceSelector": namespaces} if namespaces else {}
+    return {"resourceRules": [rule, _CANARY_RULE], **selector}
 
 
 def _binding(name: str, spec: Object) -> Object:

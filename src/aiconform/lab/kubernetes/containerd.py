@@ -16,6 +16,8 @@ SOCKET = "/run/containerd/containerd.sock"
 # Where containerd looks for CDI specifications: the default folders, of which only the second is the machine's own.
 CDI_FOLDER = "/run/cdi"
 DEFAULT_HANDLER = "runc"
+REGISTRIES = "registries"
+"""In a node's state folder: a folder for each registry that is not asked as usual, with its hosts.toml."""
 
 
 def configuration(folder: Path, assets: Assets, handlers: Iterable[RuntimeHandler] = ()) -> str:
@@ -45,6 +47,9 @@ snapshotter = "{snapshotter}"
 [plugins."io.containerd.cri.v1.images".pinned_images]
 sandbox = "{PAUSE}"
 
+[plugins."io.containerd.cri.v1.images".registry]
+config_path = "{folder / REGISTRIES}"
+
 [plugins."io.containerd.cri.v1.runtime"]
 cdi_spec_dirs = ["/etc/cdi", "{CDI_FOLDER}"]
 # A profile would stay loaded in this machine's kernel.
@@ -59,6 +64,15 @@ conf_dir = "{folder / "cni.d"}"
 [plugins."io.containerd.cri.v1.runtime".containerd]
 default_runtime_name = "{DEFAULT_HANDLER}"
 {_runtimes([runc, *handlers])}"""
+
+
+def plain(registry: str) -> str:
+    """The hosts.toml of a registry at this address that speaks HTTP without TLS."""
+    return f"""server = "http://{registry}"
+
+[host."http://{registry}"]
+capabilities = ["pull", "resolve"]
+"""
 
 
 def _runtimes(handlers: Iterable[RuntimeHandler]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -28,6 +29,8 @@ from aiconform.lab.machines.machine import SEED
 from aiconform.lab.machines.preconditions import Precondition
 from aiconform.lab.machines.processes import ProcessSpec, code_of, write_processes
 from aiconform.lab.plan import LabPlan, NodePlan
+from aiconform.lab.traits.nodes import NO_ADDRESSES
+from aiconform.lab.traits.state import names_on
 
 _DIGEST = "AICONFORM_CONFIGURATION"
 # An empty folder is filled from the seed. The folder of the snapshotter comes last, so its presence says that all is.
@@ -74,7 +77,8 @@ def furnish(
     write_wrapper(folder / "runc", runc=Path(host.command("runc")), switch=runtime_switch(paths, node.name))
     (folder / "cni").mkdir(exist_ok=True)
     write_text(folder / "containerd.toml", containerd.configuration(folder, assets, _runtime_handlers(plan, assets)))
-    write_json(folder / "cni.d" / "10-lab.conflist", _cni(network, node))
+    write_network(plan, node, paths, network)
+    write_text(folder / containerd.REGISTRIES / network.registry / "hosts.toml", containerd.plain(network.registry))
     write_text(folder / "kubelet.yaml", yaml.safe_dump(_kubelet(plan, node, paths, network), sort_keys=False))
     write_text(folder / "kube-proxy.yaml", yaml.safe_dump(_proxy(plan, node, folder, network), sort_keys=False))
     config = accelerators(plan, node, paths)
@@ -203,14 +207,24 @@ def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConf
     )
 
 
-def _cni(network: Network, node: NodePlan) -> dict[str, object]:
+def write_network(plan: LabPlan, node: NodePlan, paths: Paths, network: Network) -> None:
+    """Write the configuration of the node's network plugin; containerd follows it."""
+    pods = network.pods(node.number)
+    addresses = {"subnet": str(pods)}
+    if node == plan.own[-1] and NO_ADDRESSES in names_on(paths.state):
+        # The gateway's, which no Pod gets.
+        addresses |= dict.fromkeys(("rangeStart", "rangeEnd"), str(pods[1]))
+    write_json(paths.machine(node.name) / "cni.d" / "10-lab.conflist", _cni(addresses))
+
+
+def _cni(addresses: Mapping[str, str]) -> dict[str, object]:
     # Point to point: traffic between Pods of one node is routed too, so a Service works wherever its Pods are.
     ptp = {
         "type": "ptp",
         "ipam": {
             "type": "host-local",
             "dataDir": "/var/lib/cni/networks",
-            "ranges": [[{"subnet": str(network.pods(node.number))}]],
+            "ranges": [[addresses]],
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }

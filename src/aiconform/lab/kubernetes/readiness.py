@@ -23,6 +23,7 @@ from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
 from aiconform.lab.kubernetes.controlplane import api_is_ready
 from aiconform.lab.machines import network, pace
 from aiconform.lab.machines.preconditions import until_holds
+from aiconform.lab.traits.trait import is_made_up
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
@@ -59,12 +60,13 @@ def wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
 
 
 def ready_nodes(kubeconfig: Path) -> dict[str, bool]:
-    """Node name -> whether it is Ready; empty if the API server does not answer."""
+    """Name of each Node with a machine -> whether it is Ready; empty if the API server does not answer."""
     from aiconform.cluster import ClusterError, connect
 
     async def ask() -> dict[str, bool]:
         async with asyncio.timeout(5), connect(str(kubeconfig)) as cluster:
-            return {node["metadata"]["name"]: _is_ready(node) async for node in cluster.list("v1", "Node")}
+            found = [node async for node in cluster.list("v1", "Node") if not is_made_up(node)]
+            return {node["metadata"]["name"]: _is_ready(node) for node in found}
 
     try:
         return asyncio.run(ask())
@@ -130,8 +132,8 @@ async def _delete_what_is_gone(cluster: Cluster, planned: set[str]) -> None:
     """
     gone = set()
     async for node in cluster.list("v1", "Node"):
-        # An autoscaler manages its own Nodes.
-        if node["metadata"]["name"] not in planned and not is_autoscaled(node):
+        # An autoscaler manages its own Nodes, and traits theirs.
+        if node["metadata"]["name"] not in planned and not is_autoscaled(node) and not is_made_up(node):
             await cluster.delete(node)
             gone.add(node["metadata"]["name"])
     for name in gone:
