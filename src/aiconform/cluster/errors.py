@@ -8,6 +8,7 @@ ClusterError
 ├── NotFound          the object does not exist, or its kind is not served
 ├── Conflict          the object exists already, or has changed
 ├── Rejected          invalid, or rejected by an admission webhook or a quota
+│   ├── OverQuota         a quota has no room at the moment
 │   └── AdmissionBehind   admission does not know yet what was just created, such as a PriorityClass
 │       └── WebhookBehind     an admission webhook answers, but does not know a new Namespace yet
 ├── Expired           the resourceVersion of a watch or a page is too old
@@ -74,6 +75,10 @@ class Conflict(ApiError):
 
 class Rejected(ApiError):
     """400, 422, or a 403 that came from admission (a quota, Pod Security, a webhook)."""
+
+
+class OverQuota(Rejected):
+    """A ResourceQuota has room for the request, but others use it at the moment."""
 
 
 class Expired(ApiError):

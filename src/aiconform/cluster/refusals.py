@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from aiconform.cluster import admission
 from aiconform.cluster.errors import (
     AdmissionBehind,
     ApiError,
@@ -12,6 +13,7 @@ from aiconform.cluster.errors import (
     Expired,
     Forbidden,
     NotFound,
+    OverQuota,
     Rejected,
     ServerFailed,
     Unauthorized,
@@ -30,6 +32,8 @@ _UNKNOWN_YET = re.compile(
 )
 # The API server finds PriorityClasses in a cache; each replica of it has its own.
 _NO_CLASS_YET = re.compile(r"no PriorityClass with name \S+ was found")
+# What a policy for Pods may refuse.
+_MADE_OF_PODS = {"pods", "deployments", "jobs"}
 
 
 def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
@@ -50,6 +54,10 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
         return AdmissionBehind(f"{verb} {resource}: {said}", status=code, reason=reason)
     if unreached := code >= 500 and _UNREACHED.search(said):
         return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)
+    words = f"{verb} {resource}: {said or f'HTTP {code}'}"
+    if verb == "create" and resource in _MADE_OF_PODS and code == 403:
+        refused = OverQuota if admission.fits_quota_later(said) else Rejected
+        return refused(f"{words}. What helps: {admission.way_out(said)}", status=code, reason=reason)
     classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}
     fallback = ServerFailed if code >= 500 or code == 429 else Rejected
-    return classes.get(code, fallback)(f"{verb} {resource}: {said or f'HTTP {code}'}", status=code, reason=reason)
+    return classes.get(code, fallback)(words, status=code, reason=reason)

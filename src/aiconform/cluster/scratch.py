@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from aiconform.cluster import wait
 from aiconform.cluster.api import Object
-from aiconform.cluster.errors import Rejected
+from aiconform.cluster.errors import OverQuota, Rejected
 from aiconform.cluster.guest import has_pods, without_user
 from aiconform.cluster.removal import CLEANUP_SECONDS, MANAGED_BY, RUN_LABEL, dropping_lost_pods
 from aiconform.cluster.space import PodSecurity, Space, owner_reference
@@ -91,8 +91,16 @@ class Scratch:
 
     async def _create(self, obj: Object, webhook_seconds: float | None) -> Object:
         self.created.append(obj)
+
+        async def request() -> Object:
+            try:
+                return await self.cluster.create(obj)
+            except OverQuota as error:
+                self.tell(f"waiting for quota: {error}")
+                raise
+
         # An interrupted request may still have created the object: the clean-up knows its name and labels.
-        created = await wait.reaching_webhooks(lambda: self.cluster.create(obj), seconds=webhook_seconds)
+        created = await wait.reaching_webhooks(request, seconds=webhook_seconds)
         self.created = [created if entry is obj else entry for entry in self.created]
         return created
 

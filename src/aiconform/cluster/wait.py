@@ -14,6 +14,7 @@ from aiconform.cluster.errors import (
     Expired,
     NotCreated,
     NotFound,
+    OverQuota,
     ServerFailed,
     Stuck,
     TimedOut,
@@ -83,16 +84,18 @@ async def states(
 
 
 async def reaching_webhooks(request: Callable[[], Awaitable[T]], *, seconds: float | None = None) -> T:
-    """The result of `request`, which is retried while a webhook for it is not reached, or admission is behind.
+    """The result of `request`, which is retried while a webhook for it is not reached, admission is behind, or a quota
+    has no room.
 
-    Controllers restart now and then, and caches take a moment to know a new Namespace or PriorityClass. seconds: by
-    default the patience of the task. Raises WebhookUnreached and AdmissionBehind when the time is over.
+    Controllers restart now and then, caches take a moment to know a new Namespace or PriorityClass, and other probes'
+    Pods end. seconds: by default the patience of the task. Raises WebhookUnreached, AdmissionBehind and OverQuota when
+    the time is over.
     """
     deadline = asyncio.get_running_loop().time() + (patience.seconds() if seconds is None else seconds)
     while True:
         try:
             return await request()
-        except (WebhookUnreached, AdmissionBehind):
+        except (WebhookUnreached, AdmissionBehind, OverQuota):
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(_WEBHOOK_RETRY_SECONDS)

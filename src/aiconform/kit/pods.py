@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiconform.check import Access
-from aiconform.cluster import Cluster, NotCreated, Object, Stuck, TimedOut, conditions, wait
+from aiconform.cluster import Cluster, NotCreated, Object, Stuck, TimedOut, admission, conditions, wait
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.conditions import Condition
 from aiconform.cluster.scratch import RESTRICTED
@@ -163,6 +163,19 @@ async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple
             raise NotCreated(f"{what}: {'; '.join(said)}")
         raise Stuck(f"Pod {found['metadata']['name']} failed: {wait.describe(found)}")
     return found, ""
+
+
+async def refused_pods(cluster: Cluster, namespace: str, maker: str) -> str:
+    """What the newest event says of Pods that admission refused, and what helps; empty if there is none.
+
+    maker: how the names of the controllers that make the Pods begin, such as those of a Deployment's ReplicaSets.
+    """
+    found = [
+        event["message"]
+        async for event in cluster.list("v1", "Event", namespace, fields="type=Warning")
+        if event["involvedObject"].get("name", "").startswith(maker) and admission.refuses_pods(event["message"] or "")
+    ]
+    return f"the platform refuses Pods: {found[-1]}. What helps: {admission.way_out(found[-1])}" if found else ""
 
 
 async def events(cluster: Cluster, obj: Object) -> str:

@@ -68,7 +68,7 @@ def failed(message: str, name: str = "gang") -> Object:
 async def test_pods_that_a_quota_refuses_are_told_in_the_platform_s_words() -> None:
     said = 'Error creating: pods "gang-0" is forbidden: exceeded quota: small'
     refused = session(platform=FakePlatform(failed("older"), failed("of another", "other"), failed(said)))
-    with pytest.raises(Stuck, match=r"exceeded quota: small\. Raise this quota, or exempt Namespaces"):
+    with pytest.raises(Stuck, match=r"exceeded quota: small\. What helps: raise the quota, .*exempt Namespaces"):
         await refused.require_pods(gang("a"))
     await refused.require_pods(gang("a", "b", "c"))
     await session(platform=FakePlatform(failed(said, "other"))).require_pods(gang())

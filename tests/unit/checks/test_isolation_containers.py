@@ -83,6 +83,30 @@ async def test_where_a_policy_refuses_root_the_rest_is_looked_at_and_the_reason_
     assert made.unprivileged == "policy: containers must not run as root"
 
 
+@pytest.mark.parametrize(
+    ("said", "decided"),
+    [
+        ('admission webhook "policy.example.com" denied the request: NVIDIA_VISIBLE_DEVICES is not allowed', True),
+        ('pods "probe-asker" is forbidden: exceeded quota: small', False),
+        ('pods "probe-asker" is forbidden: maximum cpu usage per Container is 5m, but limit is 1', False),
+    ],
+)
+async def test_only_a_policy_refuses_a_pod_for_its_environment(
+    monkeypatch: pytest.MonkeyPatch, said: str, decided: bool
+) -> None:
+    made = containers(FakeScratch())
+
+    async def refuse(*_: Any) -> Object:
+        raise Rejected(said, status=403)
+
+    monkeypatch.setattr(made, "_looking", refuse)
+    if decided:
+        assert await made.asker() == (None, said)
+    else:
+        with pytest.raises(Rejected):
+            await made.asker()
+
+
 async def test_a_holder_asks_for_as_many_as_are_allocated_only_together() -> None:
     scratch = FakeScratch()
     await containers(scratch, TPU).holder("holder")

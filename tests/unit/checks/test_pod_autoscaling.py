@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +16,10 @@ from aiconform.checks.pod_autoscaling import scaled_pods
 from aiconform.checks.pod_autoscaling.assertions import holds_at_target, metric_is_read, respects_stabilization_window
 from aiconform.checks.pod_autoscaling.observations import Sample, Scaled, Scaling
 from aiconform.checks.pod_autoscaling.probes import choose_api, settled
+from aiconform.checks.pod_autoscaling.scaled_pods import first_pod, why_not_running
 from aiconform.checks.pod_autoscaling.scaled_workload import autoscaler, load
-from aiconform.checks.pod_autoscaling.scaling_history import average_read
+from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory, average_read
+from aiconform.cluster import Stuck
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 from aiconform.platform.autoscaling.metrics_api import MetricsApi
@@ -240,3 +244,27 @@ async def test_each_pod_that_waits_is_asked_about(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(scaled_pods, "blame_device", pods.blame)
     said = await scaled_pods.why_not_running(pods, pods, pods, pods)
     assert bool(said) is blamed
+
+
+class Refusing:
+    """A cluster whose quota has no room for the Pods of a ReplicaSet."""
+
+    async def list(self, _: str, kind: str, namespace: str, *, fields: str) -> AsyncIterator[Any]:
+        assert (kind, namespace, fields) == ("Event", "run", "type=Warning")
+        said = 'Error creating: pods "probe-scaled-1-x" is forbidden: exceeded quota: small'
+        yield {"message": said, "involvedObject": {"name": "probe-scaled-1"}}
+
+
+async def test_pods_that_the_platform_refuses_are_no_failure_of_the_autoscaler() -> None:
+    platform, target = SimpleNamespace(cluster=Refusing()), SimpleNamespace(members=())
+
+    async def namespace() -> str:
+        return "run"
+
+    scratch = SimpleNamespace(namespace=namespace, tell=print)
+    history = ScalingHistory(scratch, "probe-scaled")  # type: ignore[arg-type]
+    told = r"exceeded quota: small\. What helps: raise the quota"
+    with pytest.raises(Stuck, match=told):
+        await first_pod(platform, scratch, history, target, 0.0)  # type: ignore[arg-type]
+    with pytest.raises(Stuck, match=told):
+        await why_not_running(platform, scratch, history, target)  # type: ignore[arg-type]

@@ -17,15 +17,10 @@ from aiconform.checks.gang_scheduling.outcome import Gang
 from aiconform.checks.gang_scheduling.solutions import kueue
 from aiconform.checks.gang_scheduling.solutions.adapter import InstalledSolution, Order
 from aiconform.checks.gang_scheduling.timeline import Timeline
-from aiconform.cluster import NotFound, Object, Rejected, ServerFailed, Stuck
+from aiconform.cluster import NotFound, Object, Rejected, ServerFailed, Stuck, admission
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.nodes import usable_node
-
-EXEMPT = (
-    "Raise this quota, or exempt Namespaces with the label app.kubernetes.io/managed-by=aiconform from it or from the "
-    "policy"
-)
 
 
 # Webhooks of policy engines: what these refuse may name the solution all the same, as in a label or a scheduler's name.
@@ -158,7 +153,7 @@ class Session:
         found = self.platform.cluster.list("v1", "Event", namespace, fields="reason=FailedCreate")
         said = [str(each.get("message")) async for each in found if each["involvedObject"].get("name") == gang.name]
         if said:
-            raise Stuck(f"the platform refuses Pods of a gang: {said[-1]}. {EXEMPT}")
+            raise Stuck(f"the platform refuses Pods of a gang: {said[-1]}. What helps: {admission.way_out(said[-1])}")
 
     def require_quota(self, said: str) -> None:
         """Raises Stuck if, by what the solution reports, a queue and not the nodes keeps a gang from running."""
@@ -180,7 +175,8 @@ class Session:
             if self._is_its_own(text):
                 raise Refused(f"{self.found} refuses: {text}") from error
             if isinstance(error, Rejected):
-                raise Stuck(f"the platform refuses what a gang needs: {text}. {EXEMPT}") from error
+                helps = "" if "What helps: " in text else f". What helps: {admission.way_out(text)}"
+                raise Stuck(f"the platform refuses what a gang needs: {text}{helps}") from error
             raise
 
     def _is_its_own(self, refusal: str) -> bool:

@@ -118,7 +118,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     broken = problem = ""
     grown: tuple[Scaled, ...] = ()
     async with background(history.follow_pods(cluster, namespace)):
-        first = await first_pod(platform, history, target, settings.patience)
+        first = await first_pod(platform, scratch, history, target, settings.patience)
         await set_metric(platform, first, name, LOW)
         await scratch.create(autoscaler(name, api.name, options.metric, options.window_seconds))
         async with background(history.follow_autoscaler(cluster, namespace)):

@@ -9,6 +9,7 @@ from aiconform.checks.pod_autoscaling.scaled_workload import REPLICAS, load
 from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory
 from aiconform.cluster import Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.pods import refused_pods
 from aiconform.kit.starting import LATE_SECONDS, blame_device
 from aiconform.platform import AcceleratorPlace, Platform
 from aiconform.platform.accelerators.devices import allocated_names
@@ -23,14 +24,23 @@ async def set_metric(platform: Platform, pod: Object, name: str, value: int) -> 
     await wait.reaching_webhooks(lambda: platform.cluster.patch(pod, {"metadata": {"annotations": annotations}}))
 
 
-async def first_pod(platform: Platform, history: ScalingHistory, target: AcceleratorPlace, patience: float) -> Object:
+async def first_pod(
+    platform: Platform, scratch: Scratch, history: ScalingHistory, target: AcceleratorPlace, patience: float
+) -> Object:
     """The first Pod, when it runs. Raises ClusterError."""
     if not await history.until(lambda: history.running(), patience):
+        await _require_admitted(platform, scratch, history)
         raise TimedOut(
             f"the first Pod does not run after {patience:.0f} s: {_states(history) or 'it does not exist'}; the "
             f"accelerators of {target} are held by {await now_held(platform, target)}"
         )
     return history.running()[0]
+
+
+async def _require_admitted(platform: Platform, scratch: Scratch, history: ScalingHistory) -> None:
+    """Raises Stuck if admission refuses Pods of the Deployment."""
+    if said := await refused_pods(platform.cluster, await scratch.namespace(), history.name):
+        raise Stuck(said)
 
 
 def _states(history: ScalingHistory) -> str:
@@ -45,10 +55,15 @@ async def now_held(platform: Platform, target: AcceleratorPlace) -> str:
 async def why_not_running(
     platform: Platform, scratch: Scratch, history: ScalingHistory, target: AcceleratorPlace
 ) -> str:
-    """Why scheduled Pods do not run; empty if they do. Raises Stuck if a Pod is unschedulable, or if no Pod starts."""
+    """Why scheduled Pods do not run; empty if they do.
+
+    Raises Stuck if admission refuses a Pod, if one is unschedulable, or if no Pod starts.
+    """
     waiting = [each for each in history.pods.values() if each.get("status", {}).get("phase") == "Pending"]
     if len(history.running()) >= REPLICAS:
         return ""
+    if len(history.running()) + len(waiting) < REPLICAS:
+        await _require_admitted(platform, scratch, history)
     if any(not each["spec"].get("nodeName") for each in waiting):
         raise Stuck(
             f"the autoscaler requested more Pods, and they are unschedulable on {target}; its accelerators "

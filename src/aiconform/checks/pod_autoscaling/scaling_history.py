@@ -24,7 +24,8 @@ class ScalingHistory:
         """Why the autoscaler cannot scale, in its own words."""
         self._changes = ChangeSignal()
         self._scratch = scratch
-        self._name = name
+        self.name = name
+        """That of the Deployment and of its autoscaler."""
         self._begun = time.monotonic()
 
     @property
@@ -74,13 +75,13 @@ class ScalingHistory:
     async def follow_autoscaler(self, cluster: Cluster, namespace: str) -> None:
         """Follow until cancelled. Raises ClusterError."""
         kind = ("autoscaling/v2", "HorizontalPodAutoscaler", namespace)
-        async for there, _ in wait.states(cluster, *kind, fields=f"metadata.name={self._name}"):
+        async for there, _ in wait.states(cluster, *kind, fields=f"metadata.name={self.name}"):
             for obj in there.values():
                 self.add(obj)
 
     async def follow_pods(self, cluster: Cluster, namespace: str) -> None:
         """Follow until cancelled. Raises ClusterError."""
-        async for there, _ in wait.states(cluster, "v1", "Pod", namespace, labels=f"{SCALED}={self._name}"):
+        async for there, _ in wait.states(cluster, "v1", "Pod", namespace, labels=f"{SCALED}={self.name}"):
             self.pods = {obj["metadata"]["name"]: obj for obj in there.values()}
             self._changes.notify()
 

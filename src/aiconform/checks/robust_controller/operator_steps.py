@@ -8,7 +8,17 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from aiconform.checks.robust_controller.observations import Arrival, Changed, Child, Refusal
-from aiconform.cluster import Cluster, Object, Rejected, Stuck, TimedOut, WebhookBehind, WebhookUnreached, wait
+from aiconform.cluster import (
+    Cluster,
+    Object,
+    Rejected,
+    Stuck,
+    TimedOut,
+    WebhookBehind,
+    WebhookUnreached,
+    admission,
+    wait,
+)
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.pods import unschedulable
 from aiconform.platform.operators import ChildKind, ExpectedState, OperatorChange
@@ -16,8 +26,6 @@ from aiconform.platform.operators import ChildKind, ExpectedState, OperatorChang
 T = TypeVar("T")
 # The API server's own words: a webhook cannot make a refusal by the schema look like this.
 DENIED = re.compile(r'admission webhook "([^"]+)" denied the request')
-# What the Job or ReplicaSet controller reports if admission refuses its Pod.
-FORBIDDEN_PODS = re.compile(r"Error creating: (pods \"|admission webhook )")
 
 
 # Admission
@@ -159,7 +167,8 @@ async def _refuse_forbidden(cluster: Cluster, obj: Object, pods: Sequence[str]) 
     async for event in cluster.list("v1", "Event", obj["metadata"]["namespace"], fields="type=Warning"):
         said = event.get("message") or ""
         if refuses_pods(said, of=event["involvedObject"].get("name", ""), obj=obj, pods=pods):
-            raise Stuck(f"the platform refuses the Pods of {obj['kind']} {obj['metadata']['name']}: {said}")
+            about = f"{obj['kind']} {obj['metadata']['name']}"
+            raise Stuck(f"the platform refuses the Pods of {about}: {said}. What helps: {admission.way_out(said)}")
 
 
 def refuses_pods(said: str, *, of: str, obj: Object, pods: Sequence[str]) -> bool:
@@ -172,7 +181,7 @@ def refuses_pods(said: str, *, of: str, obj: Object, pods: Sequence[str]) -> boo
     behind = re.search(rf'"(?:{namespace}|(?:{namespace}/)?{name}[^"]*)" not found', said)
     return (
         of.startswith(obj["metadata"]["name"])
-        and bool(FORBIDDEN_PODS.search(said))
+        and admission.refuses_pods(said)
         and not behind
         and not any(pod.startswith(of) for pod in pods)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiconform.cluster import ClusterError, NotCreated, Object, Rejected, Stuck
+from aiconform.cluster import ClusterError, NotCreated, Object, Rejected, Stuck, admission
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import FORGE, LOOK, LOOKED, OPEN_OWN, View, parse_view
@@ -59,6 +59,9 @@ class Containers:
         try:
             return await self._view("asker-again", node, asked), ""
         except (NotCreated, Rejected) as error:
+            if isinstance(error, Rejected) and not admission.by_policy(str(error)):
+                # What a quota refuses says nothing of the environment.
+                raise
             return None, str(error)
 
     async def baseline(self) -> View | None:
