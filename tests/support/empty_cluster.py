@@ -27,7 +27,7 @@ class EmptyCluster:
             raise NotFound(f"{kind} {name} does not exist")
         return {"metadata": {"name": "kube-system", "uid": "0000-1111"}}
 
-    async def may(self, *_: object) -> bool:
+    async def may(self, *_: object, **__: object) -> bool:
         return True
 
     async def list(self, *_: object, **__: object) -> AsyncIterator[dict[str, Any]]:

@@ -14,11 +14,15 @@ from aiconform.cluster.space import PodSecurity
 
 @dataclass(frozen=True)
 class Access:
-    """API access that a probe needs, in the terms of RBAC. `group` is empty for the core group."""
+    """API access that a probe needs, in the terms of RBAC. `group` is empty for the core group.
+
+    names: of the only objects, empty for all. Listing and watching them needs the field selector `metadata.name`.
+    """
 
     group: str
     resource: str
     verbs: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
 
 Limit = float | Callable[[Settings], float]

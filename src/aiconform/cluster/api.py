@@ -272,14 +272,14 @@ class Cluster:
         answer = await self._transport.json(Request("GET", "/version", "get", "/version"))
         return str(answer["gitVersion"])
 
-    async def may(self, verb: str, group: str, resource: str) -> bool:
-        """Whether these credentials allow this in all namespaces, by a SelfSubjectAccessReview."""
+    async def may(self, verb: str, group: str, resource: str, *, name: str = "", namespace: str = "") -> bool:
+        """Whether these credentials allow this in all namespaces; `name`: on one object, `namespace`: in one only."""
         plural, _, subresource = resource.partition("/")
         asked = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": asked},
+            "spec": {"resourceAttributes": {**asked, "name": name, "namespace": namespace}},
         }
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         answer = await self._transport.json(Request("POST", path, "create", "selfsubjectaccessreviews", body=review))

@@ -23,12 +23,18 @@ RUN = (
 )
 
 
-def needed(checks: Iterable[Check]) -> dict[tuple[str, str], set[str]]:
-    """(API group, resource) -> verbs that a run of these checks uses."""
-    verbs: dict[tuple[str, str], set[str]] = defaultdict(set)
+Subject = tuple[str, str, tuple[str, ...]]
+
+
+def needed(checks: Iterable[Check]) -> dict[Subject, set[str]]:
+    """(API group, resource, names of the only objects) -> verbs that a run of these checks uses."""
+    verbs: dict[Subject, set[str]] = defaultdict(set)
     for access in (*RUN, *(access for check in checks for access in check.access)):
-        verbs[access.group, access.resource].update(access.verbs)
-    return verbs
+        verbs[access.group, access.resource, access.names].update(access.verbs)
+    for (group, resource, names), some in verbs.items():
+        if names:
+            some -= verbs.get((group, resource, ()), set())
+    return {subject: asked for subject, asked in verbs.items() if asked}
 
 
 class Permissions:
@@ -36,29 +42,46 @@ class Permissions:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._asked: dict[tuple[str, str, str], asyncio.Task[bool]] = {}
+        self._asked: dict[tuple[str, str, str, str], asyncio.Task[bool]] = {}
 
     async def missing(self, checks: Iterable[Check]) -> list[str]:
         """The permissions that a run of these checks needs and that these credentials lack, as `verb resource`."""
         if await self._may("*", "*", "*"):
             # Most users are administrators: one request instead of hundreds.
             return []
-        wanted = [(verb, *key) for key, verbs in sorted(needed(checks).items()) for verb in sorted(verbs)]
+        wanted = [
+            (verb, group, resource, name)
+            for (group, resource, names), verbs in sorted(needed(checks).items())
+            for verb in sorted(verbs)
+            for name in names or ("",)
+        ]
         answers = await asyncio.gather(*(self._may(*each) for each in wanted))
-        return [f"{verb} {resource}" for (verb, _, resource), may in zip(wanted, answers, strict=True) if not may]
+        return [
+            f"{verb} {resource} {name}".rstrip()
+            for (verb, _, resource, name), may in zip(wanted, answers, strict=True)
+            if not may
+        ]
 
-    async def _may(self, verb: str, group: str, resource: str) -> bool:
-        question = (verb, group, resource)
+    async def _may(self, verb: str, group: str, resource: str, name: str = "") -> bool:
+        question = (verb, group, resource, name)
         if question not in self._asked:
-            self._asked[question] = asyncio.ensure_future(self._cluster.may(*question))
+            self._asked[question] = asyncio.ensure_future(self._cluster.may(verb, group, resource, name=name))
         return await asyncio.shield(self._asked[question])
 
 
 def cluster_role(name: str, checks: Iterable[Check]) -> Object:
-    """A ClusterRole with one rule for each resource. Discovery and /version are open to every user by default."""
+    """A ClusterRole with one rule for each resource, limited to names where these are known.
+
+    Discovery and /version are open to every user by default.
+    """
     rules = [
-        {"apiGroups": [group], "resources": [resource], "verbs": sorted(allowed)}
-        for (group, resource), allowed in sorted(needed(checks).items())
+        {
+            "apiGroups": [group],
+            "resources": [resource],
+            **({"resourceNames": list(names)} if names else {}),
+            "verbs": sorted(allowed),
+        }
+        for (group, resource, names), allowed in sorted(needed(checks).items())
     ]
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from aiconform.check.registry import load_check
-from aiconform.engine.access import Permissions
+from aiconform.check import Access
+from aiconform.check.registry import extended_standard, has_check, load_check
+from aiconform.engine.access import Permissions, cluster_role, needed
 
 
 class Authorizer:
@@ -13,9 +17,11 @@ class Authorizer:
 
     def __init__(self, *refused: tuple[str, str]) -> None:
         self.refused, self.questions = refused, 0
+        self.named: set[tuple[str, str, str]] = set()
 
-    async def may(self, verb: str, group: str, resource: str) -> bool:
+    async def may(self, verb: str, group: str, resource: str, *, name: str = "") -> bool:
         self.questions += 1
+        self.named |= {(verb, resource, name)} if name else set()
         return (verb, resource) not in self.refused and not (verb == "*" and self.refused)
 
 
@@ -36,3 +42,28 @@ async def test_others_are_asked_about_each_thing_once() -> None:
     assert asked > 10
     await permissions.missing([load_check("dra_support")])
     assert authorizer.questions == asked
+
+
+async def test_config_maps_are_read_by_name_and_never_all_of_them() -> None:
+    autoscaling = load_check("cluster_autoscaling")
+    authorizer = Authorizer(("list", "configmaps"))
+    missing = await Permissions(authorizer).missing([autoscaling])  # type: ignore[arg-type]
+    assert missing == ["list configmaps cluster-autoscaler-status"]
+    assert authorizer.named == {(verb, "configmaps", "cluster-autoscaler-status") for verb in ("get", "list")}
+    (rule,) = (rule for rule in cluster_role("a", [autoscaling])["rules"] if rule["resources"] == ["configmaps"])
+    assert rule["resourceNames"] == ["cluster-autoscaler-status"]
+
+
+@pytest.mark.parametrize("id", [name for name in extended_standard().ids if has_check(name)])
+def test_no_check_reads_all_config_maps_or_any_secret(id: str) -> None:
+    for access in load_check(id).access:
+        assert access.names or access.resource != "configmaps"
+        assert access.resource != "secrets"
+
+
+def test_what_is_allowed_for_all_names_is_not_asked_for_some() -> None:
+    some, all_ = Access("", "configmaps", ("get", "list"), names=("a",)), Access("", "configmaps", ("list",))
+    check: Any = SimpleNamespace(access=(some, all_))
+    asked = needed([check])
+    assert asked["", "configmaps", ("a",)] == {"get"}
+    assert asked["", "configmaps", ()] == {"list"}

@@ -57,4 +57,4 @@ async def test_a_policy_that_forbids_it_is_told_with_the_way_out() -> None:
 
 @pytest.mark.parametrize("check", ["gang_scheduling", "cluster_autoscaling", "pod_autoscaling"])
 def test_checks_that_fill_or_wait_may_make_the_class(check: str) -> None:
-    assert "create" in needed([load_check(check)])["scheduling.k8s.io", "priorityclasses"]
+    assert "create" in needed([load_check(check)])["scheduling.k8s.io", "priorityclasses", ()]

@@ -32,6 +32,7 @@ from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.kit.priority import PRIORITY_ACCESS, evicting_nobody
 from aiconform.kit.starting import BLAME_SECONDS, blame_device
 from aiconform.platform import Platform
+from aiconform.platform.autoscaling.cluster_autoscaler import STATUS_NAME
 from aiconform.platform.autoscaling.discovery import discover, known_with
 from aiconform.platform.autoscaling.pools import BY_LABEL, Autoscaling, Pool
 
@@ -145,7 +146,7 @@ def _limit(settings: Settings) -> float:
         *POD_ACCESS,
         *PRIORITY_ACCESS,
         Access("", "nodes", ("list", "watch")),
-        Access("", "configmaps", ("get", "list")),
+        Access("", "configmaps", ("get", "list"), names=(STATUS_NAME,)),
         Access("apps", "deployments", ("list",)),
         Access("karpenter.sh", "nodepools", ("list",)),
     ),

@@ -22,7 +22,6 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.nodes import usable_node
 
-
 # Webhooks of policy engines: what these refuse may name the solution all the same, as in a label or a scheduler's name.
 _POLICIES = re.compile(r'webhook "[^"]*(kyverno|gatekeeper|kubewarden|polic)[^"]*"', re.IGNORECASE)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from aiconform.cluster import NotFound, Object
+from aiconform.cluster import Forbidden, NotFound, Object
 from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
@@ -77,11 +77,25 @@ async def _named_map(platform: Platform, status: str) -> list[Object]:
         return [await platform.cluster.get("v1", "ConfigMap", name, namespace)]
     except NotFound:
         return []
+    except Forbidden as error:
+        raise _unreadable(error, f"get ConfigMap {name}") from error
 
 
 async def _maps(platform: Platform, name: str) -> list[Object]:
     found = platform.cluster.list("v1", "ConfigMap", fields=f"metadata.name={name}")
-    return [each async for each in found if each["metadata"]["name"] == name]
+    try:
+        return [each async for each in found if each["metadata"]["name"] == name]
+    except Forbidden as error:
+        raise _unreadable(error, f"list ConfigMap {name}") from error
+
+
+def _unreadable(error: Forbidden, what: str) -> Forbidden:
+    """The API server's words do not name the object."""
+    return Forbidden(
+        f"{error}. Let the run {what} (a rule with its resourceNames, as `aiconform rbac` prints it for {STATUS_NAME})",
+        verb=error.verb,
+        resource=error.resource,
+    )
 
 
 def _runs_it(deployment: Object) -> bool:
