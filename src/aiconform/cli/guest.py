@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --pod-template, --namespace-labels and --namespace-annotation."""
+    """Adds --pod-template, --pull-secret, --namespace-labels and --namespace-annotation."""
     options = (
         click.option(
             "--pod-template",
@@ -24,6 +24,14 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Part of a PodTemplateSpec (YAML) for every Pod: labels, annotations, imagePullSecrets, tolerations, "
             "nodeSelector, securityContext, priorityClassName, runtimeClassName. Maps are merged, lists appended to; "
             "what a check itself sets is kept. It is recorded in the run directory.",
+        ),
+        click.option(
+            "--pull-secret",
+            "pull_secrets",
+            multiple=True,
+            metavar="NAMESPACE/NAME",
+            help="A Secret with which every Pod pulls its images. It is copied into the Namespaces of the run, deleted "
+            "with them, and what it holds is not recorded; can be repeated.",
         ),
         click.option(
             "--namespace-labels",
@@ -44,12 +52,15 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def guest_of(template: Path | None, labels: str, annotations: tuple[str, ...]) -> Guest:
+def guest_of(
+    template: Path | None, labels: str, annotations: tuple[str, ...], pull_secrets: tuple[str, ...] = ()
+) -> Guest:
     """What the options say. Ends the command with a sentence if they cannot be used."""
     import yaml
 
     from aiconform.cluster.guest import BadTemplate, Guest, pairs, pod_template
 
+    require_secret_names(pull_secrets)
     document: dict[str, Any] = {}
     if template:
         try:
@@ -57,6 +68,15 @@ def guest_of(template: Path | None, labels: str, annotations: tuple[str, ...]) -
         except (BadTemplate, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             fail(f"--pod-template {template}: {error}")
     try:
-        return Guest(document, pairs(labels.split(",") if labels else ()), pairs(annotations))
+        return Guest(document, pairs(labels.split(",") if labels else ()), pairs(annotations), pull_secrets)
     except ValueError as error:
         fail(f"--namespace-labels, --namespace-annotation: {error}")
+
+
+def require_secret_names(references: tuple[str, ...]) -> None:
+    """Ends the command with a sentence if one is not NAMESPACE/NAME."""
+    from aiconform.cluster.pull_secrets import REFERENCE
+
+    for reference in references:
+        if not REFERENCE.fullmatch(reference):
+            fail(f"--pull-secret: {reference!r} is not NAMESPACE/NAME of a Secret")

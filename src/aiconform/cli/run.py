@@ -92,6 +92,7 @@ def command(
     patience: float,
     image_registry: str,
     pod_template: Path | None,
+    pull_secrets: tuple[str, ...],
     namespace_labels: str,
     namespace_annotations: tuple[str, ...],
     options: tuple[str, ...],
@@ -120,19 +121,19 @@ def command(
     from aiconform.platform.images import Images
 
     about_accelerators = accelerators or not_accelerators or profiles or tolerations
-    as_guest = pod_template or namespace_labels or namespace_annotations
+    as_guest = pod_template or pull_secrets or namespace_labels or namespace_annotations
     if resume and (out or ids or kubernetes or extensions or nodes or about_accelerators or as_guest):
         raise click.UsageError(
             "--resume continues the run in DIR as it was started: leave out ID, --out, --kubernetes, --nodes, "
             "--extensions, --accelerator, --not-accelerator, --accelerator-profile, --toleration, --pod-template, "
-            "--namespace-labels and --namespace-annotation."
+            "--pull-secret, --namespace-labels and --namespace-annotation."
         )
     if dry_run and (resume or out):
         raise click.UsageError("--dry-run creates nothing: leave out --out and --resume.")
     if lab and (kubeconfig or context):
         raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
     chosen = Chosen(ids, kubernetes, extensions)
-    guest = guest_of(pod_template, namespace_labels, namespace_annotations)
+    guest = guest_of(pod_template, namespace_labels, namespace_annotations, pull_secrets)
     said = accelerators_said(accelerators, not_accelerators, profiles, tolerations)
     try:
         settings = Settings(every_node, nodes, said, patience, parse(options, note))

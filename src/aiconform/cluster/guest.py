@@ -6,7 +6,7 @@ Whatever a cluster asks, every Pod of a run has an OS selector, and every contai
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from aiconform.cluster import amounts
@@ -36,12 +36,19 @@ class Guest:
     """How a run fits in on a cluster.
 
     pod_template: part of a PodTemplateSpec, merged into every Pod (see `fitted`).
-    namespace_labels, namespace_annotations: of every Namespace that the run makes.
+    namespace_labels, namespace_annotations: of every Namespace that the run makes. pull_secrets: NAMESPACE/NAME of
+    Secrets that are copied there, and that every Pod pulls its images with.
     """
 
     pod_template: Object = field(default_factory=dict)
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     namespace_annotations: Mapping[str, str] = field(default_factory=dict)
+    pull_secrets: tuple[str, ...] = ()
+
+    def pulling(self, names: Iterable[str]) -> Guest:
+        """The same, and every Pod pulls its images with the Secrets of these names."""
+        secrets = {"spec": {"imagePullSecrets": [{"name": name} for name in names]}}
+        return replace(self, pod_template=_merged(self.pod_template, secrets))
 
     def recorded(self) -> dict[str, Any]:
         """Its fields that are set, as options of a run."""
@@ -50,7 +57,8 @@ class Guest:
     @classmethod
     def of(cls, recorded: Mapping[str, Any]) -> Guest:
         """From the options of a run."""
-        return cls(**{name: recorded.get(name) or {} for name in cls.__dataclass_fields__})
+        fields = {name: recorded[name] for name in cls.__dataclass_fields__ if name in recorded}
+        return cls(**{**fields, "pull_secrets": tuple(fields.get("pull_secrets", ()))})
 
     def fitted(self, obj: Object, ranges: Sequence[Object] = ()) -> Object:
         """A Namespace with its labels and annotations; in any other `obj` each Pod, or Pod template, as it has to be.

@@ -7,12 +7,14 @@ owned by that one, so that deleting it collects everything, even after the tool 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 
-from aiconform.cluster import wait
+from aiconform.cluster import pull_secrets, wait
 from aiconform.cluster.api import Cluster, Object
 from aiconform.cluster.errors import Forbidden, NotFound
 from aiconform.cluster.guest import Guest
+from aiconform.cluster.pull_secrets import PullSecret
 from aiconform.cluster.removal import MANAGED_BY, RUN_LABEL, remove
 
 PodSecurity = Literal["restricted", "baseline", "privileged"]
@@ -25,10 +27,13 @@ NO_WISHES = Guest()
 class Space:
     """All Namespaces of one run. They are created when first needed."""
 
-    def __init__(self, cluster: Cluster, run: str, guest: Guest = NO_WISHES) -> None:
+    def __init__(
+        self, cluster: Cluster, run: str, guest: Guest = NO_WISHES, secrets: Sequence[PullSecret] = ()
+    ) -> None:
         self.cluster = cluster
         self.run = run
-        self.guest = guest
+        self._secrets = {f"aiconform-{run}-pull-{number}": each for number, each in enumerate(secrets, 1)}
+        self.guest = guest.pulling(self._secrets) if secrets else guest
         self.users_are_chosen = False
         """Whether the cluster chooses the users of Pods: a restricted one then names none."""
         self._namespaces: dict[PodSecurity, Object] = {}
@@ -73,6 +78,9 @@ class Space:
         self._namespaces[level] = self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         draft = self._namespaces[level]
         self._namespaces[level] = await wait.reaching_webhooks(lambda: self.cluster.create(draft))
+        labels = {MANAGED_BY: "aiconform", RUN_LABEL: self.run}
+        for secret, source in self._secrets.items():
+            await pull_secrets.create(self.cluster, source, source.copy(secret, name, labels))
         return self._namespaces[level]
 
     @property

@@ -23,13 +23,21 @@ RUN = (
 )
 
 
+def pulling(references: Iterable[str]) -> tuple[Access, ...]:
+    """What a run needs besides to pull images with the Secrets of these NAMESPACE/NAME."""
+    names = tuple(sorted({reference.partition("/")[2] for reference in references}))
+    if not names:
+        return ()
+    return (Access("", "secrets", ("get",), names=names), Access("", "secrets", ("create",)))
+
+
 Subject = tuple[str, str, tuple[str, ...]]
 
 
-def needed(checks: Iterable[Check]) -> dict[Subject, set[str]]:
-    """(API group, resource, names of the only objects) -> verbs that a run of these checks uses."""
+def needed(checks: Iterable[Check], more: Iterable[Access] = ()) -> dict[Subject, set[str]]:
+    """(API group, resource, names of the only objects) -> verbs that a run of these checks uses; `more` besides."""
     verbs: dict[Subject, set[str]] = defaultdict(set)
-    for access in (*RUN, *(access for check in checks for access in check.access)):
+    for access in (*RUN, *more, *(access for check in checks for access in check.access)):
         verbs[access.group, access.resource, access.names].update(access.verbs)
     for (group, resource, names), some in verbs.items():
         if names:
@@ -69,7 +77,7 @@ class Permissions:
         return await asyncio.shield(self._asked[question])
 
 
-def cluster_role(name: str, checks: Iterable[Check]) -> Object:
+def cluster_role(name: str, checks: Iterable[Check], more: Iterable[Access] = ()) -> Object:
     """A ClusterRole with one rule for each resource, limited to names where these are known.
 
     Discovery and /version are open to every user by default.
@@ -81,7 +89,7 @@ def cluster_role(name: str, checks: Iterable[Check]) -> Object:
             **({"resourceNames": list(names)} if names else {}),
             "verbs": sorted(allowed),
         }
-        for (group, resource, names), allowed in sorted(needed(checks).items())
+        for (group, resource, names), allowed in sorted(needed(checks, more).items())
     ]
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",

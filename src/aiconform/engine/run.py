@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiconform.check import Settings
-from aiconform.cluster import Cluster, ClusterError
+from aiconform.cluster import Cluster, ClusterError, pull_secrets
 from aiconform.cluster.guest import Guest
 from aiconform.cluster.patience import patient
+from aiconform.cluster.pull_secrets import PullSecret
 from aiconform.cluster.removal import left_behind, remove
 from aiconform.cluster.requests import metered
 from aiconform.cluster.space import Space
@@ -80,6 +81,7 @@ class Run:
         self._standard = standard
         self._listeners = listeners
         self._gates = gates or {}
+        self._secrets: tuple[PullSecret, ...] = ()
         self._render = render
 
     def _tell(self, event: events.Event) -> None:
@@ -94,6 +96,7 @@ class Run:
 
         Raises BadRunDirectory, ClusterError before anything is created on the cluster.
         """
+        self._secrets = await pull_secrets.read(self._cluster, self.options.guest.pull_secrets)
         info = await describe(
             self.platform,
             self.plan,
@@ -111,7 +114,7 @@ class Run:
     async def resume(self) -> Report:
         """Continue the interrupted run in the directory: finished checks keep their evidence, the others are run.
 
-        Raises BadRunDirectory, BrokenChain.
+        Raises BadRunDirectory, BrokenChain, ClusterError.
         """
         info = self.directory.read_info()
         if info.suite != suite_digest():
@@ -121,6 +124,7 @@ class Run:
         here = await identity(self._cluster, self._note)
         if here.get("uid") != info.cluster.get("uid"):
             raise BadRunDirectory(f"{self.directory.path} is a run on another cluster ({info.cluster.get('server')})")
+        self._secrets = await pull_secrets.read(self._cluster, self.options.guest.pull_secrets)
         done: dict[str, Evidence] = {}
         for line in self.directory.journal.resume():
             if line.event == "observed":
@@ -135,7 +139,7 @@ class Run:
     async def _continue(self, info: RunInfo, done: dict[str, Evidence]) -> Report:
         begun = time.monotonic()
         self._tell(events.RunStarted(info, tuple(item.requirement.id for item in self.plan.items if item.check)))
-        space = Space(self._cluster, info.run, self.options.guest)
+        space = Space(self._cluster, info.run, self.options.guest, self._secrets)
         with suppress(ClusterError):
             # A cluster that does not answer discovery fails the probes with its words.
             await space.look()

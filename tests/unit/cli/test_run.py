@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,6 +63,100 @@ def test_what_a_cluster_asks_of_its_guests_is_recorded(fabric: Path) -> None:
     assert recorded["pod_template"]["spec"] == {"nodeSelector": {"kubernetes.io/os": "linux"}}
     assert recorded["namespace_labels"] == {"cost": "7", "team": "ai"}
     assert recorded["namespace_annotations"] == {"a": "b,c"}
+
+
+class WithSecrets(EmptyCluster):
+    """A Secret of each type, an API server that quotes what it refuses, and all that was created."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.refuses = refuses
+        self.created: list[Any] = []
+
+    async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
+        if kind == "Secret" and name in ("pull", "opaque"):
+            type_ = "kubernetes.io/dockerconfigjson" if name == "pull" else "Opaque"
+            return {"type": type_, "data": {".dockerconfigjson": "czNjcjN0"}, "metadata": {"name": name, "uid": "1"}}
+        return await super().get(api_version, kind, name, namespace)
+
+    async def create(self, obj: Any) -> Any:
+        if self.refuses and obj["kind"] == "Secret":
+            raise Rejected(f"create secrets: denied: {obj}", status=403, reason="Forbidden")
+        self.created.append(obj)
+        return {**obj, "metadata": {**obj["metadata"], "uid": "2"}}
+
+    async def resource(self, api_version: str, kind: str) -> Any:
+        return SimpleNamespace(namespaced=True)
+
+    async def delete(self, obj: Any, *, grace: int | None = None) -> None:
+        pass
+
+    async def snapshot(self, *_: object, **__: object) -> tuple[tuple[Any, ...], str]:
+        return (), "1"
+
+
+def with_secrets(monkeypatch: pytest.MonkeyPatch, *, refuses: bool = False) -> WithSecrets:
+    cluster = WithSecrets(refuses=refuses)
+
+    @asynccontextmanager
+    async def connected(*_: object) -> AsyncIterator[WithSecrets]:
+        yield cluster
+
+    monkeypatch.setattr("aiconform.cluster.connect", connected)
+    return cluster
+
+
+MAKES_A_POD = """    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}
+    await scratch.create(pod)
+    return Links(up=4)"""
+
+
+def told(done: Result) -> str:
+    """All that the command said and wrote."""
+    return done.output + "".join(path.read_text() for path in Path("run").rglob("*") if path.is_file())
+
+
+def test_every_pod_pulls_with_a_copy_of_the_secret_and_nothing_tells_what_it_holds(
+    fabric: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = with_secrets(monkeypatch)
+    rewrite(fabric, CHECK.replace("    return Links(up=4)", MAKES_A_POD))
+    done = call("run", "acme.fabric", "--out", "run", "--pull-secret", "team/pull")
+    namespace, secret, pod = cluster.created
+    assert (namespace["kind"], secret["kind"], pod["kind"]) == ("Namespace", "Secret", "Pod"), done.output
+    assert secret["data"] == {".dockerconfigjson": "czNjcjN0"}
+    assert secret["metadata"]["namespace"] == pod["metadata"]["namespace"] == namespace["metadata"]["name"]
+    assert pod["spec"]["imagePullSecrets"] == [{"name": secret["metadata"]["name"]}]
+    assert json.loads(Path("run/run.json").read_text())["options"]["pull_secrets"] == ["team/pull"]
+    assert "czNjcjN0" not in told(done)
+
+
+def test_a_copy_that_is_refused_is_told_without_what_it_holds(fabric: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_secrets(monkeypatch, refuses=True)
+    rewrite(fabric, CHECK.replace("    return Links(up=4)", MAKES_A_POD))
+    done = call("run", "acme.fabric", "--out", "run", "--pull-secret", "team/pull", "-o", "json")
+    (check,) = json.loads(done.stdout)["checks"]
+    assert check["verdict"] == "error"
+    assert "the copy of pull secret team/pull in Namespace aiconform-" in check["reason"]
+    assert "czNjcjN0" not in told(done)
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [
+        ("pull", "'pull' is not NAMESPACE/NAME of a Secret"),
+        ("team/absent", "--pull-secret team/absent: there is no such Secret"),
+        ("team/opaque", "--pull-secret team/opaque: its type is Opaque"),
+    ],
+)
+def test_a_pull_secret_that_cannot_be_used_is_told_before_anything_is_made(
+    fabric: Path, monkeypatch: pytest.MonkeyPatch, reference: str, why: str
+) -> None:
+    cluster = with_secrets(monkeypatch)
+    done = call("run", "acme.fabric", "--out", "run", "--pull-secret", reference)
+    assert done.exit_code == 2
+    assert why in done.stderr
+    assert not cluster.created
+    assert not Path("run").exists()
 
 
 @pytest.mark.parametrize(
@@ -169,7 +264,7 @@ def test_an_earlier_name_of_an_option_is_taken_with_a_note(fabric: Path) -> None
     [
         (("--resume", "run", "--extensions"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
         (("--resume", "run", "--nodes", "pool=a"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
-        (("--resume", "run", "--namespace-labels", "a=b"), "--pod-template, --namespace-labels and"),
+        (("--resume", "run", "--namespace-labels", "a=b"), "--pull-secret, --namespace-labels and"),
         (("--dry-run", "--out", "run"), "leave out --out and --resume"),
         (("--lab", "--context", "here"), "leave out --kubeconfig and --context"),
         (("acme.absent", "--out", "run"), "no extension acme.absent is installed"),

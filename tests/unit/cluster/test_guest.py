@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -99,8 +100,8 @@ def test_a_template_that_cannot_be_used_says_why(document: Any, why: str) -> Non
 
 
 def test_a_run_is_continued_with_what_was_recorded() -> None:
-    guest = Guest(TEMPLATE, {"team": "ai"}, {"note": "a"})
-    assert Guest.of(guest.recorded()) == guest
+    guest = Guest(TEMPLATE, {"team": "ai"}, {"note": "a"}, ("team/pull",))
+    assert Guest.of(json.loads(json.dumps(guest.recorded()))) == guest
     assert Guest.of({"every_node": True}) == Guest()
 
 
