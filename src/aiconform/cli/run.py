@@ -69,6 +69,7 @@ if TYPE_CHECKING:
 @click.option(
     "--image-registry", default="", metavar="REGISTRY", help="Mirror of the test images (see `aiconform images`)."
 )
+@click.option("--image-digests", is_flag=True, help="Name the test images by digest, where a policy demands it.")
 @guest_options
 @set_option
 @extensions_option
@@ -91,6 +92,7 @@ def command(
     tolerations: tuple[str, ...],
     patience: float,
     image_registry: str,
+    image_digests: bool,
     pod_template: Path | None,
     pull_secrets: tuple[str, ...],
     namespace_labels: str,
@@ -148,7 +150,7 @@ def command(
     if dry_run:
         _show(run_async(_preview(chosen, kubeconfig, context, settings)), output)
         return
-    how = RunOptions(_folder(resume or out), settings, Images(image_registry), guest)
+    how = RunOptions(_folder(resume or out), settings, Images(image_registry, image_digests), guest)
     report = run_async(_run(None if resume else chosen, kubeconfig, context, how, coming, as_json=output == "json"))
     end(EXIT_CODES[report.strict if strict else report.verdict])
 

@@ -46,8 +46,8 @@ _WAYS_OUT = (
     ),
     (
         r"(?i)\b(registr(y|ies)|digest|:latest|image tag|untrusted image|image signature)",
-        "--image-registry REGISTRY takes the images from a mirror that the policy accepts (`aiconform images`), or "
-        + EXEMPT,
+        "--image-registry REGISTRY takes the images from a mirror that the policy accepts, --image-digests names them "
+        f"by digest (`aiconform images`), or {EXEMPT}",
     ),
     (r"(?i)\blabels?\b", f"{_GUEST} (metadata.labels), or {EXEMPT}"),
     (r"(?i)\bannotations?\b", f"{_GUEST} (metadata.annotations), or {EXEMPT}"),

@@ -86,6 +86,7 @@ def _options(plan: Plan, settings: Settings, images: Images, guest: Guest) -> di
         **settings.said.recorded(),
         "patience": settings.patience,
         "image_registry": images.registry,
+        **({"image_digests": True} if images.digests else {}),
         **guest.recorded(),
         **{check.id: in_force(check, settings) for check in checks if check.options},
     }

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-# Purpose -> public image.
+# Purpose -> public image: an index over several architectures, amd64 and arm64 at least.
 IMAGES = {
     "shell": "registry.k8s.io/e2e-test-images/busybox:1.36.1-1",
 }
+# Purpose -> digest of that index.
+# https://github.com/kubernetes/kubernetes/blob/master/test/e2e_node/image_list.go
+DIGESTS = {
+    "shell": "sha256:a9155b13325b2abef48e71de77bb8ac015412a566829f621d06bfae5c699b1b9",
+}
+_REGISTRY = re.compile(r"[^/]*[.:][^/]*|localhost")
 
 
 @dataclass(frozen=True)
 class Images:
-    """The images, from a mirror if its registry (and path) is given."""
+    """The images, from a mirror if its registry (and path) is given.
+
+    digests: those of the suite are named by their digests, too.
+    """
 
     registry: str = ""
+    digests: bool = False
 
     def __getitem__(self, purpose: str) -> str:
-        return self.mirrored(IMAGES[purpose])
+        name = IMAGES[purpose]
+        return self.mirrored(f"{name}@{DIGESTS[purpose]}" if self.digests else name)
 
     def mirrored(self, public: str) -> str:
-        """The name of an image by which this platform pulls it."""
+        """The name of an image by which this platform pulls it; a name without a registry is one of Docker Hub."""
         if not self.registry:
             return public
-        return f"{self.registry.rstrip('/')}/{public.partition('/')[2]}"
+        first, slash, rest = public.partition("/")
+        path = rest if slash and _REGISTRY.fullmatch(first) else public
+        return f"{self.registry.rstrip('/')}/{path}"

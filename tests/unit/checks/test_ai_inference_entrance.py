@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aiconform.check import NothingToLookAt, Settings
 from aiconform.checks.ai_inference import entrance, model_servers, probes, routes
@@ -273,3 +280,37 @@ async def test_a_server_that_runs_is_no_excuse() -> None:
         await routes.undisturbed(platform, [pod()], failed=False)
     plain: Any = Pods(pod())
     await routes.undisturbed(plain, [pod()], failed=True)
+
+
+@given(st.ip_addresses())
+def test_an_address_of_either_family_can_stand_in_a_url(address: IPv4Address | IPv6Address) -> None:
+    written = entrance.in_url(str(address))
+    parts = urlsplit(f"http://{written}:8080/v1")
+    assert (ip_address(parts.hostname or ""), parts.port) == (address, 8080)
+    assert entrance.in_url(written) == written
+    assert entrance.in_url("gateway.example") == "gateway.example"
+
+
+def test_a_gateway_at_an_address_of_ipv6_is_asked_from_here() -> None:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"backend a\n")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    try:
+        server = Server(("::1", 0), Handler)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        answers, problem = model_servers.ask_from_here("[::1]", "h", requests=2, port=server.server_port)
+        server.shutdown()
+    assert problem == ""
+    assert {each.backend for each in answers} == {"a"}

@@ -13,6 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from aiconform.cli import COMMANDS, main
+from aiconform.platform.images import Images
 
 
 def kubeconfig(folder: Path, server: str = "https://127.0.0.1:1", **user: object) -> Path:
@@ -121,6 +122,23 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 def test_the_images_are_rewritten_to_a_mirror() -> None:
     (entry,) = json.loads(call("images", "--image-registry", "mirror.example/k8s/", "-o", "json").stdout)
     assert entry["used"] == "mirror.example/k8s/" + entry["image"].partition("/")[2]
+    named = call("images", "--image-registry", "mirror.example/k8s/", "--image-digests").stdout.split()
+    assert named == [f"{name}@{entry['digest']}" for name in (entry["image"], entry["used"])]
+
+
+@pytest.mark.parametrize(
+    ("public", "mirrored"),
+    [
+        ("registry.example/acme/check:1.0", "acme/check:1.0"),
+        ("localhost:5000/check@sha256:00", "check@sha256:00"),
+        ("acme/check:1.0", "acme/check:1.0"),
+        ("busybox:1.36", "busybox:1.36"),
+        ("busybox", "busybox"),
+    ],
+)
+def test_a_mirror_has_an_image_under_its_path(public: str, mirrored: str) -> None:
+    assert Images("mirror.example/all").mirrored(public) == f"mirror.example/all/{mirrored}"
+    assert Images().mirrored(public) == public
 
 
 def test_the_role_names_what_the_checks_do() -> None:

@@ -105,8 +105,8 @@ def with_secrets(monkeypatch: pytest.MonkeyPatch, *, refuses: bool = False) -> W
     return cluster
 
 
-MAKES_A_POD = """    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}
-    await scratch.create(pod)
+MAKES_A_POD = """    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
+    await scratch.create({**pod, "spec": {"containers": [{"name": "c"}]}})
     return Links(up=4)"""
 
 

@@ -164,14 +164,18 @@ def address_of(seen: Object) -> str:
     """The first address, preferably an IP address, as it is written in a URL."""
     found = (seen.get("status") or {}).get("addresses") or []
     found = sorted(found, key=lambda entry: entry.get("type", "IPAddress") != "IPAddress")
-    address = str(found[0]["value"]) if found else ""
-    return f"[{address}]" if ":" in address else address
+    return in_url(str(found[0]["value"])) if found else ""
+
+
+def in_url(address: str) -> str:
+    """A host name or an address of either family, as it is written in a URL."""
+    return f"[{address}]" if ":" in address and not address.startswith("[") else address
 
 
 async def address_of_route(platform: Platform, routed: Object, annotation: str, seconds: float) -> str:
     """The address that a route has by itself. Raises TimedOut."""
 
     def condition(seen: Object) -> str | None:
-        return (seen["metadata"].get("annotations") or {}).get(annotation) or None
+        return in_url((seen["metadata"].get("annotations") or {}).get(annotation) or "") or None
 
     return await wait.until(platform.cluster, routed, condition, seconds=seconds, what="the address of the route")
