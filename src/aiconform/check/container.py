@@ -36,7 +36,7 @@ _ACCESS = (
     Access("", "pods/log", ("get",)),
     Access("", "events", ("list",)),
     Access("", "serviceaccounts", ("create", "list", "watch", "delete")),
-    Access("", "namespaces", ("create", "delete", "get", "list", "watch")),
+    Access("", "namespaces", ("create", "delete", "get", "list", "watch"), everywhere=True),
     Access(_RBAC, "roles", ("create",)),
     Access(_RBAC, "rolebindings", ("create",)),
 )

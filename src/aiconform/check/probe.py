@@ -17,12 +17,14 @@ class Access:
     """API access that a probe needs, in the terms of RBAC. `group` is empty for the core group.
 
     names: of the only objects, empty for all. Listing and watching them needs the field selector `metadata.name`.
+    everywhere: in all Namespaces, or of the cluster itself; otherwise what the run makes in its own Namespace.
     """
 
     group: str
     resource: str
     verbs: tuple[str, ...]
     names: tuple[str, ...] = ()
+    everywhere: bool = False
 
 
 Limit = float | Callable[[Settings], float]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --pod-template, --pull-secret, --namespace-labels and --namespace-annotation."""
+    """Adds --pod-template, --pull-secret, --namespace, --namespace-labels and --namespace-annotation."""
     options = (
         click.option(
             "--pod-template",
@@ -32,6 +32,13 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAMESPACE/NAME",
             help="A Secret with which every Pod pulls its images. It is copied into the Namespaces of the run, deleted "
             "with them, and what it holds is not recorded; can be repeated.",
+        ),
+        click.option(
+            "--namespace",
+            default="",
+            metavar="NAME",
+            help="Work in this Namespace, which is there already and stays, and make nothing beyond it (see `aiconform "
+            "rbac --namespace`).",
         ),
         click.option(
             "--namespace-labels",
@@ -53,7 +60,11 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def guest_of(
-    template: Path | None, labels: str, annotations: tuple[str, ...], pull_secrets: tuple[str, ...] = ()
+    template: Path | None,
+    labels: str,
+    annotations: tuple[str, ...],
+    pull_secrets: tuple[str, ...] = (),
+    namespace: str = "",
 ) -> Guest:
     """What the options say. Ends the command with a sentence if they cannot be used."""
     import yaml
@@ -61,6 +72,8 @@ def guest_of(
     from aiconform.cluster.guest import BadTemplate, Guest, pairs, pod_template
 
     require_secret_names(pull_secrets)
+    if namespace and (labels or annotations):
+        fail("--namespace: the Namespace is not the run's own: leave out --namespace-labels and --namespace-annotation")
     document: dict[str, Any] = {}
     if template:
         try:
@@ -68,7 +81,7 @@ def guest_of(
         except (BadTemplate, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             fail(f"--pod-template {template}: {error}")
     try:
-        return Guest(document, pairs(labels.split(",") if labels else ()), pairs(annotations), pull_secrets)
+        return Guest(document, pairs(labels.split(",") if labels else ()), pairs(annotations), pull_secrets, namespace)
     except ValueError as error:
         fail(f"--namespace-labels, --namespace-annotation: {error}")
 

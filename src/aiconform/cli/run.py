@@ -95,6 +95,7 @@ def command(
     image_digests: bool,
     pod_template: Path | None,
     pull_secrets: tuple[str, ...],
+    namespace: str,
     namespace_labels: str,
     namespace_annotations: tuple[str, ...],
     options: tuple[str, ...],
@@ -123,19 +124,19 @@ def command(
     from aiconform.platform.images import Images
 
     about_accelerators = accelerators or not_accelerators or profiles or tolerations
-    as_guest = pod_template or pull_secrets or namespace_labels or namespace_annotations
+    as_guest = pod_template or pull_secrets or namespace or namespace_labels or namespace_annotations
     if resume and (out or ids or kubernetes or extensions or nodes or about_accelerators or as_guest):
         raise click.UsageError(
             "--resume continues the run in DIR as it was started: leave out ID, --out, --kubernetes, --nodes, "
             "--extensions, --accelerator, --not-accelerator, --accelerator-profile, --toleration, --pod-template, "
-            "--pull-secret, --namespace-labels and --namespace-annotation."
+            "--pull-secret, --namespace, --namespace-labels and --namespace-annotation."
         )
     if dry_run and (resume or out):
         raise click.UsageError("--dry-run creates nothing: leave out --out and --resume.")
     if lab and (kubeconfig or context):
         raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
     chosen = Chosen(ids, kubernetes, extensions)
-    guest = guest_of(pod_template, namespace_labels, namespace_annotations, pull_secrets)
+    guest = guest_of(pod_template, namespace_labels, namespace_annotations, pull_secrets, namespace)
     said = accelerators_said(accelerators, not_accelerators, profiles, tolerations)
     try:
         settings = Settings(every_node, nodes, said, patience, parse(options, note))
@@ -148,7 +149,7 @@ def command(
         running, coming = lab_of(_asked(chosen), at_once=dry_run)
         kubeconfig, context = str(running.kubeconfig), None
     if dry_run:
-        _show(run_async(_preview(chosen, kubeconfig, context, settings)), output)
+        _show(run_async(_preview(chosen, kubeconfig, context, settings, namespace)), output)
         return
     how = RunOptions(_folder(resume or out), settings, Images(image_registry, image_digests), guest)
     report = run_async(_run(None if resume else chosen, kubeconfig, context, how, coming, as_json=output == "json"))
@@ -192,7 +193,9 @@ def _asked(chosen: Chosen) -> Iterator[Requirement]:
             yield requirement
 
 
-async def _preview(chosen: Chosen, kubeconfig: str | None, context: str | None, settings: Settings) -> list[Preview]:
+async def _preview(
+    chosen: Chosen, kubeconfig: str | None, context: str | None, settings: Settings, namespace: str
+) -> list[Preview]:
     from aiconform.check.registry import NoSuchCheck
     from aiconform.cluster import ClusterError, connect
     from aiconform.engine.plan import BadChoice
@@ -205,7 +208,8 @@ async def _preview(chosen: Chosen, kubeconfig: str | None, context: str | None, 
         standard = installed_standard()
         async with connect(kubeconfig, context) as cluster:
             plan = await chosen.plan(cluster, standard)
-            return await preview(Platform(cluster, Images(), settings.nodes, settings.said), plan, settings)
+            platform = Platform(cluster, Images(), settings.nodes, settings.said)
+            return await preview(platform, plan, settings, namespace)
     except (ClusterError, SpecError, BadChoice, NoSuchCheck) as error:
         fail(str(error))
 

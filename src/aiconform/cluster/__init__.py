@@ -7,6 +7,7 @@ from aiconform.cluster.api import Cluster, Object, Resource, WatchEvent, connect
 from aiconform.cluster.errors import (
     AdmissionBehind,
     ApiError,
+    BeyondNamespace,
     ClusterError,
     Conflict,
     Expired,
@@ -30,6 +31,7 @@ from aiconform.cluster.transport import ProxyResponse
 __all__ = [
     "AdmissionBehind",
     "ApiError",
+    "BeyondNamespace",
     "Cluster",
     "ClusterError",
     "Conflict",

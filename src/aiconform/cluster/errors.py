@@ -15,6 +15,7 @@ ClusterError
 ├── ServerFailed      the API server answered 5xx, or kept answering 429
 │   └── WebhookUnreached  the API server cannot reach an admission webhook
 ├── Stuck             an object is in an unrecoverable state
+│   ├── BeyondNamespace   an object of the cluster, in a run that works in one Namespace
 │   └── NotCreated        the runtime could not create or start a container
 └── TimedOut          the deadline of a wait has passed
 """
@@ -111,6 +112,10 @@ class WebhookBehind(AdmissionBehind):
 
 class Stuck(ClusterError):
     """An unrecoverable state; the text says which."""
+
+
+class BeyondNamespace(Stuck):
+    """A run in a Namespace that is given makes nothing at the scope of the cluster."""
 
 
 class NotCreated(Stuck):

@@ -37,13 +37,15 @@ class Guest:
 
     pod_template: part of a PodTemplateSpec, merged into every Pod (see `fitted`).
     namespace_labels, namespace_annotations: of every Namespace that the run makes. pull_secrets: NAMESPACE/NAME of
-    Secrets that are copied there, and that every Pod pulls its images with.
+    Secrets that are copied there, and that every Pod pulls its images with. namespace: the one that the run works in,
+    if it is to make none.
     """
 
     pod_template: Object = field(default_factory=dict)
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     namespace_annotations: Mapping[str, str] = field(default_factory=dict)
     pull_secrets: tuple[str, ...] = ()
+    namespace: str = ""
 
     def pulling(self, names: Iterable[str]) -> Guest:
         """The same, and every Pod pulls its images with the Secrets of these names."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiconform.cluster.api import Cluster, Object
@@ -22,11 +22,11 @@ class PullSecret:
     type: str
     data: Mapping[str, str] = field(repr=False)
 
-    def copy(self, name: str, namespace: str, labels: Mapping[str, str]) -> Object:
+    def copy(self, name: str, namespace: str, labels: Mapping[str, str], owners: Sequence[Object] = ()) -> Object:
         return {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
+            "metadata": {"name": name, "namespace": namespace, "labels": dict(labels), "ownerReferences": list(owners)},
             "type": self.type,
             "data": dict(self.data),
         }

@@ -49,6 +49,24 @@ async def remove(cluster: Cluster, namespaces: Sequence[Object]) -> None:
         raise TimedOut(f"Namespaces that are not deleted: {'; '.join(stayed)}")
 
 
+async def left_in(cluster: Cluster, namespace: str, run: str | None = None) -> list[Object]:
+    """The Leases that own what this run, or all runs, made in a Namespace that is not theirs."""
+    labels = f"{MANAGED_BY}=aiconform," + (f"{RUN_LABEL}={run}" if run else RUN_LABEL)
+    return [lease async for lease in cluster.list("coordination.k8s.io/v1", "Lease", namespace, labels=labels)]
+
+
+async def clear(cluster: Cluster, lease: Object) -> None:
+    """Delete the Lease, which owns what its run made in the Namespace, and wait until its Pods are gone.
+
+    The Namespace and what others made in it stay. Raises TimedOut.
+    """
+    metadata = lease["metadata"]
+    namespace, labels = metadata["namespace"], f"{RUN_LABEL}={metadata['labels'][RUN_LABEL]}"
+    await cluster.delete(lease)
+    async with dropping_lost_pods(cluster, {namespace}, labels):
+        await wait.all_gone(cluster, "v1", "Pod", namespace, labels, seconds=CLEANUP_SECONDS)
+
+
 @asynccontextmanager
 async def dropping_lost_pods(cluster: Cluster, namespaces: Collection[str], labels: str = "") -> AsyncIterator[None]:
     """While the body waits for deletions: deleted Pods whose node is not Ready are dropped from the API.

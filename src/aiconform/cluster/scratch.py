@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from aiconform.cluster import wait
 from aiconform.cluster.api import Object
-from aiconform.cluster.errors import OverQuota, Rejected
+from aiconform.cluster.errors import BeyondNamespace, OverQuota, Rejected
 from aiconform.cluster.guest import has_pods, without_user
-from aiconform.cluster.removal import CLEANUP_SECONDS, MANAGED_BY, RUN_LABEL, dropping_lost_pods
-from aiconform.cluster.space import PodSecurity, Space, owner_reference
+from aiconform.cluster.removal import CLEANUP_SECONDS, RUN_LABEL, dropping_lost_pods
+from aiconform.cluster.space import INSTEAD, PodSecurity, Space, owner_reference
 
 PROBE_LABEL = "aiconform.dev/probe"
 # What the restricted Pod Security Standard asks of a container.
@@ -51,7 +51,12 @@ class Scratch:
     @property
     def labels(self) -> dict[str, str]:
         """The labels of every object created here. Set them in templates too, so that deletion is awaited."""
-        return {MANAGED_BY: "aiconform", RUN_LABEL: self._space.run, PROBE_LABEL: self.probe}
+        return {**self._space.labels, PROBE_LABEL: self.probe}
+
+    @property
+    def priority_class(self) -> str:
+        """The PriorityClass that the user gives to every Pod; empty if none."""
+        return str(self._space.guest.pod_template.get("spec", {}).get("priorityClassName", ""))
 
     @property
     def selector(self) -> str:
@@ -64,14 +69,23 @@ class Scratch:
     async def create(self, obj: Object, *, webhook_seconds: float | None = None) -> Object:
         """Create `obj` with the run's labels, in the Namespace or, if cluster-scoped, owned by the run's Namespace.
 
-        While an admission webhook is not reached or is behind, the request is retried for `webhook_seconds`, by default
+        Raises BeyondNamespace for a cluster-scoped object where the run works in a Namespace that is given. While an
+        admission webhook is not reached or is behind, the request is retried for `webhook_seconds`, by default
         as long as the task is patient.
         """
         resource = await self.cluster.resource(obj["apiVersion"], obj["kind"])
+        if self._space.given and not resource.namespaced:
+            instead = INSTEAD.get(resource.plural, "run this check without --namespace")
+            raise BeyondNamespace(
+                f"this needs a {obj['kind']}, which is an object of the cluster, and with --namespace a run makes "
+                f"none: {instead}"
+            )
         namespace = await self._space.namespace(self.security)
         metadata = {**obj["metadata"], "labels": {**obj["metadata"].get("labels", {}), **self.labels}}
         if resource.namespaced:
             metadata["namespace"] = namespace
+            if owners := self._space.owners:
+                metadata["ownerReferences"] = owners
         else:
             metadata["ownerReferences"] = [owner_reference(self._space.owner)]
         obj = {**obj, "metadata": metadata}

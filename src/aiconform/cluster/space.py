@@ -2,6 +2,9 @@
 
 A run has one Namespace. Its other Namespaces (for other Pod Security levels) and all its cluster-scoped objects are
 owned by that one, so that deleting it collects everything, even after the tool was killed.
+
+Or it works in a Namespace that is given. There a Lease owns what it makes, and it makes nothing at the scope of the
+cluster.
 """
 
 from __future__ import annotations
@@ -15,13 +18,24 @@ from aiconform.cluster.api import Cluster, Object
 from aiconform.cluster.errors import Forbidden, NotFound
 from aiconform.cluster.guest import Guest
 from aiconform.cluster.pull_secrets import PullSecret
-from aiconform.cluster.removal import MANAGED_BY, RUN_LABEL, remove
+from aiconform.cluster.removal import MANAGED_BY, RUN_LABEL, clear, remove
 
 PodSecurity = Literal["restricted", "baseline", "privileged"]
 # OpenShift gives each Namespace a range of users and, by its SCC restricted-v2, refuses Pods that name another.
 # https://docs.openshift.com/container-platform/latest/authentication/managing-security-context-constraints.html
 _CHOOSES_USERS = "security.openshift.io/v1"
 NO_WISHES = Guest()
+_QUEUE = "name a queue (--set gang_scheduling.queue=NAME), or another operator (--set robust_controller.operator=NAME)"
+# Resource -> what helps where a run makes none of it.
+INSTEAD = {
+    "priorityclasses": "name one with preemptionPolicy Never for all Pods (spec.priorityClassName of --pod-template)",
+    "deviceclasses": "let an administrator make a DeviceClass that selects these devices",
+    "clusterqueues": _QUEUE,
+    "resourceflavors": _QUEUE,
+    "topologies": _QUEUE,
+    "queues": _QUEUE,
+    "pods": "leave controllers alone (--set robust_controller.restart=false)",
+}
 
 
 class Space:
@@ -32,8 +46,15 @@ class Space:
     ) -> None:
         self.cluster = cluster
         self.run = run
-        self._secrets = {f"aiconform-{run}-pull-{number}": each for number, each in enumerate(secrets, 1)}
-        self.guest = guest.pulling(self._secrets) if secrets else guest
+        self.given = guest.namespace
+        """The Namespace that the run works in; empty if it makes its own."""
+        # Those of the given Namespace need no copy.
+        here = [each.source.partition("/")[2] for each in secrets if each.source.startswith(f"{self.given}/")]
+        others = [each for each in secrets if not each.source.startswith(f"{self.given}/")]
+        self._secrets = {f"aiconform-{run}-pull-{number}": each for number, each in enumerate(others, 1)}
+        self.guest = guest.pulling([*here, *self._secrets]) if secrets else guest
+        self._lease: Object | None = None
+        self._supplied: set[str] = set()
         self.users_are_chosen = False
         """Whether the cluster chooses the users of Pods: a restricted one then names none."""
         self._namespaces: dict[PodSecurity, Object] = {}
@@ -43,11 +64,21 @@ class Space:
     async def namespace(self, level: PodSecurity) -> str:
         """The run's Namespace for Pods of this Pod Security level."""
         async with self._making:
-            owner = self._namespaces.get("restricted")
-            if owner is None:
-                owner = await self._make(f"aiconform-{self.run}", "restricted", owner=None)
-            if level not in self._namespaces:
-                await self._make(f"aiconform-{self.run}-{level}", level, owner=owner)
+            name = await self._settled() if self.given else await self._own(level)
+            if name not in self._supplied:
+                for secret, source in self._secrets.items():
+                    copy = source.copy(secret, name, self.labels, self.owners)
+                    await pull_secrets.create(self.cluster, source, copy)
+                self._supplied.add(name)
+            return name
+
+    async def _own(self, level: PodSecurity) -> str:
+        """The run's own Namespace for Pods of this level."""
+        owner = self._namespaces.get("restricted")
+        if owner is None:
+            owner = await self._make(f"aiconform-{self.run}", "restricted", owner=None)
+        if level not in self._namespaces:
+            await self._make(f"aiconform-{self.run}-{level}", level, owner=owner)
         return str(self._namespaces[level]["metadata"]["name"])
 
     async def look(self) -> None:
@@ -66,11 +97,7 @@ class Space:
     async def _make(self, name: str, level: PodSecurity, owner: Object | None) -> Object:
         metadata: Object = {
             "name": name,
-            "labels": {
-                MANAGED_BY: "aiconform",
-                RUN_LABEL: self.run,
-                "pod-security.kubernetes.io/enforce": level,
-            },
+            "labels": {**self.labels, "pod-security.kubernetes.io/enforce": level},
         }
         if owner:
             metadata["ownerReferences"] = [owner_reference(owner)]
@@ -78,10 +105,32 @@ class Space:
         self._namespaces[level] = self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         draft = self._namespaces[level]
         self._namespaces[level] = await wait.reaching_webhooks(lambda: self.cluster.create(draft))
-        labels = {MANAGED_BY: "aiconform", RUN_LABEL: self.run}
-        for secret, source in self._secrets.items():
-            await pull_secrets.create(self.cluster, source, source.copy(secret, name, labels))
         return self._namespaces[level]
+
+    async def _settled(self) -> str:
+        """The given Namespace, with what owns everything of the run in it."""
+        if self.owners:
+            return self.given
+        draft: Object = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": f"aiconform-{self.run}", "namespace": self.given, "labels": self.labels},
+            "spec": {"holderIdentity": f"aiconform-{self.run}"},
+        }
+        # Recorded before the request, as Namespaces are.
+        self._lease = draft
+        self._lease = await wait.reaching_webhooks(lambda: self.cluster.create(draft))
+        return self.given
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of everything that the run makes."""
+        return {MANAGED_BY: "aiconform", RUN_LABEL: self.run}
+
+    @property
+    def owners(self) -> list[Object]:
+        """The owner references of what lies in the Namespace of the run: in its own none are needed."""
+        return [owner_reference(self._lease)] if self._lease and "uid" in self._lease["metadata"] else []
 
     @property
     def owner(self) -> Object:
@@ -96,7 +145,12 @@ class Space:
         await asyncio.gather(*(self.cluster.delete(namespace) for namespace in self._namespaces.values()))
 
     async def close(self) -> None:
-        """Delete all Namespaces of the run and wait until they are gone. Raises TimedOut with the names of the rest."""
+        """Delete all Namespaces of the run and wait until they are gone. Raises TimedOut with the names of the rest.
+
+        Of a given Namespace only what the run made in it.
+        """
+        if self._lease:
+            await clear(self.cluster, self._lease)
         if self._namespaces:
             await remove(self.cluster, list(self._namespaces.values()))
 

@@ -139,7 +139,9 @@ class Observer:
 
         try:
             async with asyncio.timeout(limit):
-                scratch = Scratch(self._space, _short(name), probe.security, tell)
+                # In a Namespace that is given, other runs may have objects, too.
+                unique = f"{name}-{self._space.run}" if self._space.given else name
+                scratch = Scratch(self._space, _short(unique), probe.security, tell)
                 observation = await probe.function(self._platform_of(check), scratch, self._settings, target)
             return "seen", "", observation.model_dump(mode="json")
         except (NothingToLookAt, NotApplicable) as reason:

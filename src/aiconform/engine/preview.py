@@ -49,8 +49,11 @@ class Preview:
     disturbs: str = ""
 
 
-async def preview(platform: Platform, plan: Plan, settings: Settings) -> list[Preview]:
-    """A preview of each requirement of the plan, in its order. Raises BadSelector."""
+async def preview(platform: Platform, plan: Plan, settings: Settings, namespace: str = "") -> list[Preview]:
+    """A preview of each requirement of the plan, in its order. Raises BadSelector.
+
+    namespace: the one that is given to the run, if any.
+    """
     try:
         await platform.chosen_nodes()
     except BadSelector:
@@ -58,7 +61,7 @@ async def preview(platform: Platform, plan: Plan, settings: Settings) -> list[Pr
     except ClusterError:
         # Each check that needs the nodes says so.
         pass
-    permissions = Permissions(platform.cluster)
+    permissions = Permissions(platform.cluster, namespace)
     return list(await asyncio.gather(*(_preview(platform, item, settings, permissions) for item in plan.items)))
 
 

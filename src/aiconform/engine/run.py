@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiconform.check import Settings
-from aiconform.cluster import Cluster, ClusterError, pull_secrets
+from aiconform.cluster import Cluster, ClusterError, Forbidden, NotFound, Stuck, pull_secrets
 from aiconform.cluster.guest import Guest
 from aiconform.cluster.patience import patient
 from aiconform.cluster.pull_secrets import PullSecret
-from aiconform.cluster.removal import left_behind, remove
+from aiconform.cluster.removal import clear, left_behind, left_in, remove
 from aiconform.cluster.requests import metered
 from aiconform.cluster.space import Space
 from aiconform.engine import events
@@ -96,7 +96,7 @@ class Run:
 
         Raises BadRunDirectory, ClusterError before anything is created on the cluster.
         """
-        self._secrets = await pull_secrets.read(self._cluster, self.options.guest.pull_secrets)
+        await self._require_what_is_given()
         info = await describe(
             self.platform,
             self.plan,
@@ -124,7 +124,7 @@ class Run:
         here = await identity(self._cluster, self._note)
         if here.get("uid") != info.cluster.get("uid"):
             raise BadRunDirectory(f"{self.directory.path} is a run on another cluster ({info.cluster.get('server')})")
-        self._secrets = await pull_secrets.read(self._cluster, self.options.guest.pull_secrets)
+        await self._require_what_is_given()
         done: dict[str, Evidence] = {}
         for line in self.directory.journal.resume():
             if line.event == "observed":
@@ -132,9 +132,28 @@ class Run:
                 if digest != line.data["digest"]:
                     raise BadRunDirectory(f"observations/{line.data['check']}.json was changed since it was written")
                 done[line.data["check"]] = evidence
-        await remove(self._cluster, await left_behind(self._cluster, info.run))
+        if namespace := self.options.guest.namespace:
+            for lease in await left_in(self._cluster, namespace, info.run):
+                await clear(self._cluster, lease)
+        else:
+            await remove(self._cluster, await left_behind(self._cluster, info.run))
         self.directory.journal.append("resumed", {"done": sorted(done)})
         return await self._continue(info, done)
+
+    async def _require_what_is_given(self) -> None:
+        """Read the user's Secrets, and the Namespace if one is given. Raises ClusterError if these cannot be used."""
+        guest = self.options.guest
+        self._secrets = await pull_secrets.read(self._cluster, guest.pull_secrets)
+        if not guest.namespace:
+            return
+        with suppress(Forbidden):
+            # Who may not read it may still work in it.
+            try:
+                found = await self._cluster.get("v1", "Namespace", guest.namespace)
+            except NotFound:
+                raise Stuck(f"--namespace {guest.namespace}: there is no such Namespace") from None
+            if "deletionTimestamp" in found["metadata"]:
+                raise Stuck(f"--namespace {guest.namespace}: this Namespace is being deleted")
 
     async def _continue(self, info: RunInfo, done: dict[str, Evidence]) -> Report:
         begun = time.monotonic()
@@ -215,5 +234,6 @@ class Run:
             except ClusterError as error:
                 self.leaks.append(str(error))
             self.leaks += await observer.left_behind()
+        where = f" --namespace {space.given}" if space.given else ""
         for leak in self.leaks:
-            self._note(f"left behind: {leak}; try: aiconform cleanup --run {space.run}")
+            self._note(f"left behind: {leak}; try: aiconform cleanup --run {space.run}{where}")

@@ -21,7 +21,7 @@ STAY = "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"
 POD_ACCESS = (
     Access("", "pods", ("create", "get", "list", "watch", "delete")),
     Access("", "pods/log", ("get",)),
-    Access("", "nodes", ("list",)),
+    Access("", "nodes", ("list",), everywhere=True),
     Access("", "events", ("list",)),
 )
 

@@ -7,7 +7,7 @@ placeholders that keep spare nodes ready. The class belongs to the run's Namespa
 from __future__ import annotations
 
 from aiconform.check import Access
-from aiconform.cluster import Conflict, Rejected, Stuck
+from aiconform.cluster import BeyondNamespace, Conflict, Rejected, Stuck
 from aiconform.cluster.scratch import Scratch
 
 VALUE = -10
@@ -16,11 +16,16 @@ work goes first: it may take the place of such a Pod, which ends a probe with an
 
 https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md
 """
-PRIORITY_ACCESS = (Access("scheduling.k8s.io", "priorityclasses", ("create", "list", "watch", "delete")),)
+PRIORITY_ACCESS = (
+    Access("scheduling.k8s.io", "priorityclasses", ("create", "get", "list", "watch", "delete"), everywhere=True),
+)
 
 
 async def evicting_nobody(scratch: Scratch) -> str:
-    """The name of the probe's PriorityClass, which is created first if need be. Raises Stuck, ClusterError."""
+    """The name of the probe's PriorityClass, which is created first if need be; where it may not be, of the user's.
+
+    Raises Stuck, ClusterError.
+    """
     name = scratch.cluster_name("priority")
     if any(obj["kind"] == "PriorityClass" and obj["metadata"]["name"] == name for obj in scratch.created):
         return name
@@ -38,9 +43,24 @@ async def evicting_nobody(scratch: Scratch) -> str:
     except Conflict:
         # Another Pod of this probe asked for it at the same time: no other probe uses this name.
         return name
+    except BeyondNamespace:
+        if not scratch.priority_class:
+            raise
+        return await _harmless(scratch, scratch.priority_class)
     except Rejected as error:
         raise Stuck(
             "a policy forbids the PriorityClass without which Pods of this check could evict those of others: "
             f"{error}. Let it pass PriorityClasses with preemptionPolicy Never and a name that begins with aiconform-"
         ) from error
+    return name
+
+
+async def _harmless(scratch: Scratch, name: str) -> str:
+    """The name of the user's PriorityClass, if nobody can be evicted for it. Raises Stuck, ClusterError."""
+    found = await scratch.cluster.get("scheduling.k8s.io/v1", "PriorityClass", name)
+    if found.get("preemptionPolicy") != "Never":
+        raise Stuck(
+            f"Pods of others could be evicted for PriorityClass {name} of --pod-template: name one with "
+            "preemptionPolicy Never"
+        )
     return name

@@ -149,6 +149,18 @@ def test_the_role_names_what_the_checks_do() -> None:
     assert "*" not in str(role)
 
 
+def test_the_roles_of_a_guest_say_what_checks_cannot_do_so() -> None:
+    said = call("rbac", "gang_scheduling", "--namespace", "team", "--pull-secret", "other/pull").stdout
+    role, cluster = yaml.safe_load_all(said)
+    assert (role["kind"], role["metadata"]["namespace"], cluster["kind"]) == ("Role", "team", "ClusterRole")
+    assert "# gang_scheduling cannot create, delete clusterqueues: name a queue" in said
+    rules = [
+        (rule.get("resourceNames"), rule["verbs"]) for rule in cluster["rules"] if rule["resources"] == ["secrets"]
+    ]
+    assert rules == [(["pull"], ["get"])]
+    assert json.loads(call("rbac", "ai_inference", "--namespace", "team", "-o", "json").stdout)["beyond"] == {}
+
+
 @pytest.mark.parametrize("arguments", [("lab", "up"), ("lab", "fault", "--list"), ("run", "--lab")])
 def test_a_machine_that_can_have_no_lab_is_told_what_works(
     arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch

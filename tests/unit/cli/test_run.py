@@ -71,12 +71,20 @@ class WithSecrets(EmptyCluster):
     def __init__(self, *, refuses: bool = False) -> None:
         self.refuses = refuses
         self.created: list[Any] = []
+        self.deleted: list[str] = []
 
     async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
         if kind == "Secret" and name in ("pull", "opaque"):
             type_ = "kubernetes.io/dockerconfigjson" if name == "pull" else "Opaque"
             return {"type": type_, "data": {".dockerconfigjson": "czNjcjN0"}, "metadata": {"name": name, "uid": "1"}}
+        if (kind, name) == ("Namespace", "team"):
+            return {"metadata": {"name": name}}
         return await super().get(api_version, kind, name, namespace)
+
+    async def list(self, _: str, kind: str, *__: object, labels: str = "", **___: object) -> AsyncIterator[Any]:
+        if kind == "Lease" and "aiconform" in labels:
+            about = {"name": "aiconform-r1", "namespace": "team", "uid": "3", "labels": {"aiconform.dev/run": "r1"}}
+            yield {"apiVersion": "coordination.k8s.io/v1", "kind": kind, "metadata": about}
 
     async def create(self, obj: Any) -> Any:
         if self.refuses and obj["kind"] == "Secret":
@@ -88,7 +96,7 @@ class WithSecrets(EmptyCluster):
         return SimpleNamespace(namespaced=True)
 
     async def delete(self, obj: Any, *, grace: int | None = None) -> None:
-        pass
+        self.deleted.append(f"{obj['kind']} {obj['metadata']['name']}")
 
     async def snapshot(self, *_: object, **__: object) -> tuple[tuple[Any, ...], str]:
         return (), "1"
@@ -128,6 +136,53 @@ def test_every_pod_pulls_with_a_copy_of_the_secret_and_nothing_tells_what_it_hol
     assert pod["spec"]["imagePullSecrets"] == [{"name": secret["metadata"]["name"]}]
     assert json.loads(Path("run/run.json").read_text())["options"]["pull_secrets"] == ["team/pull"]
     assert "czNjcjN0" not in told(done)
+
+
+def test_in_a_given_namespace_no_namespace_is_made_and_its_own_secret_is_named(
+    fabric: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = with_secrets(monkeypatch)
+    rewrite(fabric, CHECK.replace("    return Links(up=4)", MAKES_A_POD))
+    how = ("--namespace", "team", "--pull-secret", "team/pull", "--pull-secret", "other/pull")
+    done = call("run", "acme.fabric", "--out", "run", *how)
+    lease, secret, pod = cluster.created
+    assert (lease["kind"], secret["kind"], pod["kind"]) == ("Lease", "Secret", "Pod"), done.output
+    assert {each["metadata"]["namespace"] for each in cluster.created} == {"team"}
+    assert secret["metadata"]["ownerReferences"] == pod["metadata"]["ownerReferences"]
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "pull"}, {"name": secret["metadata"]["name"]}]
+    assert done.exit_code == 0, done.output
+    assert (
+        RunOptions(Path("run"))
+        .continued(RunInfo.model_validate_json(Path("run/run.json").read_bytes()))
+        .guest.namespace
+        == "team"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--namespace", "absent"), "--namespace absent: there is no such Namespace"),
+        (("--namespace", "team", "--namespace-labels", "a=b"), "leave out --namespace-labels"),
+    ],
+)
+def test_a_namespace_that_cannot_be_used_is_told(
+    fabric: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], why: str
+) -> None:
+    with_secrets(monkeypatch)
+    done = call("run", "acme.fabric", "--out", "run", *arguments)
+    assert done.exit_code == 2
+    assert why in " ".join(done.stderr.split())
+
+
+def test_what_a_killed_run_left_in_a_namespace_is_deleted_and_the_namespace_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = with_secrets(monkeypatch)
+    done = call("cleanup", "--namespace", "team")
+    assert done.exit_code == 0, done.output
+    assert "deleted Lease aiconform-r1" in done.stdout
+    assert cluster.deleted == ["Lease aiconform-r1"]
 
 
 def test_a_copy_that_is_refused_is_told_without_what_it_holds(fabric: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +319,7 @@ def test_an_earlier_name_of_an_option_is_taken_with_a_note(fabric: Path) -> None
     [
         (("--resume", "run", "--extensions"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
         (("--resume", "run", "--nodes", "pool=a"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
-        (("--resume", "run", "--namespace-labels", "a=b"), "--pull-secret, --namespace-labels and"),
+        (("--resume", "run", "--namespace-labels", "a=b"), "--pull-secret, --namespace, --namespace-labels and"),
         (("--dry-run", "--out", "run"), "leave out --out and --resume"),
         (("--lab", "--context", "here"), "leave out --kubeconfig and --context"),
         (("acme.absent", "--out", "run"), "no extension acme.absent is installed"),

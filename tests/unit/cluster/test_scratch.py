@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import Object, Rejected, TimedOut, WatchEvent, removal, scratch
+from aiconform.cluster import BeyondNamespace, Object, Rejected, Stuck, TimedOut, WatchEvent, removal, scratch
+from aiconform.cluster.guest import Guest
 from aiconform.cluster.space import Space
+from aiconform.kit.priority import evicting_nobody
 
 
 class FakeCluster:
@@ -133,3 +135,70 @@ async def test_a_pod_that_stays_on_a_ready_node_is_reported_and_not_forced(monke
     with pytest.raises(TimedOut, match="held"):
         await closing(cluster, monkeypatch, seconds=0.2)
     assert not cluster.forced
+
+
+class Given(FakeCluster):
+    """A cluster with a Namespace `team`; `PriorityClass` and the like are of the cluster."""
+
+    def __init__(self) -> None:
+        super().__init__(ready=True, kubelet=True)
+        self.made: list[Object] = []
+        self.deleted: list[str] = []
+
+    async def resource(self, api_version: str, kind: str) -> Any:
+        return SimpleNamespace(namespaced=kind in ("Pod", "Lease"), plural="priorityclasses")
+
+    async def create(self, obj: Object) -> Object:
+        self.made.append(obj)
+        return await super().create(obj)
+
+    async def delete(self, obj: Object, *, grace: int | None = None) -> None:
+        self.deleted.append(f"{obj['kind']} {obj['metadata']['name']}")
+        await super().delete(obj, grace=grace)
+
+    async def get(self, api_version: str, kind: str, name: str) -> Object:
+        return {"metadata": {"name": name}, "preemptionPolicy": "Never" if name == "spare" else "PreemptLowerPriority"}
+
+
+def given(cluster: Given, **spec: str) -> tuple[Space, scratch.Scratch]:
+    space = Space(cluster, "r1", Guest({"spec": spec}, namespace="team"))  # type: ignore[arg-type]
+    return space, scratch.Scratch(space, "probe", "baseline")
+
+
+async def test_in_a_given_namespace_a_lease_owns_what_is_made_and_the_namespace_stays() -> None:
+    cluster = Given()
+    space, probe = given(cluster)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "own"}, "spec": {"containers": [{"name": "c"}]}}
+    await probe.create(pod)
+    lease, made = cluster.made
+    assert (lease["kind"], lease["metadata"]["namespace"], made["metadata"]["namespace"]) == ("Lease", "team", "team")
+    assert lease["metadata"]["labels"][removal.RUN_LABEL] == "r1"
+    (owner,) = made["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("Lease", lease["metadata"]["name"])
+    await space.end()
+    assert not cluster.deleted
+    await probe.close()
+    await space.close()
+    assert cluster.deleted == ["Pod own", "Lease aiconform-r1"]
+
+
+async def test_in_a_given_namespace_nothing_is_made_beyond_it() -> None:
+    cluster = Given()
+    _, probe = given(cluster)
+    kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "p"}}
+    with pytest.raises(BeyondNamespace, match=r"needs a PriorityClass.*spec\.priorityClassName of --pod-template"):
+        await probe.create(kind)
+    assert not cluster.made
+    assert not probe.created
+
+
+@pytest.mark.parametrize(("name", "problem"), [("spare", ""), ("high", "could be evicted"), ("", "needs a Priority")])
+async def test_in_a_given_namespace_the_user_s_priority_class_is_taken_if_nobody_is_evicted_for_it(
+    name: str, problem: str
+) -> None:
+    _, probe = given(Given(), **({"priorityClassName": name} if name else {}))
+    if problem:
+        with pytest.raises(Stuck, match=problem):
+            await evicting_nobody(probe)
+    else:
+        assert await evicting_nobody(probe) == name

@@ -9,7 +9,7 @@ import pytest
 
 from aiconform.check import Access
 from aiconform.check.registry import extended_standard, has_check, load_check
-from aiconform.engine.access import Permissions, cluster_role, needed
+from aiconform.engine.access import Permissions, beyond, cluster_role, needed, roles_within
 
 
 class Authorizer:
@@ -19,7 +19,7 @@ class Authorizer:
         self.refused, self.questions = refused, 0
         self.named: set[tuple[str, str, str]] = set()
 
-    async def may(self, verb: str, group: str, resource: str, *, name: str = "") -> bool:
+    async def may(self, verb: str, group: str, resource: str, *, name: str = "", namespace: str = "") -> bool:
         self.questions += 1
         self.named |= {(verb, resource, name)} if name else set()
         return (verb, resource) not in self.refused and not (verb == "*" and self.refused)
@@ -67,3 +67,40 @@ def test_what_is_allowed_for_all_names_is_not_asked_for_some() -> None:
     asked = needed([check])
     assert asked["", "configmaps", ("a",)] == {"get"}
     assert asked["", "configmaps", ()] == {"list"}
+
+
+SUITE = [load_check(name) for name in extended_standard().ids if has_check(name)]
+
+
+def test_a_run_in_a_given_namespace_only_reads_beyond_it() -> None:
+    role, cluster = roles_within("a", "team", SUITE)
+    assert (role["kind"], role["metadata"]["namespace"]) == ("Role", "team")
+    assert (cluster["kind"], "namespace" in cluster["metadata"]) == ("ClusterRole", False)
+    assert {verb for rule in cluster["rules"] for verb in rule["verbs"]} == {"get", "list", "watch"}
+    here = {rule["resources"][0]: rule["verbs"] for rule in role["rules"]}
+    assert {"create", "delete", "get", "list", "watch"} <= {*here["pods"]}
+    assert "create" in here["leases"]
+    scoped = {"nodes", "namespaces", "priorityclasses", "deviceclasses", "resourceslices", "clusterqueues", "queues"}
+    assert not scoped & {*here}
+
+
+def test_what_a_check_makes_beyond_a_namespace_is_named_with_what_helps() -> None:
+    said = {check.id: beyond(check) for check in SUITE}
+    assert "name a queue" in said["gang_scheduling"]["create, delete clusterqueues"]
+    assert "robust_controller.restart=false" in said["robust_controller"]["delete pods"]
+    assert not said["ai_inference"]
+    assert not said["ai_service_metrics"]
+
+
+async def test_permissions_are_asked_for_in_the_given_namespace() -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    class Asked(Authorizer):
+        async def may(self, verb: str, group: str, resource: str, *, name: str = "", namespace: str = "") -> bool:
+            asked.append((verb, resource, namespace))
+            return verb != "*"
+
+    assert await Permissions(Asked(), "team").missing(SUITE) == []  # type: ignore[arg-type]
+    assert ("create", "pods", "team") in asked
+    assert ("list", "nodes", "") in asked
+    assert not [verb for verb, _, namespace in asked if not namespace and verb not in ("*", "get", "list", "watch")]

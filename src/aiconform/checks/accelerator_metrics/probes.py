@@ -22,10 +22,10 @@ from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.monitoring.exporters import NodeSources, find
 
 METRICS_ACCESS = (
-    Access("", "pods/proxy", ("get",)),
-    Access("", "services", ("list",)),
-    Access("monitoring.coreos.com", "podmonitors", ("list",)),
-    Access("monitoring.coreos.com", "servicemonitors", ("list",)),
+    Access("", "pods/proxy", ("get",), everywhere=True),
+    Access("", "services", ("list",), everywhere=True),
+    Access("monitoring.coreos.com", "podmonitors", ("list",), everywhere=True),
+    Access("monitoring.coreos.com", "servicemonitors", ("list",), everywhere=True),
 )
 
 

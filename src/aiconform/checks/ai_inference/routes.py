@@ -25,10 +25,10 @@ OWN = ("server", "client")
 ACCESS = (
     *POD_ACCESS,
     Access("", "services", ("create", "get", "list", "watch", "delete")),
-    Access(GROUP, "gatewayclasses", ("list", "watch")),
+    Access(GROUP, "gatewayclasses", ("list", "watch"), everywhere=True),
     Access(GROUP, "gateways", ("create", "get", "list", "watch", "delete")),
     Access(GROUP, "httproutes", ("create", "get", "list", "watch", "patch", "delete")),
-    Access("apiextensions.k8s.io", "customresourcedefinitions", ("get",)),
+    Access("apiextensions.k8s.io", "customresourcedefinitions", ("get",), everywhere=True),
 )
 
 

@@ -65,10 +65,10 @@ def _limit(settings: Settings) -> float:
     limit=_limit,
     access=(
         *POD_ACCESS,
-        Access("", "pods/proxy", ("get",)),
-        Access("", "services/proxy", ("get",)),
-        Access("", "services", ("list",)),
-        Access("monitoring.coreos.com", "prometheuses", ("list",)),
+        Access("", "pods/proxy", ("get",), everywhere=True),
+        Access("", "services/proxy", ("get",), everywhere=True),
+        Access("", "services", ("list",), everywhere=True),
+        Access("monitoring.coreos.com", "prometheuses", ("list",), everywhere=True),
         *(Access(kind.group, kind.plural, ("create", "list", "watch", "delete")) for kind in KINDS),
     ),
 )

@@ -145,10 +145,10 @@ def _limit(settings: Settings) -> float:
     access=(
         *POD_ACCESS,
         *PRIORITY_ACCESS,
-        Access("", "nodes", ("list", "watch")),
-        Access("", "configmaps", ("get", "list"), names=(STATUS_NAME,)),
-        Access("apps", "deployments", ("list",)),
-        Access("karpenter.sh", "nodepools", ("list",)),
+        Access("", "nodes", ("list", "watch"), everywhere=True),
+        Access("", "configmaps", ("get", "list"), names=(STATUS_NAME,), everywhere=True),
+        Access("apps", "deployments", ("list",), everywhere=True),
+        Access("karpenter.sh", "nodepools", ("list",), everywhere=True),
     ),
 )
 async def scaling(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Scaling:

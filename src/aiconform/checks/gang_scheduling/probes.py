@@ -28,7 +28,7 @@ ACCESS = (
     *CLAIM_ACCESS,
     *PRIORITY_ACCESS,
     Access("resource.k8s.io", "resourceclaimtemplates", ("create", "list", "watch", "delete")),
-    Access("apps", "deployments", ("list",)),
+    Access("apps", "deployments", ("list",), everywhere=True),
     *(access for adapter in ADAPTERS for access in adapter.access),
 )
 

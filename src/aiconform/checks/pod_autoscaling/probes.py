@@ -98,8 +98,8 @@ def _limit(settings: Settings) -> float:
         Access("apps", "deployments", ("create", "get", "list", "watch", "delete")),
         Access("autoscaling", "horizontalpodautoscalers", ("create", "get", "list", "watch", "delete")),
         Access("resource.k8s.io", "resourceclaimtemplates", ("create", "get", "list", "watch", "delete")),
-        Access("apiregistration.k8s.io", "apiservices", ("list",)),
-        Access("monitoring.coreos.com", "prometheuses", ("list",)),
+        Access("apiregistration.k8s.io", "apiservices", ("list",), everywhere=True),
+        Access("monitoring.coreos.com", "prometheuses", ("list",), everywhere=True),
         *(Access(kind.group, kind.plural, ("create", "get", "list", "watch", "delete")) for kind in KINDS),
     ),
 )

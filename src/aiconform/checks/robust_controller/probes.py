@@ -20,6 +20,7 @@ from aiconform.checks.robust_controller.operator_steps import (
 )
 from aiconform.checks.robust_controller.options import RobustControllerOptions
 from aiconform.cluster.scratch import Scratch
+from aiconform.cluster.space import INSTEAD
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import Platform
 from aiconform.platform.operators import known
@@ -34,17 +35,19 @@ def _limit(settings: Settings) -> float:
 def _access() -> list[Access]:
     """The permissions for the operators that the suite knows."""
     found = [
-        Access("apiextensions.k8s.io", "customresourcedefinitions", ("get",)),
-        Access("admissionregistration.k8s.io", "validatingwebhookconfigurations", ("list",)),
-        Access("", "services", ("get",)),
-        Access("apps", "deployments", ("list",)),
-        Access("apps", "replicasets", ("list",)),
-        Access("", "events", ("list",)),
+        Access("apiextensions.k8s.io", "customresourcedefinitions", ("get",), everywhere=True),
+        Access("admissionregistration.k8s.io", "validatingwebhookconfigurations", ("list",), everywhere=True),
+        Access("", "services", ("get",), everywhere=True),
+        Access("apps", "deployments", ("list",), everywhere=True),
+        Access("apps", "replicasets", ("list",), everywhere=True),
+        Access("", "events", ("list",), everywhere=True),
+        # The controller's Pods, which are restarted.
+        Access("", "pods", ("delete",), everywhere=True),
     ]
     for operator in known():
         for group, resources in operator.makes.items():
             verbs = ("create", "get", "list", "watch", "patch", "delete")
-            found += [Access(group, resource, verbs) for resource in resources]
+            found += [Access(group, each, verbs, everywhere=each in INSTEAD) for each in resources]
         found += [Access(kind.group, kind.resource, ("get", "list", "watch", "delete")) for kind in operator.children]
     return found
 

@@ -65,5 +65,5 @@ ADAPTER = Adapter(
     speaks="PodGroup",
     word=word,
     quota=r"OverLimit|OverQuota|over (its )?(quota|limit)|quota has reached",
-    access=(Access(GROUP, "podgroups", MADE), Access(GROUP, "queues", MADE)),
+    access=(Access(GROUP, "podgroups", MADE), Access(GROUP, "queues", MADE, everywhere=True)),
 )

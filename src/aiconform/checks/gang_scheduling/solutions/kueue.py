@@ -158,10 +158,10 @@ ADAPTER = Adapter(
     quota=r"insufficient (unused )?quota|request > maximum capacity|is inactive|doesn't match ClusterQueue",
     access=(
         Access("batch", "jobs", MADE),
-        Access("kueue.x-k8s.io", "clusterqueues", (*MADE, "get")),
+        Access("kueue.x-k8s.io", "clusterqueues", (*MADE, "get"), everywhere=True),
         Access("kueue.x-k8s.io", "localqueues", MADE),
-        Access("kueue.x-k8s.io", "resourceflavors", MADE),
-        Access("kueue.x-k8s.io", "topologies", MADE),
+        Access("kueue.x-k8s.io", "resourceflavors", MADE, everywhere=True),
+        Access("kueue.x-k8s.io", "topologies", MADE, everywhere=True),
         Access("kueue.x-k8s.io", "workloads", ("list",)),
     ),
 )
