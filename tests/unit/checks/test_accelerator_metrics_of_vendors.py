@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import pytest
+
 from aiconform.check import NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
@@ -270,3 +272,68 @@ def test_a_vendors_workloads_are_no_exporters() -> None:
         assert "train-0" not in str(reason)  # noqa: PT017
     else:
         raise AssertionError("there is an exporter")
+
+
+CORES = (
+    'neuron_hardware_info{neuron_device_count="4",neuroncore_per_device_count="2"} 1\n',
+    "",
+)
+
+
+@pytest.mark.parametrize(
+    ("information", "cores", "holds"),
+    [(CORES[0], 8, True), (CORES[0], 4, None), (CORES[1], 8, None), (CORES[1], 4, None)],
+)
+def test_cores_are_not_counted_as_devices(information: str, cores: int, holds: bool | None) -> None:
+    rows = {f'neuroncore="{n}",runtime_tag="1"': 0.5 for n in range(cores)}
+    text = information + page({"neuroncore_utilization_ratio": rows, "neuroncore_memory_usage_total": rows})
+    objects = [node({"aws.amazon.com/neuron": 4}), exporter("neuron-monitor-a", "neuron-monitor:1", 8000)]
+    found = seen(objects, {"ns/neuron-monitor-a:8000": text})
+    assert verdicts(found)["every_device"] is holds
+    assert verdicts(found)["utilization_reported"] is True
+
+
+def labelled(count: int, labels: str, **values: float) -> str:
+    return page(
+        {name.replace("__", ":"): {labels.format(n): value for n in range(count)} for name, value in values.items()}
+    )
+
+
+VENDORS = [
+    ("furiosa.ai/rngd", ("furiosa-metrics-exporter-a", "furiosaai/furiosa-metrics-exporter:1", 6254),
+     'core="0-7",device="npu{0}",uuid="A{0}"', {"furiosa_npu_core_utilization": 5, "furiosa_npu_dram_usage": 1 << 20}),
+    ("rebellions.ai/ATOM", ("rbln-metrics-exporter-a", "rebellions/rbln-metrics-exporter:0.3", 9090),
+     'name="rbln{0}",uuid="A{0}"', {"rbln_npu_utilization": 5, "rbln_npu_memory_used": 1 << 20}),
+    ("rebellions.ai/ATOM", ("rbln-metrics-exporter-a", "rebellions/rbln-metrics-exporter:0.2", 9090),
+     'name="rbln{0}",uuid="A{0}"', {"RBLN_DEVICE_STATUS__UTILIZATION": 5, "RBLN_DEVICE_STATUS__DRAM_USED": 1 << 20}),
+    ("iluvatar.com/gpu", ("ix-exporter-a", "example.com/ix-exporter:4", 32021),
+     'gpu="{0}",uuid="GPU-A{0}"', {"ix_gpu_utilization": 5, "ix_mem_used": 1}),
+    ("hygon.com/dcunum", ("dcu-exporter-a", "example.com/dcu-exporter:2", 16080),
+     'device_id="T{0}",minor_number="{0}"', {"dcu_utilizationrate": 5, "dcu_usedmemory_bytes": 1 << 20}),
+    ("nvidia.com/gpu", ("nvidia-gpu-device-plugin-a", "gke.gcr.io/nvidia-gpu-device-plugin:1", 2112),
+     'make="nvidia",accelerator_index="{0}"', {"duty_cycle_gpu_node": 5, "memory_used_gpu_node": 1 << 20}),
+    ("nvidia.com/gpu", ("hami-device-plugin-a", "projecthami/hami:v2.6.0", 9394),
+     'deviceidx="{0}",deviceuuid="GPU-A{0}",zone="vGPU"', {"HostCoreUtilization": 5, "HostGPUMemoryUsage": 1 << 20}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("resource", "pod", "labels", "values"), VENDORS)
+def test_each_vendors_exporter_is_known(
+    resource: str, pod: tuple[str, str, int], labels: str, values: dict[str, float]
+) -> None:
+    objects = [node({resource: 3}), exporter(*pod, port_name="http")]
+    place = f"ns/{pod[0]}:{pod[2]}"
+    found = seen(objects, {place: labelled(3, labels, **values)})
+    assert verdicts(found) == WELL
+    assert {(each.utilization, each.memory_used) for each in found.nodes[0].devices} == {(5, 1 << 20)}
+    assert verdicts(seen(objects, {place: labelled(2, labels, **values)}))["every_device"] is not True
+
+
+def test_a_devices_metrics_of_containers_and_of_the_node_are_not_added_up() -> None:
+    of_node = labelled(2, 'make="nvidia",accelerator_index="{0}"', duty_cycle_gpu_node=0, memory_used_gpu_node=0)
+    one = 'pod="p",namespace="team",make="nvidia",accelerator_id="GPU-{0}"'
+    text = of_node + labelled(1, one, duty_cycle=90, memory_used=5)
+    objects = [node({"nvidia.com/gpu": 2}), exporter("plugin-a", "gke.gcr.io/nvidia-gpu-device-plugin:1", 2112)]
+    found = seen(objects, {"ns/plugin-a:2112": text})
+    assert verdicts(found) == WELL
+    assert len(found.nodes[0].devices) == 2

@@ -9,6 +9,7 @@ from aiconform.checks.accelerator_metrics.observations import MARGIN, Coverage, 
 
 # Rounding may exceed 100 percent a little.
 FULL = 100.5
+_IN_USE = "run the check while workloads use all devices of the node"
 _ELSEWHERE = "run the check on a node whose accelerators are idle (--nodes SELECTOR)"
 
 
@@ -42,13 +43,17 @@ def every_device(seen: Coverage) -> Finding:
             continue
         expected = node.devices_expected
         count += expected
-        if len(node.devices) < expected:
+        if node.undecided and len(node.devices) >= expected:
+            unsure.append(f"{node.node}: {node.undecided}")
+        elif len(node.devices) < expected:
             missing = node.missing or [f"{expected - len(node.devices)} of {expected} devices"]
             why = node.message if not node.endpoint else f"not in {node.endpoint}"
             also = f", which has {node.unnamed} readings without a device" if node.unnamed else ""
             told = f"{node.node}: {', '.join(missing)} {why}{also}"
             if node.undecided:
                 unsure.append(f"{told}: {node.undecided}")
+            elif node.endpoint and {"utilization", "memory_used"} <= {*node.only_in_use}:
+                unsure.append(f"{told}: {node.convention} reports nothing of devices that are idle; {_IN_USE}")
             else:
                 wrong.append(told)
         elif node.endpoint:
@@ -117,7 +122,7 @@ def _reported(
         return undecided("the metrics name no device")
     if wrong or not idle:
         return holds(not wrong, "; ".join(wrong) or f"reported for {count} devices", subjects=count)
-    return undecided(f"{'; '.join(idle)}; run the check while workloads use all devices of the node")
+    return undecided(f"{'; '.join(idle)}; {_IN_USE}")
 
 
 # Under load

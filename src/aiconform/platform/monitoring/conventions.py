@@ -29,6 +29,8 @@ class Convention:
     device_labels: tuple[str, ...] = ()
     partition_labels: tuple[str, ...] = ()
     profile_label: str = ""
+    core_label: str = ""
+    cores_label: str = ""
     part_labels: tuple[str, ...] = ()
     container_level: tuple[str, ...] = ()
     only_in_use: tuple[str, ...] = ()
@@ -82,6 +84,8 @@ def _convention(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> Convent
         opentelemetry=entry.get("opentelemetry", False),
         device_labels=tuple(entry["device_labels"]),
         profile_label=entry.get("profile_label", ""),
+        core_label=entry.get("core_label", ""),
+        cores_label=entry.get("cores_label", ""),
         **{name: tuple(entry.get(name, ())) for name in lists},
         units={
             metric: (quantity, unit)

@@ -12,7 +12,10 @@ from aiconform.platform.monitoring.conventions import may_be_shares, shares_of_o
 from aiconform.platform.monitoring.readings import Readings
 
 # Labels with a device's number on its node.
-INDEX_LABELS = ("gpu", "gpu_id", "index", "minor_number", "device_index", "neuron_device_index", "id")
+INDEX_LABELS = (
+    *("gpu", "gpu_id", "index", "minor_number", "device_index", "neuron_device_index", "id"),
+    *("accelerator_index", "deviceidx"),
+)
 # A shorter value can match by chance.
 _TELLING_LENGTH = 4
 _PCI_ADDRESS = re.compile(r"([0-9a-f]{4})?[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]", re.IGNORECASE)
@@ -215,7 +218,9 @@ def count(devices: Counted, readings: Sequence[Readings]) -> Covered:
     rows = _of_resource(devices, [each for each in readings if each.label])
     expected = devices.devices or devices.advertised
     undecided = ""
-    if len(rows) < expected:
+    if devices.devices and any(row.is_core for row in rows):
+        undecided = f"{len(rows)} cores have readings, and nothing tells which devices they are of"
+    elif len(rows) < expected:
         if not devices.known:
             undecided = (
                 f"{len(rows)} of {expected} devices have readings, in metrics that may be of others: "

@@ -55,6 +55,11 @@ class Readings:
         return self.label != self.device
 
     @property
+    def is_core(self) -> bool:
+        """Whether it is about a core of a device, and nothing tells of which one."""
+        return bool(self.convention.core_label) and self.label.partition("=")[0] == self.convention.core_label
+
+    @property
     def profiles(self) -> set[str]:
         """The profiles of the partition, as they are in names of extended resources (`1g.10gb.me` for `1g.10gb+me`)."""
         name = self.convention.profile_label
@@ -121,11 +126,15 @@ def _largest_parts(samples: list[MetricSample], part_labels: Sequence[str]) -> l
 def by_device(samples: Iterable[MetricSample], convention: Convention) -> list[Readings]:
     """The samples that follow a convention, grouped by the device or partition that their labels name."""
     groups: dict[tuple[str, str], list[MetricSample]] = defaultdict(list)
+    samples = list(samples)
+    cores = _cores_of_one(samples, convention)
     for sample in samples:
         if convention.entry(sample.name) is not None:
             device = next((name for name in convention.device_labels if sample.labels.get(name)), "")
             names = (device, *(name for name in convention.partition_labels if sample.labels.get(name) and device))
             told = [f"{name}={sample.labels[name]}" for name in dict.fromkeys(names) if name]
+            if cores and device == convention.core_label and sample.labels[device].isdecimal():
+                told = [f"{convention.device_labels[0]}={int(sample.labels[device]) // cores}"]
             groups[", ".join(told), told[0] if told else ""].append(sample)
     found = [Readings(label, device, tuple(group), convention) for (label, device), group in sorted(groups.items())]
     about = {each.device: _information(each) for each in found if each.label and not each.is_partition}
@@ -137,6 +146,12 @@ def by_device(samples: Iterable[MetricSample], convention: Convention) -> list[R
     divided = {each.device for each in found if each.is_partition}
     # A device that is divided is there as its partitions.
     return [each for each in found if each.is_partition or each.device not in divided]
+
+
+def _cores_of_one(samples: Iterable[MetricSample], convention: Convention) -> int:
+    """How many cores a device has, as a label says; 0 if none does."""
+    told = next((value for sample in samples if (value := sample.labels.get(convention.cores_label))), "")
+    return int(told) if told.isdecimal() else 0
 
 
 def _information(reading: Readings) -> list[MetricSample]:
