@@ -14,7 +14,7 @@ from aiconform.platform.accelerators.options import NOTHING_SAID
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.autoscaling.cluster_autoscaler import node_group
 from aiconform.platform.autoscaling.discovery import discover, known_with
-from aiconform.platform.autoscaling.hardware import stated
+from aiconform.platform.autoscaling.hardware import Hardware, stated
 from aiconform.platform.autoscaling.karpenter import node_pool
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
@@ -247,6 +247,26 @@ def status_of(*groups: tuple[str, int]) -> str:
     )
 
 
+async def test_the_groups_of_kops_are_found_by_the_name_before_that_of_the_cluster() -> None:
+    label = "kops.k8s.io/instancegroup"
+    nodes = [node("i-0a", {label: "nodes"}), node("i-0b", {label: "gpu-nodes"}, **GPU)]
+    groups = [(f"{name}.ml.example.com", size) for name, size in (("nodes", 1), ("gpu-nodes", 1), ("big-nodes", 0))]
+    found = await find(FakePlatform(nodes, status=status_of(*groups)))
+    assert [(pool.label, pool.resource) for pool in found.pools] == [
+        ((label, "nodes"), ""),
+        ((label, "gpu-nodes"), "nvidia.com/gpu"),
+        (None, ""),
+    ]
+    assert [pool.name for pool in found.unknown] == ["big-nodes.ml.example.com"]
+
+
+async def test_a_pool_by_its_label_is_taken_where_groups_have_names_of_the_cloud_s_own() -> None:
+    label = "alibabacloud.com/nodepool-id"
+    nodes = [node("a", {label: "np-cpu"}), node("b", {label: "np-gpu"}, **GPU)]
+    found = await find(FakePlatform(nodes, status=status_of(("asg-uf6a1", 1), ("asg-uf6a2", 1))))
+    assert [(pool.label, pool.by) for pool in found.usable] == [((label, "np-gpu"), BY_LABEL)]
+
+
 async def test_an_empty_group_of_unknown_hardware_is_not_taken_for_one_with_accelerators() -> None:
     pool = "kubernetes.azure.com/agentpool"
     nodes = [
@@ -399,6 +419,34 @@ async def test_a_pool_of_instances_without_accelerators_is_never_taken() -> None
 def test_what_a_pool_requires_tells_its_hardware(key: str, values: list[str], resource: str) -> None:
     pool = node_pool(requiring("p", key, *values), [])
     assert (pool.resource or ("none" if pool.without else "unknown")) == resource
+
+
+@pytest.mark.parametrize(
+    ("part", "operator", "values", "resource"),
+    [
+        ("instance-gpu-count", "Gt", ["0"], "nvidia.com/gpu"),
+        ("instance-gpu-count", "In", ["1", "8"], "nvidia.com/gpu"),
+        ("instance-gpu-count", "In", ["0", "1"], "unknown"),
+        ("instance-gpu-count", "Lt", ["2"], "unknown"),
+        ("instance-gpu-count", "DoesNotExist", [], "none"),
+        ("instance-gpu-manufacturer", "Exists", [], "nvidia.com/gpu"),
+        ("instance-gpu-manufacturer", "NotIn", ["amd"], "unknown"),
+        ("instance-accelerator-manufacturer", "Exists", [], "aws.amazon.com/neuron"),
+        ("sku-gpu-count", "Gt", ["0"], "nvidia.com/gpu"),
+    ],
+)
+def test_what_only_instances_with_an_accelerator_have_tells_of_one(
+    part: str, operator: str, values: list[str], resource: str
+) -> None:
+    seen = stated([{"key": f"karpenter.k8s.aws/{part}", "operator": operator, "values": values}], {})
+    assert (next(iter(seen.resources), "") or ("none" if seen.without else "unknown")) == resource
+
+
+def test_a_pool_without_gpus_can_have_other_accelerators() -> None:
+    no_gpu = {"key": "karpenter.k8s.aws/instance-gpu-count", "operator": "DoesNotExist"}
+    family = {"key": "karpenter.k8s.aws/instance-family", "operator": "In", "values": ["trn2"]}
+    assert stated([no_gpu, family], {}) == Hardware(("aws.amazon.com/neuron",))
+    assert stated([no_gpu], {}) == Hardware(without="its karpenter.k8s.aws/instance-gpu-count is absent")
 
 
 def test_the_name_of_a_product_tells_more_than_the_category() -> None:

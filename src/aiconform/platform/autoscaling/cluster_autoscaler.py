@@ -171,8 +171,12 @@ def node_group(
 
 
 def in_name(value: str, name: str) -> bool:
-    """Whether the cloud's name of a node group contains the name of a managed pool."""
-    return f"-{value}-" in f"-{name}-"
+    """Whether the cloud's name of a node group contains the name of a managed pool.
+
+    kOps puts the cluster's name after it, with a dot.
+    """
+    own, dot, _ = name.partition(".")
+    return own == value if dot else f"-{value}-" in f"-{name}-"
 
 
 def _label_in(name: str, labels: Iterable[tuple[str, str]]) -> tuple[str, str] | None:

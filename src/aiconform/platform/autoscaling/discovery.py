@@ -53,7 +53,7 @@ async def discover(platform: Platform, *, given: str = "", resource: str = "", s
         pools=tuple(pools),
         looked=(
             *(text for source in sources for text in source.looked),
-            f"node labels of managed pools ({', '.join(POOL_LABELS)})",
+            f"node labels of managed pools ({', '.join(POOL_LABELS[:3])} and {len(POOL_LABELS) - 3} more)",
         ),
         problems=tuple(problem for source in sources for problem in source.problems),
     )

@@ -34,8 +34,9 @@ _TABLES = {
     "sku-gpu-manufacturer": "makers",
 }
 # The tables, the one that tells products apart best first.
-_EXACTNESS = ("makers", "names", "types", "labels", "categories")
+_EXACTNESS = ("makers", "names", "types", "labels", "categories", "present")
 _COUNTS = ("instance-gpu-count", "instance-accelerator-count", "sku-gpu-count")
+_ABSENT, _PRESENT = "DoesNotExist", ("Exists", "Gt", "Gte")
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,18 @@ class Hardware:
 def stated(requirements: Iterable[Object], labels: Mapping[str, str]) -> Hardware:
     """What requirements and labels of a pool's nodes say together."""
     found: dict[str, list[str]] = {}
+    absent = ""
     for requirement in [*requirements, *({"key": key, "operator": "In", "values": [labels[key]]} for key in labels)]:
         table, allowed = _allowed(requirement)
         if allowed == [NONE]:
-            return Hardware(without=f"its {requirement['key']} is {', '.join(requirement['values'])}")
+            values = ", ".join(requirement.get("values") or ["absent"])
+            absent = f"its {requirement['key']} is {values}"
+            if table != "present":
+                return Hardware(without=absent)
         found.setdefault(table, []).extend(each for each in allowed if each not in (NONE, _UNKNOWN))
     exact = next((found[table] for table in _EXACTNESS if found.get(table)), [])
-    return Hardware(tuple(dict.fromkeys(exact)))
+    # A pool without GPUs can have accelerators of another kind, which say so themselves.
+    return Hardware(tuple(dict.fromkeys(exact)), "" if exact else absent)
 
 
 def _allowed(requirement: Object) -> tuple[str, list[str]]:
@@ -73,8 +79,11 @@ def _allowed(requirement: Object) -> tuple[str, list[str]]:
         return "labels", [resource] if operator in ("In", "Exists") else []
     part = key.rpartition("/")[2]
     table = _TABLES.get(part, "")
-    if part in _COUNTS:
-        return table, [NONE] if values and set(values) == {"0"} and operator == "In" else []
+    if part in _COUNTS or (table in ("makers", "names") and operator != "In"):
+        if operator == _ABSENT or (operator == "In" and set(values) == {"0"}):
+            return "present", [NONE]
+        some = operator in _PRESENT or (operator == "In" and "0" not in values)
+        return "present", [_match("present", part)] if some else []
     if not table or operator != "In":
         return table, []
     return table, list(dict.fromkeys(_of_value(table, value) for value in values))

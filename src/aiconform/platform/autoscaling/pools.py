@@ -22,6 +22,12 @@ POOL_LABELS = (
     "oke.oraclecloud.com/pool-id",
     "ibm-cloud.kubernetes.io/worker-pool-name",
     "node.openshift.io/machine-set",
+    "kops.k8s.io/instancegroup",  # https://kops.sigs.k8s.io/labels/
+    "worker.gardener.cloud/pool",  # https://gardener.cloud/docs/gardener/shoot-operations/shoot_workers_settings/
+    "alpha.eksctl.io/nodegroup-name",  # https://docs.aws.amazon.com/eks/latest/eksctl/nodegroups.html
+    "alibabacloud.com/nodepool-id",  # https://www.alibabacloud.com/help/en/ack/
+    "kubernetes.civo.com/civo-node-pool",  # https://www.civo.com/docs/kubernetes
+    "vke.vultr.com/node-pool",  # https://docs.vultr.com/vultr-kubernetes-engine
 )
 # Node labels of capacity that the cloud may take back at any time, with their values.
 SPOT_LABELS = (
