@@ -141,12 +141,16 @@ SICK = [
     node("sick", conditions=[{"type": "AcceleratedHardwareReady", "status": "False"}], **{GPU: "8"}),
     node("sick", taints=[taint("example.com/suspect=yes:PreferNoSchedule")], **{GPU: "8"}),
     node("sick", capacity={GPU: "9"}, **{GPU: "8"}),
+    node("sick", labels={"nvidia.com/mig.config.state": "rebooting"}, **{GPU: "8"}),
+    node("sick", labels={"nvidia.com/gpu-driver-upgrade-state": "upgrade-required"}, **{GPU: "8"}),
+    node("sick", labels={"dcm.amd.com/gpu-config-profile-state": "failure"}, **{GPU: "8"}),
 ]
 
 
 @pytest.mark.parametrize("sick", SICK)
 async def test_the_best_node_is_a_healthy_one_and_not_the_emptiest(sick: dict[str, object]) -> None:
-    well = node("well", conditions=[{"type": "MemoryPressure", "status": "False"}], **{GPU: "4"})
+    done = {"nvidia.com/mig.config.state": "success", "nvidia.com/gpu-driver-upgrade-state": "upgrade-done"}
+    well = node("well", labels=done, conditions=[{"type": "MemoryPressure", "status": "False"}], **{GPU: "4"})
     seen = await found(sick, well)
     (best,) = seen.one_of_each_kind()
     assert best.node == "well"

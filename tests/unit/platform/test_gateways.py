@@ -36,6 +36,12 @@ def test_a_class_for_layer_4_is_never_tried_and_the_reason_is_told() -> None:
     assert why == "the only one (internal-nlb is for layer 4 only)"
 
 
+def test_waypoints_of_any_implementation_are_never_tried() -> None:
+    found = [class_object(name, "kgateway.dev/kgateway") for name in ("kgateway", "kgateway-waypoint")]
+    used = tuple(gateway("kgateway-waypoint", 15088) for _ in range(3))
+    assert tried(*found, gateways=used) == ["kgateway"]
+
+
 @pytest.mark.parametrize(
     ("features", "serves"),
     [

@@ -31,6 +31,12 @@ GPU = {"nvidia.com/gpu": "8"}
         "gpu-maintenance=true:NoSchedule",
         "amd.com/gpu=failed:NoExecute",
         "example.com/gpu-not-ready:NoSchedule",
+        "node.cilium.io/agent-not-ready=true:NoExecute",
+        "ebs.csi.aws.com/agent-not-ready:NoExecute",
+        "startup-taint.cluster-autoscaler.kubernetes.io/node-initializer=true:NoSchedule",
+        "status-taint.cluster-autoscaler.kubernetes.io/repair:NoSchedule",
+        "readiness.k8s.io/network=pending:NoSchedule",
+        "amd-dcm=up:NoExecute",
     ],
 )
 async def test_a_node_that_its_taint_calls_broken_leaving_or_unreal_is_left_alone(text: str) -> None:

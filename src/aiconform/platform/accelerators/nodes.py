@@ -101,10 +101,17 @@ def tolerations(node: Object) -> list[Object]:
 
 
 def worries(node: Object) -> tuple[str, ...]:
-    """What is not well with a node that may be used: conditions and soft taints, in words."""
+    """What is not well with a node that may be used: conditions, soft taints and work on its accelerators, in words."""
+    labels = node["metadata"].get("labels") or {}
+    at_work = [
+        f"label {label} is {labels[label]}"
+        for label, done in _rules()["at_work"].items()
+        if labels.get(label) and labels[label] not in done
+    ]
     soft = [taint for taint in node["spec"].get("taints") or [] if taint["effect"] not in _KEEPS_AWAY]
     sick = [entry for entry in node["status"].get("conditions") or [] if is_trouble(entry)]
-    return (*(f"condition {entry['type']} is {entry['status']}" for entry in sick), *(describe(each) for each in soft))
+    told = [f"condition {entry['type']} is {entry['status']}" for entry in sick]
+    return (*told, *map(describe, soft), *at_work)
 
 
 def is_trouble(condition: Object) -> bool:
