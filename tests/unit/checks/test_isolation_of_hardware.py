@@ -92,6 +92,15 @@ def accel(index: int) -> tuple[str, ...]:
     return (f"/dev/accel/accel{index}", f"/dev/accel/accel_controlD{index}")
 
 
+def rngd(card: int, *cores: str) -> tuple[str, ...]:
+    return tuple(f"/dev/rngd/npu{card}pe{core}" for core in cores)
+
+
+def rngd_controls(card: int) -> tuple[str, ...]:
+    return tuple(f"/dev/rngd/npu{card}{name}" for name in ("mgmt", "dmar", "bar0", "bar2", "ch0", "ch1", "ch0r"))
+
+
+JETSON = ("/dev/nvmap", "/dev/nvhost-ctrl-pva0", "/dev/nvhost-ctrl-pva1", "/dev/nvhost-nvdla0", "/dev/nvhost-nvdla1")
 ASCEND = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
 IMEX = "/dev/nvidia-caps-imex-channels/channel"
 HARDWARE = [
@@ -117,6 +126,13 @@ HARDWARE = [
     Hardware("intel", dri(0), dri(1)),
     Hardware("intel shared", dri(0), dri(0), shared="so the user says"),
     Hardware("ascend", ("/dev/davinci0",), ("/dev/davinci1",), ASCEND),
+    Hardware("jetson", JETSON, total=1),
+    Hardware(
+        "furiosa",
+        (*rngd(0, "0"), *rngd_controls(0), *rngd(0, "1", "0-1")),
+        (*rngd(1, "0"), *rngd_controls(1), *rngd(1, "1", "0-1")),
+    ),
+    Hardware("furiosa partitions", rngd(0, "0", "1", "0-1"), rngd(0, "2", "3", "2-3"), rngd_controls(0)),
     Hardware("unlisted", ("/dev/novel0",), ("/dev/novel1",), ("/dev/novel_ctl",)),
 ]
 NAMED = pytest.mark.parametrize("hardware", HARDWARE, ids=lambda hardware: hardware.name)
@@ -212,7 +228,7 @@ def named(name: str) -> Hardware:
     return next(each for each in HARDWARE if each.name == name)
 
 
-@pytest.mark.parametrize("name", ["gaudi", "gaudi, older", "nvidia dra imex"])
+@pytest.mark.parametrize("name", ["gaudi", "gaudi, older", "nvidia dra imex", "furiosa"])
 def test_control_nodes_of_each_device_that_all_holders_see_are_caught(name: str) -> None:
     hardware = named(name)
     mixed = (hardware.first[1], hardware.second[1])

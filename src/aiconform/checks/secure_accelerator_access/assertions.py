@@ -17,8 +17,11 @@ from aiconform.checks.secure_accelerator_access.device_sets import (
 )
 from aiconform.checks.secure_accelerator_access.observations import Isolation
 from aiconform.kit.container_view import View, granted, other_signs
+from aiconform.platform.accelerators.device_nodes import Role
 
 NOT_STARTED = "no Pod started with a device"
+# Known nodes of which there is one for each device.
+_COUNTED: tuple[Role, ...] = ("device", "control")
 
 
 @assertion("holder_starts", "A Pod that asks for a device starts with it")
@@ -60,7 +63,9 @@ def holder_sees_exactly_one(seen: Isolation) -> Finding:
         judged += len(own)
         if not 1 < seen.asked == seen.total:
             # With all devices of the node there is none that it should not see.
-            many = more_than(seen.asked, own, "device", "control", None)
+            # Of a node's only device, a driver that is not listed can have several nodes.
+            roles: tuple[Role | None, ...] = _COUNTED if seen.asked == seen.total else (*_COUNTED, None)
+            many = more_than(seen.asked, own, *roles)
             partitions = with_role(own, "partition")
             if len(partitions) > NODES_OF_A_PARTITION * seen.asked:
                 many.append(partitions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -56,15 +55,16 @@ def with_role(nodes: Iterable[DeviceNode], *roles: Role | None) -> list[DeviceNo
 
 
 def families(nodes: Iterable[DeviceNode], *roles: Role | None) -> dict[str, list[DeviceNode]]:
-    """The nodes of these roles by their path without its index: `/dev/nvidia` for `/dev/nvidia0`.
+    """One node of each device by what the nodes of several have in common: `/dev/nvidia` for `/dev/nvidia0`.
 
     Nodes without an index are left out: all holders share them.
     """
-    found: dict[str, list[DeviceNode]] = defaultdict(list)
+    found: dict[str, dict[str, DeviceNode]] = defaultdict(dict)
     for node in with_role(nodes, *roles):
-        if match := re.fullmatch(r"(.*?)\d+", node.path):
-            found[match.group(1)].append(node)
-    return dict(found)
+        if family := known_nodes().family(node.path):
+            name, device = family
+            found[name].setdefault(device, node)
+    return {name: list(members.values()) for name, members in found.items()}
 
 
 def more_than(count: int, nodes: Iterable[DeviceNode], *roles: Role | None) -> list[list[DeviceNode]]:

@@ -28,6 +28,17 @@ class KnownNodes:
         """What this node is; None if it is not a known accelerator's."""
         return next((role for pattern, role in self.patterns if pattern.fullmatch(path)), None)
 
+    def family(self, path: str) -> tuple[str, str] | None:
+        """(what the nodes of several devices have in common, what tells this device): `/dev/nvidia` and `0`.
+
+        None for a node without an index, which all holders share.
+        """
+        for pattern, _ in self.patterns:
+            if "device" in pattern.groupindex and (match := pattern.fullmatch(path)):
+                return pattern.pattern, match["device"]
+        indexed = re.fullmatch(r"(.*?)(\d+)", path)
+        return (indexed[1], indexed[2]) if indexed else None
+
     def is_ordinary(self, path: str) -> bool:
         """Whether containers can have this node on a machine without accelerators."""
         return bool(self.ordinary.fullmatch(path))
