@@ -9,6 +9,7 @@ import click
 
 from aiconform.cli.certify_build import build, init, redact, sign
 from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result
+from aiconform.cli.certify_registry import command as registry
 from aiconform.cli.common import Failure, fail, note, output_option
 from aiconform.cli.ending import end
 
@@ -32,7 +33,7 @@ def command() -> None:
     """Build, validate, sign, verify, redact and compare submissions to the certification programme."""
 
 
-for made in (init, build, redact, sign):
+for made in (init, build, redact, sign, registry):
     command.add_command(made)
 
 

@@ -66,7 +66,7 @@ def _make_way(folder: Path) -> None:
 
 def _pages(standard: Standard, checks: Collection[str]) -> dict[str, str]:
     """File name -> text."""
-    env = _environment()
+    env = environment()
 
     def page(template: str, root: str, **values: Any) -> str:
         return env.get_template(template).render(standard=standard, root=root, checks=checks, **values)
@@ -98,9 +98,14 @@ def _pages(standard: Standard, checks: Collection[str]) -> dict[str, str]:
     return pages
 
 
-def _environment() -> Environment:
+def environment(*folders: Path) -> Environment:
+    """Templates of the site. Those in `folders`, for other sites of the same form, come before these."""
     env = Environment(
-        loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader([*folders, PAGES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     env.filters.update(inline=inline, prose=prose, source_name=source_name, duration=duration)
     env.globals.update(level_words=LEVEL_WORDS, areas=list(Area))

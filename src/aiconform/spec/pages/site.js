@@ -52,6 +52,7 @@
     dark.addEventListener("change", () => { paint(); say(); });
 
     const box = document.querySelector(".search");
+    if (!box) return;
     const input = document.getElementById("search");
     const list = document.getElementById("results");
     const status = document.getElementById("found");

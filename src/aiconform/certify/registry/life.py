@@ -1,0 +1,112 @@
+"""When a submission was accepted, until when it counts, and what that makes of it today."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from aiconform.certify.registry.sources import Source
+from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
+
+STATES = {
+    "current": "Meets the programme's rules, and was accepted within the last year.",
+    "expired": "Meets the programme's rules, and was accepted more than a year ago.",
+    "undated": "Meets the programme's rules. When it was accepted is not known here.",
+    "not-valid": "Does not meet the programme's rules.",
+}
+# Nothing that a repository's own configuration says may run a program.
+_GIT = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false")
+
+
+class BadDates(Exception):
+    """The file of dates cannot be used."""
+
+
+def read_dates(path: Path) -> dict[str, date]:
+    """Dates by `vX.Y/<product>`, from a YAML or JSON mapping. Raises BadDates."""
+    try:
+        root = parse(path.read_bytes(), largest=16 << 20).root
+    except OSError as error:
+        raise BadDates(f"{path} cannot be read: {error.strerror}") from error
+    except Malformed as error:
+        raise BadDates(f"{path}, line {error.line}: {error}; {error.help}") from error
+    if not isinstance(root, YamlMapping):
+        raise BadDates(f"{path} is not a mapping of vX.Y/<product> to dates (2026-01-31)")
+    dates = {}
+    for name, node in root.entries.items():
+        try:
+            dates[name] = date.fromisoformat(node.text[:10] if isinstance(node, YamlScalar) else "")
+        except ValueError as error:
+            raise BadDates(f"{path}, line {root.keys[name]}: write a date such as 2026-01-31") from error
+    return dates
+
+
+def merged(corpus: Path, sources: Sequence[Source]) -> dict[str, date]:
+    """By the name of a source, when its file came into the history of the corpus; nothing without a git history."""
+    git = shutil.which("git")
+    if not git:
+        return {}
+    asked = [git, *_GIT, "-C", str(corpus)]
+    top = _output([*asked, "rev-parse", "--show-toplevel"])
+    if not top:
+        return {}
+    form = ("--first-parent", "-m", "--no-renames", "--diff-filter=A", "--format=%x00%cs", "--name-only", "-z")
+    log = _output([*asked, "log", *form, "--no-ext-diff", "--no-textconv", "--relative", "--", "."])
+    wanted = {
+        source.dated.relative_to(corpus).as_posix(): source.name
+        for source in sources
+        if source.path.is_relative_to(corpus)
+    }
+    dates: dict[str, date] = {}
+    day: date | None = None
+    for part in log.replace("\n", "\0").split("\0"):
+        if len(part) == 10 and part[4:5] == "-":
+            day = _day(part) or day
+        elif part in wanted and day:
+            dates[wanted[part]] = day  # the newest commit is first: the last one to set it is the oldest
+    return dates
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _output(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
+
+
+def expiry(accepted: date) -> date:
+    """A year later: for so long a certification counts, if the programme does not say otherwise."""
+    try:
+        return accepted.replace(year=accepted.year + 1)
+    except ValueError:  # 29 February
+        return date(accepted.year + 1, 3, 1)
+
+
+def dated(record: dict[str, Any], accepted: Mapping[str, date], today: date) -> dict[str, Any]:
+    """The record with `accepted`, `expires` (ISO dates or None) and `state`, one of STATES."""
+    day = accepted.get(f"{record['version']}/{record['slug']}") or accepted.get(record["source"])
+    ends = expiry(day) if day else None
+    if not record["valid"]:
+        state = "not-valid"
+    elif ends is None:
+        state = "undated"
+    else:
+        state = "current" if today <= ends else "expired"
+    return {
+        **record,
+        "accepted": day.isoformat() if day else None,
+        "expires": ends.isoformat() if ends else None,
+        "state": state,
+    }

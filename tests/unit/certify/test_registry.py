@@ -1,0 +1,250 @@
+"""The registry's data, through the command line: what is recorded, dated, compared, left out, and kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.certify_material import MUST, certify, junit, product, write
+from support.certify_runs import make_run
+
+from aiconform.certify.registry import mentions
+from aiconform.certify.registry.life import expiry
+from aiconform.certify.registry.sources import slug
+from aiconform.platform.accelerators.profiles import load_profiles
+
+DAY = "2026-11-01"
+
+
+def built(corpus: Path, out: Path, *options: str | Path) -> dict[str, Any]:
+    result = certify("registry", "build", corpus, out, "--date", DAY, "-o", "json", *options)
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout))
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def dates(tmp_path: Path, **by_name: str) -> Path:
+    path = tmp_path / "dates.yaml"
+    path.write_text("".join(f"{name.replace('__', '/')}: {day}\n" for name, day in by_name.items()))
+    return path
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """One platform in two versions, and one with an error."""
+    root = tmp_path / "corpus"
+    old = product(metadata={"kubernetesVersion": "v1.36", "platformName": "Test Platform"})
+    write(root, old, "v1.36/test-platform")
+    shown = {"evidence": ["junit.xml#TestGangScheduling"], "notes": "Kueue admits gangs on NVIDIA H100 Nodes."}
+    write(root, product(gang_scheduling=shown), junit__xml=junit(TestGangScheduling="pass"))
+    write(root, product(metadata={"platformName": "Other"}, ai_inference={"status": "Not Implemented"}), "v1.37/other")
+    return root
+
+
+def test_a_platform_with_its_versions_and_what_changed(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert built(corpus, out)["platforms"] == 2
+    platform = read(out / "platforms" / "test-platform.json")
+    assert [each["version"] for each in platform["versions"]] == ["v1.37", "v1.36"]
+    (step,) = platform["changes"]
+    assert (step["from"], step["to"]) == ("v1.36", "v1.37")
+    changed = {(each["requirement"], each["what"]): (each["before"], each["after"]) for each in step["changes"]}
+    assert changed["gang_scheduling", "grade"] == ("documentation-link", "artifact")
+    assert changed["pod_autoscaling", "evidence"] == ("1 piece", "the same")
+    record = read(out / "platforms" / platform["versions"][0]["record"])
+    assert record["accelerators"] == ["nvidia-gpu"]
+    assert record["solutions"] == ["kueue"]
+    assert record["must_grades"] == {"artifact": 1, "documentation-link": len(MUST) - 1}
+    assert "contactEmailAddress" not in record["platform"]
+
+
+def test_counts_and_index(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(
+        corpus,
+        out,
+        "--dates",
+        dates(tmp_path, **{"v1.37__test-platform": "2026-03-01", "v1.36__test-platform": "2025-09-01"}),
+    )
+    summary = read(out / "registry.json")
+    assert summary["counts"]["versions"] == {"v1.36": {"expired": 1}, "v1.37": {"current": 1, "not-valid": 1}}
+    assert summary["counts"]["requirements"]["gang_scheduling"]["v1.37"] == {"artifact": 1, "documentation-link": 1}
+    assert summary["counts"]["solutions"] == {"kueue": 1}
+    (index,) = summary["index"]
+    rows = {(row["slug"], row["version"]): row for row in read(out / index)}
+    assert [key for key, row in rows.items() if row["newest"]] == [("other", "v1.37"), ("test-platform", "v1.37")]
+    assert rows["test-platform", "v1.37"]["expires"] == "2027-03-01"
+    assert rows["other", "v1.37"]["state"] == "not-valid"
+
+
+def test_without_a_date_the_age_is_unknown_and_says_so(corpus: Path, tmp_path: Path) -> None:
+    built(corpus, tmp_path / "out")
+    record = read(tmp_path / "out" / "submissions" / "v1.37" / "test-platform.json")
+    assert (record["accepted"], record["expires"], record["state"]) == (None, None, "undated")
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="there is no git here")
+def test_the_date_of_a_merge_comes_from_git(corpus: Path, tmp_path: Path) -> None:
+    def git(*arguments: str, day: str = "2026-02-03") -> None:
+        when = {"GIT_COMMITTER_DATE": f"{day}T12:00:00Z", "GIT_AUTHOR_DATE": "2020-01-01T00:00:00Z"}
+        names = ("-c", "user.name=t", "-c", "user.email=t@t.test", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *names, *arguments], cwd=corpus, check=True, capture_output=True, env=os.environ | when)
+
+    git("init", "-q", "-b", "main")
+    git("add", "v1.36")
+    git("commit", "-q", "-m", "one")
+    git("checkout", "-q", "-b", "side")
+    git("add", "v1.37/test-platform")
+    git("commit", "-q", "-m", "two", day="2026-03-03")
+    git("checkout", "-q", "main")
+    git("merge", "-q", "--no-ff", "-m", "merged", "side", day="2026-04-05")
+    built(corpus, tmp_path / "out")
+    accepted = {
+        f"{path.parent.name}/{path.stem}": read(path)["accepted"]
+        for path in (tmp_path / "out" / "submissions").rglob("*.json")
+    }
+    assert accepted == {"v1.36/test-platform": "2026-02-03", "v1.37/test-platform": "2026-04-05", "v1.37/other": None}
+
+
+def test_a_second_build_reads_and_writes_only_what_changed(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert built(corpus, out)["recorded"] == 3
+    again = built(corpus, out)
+    assert (again["recorded"], again["written"], again["removed"]) == (0, 0, 0)
+    (corpus / "v1.37" / "test-platform" / "junit.xml").write_text(junit(TestGangScheduling="fail"))
+    shutil.rmtree(corpus / "v1.37" / "other")
+    third = built(corpus, out)
+    assert third["recorded"] == 1
+    assert not (out / "platforms" / "other.json").exists()
+    assert read(out / "submissions" / "v1.37" / "test-platform.json")["state"] == "not-valid"
+    fresh = tmp_path / "fresh"
+    built(corpus, fresh)
+    for path in filter(Path.is_file, fresh.rglob("*")):
+        assert (out / path.relative_to(fresh)).read_bytes() == path.read_bytes(), path
+
+
+def test_a_broken_record_of_an_earlier_build_is_made_anew(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(corpus, out)
+    (out / "submissions" / "v1.37" / "other.json").write_text("[1, 2")
+    assert built(corpus, out)["recorded"] == 1
+
+
+def test_a_bundle_counts_with_its_runs(tmp_path: Path) -> None:
+    data = product(secure_accelerator_access={"evidence": ["runs/0a1b2c3d/report.json"]})
+    folder = write(tmp_path / "made", data).parent
+    make_run(folder / "runs" / "0a1b2c3d")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    with tarfile.open(corpus / "bundle.tar.gz", "w:gz") as archive:
+        archive.add(folder, "v1.37/test-platform")
+    out = tmp_path / "out"
+    assert built(corpus, out)["submissions"] == 1
+    record = read(out / "submissions" / "v1.37" / "test-platform.json")
+    assert record["requirements"]["secure_accelerator_access"]["grade"] == "executed"
+    assert record["requirements"]["secure_accelerator_access"]["verdict"] == "pass"
+    assert [run["agrees"] for run in record["runs"]] == [True]
+    assert built(corpus, out)["recorded"] == 0
+
+
+def test_what_is_left_out_is_named_with_the_reason(corpus: Path, tmp_path: Path) -> None:
+    write(corpus, product(), "again/v1.37/test-platform")
+    write(corpus, product(), "nowhere/test-platform")
+    (corpus / "broken.zip").write_bytes(b"PK")
+    left = {each["source"]: each["why"] for each in built(corpus, tmp_path / "out")["left_out"]}
+    assert left.keys() == {"v1.37/test-platform", "nowhere/test-platform", "broken.zip"}
+    assert "again/v1.37/test-platform is the same product" in left["v1.37/test-platform"]
+    assert "names no version" in left["nowhere/test-platform"]
+    assert read(tmp_path / "out" / "registry.json")["left_out"]
+
+
+def test_hostile_submissions_stay_small_and_plain(tmp_path: Path) -> None:
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    long = "<script>alert(1)</script>\u202e\x1b[31m" * 3000
+    claim = {"notes": long, "evidence": [f"https://x.test/{long}", *["javascript:alert(1)"] * 500]}
+    write(corpus, product(gang_scheduling=claim, metadata={"platformName": long}), "v1.37/<b>..\u202e" + "n" * 90)
+    write(corpus, "spec: [", "v1.37/unreadable")
+    assert built(corpus, out)["submissions"] == 2
+    files = sorted((out / "submissions" / "v1.37").iterdir())
+    assert [path.name.isascii() for path in files] == [True, True]
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert len(text) < 60_000
+        assert "\u202e" not in text
+        assert "\\u001b" not in text
+    unreadable = read(out / "submissions" / "v1.37" / "unreadable.json")
+    assert unreadable["state"] == "not-valid"
+    assert unreadable["platform"]["platformName"] == "unreadable"
+
+
+def test_a_folder_with_other_files_is_not_filled(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "letter.txt").write_text("keep me")
+    result = certify("registry", "build", corpus, out)
+    assert result.exit_code == 2
+    assert "has other files" in result.output
+    assert [path.name for path in out.iterdir()] == ["letter.txt"]
+
+
+def test_a_corpus_without_submissions_is_wrong_use(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    result = certify("registry", "build", tmp_path / "corpus", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "no PRODUCT.yaml and no bundle" in result.output
+
+
+@given(st.text(min_size=1))
+def test_a_slug_is_a_plain_name_of_a_file(name: str) -> None:
+    made = slug(name)
+    assert made
+    assert len(made) <= 70
+    assert made.isascii()
+    assert not set(made) & set("/\\<>\"'& %?#:")
+    assert not made.startswith(".")
+    assert slug(made) == made
+
+
+def test_products_that_differ_have_slugs_that_differ() -> None:
+    names = ["a b", "a-b", "a.b", "a/b", "é", "è", "x" * 61, "x" * 62, "<b>", "b"]
+    assert len({slug(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "accelerators", "solutions"),
+    [
+        ("DCGM exporter on H100", ["nvidia-gpu"], ["dcgm-exporter"]),
+        ("https://x.test/docs/envoy-gateway/", [], ["envoy-gateway"]),
+        ("Envoy AI Gateway", [], ["envoy-ai-gateway"]),
+        ("使用Kueue与昇腾Ascend", ["huawei-ascend"], ["kueue"]),
+        ("array of trays, amdahl, promethean", [], []),
+    ],
+)
+def test_names_are_whole_words(text: str, accelerators: list[str], solutions: list[str]) -> None:
+    assert mentions.named(text, mentions.accelerators()) == accelerators
+    assert mentions.named(text, mentions.solutions()) == solutions
+
+
+def test_every_known_accelerator_can_be_named() -> None:
+    known = {
+        profile.name for profile in load_profiles().accelerators if not profile.simulated and "lab" not in profile.name
+    }
+    assert {each.title for each in mentions.accelerators()} == known
+
+
+def test_a_year_from_a_leap_day() -> None:
+    from datetime import date
+
+    assert expiry(date(2028, 2, 29)) == date(2029, 3, 1)
+    assert expiry(date(2026, 5, 6)) == date(2027, 5, 6)
