@@ -8,10 +8,17 @@ from collections.abc import Callable
 from aiconform.certify.examined import Answer, Examined, Reference
 from aiconform.certify.runs import JudgedRun
 
-GRADES = ("executed", "simulated", "artifact", "captured-log", "documentation-link", "bare-claim")
-"""Best first. executed: a run whose verdict can be recomputed · simulated: such a run with accelerators that have no
-hardware; its artifacts are no better evidence than itself · artifact: test results · captured-log: output or a
-description kept in the submission, or a link to a log · documentation-link: any other link · bare-claim: words only."""
+GRADE_WORDS = {
+    "executed": "a run for this version, which agrees with its observations and passes the requirement",
+    "artifact": "a test in junit.xml, results.json or e2e.log passed",
+    "captured-log": "output or a report in the submission, or a link to a log",
+    "documentation-link": "a page that says how it could be done",
+    "bare-claim": "words, or an empty file",
+}
+GRADES = tuple(GRADE_WORDS)
+"""Best first."""
+TESTED = ("executed", "artifact")
+"""The grades of what a test showed."""
 NOT_CLAIMED = "not-claimed"
 CLAIMING = ("Implemented", "Partially Implemented", "N/A")
 Executed = Callable[[str, Reference], JudgedRun | None]

@@ -23,6 +23,11 @@ def command() -> None:
     "--dates", type=FILE, help="When submissions were accepted: a YAML or JSON mapping of vX.Y/<product> to dates."
 )
 @click.option("--date", "today", type=click.DateTime(["%Y-%m-%d"]), help="Judge age and expiry on this day, not today.")
+@click.option(
+    "--reports",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of conformance reports of the Gateway API or its inference extension, as evidence of others.",
+)
 @click.option("--members", type=FILE, help="Names of CNCF members, one per line, or the landscape's landscape.yml.")
 @checklists_option
 @output_option
@@ -31,6 +36,7 @@ def build(
     out: Path,
     dates: Path | None,
     today: datetime | None,
+    reports: Path | None,
     members: Path | None,
     checklists: Path | None,
     output: str,
@@ -54,7 +60,7 @@ def build(
     try:
         validation = ValidationSettings(True, read_members(members) if members else None, checklists)
         day = (today or datetime.now().astimezone()).date()
-        made = run([corpus], out, RegistrySettings(validation, day, read_dates(dates) if dates else {}))
+        made = run([corpus], out, RegistrySettings(validation, day, read_dates(dates) if dates else {}, reports))
     except (BadMembers, BadDates, CannotWrite) as error:
         fail(str(error))
     for left in made.left_out:
@@ -73,4 +79,4 @@ def build(
         return
     note(f"{made.submissions} submissions of {made.platforms} platforms; {made.recorded} of them read anew")
     note(f"{made.written} files written, {made.removed} removed")
-    click.echo(out / "registry.json")
+    click.echo(out / "index.html")

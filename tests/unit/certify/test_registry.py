@@ -248,3 +248,104 @@ def test_a_year_from_a_leap_day() -> None:
 
     assert expiry(date(2028, 2, 29)) == date(2029, 3, 1)
     assert expiry(date(2026, 5, 6)) == date(2027, 5, 6)
+
+
+REPORT = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: ConformanceReport
+date: "{date}"
+gatewayAPIVersion: v1.4.0
+gatewayAPIChannel: standard
+implementation: {{organization: envoyproxy, project: envoy-gateway, url: https://gateway.test, version: {version}}}
+profiles:
+- name: GATEWAY-HTTP
+  core: {{result: {result}, statistics: {{Passed: {passed}, Failed: {failed}, Skipped: 0}}}}
+  extended: {{result: success, statistics: {{Passed: 4, Failed: 0, Skipped: 1}}, supportedFeatures: [A, B]}}
+"""
+
+
+def report(
+    version: str = "v1.6.0", day: str = "2026-01-02", result: str = "success", passed: int = 33, failed: int = 0
+) -> str:
+    return REPORT.format(version=version, date=f"{day}T10:00:00Z", result=result, passed=passed, failed=failed)
+
+
+def test_reports_of_implementations_are_shown_beside_who_names_them(tmp_path: Path) -> None:
+    corpus, out, reports = tmp_path / "corpus", tmp_path / "out", tmp_path / "reports"
+    write(corpus, product(ai_inference={"notes": "Envoy Gateway routes by header."}))
+    (reports / "v1.4.0").mkdir(parents=True)
+    (reports / "v1.4.0" / "old.yaml").write_text(report("v1.5.0", "2025-01-02"))
+    (reports / "v1.4.0" / "new.yaml").write_text(report())
+    inference = report().replace("gatewayAPIVersion: v1.4.0", "GatewayAPIInferenceExtensionVersion: v1.0.0")
+    (reports / "inference.yml").write_text(inference)
+    (reports / "other.yaml").write_text("kind: Deployment\n")
+    (reports / "broken.yaml").write_text("kind: [")
+    built(corpus, out, "--reports", reports)
+    found = {each["kind"]: each for each in read(out / "reports.json")}
+    assert found.keys() == {"gateway-api", "inference-extension"}
+    assert found["gateway-api"]["version"] == "v1.6.0"
+    assert found["gateway-api"]["outcome"] == "passed"
+    assert found["gateway-api"]["solutions"] == ["envoy-gateway"]
+    assert found["inference-extension"]["api_version"] == "v1.0.0"
+    (profile,) = found["gateway-api"]["profiles"]
+    assert (profile["passed"], profile["skipped"], profile["features"]) == (37, 1, 2)
+    page = (out / "platforms" / "test-platform.html").read_text()
+    assert "about a thing that the vendor names, not about this platform" in page
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [
+        ({"result": "success", "passed": 0}, "passed"),
+        ({"result": "success", "failed": 1}, "failed"),
+        ({"result": "failure"}, "failed"),
+        ({"result": "partial"}, "partly passed"),
+    ],
+)
+def test_the_counts_of_a_report_decide_before_its_words(tmp_path: Path, values: dict[str, Any], outcome: str) -> None:
+    corpus, reports = tmp_path / "corpus", tmp_path / "reports"
+    write(corpus, product())
+    reports.mkdir()
+    (reports / "one.yaml").write_text(report(**values))
+    built(corpus, tmp_path / "out", "--reports", reports)
+    (found,) = read(tmp_path / "out" / "reports.json")
+    assert found["outcome"] == outcome
+
+
+def test_a_report_without_a_passed_test_shows_nothing(tmp_path: Path) -> None:
+    corpus, reports = tmp_path / "corpus", tmp_path / "reports"
+    write(corpus, product())
+    reports.mkdir()
+    (reports / "one.yaml").write_text(report(passed=0).replace("Passed: 4", "Passed: 0"))
+    (reports / "two.yaml").write_text("kind: ConformanceReport\nimplementation: {project: x}\n")
+    built(corpus, tmp_path / "out", "--reports", reports)
+    assert [each["outcome"] for each in read(tmp_path / "out" / "reports.json")] == ["nothing passed"] * 2
+
+
+def test_reports_and_upstream_tests_in_a_submission(tmp_path: Path) -> None:
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    tests = {"[sig-node] Pods run [Conformance]": "pass", "[sig-apps] Jobs run": "skip", "mine": "pass"}
+    claims = {"ai_inference": {"evidence": ["report.yaml"]}, "gang_scheduling": {"evidence": ["junit_01.xml"]}}
+    write(corpus, product(**claims), report__yaml=report(), junit_01__xml=junit(**tests))
+    built(corpus, out)
+    record = read(out / "submissions" / "v1.37" / "test-platform.json")
+    upstream, gateway = sorted(record["reports"], key=lambda each: each["kind"], reverse=True)
+    assert (upstream["kind"], upstream["passed"], upstream["skipped"]) == ("kubernetes-e2e", 1, 1)
+    assert upstream["requirement"] == "gang_scheduling"
+    assert (gateway["kind"], gateway["outcome"]) == ("gateway-api", "passed")
+    assert "evidence of others" in (out / "platforms" / "test-platform.html").read_text().lower()
+
+
+def test_every_page_is_written_and_kept_small_whatever_a_submission_holds(tmp_path: Path) -> None:
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    worst = '&"<' * 2000
+    metadata = dict.fromkeys(("platformName", "vendorName", "description", "platformVersion", "websiteUrl"), worst)
+    claims = {id_: {"notes": worst, "status": worst, "evidence": [f"{n}{worst}" for n in range(40)]} for id_ in MUST}
+    for version in ("v1.33", "v1.34", "v1.35", "v1.36", "v1.37"):
+        write(corpus, product(metadata=metadata, **claims), f"{version}/worst")
+    for number in range(120):
+        write(corpus, product(metadata=metadata), f"v1.37/many-{number}")
+    built(corpus, out)
+    pages = [path for path in out.rglob("*") if path.suffix in (".html", ".js", ".svg", ".css")]
+    assert {path.name for path in pages if path.stat().st_size > 300_000} == set()
+    assert (out / "list" / "2.html").is_file()

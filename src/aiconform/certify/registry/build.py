@@ -13,24 +13,29 @@ from pathlib import Path
 from typing import Any
 
 from aiconform import __version__
-from aiconform.certify.registry import life
+from aiconform.certify.registry import life, others
 from aiconform.certify.registry.output import MARK, Output
 from aiconform.certify.registry.platforms import Record, counts, platforms, row
 from aiconform.certify.registry.record import FORMAT, LeftOut, record
+from aiconform.certify.registry.site import Site
 from aiconform.certify.registry.sources import Source, found, key
 from aiconform.certify.validate import ValidationSettings
 
-SHARD = 400  # submissions in one file of the index: about 250 KB
+SHARD = 240_000  # bytes of one file of the index: about 400 submissions
 WORTH_PROCESSES = 100  # submissions; starting processes takes as long as recording about so many
 
 
 @dataclass(frozen=True)
 class RegistrySettings:
-    """validation: as for `certify validate`. dates: of acceptance, by `vX.Y/<product>`. today: for age and expiry."""
+    """validation: as for `certify validate`. today: for age and expiry. dates: of acceptance, by `vX.Y/<product>`.
+
+    reports: a folder of conformance reports of others.
+    """
 
     validation: ValidationSettings
     today: date
     dates: dict[str, date] = field(default_factory=dict)
+    reports: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,22 @@ def build(corpus: Sequence[Path], folder: Path, settings: RegistrySettings) -> B
     known = platforms(every)
     for each in every:
         out.write_json(f"submissions/{each['version']}/{each['slug']}.json", each)
-    rows = []
+    rows: list[Record] = []
     for platform in known:
-        out.write_json(f"platforms/{platform['slug']}.json", _platform(platform))
         rows += [row(each, newest=number == 0) for number, each in enumerate(platform["versions"])]
-    shards = [rows[start : start + SHARD] for start in range(0, len(rows), SHARD)]
+    shards = list(_shards(rows))
     for number, shard in enumerate(shards, 1):
-        out.write(f"index/{number}.json", json.dumps(shard, ensure_ascii=False, separators=(",", ":")) + "\n")
-    out.write_json(MARK, _summary(every, known, left_out, len(shards), settings.today))
+        out.write(f"index/{number}.json", f"{shard}\n")
+        out.write(f"index/{number}.js", f"aiconformIndex({shard});\n")  # for pages from a folder, which load no JSON
+    summary = _summary(every, known, left_out, len(shards), settings.today)
+    out.write_json(MARK, summary)
+    reports = others.reports_in(settings.reports) if settings.reports else []
+    out.write_json("reports.json", reports)
+    site = Site(out, summary, reports)
+    for platform in known:
+        page = site.platform(platform, out.read(f"platforms/{platform['slug']}.json").get("page"))
+        out.write_json(f"platforms/{platform['slug']}.json", {**_platform(platform), "page": page})
+    site.rest(rows)
     removed = out.finish()
     return Built(len(every), len(known), recorded, tuple(left_out), out.written, removed)
 
@@ -71,24 +84,24 @@ def _records(
     sources: Sequence[Source], known: dict[str, Record], settings: ValidationSettings
 ) -> tuple[list[Record], list[LeftOut], int]:
     """(records, what was left out, how many records are new). Of a product's version the first source counts."""
-    results: dict[str, Record | LeftOut] = {}
+    results: dict[Path, Record | LeftOut] = {}
     fresh: list[tuple[Source, str]] = []
     for source in sources:
         try:
             digest = key(source, settings)
         except OSError as error:
-            results[source.name] = LeftOut(source.name, f"it cannot be read: {error.strerror}")
+            results[source.path] = LeftOut(source.name, f"it cannot be read: {error.strerror}")
             continue
         if digest in known and known[digest].get("format") == FORMAT:
-            results[source.name] = {**known[digest], "source": source.name}
+            results[source.path] = {**known[digest], "source": source.name}
         else:
             fresh.append((source, digest))
     for source, made in zip((source for source, _ in fresh), _made(fresh, settings), strict=True):
-        results[source.name] = made
+        results[source.path] = made
     records: dict[tuple[str, str], Record] = {}
     left_out = []
     for source in sources:
-        result = results[source.name]
+        result = results[source.path]
         if isinstance(result, LeftOut):
             left_out.append(result)
             continue
@@ -106,6 +119,21 @@ def _made(fresh: Sequence[tuple[Source, str]], settings: ValidationSettings) -> 
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(record, sources, [settings] * len(fresh), digests, chunksize=25)
+
+
+def _shards(rows: Sequence[Record]) -> Iterator[str]:
+    """The rows as JSON lists of at most SHARD bytes."""
+    held: list[str] = []
+    room = SHARD
+    for each in rows:
+        text = json.dumps(each, ensure_ascii=False, separators=(",", ":"))
+        room -= len(text.encode("utf-8", "replace")) + 1
+        if held and room < 0:
+            yield f"[{','.join(held)}]"
+            held, room = [], SHARD - len(text.encode("utf-8", "replace")) - 1
+        held.append(text)
+    if held:
+        yield f"[{','.join(held)}]"
 
 
 def _platform(platform: dict[str, Any]) -> dict[str, Any]:

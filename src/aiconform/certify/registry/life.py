@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from aiconform.certify.registry.sources import Source
+from aiconform.certify.registry.sources import Source, slug
 from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
 
 STATES = {
@@ -18,7 +19,7 @@ STATES = {
     "undated": "Meets the programme's rules. When it was accepted is not known here.",
     "not-valid": "Does not meet the programme's rules.",
 }
-# Nothing that a repository's own configuration says may run a program.
+# Nothing that a repository's own configuration says may run a program or fetch anything.
 _GIT = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false")
 
 
@@ -27,7 +28,7 @@ class BadDates(Exception):
 
 
 def read_dates(path: Path) -> dict[str, date]:
-    """Dates by `vX.Y/<product>`, from a YAML or JSON mapping. Raises BadDates."""
+    """Dates by version and slug, from a YAML or JSON mapping of `vX.Y/<product>`. Raises BadDates."""
     try:
         root = parse(path.read_bytes(), largest=16 << 20).root
     except OSError as error:
@@ -39,7 +40,10 @@ def read_dates(path: Path) -> dict[str, date]:
     dates = {}
     for name, node in root.entries.items():
         try:
-            dates[name] = date.fromisoformat(node.text[:10] if isinstance(node, YamlScalar) else "")
+            version, _, product = name.partition("/")
+            dates[f"{version}/{slug(product)}"] = date.fromisoformat(
+                node.text[:10] if isinstance(node, YamlScalar) else ""
+            )
         except ValueError as error:
             raise BadDates(f"{path}, line {root.keys[name]}: write a date such as 2026-01-31") from error
     return dates
@@ -79,8 +83,9 @@ def _day(text: str) -> date | None:
 
 
 def _output(command: list[str]) -> str:
+    alone = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
     try:
-        done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=300, check=False, env=os.environ | alone)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""

@@ -69,13 +69,19 @@ class Output:
             path.unlink()
         return len(gone)
 
+    def read(self, name: str) -> dict[str, Any]:
+        """The JSON object of an earlier build; empty if there is none."""
+        try:
+            data = json.loads((self.folder / name).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
     def records(self) -> dict[str, dict[str, Any]]:
         """What an earlier build recorded of submissions, by key. What cannot be read is made anew."""
         found = {}
         for path in (self.folder / "submissions").rglob("*.json"):
-            try:
-                record = json.loads(path.read_bytes())
+            record = self.read(path.relative_to(self.folder).as_posix())
+            if isinstance(record.get("key"), str):
                 found[record["key"]] = record
-            except (OSError, ValueError, LookupError, TypeError):
-                continue
         return found

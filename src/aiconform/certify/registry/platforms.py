@@ -52,7 +52,7 @@ def differences(old: Record, new: Record) -> Iterator[dict[str, Any]]:
         if before["notes_digest"] != after["notes_digest"]:
             yield _change(requirement, "notes", "", "changed")
         if before["evidence_digest"] != after["evidence_digest"]:
-            yield _change(requirement, "evidence", _pieces(before), _pieces(after))
+            yield _change(requirement, "evidence", _pieces(before), f"{_pieces(after)}, not the same")
         elif after["evidence_count"]:
             yield _change(requirement, "evidence", _pieces(before), "the same")
 

@@ -12,7 +12,7 @@ from aiconform.certify.bundle import SIGNATURES, BadBundle
 from aiconform.certify.examined import Answer, Examined
 from aiconform.certify.findings import RuleFinding
 from aiconform.certify.grades import GRADES
-from aiconform.certify.registry import mentions
+from aiconform.certify.registry import mentions, others
 from aiconform.certify.registry.sources import Source, key, slug
 from aiconform.certify.rules.runs import latest
 from aiconform.certify.submission import Submission, version_of
@@ -83,6 +83,7 @@ def _facts(found: Validated, path: Path, version: str) -> dict[str, Any]:
         "accelerators": mentions.named(_words(examined), mentions.accelerators()) if examined else [],
         "solutions": sorted({name for facts in requirements.values() for name in facts["solutions"]}),
         "runs": _runs(examined) if examined else [],
+        "reports": others.of_submission(examined) if examined else [],
         "signatures": [name for name in SIGNATURES if (path.parent / name).is_file()],
     }
 

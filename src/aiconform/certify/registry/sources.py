@@ -16,14 +16,16 @@ from aiconform import __version__
 from aiconform.certify.bundle import SUFFIXES, opened
 from aiconform.certify.submission import FILE
 from aiconform.certify.validate import MOST_SUBMISSIONS, SKIPPED, NothingToValidate, ValidationSettings
+from aiconform.reports.plain import shortened
 
 LONGEST_SLUG = 60
+LONGEST_NAME = 300
 _ODD = re.compile(r"[^a-z0-9._-]+")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A submission's folder or a bundle's archive. `name`: its path below the corpus, with slashes."""
+    """A submission's folder or a bundle's archive. `name`: its path below the corpus, plain and with slashes."""
 
     path: Path
     name: str
@@ -48,7 +50,7 @@ def found(corpus: Sequence[Path]) -> list[Source]:
         raise NothingToValidate(f"{where} has no {FILE} and no bundle ({', '.join(SUFFIXES)}) in it")
     if len(every) > MOST_SUBMISSIONS:
         raise NothingToValidate(f"more than {MOST_SUBMISSIONS:,} submissions: name a part of them")
-    return sorted(every, key=lambda source: source.name)
+    return sorted(every, key=lambda source: (source.name, source.path))
 
 
 def _below(corpus: Path) -> Iterator[Source]:
@@ -56,13 +58,17 @@ def _below(corpus: Path) -> Iterator[Source]:
         here = Path(root)
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
         if FILE in files:
-            yield Source(here, here.relative_to(corpus).as_posix())
+            yield Source(here, _name(here, corpus))
             folders.clear()
             continue
         for name in sorted(files):
             path = here / name
             if name.lower().endswith(SUFFIXES) and path.is_file() and not path.is_symlink():
-                yield Source(path, path.relative_to(corpus).as_posix())
+                yield Source(path, _name(path, corpus))
+
+
+def _name(path: Path, corpus: Path) -> str:
+    return shortened(path.relative_to(corpus).as_posix(), LONGEST_NAME)
 
 
 def slug(product: str) -> str:
