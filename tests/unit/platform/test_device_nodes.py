@@ -58,6 +58,7 @@ def test_no_accelerator_is_ordinary() -> None:
         ("nvidia.com/gpu", {"nvidia.com/gpu.sharing-strategy": "mps"}, "label nvidia.com/gpu.sharing-strategy=mps"),
         ("nvidia.com/mig-1g.10gb", {"nvidia.com/gpu.replicas": "4"}, ""),
         ("nvidia.com/mig-1g.10gb", {"nvidia.com/mig-1g.10gb.replicas": "2"}, "label nvidia.com/mig-1g.10gb.replicas=2"),
+        ("nvidia.com/mig-1g.10gb.shared", {}, "nvidia.com/mig-1g.10gb.shared is a share of a device"),
         ("nvidia.com/gpu.shared", {}, "nvidia.com/gpu.shared is a share of a device"),
         ("aws.amazon.com/neuroncore", {}, "aws.amazon.com/neuroncore is a share of a device"),
         ("aws.amazon.com/neuron", {}, ""),

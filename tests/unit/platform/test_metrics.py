@@ -332,6 +332,7 @@ def test_amds_partitions_share_the_serial_number() -> None:
         (Counted("nvidia.com/gpu", 4, {"nvidia.com/gpu.replicas": "4"}, physical=1), 1),
         (Counted("nvidia.com/gpu.shared", 8, {"nvidia.com/gpu.replicas": "4"}), 2),
         (Counted("nvidia.com/gpu", 7, {"nvidia.com/gpu.replicas": "1"}, physical=7), 7),
+        (Counted("nvidia.com/mig-1g.5gb.shared", 14, {"nvidia.com/mig-1g.5gb.replicas": "2"}), 7),
         (Counted("nvidia.com/mig-1g.5gb", 14, {"nvidia.com/mig-1g.5gb.replicas": "2"}, physical=1), 7),
         (Counted("gpu.intel.com/i915", 20), 0),
         (Counted("gpu.intel.com/i915", 20, physical=2), 2),

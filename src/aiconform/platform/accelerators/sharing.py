@@ -1,4 +1,4 @@
-"""Which accelerators several Pods share on purpose, from sharing.yaml beside this module."""
+"""Which accelerators several Pods share, and how many shares a device has, from sharing.yaml beside this module."""
 
 from __future__ import annotations
 
@@ -20,18 +20,34 @@ def _known() -> Mapping[str, list[str]]:
 
 def shared(resource: str, labels: Mapping[str, str]) -> str:
     """What says that Pods with this extended resource share devices, by its name or its node's labels; empty if not."""
-    if _matches(resource, "resources"):
+    if _matches(resource, "shares"):
         return f"{resource} is a share of a device"
-    for label in (f"{resource}.replicas", f"{resource}.sharing-strategy"):
-        value = labels.get(label, "")
-        if value in _known()["sharing"] or (value.isdecimal() and int(value) > 1):
-            return f"label {label}={value}"
-    return ""
+    strategy = _label(resource, "sharing-strategy")
+    if shares_of_one(resource, labels) > 1:
+        strategy = _label(resource, "replicas")
+    elif labels.get(strategy, "") not in _known()["strategies"]:
+        return ""
+    return f"label {strategy}={labels[strategy]}"
+
+
+def shares_of_one(resource: str, labels: Mapping[str, str]) -> int:
+    """How many of an extended resource are one device or partition, as the node's labels say; 0 if they do not."""
+    told = labels.get(_label(resource, "replicas"), "")
+    return int(told) if told.isdecimal() else 0
+
+
+def may_be_shares(resource: str) -> bool:
+    """Whether the number of an extended resource may be one of shares instead of devices."""
+    return any(_matches(resource, key) for key in ("shares", "labelled", "unlabelled"))
 
 
 def perhaps_shared(resource: str) -> bool:
     """Whether the device plugin of this extended resource can share devices without a word in the API."""
     return _matches(resource, "unlabelled")
+
+
+def _label(resource: str, name: str) -> str:
+    return f"{resource.removesuffix('.shared')}.{name}"
 
 
 def _matches(resource: str, key: str) -> bool:

@@ -116,19 +116,3 @@ def conventions_of(
         if count and any(name not in theirs and convention.entry(name) is not None for name in names):
             found.append(convention)
     return found
-
-
-def may_be_shares(resource: str) -> bool:
-    """Whether the number of an extended resource may be one of shares instead of devices."""
-    return _shares(resource) is not None
-
-
-def shares_of_one(resource: str, labels: Mapping[str, str]) -> int:
-    """How many of an extended resource are one device or partition, as the node's labels say; 0 if they do not."""
-    told = labels.get((_shares(resource) or {}).get("replicas", "").replace("{resource}", resource), "")
-    return int(told) if told.isdecimal() else 0
-
-
-def _shares(resource: str) -> dict[str, Any] | None:
-    entries: list[dict[str, Any]] = _content()["shares"]
-    return next((each for each in entries if any(fnmatchcase(resource, name) for name in each["resources"])), None)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiconform.platform.accelerators.devices import Device
-from aiconform.platform.monitoring.conventions import may_be_shares, shares_of_one
+from aiconform.platform.accelerators.sharing import may_be_shares, shares_of_one
 from aiconform.platform.monitoring.readings import Readings
 
 # Labels with a device's number on its node.
