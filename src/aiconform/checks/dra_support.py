@@ -8,7 +8,6 @@ unallocated.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 from aiconform.check import (
@@ -28,9 +27,9 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, CLAIM_DEVICES_MAX, request_devices
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
-from aiconform.platform import Device, NodeAccelerators, Platform
-from aiconform.platform.accelerators.devices import Attribute, DevicePools, Version, allocated_names, results
-from aiconform.platform.accelerators.selecting import DeviceClass, expression
+from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform.accelerators.devices import Attribute, DevicePools, allocated_names, results
+from aiconform.platform.accelerators.selecting import DeviceClass, selector_for
 
 GROUP = "resource.k8s.io"
 KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
@@ -137,22 +136,6 @@ class Allocation(Observation):
     given: dict[str, Attribute | None]
     started: bool
     problem: str
-
-
-def selector_for(device: Device, among: Iterable[Device]) -> tuple[str, dict[str, Attribute]]:
-    """A CEL expression that this device and as few others as possible satisfy, and the values in it.
-
-    Versions are left out, because CEL compares them only by functions.
-    """
-    among = list(among)
-    counts = {
-        name: sum(1 for other in among if other.attributes.get(name) == value)
-        for name, value in device.attributes.items()
-        if not isinstance(value, Version)
-    }
-    telling = sorted(counts, key=lambda name: (counts[name], "uuid" not in name.lower(), name))[:2]
-    wanted = {name: device.attributes[name] for name in telling}
-    return expression(device.driver, wanted), wanted
 
 
 async def by_dra(platform: Platform, settings: Settings) -> list[NodeAccelerators]:
@@ -264,6 +247,8 @@ async def excess(platform: Platform, scratch: Scratch, settings: Settings, targe
         not_possible = f"a claim can request {CLAIM_DEVICES_MAX} devices at most, and {target.node} has {published}"
     elif any(device.shareable for device in target.devices):
         not_possible = f"several claims can hold a device of {target.name}, so more can be had than {target.node} has"
+    elif any(each.driver == target.name and each.node is None for each in (await platform.devices())[0]):
+        not_possible = f"several nodes can use devices of {target.name}, so more can be had than {target.node} has"
     if not_possible:
         return Excess(**about, scheduler="", allocated=[], not_possible=not_possible)
     made, created = await claiming_pod(platform, scratch, target, count=0, excess=published + 1)

@@ -22,3 +22,8 @@ def whole(text: object) -> int:
     if found != int(found):
         raise ValueError(f"{text} is no whole number")
     return int(found)
+
+
+def text(amount: float) -> str:
+    """A quantity that is not more than this number; exact to a thousandth."""
+    return f"{amount:.0f}" if amount == int(amount) else f"{math.floor(amount * 1000)}m"

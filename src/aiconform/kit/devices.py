@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aiconform.check import Access
-from aiconform.cluster import Conflict, Object
+from aiconform.cluster import Conflict, Object, quantity
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import NodeAccelerators, Platform
 
@@ -101,7 +101,7 @@ def claim_request(
     fields: Object = {"deviceClassName": device_class, "allocationMode": "ExactCount", "count": count}
     if selectors:
         fields["selectors"] = [{"cel": {"expression": text}} for text in selectors]
-    if asked := {name: f"{amount:.0f}" for name, amount in capacity}:
+    if asked := {name: quantity.text(amount) for name, amount in capacity}:
         fields["capacity"] = {"requests": asked}
     return {"name": _DEVICE, **(fields if api_version.endswith("/v1beta1") else {"exactly": fields})}
 

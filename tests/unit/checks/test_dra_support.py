@@ -12,6 +12,7 @@ from aiconform.check import Settings
 from aiconform.checks import dra_support as check
 from aiconform.checks.dra_support import KINDS, VERBS, Allocation, Excess, Published, ServedApi
 from aiconform.platform import Device, NodeAccelerators
+from aiconform.platform.accelerators.selecting import selector_for
 
 
 def served(*versions: str, kubernetes: str = "v1.37.2", **change: list[str]) -> ServedApi:
@@ -106,7 +107,7 @@ attributes = st.dictionaries(
 @given(st.lists(attributes, min_size=1, max_size=4))
 def test_a_selector_names_values_that_its_device_has(all_attributes: list[dict[str, str | int | bool]]) -> None:
     devices = [Device("d.com", "p", f"x{index}", "n", each) for index, each in enumerate(all_attributes)]
-    expression, wanted = check.selector_for(devices[0], devices)
+    expression, wanted = selector_for(devices[0], devices)
     assert wanted.items() <= devices[0].attributes.items()
     assert expression.startswith('device.driver == "d.com"')
     for name, value in wanted.items():
@@ -116,7 +117,7 @@ def test_a_selector_names_values_that_its_device_has(all_attributes: list[dict[s
 
 def test_a_selector_prefers_what_tells_devices_apart() -> None:
     devices = [Device("d", "p", f"x{i}", "n", {"model": "M", "uuid": f"U{i}", "index": i}) for i in range(3)]
-    expression, wanted = check.selector_for(devices[2], devices)
+    expression, wanted = selector_for(devices[2], devices)
     assert wanted == {"uuid": "U2", "index": 2}
     assert 'device.attributes["d"]["uuid"] == "U2"' in expression
 
@@ -133,3 +134,14 @@ async def test_an_excess_that_cannot_be_asked_for_is_left_out(published: int, sh
     finding = check.excess_claim_stays_unallocated(seen)
     assert (finding.holds, finding.applies) == (None, False)
     assert told in finding.reason
+
+
+async def test_an_excess_that_devices_of_several_nodes_can_satisfy_is_left_out() -> None:
+    class There:
+        async def devices(self) -> tuple[list[Device], list[object]]:
+            return [Device("d", "p", "x0", "n", {}), Device("d", "fabric", "x1", None, {})], []
+
+    target = NodeAccelerators("dra", "n", "d", "P", 1, 1, published=1)
+    probe = next(each for each in check.CHECK.probes if each.name == "excess")
+    seen = await probe.function(There(), None, Settings(), target)
+    assert "several nodes can use devices of d" in seen.not_possible

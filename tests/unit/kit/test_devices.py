@@ -84,10 +84,12 @@ async def test_a_claim_is_created_and_named_in_the_pod() -> None:
 
 async def test_a_claim_selects_the_kind_and_asks_for_what_is_left_of_a_shared_device() -> None:
     scratch = FakeScratch()
-    await ask(scratch, target("dra", "gpus", selector="kind", capacity=(("memory", 2.0**33),)), selector="mine")
+    await ask(
+        scratch, target("dra", "gpus", selector="kind", capacity=(("cores", 1.5), ("memory", 2.0**33))), selector="mine"
+    )
     asked = scratch.created[0]["spec"]["devices"]["requests"][0]["exactly"]
     assert [entry["cel"]["expression"] for entry in asked["selectors"]] == ["kind", "mine"]
-    assert asked["capacity"] == {"requests": {"memory": "8589934592"}}
+    assert asked["capacity"] == {"requests": {"cores": "1500m", "memory": "8589934592"}}
 
 
 async def test_a_template_labels_the_claims_of_its_pods() -> None:

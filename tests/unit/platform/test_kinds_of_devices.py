@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.served import claim, device, device_class, found, node, resource_slice, result
 
-from aiconform.checks.dra_support import selector_for
 from aiconform.platform import NodeAccelerators
 from aiconform.platform.accelerators.devices import Device, Version, published
 from aiconform.platform.accelerators.offered import told_apart
-from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression
+from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression, selector_for
 
 DRIVER = "gpu.nvidia.com"
 CLASSES = [
@@ -123,6 +122,18 @@ async def test_when_a_partition_is_taken_the_others_are_what_is_left() -> None:
 
 async def test_of_a_gpu_that_is_taken_nothing_is_left() -> None:
     assert {entry.free for entry in (await found(*dynamic("gpu-0"))).offered} == {0}
+
+
+async def test_a_partition_that_is_tainted_or_not_for_containers_takes_its_part_all_the_same() -> None:
+    pool = {"pool": {"name": "n1", "generation": 1, "resourceSliceCount": 2}}
+    whole = gpu(fields={"consumesCounters": [consumed(*range(8))]})
+    taint = {"key": "gpu.nvidia.com/xid", "effect": "NoSchedule"}
+    sick = mig("1g.5gb", 0, 0)
+    for other in ({**sick, "taints": [taint]}, {**sick, "attributes": {"type": {"string": "vfio"}}}):
+        there = [node(), resource_slice(DRIVER, **counters(8), **pool), resource_slice(DRIVER, whole, other, **pool)]
+        assert shown((await found(*there)).offered) == [("A100", 1, 1)]
+        held = claim("c", result(DRIVER, other["name"]))
+        assert shown((await found(*there, held)).offered) == [("A100", 0, 1)]
 
 
 @given(st.lists(st.sets(st.integers(0, 7), min_size=1, max_size=4), min_size=1, max_size=12), st.data())

@@ -107,9 +107,12 @@ class Kind:
         return frozenset((device.pool, each.counters) for device in self.devices for each in device.consumes)
 
 
-def count(devices: Sequence[Device], held: Holdings) -> list[Kind]:
-    """The kinds among the devices of one driver on one node."""
-    now, empty = Room(devices, held), Room(devices, {})
+def count(devices: Sequence[Device], held: Holdings, others: Iterable[Device] = ()) -> list[Kind]:
+    """The kinds among the devices of one driver on one node.
+
+    others: those that nobody may try, and that take counters of these all the same if somebody holds them.
+    """
+    now, empty = Room((*devices, *others), held), Room(devices, {})
     kinds: dict[str, list[Device]] = defaultdict(list)
     for device in devices:
         kinds[device.product].append(device)

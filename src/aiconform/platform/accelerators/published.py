@@ -32,6 +32,7 @@ def by_dra(
     groups: dict[tuple[str, str], list[Device]] = defaultdict(list)
     examples: dict[str, dict[str, Device]] = defaultdict(dict)
     unwell: dict[tuple[str, str], list[str]] = defaultdict(list)
+    closed: dict[tuple[str, str], list[Device]] = defaultdict(list)
     skipped: set[str] = set()
     unknown: Counter[str] = Counter()
     for device in devices:
@@ -44,6 +45,7 @@ def by_dra(
             continue
         if (form := device.attribute("type")) in profile.other_types:
             skipped.add(f"devices of driver {device.driver} with type {form}: not for containers")
+            closed[device.node or "", device.driver].append(device)
             continue
         examples[device.driver].setdefault(device.product, device)
         if device.trouble:
@@ -51,6 +53,7 @@ def by_dra(
             unwell[device.node or "", device.driver].append(
                 f"device {device.name} is {'tainted' if device.tainted else 'not healthy'}"
             )
+            closed[device.node or "", device.driver].append(device)
         elif device.node is None:
             skipped.add(f"device {device.name} of pool {device.pool}: not tied to one node")
         elif problem := states.get(device.node, f"node {device.node} does not exist"):
@@ -59,7 +62,7 @@ def by_dra(
             groups[device.node, device.driver].append(device)
     offered = []
     for (node, driver), members in sorted(groups.items()):
-        used, unused = without_overlap(count(members, held))
+        used, unused = without_overlap(count(members, held, closed[node, driver]))
         if unused:
             partitions = sum(len(kind.devices) for kind in unused)
             skipped.add(

@@ -15,7 +15,7 @@ from typing import Any
 import cel
 
 from aiconform.cluster import Object
-from aiconform.platform.accelerators.devices import Attribute, Device
+from aiconform.platform.accelerators.devices import Attribute, Device, Version
 
 _DRIVER = re.compile(r"""device\.driver\s*==\s*["']([^"']+)["']""")
 _DOMAIN = re.compile(r"""device\.attributes\s*\[\s*["']([^"']+)["']\s*\]""")
@@ -34,6 +34,22 @@ def expression(driver: str, wanted: Mapping[str, Attribute]) -> str:
         # Some names of attributes are reserved words of CEL, which `.name` cannot read.
         terms.append(f'"{short}" in {attributes} && {attributes}["{short}"] == {literal}')
     return " && ".join(terms)
+
+
+def selector_for(device: Device, among: Iterable[Device]) -> tuple[str, dict[str, Attribute]]:
+    """A CEL expression that this device and as few others as possible satisfy, and the values in it.
+
+    Versions are left out, because CEL compares them only by functions.
+    """
+    among = list(among)
+    counts = {
+        name: sum(1 for other in among if other.attributes.get(name) == value)
+        for name, value in device.attributes.items()
+        if not isinstance(value, Version)
+    }
+    telling = sorted(counts, key=lambda name: (counts[name], "uuid" not in name.lower(), name))[:2]
+    wanted = {name: device.attributes[name] for name in telling}
+    return expression(device.driver, wanted), wanted
 
 
 class DeviceClass:
