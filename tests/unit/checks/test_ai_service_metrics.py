@@ -429,6 +429,8 @@ def test_what_keeps_a_remote_api_from_answering_is_said_without_the_token(
         ("query=thanos", "NAMESPACE/SERVICE:PORT"),
         ("query=https://user:secret@host/", "without credentials"),
         ("query=ftp://host/", "https://HOST"),
+        ("query=https://host:99999/", "[Pp]ort"),
+        ("query_tenant=täm", "pattern"),
         ("query_token_file=/token", "set query, too"),
         ("collection=magic", "podmonitor"),
         ("counter_seconds=0", "greater than or equal to 1"),

@@ -27,6 +27,8 @@ GPU = {"nvidia.com/gpu": "8"}
         "virtual-kubelet.io/provider=azure:NoSchedule",
         "kwok.x-k8s.io/node=fake:NoSchedule",
         "nvidia.com/gpu-unhealthy:NoSchedule",
+        "nvidia.com/gpu-errors:NoSchedule",
+        "example.com/gpu=offline:NoSchedule",
         "nvidia.com/gpu.xid=79:NoExecute",
         "gpu-maintenance=true:NoSchedule",
         "amd.com/gpu=failed:NoExecute",

@@ -25,7 +25,9 @@ class AiServiceMetricsOptions(Options):
     )
     query_token_file: str = option("", "File with the bearer token for the query API at a URL.")
     query_ca_file: str = option("", "File with the certificate authority of the query API at a URL, as PEM.")
-    query_tenant: str = option("", "Tenant at the query API at a URL, sent as X-Scope-OrgID (Mimir, Cortex).")
+    query_tenant: str = option(
+        "", "Tenant at the query API at a URL, sent as X-Scope-OrgID (Mimir, Cortex).", pattern=r"^[!-~]*$"
+    )
     discovery_seconds: float = option(
         180.0,
         "The longest time until a new workload is collected: discovery and the first scrape.",

@@ -36,7 +36,8 @@ class RemoteQueryApi:
     def __post_init__(self) -> None:
         """Raises ValueError for a URL that cannot be used."""
         parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        # Reading the port raises ValueError for one that there cannot be.
+        if parts.port == 0 or parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("give a URL such as https://HOST/PREFIX")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("give the URL without credentials and parameters; a token is given in a file")
