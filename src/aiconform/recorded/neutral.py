@@ -39,6 +39,11 @@ def _of_vendor(domain: str) -> bool:
     return _in_domain(domain, _rules()["vendors"])
 
 
+def _of_words(name: str, value: str) -> bool:
+    """Whether a label without a domain says nothing of its owner: checks read it, or it is no word."""
+    return name in _rules()["plain"] or value in ("true", "false") or value.isdecimal()
+
+
 class Neutral:
     """Replaces names consistently. objects: all of the platform, from which the names are taken.
 
@@ -48,6 +53,7 @@ class Neutral:
 
     def __init__(self, objects: Iterable[Object], kept: Iterable[tuple[str, str]], hosts: Iterable[str]) -> None:
         self._given: dict[str, str] = {}
+        self._labels: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         objects, kept = list(objects), set(kept)
         groups = {group for obj in objects if obj["kind"] == "ConfigMap" for group in _node_groups(obj)}
@@ -147,7 +153,16 @@ class Neutral:
         of_owner = any(fnmatchcase(name, pattern) for pattern in _rules()["owners"])
         if value and slash and (of_owner or not _of_vendor(domain)):
             return self._name("value", value)
+        if value and not slash and value not in self._given and not _of_words(name, value):
+            return self._own_label(value)
         return self.name(value)
+
+    def _own_label(self, value: str) -> str:
+        """In place of what an owner wrote at a label without a domain. Elsewhere the same word may be anybody's."""
+        if value not in self._labels:
+            self._counts["label"] = self._counts.get("label", 0) + 1
+            self._labels[value] = f"label-{self._counts['label']}"
+        return self._labels[value]
 
     def _image(self, image: str) -> str:
         registry, slash, path = image.partition("/")

@@ -22,6 +22,7 @@ metadata:
   labels:
     nvidia.com/gpu.product: NVIDIA-L4
     acme.example/owner: rocket
+    customer: acme
     kubernetes.azure.com/cluster: MC_rocket
     kubernetes.io/hostname: acme-gpu-01.acme.example
   annotations: {acme.example/note: rocket}
@@ -33,7 +34,7 @@ status:
 ---
 apiVersion: v1
 kind: Pod
-metadata: {name: rocket-0, namespace: acme-prod, labels: {acme.example/app: rocket}}
+metadata: {name: rocket-0, namespace: acme-prod, labels: {acme.example/app: rocket, app: rocket}}
 spec:
   nodeName: acme-gpu-01.acme.example
   containers:
@@ -51,6 +52,11 @@ spec:
   nodeName: acme-gpu-01.acme.example
   containers: [{name: main, image: nvcr.io/nvidia/k8s/dcgm-exporter:4, ports: [{name: metrics, containerPort: 9400}]}]
 status: {phase: Running}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: prometheus, namespace: monitoring}
+spec: {selector: {app: rocket}, ports: [{port: 9090}]}
 ---
 apiVersion: v1
 kind: Secret
