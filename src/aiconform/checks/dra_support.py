@@ -20,12 +20,13 @@ from aiconform.check import (
     holds,
     left_out,
     probe,
+    undecided,
 )
 from aiconform.check import accelerators as any_accelerators
 from aiconform.cluster import Object, TimedOut, conditions, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, CLAIM_DEVICES_MAX, request_devices
-from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
+from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, waits_for_devices
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.devices import Attribute, DevicePools, allocated_names, results
@@ -278,6 +279,8 @@ def excess_claim_stays_unallocated(seen: Excess) -> Finding:
     asked = f"asked for {seen.asked} where {seen.node} publishes {seen.published}"
     if seen.allocated:
         return holds(False, f"{asked}; allocated: {', '.join(seen.allocated)}", subjects=1)
+    if not waits_for_devices(seen.scheduler, seen.driver):
+        return undecided(f"{asked}, which the scheduler did not come to: {seen.scheduler}")
     return holds(True, f"{asked}; unallocated for {seen.window:.0f} s; scheduler: {seen.scheduler}", subjects=1)
 
 

@@ -97,6 +97,15 @@ def unschedulable(seen: Object) -> Condition | None:
     return scheduled if waits else None
 
 
+# What a scheduler says that a node is short of. The last one is Kueue's, of topologies.
+_SHORT = re.compile(r'insufficient |too many pods|volume|resource "(cpu|memory|pods|ephemeral-storage)"', re.IGNORECASE)
+
+
+def waits_for_devices(message: str, name: str) -> bool:
+    """Whether a scheduler can mean these devices, and does not only say that nodes are short of something else."""
+    return name in message or "claim" in message or not _SHORT.search(message)
+
+
 def refused_by_kubelet(seen: Object) -> str | None:
     """Why the kubelet rejected a Pod that was scheduled to its node, for example because Allocate failed."""
     status = seen.get("status") or {}

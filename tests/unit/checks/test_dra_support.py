@@ -145,3 +145,17 @@ async def test_an_excess_that_devices_of_several_nodes_can_satisfy_is_left_out()
     probe = next(each for each in check.CHECK.probes if each.name == "excess")
     seen = await probe.function(There(), None, Settings(), target)
     assert "several nodes can use devices of d" in seen.not_possible
+
+
+@pytest.mark.parametrize(
+    ("said", "holds"),
+    [
+        ("Unschedulable: 0/2 nodes are available: 1 cannot allocate all claims", True),
+        ("Unschedulable: 0/2 nodes are available: 1 Insufficient cpu, 1 cannot allocate all claims", True),
+        ("Unschedulable: 0/2 nodes are available: 1 Too many pods", None),
+        ("Unschedulable: 0/2 nodes are available: 1 Insufficient cpu", None),
+    ],
+)
+def test_an_excess_that_the_scheduler_did_not_come_to_shows_nothing(said: str, holds: bool | None) -> None:
+    seen = Excess(node="n", driver="d.example", published=2, asked=3, window=2.0, scheduler=said, allocated=[])
+    assert check.excess_claim_stays_unallocated(seen).holds is holds

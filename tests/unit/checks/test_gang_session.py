@@ -141,3 +141,22 @@ def test_a_solution_without_webhooks_refuses_nothing() -> None:
 
     with pytest.raises(Stuck):
         refuse()
+
+
+@pytest.mark.parametrize(
+    ("said", "blamed"),
+    [
+        ("0/3 nodes are available: 1 Too many pods, 2 node(s) didn't match Pod's node affinity/selector", True),
+        ("0/3 nodes are available: 1 Insufficient cpu", True),
+        ('topology "t" doesn\'t allow to fit any of 3 pod(s). Total nodes: 1; excluded: resource "cpu": 1', True),
+        ("0/3 nodes are available: 1 Insufficient cpu, 1 Insufficient example.com/gpu", False),
+        ("0/3 nodes are available: 1 Insufficient example.com/gpu", False),
+        ("", False),
+    ],
+)
+def test_a_node_that_is_short_of_something_else_is_not_the_solution_s_fault(said: str, blamed: bool) -> None:
+    if not blamed:
+        session().require_short_devices(said)
+        return
+    with pytest.raises(Stuck, match="short of something else than devices"):
+        session().require_short_devices(said)

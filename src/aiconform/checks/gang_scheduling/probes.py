@@ -73,12 +73,13 @@ def _held(*gangs: Gang) -> int:
     return sum(member.left is None for gang in gangs for member in outcome.started(gang))
 
 
-async def _why_not_whole(session: Session, timeline: Timeline, gang: Gang, order: Order) -> str:
+async def _why_not_whole(session: Session, timeline: Timeline, gang: Gang, order: Order, *others: Gang) -> str:
     """What the solution reports about a gang that does not run. Raises Stuck if the solution is not the reason."""
-    await session.require_room(_held(gang))
+    await session.require_room(_held(gang, *others))
     await session.require_pods(gang)
     said = await session.reported(order, timeline)
     session.require_quota(said)
+    session.require_short_devices(f"{said}; {timeline.reported(order.name)}")
     return said
 
 
@@ -187,10 +188,9 @@ async def contention(platform: Platform, scratch: Scratch, settings: Settings, t
             await timeline.until(lambda: ended() > 0 or split(), seconds=seconds)
             and await timeline.until(lambda: ended() > 1 or split(), seconds=seconds)
         ):
-            await session.require_room(_held(*gangs()))
-            for gang, order in zip(gangs(), orders, strict=True):
-                await session.require_pods(gang)
-                session.require_quota(await session.reported(order, timeline))
+            one, two = gangs()
+            await _why_not_whole(session, timeline, one, orders[0], two)
+            await _why_not_whole(session, timeline, two, orders[1], one)
         return Contention(
             **session.about(),
             patience=patience,

@@ -19,6 +19,7 @@ from aiconform.checks.gang_scheduling.solutions.adapter import InstalledSolution
 from aiconform.checks.gang_scheduling.timeline import Timeline
 from aiconform.cluster import NotFound, Object, Rejected, ServerFailed, Stuck, admission
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.pods import waits_for_devices
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.nodes import usable_node
 
@@ -163,6 +164,11 @@ class Session:
                 f"{adapter.title} keeps the gang waiting for its queue, not for nodes: {said}. Name a queue with "
                 f"quota for {self.sizes.gang} of {self.target.name} (--set gang_scheduling.queue=NAME)"
             )
+
+    def require_short_devices(self, said: str) -> None:
+        """Raises Stuck if, by what is reported, nodes are short of something else than the target's devices."""
+        if not waits_for_devices(said, self.target.name):
+            raise Stuck(f"gangs could not run on {self.target}, which is short of something else than devices: {said}")
 
     @contextmanager
     def refusals(self) -> Iterator[None]:

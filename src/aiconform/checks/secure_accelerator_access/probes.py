@@ -10,7 +10,6 @@ them.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any
 
 from aiconform.check import NothingToLookAt, Settings, accelerators, probe
@@ -22,13 +21,10 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, parse_attempts, parse_control, parse_view, special
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.logs import read_until
-from aiconform.kit.pods import POD_ACCESS, unschedulable
+from aiconform.kit.pods import POD_ACCESS, unschedulable, waits_for_devices
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.sharing import perhaps_shared, shared
-
-# What a scheduler says that a node is short of.
-_SHORT = re.compile(r"insufficient |too many pods|volume", re.IGNORECASE)
 
 
 async def _started_pair(
@@ -57,11 +53,6 @@ async def _started_pair(
 
 def _placed(seen: Object) -> Object | None:
     return seen if seen["spec"].get("nodeName") or unschedulable(seen) else None
-
-
-def waits_for_devices(message: str, name: str) -> bool:
-    """Whether a scheduler can mean devices of this name, and does not only say that the node is short of others."""
-    return name in message or "claim" in message or not _SHORT.search(message)
 
 
 @probe(
