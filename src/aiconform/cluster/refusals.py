@@ -30,6 +30,8 @@ _UNKNOWN_YET = re.compile(
     r'("[^"]+" (was )?not found|(must|has to|needs to) (be created|exist) (before|first)|does not exist yet)',
     re.DOTALL | re.IGNORECASE,
 )
+# A quota refuses everything until its controller has counted for the first time (pkg/admission/plugin/resourcequota).
+_NOT_COUNTED_YET = re.compile(r"status unknown for quota")
 # The API server finds PriorityClasses in a cache; each replica of it has its own.
 _NO_CLASS_YET = re.compile(r"no PriorityClass with name \S+ was found")
 # What a policy for Pods may refuse.
@@ -50,7 +52,7 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
         return Forbidden(f"no permission to {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
     if behind := _BEHIND.search(said):
         return WebhookBehind(f"{verb} {resource}: {said}", webhook=behind[1], status=code, reason=reason)
-    if _UNKNOWN_YET.search(said) or _NO_CLASS_YET.search(said):
+    if any(each.search(said) for each in (_UNKNOWN_YET, _NO_CLASS_YET, _NOT_COUNTED_YET)):
         return AdmissionBehind(f"{verb} {resource}: {said}", status=code, reason=reason)
     if unreached := code >= 500 and _UNREACHED.search(said):
         return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)

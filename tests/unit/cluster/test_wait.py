@@ -129,8 +129,15 @@ def test_a_webhook_that_does_not_know_yet_what_was_just_made_is_one_to_ask_again
     assert not isinstance(found, WebhookBehind)
 
 
-def test_a_priority_class_that_the_api_server_does_not_know_yet_is_one_to_ask_again() -> None:
-    message = 'pods "p" is forbidden: no PriorityClass with name aiconform-1-low was found'
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no PriorityClass with name aiconform-1-low was found",
+        "status unknown for quota: compute, resources: limits.cpu,requests.cpu",
+    ],
+)
+def test_what_admission_has_not_seen_or_counted_yet_is_asked_again(said: str) -> None:
+    message = f'pods "p" is forbidden: {said}'
     assert isinstance(refusal(403, {"message": message, "reason": "Forbidden"}, "create", "pods"), AdmissionBehind)
 
 
