@@ -34,8 +34,8 @@ _UNKNOWN_YET = re.compile(
 _NOT_COUNTED_YET = re.compile(r"status unknown for quota")
 # The API server finds PriorityClasses in a cache; each replica of it has its own.
 _NO_CLASS_YET = re.compile(r"no PriorityClass with name \S+ was found")
-# What a policy for Pods may refuse.
-_MADE_OF_PODS = {"pods", "deployments", "jobs"}
+# What a policy for guests may refuse.
+_OF_GUESTS = {"pods", "deployments", "jobs", "namespaces"}
 
 
 def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiError:
@@ -57,7 +57,8 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
     if unreached := code >= 500 and _UNREACHED.search(said):
         return WebhookUnreached(f"{verb} {resource}: {said}", webhook=unreached[1], status=code, reason=reason)
     words = f"{verb} {resource}: {said or f'HTTP {code}'}"
-    if verb == "create" and resource in _MADE_OF_PODS and code == 403:
+    # What a ValidatingAdmissionPolicy denies is 422 (Invalid), unless it names another reason.
+    if verb == "create" and resource in _OF_GUESTS and (code == 403 or (code == 422 and admission.by_policy(said))):
         refused = OverQuota if admission.fits_quota_later(said) else Rejected
         return refused(f"{words}. What helps: {admission.way_out(said)}", status=code, reason=reason)
     classes: dict[int, type[ApiError]] = {404: NotFound, 409: Conflict, 410: Expired}

@@ -130,6 +130,29 @@ def test_a_webhook_that_does_not_know_yet_what_was_just_made_is_one_to_ask_again
 
 
 @pytest.mark.parametrize(
+    ("resource", "says", "helps"),
+    [
+        ("pods", "every Pod needs the labels team and cost-center", "--pod-template"),
+        ("pods", "every container needs requests and limits", "--pod-template"),
+        ("pods", "every image needs a digest", "--image-"),
+        ("namespaces", "every Namespace needs the label team", "--namespace-labels"),
+    ],
+)
+def test_what_a_policy_denies_as_invalid_is_told_with_what_helps(resource: str, says: str, helps: str) -> None:
+    said = f"{resource} \"p\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: {says}"
+    found = refusal(422, {"message": said, "reason": "Invalid"}, "create", resource)
+    assert isinstance(found, Rejected)
+    words, _, way = str(found).partition(". What helps: ")
+    assert words == f"create {resource}: {said}"
+    assert helps in way
+
+
+def test_what_the_schema_refuses_has_no_such_advice() -> None:
+    said = 'Pod "p" is invalid: spec.containers: Required value'
+    assert "What helps" not in str(refusal(422, {"message": said, "reason": "Invalid"}, "create", "pods"))
+
+
+@pytest.mark.parametrize(
     "said",
     [
         "no PriorityClass with name aiconform-1-low was found",
