@@ -13,6 +13,9 @@ from aiconform.check import Target
 from aiconform.platform import NodeAccelerators
 
 Key = tuple[str, tuple[str, str, str]]
+EVERY = 1024
+"""A probe that uses so many devices of a node is alone on it: no other probe uses one of another kind, either."""
+_NODE = ("", "", "")
 
 
 @dataclass(eq=False)
@@ -63,6 +66,7 @@ class Capacity:
             return
         for member in () if target is None else target.members:
             self._free.setdefault(_key(member), member.free)
+            self._free.setdefault((member.node, _NODE), EVERY)
         turn = asyncio.get_running_loop().create_future()
         waiting = _Waiting(wanted, seconds, self._now() + seconds, turn)
         self._queue.append(waiting)
@@ -102,9 +106,11 @@ class Capacity:
 def _wanted(target: Target, at_most: int) -> dict[Key, int]:
     """How many devices to hold of each kind on each node, the first nodes first."""
     wanted: dict[Key, int] = {}
+    of_node = EVERY if at_most >= EVERY else 1
     for member in () if target is None else target.members:
         if count := min(at_most * member.unit, member.free):
             wanted[_key(member)] = count
+            wanted[member.node, _NODE] = of_node
             at_most -= -(-count // member.unit)
     return wanted
 

@@ -16,11 +16,13 @@ from aiconform.checks.accelerator_metrics.device_metrics import Advertised
 from aiconform.checks.accelerator_metrics.holders import Holder, Holders
 from aiconform.checks.accelerator_metrics.observations import Load
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
-from aiconform.platform import NodeAccelerators
+from aiconform.checks.accelerator_metrics.page import Page
+from aiconform.platform import Device, NodeAccelerators
 from aiconform.platform.monitoring.conventions import conventions_of, load_conventions
 from aiconform.platform.monitoring.exporters import Source
 from aiconform.platform.monitoring.matching import Counted
 from aiconform.platform.monitoring.metrics import parse
+from aiconform.platform.monitoring.readings import by_device
 from aiconform.platform.monitoring.scrape import Endpoint, Scrape
 
 CHECK = load_check("accelerator_metrics")
@@ -151,6 +153,26 @@ def test_a_device_that_nothing_tells_from_somebody_elses(monkeypatch: pytest.Mon
         verdicts(followed(monkeypatch, World(dcgm(0, 0), dcgm(99, 99), dcgm(0, 0)), total=2))["idle_devices_stay"]
         is False
     )
+
+
+@pytest.mark.parametrize(
+    ("during", "alone", "label", "joined"),
+    [
+        ((0, 99, 0), True, "UUID=GPU-001", "its rise, as one of 3 that can be it"),
+        ((0, 99, 0), False, "UUID=GPU-001", "its rise, as one of 3 that can be it"),
+        # That others rise as well is for the assertions to say.
+        ((0, 99, 99), True, "UUID=GPU-001", "its rise, as one of 3 that can be it"),
+        ((0, 99, 99), False, "", ""),
+        ((5, 0, 0), True, "UUID=GPU-001", "one of 3, none of which rose"),
+    ],
+)
+def test_a_device_of_dra_that_no_label_names(during: tuple[int, ...], alone: bool, label: str, joined: str) -> None:
+    target = NodeAccelerators("dra", "n1", "gpu.amd.com", "", 3, 3)
+    devices = tuple(Device("gpu.amd.com", "n1", f"gpu-{n}-128", "n1", {}) for n in range(3))
+    about = Advertised(target, devices, devices, Counted("gpu.amd.com", 3))
+    convention = conventions_of(parse(dcgm(0)), load_conventions())[0]
+    pages = [Page(tuple(by_device(parse(dcgm(*values)), convention))) for values in ((5, 0, 0), during)]
+    assert device_load._by_its_rise("gpu-1-128", about, *pages, alone=alone) == (label, joined)
 
 
 def test_a_time_slice_that_others_hold_slices_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.engine.capacity import Capacity, _wanted
+from aiconform.engine.capacity import EVERY, Capacity, _wanted
 from aiconform.platform import AcceleratorGroup, NodeAccelerators
 
 
@@ -41,6 +41,30 @@ def test_a_group_waits_for_all_its_nodes_and_holds_nothing_meanwhile() -> None:
 
     asyncio.run(run())
     assert order == ["first begins", "other begins", "other ends", "first ends", "group begins", "group ends"]
+
+
+def test_who_uses_every_device_of_a_node_is_alone_on_it() -> None:
+    """Devices of another kind are in the same metrics."""
+    whole = node("one", 2)
+    partitions = NodeAccelerators("device-plugin", "one", "example.com/part", "model", total=4, free=4)
+    elsewhere = node("two", 2)
+    held: list[str] = []
+
+    async def hold(capacity: Capacity, name: str, target: NodeAccelerators, most: int) -> None:
+        async with capacity.hold(target, most):
+            held.append(name)
+            await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        capacity = Capacity()
+        async with capacity.hold(partitions, 1), capacity.hold(whole, 1):
+            alone = asyncio.create_task(hold(capacity, "alone", whole, EVERY))
+            await hold(capacity, "elsewhere", elsewhere, EVERY)
+        second = asyncio.create_task(hold(capacity, "second", partitions, 1))
+        await asyncio.gather(alone, second)
+
+    asyncio.run(asyncio.wait_for(run(), 5))
+    assert held == ["elsewhere", "alone", "second"]
 
 
 def test_a_group_gives_no_more_than_is_asked_for() -> None:

@@ -26,7 +26,7 @@ from aiconform.platform.monitoring.conventions import (
     conventions_of,
     load_conventions,
 )
-from aiconform.platform.monitoring.matching import Counted, count, cover, match
+from aiconform.platform.monitoring.matching import Counted, count, cover, match, may_be
 from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
 from aiconform.platform.monitoring.readings import Readings, by_device, each_once
 from aiconform.platform.monitoring.scrape import Endpoint, Monitors, endpoints, read, read_first, selects
@@ -137,6 +137,36 @@ def test_a_value_that_all_devices_have_tells_none() -> None:
     text = DCGM.replace('device="nvidia', 'model="H100",device="nvidia')
     devices = [device("a", model="H100"), device("b", model="H100")]
     assert match(devices, by_device(parse(text), followed(text))) == {}
+
+
+def test_a_value_that_several_readings_have_tells_none_either() -> None:
+    """The only device of its kind has what the others beside it have as well: the product, the host, the driver."""
+    text = DCGM.replace('device="nvidia', 'model="H100",device="nvidia')
+    (found,) = match([device("gpu-0", uuid="GPU-AA00", model="H100")], by_device(parse(text), followed(text))).values()
+    assert found.label == "UUID=GPU-aa00"
+
+
+MIG = """
+# TYPE DCGM_FI_DEV_GPU_UTIL gauge
+DCGM_FI_DEV_GPU_UTIL{gpu="0",UUID="GPU-aa00",GPU_I_PROFILE="1g.10gb",GPU_I_ID="7"} 0
+DCGM_FI_DEV_GPU_UTIL{gpu="0",UUID="GPU-aa00",GPU_I_PROFILE="1g.10gb",GPU_I_ID="8"} 0
+DCGM_FI_DEV_GPU_UTIL{gpu="0",UUID="GPU-aa00",GPU_I_PROFILE="3g.40gb",GPU_I_ID="2"} 0
+DCGM_FI_DEV_GPU_UTIL{gpu="1",UUID="GPU-bb11",GPU_I_PROFILE="1g.10gb",GPU_I_ID="7"} 0
+"""
+
+
+def test_a_partition_may_be_any_of_its_device_with_its_profile() -> None:
+    rows = by_device(parse(MIG), followed(MIG))
+    own = [device(f"mig-{n}", parentUUID="GPU-aa00", profile="1g.10gb", uuid=f"MIG-000{n}") for n in range(2)]
+    assert [dict(each.labels)["GPU_I_ID"] for each in may_be(own[0], own, rows)] == ["7", "8"]
+
+
+def test_a_device_may_be_any_where_driver_and_exporter_name_nothing_in_common() -> None:
+    rows = by_device(parse(DCGM.replace(":07:00.0", "").replace(":0A:00.0", "")), followed(DCGM))
+    assert len(may_be(device("a"), [device("a"), device("b")], rows)) == 2
+    # UUIDs say which it is: a device whose UUID is in no label is missing.
+    named = [device("a", uuid="GPU-cc22"), device("b", uuid="GPU-dd33")]
+    assert may_be(named[0], named, rows) == []
 
 
 @given(st.permutations(range(5)), st.integers(0, 4))

@@ -23,7 +23,7 @@ from aiconform.kit.starting import holder_started
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import results
 from aiconform.platform.monitoring.exporters import Source
-from aiconform.platform.monitoring.matching import match, plain
+from aiconform.platform.monitoring.matching import match, may_be, plain
 
 # Exporters sample every second at best.
 _POLL_SECONDS = 1.0
@@ -86,9 +86,11 @@ async def under_load(
         covered = about.covered(source)
         shared = covered.expected < about.counted.advertised
         label, joined = _identified(user, during, own, shared=shared)
+        if user.device and not label:
+            label, joined = _by_its_rise(user.device, about, before, during, alone=not others)
         kind = {each.label for _, each in covered.readings}
         held = during.of_others(*own) | _labels_of(others, about, source)
-        idle = [each for each in during.beside(label) if each not in held and (each in kind or not about.devices)]
+        idle = [each for each in during.beside(label) if each not in held and each in kind]
         used = [label] if label else list(during.compared(""))
         shows = rose(before, during, [*used, *idle])
         ended_early = "" if shows else await _how_it_ended(cluster, user.pod)
@@ -154,6 +156,21 @@ def _identified(user: _User, during: Page, own: tuple[str, ...], *, shared: bool
         return label, "the exporter's labels of the Pod"
     left = during.compared("").keys() - (set() if shared else during.of_others(*own))
     return (next(iter(left)), "no other device is left") if len(left) == 1 else ("", "")
+
+
+def _by_its_rise(device: str, about: Advertised, before: Page, during: Page, *, alone: bool) -> tuple[str, str]:
+    """The same for a device of DRA that no label names: by what those that can be it did.
+
+    alone: whether nobody else holds any of them; else several that rise say nothing.
+    """
+    used = next(each for each in about.devices if each.name == device)
+    found = [each.label for each in may_be(used, about.devices, during.readings) if each.label in during.utilization]
+    risen = [label for label in found if rose(before, during, [label])]
+    if not found or (len(risen) > 1 and not alone):
+        return "", ""
+    if risen:
+        return risen[0], f"its rise, as one of {len(found)} that can be it"
+    return min(found, key=lambda label: before.utilization.get(label, 0.0)), f"one of {len(found)}, none of which rose"
 
 
 def _sharing(

@@ -62,8 +62,10 @@ def match(devices: Sequence[Device], readings: Sequence[Readings]) -> dict[str, 
     matched: dict[str, Readings] = {}
     values = telling(devices)
     named = [(each, _labels(each)) for each in readings if each.label]
+    # A value in several readings is a property, such as the product.
+    common = {value for value, number in Counter(v for _, labels in named for v in labels).items() if number > 1}
     for device in devices:
-        found = [each for each, labels in named if values[device.name] & labels]
+        found = [each for each, labels in named if (values[device.name] - common) & labels]
         index = device.attribute("index", "minor")
         if not found and index is not None:
             keys = {(label, str(index)) for label in INDEX_LABELS}
@@ -74,6 +76,19 @@ def match(devices: Sequence[Device], readings: Sequence[Readings]) -> dict[str, 
     # A label that two devices share identifies neither.
     shared = Counter(each.label for each in matched.values())
     return {name: each for name, each in matched.items() if shared[each.label] == 1}
+
+
+def may_be(device: Device, devices: Sequence[Device], readings: Sequence[Readings]) -> list[Readings]:
+    """The readings of which one is this device's, where no label says which: of its partitions' kind, or of any device.
+
+    Empty if one of them should say it. `devices` are those of its kind on the node.
+    """
+    matched = match(devices, readings)
+    rest = [each for each in readings if each.label and each not in matched.values()]
+    if parent := _parent(device):
+        of_parent = _of(parent, rest)
+        return _of_profile(str(device.attribute("profile") or ""), of_parent) or of_parent
+    return [] if matched or _can_be_joined(devices, rest) else rest
 
 
 @dataclass(frozen=True)
@@ -108,7 +123,7 @@ def cover(devices: Sequence[Device], published: Iterable[Device], readings: Sequ
         counted.append(f"{len(names)} possible partitions as one device")
     unmatched = [device for device in real if device.name not in matched]
     for (parent, profile), names in _by_partition(unmatched).items():
-        alike = [each for each in _of(parent, rest) if each.is_partition and each.profiles <= {_in_resources(profile)}]
+        alike = _of_profile(profile, _of(parent, rest))
         found += [("", each) for each in alike[: len(names)]]
         missing += names[len(alike) :]
         counted += [f"{len(alike)} partitions of one device by number"] if alike else []
@@ -116,8 +131,7 @@ def cover(devices: Sequence[Device], published: Iterable[Device], readings: Sequ
     wholes = [device for device in unmatched if not _parent(device)]
     # A device that is divided is there as its partitions.
     others = [device.name for device in wholes if not _of(plain(str(device.attribute("uuid"))), rest)]
-    comparable = _addresses(str(value) for each in real for value in each.attributes.values())
-    if others and len(others) == len(real) and rest and not (comparable and _addresses(_values(rest))):
+    if others and len(others) == len(real) and rest and not _both_have_addresses(real, rest):
         # No label can be joined with what the driver says of its devices.
         if len(rest) >= len(others) and not _both_have_uuids(real, rest):
             found += [("", each) for each in rest[: len(others)]]
@@ -142,6 +156,17 @@ def _addresses(values: Iterable[str]) -> set[str]:
     return {plain(value) for value in values if _PCI_ADDRESS.fullmatch(value)}
 
 
+def _both_have_addresses(devices: Iterable[Device], readings: Iterable[Readings]) -> bool:
+    """Whether driver and exporter name PCI addresses."""
+    return bool(_addresses(str(value) for each in devices for value in each.attributes.values())) and bool(
+        _addresses(_values(readings))
+    )
+
+
+def _can_be_joined(devices: Sequence[Device], readings: Sequence[Readings]) -> bool:
+    return _both_have_addresses(devices, readings) or _both_have_uuids(devices, readings)
+
+
 def _both_have_uuids(devices: Iterable[Device], readings: Iterable[Readings]) -> bool:
     """Whether driver and exporter name UUIDs: if none of them are equal, they may be of other devices."""
     labels = {name.lower() for each in readings for name, _ in each.labels}
@@ -151,6 +176,11 @@ def _both_have_uuids(devices: Iterable[Device], readings: Iterable[Readings]) ->
 def _of(value: str, readings: Iterable[Readings]) -> list[Readings]:
     """The readings that have a label with this value."""
     return [each for each in readings if value in _labels(each)]
+
+
+def _of_profile(profile: str, readings: Iterable[Readings]) -> list[Readings]:
+    """The readings of partitions that may have this profile."""
+    return [each for each in readings if each.is_partition and each.profiles <= {_in_resources(profile)}]
 
 
 def _real(devices: Sequence[Device], published: Iterable[Device]) -> tuple[list[Device], dict[str, list[str]]]:
