@@ -15,6 +15,7 @@ from support.lab import Lab, Outcome, succeed
 from aiconform.cli import main
 
 CHECK = "secure_accelerator_access"
+NONCE = "00112233445566778899aabbccddeeff"
 METADATA = {
     "platformName": "Lab",
     "platformVersion": "1.0",
@@ -32,7 +33,7 @@ METADATA = {
 def signed(lab: Lab, conforming: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with v1.37/lab (the bundle), key.pub, run, and another run of the same check."""
     folder = tmp_path_factory.mktemp("bundle")
-    run, other = conforming, lab.run(CHECK)
+    run, other = conforming, lab.run(CHECK, "--challenge", NONCE)
     assert (run.code, other.code) == (0, 0), run.stderr + other.stderr
     (folder / "metadata.yaml").write_text(yaml.safe_dump(METADATA))
     start = folder / "v1.37" / "start"
@@ -53,13 +54,25 @@ def test_it_is_valid_executed_and_verifies(signed: Path) -> None:
     bundle = signed / "v1.37" / "lab"
     (found,) = json.loads(succeed("certify", "validate", bundle, "--offline", "-o", "json"))["submissions"]
     assert found["valid"]
-    assert found["grades"][CHECK] == "executed"
+    assert found["grades"][CHECK] == "simulated"
     verified = json.loads(succeed("certify", "verify", bundle, "--key", signed / "key.pub", "-o", "json"))
-    assert verified["verified"]
+    assert verified["holds"]
+    assert verified["shown"]["by_simulated_runs"] == [CHECK]
     assert verified["verdicts"][CHECK] == "pass"
     every = "".join(path.read_text() for path in bundle.rglob("*") if path.is_file())
     assert "198.18." not in every
     assert "aiconform-test" not in every
+
+
+def test_a_challenge_goes_into_the_cluster_and_comes_back(signed: Path) -> None:
+    found = json.loads((signed / "other" / "identity.json").read_text())
+    assert found["problems"] == []
+    assert found["authority"].startswith("sha256:")
+    nodes = {node["name"]: node for node in found["nodes"]}
+    assert all(node["uid"] and node["boot_id"] for node in nodes.values())
+    assert found["echo"]["said"] == [NONCE, nodes[found["echo"]["node"]]["boot_id"]]
+    assert found["echo"]["pod_uid"]
+    assert found["echo"]["namespace_uid"]
 
 
 def _run(bundle: Path) -> Path:
@@ -115,5 +128,5 @@ def test_any_change_is_found(signed: Path, change: Callable[[Path], None]) -> No
         main, ["certify", "verify", str(place / "v1.37" / "lab"), "--key", str(signed / "key.pub")]
     )
     assert done.exit_code == 1
-    assert "NOT verified" in done.stdout
+    assert "does NOT hold" in done.stdout
     assert "Traceback" not in done.output

@@ -8,7 +8,19 @@ from typing import Any
 
 from aiconform.check import Observation
 from aiconform.check.registry import load_check
-from aiconform.engine.evidence import FORMAT, Accelerator, Evidence, Record, Report, RunInfo, Tool, digest
+from aiconform.engine.evidence import (
+    FORMAT,
+    Accelerator,
+    Echo,
+    Evidence,
+    Identity,
+    NodeIdentity,
+    Record,
+    Report,
+    RunInfo,
+    Tool,
+    digest,
+)
 from aiconform.engine.journal import Journal, read
 from aiconform.engine.plan import make_plan, suite_digest
 from aiconform.engine.rundir import RunDirectory
@@ -45,6 +57,21 @@ def isolation(*, leaks: bool = False, started: bool = True, simulated: bool = Fa
     return probe.observes.model_validate({**about, **seen})
 
 
+def cluster_identity(cluster: str, challenge: str = "") -> Identity:
+    """Of a cluster with one node. challenge: what its container printed."""
+    node = NodeIdentity(
+        name=NODE,
+        uid=f"node-of-{cluster}",
+        created="2026-01-01T00:00:00Z",
+        machine_id="0123456789abcdef0123456789abcdef",
+        system_uuid="ec2f0000-0000-0000-0000-000000000000",
+        boot_id="99999999-8888-7777-6666-555555555555",
+        provider_id="aws:///eu-central-9a/i-0123456789abcdef0",
+    )
+    echo = Echo(namespace_uid="namespace-1", pod_uid="pod-1", node=NODE, said=(challenge, node.boot_id))
+    return Identity(authority=f"sha256:of-{cluster}", nodes=(node,), echo=echo if challenge else None)
+
+
 def make_run(
     folder: Path,
     *,
@@ -55,10 +82,12 @@ def make_run(
     cluster: str = "11111111-2222-3333-4444-555555555555",
     version: str = "v1.37",
     simulated: bool = False,
+    challenge: str = "",
+    echoed: bool = True,
 ) -> Path:
     """A finished run of one check, chosen by name: pass, fail (leaks) or error (started: False).
 
-    Every entry of its journal is of the time `at`.
+    Every entry of its journal is of the time `at`. echoed: whether a container printed the challenge.
     """
     standard = load_standard()
     requirement = standard.requirement(CHECK)
@@ -80,10 +109,13 @@ def make_run(
             "options": {},
             "started": at,
             "format": FORMAT,
+            "challenge": challenge,
         }
     )
     directory.write_info(info)
     directory.journal.append("started", info.model_dump(mode="json"), at)
+    identity = cluster_identity(cluster, challenge if echoed else "")
+    directory.journal.append("identified", {"digest": directory.write_identity(identity)}, at)
     seen = isolation(leaks=leaks, started=started, simulated=simulated).model_dump(mode="json")
     outcome = "seen" if started else "error"
     record = Record(
@@ -141,6 +173,8 @@ def sealed(run: Path) -> Path:
             data = info.model_copy(update={"ended": "", "journal": ""}).model_dump(mode="json")
         elif line.event == "observed":
             data = {**data, "digest": digest((run / f"observations/{data['check']}.json").read_bytes())}
+        elif line.event == "identified":
+            data = {"digest": directory.digests()["identity.json"]}
         elif "files" in data:
             data = {**data, "files": directory.digests()}
         directory.journal.append(line.event, data, line.time)
@@ -172,12 +206,15 @@ def as_made_before_ids(run: Path) -> Path:
     chain = Journal(run / "journal.ndjson")
     for line in lines:
         data = line["data"]
-        for newer in ("files", "format"):
+        for newer in ("files", "format", "challenge"):
             data.pop(newer, None)
+        if line["event"] == "identified":
+            continue
         if "strict" in data:
             data["verdict"] = data.pop("strict")
         chain.append(line["event"], data, line["time"])
     info = json.loads((run / "run.json").read_text())
-    del info["format"]
+    del info["format"], info["challenge"]
+    (run / "identity.json").unlink()
     (run / "run.json").write_text(json.dumps({**info, "journal": chain.head}, indent=1, ensure_ascii=False) + "\n")
     return run

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,24 +62,32 @@ def new_key(path: Path) -> Path:
 
 def sign_with_key(content: dict[str, Any], key: Path, folder: Path) -> Path:
     """Raises SigningFailed."""
+    from securesystemslib.dsse import Envelope
+
+    return _sign(Envelope(_encoded(content), PAYLOAD, {}), key, folder)
+
+
+def _sign(envelope: Any, key: Path, folder: Path) -> Path:
+    envelope.sign(_signer(key))
+    return _written(folder / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode() + b"\n")
+
+
+def _signer(key: Path) -> Any:
+    """Raises SigningFailed."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import Error
     from securesystemslib.signer import CryptoSigner
 
     password = os.environ.get(PASSWORD, "").encode() or None
     try:
-        private = load_pem_private_key(key.read_bytes(), password)
-        envelope = Envelope(_encoded(content), PAYLOAD, {})
-        envelope.sign(CryptoSigner(private))
+        return CryptoSigner(load_pem_private_key(key.read_bytes(), password))
     except OSError as error:
         raise SigningFailed(f"{key} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, UnsupportedAlgorithm, Error) as error:
         raise SigningFailed(
             f"{key} is not a usable private key in PEM format (an encrypted one needs {PASSWORD}): {error}"
         ) from error
-    return _written(folder / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode() + b"\n")
 
 
 def sign_keyless(content: dict[str, Any], folder: Path, token: str | None = None) -> Path:
@@ -107,8 +116,43 @@ def sign_keyless(content: dict[str, Any], folder: Path, token: str | None = None
     return _written(folder / KEYLESS, bundle.to_json().encode())
 
 
-def verify_with_key(folder: Path, key: Path) -> dict[str, Any]:
-    """The statement that the key signed. Raises NotAttested."""
+def countersign(key: Path, folder: Path) -> Path:
+    """Add a second signature to the envelope: the signer attests the same statement. Raises SigningFailed."""
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import Error
+
+    try:
+        envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
+    except (NotAttested, Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SigningFailed(f"there is nothing to countersign: {_first_line(error)}") from error
+    return _sign(envelope, key, folder)
+
+
+def attested(folder: Path) -> dict[str, Any]:
+    """The statement of the envelope, whoever signed it: for somebody who is about to sign it as well.
+
+    Raises NotAttested.
+    """
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import Error
+
+    try:
+        envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
+    except (Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NotAttested(f"{ATTESTATION} is no envelope: {_first_line(error)}") from error
+    return _statement(envelope.payload, envelope.payload_type)
+
+
+def signature_of(folder: Path, key: Path) -> bytes:
+    """The signature in the envelope by this private key. Raises SigningFailed."""
+    from securesystemslib.dsse import Envelope
+
+    envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
+    return bytes.fromhex(envelope.signatures[_signer(key).public_key.keyid].signature)
+
+
+def verify_with_key(folder: Path, pem: bytes, name: str) -> dict[str, Any]:
+    """The statement that this public key signed, with the `signature`. name: of the signer. Raises NotAttested."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
     from securesystemslib.dsse import Envelope
@@ -116,19 +160,20 @@ def verify_with_key(folder: Path, key: Path) -> dict[str, Any]:
     from securesystemslib.signer import SSlibKey
 
     try:
-        public = SSlibKey.from_crypto(load_pem_public_key(key.read_bytes()))
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm, Error) as error:
-        raise NotAttested(f"{key} is not a usable public key in PEM format: {_first_line(error)}") from error
+        public = SSlibKey.from_crypto(load_pem_public_key(pem))
+    except (ValueError, TypeError, UnsupportedAlgorithm, Error) as error:
+        raise NotAttested(f"{name}: not a usable public key in PEM format: {_first_line(error)}") from error
     try:
         envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
         envelope.verify([public], 1)
     except (Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotAttested(f"{ATTESTATION} has no valid signature of {key.name}: {_first_line(error)}") from error
-    return _statement(envelope.payload, envelope.payload_type)
+        raise NotAttested(f"{ATTESTATION} has no valid signature of {name}: {_first_line(error)}") from error
+    signature = bytes.fromhex(envelope.signatures[public.keyid].signature)
+    return {**_statement(envelope.payload, envelope.payload_type), "signature": signature}
 
 
 def verify_keyless(folder: Path, identity: str, issuer: str | None) -> dict[str, Any]:
-    """The statement that `identity` signed through sigstore. Raises NotAttested."""
+    """The statement that `identity` signed through sigstore, and when that was `logged`. Raises NotAttested."""
     import sigstore.errors
     from sigstore.models import Bundle
     from sigstore.verify import Verifier, policy
@@ -138,7 +183,14 @@ def verify_keyless(folder: Path, identity: str, issuer: str | None) -> dict[str,
         kind, payload = Verifier.production().verify_dsse(bundle, policy.Identity(identity=identity, issuer=issuer))
     except (sigstore.errors.Error, OSError, ValueError) as error:
         raise NotAttested(f"{KEYLESS} is not proven to be by {identity}: {_first_line(error)}") from error
-    return _statement(payload, kind)
+    return {**_statement(payload, kind), "logged": _logged(bundle)}
+
+
+def _logged(bundle: Any) -> datetime | None:
+    """When the transparency log took the entry; newer logs leave the time to timestamp authorities."""
+    entry = bundle.to_json()
+    times = [each.get("integratedTime") for each in json.loads(entry)["verificationMaterial"].get("tlogEntries", ())]
+    return datetime.fromtimestamp(int(times[0]), UTC) if times and times[0] else None
 
 
 def _encoded(content: dict[str, Any]) -> bytes:

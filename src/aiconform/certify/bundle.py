@@ -20,7 +20,8 @@ from aiconform.certify.submission import FILE
 
 ATTESTATION = "attestation.dsse.json"
 KEYLESS = "attestation.sigstore.json"
-SIGNATURES = (ATTESTATION, KEYLESS)
+TIMESTAMPS = "attestation.timestamps.json"
+SIGNATURES = (ATTESTATION, KEYLESS, TIMESTAMPS)
 MOST_FILES = 20_000
 MOST_BYTES = 2 << 30  # unpacked
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -60,9 +60,9 @@ class Corpus:
     def notes(self, requirement: str) -> NotesIndex:
         return self._notes.get(requirement) or NotesIndex(())
 
-    def runs(self, cluster: str, journal: str) -> list[tuple[Examined, JudgedRun]]:
-        """The runs of the corpus on this cluster or with this journal, with the submissions that contain them."""
-        known = [each for key in (cluster, journal) if key for each in self._runs.get(key, ())]
+    def sharing(self, marks: Iterable[str]) -> list[tuple[Examined, JudgedRun]]:
+        """The runs of the corpus that have one of these marks, with the submissions that contain them."""
+        known = [each for mark in marks for each in self._runs.get(mark, ())]
         return list({theirs.folder: (other, theirs) for other, theirs in known}.values())
 
     @cached_property
@@ -70,8 +70,8 @@ class Corpus:
         found: dict[str, list[tuple[Examined, JudgedRun]]] = defaultdict(list)
         for examined in self._every:
             for run in examined.runs.every()[0]:
-                found[run.cluster.get("uid", "")].append((examined, run))
-                found[run.journal].append((examined, run))
+                for mark in run.marks:
+                    found[mark].append((examined, run))
         return found
 
     @cached_property

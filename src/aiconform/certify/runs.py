@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.certify.findings import listed
+from aiconform.engine.evidence import Identity, RunInfo
 
 FOLDER = "runs"
 # The engine reads runs that it wrote itself; foreign files can have any content.
@@ -24,7 +25,8 @@ class JudgedRun:
     reported: what the run itself reports, over all assertions if it was made before there were two verdicts. problems:
     where the run disagrees with its observations or with itself. unread: what this release cannot recompute, and which
     one can. simulated: it, or an observation, says that accelerators had no hardware. redacted: what was replaced, in
-    words, or "".
+    words, or "". challenge: what a reviewer gave it to carry, or ""; echoed: what a container of the cluster printed.
+    marks: what tells the run and its cluster from all others.
     """
 
     folder: Path
@@ -51,6 +53,9 @@ class JudgedRun:
     ended: str
     journal: str
     redacted: str
+    challenge: str
+    echoed: tuple[str, ...]
+    marks: tuple[str, ...]
 
 
 _CHECK = re.compile(r"(?!.{81})[a-z0-9_]+(\.[a-z0-9_]+)*")
@@ -80,6 +85,7 @@ def judge_run(folder: Path) -> JudgedRun:
         info, claimed = directory.read_info(), directory.read_report()
         lines = list(journal.read(folder / "journal.ndjson")) if not judgement.differences else []
         observed = [directory.read_evidence(check)[0].model_dump() for check in directory.evidence_ids()]
+        identity = directory.read_identity()
     except OfAnotherRelease as error:
         raise OtherRelease(str(error).replace(str(folder), folder.name)[:500]) from error
     except (BadRunDirectory, journal.BrokenChain, OSError, *_CAUSED_BY_FOREIGN_FILES) as error:
@@ -112,7 +118,16 @@ def judge_run(folder: Path) -> JudgedRun:
         report.ended,
         info.journal,
         (listed(taken, 9, str) or "nothing was found") if redactions else "",
+        info.challenge,
+        identity.echo.said if identity and identity.echo else (),
+        _marks(info, identity),
     )
+
+
+def _marks(info: RunInfo, identity: Identity | None) -> tuple[str, ...]:
+    """An empty mark is none; the certificate authority is none either, because clusters may share one."""
+    more = tuple(node.uid for node in identity.nodes) if identity else ()
+    return tuple(dict.fromkeys(mark for mark in (info.journal, info.cluster.get("uid", ""), *more) if mark))
 
 
 def _simulated(data: Any) -> bool:

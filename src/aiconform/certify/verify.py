@@ -1,22 +1,29 @@
-"""Verification of a bundle: signature, digests, journals, recomputed verdicts, and no claim above its evidence."""
+"""Verification of a bundle: signatures, digests, journals, recomputed verdicts, and no claim above its evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from aiconform.certify.answers import Shown, Verification
 from aiconform.certify.artifacts import NAMES, BadArtifact, Results, read_results
 from aiconform.certify.attestation import NotAttested
 from aiconform.certify.bundle import BadBundle, digests
+from aiconform.certify.challenge import Challenge
 from aiconform.certify.examined import Examined
 from aiconform.certify.findings import listed
+from aiconform.certify.grades import NOT_CLAIMED
 from aiconform.certify.predicate import platform, run_claims
 from aiconform.certify.rules.runs import latest
 from aiconform.certify.runs import JudgedRun
 from aiconform.certify.submission import FILE
+from aiconform.certify.trust import Policy
 from aiconform.certify.validate import Validated, ValidationSettings, validate
+from aiconform.certify.vouching import vouched
+from aiconform.engine.contradictions import SLACK
+from aiconform.engine.journal import moment
 from aiconform.reports.summary import SIMULATED
 
 CLAIMING = ("Implemented", "N/A")
@@ -24,46 +31,13 @@ CLAIMING = ("Implemented", "N/A")
 EVIDENCE = frozenset(
     {"P-load", "P-version", "P-evidence-file", "P-artifact", "P-test-failed", "P-test-missing", "P-test-skipped"}
 )
-Attested = Callable[[Path], dict[str, Any]]
 
 
-@dataclass
-class Verification:
-    """The bundle is verified if there are no `problems`. `steps`: each check, in order, and whether it held.
-
-    shown: requirement -> verdict of the newest run. unshown: claims that no run supports. valid: by the programme's
-    rules, which is a separate question: an honest bundle may show that a platform is not conformant.
-    """
-
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    steps: dict[str, bool | None] = field(default_factory=dict)
-    signed: dict[str, Any] | None = None
-    shown: dict[str, str] = field(default_factory=dict)
-    unshown: list[str] = field(default_factory=list)
-    grades: dict[str, str] = field(default_factory=dict)
-    valid: bool | None = None
-
-    def step(self, name: str, problems: list[str]) -> None:
-        self.steps[name] = not problems
-        self.problems += [f"{name}: {problem}" for problem in problems]
-
-    def as_data(self) -> dict[str, Any]:
-        return {
-            "verified": not self.problems,
-            "valid": self.valid,
-            "steps": self.steps,
-            "problems": self.problems,
-            "notes": self.notes,
-            "signed": self.signed,
-            "verdicts": self.shown,
-            "claims_without_a_run": self.unshown,
-            "grades": self.grades,
-        }
-
-
-def verify(folder: Path, attested: Attested | None, checklists: Path | None = None) -> Verification:
-    """`folder`: of the bundle, resolved. `attested` returns what was signed or raises NotAttested; None: do not check.
+def verify(
+    folder: Path, policy: Policy | None, checklists: Path | None = None, challenge: Challenge | None = None
+) -> Verification:
+    """`folder`: of the bundle, resolved. policy: whom the verifier trusts; None: signatures are not checked. challenge:
+    what every run has to carry.
 
     Raises BadChecklists.
     """
@@ -76,44 +50,69 @@ def verify(folder: Path, attested: Attested | None, checklists: Path | None = No
     (validated,) = validate([folder / FILE], ValidationSettings(offline=True, checklists=checklists))
     examined = validated.examined
     judged = examined.runs.every()[0] if examined else []
-    if attested is None:
+    if policy is None:
         found.steps["signature"] = found.steps["digests"] = None
         found.notes.append("the signature was not checked: the maker and the completeness of this bundle are unknown")
     else:
-        _signature(folder, attested, files, examined, judged, found)
+        _signature(folder, policy, files, examined, judged, found)
     _runs(examined, judged, found)
     _claims(validated, judged, found)
     _programme(validated, found)
+    if challenge:
+        _challenge(challenge, examined, judged, found)
     return found
+
+
+def _challenge(challenge: Challenge, examined: Examined | None, judged: list[JudgedRun], found: Verification) -> None:
+    missed = [f"runs/{run.folder.name} {why}" for run in judged if (why := challenge.missed(run))]
+    vendor = examined.submission.value("vendorName") if examined else ""
+    if challenge.vendor and challenge.vendor.casefold() != vendor.casefold():
+        missed.append(f"it was made for {challenge.vendor}, the bundle is of {vendor}")
+    if not judged:
+        missed.append("the bundle contains no run that could carry it")
+    found.step("challenge", missed)
+    found.challenged = not missed
 
 
 def _programme(validated: Validated, found: Verification) -> None:
     """Evidence that does not support a claim is a problem here; a platform that lacks something is not."""
     offered = [error for error in validated.errors if error.rule in EVIDENCE]
     found.step("evidence", [f"{error.rule}, line {error.line}: {error.message}" for error in offered])
-    found.valid = validated.valid
-    if not validated.valid:
-        counted = len(validated.errors)
-        found.notes.append(f"the programme's rules are not met ({counted} errors): see `aiconform certify validate`")
+    found.errors = len(validated.errors)
+    if validated.errors:
+        found.notes.append("the programme's rules are not met: see `aiconform certify validate`")
 
 
 def _signature(
     folder: Path,
-    attested: Attested,
+    policy: Policy,
     files: dict[str, str],
     examined: Examined | None,
     judged: list[JudgedRun],
     found: Verification,
 ) -> None:
     try:
-        content = attested(folder)
+        content = vouched(folder, policy, datetime.now(UTC))
     except NotAttested as error:
         found.step("signature", [str(error)])
         found.steps["digests"] = None
         return
     found.step("signature", [])
-    found.signed = {key: content["predicate"].get(key) for key in ("by", "signed", "platform", "standard", "cluster")}
-    subjects = content["subjects"]
+    found.step("policy", content.problems)
+    found.vouchers = content.vouchers
+    found.signed = {key: content.predicate.get(key) for key in ("by", "signed", "platform", "standard", "cluster")}
+    found.step("digests", _digests(content.subjects, files))
+    found.step("attested", _attested(content.predicate, examined, judged))
+
+
+def unlike_the_statement(folder: Path, subjects: dict[str, str], predicate: dict[str, Any]) -> list[str]:
+    """Where the bundle differs from a statement about it. Raises BadBundle, BadChecklists."""
+    (validated,) = validate([folder / FILE], ValidationSettings(offline=True))
+    judged = validated.examined.runs.every()[0] if validated.examined else []
+    return _digests(subjects, digests(folder)) + _attested(predicate, validated.examined, judged)
+
+
+def _digests(subjects: dict[str, str], files: dict[str, str]) -> list[str]:
     problems = []
     for what, names in (
         ("missing", subjects.keys() - files.keys()),
@@ -122,8 +121,7 @@ def _signature(
     ):
         if names:
             problems.append(f"{what}: {listed(sorted(names))}")
-    found.step("digests", problems)
-    found.step("attested", _attested(content["predicate"], examined, judged))
+    return problems
 
 
 def _attested(predicate: dict[str, Any], examined: Examined | None, judged: list[JudgedRun]) -> list[str]:
@@ -131,18 +129,24 @@ def _attested(predicate: dict[str, Any], examined: Examined | None, judged: list
     if examined is None:
         return [f"{FILE} cannot be compared with what was signed"]
     problems = []
-    expected = {
-        "platform": platform(examined.submission),
-        "runs": run_claims(judged),
-        "suite": judged[0].suite if judged else None,
-        "cluster": judged[0].cluster.get("uid") if judged else None,
-    }
+    expected: dict[str, Any] = {"platform": platform(examined.submission)}
+    if not examined.runs.of_other_releases:
+        expected |= {
+            "runs": run_claims(judged),
+            "suite": judged[0].suite if judged else None,
+            "cluster": judged[0].cluster.get("uid") if judged else None,
+        }
     for name, value in expected.items():
         if predicate.get(name) != value:
             problems.append(f"the signed {name} is not that of the bundle")
     version = predicate.get("standard")
     if not isinstance(version, dict) or version.get("version") != examined.checklist.version:
         problems.append(f"it was signed for a version other than {examined.checklist.version}")
+    signed = moment(str(predicate.get("signed", "")))
+    for run in judged:
+        ended = moment(run.ended)
+        if signed and ended and signed < ended - SLACK:
+            problems.append(f"it was signed ({predicate['signed']}) before run {run.run} had ended ({run.ended})")
     return problems
 
 
@@ -150,8 +154,13 @@ def _runs(examined: Examined | None, judged: list[JudgedRun], found: Verificatio
     problems = []
     broken = examined.runs.every()[1] if examined else {}
     for name, why in broken.items():
-        problems.append(f"runs/{name} is not a finished run: {why}")
+        if examined and name in examined.runs.of_other_releases:
+            found.unread.append(f"runs/{name}: {why}")
+        else:
+            problems.append(f"runs/{name} is not a finished run: {why}")
+    found.runs = len(judged)
     for run in judged:
+        found.unread += [f"runs/{run.folder.name}: {text}" for text in run.unread]
         problems += [f"runs/{run.folder.name}: {difference}" for difference in run.problems]
         if run.folder.name != run.run:
             problems.append(f"runs/{run.folder.name} holds the run {run.run}")
@@ -163,6 +172,8 @@ def _runs(examined: Examined | None, judged: list[JudgedRun], found: Verificatio
     if len({run.cluster.get("uid") for run in judged}) > 1:
         problems.append("the runs are of different clusters")
     found.step("runs", problems)
+    if not judged and not broken:
+        found.steps["runs"] = None
 
 
 def _claims(validated: Validated, judged: list[JudgedRun], found: Verification) -> None:
@@ -175,12 +186,22 @@ def _claims(validated: Validated, judged: list[JudgedRun], found: Verification) 
     for requirement, answer in examined.answers.items():
         run = latest(requirement, judged)
         if run:
-            found.shown[requirement] = run.verdicts[requirement]
+            found.verdicts[requirement] = run.verdicts[requirement]
         elif answer.counts and answer.claim.status.text in CLAIMING:
             found.unshown.append(requirement)
     problems += _artifacts(examined, judged)
     found.grades = validated.grades
+    found.shown = _shown(examined, validated.grades)
     found.step("claims", problems)
+
+
+def _shown(examined: Examined, grades: dict[str, str]) -> Shown:
+    by: dict[str, list[str]] = {"executed": [], "simulated": [], "documents": [], NOT_CLAIMED: []}
+    for item in examined.checklist.items:
+        if item.level == "MUST":
+            grade = grades[item.id]
+            by[grade if grade in by else "documents"].append(item.id)
+    return Shown(*(tuple(ids) for ids in by.values()))
 
 
 def _artifacts(examined: Examined, judged: list[JudgedRun]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,15 @@ from aiconform.cli.certify_options import FILE, INVALID, checklists_option, prin
 from aiconform.cli.certify_registry import command as registry
 from aiconform.cli.common import Failure, fail, note, output_option
 from aiconform.cli.ending import end
+
+if TYPE_CHECKING:
+    from aiconform.certify.answers import Requirement
+    from aiconform.certify.challenge import Challenge
+    from aiconform.certify.trust import Policy
+
+UNDECIDED = 3
+# Those of aiconform.certify.answers; spelled out so that --help imports nothing.
+REQUIRABLE = ("consistent", "vouched", "shown", "valid", "challenged")
 
 
 class CertifyGroup(click.Group):
@@ -124,7 +133,17 @@ def validate(
 @click.option("--key", type=FILE, help="Public key (PEM) of the signer.")
 @click.option("--identity", metavar="NAME", help="Identity of a keyless signer, for example a mail address.")
 @click.option("--issuer", metavar="URL", help="The OIDC issuer that must have confirmed --identity.")
+@click.option("--policy", "policy_file", type=FILE, help="Trust policy (YAML): who may sign for whom, and how many.")
 @click.option("--unsigned", is_flag=True, help="Check everything except the signature.")
+@click.option("--challenge", metavar="FILE", help="What every run must have carried: a file of `certify challenge`.")
+@click.option(
+    "--require",
+    "required",
+    type=click.Choice(REQUIRABLE),
+    multiple=True,
+    help="What must hold for exit code 0. By default: consistent, vouched unless --unsigned is given, and challenged "
+    "with --challenge.",
+)
 @checklists_option
 @output_option
 def verify(
@@ -132,47 +151,99 @@ def verify(
     key: Path | None,
     identity: str | None,
     issuer: str | None,
+    policy_file: Path | None,
     unsigned: bool,
+    challenge: str | None,
+    required: tuple[Requirement, ...],
     checklists: Path | None,
     output: str,
 ) -> None:
     """Verify a bundle (a folder, .tar, .tar.gz or .zip) without the cluster it came from.
 
-    Checks the signature; that no file is missing, added or changed; the journals and every verdict of the runs; and
-    that no claim is above its evidence. Exit code: 0 if all checks hold, 1 if not.
+    Three answers: whether the bundle is consistent (digests, journals, every verdict recomputed, no claim above its
+    evidence; a bundle without a run has nothing to recompute); who vouches for it, with which key and since when, held
+    against what you trust; and how many MUST requirements are shown by runs. What --require names decides the exit
+    code: `shown` asks for a run on real accelerators for every MUST, `valid` for the programme's rules.
+
+    Exit code: 0 if it holds, 1 if not, 3 if only another release of this tool can say.
     """
-    from aiconform.certify.attestation import verify_keyless, verify_with_key
+    from aiconform.certify.answers import lines
     from aiconform.certify.bundle import BadBundle, opened
     from aiconform.certify.verify import verify as run
     from aiconform.reports.plain import plain
 
-    if sum(map(bool, (key, identity, unsigned))) != 1:
-        raise click.UsageError("say who must have signed it: use one of --key, --identity and --unsigned")
-    attested: Any = None
-    if key:
-        attested = lambda folder: verify_with_key(folder, key)  # noqa: E731
-    elif identity:
-        attested = lambda folder: verify_keyless(folder, identity, issuer)  # noqa: E731
+    if sum(map(bool, (key, identity, policy_file, unsigned))) != 1:
+        raise click.UsageError("say whom you trust: use one of --key, --identity, --policy and --unsigned")
+    if unsigned and "vouched" in required:
+        raise click.UsageError("--unsigned asks nobody to vouch: leave out `--require vouched`")
+    if "challenged" in required and not challenge:
+        raise click.UsageError("`--require challenged` needs --challenge")
+    usual: tuple[Requirement, ...] = ("consistent",) if unsigned else ("consistent", "vouched")
+    required = tuple(dict.fromkeys(required)) or (*usual, *(("challenged",) if challenge else ()))
+    asked = _challenge(challenge) if challenge else None
+    policy = _policy(key, identity, issuer, policy_file)
     try:
         with opened(bundle) as folder:
-            found = run(folder, attested, checklists)
+            found = run(folder, policy, checklists, asked)
     except BadBundle as error:
         click.echo(plain(f"aiconform: {error}"), err=True)
         end(INVALID)
     if output == "json":
-        print_result({"bundle": str(bundle), **found.as_data()})
+        print_result({"bundle": str(bundle), **found.as_data(required)})
     else:
-        words = {True: "holds", False: "DOES NOT HOLD", None: "not checked"}
-        for name, held in found.steps.items():
-            click.echo(f"{name:<10} {words[held]}")
-        for text in found.problems:
-            click.echo(plain(f"problem: {text}"))
-        for text in found.notes:
-            click.echo(plain(f"note: {text}"))
-        if found.unshown:
-            click.echo(f"claims that no run supports: {', '.join(found.unshown)}")
-        click.echo("verified" if not found.problems else "NOT verified")
-    end(INVALID if found.problems else 0)
+        for line in lines(found, required):
+            click.echo(line)
+    if all(map(found.holds, required)):
+        end(0)
+    end(UNDECIDED if found.undecided(required) else INVALID)
+
+
+@command.command("challenge", short_help="Make a number that a run has to carry.")
+@click.option("--for", "vendor", metavar="VENDOR", default="", help="The vendorName that the challenge is for.")
+@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="For how long it is good.")
+@click.option("--out", type=FILE, help="Write to this file, which is never overwritten, instead of standard output.")
+def make_challenge(vendor: str, days: int, out: Path | None) -> None:
+    """Make a challenge: a number that nobody could know before, which a run carries into the cluster and back.
+
+    The reviewer gives it to the vendor (`aiconform run --challenge FILE`) and keeps it for `certify verify --challenge
+    FILE`. It shows that the run was made after the challenge, with a cluster at hand.
+    """
+    from aiconform.certify.challenge import new_challenge
+
+    made = new_challenge(vendor, days).as_text()
+    if out is None:
+        click.echo(made, nl=False)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(made)
+    except FileExistsError:
+        fail(f"{out} exists: a challenge is never overwritten")
+    except OSError as error:
+        fail(f"{out} cannot be written: {error.strerror}")
+    click.echo(out)
+
+
+def _challenge(given: str) -> Challenge:
+    from aiconform.certify.challenge import BadChallenge, read_challenge
+
+    try:
+        return read_challenge(given)
+    except BadChallenge as error:
+        fail(str(error))
+
+
+def _policy(key: Path | None, identity: str | None, issuer: str | None, file: Path | None) -> Policy | None:
+    from aiconform.certify.trust import BadPolicy, of_identity, of_key, read_policy
+
+    try:
+        if key:
+            return of_key(key)
+        if identity:
+            return of_identity(identity, issuer)
+        return read_policy(file) if file else None
+    except BadPolicy as error:
+        fail(str(error))
 
 
 @command.command(short_help="Show submissions side by side.")

@@ -186,40 +186,81 @@ def redact(run: Path, out: Path, words: tuple[str, ...], output: str) -> None:
 @click.option("--keyless", is_flag=True, help="Sign with an OIDC identity through sigstore; needs the network.")
 @click.option("--identity-token", metavar="TOKEN", envvar="SIGSTORE_ID_TOKEN", help="The OIDC token for --keyless.")
 @click.option("--by", metavar="TEXT", help="Name of the signer; vendorName by default.")
+@click.option(
+    "--countersign", is_flag=True, help="Add a second signature, for example of a witness, to that of the vendor."
+)
+@click.option("--timestamp", metavar="URL", help="Have a timestamp authority (RFC 3161) confirm when this was signed.")
 def sign(
-    bundle: Path, key: Path | None, new_key: Path | None, keyless: bool, identity_token: str | None, by: str | None
+    bundle: Path,
+    key: Path | None,
+    new_key: Path | None,
+    keyless: bool,
+    identity_token: str | None,
+    by: str | None,
+    countersign: bool,
+    timestamp: str | None,
 ) -> None:
-    """Sign a bundle: an in-toto attestation of every file's digest, the platform, the runs and the standard."""
+    """Sign a bundle: an in-toto attestation of every file's digest, the platform, the runs and the standard.
+
+    With --countersign, somebody else signs the same statement as well; it has to fit the bundle.
+    """
     from aiconform.certify import attestation
-    from aiconform.certify.bundle import BadBundle, digests, opened
-    from aiconform.certify.predicate import predicate
-    from aiconform.certify.runs import Runs
+    from aiconform.certify.bundle import BadBundle, opened
     from aiconform.certify.submission import FILE as PRODUCT
-    from aiconform.certify.submission import Unreadable, read_submission
-    from aiconform.certify.verify import verify as check
-    from aiconform.engine.journal import now
+    from aiconform.certify.submission import Unreadable
+    from aiconform.certify.timestamps import NoTimestamp, add_timestamp
 
     if sum(map(bool, (key, new_key, keyless))) != 1:
         raise click.UsageError("use one of --key, --new-key and --keyless")
+    if keyless and (countersign or timestamp):
+        raise click.UsageError("--keyless signs a statement of its own, whose time is logged: leave out the others")
+    if countersign and by:
+        raise click.UsageError("--countersign signs what was signed before: leave out --by")
     if not bundle.is_dir():
         fail(f"{bundle} is not a folder: sign a bundle before packing it")
     try:
         with opened(bundle) as folder:
-            submission = read_submission(folder / PRODUCT)
-            problems = check(folder, None).problems
-            if problems:
-                fail(f"{problems[0]}: a bundle that cannot be verified is not signed")
-            runs, _ = Runs(folder).every()
-            signed = predicate(submission, runs, by=by or submission.value("vendorName"), when=now())
-            content = attestation.statement(digests(folder), signed)
+            content = _statement(folder, by, countersign=countersign)
             if new_key:
                 note(f"public key: {attestation.new_key(new_key)}")
                 key = new_key
-            if key:
-                click.echo(attestation.sign_with_key(content, key, folder))
-            else:
+            if key is None:
                 click.echo(attestation.sign_keyless(content, folder, identity_token))
-    except (BadBundle, attestation.SigningFailed) as error:
+                return
+            if countersign:
+                click.echo(attestation.countersign(key, folder))
+            else:
+                click.echo(attestation.sign_with_key(content, key, folder))
+            if timestamp:
+                when = add_timestamp(folder, attestation.signature_of(folder, key), timestamp)
+                note(f"{timestamp} confirms that it was signed at {when.isoformat()}")
+    except (BadBundle, attestation.SigningFailed, attestation.NotAttested, NoTimestamp) as error:
         fail(str(error))
     except Unreadable as error:
         fail(f"{bundle / PRODUCT}, line {error.line}: {error.problem}; {error.help}")
+
+
+def _statement(folder: Path, by: str | None, *, countersign: bool) -> dict[str, Any]:
+    """What is to be signed. Ends with exit code 2 for what nobody should sign. Raises Unreadable, NotAttested."""
+    from aiconform.certify import attestation
+    from aiconform.certify.bundle import digests
+    from aiconform.certify.predicate import predicate
+    from aiconform.certify.runs import Runs
+    from aiconform.certify.submission import FILE as PRODUCT
+    from aiconform.certify.submission import read_submission
+    from aiconform.certify.verify import unlike_the_statement
+    from aiconform.certify.verify import verify as check
+    from aiconform.engine.journal import now
+
+    submission = read_submission(folder / PRODUCT)
+    found = check(folder, None)
+    for problem in (*found.problems, *found.unread):
+        fail(f"{problem}: a bundle that cannot be verified is not signed")
+    if countersign:
+        content = attestation.attested(folder)
+        for problem in unlike_the_statement(folder, content["subjects"], content["predicate"]):
+            fail(f"{problem}: what was signed is not this bundle")
+        return content
+    runs, _ = Runs(folder).every()
+    signed = predicate(submission, runs, by=by or submission.value("vendorName"), when=now())
+    return attestation.statement(digests(folder), signed)

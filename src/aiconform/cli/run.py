@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 )
 @click.option("--image-digests", is_flag=True, help="Name the test images by digest, where a policy demands it.")
 @guest_options
+@click.option("--challenge", metavar="FILE", help="Carry a reviewer's challenge into the cluster and back.")
 @set_option
 @extensions_option
 @strict_option
@@ -98,6 +99,7 @@ def command(
     namespace: str,
     namespace_labels: str,
     namespace_annotations: tuple[str, ...],
+    challenge: str | None,
     options: tuple[str, ...],
     extensions: bool,
     strict: bool,
@@ -133,11 +135,15 @@ def command(
         )
     if dry_run and (resume or out):
         raise click.UsageError("--dry-run creates nothing: leave out --out and --resume.")
+    if resume and challenge:
+        raise click.UsageError("--resume carries on with the challenge of the run: leave out --challenge.")
     if lab and (kubeconfig or context):
         raise click.UsageError("--lab brings its own cluster: leave out --kubeconfig and --context.")
     chosen = Chosen(ids, kubernetes, extensions)
     guest = guest_of(pod_template, namespace_labels, namespace_annotations, pull_secrets, namespace)
     said = accelerators_said(accelerators, not_accelerators, profiles, tolerations)
+    if challenge:
+        guest = guest.challenged(_nonce(challenge))
     try:
         settings = Settings(every_node, nodes, said, patience, parse(options, note))
     except BadChoice as error:
@@ -154,6 +160,15 @@ def command(
     how = RunOptions(_folder(resume or out), settings, Images(image_registry, image_digests), guest)
     report = run_async(_run(None if resume else chosen, kubeconfig, context, how, coming, as_json=output == "json"))
     end(EXIT_CODES[report.strict if strict else report.verdict])
+
+
+def _nonce(given: str) -> str:
+    from aiconform.certify.challenge import BadChallenge, read_challenge
+
+    try:
+        return read_challenge(given).nonce
+    except BadChallenge as error:
+        fail(f"--challenge: {error}")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from typing import Any
 from aiconform.cluster import amounts
 from aiconform.cluster.api import Object
 
+CHALLENGE = "aiconform.dev/challenge"
+"""The annotation with a reviewer's challenge."""
 # What a Pod template may set, and the type of each. The rest of a Pod is what a check is about.
 _METADATA: dict[str, type] = {"labels": dict, "annotations": dict}
 _SPEC: dict[str, type] = {
@@ -61,6 +63,17 @@ class Guest:
         """From the options of a run."""
         fields = {name: recorded[name] for name in cls.__dataclass_fields__ if name in recorded}
         return cls(**{**fields, "pull_secrets": tuple(fields.get("pull_secrets", ()))})
+
+    @property
+    def challenge(self) -> str:
+        """The reviewer's challenge that it carries, or ""."""
+        return self.namespace_annotations.get(CHALLENGE, "")
+
+    def challenged(self, challenge: str) -> Guest:
+        """With the challenge as an annotation of every Namespace and of every Pod."""
+        mark = {CHALLENGE: challenge}
+        template: Object = _merged(self.pod_template, {"metadata": {"annotations": mark}})
+        return replace(self, pod_template=template, namespace_annotations={**self.namespace_annotations, **mark})
 
     def fitted(self, obj: Object, ranges: Sequence[Object] = ()) -> Object:
         """A Namespace with its labels and annotations; in any other `obj` each Pod, or Pod template, as it has to be.

@@ -62,6 +62,11 @@ class Scratch:
     def selector(self) -> str:
         return f"{RUN_LABEL}={self._space.run},{PROBE_LABEL}={self.probe}"
 
+    @property
+    def namespace_uid(self) -> str:
+        """The UID of the run's first Namespace; there is one as soon as something was created."""
+        return str(self._space.owner["metadata"].get("uid", ""))
+
     async def namespace(self) -> str:
         """The Namespace of its namespaced objects."""
         return await self._space.namespace(self.security)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from aiconform.engine.evidence import Evidence, Report, RunInfo
-from aiconform.engine.journal import JournalEntry
+from aiconform.engine.evidence import Evidence, Identity, Report, RunInfo
+from aiconform.engine.journal import JournalEntry, moment
 
 # Clocks are corrected during a run, and an entry is written a moment after the event.
 SLACK = timedelta(minutes=1)
@@ -24,7 +24,12 @@ _KIND = ("way", "name")
 
 
 def contradictions(
-    info: RunInfo, report: Report, evidence: Mapping[str, Evidence], lines: Sequence[JournalEntry], now: datetime
+    info: RunInfo,
+    report: Report,
+    evidence: Mapping[str, Evidence],
+    identity: Identity | None,
+    lines: Sequence[JournalEntry],
+    now: datetime,
 ) -> list[str]:
     """What contradicts itself, in words. evidence: by check. now: what is later has not happened."""
     observed = {check: found.model_dump(mode="json") for check, found in evidence.items()}
@@ -34,7 +39,9 @@ def contradictions(
         *(text for check, data in observed.items() for text in _figures(f"observations/{check}.json", data)),
         *_times(info, report, lines, now),
         *_twice(info, report, evidence, lines),
+        *(_identity(info, identity) if identity else ()),
         *(text for check, data in observed.items() for text in _simulated(info, check, data["records"])),
+        *(text for check, found in evidence.items() for text in _elsewhere(info, check, found)),
     ]
 
 
@@ -53,20 +60,20 @@ def _figures(name: str, data: Any, place: str = "") -> Iterator[str]:
 
 
 def _times(info: RunInfo, report: Report, lines: Sequence[JournalEntry], now: datetime) -> Iterator[str]:
-    started, ended = _moment(info.started), _moment(info.ended)
-    moments = [(f"line {line.number} of the journal", _moment(line.time)) for line in lines]
+    started, ended = moment(info.started), moment(info.ended)
+    moments = [(f"line {line.number} of the journal", moment(line.time)) for line in lines]
     every = [("the start", started), ("the end", ended), *moments]
-    for name, moment in every:
-        if moment is None:
+    for name, at in every:
+        if at is None:
             yield f"the time of {name} is none"
             return
-        if moment > now + AHEAD:
-            yield f"{name} lies in the future ({moment.isoformat()})"
+        if at > now + AHEAD:
+            yield f"{name} lies in the future ({at.isoformat()})"
     if started is None or ended is None:
         return
     if ended < started - SLACK:
         yield f"the run ended ({info.ended}) before it started ({info.started})"
-    known = [(name, moment) for name, moment in moments if moment is not None]
+    known = [(name, at) for name, at in moments if at is not None]
     for (name, before), (later, after) in pairwise(known):
         if after < before - SLACK:
             yield f"{later} is earlier than {name}"
@@ -84,7 +91,7 @@ def _against_the_journal(
     if info.format < 2:
         return
     for event, said in (("started", started), ("ended", ended)):
-        written = next((_moment(line.time) for line in reversed(lines) if line.event == event), None)
+        written = next((moment(line.time) for line in reversed(lines) if line.event == event), None)
         if written is None:
             yield f"the journal does not say when the run {event}"
         elif abs(written - said) > SLACK:
@@ -109,8 +116,26 @@ def _twice(
         yield from (f"observations/{check}.json has twice: {each}" for each in _repeated(targets))
 
 
+def _identity(info: RunInfo, identity: Identity) -> Iterator[str]:
+    yield from (
+        f"identity.json has two nodes with the UID {uid}" for uid in _repeated(n.uid for n in identity.nodes if n.uid)
+    )
+    if identity.echo and not info.challenge:
+        yield "identity.json answers a challenge that run.json does not name"
+
+
 def _repeated(values: Iterable[str]) -> list[str]:
     return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _elsewhere(info: RunInfo, check: str, found: Evidence) -> Iterator[str]:
+    """Observations of another node than the one that their probe was sent to."""
+    nodes = {entry.node for entry in info.accelerators}
+    for record in found.records:
+        seen = (record.observation or {}).get("node")
+        sent = any(record.target.startswith((f"{node}, ", f"{node}/")) for node in nodes)
+        if sent and isinstance(seen, str) and seen not in record.target:
+            yield f"observations/{check}.json has an observation of {seen} for {record.target}"
 
 
 def _simulated(info: RunInfo, check: str, data: Any) -> Iterator[str]:
@@ -130,11 +155,3 @@ def _simulated(info: RunInfo, check: str, data: Any) -> Iterator[str]:
     elif isinstance(data, list):
         for value in data:
             yield from _simulated(info, check, value)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

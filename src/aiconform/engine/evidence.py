@@ -138,7 +138,8 @@ class RunInfo(_Model):
     incomplete pool, an unknown resource.
 
     Until a run has ended `ended` and `journal` (hash of the journal's last line) are empty. `tool` names the release
-    that made the run, `format` the form of its files: 1 if the run does not say it.
+    that made the run, `format` the form of its files: 1 if the run does not say it. `challenge`:
+    what a reviewer gave the run to carry, or "".
     """
 
     run: str
@@ -157,6 +158,43 @@ class RunInfo(_Model):
     ended: str = ""
     journal: str = ""
     format: int = 1
+    challenge: str = ""
+
+
+class NodeIdentity(_Model):
+    """A Node by what its cluster, its machine and its cloud call it; "" for what is not known."""
+
+    name: str
+    uid: str
+    created: str
+    machine_id: str
+    system_uuid: str
+    boot_id: str
+    provider_id: str
+
+
+class Echo(_Model):
+    """A Pod with the run's challenge as an annotation. `said`: what its container printed: the challenge, and the boot
+    id of the kernel it ran on. `problem`: why it printed nothing."""
+
+    namespace_uid: str
+    pod_uid: str
+    node: str
+    said: tuple[str, ...]
+    problem: str = ""
+
+
+class Identity(_Model):
+    """The file `identity.json`: what is hard to copy about the cluster.
+
+    `authority`: sha256 of the certificates that Pods trust the API server by. `nodes`: those with accelerators that the
+    run knew of, or a few. `echo` is None without a challenge. `problems`: what could not be read.
+    """
+
+    authority: str
+    nodes: tuple[NodeIdentity, ...]
+    echo: Echo | None = None
+    problems: tuple[str, ...] = ()
 
 
 class Report(_Judged):

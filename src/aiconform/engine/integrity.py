@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from aiconform.engine import journal
 from aiconform.engine.evidence import Report, RunInfo
-from aiconform.engine.rundir import BadRunDirectory, RunDirectory
+from aiconform.engine.rundir import IDENTITY, BadRunDirectory, RunDirectory
 
 
 def unlike_the_journal(
@@ -25,6 +25,9 @@ def unlike_the_journal(
     if not _is(begun, info.model_copy(update={"ended": "", "journal": ""})):
         found.append("run.json differs from the start that the journal recorded")
     found += _observations(directory, report, lines)
+    identified = next((line.data for line in lines if line.event == "identified"), None)
+    if identified and identified.get("digest") != directory.digests().get(IDENTITY):
+        found.append(f"{IDENTITY} differs from what the journal recorded")
     judged = {line.data["check"]: line.data for line in lines if line.event == "judged"}
     for result in report.checks:
         said = judged.get(result.id, {})

@@ -75,7 +75,12 @@ def judge(path: Path, standard: Standard) -> Judgement:
         said = " and ".join(dict.fromkeys((report.verdict, f"{report.strict} (strict)")))
         differences.append(f"the run says {said}; its observations say {expected} and {strict} (strict)")
     differences += _about(info, report, standard, read) if not unread else []
-    differences += contradictions(info, report, read, lines, datetime.now(UTC))
+    try:
+        identity = directory.read_identity()
+    except BadRunDirectory as error:
+        identity = None
+        differences.append(str(error))
+    differences += contradictions(info, report, read, identity, lines, datetime.now(UTC))
     notes = []
     if info.suite != suite_digest():
         notes.append(f"the run was judged by another version of the suite ({info.suite}; this is {suite_digest()})")

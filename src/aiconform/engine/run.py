@@ -20,6 +20,7 @@ from aiconform.engine import events
 from aiconform.engine.description import describe, extensions_of, identity
 from aiconform.engine.evidence import CheckResult, Evidence, Report, RunInfo
 from aiconform.engine.gates import Gate
+from aiconform.engine.identity import identify
 from aiconform.engine.journal import now
 from aiconform.engine.observing import Observer, gather
 from aiconform.engine.plan import Item, Plan, suite_digest
@@ -106,6 +107,7 @@ class Run:
             self.options.guest,
             self._note,
         )
+        info = info.model_copy(update={"challenge": self.options.guest.challenge})
         self.directory.create()
         self.directory.write_info(info)
         self.directory.journal.append("started", info.model_dump(mode="json"))
@@ -166,6 +168,7 @@ class Run:
         observer = Observer(self.platform, self.options.settings, space, self.directory, checks, self._tell)
         with metered() as meter:
             try:
+                await self._identify(info, space)
                 results = list(await gather(*(self._result(item, observer, done) for item in self.plan.items)))
             except BaseException as error:
                 self.directory.journal.append("interrupted", {"by": type(error).__name__})
@@ -181,6 +184,17 @@ class Run:
         self.directory.write_info(info.model_copy(update={"journal": self.directory.journal.head}))
         self._tell(events.RunFinished(report))
         return report
+
+    async def _identify(self, info: RunInfo, space: Space) -> None:
+        """Record the cluster's identity first, once: a challenge is answered or not, whatever happens later."""
+        if self.directory.read_identity():
+            return
+        accelerated = sorted({entry.node for entry in info.accelerators})
+        seconds = self.options.settings.patience
+        found = await identify(self._cluster, space, self.options.images, accelerated, info.challenge, seconds)
+        for problem in found.problems:
+            self._note(f"the cluster's identity: {problem}")
+        self.directory.journal.append("identified", {"digest": self.directory.write_identity(found)})
 
     def _report(self, info: RunInfo, results: list[CheckResult], seconds: float, requests: int) -> Report:
         chosen = self.plan.chosen is not None

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from aiconform import __version__
 from aiconform.cluster import Object
-from aiconform.engine.evidence import FORMAT, Evidence, Report, RunInfo, Tool, digest, encode, encode_text
+from aiconform.engine.evidence import FORMAT, Evidence, Identity, Report, RunInfo, Tool, digest, encode, encode_text
 from aiconform.engine.journal import Journal
 
+IDENTITY = "identity.json"
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -69,6 +70,12 @@ class RunDirectory:
         self._write(f"observations/{evidence.check}.json", data)
         return digest(data)
 
+    def write_identity(self, identity: Identity) -> str:
+        """Returns the file's digest, which the journal records."""
+        data = encode(identity)
+        self._write(IDENTITY, data)
+        return digest(data)
+
     def write_objects(self, check: str, name: str, remains: Object) -> None:
         folder = self.path / "objects" / check
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,6 +97,10 @@ class RunDirectory:
         """(the evidence, the file's digest)."""
         name = f"observations/{check}.json"
         return self._read(name, Evidence), digest(self._bytes(name))
+
+    def read_identity(self) -> Identity | None:
+        """None in runs of before it was recorded. Raises BadRunDirectory."""
+        return self._read(IDENTITY, Identity) if (self.path / IDENTITY).is_file() else None
 
     def evidence_ids(self) -> tuple[str, ...]:
         return tuple(sorted(path.stem for path in (self.path / "observations").glob("*.json")))

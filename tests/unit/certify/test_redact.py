@@ -17,7 +17,17 @@ from aiconform.certify.redaction.redactor import Redaction, Redactor
 from aiconform.cli import main
 
 RUNS = Path(__file__).parents[2] / "runs"
-SECRETS = (NODE, "gpu-worker-7", "10.20.30.40", "10.20.30.41", "s3cr3t-value", "api.corp.test", "corp", "T1")
+SECRETS = (
+    NODE,
+    "gpu-worker-7",
+    "i-0123456789abcdef0",
+    "10.20.30.40",
+    "10.20.30.41",
+    "s3cr3t-value",
+    "api.corp.test",
+    "corp",
+    "T1",
+)
 
 
 def everything(folder: Path) -> str:
@@ -57,7 +67,7 @@ def test_a_redacted_bundle_verifies_and_says_so(tmp_path: Path) -> None:
     assert built.exit_code == 0, built.output
     assert NODE not in everything(out)
     found = json.loads(certify("verify", out, "--unsigned", "-o", "json").stdout)
-    assert found["verified"]
+    assert found["holds"]
     assert found["grades"][CHECK] == "executed"
     assert any("redacted" in text for text in found["notes"])
 

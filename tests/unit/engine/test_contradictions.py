@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,21 +68,31 @@ def _negative_seconds(run: Path) -> None:
 
 
 def _record_twice(run: Path) -> None:
-    import json
-
     (record,) = json.loads((run / OBSERVATIONS).read_text())["records"]
     change_json(run / OBSERVATIONS, "records", value=[record, record])
 
 
 def _offered_twice(run: Path) -> None:
-    import json
-
     (entry,) = json.loads((run / "run.json").read_text())["accelerators"]
     both(run, "accelerators", value=[entry, entry])
 
 
+def _of_another_node(run: Path) -> None:
+    change_json(run / OBSERVATIONS, "records", 0, "observation", "node", value="gpu-worker-8")
+
+
 def _of_another_check(run: Path) -> None:
     change_json(run / OBSERVATIONS, "check", value="dra_support")
+
+
+def _answers_nobody(run: Path) -> None:
+    echo = {"namespace_uid": "n", "pod_uid": "p", "node": "", "said": ["0" * 32]}
+    change_json(run / "identity.json", "echo", value=echo)
+
+
+def _nodes_twice(run: Path) -> None:
+    (node,) = json.loads((run / "identity.json").read_text())["nodes"]
+    change_json(run / "identity.json", "nodes", value=[node, {**node, "name": "another"}])
 
 
 @pytest.mark.parametrize(
@@ -99,6 +110,9 @@ def _of_another_check(run: Path) -> None:
         (_record_twice, "has twice: isolation on"),
         (_offered_twice, "run.json lists twice"),
         (_of_another_check, "is about dra_support"),
+        (_of_another_node, "has an observation of gpu-worker-8 for gpu-worker-7"),
+        (_answers_nobody, "answers a challenge that run.json does not name"),
+        (_nodes_twice, "two nodes with the UID"),
     ],
     ids=lambda each: getattr(each, "__name__", "").strip("_"),
 )

@@ -144,7 +144,7 @@ async def test_an_interrupted_run_is_resumed_with_the_evidence_that_it_has(fabri
     out = tmp_path / "run"
     first = await made(out, "acme.fabric").execute()
     lines = (out / "journal.ndjson").read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line)["event"] in ("started", "observed")]
+    kept = [line for line in lines if json.loads(line)["event"] in ("started", "identified", "observed")]
     (out / "journal.ndjson").write_bytes(b"".join(kept))
     told = list[events.Event]()
     report = await made(out, "acme.fabric", told=told).resume()

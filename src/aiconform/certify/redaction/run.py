@@ -21,13 +21,15 @@ from aiconform.certify.redaction.patterns import is_address
 from aiconform.certify.redaction.redactor import STRUCTURE, Redaction, Redactor
 from aiconform.check.registry import extended_standard, load_check
 from aiconform.engine import journal
-from aiconform.engine.evidence import Evidence, Report, RunInfo
+from aiconform.engine.evidence import Evidence, Identity, Report, RunInfo, digest
 from aiconform.engine.judge import has_no_ids, judge, without_ids
-from aiconform.engine.rundir import BadRunDirectory, RunDirectory
+from aiconform.engine.rundir import IDENTITY, BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check
 from aiconform.reports.formats import read_evidence, write_reports
 from aiconform.spec import SpecError, Standard
 
+# Random numbers: they tell clusters and machines apart and name nobody.
+_RANDOM = frozenset({"authority", "namespace_uid", "pod_uid", "said"})
 _NODE_KEYS = frozenset({"node", "nodeName", "kubernetes.io/hostname", "hostname"})
 
 
@@ -78,10 +80,12 @@ class _RedactedRun:
         self._source, self._standard = RunDirectory(source), standard
         self._info, self._report = self._source.read_info(), self._source.read_report()
         self._evidence = read_evidence(self._source)
+        self._identity = self._source.read_identity()
         self._objects = list(_json_files(source / "objects"))
         self._lines = list(journal.read(self._source.journal.path))
         server = re.sub(r"^https?://|[:/].*$", "", self._info.cluster.get("server", ""))
         nodes = {entry.node for entry in self._info.accelerators}
+        nodes |= {node.name for node in self._identity.nodes} if self._identity else set()
         for evidence in self._evidence.values():
             nodes |= set(_node_names(evidence.model_dump(mode="json")))
         for _, data in self._objects:
@@ -108,6 +112,8 @@ class _RedactedRun:
             )
         info = RunInfo.model_validate(self._nowhere(self._info.model_dump(mode="json")))
         out.write_report(report)
+        if self._identity:
+            out.write_identity(self._hashed(self._identity))
         write_reports(out)
         self._journal(out, info, digests)
         out.write_info(info.model_copy(update={"journal": out.journal.head}))
@@ -129,6 +135,15 @@ class _RedactedRun:
             checks.append(without_ids(computed) if has_no_ids(claimed) else computed)
         return report.model_copy(update={"checks": tuple(checks)})
 
+    def _hashed(self, identity: Identity) -> Identity:
+        """What names machines and accounts as digests, which can still be compared; node names as everywhere."""
+        nodes = (
+            {**node.model_dump(), "name": self.redactor.text(node.name), "provider_id": _digest(node.provider_id)}
+            for node in identity.nodes
+        )
+        redacted: dict[str, Any] = self.redactor.data(identity.model_dump(mode="json"), kept=STRUCTURE | _RANDOM)
+        return Identity.model_validate({**redacted, "nodes": list(nodes)})
+
     def _nowhere(self, data: dict[str, Any]) -> dict[str, Any]:
         """Redacted, and without the context of the kubeconfig."""
         redacted: dict[str, Any] = self.redactor.data(data, kept=STRUCTURE)
@@ -142,6 +157,8 @@ class _RedactedRun:
                 data = info.model_copy(update={"ended": "", "journal": ""}).model_dump(mode="json")
             elif line.event == "observed" and line.data.get("check") in digests:
                 data = {**data, "digest": digests[line.data["check"]]}
+            elif line.event == "identified":
+                data = {"digest": out.digests()[IDENTITY]}
             data.pop("files", None)  # the last line has those of the copy
             out.journal.append(line.event, data, line.time)
         what = {
@@ -151,6 +168,10 @@ class _RedactedRun:
             "files": out.digests(),
         }
         out.journal.append("redacted", what)
+
+
+def _digest(value: str) -> str:
+    return digest(value.encode()) if value else ""
 
 
 def _json_files(folder: Path) -> Iterator[tuple[Path, Any]]:

@@ -95,7 +95,7 @@ def _run(found: Examined, run: JudgedRun) -> Iterator[Problem]:
 def _elsewhere(context: Context, run: JudgedRun) -> Iterator[Problem]:
     """The same run, or a run of the same cluster, in the submission of another product."""
     mine = context.examined
-    for other, theirs in context.corpus.runs(run.cluster.get("uid", ""), run.journal):
+    for other, theirs in context.corpus.sharing(run.marks):
         if other.submission.folder.name.lower() != mine.submission.folder.name.lower():
             what = "this very run" if theirs.journal == run.journal else f"run {theirs.run} of the same cluster"
             yield Problem("F-run-elsewhere", 1, f"{other.submission.product} contains {what}")
