@@ -10,6 +10,7 @@ from aiconform.certify.runs import JudgedRun
 
 GRADE_WORDS = {
     "executed": "a run for this version, which agrees with its observations and passes the requirement",
+    "simulated": "such a run, with accelerators that have no hardware: its artifacts show no more than it does",
     "artifact": "a test in junit.xml, results.json or e2e.log passed",
     "captured-log": "output or a report in the submission, or a link to a log",
     "documentation-link": "a page that says how it could be done",
