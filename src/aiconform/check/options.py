@@ -78,6 +78,7 @@ class Settings:
     said: what the user says of accelerators and of taints.
     patience: the longest time until a Pod runs, in seconds, including image pull and device setup; also for how long a
     request is repeated that fails for a moment.
+    at_once: how many probes work on nodes at the same time at most.
     options: one model for each check that has some set.
     """
 
@@ -86,6 +87,7 @@ class Settings:
     said: AcceleratorOptions = NOTHING_SAID
     patience: float = 120.0
     options: tuple[Options, ...] = ()
+    at_once: int = 16
 
     def of(self, kind: type[O]) -> O:
         """The options of a check, by their class."""

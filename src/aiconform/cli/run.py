@@ -52,6 +52,14 @@ if TYPE_CHECKING:
 @click.option("--lab", is_flag=True, help="Run on the embedded lab; starts it if needed (Linux, root).")
 @click.option("--every-node", is_flag=True, help="Test every accelerator node, not one of each kind.")
 @click.option(
+    "--at-once",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="The most probes that work on nodes at the same time. Each has up to five Pods and six connections.",
+)
+@click.option(
     "--nodes",
     default="",
     metavar="SELECTOR",
@@ -86,6 +94,7 @@ def command(
     resume: Path | None,
     lab: bool,
     every_node: bool,
+    at_once: int,
     nodes: str,
     accelerators: tuple[str, ...],
     not_accelerators: tuple[str, ...],
@@ -145,7 +154,7 @@ def command(
     if challenge:
         guest = guest.challenged(_nonce(challenge))
     try:
-        settings = Settings(every_node, nodes, said, patience, parse(options, note))
+        settings = Settings(every_node, nodes, said, patience, parse(options, note), at_once)
     except BadChoice as error:
         fail(str(error))
     coming = None

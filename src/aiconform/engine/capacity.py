@@ -1,8 +1,9 @@
-"""Which probes may hold devices at the same time, and in which order they get them."""
+"""Which probes may work on nodes at the same time, in which order they begin, and which devices each of them holds."""
 
 from __future__ import annotations
 
 import asyncio
+import bisect
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,7 +21,7 @@ _NODE = ("", "", "")
 
 @dataclass(eq=False)
 class _Waiting:
-    """A probe that waits for devices. due: when it would be done at the latest, had it started on arrival."""
+    """A probe that waits for its turn. due: when it would be done at the latest, had it started on arrival."""
 
     wanted: dict[Key, int]
     seconds: float
@@ -31,15 +32,20 @@ class _Waiting:
 class Capacity:
     """A ledger of the free devices of each kind on each node; probes wait here for their turn.
 
+    at_once: how many probes work on nodes at the same time at most, each of which has a few Pods, watches and requests.
+
     Short probes go first, so that people see verdicts early. No probe starves: whoever arrives later than a probe's
     limit comes after it, and once the limit has passed, nobody who comes after it takes a device that it waits for.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, at_once: float = math.inf, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
+        self._left = at_once
         self._free: dict[Key, int] = {}
+        # Sorted by `due`.
         self._queue: list[_Waiting] = []
         self._coming: list[float] = []
+        self._giving = False
 
     @contextmanager
     def coming(self, seconds: float) -> Iterator[None]:
@@ -60,47 +66,62 @@ class Capacity:
         Of a group of nodes, either all are held or none: probes that hold some and wait for others could deadlock.
         seconds: the longest time that the probe takes; by default unknown.
         """
-        wanted = _wanted(target, at_most)
-        if not wanted:
+        if target is None or not target.members:
             yield
             return
-        for member in () if target is None else target.members:
+        wanted = _wanted(target, at_most)
+        for member in target.members:
             self._free.setdefault(_key(member), member.free)
             self._free.setdefault((member.node, _NODE), EVERY)
         turn = asyncio.get_running_loop().create_future()
         waiting = _Waiting(wanted, seconds, self._now() + seconds, turn)
-        self._queue.append(waiting)
-        self._give()
+        bisect.insort(self._queue, waiting, key=lambda each: each.due)
+        self._give_soon()
         try:
             await turn
             yield
         finally:
-            if waiting in self._queue:
-                self._queue.remove(waiting)
-            else:
+            if turn.done() and not turn.cancelled():
+                self._left += 1
                 for key, count in wanted.items():
                     self._free[key] += count
-            self._give()
+            else:
+                self._queue.remove(waiting)
+            self._give_soon()
 
     def _came(self, seconds: float) -> None:
         self._coming.remove(seconds)
-        self._give()
+        self._give_soon()
+
+    def _give_soon(self) -> None:
+        """Once for all that come or end in the same moment: there may be thousands."""
+        if not self._giving:
+            self._giving = True
+            asyncio.get_running_loop().call_soon(self._give)
 
     def _give(self) -> None:
-        """Give devices to those whose turn it is."""
+        """Let those begin whose turn it is."""
+        self._giving = False
         now = self._now()
+        shortest = min(self._coming, default=math.inf)
         kept: set[Key] = set()
-        for waiting in sorted(self._queue, key=lambda each: each.due):
+        begun: set[int] = set()
+        for position, waiting in enumerate(self._queue):
+            if self._left < 1:
+                break
             late = now >= waiting.due
-            if not late and any(seconds < waiting.seconds for seconds in self._coming):
+            if waiting.turn.done() or (not late and shortest < waiting.seconds):
                 continue
             if kept.isdisjoint(waiting.wanted) and all(self._free[key] >= n for key, n in waiting.wanted.items()):
+                self._left -= 1
                 for key, count in waiting.wanted.items():
                     self._free[key] -= count
-                self._queue.remove(waiting)
+                begun.add(position)
                 waiting.turn.set_result(None)
             elif late:
                 kept |= waiting.wanted.keys()
+        if begun:
+            self._queue = [each for position, each in enumerate(self._queue) if position not in begun]
 
 
 def _wanted(target: Target, at_most: int) -> dict[Key, int]:

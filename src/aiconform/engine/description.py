@@ -85,6 +85,7 @@ def _options(plan: Plan, settings: Settings, images: Images, guest: Guest) -> di
         "nodes": settings.nodes,
         **settings.said.recorded(),
         "patience": settings.patience,
+        "at_once": settings.at_once,
         "image_registry": images.registry,
         **({"image_digests": True} if images.digests else {}),
         **guest.recorded(),

@@ -44,7 +44,7 @@ class Observer:
         self._space = space
         self._directory = directory
         self._tell = tell
-        self._capacity = Capacity()
+        self._capacity = Capacity(settings.at_once)
         self._undeleted: list[tuple[str, Scratch]] = []
         self._outstanding = Outstanding(sum(len(check.probes) for check in checks))
         self._ending: asyncio.Task[None] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -105,13 +106,15 @@ wishes = st.builds(
 )
 
 
-@given(st.lists(wishes, max_size=12))
-def test_every_probe_gets_its_turn_and_never_more_is_held_than_was_free(made: list[Wish]) -> None:
-    now = 0
+@given(st.lists(wishes, max_size=12), st.sampled_from((1, 2, 3, math.inf)))
+def test_every_probe_gets_its_turn_and_never_more_is_held_than_was_free(made: list[Wish], at_once: float) -> None:
+    now, working = 0, 0
     held: Counter[str] = Counter()
     begun: dict[int, int] = {}
 
     async def one(capacity: Capacity, number: int, wish: Wish) -> None:
+        nonlocal working
+
         async def until(moment: int) -> None:
             while now < moment:  # noqa: ASYNC110 - the clock is the test's own
                 await asyncio.sleep(0)
@@ -119,15 +122,18 @@ def test_every_probe_gets_its_turn_and_never_more_is_held_than_was_free(made: li
         await until(wish.comes)
         async with capacity.hold(wish.target, wish.most, wish.seconds):
             begun[number] = now
+            working += 1
+            assert working <= at_once
             wanted = {place: count for (place, _), count in _wanted(wish.target, wish.most).items()}
             held.update(wanted)
             assert all(held[entry.node] <= entry.free for entry in NODES)
             await until(now + wish.works)
             held.subtract(wanted)
+            working -= 1
 
     async def run() -> None:
         nonlocal now
-        capacity = Capacity(lambda: now)
+        capacity = Capacity(at_once, lambda: now)
         tasks = [asyncio.ensure_future(one(capacity, number, wish)) for number, wish in enumerate(made)]
         # Each second is over when nobody has anything left to do in it.
         while not all(task.done() for task in tasks):
@@ -182,3 +188,37 @@ async def test_a_probe_that_is_cancelled_gives_back_what_it_holds_or_waits_for()
         await asyncio.gather(task, return_exceptions=True)
     async with asyncio.timeout(5), capacity.hold(place, 1):
         pass
+
+
+async def test_of_a_thousand_nodes_so_many_are_worked_on_at_once_as_is_allowed_also_where_no_device_is_held() -> None:
+    capacity, working, most = Capacity(16), 0, 0
+
+    async def look(number: int) -> None:
+        nonlocal working, most
+        async with capacity.hold(node(f"node-{number}", 2), number % 3, 60):
+            working += 1
+            most = max(most, working)
+            await asyncio.sleep(0)
+            working -= 1
+
+    await asyncio.gather(*map(look, range(1000)))
+    assert (most, working) == (16, 0)
+
+
+async def test_whoever_waits_for_devices_of_a_busy_node_keeps_nobody_from_other_nodes() -> None:
+    capacity, order = Capacity(2), list[str]()
+
+    async def hold(name: str, place: NodeAccelerators, ends: asyncio.Event) -> None:
+        async with capacity.hold(place, 1, 1):
+            order.append(name)
+            await ends.wait()
+
+    end, busy = asyncio.Event(), node("busy", 1)
+    tasks = [asyncio.ensure_future(hold(name, busy, end)) for name in ("first", "second")]
+    now = asyncio.Event()
+    now.set()
+    await asyncio.sleep(0)
+    await hold("elsewhere", node("other", 1), now)
+    assert order == ["first", "elsewhere"]
+    end.set()
+    await asyncio.gather(*tasks)
