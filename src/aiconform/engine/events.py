@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiconform.engine.evidence import CheckResult, Report, RunInfo
@@ -12,6 +12,16 @@ from aiconform.engine.evidence import CheckResult, Report, RunInfo
 class RunStarted:
     info: RunInfo
     checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TargetsFound:
+    """Where a probe looks: the nodes of each target. `done` are those at which it looked before an interruption."""
+
+    check: str
+    probe: str
+    targets: Mapping[str, tuple[str, ...]]
+    done: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -60,5 +70,5 @@ class RunFinished:
     report: Report
 
 
-Event = RunStarted | ProbeStarted | ProbeProgressed | ProbeFinished | CheckFinished | Noted | RunFinished
+Event = RunStarted | TargetsFound | ProbeStarted | ProbeProgressed | ProbeFinished | CheckFinished | Noted | RunFinished
 Listener = Callable[[Event], None]

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiconform.check import Check, NotApplicable, NothingToLookAt, Probe, Settings, Target
@@ -27,7 +27,10 @@ from aiconform.platform import Platform
 
 
 class Observer:
-    """Collects the evidence of the given checks in a run's Namespaces."""
+    """Collects the evidence of the given checks in a run's Namespaces.
+
+    kept: by check, what an interrupted run has observed already; its probes do not look there again.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Observer:
         directory: RunDirectory,
         checks: Iterable[Check],
         tell: Callable[[events.Event], None],
+        kept: Mapping[str, Sequence[Record]] | None = None,
     ) -> None:
         self._platform = platform
         self._later: dict[str, Platform] = {}
@@ -44,6 +48,7 @@ class Observer:
         self._space = space
         self._directory = directory
         self._tell = tell
+        self._kept = kept or {}
         self._capacity = Capacity(settings.at_once)
         self._undeleted: list[tuple[str, Scratch]] = []
         self._outstanding = Outstanding(sum(len(check.probes) for check in checks))
@@ -86,9 +91,16 @@ class Observer:
                 except Exception as error:  # noqa: BLE001 - a defect of one probe must not end the run
                     message = self._defect(probe, f"{check.id}/{probe.name}", error)
                     return (self._without_targets(probe, "error", message, meter.total),)
-            self._outstanding.found(targets)
-            attempts = [asyncio.ensure_future(self._attempt(check, probe, target, clock)) for target in targets]
-        return tuple(await gather(*attempts))
+            kept = tuple(record for record in self._kept.get(check.id, ()) if record.probe == probe.name)
+            seen = {record.target for record in kept}
+            left = [target for target in targets if _name(target) not in seen]
+            places = {_name(target): _nodes(target) for target in targets}
+            self._tell(events.TargetsFound(check.id, probe.name, places, frozenset(seen)))
+            self._outstanding.found(left)
+            attempts = [asyncio.ensure_future(self._attempt(check, probe, target, clock)) for target in left]
+        if not left:
+            self._look_for_end()
+        return (*kept, *await gather(*attempts))
 
     def _platform_of(self, check: Check) -> Platform:
         return self._later.get(check.id, self._platform)
@@ -105,7 +117,10 @@ class Observer:
     def _observed(self) -> None:
         """After the last observation nothing more is created: deletion of the run's Namespaces can start."""
         self._outstanding.observed()
-        if self._outstanding.none:
+        self._look_for_end()
+
+    def _look_for_end(self) -> None:
+        if self._outstanding.none and self._ending is None:
             self._ending = asyncio.ensure_future(self._space.end())
 
     async def _attempt(self, check: Check, probe: Probe, target: Target, clock: WorkClock) -> Record:
@@ -116,14 +131,17 @@ class Observer:
                 return await self._timed(check, probe, target)
 
     async def _timed(self, check: Check, probe: Probe, target: Target) -> Record:
-        name = "cluster" if target is None else str(target)
+        name = _name(target)
         begun = time.monotonic()
         self._tell(events.ProbeStarted(check.id, probe.name, name))
         with metered() as meter:
             outcome, message, observation = await self._observe(check, probe, target)
         seconds = round(time.monotonic() - begun, 3)
+        record = _record(probe, name, outcome, message, observation, seconds=seconds, requests=meter.total)
+        digest = self._directory.append_record(check.id, record)
+        self._directory.journal.append("recorded", {"check": check.id, "probe": probe.name, "digest": digest})
         self._tell(events.ProbeFinished(check.id, probe.name, name, outcome, message, seconds))
-        return _record(probe, name, outcome, message, observation, seconds=seconds, requests=meter.total)
+        return record
 
     async def _observe(
         self, check: Check, probe: Probe, target: Target
@@ -134,8 +152,7 @@ class Observer:
         limit = probe.seconds(self._settings)
 
         def tell(message: str) -> None:
-            where = "cluster" if target is None else str(target)
-            self._tell(events.ProbeProgressed(check.id, probe.name, where, message))
+            self._tell(events.ProbeProgressed(check.id, probe.name, _name(target), message))
 
         try:
             async with asyncio.timeout(limit):
@@ -188,6 +205,14 @@ class Observer:
             return ""
 
         return [left for left in await gather(*(again(*each) for each in self._undeleted)) if left]
+
+
+def _name(target: Target) -> str:
+    return "cluster" if target is None else str(target)
+
+
+def _nodes(target: Target) -> tuple[str, ...]:
+    return () if target is None else tuple(member.node for member in target.members)
 
 
 def _outcome(reason: Exception) -> ProbeOutcome:

@@ -21,7 +21,7 @@ class Outstanding:
         return self._all == 0
 
     def found(self, targets: Sequence[Target]) -> None:
-        """A probe found its targets: at least one."""
+        """A probe found the targets that it has to look at: none where an interrupted run did."""
         self._all += len(targets) - 1
         self._disturbing += sum(map(_disturbs, targets))
         self._look()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from aiconform.cluster.requests import metered
 from aiconform.cluster.space import Space
 from aiconform.engine import events
 from aiconform.engine.description import describe, extensions_of, identity
-from aiconform.engine.evidence import CheckResult, Evidence, Report, RunInfo
+from aiconform.engine.evidence import CheckResult, Evidence, Record, Report, RunInfo
 from aiconform.engine.gates import Gate
 from aiconform.engine.identity import identify
 from aiconform.engine.journal import now
@@ -111,10 +112,12 @@ class Run:
         self.directory.create()
         self.directory.write_info(info)
         self.directory.journal.append("started", info.model_dump(mode="json"))
-        return await self._continue(info, {})
+        return await self._continue(info, {}, {})
 
     async def resume(self) -> Report:
         """Continue the interrupted run in the directory: finished checks keep their evidence, the others are run.
+
+        Of the others no probe looks again at a node of which it has decided something.
 
         Raises BadRunDirectory, BrokenChain, ClusterError.
         """
@@ -128,19 +131,26 @@ class Run:
             raise BadRunDirectory(f"{self.directory.path} is a run on another cluster ({info.cluster.get('server')})")
         await self._require_what_is_given()
         done: dict[str, Evidence] = {}
+        digests: dict[str, set[str]] = defaultdict(set)
         for line in self.directory.journal.resume():
             if line.event == "observed":
                 evidence, digest = self.directory.read_evidence(line.data["check"])
                 if digest != line.data["digest"]:
                     raise BadRunDirectory(f"observations/{line.data['check']}.json was changed since it was written")
                 done[line.data["check"]] = evidence
+            elif line.event == "recorded":
+                digests[line.data["check"]].add(line.data["digest"])
+        kept = {
+            check: self.directory.keep_records(check, known) for check, known in digests.items() if check not in done
+        }
         if namespace := self.options.guest.namespace:
             for lease in await left_in(self._cluster, namespace, info.run):
                 await clear(self._cluster, lease)
         else:
             await remove(self._cluster, await left_behind(self._cluster, info.run))
-        self.directory.journal.append("resumed", {"done": sorted(done)})
-        return await self._continue(info, done)
+        counts = {check: len(records) for check, records in sorted(kept.items())}
+        self.directory.journal.append("resumed", {"done": sorted(done), "kept": counts})
+        return await self._continue(info, done, kept)
 
     async def _require_what_is_given(self) -> None:
         """Read the user's Secrets, and the Namespace if one is given. Raises ClusterError if these cannot be used."""
@@ -157,7 +167,7 @@ class Run:
             if "deletionTimestamp" in found["metadata"]:
                 raise Stuck(f"--namespace {guest.namespace}: this Namespace is being deleted")
 
-    async def _continue(self, info: RunInfo, done: dict[str, Evidence]) -> Report:
+    async def _continue(self, info: RunInfo, done: dict[str, Evidence], kept: Mapping[str, Sequence[Record]]) -> Report:
         begun = time.monotonic()
         self._tell(events.RunStarted(info, tuple(item.requirement.id for item in self.plan.items if item.check)))
         space = Space(self._cluster, info.run, self.options.guest, self._secrets)
@@ -165,7 +175,7 @@ class Run:
             # A cluster that does not answer discovery fails the probes with its words.
             await space.look()
         checks = [item.check for item in self.plan.items if item.check and item.check.id not in done]
-        observer = Observer(self.platform, self.options.settings, space, self.directory, checks, self._tell)
+        observer = Observer(self.platform, self.options.settings, space, self.directory, checks, self._tell, kept)
         with metered() as meter:
             try:
                 await self._identify(info, space)
@@ -231,6 +241,7 @@ class Run:
             evidence = await observer.evidence(item.check, self._gates.get(item.check.id))
             digest = self.directory.write_evidence(evidence)
             self.directory.journal.append("observed", {"check": item.check.id, "digest": digest})
+            self.directory.drop_records(item.check.id)
             result = judge_check(item.requirement, version, item.check, evidence)
         self.directory.journal.append(
             "judged", {"check": result.id, "verdict": result.verdict, "strict": result.strict}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,18 @@ from pydantic import BaseModel, ValidationError
 
 from aiconform import __version__
 from aiconform.cluster import Object
-from aiconform.engine.evidence import FORMAT, Evidence, Identity, Report, RunInfo, Tool, digest, encode, encode_text
+from aiconform.engine.evidence import (
+    FORMAT,
+    Evidence,
+    Identity,
+    Record,
+    Report,
+    RunInfo,
+    Tool,
+    digest,
+    encode,
+    encode_text,
+)
 from aiconform.engine.journal import Journal
 
 IDENTITY = "identity.json"
@@ -75,6 +87,36 @@ class RunDirectory:
         data = encode(identity)
         self._write(IDENTITY, data)
         return digest(data)
+
+    def append_record(self, check: str, record: Record) -> str:
+        """Keep what a probe of an unfinished check observed; returns its digest, which the journal records."""
+        data = encode_text(json.dumps(record.model_dump(mode="json"), ensure_ascii=False))
+        path = self._unfinished(check)
+        path.parent.mkdir(exist_ok=True)
+        with path.open("ab") as file:
+            file.write(data + b"\n")
+        return digest(data)
+
+    def keep_records(self, check: str, digests: Collection[str]) -> tuple[Record, ...]:
+        """The kept records of an unfinished check that have these digests; all others are dropped.
+
+        Others are one that was not written completely when the tool was killed, and what was changed since. An error
+        says that nothing was decided there: its probe is to look again.
+        """
+        path = self._unfinished(check)
+        lines = path.read_bytes().split(b"\n") if path.exists() else []
+        known = {line: Record.model_validate_json(line) for line in lines if digest(line) in digests}
+        kept = {line: record for line, record in known.items() if record.outcome != "error"}
+        if lines:
+            self._write(f"unfinished/{check}.ndjson", b"".join(line + b"\n" for line in kept))
+        return tuple(kept.values())
+
+    def drop_records(self, check: str) -> None:
+        """The check is finished: its evidence has them."""
+        self._unfinished(check).unlink(missing_ok=True)
+
+    def _unfinished(self, check: str) -> Path:
+        return self.path / "unfinished" / f"{check}.ndjson"
 
     def write_objects(self, check: str, name: str, remains: Object) -> None:
         folder = self.path / "objects" / check

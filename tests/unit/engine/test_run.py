@@ -144,13 +144,74 @@ async def test_an_interrupted_run_is_resumed_with_the_evidence_that_it_has(fabri
     out = tmp_path / "run"
     first = await made(out, "acme.fabric").execute()
     lines = (out / "journal.ndjson").read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line)["event"] in ("started", "identified", "observed")]
+    kept = [line for line in lines if json.loads(line)["event"] in ("started", "identified", "recorded", "observed")]
     (out / "journal.ndjson").write_bytes(b"".join(kept))
     told = list[events.Event]()
     report = await made(out, "acme.fabric", told=told).resume()
     assert report.checks == first.checks
     assert not [event for event in told if isinstance(event, events.ProbeStarted)]
     assert judge(out, extended_standard()).differences == ()
+
+
+TWO_NODES = """
+from aiconform.check import PlatformComponent
+
+
+async def where(*_):
+    return [PlatformComponent("one"), PlatformComponent("two"), PlatformComponent("bad"), PlatformComponent("last")]
+
+
+"""
+
+
+async def test_a_resumed_run_looks_only_at_what_was_not_decided(fabric: Path, tmp_path: Path) -> None:
+    """Of four targets two are seen, one is an error, and the run is interrupted at the last one."""
+    gate = tmp_path / "go-on"
+    body = f"""
+    from asyncio import sleep
+    from pathlib import Path
+    from aiconform.cluster import TimedOut
+    go_on = Path({str(gate)!r}).exists()
+    if str(target) == "bad" and not go_on:
+        raise TimedOut("it was not well")
+    while str(target) == "last" and not go_on:
+        await sleep(3600)
+    return Links(up=4)"""
+    code = CHECK.replace("@probe(limit=5.0)", TWO_NODES + "@probe(limit=5000.0, targets=where)")
+    rewrite(fabric, code.replace("    return Links(up=4)", body))
+    out, told = tmp_path / "run", list[events.Event]()
+    running = asyncio.ensure_future(made(out, "acme.fabric", told=told).execute())
+    while sum(isinstance(event, events.ProbeFinished) for event in told) < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    with (out / "unfinished" / "acme.fabric.ndjson").open("ab") as file:
+        file.write(b'{"probe": "links", "target": "last", "outc')
+    gate.touch()
+    told.clear()
+    report = await made(out, "acme.fabric", told=told).resume()
+    assert sorted(event.target for event in told if isinstance(event, events.ProbeStarted)) == ["bad", "last"]
+    (found,) = (event for event in told if isinstance(event, events.TargetsFound))
+    assert found.done == {"one", "two"}
+    (result,) = report.checks
+    assert (report.verdict, result.assertions[0].subjects) == ("conformant", 16)
+    assert not list((out / "unfinished").iterdir())
+    assert judge(out, extended_standard()).differences == ()
+    records = json.loads((out / "observations" / "acme.fabric.json").read_bytes())["records"]
+    assert sorted(record["target"] for record in records) == ["bad", "last", "one", "two"]
+
+
+async def test_a_run_that_is_resumed_after_all_was_seen_looks_at_nothing(fabric: Path, tmp_path: Path) -> None:
+    out, told = tmp_path / "run", list[events.Event]()
+    run = made(out, "acme.fabric")
+    run.directory.drop_records = lambda check: None  # type: ignore[method-assign]
+    await run.execute()
+    lines = (out / "journal.ndjson").read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["event"] in ("started", "recorded")]
+    (out / "journal.ndjson").write_bytes(b"".join(kept))
+    report = await made(out, "acme.fabric", told=told).resume()
+    assert not [event for event in told if isinstance(event, events.ProbeStarted)]
+    assert report.verdict == "conformant"
 
 
 async def test_a_run_is_resumed_only_with_the_same_code(fabric: Path, tmp_path: Path) -> None:
