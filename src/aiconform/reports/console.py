@@ -14,6 +14,7 @@ from rich.text import Text
 
 from aiconform.engine import events
 from aiconform.engine.evidence import CheckResult, Report
+from aiconform.reports.nodes import NodesDone
 from aiconform.reports.plain import plain
 from aiconform.reports.summary import (
     EXTENSIONS,
@@ -36,6 +37,7 @@ class Console:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
+        self._nodes: NodesDone | None = None
         self._progress = Screen(stderr=True, highlight=False, soft_wrap=True)
         # A file or a pipe has no width to fit: keep each row on one line.
         width = None if sys.stdout.isatty() else 200
@@ -44,6 +46,11 @@ class Console:
     def listen(self, event: events.Event) -> None:
         if isinstance(event, events.RunStarted):
             self._started(event)
+        elif isinstance(event, events.TargetsFound) and self._nodes:
+            self._nodes.found(event)
+        elif isinstance(event, events.ProbeFinished) and self._nodes:
+            if line := self._nodes.finished(event):
+                self._progress.print(Text(line))
         elif isinstance(event, events.ProbeProgressed):
             self._progress.print(Text(f"  {event.check}: {plain(event.message)}", style="dim"))
         elif isinstance(event, events.CheckFinished) and event.result.verdict != "not-run":
@@ -53,6 +60,8 @@ class Console:
 
     def _started(self, event: events.RunStarted) -> None:
         info = event.info
+        if info.options.get("every_node"):
+            self._nodes = NodesDone()
         self._progress.print(
             Text(f"run {info.run} on {info.cluster['server']} ({info.kubernetes}), standard {info.standard}")
         )
