@@ -6,13 +6,14 @@ They do not depend on a check. What a run claims beyond its observations `judge`
 from __future__ import annotations
 
 import math
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from aiconform.engine.evidence import Evidence, Identity, Report, RunInfo
+from aiconform.engine.evidence import Accelerator, Evidence, Identity, Report, RunInfo
 from aiconform.engine.journal import JournalEntry, moment
 
 # Clocks are corrected during a run, and an entry is written a moment after the event.
@@ -32,6 +33,9 @@ def contradictions(
     now: datetime,
 ) -> list[str]:
     """What contradicts itself, in words. evidence: by check. now: what is later has not happened."""
+    known: dict[str, list[Accelerator]] = defaultdict(list)
+    for entry in info.accelerators:
+        known[entry.node].append(entry)
     observed = {check: found.model_dump(mode="json") for check, found in evidence.items()}
     return [
         *_figures("run.json", info.model_dump(mode="json")),
@@ -40,8 +44,8 @@ def contradictions(
         *_times(info, report, lines, now),
         *_twice(info, report, evidence, lines),
         *(_identity(info, identity) if identity else ()),
-        *(text for check, data in observed.items() for text in _simulated(info, check, data["records"])),
-        *(text for check, found in evidence.items() for text in _elsewhere(info, check, found)),
+        *(text for check, data in observed.items() for text in _simulated(known, check, data["records"])),
+        *(text for check, found in evidence.items() for text in _elsewhere(known, check, found)),
     ]
 
 
@@ -128,30 +132,30 @@ def _repeated(values: Iterable[str]) -> list[str]:
     return [value for value, count in Counter(values).items() if count > 1]
 
 
-def _elsewhere(info: RunInfo, check: str, found: Evidence) -> Iterator[str]:
-    """Observations of another node than the one that their probe was sent to."""
-    nodes = {entry.node for entry in info.accelerators}
+def _elsewhere(known: Mapping[str, Sequence[Accelerator]], check: str, found: Evidence) -> Iterator[str]:
+    """Observations of another node than the one that their probe was sent to. known: accelerators by node."""
     for record in found.records:
         seen = (record.observation or {}).get("node")
-        sent = any(record.target.startswith((f"{node}, ", f"{node}/")) for node in nodes)
+        sent = re.split(", |/", record.target, maxsplit=1)[0] in known
         if sent and isinstance(seen, str) and seen not in record.target:
             yield f"observations/{check}.json has an observation of {seen} for {record.target}"
 
 
-def _simulated(info: RunInfo, check: str, data: Any) -> Iterator[str]:
-    """Observations of accelerators that run.json knows, and that say something else about their hardware."""
+def _simulated(known: Mapping[str, Sequence[Accelerator]], check: str, data: Any) -> Iterator[str]:
+    """Observations of accelerators that run.json knows, by node, and that say something else about their hardware."""
     if isinstance(data, dict):
         said = data.get("simulated")
+        node = data.get("node")
         here = {
             entry.simulated
-            for entry in info.accelerators
-            if data.get("node") == entry.node and all(data.get(key) in (None, getattr(entry, key)) for key in _KIND)
+            for entry in (known.get(node, ()) if isinstance(node, str) else ())
+            if all(data.get(key) in (None, getattr(entry, key)) for key in _KIND)
         }
         if isinstance(said, bool) and here and said not in here:
             words = {True: "simulated", False: "real"}
             yield f"{check} saw {words[said]} accelerators on {data['node']}; run.json says {words[not said]} ones"
         for value in data.values():
-            yield from _simulated(info, check, value)
+            yield from _simulated(known, check, value)
     elif isinstance(data, list):
         for value in data:
-            yield from _simulated(info, check, value)
+            yield from _simulated(known, check, value)

@@ -68,7 +68,10 @@ class Platform:
         return await self._once("nodes", lambda: self._list("v1", "Node"))
 
     async def node(self, name: str) -> Object:
-        return next(node for node in await self.nodes() if node["metadata"]["name"] == name)
+        return (await self._once("nodes_by_name", self._nodes_by_name))[name]
+
+    async def _nodes_by_name(self) -> dict[str, Object]:
+        return {node["metadata"]["name"]: node for node in await self.nodes()}
 
     async def pods(self) -> list[Object]:
         """All Pods that have not finished."""
