@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 import xml.sax
 import xml.sax.handler
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from typing import IO, Literal
 
 import defusedxml.sax
 from defusedxml.common import DefusedXmlException
+
+from aiconform.untrusted import Refused, opened
 
 TestOutcome = Literal["pass", "fail", "skip"]
 Kind = Literal["junit", "gotest", "log"]
@@ -90,15 +91,15 @@ def read_results(path: Path, kind: Kind) -> Results:
     """The caller has checked that `path` is inside the product's folder. Raises BadArtifact."""
     results = Results(kind)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise BadArtifact("it is not a regular file")
-        with path.open("rb") as file:
+        with opened(path) as file:
             if kind == "junit":
                 _junit(file, results)
             elif kind == "gotest":
                 _go_test(file, results)
             else:
                 _log(file, results)
+    except Refused as error:
+        raise BadArtifact(str(error)) from error
     except OSError as error:
         raise BadArtifact(f"it cannot be read: {error.strerror}") from error
     return results

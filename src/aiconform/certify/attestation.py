@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.certify.bundle import ATTESTATION, KEYLESS
+from aiconform.untrusted import Refused, json_value, read
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://aiconform.dev/attestation/submission/v1"
@@ -207,20 +208,17 @@ def _written(path: Path, data: bytes) -> Path:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.is_symlink() or not path.is_file():
-            raise NotAttested(f"there is no {path.name}: the bundle is not signed that way")
-        if path.stat().st_size > LARGEST:
-            raise NotAttested(f"{path.name} is larger than {LARGEST >> 20} MiB")
-        return path.read_bytes()
+        return read(path, LARGEST, inside=path.parent)
+    except FileNotFoundError as error:
+        raise NotAttested(f"there is no {path.name}: the bundle is not signed that way") from error
+    except Refused as error:
+        raise NotAttested(str(error)) from error
     except OSError as error:
         raise NotAttested(f"{path.name} cannot be read: {error.strerror}") from error
 
 
 def _json(data: bytes) -> Any:
-    try:
-        return json.loads(data)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    return json_value(data, "it")
 
 
 def _statement(payload: bytes, kind: str) -> dict[str, Any]:

@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import stat
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
-from typing import IO
+from pathlib import Path
 
 from aiconform.certify.submission import FILE
+from aiconform.untrusted import Refused, plain_files
+from aiconform.untrusted.archives import SUFFIXES, unpack
 
 ATTESTATION = "attestation.dsse.json"
 KEYLESS = "attestation.sigstore.json"
 TIMESTAMPS = "attestation.timestamps.json"
 SIGNATURES = (ATTESTATION, KEYLESS, TIMESTAMPS)
-MOST_FILES = 20_000
-MOST_BYTES = 2 << 30  # unpacked
-SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 
 
 class BadBundle(Exception):
@@ -34,16 +29,14 @@ class BadBundle(Exception):
 def digests(folder: Path) -> dict[str, str]:
     """sha256 of every file below `folder` by its path, the signatures apart. Raises BadBundle."""
     found: dict[str, str] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        kind = path.lstat().st_mode
-        if stat.S_ISLNK(kind) or not (stat.S_ISDIR(kind) or stat.S_ISREG(kind)):
-            raise BadBundle(f"{name} is a link or a special file: a bundle contains plain files only")
-        if stat.S_ISREG(kind) and name not in SIGNATURES:
-            if len(found) >= MOST_FILES:
-                raise BadBundle(f"it has more than {MOST_FILES:,} files")
-            with path.open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        for path in plain_files(folder):
+            name = path.relative_to(folder).as_posix()
+            if name not in SIGNATURES:
+                with path.open("rb") as file:
+                    found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    except (Refused, OSError) as error:
+        raise BadBundle(f"the bundle cannot be read: {error}") from error
     return found
 
 
@@ -60,74 +53,20 @@ def opened(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="aiconform-bundle-") as scratch:
         folder = Path(scratch).resolve()
         try:
-            if path.name.lower().endswith(".zip"):
-                _unzip(path, folder)
-            else:
-                _untar(path, folder)
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
-            raise BadBundle(f"{path.name} cannot be unpacked: {error}") from error
-        except RuntimeError as error:  # zipfile: a password is needed
-            raise BadBundle(f"{path.name} cannot be unpacked: {error}") from error
-        products = [found for found in sorted(folder.rglob(FILE)) if "runs" not in found.relative_to(folder).parts]
+            unpack(path, folder)
+            products = [each for each in plain_files(folder) if each.name == FILE]
+        except Refused as error:
+            raise BadBundle(str(error)) from error
+        products = [each for each in products if "runs" not in each.relative_to(folder).parts]
         if len(products) != 1:
             raise BadBundle(f"{path.name} contains {len(products)} files named {FILE}; a bundle has one")
         yield products[0].parent
 
 
-def _untar(path: Path, folder: Path) -> None:
-    room = MOST_BYTES
-    with tarfile.open(path) as archive:
-        for number, member in enumerate(archive):
-            target = _target(member.name, folder, number)
-            if member.isdir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            source = archive.extractfile(member) if member.isreg() else None
-            if source is None:
-                raise BadBundle(f"{member.name!r} is a link or a special file: a bundle contains plain files only")
-            room -= _copy(source, target, room)
-
-
-def _unzip(path: Path, folder: Path) -> None:
-    room = MOST_BYTES
-    with zipfile.ZipFile(path) as archive:
-        for number, member in enumerate(archive.infolist()):
-            target = _target(member.filename, folder, number)
-            kind = member.external_attr >> 16
-            if member.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            if stat.S_IFMT(kind) not in (0, stat.S_IFREG):
-                raise BadBundle(f"{member.filename!r} is a link or a special file: a bundle contains plain files only")
-            with archive.open(member) as source:
-                room -= _copy(source, target, room)
-
-
-def _target(name: str, folder: Path, number: int) -> Path:
-    if number >= MOST_FILES:
-        raise BadBundle(f"it has more than {MOST_FILES:,} files")
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    if not parts or name.startswith(("/", "\\")) or ".." in parts or "\0" in name or ":" in parts[0]:
-        raise BadBundle(f"{name!r} in the archive leads out of it")
-    return folder.joinpath(*parts)
-
-
-def _copy(source: IO[bytes], target: Path, room: int) -> int:
-    """Copy and return the number of bytes. The size that a member declares is not trusted."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        raise BadBundle(f"{target.name!r} is in the archive twice")
-    copied = 0
-    with target.open("xb") as out:
-        while chunk := source.read(1 << 20):
-            copied += len(chunk)
-            if copied > room:
-                raise BadBundle(f"it has more than {MOST_BYTES >> 30} GiB when unpacked")
-            out.write(chunk)
-    return copied
-
-
 def copy_plain(source: Path, target: Path) -> None:
     """Copy a folder of plain files. Raises BadBundle for links and special files."""
-    digests(source)
+    try:
+        plain_files(source)
+    except (Refused, OSError) as error:
+        raise BadBundle(f"{source.name}: {error}") from error
     shutil.copytree(source, target, symlinks=True)

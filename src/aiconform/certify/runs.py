@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,9 @@ from typing import Any
 
 from aiconform.certify.findings import listed
 from aiconform.engine.evidence import Identity, RunInfo
+from aiconform.untrusted import CAUSED_BY_CONTENT
 
 FOLDER = "runs"
-# The engine reads runs that it wrote itself; foreign files can have any content.
-_CAUSED_BY_FOREIGN_FILES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-LARGEST = 64 << 20  # bytes of a run's file, which the judge reads into memory
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,6 @@ class JudgedRun:
     marks: tuple[str, ...]
 
 
-_CHECK = re.compile(r"(?!.{81})[a-z0-9_]+(\.[a-z0-9_]+)*")
-
-
 class NoRun(Exception):
     """The folder is not a finished run."""
 
@@ -76,9 +70,6 @@ def judge_run(folder: Path) -> JudgedRun:
     from aiconform.engine.judge import judge
     from aiconform.engine.rundir import BadRunDirectory, OfAnotherRelease, RunDirectory
 
-    if has_links(folder):
-        raise NoRun("it contains links, special files or very large files")
-    _plain_names(folder / "journal.ndjson")
     try:
         judgement = judge(folder, extended_standard())
         directory = RunDirectory(folder)
@@ -88,7 +79,7 @@ def judge_run(folder: Path) -> JudgedRun:
         identity = directory.read_identity()
     except OfAnotherRelease as error:
         raise OtherRelease(str(error).replace(str(folder), folder.name)[:500]) from error
-    except (BadRunDirectory, journal.BrokenChain, OSError, *_CAUSED_BY_FOREIGN_FILES) as error:
+    except (BadRunDirectory, journal.BrokenChain, OSError, *CAUSED_BY_CONTENT) as error:
         raise NoRun((str(error) or type(error).__name__).replace(str(folder), folder.name)[:500]) from error
     report = judgement.report
     redactions = [line.data.get("placeholders", {}) for line in lines if line.event == "redacted"]
@@ -137,20 +128,6 @@ def _simulated(data: Any) -> bool:
     return isinstance(data, list | tuple) and any(map(_simulated, data))
 
 
-def _plain_names(path: Path) -> None:
-    """The journal names the files of observations; no name may lead out of the run. Raises NoRun."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                data = json.loads(line)["data"]
-                if not isinstance(data, dict) or not _CHECK.fullmatch(str(data.get("check", "none"))):
-                    raise NoRun(f"{path.name}, line {number}: this is not a line of a journal")
-    except OSError as error:
-        raise NoRun(f"{path.name} cannot be read: {error.strerror}") from error
-    except _CAUSED_BY_FOREIGN_FILES as error:
-        raise NoRun(f"{path.name} is not a journal") from error
-
-
 def run_folders(folder: Path) -> list[Path]:
     """The run directories of a submission, by name; links are not followed."""
     runs = folder / FOLDER
@@ -160,14 +137,6 @@ def run_folders(folder: Path) -> list[Path]:
         path
         for path in runs.iterdir()
         if re.fullmatch(r"[A-Za-z0-9._-]{1,80}", path.name) and not path.is_symlink() and path.is_dir()
-    )
-
-
-def has_links(folder: Path) -> bool:
-    """Whether there is anything but plain files; links could make the judge read outside of the run."""
-    return any(
-        path.is_symlink() or not (path.is_file() or path.is_dir()) or path.stat().st_size > LARGEST
-        for path in folder.rglob("*")
     )
 
 

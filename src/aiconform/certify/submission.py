@@ -7,13 +7,13 @@ expected (but not in the metadata), null counts as absent.
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from aiconform.certify.yamlvalues import LARGEST, Malformed, YamlList, YamlMapping, YamlScalar, YamlValue, parse, shown
+from aiconform.untrusted import Refused, read
 
 FILE = "PRODUCT.yaml"
 METADATA = {
@@ -141,17 +141,11 @@ class Submission:
 
 
 def read_bytes(path: Path, folder: Path, limit: int = LARGEST) -> bytes:
-    """A regular file below `folder` (resolved), up to limit + 1 bytes. Raises Unreadable."""
+    """A regular file below `folder` (resolved). Raises Unreadable."""
     try:
-        real = path.resolve(strict=True)
-        if not real.is_relative_to(folder):
-            raise Unreadable(
-                1, f"{path.name} is a link to a file outside the product's folder", "put the file itself there"
-            )
-        if not stat.S_ISREG(real.stat().st_mode):
-            raise Unreadable(1, f"{path.name} is not a regular file", "put a regular file there")
-        with real.open("rb") as file:
-            return file.read(limit + 1)
+        return read(path, limit, inside=folder)
+    except Refused as error:
+        raise Unreadable(1, str(error), "put a regular file of the usual size there") from error
     except (OSError, RuntimeError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
         raise Unreadable(1, f"{path.name} cannot be read: {problem}", "check the path and its permissions") from error

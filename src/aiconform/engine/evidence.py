@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 ProbeOutcome = Literal["seen", "error", "nothing", "not-applicable"]
 CheckVerdict = Literal["pass", "fail", "error", "not-applicable", "not-run"]
@@ -16,6 +16,8 @@ AskedBy = Literal["programme", "project"]
 FORMAT = 2
 """The format of run directories that this release writes. It rises with every field or file that is new, so that an
 earlier release can say that it does not know them. 2: the journal records every file."""
+RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+"""Also the name of a folder in a bundle, so nothing that could lead elsewhere."""
 
 
 class _Model(BaseModel):
@@ -142,7 +144,7 @@ class RunInfo(_Model):
     what a reviewer gave the run to carry, or "".
     """
 
-    run: str
+    run: RunId
     tool: Tool
     suite: str
     standard: str
@@ -206,7 +208,7 @@ class Report(_Judged):
     `simulated`: at least one accelerator had no hardware. `leaks`: what could not be deleted.
     """
 
-    run: str
+    run: RunId
     standard: str
     kubernetes: str
     verdict: RunVerdict

@@ -17,7 +17,7 @@ def unlike_the_journal(
 ) -> list[str]:
     """Where run.json, the report, the observations or another file differ from what the lines say. Raises OSError."""
     found = []
-    raw = directory.journal.path.read_bytes()
+    raw = journal.content(directory.journal.path)
     last = raw.rstrip(b"\n").rpartition(b"\n")[2]
     if not raw.endswith(b"\n") or journal.hash_line(last) != info.journal:
         found.append("the last line of the journal is not the one whose hash is in run.json")

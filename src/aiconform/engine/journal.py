@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.engine.evidence import encode_text
+from aiconform.untrusted import Refused, json_value
+from aiconform.untrusted import read as read_file
 
 START = "sha256:" + "0" * 64
 
@@ -89,14 +91,33 @@ class Journal:
 def read(path: Path) -> Iterator[JournalEntry]:
     """All lines; the chain is verified on the way. Raises BrokenChain."""
     previous = START
-    for number, raw in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, raw in enumerate(content(path).split(b"\n")[:-1], start=1):
         try:
-            content = json.loads(raw)
-            line = JournalEntry(content["number"], content["time"], content["event"], content["data"])
-            chained = content["previous"]
+            line, chained = _entry(json_value(raw, "it"))
         except (ValueError, KeyError, TypeError) as error:
             raise BrokenChain(f"{path.name}, line {number}: not a journal line ({error})") from error
         if chained != previous or line.number != number:
             raise BrokenChain(f"{path.name}, line {number}: its hash does not match the previous line")
         yield line
         previous = hash_line(raw)
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a journal. Raises BrokenChain for what no journal is, and OSError."""
+    try:
+        return read_file(path, inside=path.parent)
+    except Refused as error:
+        raise BrokenChain(str(error)) from error
+
+
+def _entry(value: Any) -> tuple[JournalEntry, str]:
+    """(the line, the hash of the previous one that it names). Raises ValueError, KeyError, TypeError."""
+    data = value["data"]
+    if not isinstance(data, dict) or not isinstance(data.get("check", ""), str):
+        raise ValueError("its data is not what a run writes")
+    needed = {"observed": {"check", "digest"}, "judged": {"check"}}.get(str(value["event"]), set())
+    if not needed <= data.keys():
+        raise ValueError(f"it lacks {' or '.join(sorted(needed))}")
+    if type(value["number"]) is not int or not isinstance(value["time"], str) or not isinstance(value["event"], str):
+        raise ValueError("its number, time or event is none")
+    return JournalEntry(value["number"], value["time"], value["event"], data), value["previous"]

@@ -40,6 +40,7 @@ class Judgement:
 def judge(path: Path, standard: Standard) -> Judgement:
     """Raises BadRunDirectory if the folder is not a finished run; OfAnotherRelease if only a newer release reads it."""
     directory = RunDirectory(path)
+    directory.refuse_unusual()
     info, report = directory.read_info(), directory.read_report()
     lines, differences = _lines(directory)
     differences += unlike_the_journal(directory, info, report, lines) if lines else []

@@ -26,8 +26,11 @@ from aiconform.engine.evidence import (
     encode_text,
 )
 from aiconform.engine.journal import Journal
+from aiconform.untrusted import LARGEST, Refused, plain_files, read, refuse_depth
 
 IDENTITY = "identity.json"
+_CHECK = re.compile(r"(?!.{81})[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*")
+"""An id of a check, which is also the name of a file."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -79,7 +82,7 @@ class RunDirectory:
     def write_evidence(self, evidence: Evidence) -> str:
         """Returns the file's digest, which the journal records."""
         data = encode(evidence)
-        self._write(f"observations/{evidence.check}.json", data)
+        self._write(_evidence_file(evidence.check), data)
         return digest(data)
 
     def write_identity(self, identity: Identity) -> str:
@@ -137,7 +140,7 @@ class RunDirectory:
 
     def read_evidence(self, check: str) -> tuple[Evidence, str]:
         """(the evidence, the file's digest)."""
-        name = f"observations/{check}.json"
+        name = _evidence_file(check)
         return self._read(name, Evidence), digest(self._bytes(name))
 
     def read_identity(self) -> Identity | None:
@@ -145,7 +148,19 @@ class RunDirectory:
         return self._read(IDENTITY, Identity) if (self.path / IDENTITY).is_file() else None
 
     def evidence_ids(self) -> tuple[str, ...]:
-        return tuple(sorted(path.stem for path in (self.path / "observations").glob("*.json")))
+        folder = self.path / "observations"
+        try:
+            files = plain_files(folder) if folder.is_dir() else []
+        except (Refused, OSError) as error:
+            raise BadRunDirectory(f"{folder}: {error}") from error
+        return tuple(path.stem for path in files if path.suffix == ".json" and path.parent == folder)
+
+    def refuse_unusual(self) -> None:
+        """Raises BadRunDirectory for a folder with links, special files or more than a run ever has."""
+        try:
+            plain_files(self.path, largest=LARGEST)
+        except (Refused, OSError) as error:
+            raise BadRunDirectory(f"{self.path}: {error}") from error
 
     def digests(self) -> dict[str, str]:
         """The digest of every file by its path, apart from those that the journal covers otherwise."""
@@ -165,14 +180,27 @@ class RunDirectory:
 
     def _bytes(self, name: str) -> bytes:
         try:
-            return (self.path / name).read_bytes()
+            return read(self.path / name, inside=self.path)
         except OSError as error:
             raise BadRunDirectory(f"{self.path / name} cannot be read: {error.strerror}") from error
+        except (Refused, RuntimeError) as error:  # the latter: links that lead to each other
+            raise BadRunDirectory(f"{self.path / name}: {error}") from error
 
     def _read(self, name: str, model: type[M]) -> M:
+        data = self._bytes(name)
         try:
-            return model.model_validate_json(self._bytes(name))
+            refuse_depth(data, "it")
+            return model.model_validate_json(data)
+        except Refused as error:
+            raise BadRunDirectory(f"{self.path / name}: {error}") from error
         except ValidationError as error:
             problem = error.errors()[0]
             place = ".".join(str(part) for part in problem["loc"]) or "the file"
             raise BadRunDirectory(f"{self.path / name}: {place}: {problem['msg']}") from error
+
+
+def _evidence_file(check: str) -> str:
+    """Raises BadRunDirectory for an id that would lead elsewhere."""
+    if not _CHECK.fullmatch(check):
+        raise BadRunDirectory(f"{check[:80]!r} is not the id of a check")
+    return f"observations/{check}.json"

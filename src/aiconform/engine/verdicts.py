@@ -18,10 +18,11 @@ from aiconform.engine.evidence import (
     RunVerdict,
 )
 from aiconform.spec import Requirement, Standard, UnknownRequirement
+from aiconform.untrusted import CAUSED_BY_CONTENT
 
 
 class UnreadableEvidence(ValueError):
-    """An observation does not have the shape that its probe returns."""
+    """An observation is not one that its probe returns: it has another shape, or figures that cannot be judged."""
 
 
 def judge_check(requirement: Requirement, version: str, check: Check, evidence: Evidence) -> CheckResult:
@@ -31,7 +32,11 @@ def judge_check(requirement: Requirement, version: str, check: Check, evidence: 
     assessed: list[AssertionResult] = []
     left_out: dict[str, str] = {}
     for declared in check.assertions:
-        findings = [(record, declared.function(value)) for record, value in seen if isinstance(value, declared.over)]
+        findings = [
+            (record, _finding(check, declared, record, value))
+            for record, value in seen
+            if isinstance(value, declared.over)
+        ]
         if findings and not any(finding.applies for _, finding in findings):
             left_out[declared.id] = _reasons(findings, len(findings))
             continue
@@ -100,6 +105,15 @@ def _observation(check: Check, record: Record) -> Observation:
         place = ".".join(str(part) for part in problem["loc"])
         raise UnreadableEvidence(
             f"{check.id}: the {record.observes} of {record.target}: {place}: {problem['msg']}"
+        ) from error
+
+
+def _finding(check: Check, declared: Assertion, record: Record, value: Observation) -> Finding:
+    try:
+        return declared.function(value)
+    except CAUSED_BY_CONTENT as error:
+        raise UnreadableEvidence(
+            f"{check.id}/{declared.id} cannot judge the {record.observes} of {record.target}: {error!r:.200}"
         ) from error
 
 

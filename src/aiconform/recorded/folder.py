@@ -22,9 +22,11 @@ from uuid import NAMESPACE_URL, uuid5
 from aiconform.cluster import Object, Resource
 from aiconform.recorded import kinds
 from aiconform.spec import yamlfile
+from aiconform.untrusted import CAUSED_BY_CONTENT, Refused, read
 
 OBJECTS, API, METRICS, ANSWERS = "objects.yaml", "api.yaml", "metrics", "answers.yaml"
 DEFAULT_VERSION = "v1.37.0"
+LARGEST = 256 << 20  # bytes of a file; 5,000 Nodes with 40,000 Pods have 150 MB
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _BEGUN = "2026-01-01T00:00:00Z"
 
@@ -71,18 +73,24 @@ class RecordedPlatform:
         """Raises BadFolder."""
         if not (folder / OBJECTS).is_file():
             raise BadFolder(f"{folder} has no {OBJECTS}: it is not the folder of a recorded platform")
+        try:
+            return cls._read(folder)
+        except BadFolder:
+            raise
+        except CAUSED_BY_CONTENT as error:
+            raise BadFolder(f"{folder}: an object or an entry without its fields ({error!r:.200})") from error
+
+    @classmethod
+    def _read(cls, folder: Path) -> RecordedPlatform:
         objects = [_checked(obj, folder) for obj in _items(_documents(folder / OBJECTS))]
         api = _one(folder / API, {})
         version = str(api.get("version", DEFAULT_VERSION))
-        try:
-            served = [
-                Resource(entry["version"], entry["kind"], entry["plural"], entry["namespaced"], kinds.READS)
-                for entry in api.get("serves") or []
-            ]
-            refuses = frozenset((verb, name) for verb, name in (each.split(" ") for each in api.get("refuses") or []))
-            pages = {**dict(_pages(folder / METRICS)), **dict(_answer(entry) for entry in _one(folder / ANSWERS, []))}
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise BadFolder(f"{folder}: {API} or {ANSWERS} has an entry without its fields ({error})") from error
+        served = [
+            Resource(entry["version"], entry["kind"], entry["plural"], entry["namespaced"], kinds.READS)
+            for entry in api.get("serves") or []
+        ]
+        refuses = frozenset((verb, name) for verb, name in (each.split(" ") for each in api.get("refuses") or []))
+        pages = {**dict(_pages(folder / METRICS)), **dict(_answer(entry) for entry in _one(folder / ANSWERS, []))}
         if not api.get("complete"):
             objects += list(_implied(objects))
             served += [*kinds.own(version), *kinds.defined(objects), *kinds.shown(objects)]
@@ -99,8 +107,15 @@ def _distinct(served: list[Resource]) -> tuple[Resource, ...]:
 
 def _documents(path: Path) -> list[Any]:
     try:
-        return [each for each in yamlfile.documents(path.read_bytes()) if each is not None]
-    except (yamlfile.NotYaml, OSError) as error:
+        return [each for each in yamlfile.documents(_read(path)) if each is not None]
+    except yamlfile.NotYaml as error:
+        raise BadFolder(f"{path}: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read(path, LARGEST, inside=path.parent)
+    except (Refused, OSError, RuntimeError) as error:
         raise BadFolder(f"{path}: {error}") from error
 
 
@@ -156,7 +171,10 @@ def _pages(folder: Path) -> Iterator[tuple[Place, Page]]:
         if len(parts) != 3:
             raise BadFolder(f"{path}: its name is not NAMESPACE__POD__PORT.txt")
         namespace, pod, port = parts
-        yield Place("pods", namespace, pod, port), Page(path.read_text(encoding="utf-8"))
+        try:
+            yield Place("pods", namespace, pod, port), Page(_read(path).decode())
+        except UnicodeDecodeError as error:
+            raise BadFolder(f"{path} is not UTF-8") from error
 
 
 def _answer(entry: dict[str, Any]) -> tuple[Place, Page]:

@@ -17,12 +17,15 @@ from typing import Any
 
 import yaml
 
+from aiconform import untrusted
 from aiconform.spec.errors import MalformedFile
 
 # The C loader is ten times as fast; a PyYAML without libyaml still works.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LARGEST_FILE = 256 * 1024  # bytes; the longest requirement is under a tenth of that
 DEEPEST = 16  # levels of nesting; the model has six
+DEEPEST_DOCUMENT = 100  # levels of nesting of what is not ours; CustomResourceDefinitions have under 40
+MOST_ALIASED = 100_000  # values that the aliases of a file stand for
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -86,7 +89,9 @@ def read(path: Path) -> Tree:
 def content(path: Path) -> bytes:
     """The file's bytes. Raises MalformedFile."""
     try:
-        return path.read_bytes()
+        return untrusted.read(path, LARGEST_FILE)
+    except untrusted.Refused as error:
+        raise MalformedFile(path, None, str(error), "a file of the standard") from error
     except OSError as error:
         raise MalformedFile(path, None, f"cannot be read ({error.strerror})", "a file of the standard") from error
 
@@ -94,9 +99,45 @@ def content(path: Path) -> bytes:
 def documents(raw: str | bytes) -> list[Any]:
     """The data of each document. Raises NotYaml."""
     try:
+        _limited(raw)
         return list(yaml.load_all(raw, Loader=_Plain))
     except yaml.YAMLError as error:
         raise NotYaml(error) from error
+    except (ValueError, RecursionError) as error:  # of a value: a number of 5,000 digits
+        raise NotYaml(yaml.YAMLError(f"a value that cannot be read ({error})")) from error
+
+
+def _limited(raw: str | bytes) -> None:
+    """Aliases stand for what they name: ten lines can be a billion values. Raises YAMLError."""
+    depth, weights = 0, [0]
+    sizes: dict[str, int] = {}
+    anchors: list[str | None] = []
+    aliased = 0
+    for event in yaml.parse(raw, Loader=LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            # An alias inside of what it names has no size yet.
+            if event.anchor not in sizes:
+                raise yaml.YAMLError(f"the alias *{event.anchor} names nothing that is complete")
+            aliased += sizes[event.anchor]
+            weights[-1] += sizes[event.anchor]
+            if aliased > MOST_ALIASED:
+                raise yaml.YAMLError(f"its aliases stand for more than {MOST_ALIASED:,} values")
+        elif isinstance(event, yaml.ScalarEvent):
+            weights[-1] += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST_DOCUMENT:
+                raise yaml.YAMLError(f"it is nested deeper than {DEEPEST_DOCUMENT} levels")
+            weights.append(1)
+            anchors.append(event.anchor)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+            weight, anchor = weights.pop(), anchors.pop()
+            weights[-1] += weight
+            if anchor:
+                sizes[anchor] = weight
 
 
 def parse(path: Path, raw: bytes) -> Tree:

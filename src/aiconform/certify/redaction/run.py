@@ -27,6 +27,7 @@ from aiconform.engine.rundir import IDENTITY, BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check
 from aiconform.reports.formats import read_evidence, write_reports
 from aiconform.spec import SpecError, Standard
+from aiconform.untrusted import CAUSED_BY_CONTENT, json_value, plain_files, read
 
 # Random numbers: they tell clusters and machines apart and name nobody.
 _RANDOM = frozenset({"authority", "namespace_uid", "pod_uid", "said"})
@@ -54,11 +55,11 @@ def redact(source: Path, target: Path, redaction: Redaction) -> dict[str, int]:
         SpecError,
         ValidationError,
         OSError,
-        LookupError,
-        ValueError,
+        *CAUSED_BY_CONTENT,
     ) as error:
         shutil.rmtree(target, ignore_errors=True)
-        raise CannotRedact(f"{source} cannot be redacted: {str(error).splitlines()[0]}") from error
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CannotRedact(f"{source} cannot be redacted: {why[:500]}") from error
     except CannotRedact:
         shutil.rmtree(target, ignore_errors=True)
         raise
@@ -175,10 +176,9 @@ def _digest(value: str) -> str:
 
 
 def _json_files(folder: Path) -> Iterator[tuple[Path, Any]]:
-    for path in sorted(folder.rglob("*.json")):
-        if path.is_symlink() or not path.is_file():
-            raise CannotRedact(f"{path} is a link or a special file")
-        yield path, json.loads(path.read_bytes())
+    for path in plain_files(folder) if folder.is_dir() else ():
+        if path.suffix == ".json":
+            yield path, json_value(read(path), path.name)
 
 
 def _node_names(data: Any) -> Iterator[str]:

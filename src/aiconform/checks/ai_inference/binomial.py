@@ -13,6 +13,8 @@ from math import comb
 
 ERROR = Fraction(1, 1_000_000)
 """The probability that the test rejects a data plane that splits as declared."""
+MOST_REQUESTS = 10_000  # the option allows 5,000; the test computes with numbers of as many digits
+MOST_WEIGHT = 1_000
 
 
 def _ways(requests: int, weight: int, total: int) -> list[int]:
@@ -44,6 +46,8 @@ def agreement(answers: Mapping[str, int], weights: Mapping[str, int]) -> tuple[b
     """(whether the counts agree with the weights of two backends, the figures of the test)."""
     first, *_ = weights
     count, requests, weight, total = answers.get(first, 0), sum(answers.values()), weights[first], sum(weights.values())
+    if not (0 <= count <= requests <= MOST_REQUESTS and 0 <= weight <= total <= MOST_WEIGHT):
+        raise ValueError(f"{count} of {requests} answers with the weight {weight} of {total} are none of a run")
     p = p_value(count, requests, weight, total)
     low, high = agreeing(requests, weight, total)
     words = (
