@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aiconform.certify.redaction.tokens import TOKEN
+
 
 @dataclass(frozen=True)
 class Pattern:
@@ -38,19 +40,26 @@ def is_address(text: str) -> bool:
 
 
 PATTERNS = (
+    Pattern("tokens", TOKEN, lambda n: f"redacted-token-{n + 1}"),
+    # Names that clouds give their machines. They hold an address, an account's project or the name of a cluster.
     Pattern(
-        "tokens",
+        "instances",
         re.compile(
-            r"(?P<value>eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|gh[pousr]_\w{20,}|AKIA[A-Z0-9]{16}|xox[abps]-[\w-]{10,}"
-            r"|glpat-[\w-]{16,})|(?i:bearer|basic) (?P<value2>[\w.~+/-]{16,}=*)"
-            r"|-----BEGIN (?P<kind>[A-Z ]*PRIVATE KEY)-----(?P<value3>[^-]+)-----END"
+            r"(?<![\w.-])(?P<value>(?:fargate-)?ip-[0-9]{1,3}(?:-[0-9]{1,3}){3}(?:\.[a-z0-9-]+)*(?:\.internal)?"
+            r"|ec2-[0-9]{1,3}(?:-[0-9]{1,3}){3}(?:\.[a-z0-9-]+)+"
+            r"|i-[0-9a-f]{8}(?:[0-9a-f]{9})?"
+            r"|(?:gke|gk3)-[a-z0-9-]+-[0-9a-f]{8}-[a-z0-9]{4}"
+            r"|aks-[a-z0-9]+-[0-9]{8}-vmss[0-9a-z]{6}"
+            r"|oke-[a-z0-9]+-[a-z0-9]+-[a-z0-9]+-[0-9]+"
+            r"|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:c\.[a-z0-9-]+\.internal|internal\.cloudapp\.net|oraclevcn\.com))(?![\w-])"
         ),
-        lambda n: f"redacted-token-{n + 1}",
+        lambda n: f"redacted-instance-{n + 1}",
     ),
     Pattern(
         "mail addresses",
         re.compile(r"(?P<value>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"),
         lambda n: f"person-{n + 1}@redacted.invalid",
+        lambda text: not text.startswith("redacted-"),  # the password of a URL, which is gone already
     ),
     Pattern(
         "account numbers",

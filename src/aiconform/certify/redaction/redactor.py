@@ -19,7 +19,10 @@ class Redaction:
     words: tuple[str, ...] = ()
 
 
-_SECRET_NAME = re.compile(r"token|secret|passw|credential|api_?key|private_?key", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"token|secret|passw|credential|(?:api|access|private|account|client)[_-]?key|dsn\b|^auth$|dockerconfig",
+    re.IGNORECASE,
+)
 # Keys whose values the suite wrote itself: `judge` and the journal's chain need them unchanged.
 STRUCTURE = frozenset(
     [
@@ -122,7 +125,12 @@ class Redactor:
         A value under a key that names a secret is replaced as a whole; values under keys in `kept` stay.
         """
         if isinstance(data, dict):
-            return {self.text(name): self._member(name, value, kept) for name, value in data.items()}
+            # A variable of a container's environment has its name beside its value.
+            named = str(data.get("name", "")) if {"name", "value"} <= data.keys() else ""
+            return {
+                self.text(name): self._member(named if named and name == "value" else name, value, kept)
+                for name, value in data.items()
+            }
         if isinstance(data, list):
             return [self.data(item, key, kept) for item in data]
         if not isinstance(data, str):
