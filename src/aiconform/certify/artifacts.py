@@ -27,7 +27,8 @@ LONGEST_LINE = 16 << 20  # bytes, the programme's limit
 MOST_TESTS = 200_000  # names; the complete end-to-end suite of Kubernetes has 7,200
 CHUNK = 1 << 20
 
-_RESULT = re.compile(rb"[\t\n\f\r ]*--- (PASS|FAIL|SKIP): ([^\t\n\f\r ]+)")
+_RESULT = re.compile(rb"[\t\n\f\r ]*--- (PASS|FAIL|SKIP): ([^\t\n\f\r ]+)(?: (\(0\.00s\)))?")
+_NO_TIME = re.compile(r"0*\.?0+")
 _WORDS: dict[bytes, TestOutcome] = {b"PASS": "pass", b"FAIL": "fail", b"SKIP": "skip"}
 _ACTIONS: dict[str, TestOutcome] = {"pass": "pass", "fail": "fail", "skip": "skip"}
 
@@ -38,7 +39,7 @@ class BadArtifact(Exception):
 
 @dataclass
 class Results:
-    """tests: outcome by name. failures: failed tests, or else failed packages. instant: Go tests of 0 s."""
+    """tests: outcome by name. failures: failed tests, or else failed packages. instant: tests of 0 s."""
 
     kind: Kind
     tests: dict[str, TestOutcome] = field(default_factory=dict)
@@ -118,7 +119,10 @@ def _log(file: IO[bytes], results: Results) -> None:
     for _, line in _lines(file):
         found = _RESULT.match(line)
         if found:
-            results.record(found.group(2).decode("utf-8", "replace"), _WORDS[found.group(1)])
+            name = found.group(2).decode("utf-8", "replace")
+            results.record(name, _WORDS[found.group(1)])
+            if found.group(3):
+                results.instant.add(name)
     if not results.tests:
         raise BadArtifact("it has no line like `--- PASS: TestName`")
 
@@ -210,6 +214,8 @@ class _JUnit(xml.sax.handler.ContentHandler):
             self._suites += 1
         elif self._depth == self._suites and name == "testcase":
             self._name, self._outcome = attrs.get("name", ""), "pass"
+            if _NO_TIME.fullmatch(attrs.get("time", "")):
+                self._results.instant.add(self._name)
         elif self._name is not None and self._depth == self._suites + 1:
             if name in ("failure", "error"):
                 self._outcome = "fail"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from aiconform.certify.examined import Answer, Examined, Reference
+from aiconform.certify.rules.artifacts import is_unit_test
 from aiconform.certify.runs import JudgedRun
 
 GRADE_WORDS = {
@@ -55,5 +56,7 @@ def _grade(answer: Answer, reference: Reference, executed: Executed) -> str:
         return "simulated" if run.simulated else "executed"
     if reference.artifact and reference.artifact.results and reference.artifact.read_by_programme:
         test = reference.fragment or answer.item.test
+        if test and is_unit_test(reference.artifact.results, test):
+            return "bare-claim"
         return "artifact" if test and reference.artifact.results.outcome(test) == "pass" else "captured-log"
     return "captured-log" if reference.path.is_file() and reference.path.stat().st_size else "bare-claim"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from aiconform.certify.answers import Shown, Verification
-from aiconform.certify.artifacts import NAMES, BadArtifact, Results, read_results
 from aiconform.certify.attestation import NotAttested
 from aiconform.certify.bundle import BadBundle, digests
 from aiconform.certify.challenge import Challenge
@@ -16,6 +14,7 @@ from aiconform.certify.examined import Examined
 from aiconform.certify.findings import listed
 from aiconform.certify.grades import NOT_CLAIMED
 from aiconform.certify.predicate import platform, run_claims
+from aiconform.certify.rules.artifacts import results_beside
 from aiconform.certify.rules.runs import latest
 from aiconform.certify.runs import JudgedRun
 from aiconform.certify.submission import FILE
@@ -209,7 +208,7 @@ def _artifacts(examined: Examined, judged: list[JudgedRun]) -> list[str]:
     from aiconform.reports.names import go_name
 
     problems = []
-    for name, results in _results(examined):
+    for _, name, results in results_beside(examined):
         if not judged:
             continue
         for requirement in sorted({known for run in judged for known in run.verdicts}):
@@ -221,17 +220,3 @@ def _artifacts(examined: Examined, judged: list[JudgedRun]) -> list[str]:
             elif outcome in ("fail", "skip") and reported == "pass":
                 problems.append(f"{name} says {outcome} for {requirement}, the run says pass")
     return problems
-
-
-def _results(examined: Examined) -> Iterator[tuple[str, Results]]:
-    """The readable artifacts: those named as evidence, and the usual three even if no claim names them."""
-    folder = examined.submission.folder
-    for artifact in examined.artifacts.values():
-        if artifact.results:
-            yield artifact.name, artifact.results
-    for name, kind in NAMES.items():
-        if folder / name not in examined.artifacts and (folder / name).is_file():
-            try:
-                yield name, read_results(folder / name, kind)
-            except BadArtifact:
-                continue  # no claim depends on it

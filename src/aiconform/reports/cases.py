@@ -14,6 +14,7 @@ from typing import Literal
 
 from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Record, Report
 from aiconform.engine.verdicts import counting
+from aiconform.reports.facts import suite_tests
 from aiconform.reports.names import go_name, slug, unlike
 from aiconform.reports.plain import shortened
 from aiconform.reports.summary import (
@@ -31,6 +32,7 @@ from aiconform.reports.summary import (
 # Readers of the artifacts take lines of up to 16 MiB; no reason needs that much.
 REASON_LIMIT = 20_000
 BEYOND = "beyond the programme's words"
+SUITE = "https://github.com/kubernetes-sigs/ai-conformance"
 
 CaseOutcome = Literal["pass", "fail", "error", "skip"]
 
@@ -83,7 +85,10 @@ def conclusion(report: Report) -> tuple[str, ...]:
 def _case(name: str, check: CheckResult, evidence: Evidence | None) -> Case:
     outcome, reason = _outcome(check)
     extension = is_extension(check)
+    # Readers of an artifact must not take one suite's test for another's.
+    other = [f"not the test {name} of {SUITE}: the check {check.id} of aiconform"] if name in suite_tests() else []
     lines = [
+        *other,
         f"requirement {check.id} ({check.level}): {check.title}",
         *([] if check.verdict == "not-run" else [f"took {spent(check)}"]),
         *(_probe(record) for record in (evidence.records if evidence else ())),

@@ -33,6 +33,13 @@ def programme_tests() -> Mapping[str, str]:
     return {each.id: each.programme.test for each in load_standard().requirements if each.programme.test}
 
 
+@cache
+def suite_tests() -> Mapping[str, str]:
+    """Every test of the programme's suite that is known here, by its name: the requirement that it is about."""
+    newer = {test.name: each.id for each in load_standard().requirements for test in each.programme.suite}
+    return {**newer, **{test: id_ for id_, test in programme_tests().items()}}
+
+
 def remediation_of(id_: str) -> str:
     """What to do where the requirement is not met; empty if the standard does not say."""
     requirement = requirement_of(id_)

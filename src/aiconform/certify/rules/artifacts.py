@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import combinations
+from pathlib import Path
 
+from aiconform.certify.artifacts import NAMES, BadArtifact, Results, read_results
 from aiconform.certify.context import Context
-from aiconform.certify.examined import Artifact, Reference
+from aiconform.certify.examined import Answer, Artifact, Examined, Reference
 from aiconform.certify.findings import Problem, Rule, listed
-from aiconform.reports.facts import programme_tests
+from aiconform.certify.yamlvalues import shown
+from aiconform.reports.facts import suite_tests
 from aiconform.reports.names import own_name
 from aiconform.spec import load_standard
 
@@ -44,6 +48,18 @@ RULES = (
         "Results have a name that the programme reads",
         "rename it to junit.xml, results.json or e2e.log; the programme does not read other names",
     ),
+    Rule(
+        "F-unit-fragment",
+        "error",
+        "The test after the # ran on a cluster",
+        "name the conformance test: a unit test says nothing about the platform and earns no grade",
+    ),
+    Rule(
+        "F-skipped-beside",
+        "warning",
+        "The test of an Implemented requirement was not skipped in the results beside it",
+        "run the test where it is not skipped, or explain in the notes why other evidence shows the requirement",
+    ),
     Rule("F-artifact-unreadable", "warning", "Results can be read", "attach the unchanged output of the test suite"),
 )
 _GO_TEST = re.compile(r"Test[A-Z0-9_]\w*")
@@ -65,14 +81,53 @@ def check(context: Context) -> Iterator[Problem]:
                 yield Problem("F-artifact-unreadable", reference.line, f"{artifact.name}: {artifact.error}")
         if artifact.results:
             yield from _content(artifact, reference)
+    for answer in found.answers.values():
+        yield from _tests_of(answer, found)
     for one, other in combinations(found.artifacts.values(), 2):
         if one.path.parent == other.path.parent and id(one) in first and id(other) in first:
             yield from _agreement(one, other, first[id(other)])
 
 
+def _tests_of(answer: Answer, found: Examined) -> Iterator[Problem]:
+    """Unit tests that are named as evidence, and tests of the requirement that were skipped."""
+    requirement = answer.item.id
+    for reference, artifact in answer.artifacts():
+        test = reference.fragment
+        if artifact.results and test and is_unit_test(artifact.results, test):
+            text = f"{shown(test)} in {artifact.name} took no time: it is a unit test"
+            yield Problem("F-unit-fragment", reference.line, text, requirement)
+    if not answer.counts or answer.claim.status.text != "Implemented":
+        return
+    named = {(artifact.path, reference.fragment or answer.item.test) for reference, artifact in answer.artifacts()}
+    for path, name, results in results_beside(found):
+        for test, about in suite_tests().items():
+            # Of those that the claim names itself the programme's own rule speaks.
+            if about == requirement and results.outcome(test) == "skip" and (path, test) not in named:
+                text = f"{test} was skipped in {name}"
+                yield Problem("F-skipped-beside", answer.claim.status.line, text, requirement)
+
+
+def results_beside(found: Examined) -> Iterator[tuple[Path, str, Results]]:
+    """The readable artifacts: those named as evidence, and the usual three even if no claim names them."""
+    folder = found.submission.folder
+    for artifact in found.artifacts.values():
+        if artifact.results:
+            yield artifact.path, artifact.name, artifact.results
+    for name, kind in NAMES.items():
+        if folder / name not in found.artifacts and (folder / name).is_file():
+            with suppress(BadArtifact):  # no claim depends on it
+                yield folder / name, name, read_results(folder / name, kind)
+
+
 def conformance_tests() -> frozenset[str]:
     """Names of the programme's tests, and of the tests in the artifacts of this tool."""
-    return frozenset({*programme_tests().values(), *map(own_name, load_standard().ids)})
+    return frozenset({*suite_tests(), *map(own_name, load_standard().ids)})
+
+
+def is_unit_test(results: Results, test: str) -> bool:
+    """Whether it took no time, as nothing does that asks a cluster, and is no conformance test."""
+    top = test.partition("/")[0]
+    return bool(_GO_TEST.fullmatch(top)) and top not in conformance_tests() and test in results.instant
 
 
 def _content(artifact: Artifact, reference: Reference) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from aiconform.certify.checklist import digest_of
+from aiconform.certify.checklist import digest_of, normalised
 from aiconform.certify.context import Context
 from aiconform.certify.examined import Answer, Examined
 from aiconform.certify.findings import Problem, Rule
@@ -47,6 +47,12 @@ RULES = (
         True,
     ),
     Rule(
+        "F-cpu-only",
+        "warning",
+        "Pods with accelerators are what is scaled",
+        "show that Pods that use accelerators are scaled by a metric of their own; CPU alone is plain Kubernetes",
+    ),
+    Rule(
         "F-layer",
         "note",
         "A layered product names the layer of each requirement",
@@ -75,6 +81,12 @@ _WORKS = re.compile(
     r"\b(?:is|are) fully (?:supported|implemented)\b|\bhas been (?:verified|demonstrated|tested) (?:and|to) work",
     re.IGNORECASE,
 )
+_CPU = re.compile(r"\bCPU\b(?:[- ]\w+)?", re.IGNORECASE)
+_ACCELERATED = re.compile(
+    r"\b(?:v?gpus?|[tn]pus?|accelerators?|accelerated|dcgm|inferentia|trainium|gaudi)\b|nvidia|\bcustom[- ]metric"
+    r"|\bexternal[- ]metric|\bkeda\b|prometheus|\bqueue|\btokens?\b|\brequests? per",
+    re.IGNORECASE,
+)
 _LAYERED = re.compile(r"\blayered\b", re.IGNORECASE)
 
 
@@ -85,6 +97,7 @@ def check(context: Context) -> Iterator[Problem]:
         if answer.counts:
             yield from _contradiction(answer)
             yield from _backing(answer)
+            yield from _cpu_only(answer)
     yield from _layers(found)
 
 
@@ -130,6 +143,17 @@ def _denial(notes: str, keywords: tuple[str, ...]) -> tuple[str, bool]:
     return mild, True
 
 
+def _cpu_only(answer: Answer) -> Iterator[Problem]:
+    """The notes of pod_autoscaling show it with CPU, and nothing says accelerator."""
+    claim = answer.claim
+    said = " ".join([claim.notes.text, *(reference.text for reference in answer.given)])
+    if answer.item.id == "pod_autoscaling" and claim.status.text == "Implemented":
+        cpu = _CPU.search(claim.notes.text)
+        if cpu and not _ACCELERATED.search(said):
+            text = f"the notes speak of {shown(cpu.group())} and of no accelerator or metric of its own"
+            yield Problem("F-cpu-only", claim.notes.line, text, requirement=answer.item.id)
+
+
 def _backing(answer: Answer) -> Iterator[Problem]:
     claim, requirement = answer.claim, answer.item.id
     blank = [reference for reference in answer.references if not reference.text.strip()]
@@ -152,7 +176,9 @@ def _wording(answer: Answer) -> Iterator[Problem]:
             "F-level", claim.level.line, f"the level is {given}, the checklist says {item.level}", requirement=item.id
         )
     if item.digests and digest_of(claim.description.text) not in item.digests:
-        what = "is not the checklist's" if claim.description else "is missing"
+        given = normalised(claim.description.text)
+        short = given and item.description and given.rstrip(".… ") in normalised(item.description)
+        what = "is a part of the checklist's" if short else "is not the checklist's" if given else "is missing"
         yield Problem("F-description", claim.description.line, f"the description {what}", requirement=item.id)
 
 
