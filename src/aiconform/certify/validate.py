@@ -99,10 +99,12 @@ def _below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def validate(paths: Sequence[Path], settings: ValidationSettings) -> list[Validated]:
-    """Raises BadChecklists."""
+def validate(paths: Sequence[Path], settings: ValidationSettings, against: Sequence[Path] = ()) -> list[Validated]:
+    """`against`: submissions to compare with, which are not judged. Raises BadChecklists."""
+    judged = {path.resolve() for path in paths}
     examined = [loading.examined(path, settings.checklists) for path in paths]
-    corpus = Corpus([each for each in examined if isinstance(each, Examined)])
+    others = [loading.examined(path, settings.checklists) for path in against if path.resolve() not in judged]
+    corpus = Corpus([each for each in (*examined, *others) if isinstance(each, Examined)])
     links = {} if settings.offline else _unreachable(examined)
     results = []
     for path, each in zip(paths, examined, strict=True):

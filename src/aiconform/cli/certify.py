@@ -10,7 +10,8 @@ import click
 from aiconform.cli.certify_build import build, init, redact, sign
 from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result
 from aiconform.cli.certify_registry import command as registry
-from aiconform.cli.common import Failure, fail, note, output_option
+from aiconform.cli.certify_validate import validate
+from aiconform.cli.common import Failure, fail, output_option
 from aiconform.cli.ending import end
 
 if TYPE_CHECKING:
@@ -42,90 +43,8 @@ def command() -> None:
     """Build, validate, sign, verify, redact and compare submissions to the certification programme."""
 
 
-for made in (init, build, redact, sign, registry):
+for made in (init, build, redact, sign, registry, validate):
     command.add_command(made)
-
-
-@command.command(short_help="Check submissions against the rules, and beyond.")
-@click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--offline", is_flag=True, help="Do not try links; they count as answering and are listed as not checked."
-)
-@click.option("--members", type=FILE, help="Names of CNCF members, one per line, or the landscape's landscape.yml.")
-@checklists_option
-@click.option("--fix", "correct", is_flag=True, help="Correct the files automatically where possible, then validate.")
-@click.option(
-    "--strict", is_flag=True, help="Exit with code 1 also for findings of severity error beyond the programme's rules."
-)
-@click.option("--sarif", "sarif_file", type=FILE, help="Also write the findings as SARIF 2.1.0 to this file.")
-@click.option(
-    "--least",
-    type=click.Choice(["note", "warning", "error"]),
-    default="note",
-    show_default=True,
-    help="Lowest severity to show as text.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "sarif"]),
-    default="text",
-    show_default=True,
-    help="Format of the result.",
-)
-def validate(
-    paths: tuple[Path, ...],
-    offline: bool,
-    members: Path | None,
-    checklists: Path | None,
-    correct: bool,
-    strict: bool,
-    sarif_file: Path | None,
-    least: str,
-    output: str,
-) -> None:
-    """Validate submissions by the programme's own rules, and report what reviewers look for beyond them.
-
-    PATH is a PRODUCT.yaml or a folder that contains some. Exit code: 0 if all are valid by the programme's rules,
-    otherwise 1.
-    """
-    import json
-
-    from aiconform.certify.members import BadMembers, read_members
-    from aiconform.certify.sarif import sarif
-    from aiconform.certify.text import lines
-    from aiconform.certify.validate import ValidationSettings, find, summary
-    from aiconform.certify.validate import validate as run
-
-    try:
-        settings = ValidationSettings(offline, read_members(members) if members else None, checklists)
-    except BadMembers as error:
-        fail(str(error))
-    files = find(paths)
-    if correct:
-        from aiconform.certify.fix import fix
-
-        for path in files:
-            try:
-                for done in fix(path, checklists):
-                    note(f"{path}: {done}")
-            except OSError as error:
-                fail(f"{path} cannot be corrected: {error.strerror}")
-    results = run(files, settings)
-    if sarif_file:
-        try:
-            sarif_file.write_text(json.dumps(sarif(results), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            fail(f"{sarif_file} cannot be written: {error.strerror}")
-    if output == "json":
-        print_result({"submissions": [result.as_data() for result in results], "summary": summary(results)})
-    elif output == "sarif":
-        print_result(sarif(results))
-    else:
-        for line in lines(results, least):
-            click.echo(line)
-    serious = strict and any(finding.severity == "error" for result in results for finding in result.findings)
-    end(INVALID if serious or not all(result.valid for result in results) else 0)
 
 
 @command.command(short_help="Verify a bundle without its cluster.")
