@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 
 from aiconform import __version__
-from aiconform.certify.bundle import SUFFIXES, opened
+from aiconform.certify.bundle import opened
 from aiconform.certify.submission import FILE
 from aiconform.certify.validate import MOST_SUBMISSIONS, SKIPPED, NothingToValidate, ValidationSettings
 from aiconform.reports.plain import shortened
+from aiconform.untrusted.archives import SUFFIXES
 
 LONGEST_SLUG = 60
 LONGEST_NAME = 300
