@@ -10,6 +10,7 @@ from aiconform.checks.secure_accelerator_access.containers import AS_ROOT, Conta
 from aiconform.cluster import Object, Rejected
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import RESTRICTED
+from aiconform.kit.container_view import View
 from aiconform.platform import Device, NodeAccelerators
 
 TPU = NodeAccelerators("device-plugin", "n1", "google.com/tpu", "v5e", total=4, free=4, unit=4)
@@ -96,10 +97,12 @@ async def test_only_a_policy_refuses_a_pod_for_its_environment(
 ) -> None:
     made = containers(FakeScratch())
 
-    async def refuse(*_: Any) -> Object:
-        raise Rejected(said, status=403)
+    async def refuse(name: str, node: Object, environment: dict[str, str]) -> View:
+        if environment:
+            raise Rejected(said, status=403)
+        return View(nodes=[], environment={}, mounts=[])
 
-    monkeypatch.setattr(made, "_looking", refuse)
+    monkeypatch.setattr(made, "_view", refuse)
     if decided:
         assert await made.asker() == (None, said)
     else:

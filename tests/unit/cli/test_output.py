@@ -33,6 +33,7 @@ NO_RESULT = {
     ("spec", "new"),
     ("spec", "render"),
     ("spec", "schema"),
+    ("certify", "challenge"),
     ("certify", "init"),
     ("certify", "sign"),
     ("replay",),

@@ -207,7 +207,7 @@ async def test_a_run_that_is_resumed_after_all_was_seen_looks_at_nothing(fabric:
     run.directory.drop_records = lambda check: None  # type: ignore[method-assign]
     await run.execute()
     lines = (out / "journal.ndjson").read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if json.loads(line)["event"] in ("started", "recorded")]
+    kept = [line for line in lines if json.loads(line)["event"] in ("started", "identified", "recorded")]
     (out / "journal.ndjson").write_bytes(b"".join(kept))
     report = await made(out, "acme.fabric", told=told).resume()
     assert not [event for event in told if isinstance(event, events.ProbeStarted)]
