@@ -171,7 +171,7 @@ HEAVY = [
     ("run", "journal-nested", ["judge", "{}"]),
     ("run", "sparse-observations", ["report", "{}"]),
     ("run", "device-for-journal", ["certify", "redact", "{}", "--out", "{}-redacted"]),
-    ("bundle", "attestation-nested", ["certify", "verify", "{}", "--unsigned"]),
+    ("bundle", "attestation-nested", ["certify", "verify", "{}", "--key", "{key}"]),
     ("bundle", "sparse-file", ["certify", "verify", "{}", "--unsigned"]),
     ("platform", "device", ["replay", "{}"]),
     ("platform", "nested", ["replay", "{}"]),
@@ -185,7 +185,8 @@ def test_little_memory_and_time_is_enough(
 ) -> None:
     place = strangers.copied(good[kind], tmp_path / "v1.37/p")
     strangers.apply(place, CASES[kind][name])
-    done = limited([each.replace("{}", str(place)) for each in arguments])
+    key = str(good["bundle"].parents[1] / "key.pub")
+    done = limited([each.replace("{}", str(place)).replace("{key}", key) for each in arguments])
     assert done.returncode in (1, 2, 3), done.stderr
     assert "Traceback" not in done.stderr
     assert "defect" not in done.stderr
