@@ -15,22 +15,24 @@ from aiconform.recorded import RecordedPlatform, replaying
 @contextmanager
 def replayed(platform: RecordedPlatform, kubeconfig: Path) -> Iterator[str]:
     """Serve the platform from a thread, write its kubeconfig, and yield the server's URL."""
-    ready, loop = threading.Event(), asyncio.new_event_loop()
-    ended, urls = asyncio.Event(), []
+    ready, ended = threading.Event(), asyncio.Event()
+    urls: list[str] = []
+    loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
         async with replaying(platform) as url:
             urls.append(url)
             ready.set()
             await ended.wait()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    # asyncio.run: connections that a client left open are closed with it, not found by whichever test collects garbage.
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
         assert ready.wait(30), "the server does not start"
         kubeconfig.write_text(kubeconfig_text(urls[0]))
         yield urls[0]
     finally:
-        loop.call_soon_threadsafe(ended.set)
+        loops[0].call_soon_threadsafe(ended.set)
         thread.join()
-        loop.close()
