@@ -64,8 +64,8 @@ class Scratch:
 
     @property
     def namespace_uid(self) -> str:
-        """The UID of the run's first Namespace; there is one as soon as something was created."""
-        return str(self._space.owner["metadata"].get("uid", ""))
+        """The UID of the run's first Namespace, once something was created; empty in a Namespace that is given."""
+        return "" if self._space.given else str(self._space.owner["metadata"].get("uid", ""))
 
     async def namespace(self) -> str:
         """The Namespace of its namespaced objects."""

@@ -177,7 +177,8 @@ class NodeIdentity(_Model):
 
 class Echo(_Model):
     """A Pod with the run's challenge as an annotation. `said`: what its container printed: the challenge, and the boot
-    id of the kernel it ran on. `problem`: why it printed nothing."""
+    id of the kernel it ran on. `problem`: why it printed nothing. `namespace_uid`: of the run's first Namespace, or ""
+    where it works in one that is given."""
 
     namespace_uid: str
     pod_uid: str

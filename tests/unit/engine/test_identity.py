@@ -79,8 +79,9 @@ class OneNode(EmptyCluster):
             yield "end"
 
 
-async def identified(cluster: OneNode, challenge: str = NONCE) -> Identity:
-    space = Space(cluster, "0a1b2c3d", Guest().challenged(challenge) if challenge else Guest())  # type: ignore[arg-type]
+async def identified(cluster: OneNode, challenge: str = NONCE, namespace: str = "") -> Identity:
+    guest = Guest(namespace=namespace)
+    space = Space(cluster, "0a1b2c3d", guest.challenged(challenge) if challenge else guest)  # type: ignore[arg-type]
     return await identify(cluster, space, Images(), ["n2"], challenge, 5)  # type: ignore[arg-type]
 
 
@@ -95,6 +96,16 @@ async def test_a_challenge_goes_into_the_cluster_and_comes_back() -> None:
     namespace = cluster.made["Namespace", "aiconform-0a1b2c3d"]
     assert namespace["metadata"]["annotations"] == {CHALLENGE: NONCE}
     assert [kind for kind, _ in cluster.made] == ["Namespace"]
+
+
+async def test_a_challenge_comes_back_from_a_namespace_that_is_given() -> None:
+    cluster = OneNode()
+    found = await identified(cluster, namespace="team")
+    assert found.problems == ()
+    assert found.echo is not None
+    assert found.echo.said == (NONCE, BOOT)
+    assert found.echo.namespace_uid == ""
+    assert [kind for kind, _ in cluster.made] == ["Lease"]
 
 
 async def test_nodes_are_named_by_what_is_hard_to_copy() -> None:
