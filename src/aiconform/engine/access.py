@@ -10,6 +10,7 @@ from dataclasses import replace
 from aiconform.check import Access, Check
 from aiconform.cluster import Cluster, Object
 from aiconform.cluster.space import INSTEAD
+from aiconform.engine.identity import AUTHORITY
 
 # What containers request follows the LimitRanges of their Namespace.
 _EVERY_RUN = (
@@ -32,6 +33,8 @@ AS_GUEST = (
     Access("coordination.k8s.io", "leases", ("create", "list", "delete")),
     *_EVERY_RUN,
 )
+# For the cluster's identity. A run goes on without it, so nobody is told that it is missing.
+_IDENTIFYING = Access("", "configmaps", ("get",), names=(AUTHORITY,), everywhere=True)
 READING = frozenset({"get", "list", "watch"})
 Subject = tuple[str, str, tuple[str, ...]]
 
@@ -128,14 +131,14 @@ def cluster_role(name: str, checks: Iterable[Check], more: Iterable[Access] = ()
 
     Discovery and /version are open to every user by default.
     """
-    return _role("ClusterRole", {"name": name}, needed(checks, more))
+    return _role("ClusterRole", {"name": name}, needed(checks, (_IDENTIFYING, *more)))
 
 
 def roles_within(
     name: str, namespace: str, checks: Iterable[Check], more: Iterable[Access] = ()
 ) -> tuple[Object, Object]:
     """A Role for a Namespace that is given to a run, and the ClusterRole of what it reads elsewhere."""
-    here, elsewhere = needed_within(checks, more)
+    here, elsewhere = needed_within(checks, (_IDENTIFYING, *more))
     return (
         _role("Role", {"name": name, "namespace": namespace}, here),
         _role("ClusterRole", {"name": name}, elsewhere),

@@ -19,6 +19,8 @@ from aiconform.kit.logs import read_until
 from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.images import Images
 
+AUTHORITY = "kube-root-ca.crt"
+"""The ConfigMap with the certificates that Pods trust the API server by."""
 # Nodes that are named where the platform has no accelerators.
 _FEW = 10
 _LOG_SECONDS = 30.0
@@ -43,7 +45,7 @@ async def identify(
         problems.append(f"the nodes: {error}")
     authority = ""
     try:
-        bundle = await cluster.get("v1", "ConfigMap", "kube-root-ca.crt", "kube-system")
+        bundle = await cluster.get("v1", "ConfigMap", AUTHORITY, "kube-system")
         authority = f"sha256:{hashlib.sha256(bundle['data']['ca.crt'].strip().encode()).hexdigest()}"
     except (ClusterError, KeyError) as error:
         problems.append(f"the cluster's certificate authority: {error}")

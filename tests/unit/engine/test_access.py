@@ -50,8 +50,14 @@ async def test_config_maps_are_read_by_name_and_never_all_of_them() -> None:
     missing = await Permissions(authorizer).missing([autoscaling])  # type: ignore[arg-type]
     assert missing == ["list configmaps cluster-autoscaler-status"]
     assert authorizer.named == {(verb, "configmaps", "cluster-autoscaler-status") for verb in ("get", "list")}
-    (rule,) = (rule for rule in cluster_role("a", [autoscaling])["rules"] if rule["resources"] == ["configmaps"])
-    assert rule["resourceNames"] == ["cluster-autoscaler-status"]
+    rules = [rule for rule in cluster_role("a", [autoscaling])["rules"] if rule["resources"] == ["configmaps"]]
+    assert [rule["resourceNames"] for rule in rules] == [["cluster-autoscaler-status"], ["kube-root-ca.crt"]]
+
+
+def test_roles_allow_what_identifies_a_cluster() -> None:
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["kube-root-ca.crt"], "verbs": ["get"]}
+    assert rule in cluster_role("a", [load_check("dra_support")])["rules"]
+    assert rule in roles_within("a", "team", [load_check("dra_support")])[1]["rules"]
 
 
 @pytest.mark.parametrize("id", [name for name in extended_standard().ids if has_check(name)])
