@@ -109,7 +109,8 @@ def _twice(
     if sum(line.event == "started" for line in lines) > 1:
         yield "the journal says twice that the run started"
     observed = (str(line.data.get("check")) for line in lines if line.event == "observed")
-    offered = (f"{each.name} on {each.node} by {each.way}" for each in info.accelerators)
+    # A driver can offer several products on a node, such as whole GPUs and partitions.
+    offered = (f"{each.name} ({each.product}) on {each.node} by {each.way}" for each in info.accelerators)
     yield from (f"the journal says twice that {each} was observed" for each in _repeated(observed))
     yield from (f"the report has two results of {each}" for each in _repeated(each.id for each in report.checks))
     yield from (f"run.json lists twice: {each}" for each in _repeated(offered))

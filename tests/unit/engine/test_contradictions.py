@@ -150,6 +150,14 @@ def test_an_edited_page_is_found(tmp_path: Path, name: str, how: str) -> None:
     assert f"{path.relative_to(run).as_posix()} {said[how]}" in done.stdout
 
 
+def test_a_node_with_two_products_of_one_driver_is_no_contradiction(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    (entry,) = json.loads((run / "run.json").read_text())["accelerators"]
+    both(run, "accelerators", value=[entry, {**entry, "product": "a partition of it"}])
+    done = judged(sealed(run))
+    assert done.exit_code == 0, done.output
+
+
 def test_what_a_run_covers_can_be_recomputed(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     change_json(run / "report.json", "uncovered", value=[])
