@@ -13,7 +13,7 @@ from support.served import claim, device, device_class, found, node, resource_sl
 
 from aiconform.platform import NodeAccelerators
 from aiconform.platform.accelerators.devices import Device, Version, published
-from aiconform.platform.accelerators.offered import told_apart
+from aiconform.platform.accelerators.offered import AcceleratorGroup, Accelerators, told_apart
 from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression, selector_for
 
 DRIVER = "gpu.nvidia.com"
@@ -85,6 +85,8 @@ def test_what_nodes_offer_has_names_of_its_own(kinds: list[tuple[str, Any, str, 
     apart = told_apart(given_)
     assert len({str(each) for each in apart}) == len({each.place for each in apart}) == len(given_)
     assert all(re.fullmatch("[a-z0-9-]*[a-z0-9]", each.place) for each in apart)
+    groups = [AcceleratorGroup(tuple(members)) for members in Accelerators(apart, ()).by_kind().values()]
+    assert len({str(each) for each in groups}) == len({each.place for each in groups}) == len(groups)
 
 
 DYNAMIC = [

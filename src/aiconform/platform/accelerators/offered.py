@@ -59,7 +59,7 @@ class NodeAccelerators:
     @property
     def place(self) -> str:
         """For names of objects: differs between nodes, ways of allocation, and kinds."""
-        return f"{self.node}-{self.way}" + re.sub(r"[^a-z0-9]+", "-", f" {self.among}".lower()).rstrip("-")
+        return _place(self.node, self.way, self.among)
 
     @property
     def kind(self) -> Kind:
@@ -103,7 +103,7 @@ class AcceleratorGroup:
 
     @property
     def place(self) -> str:
-        return f"{self.node}-{self.way}"
+        return _place(self.node, self.way, self.members[0].among)
 
     @property
     def free(self) -> int:
@@ -123,7 +123,12 @@ class AcceleratorGroup:
 
     def __str__(self) -> str:
         way = "DRA" if self.way == "dra" else "device plugin"
-        return f"{', '.join(member.node for member in self.members)}, {self.name} by {way}"
+        nodes = ", ".join(member.node for member in self.members)
+        return f"{nodes}, {self.members[0].among or self.name} by {way}"
+
+
+def _place(node: str, way: str, among: str) -> str:
+    return f"{node}-{way}" + re.sub(r"[^a-z0-9]+", "-", f" {among}".lower()).rstrip("-")
 
 
 AcceleratorPlace = NodeAccelerators | AcceleratorGroup
