@@ -260,6 +260,13 @@ async def test_the_groups_of_kops_are_found_by_the_name_before_that_of_the_clust
     assert [pool.name for pool in found.unknown] == ["big-nodes.ml.example.com"]
 
 
+async def test_a_group_that_is_called_as_its_pool_is_found_also_if_the_name_has_dots() -> None:
+    pool = "ocid1.nodepool.oc1.iad.aaaa"
+    nodes = [node("10.0.0.7", {"oke.oraclecloud.com/pool-id": pool}, **GPU)]
+    (found,) = (await find(FakePlatform(nodes, status=status_of((pool, 1))))).pools
+    assert (found.label, found.resource) == (("oke.oraclecloud.com/pool-id", pool), "nvidia.com/gpu")
+
+
 async def test_a_pool_by_its_label_is_taken_where_groups_have_names_of_the_cloud_s_own() -> None:
     label = "alibabacloud.com/nodepool-id"
     nodes = [node("a", {label: "np-cpu"}), node("b", {label: "np-gpu"}, **GPU)]

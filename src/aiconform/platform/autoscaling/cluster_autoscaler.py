@@ -176,7 +176,7 @@ def in_name(value: str, name: str) -> bool:
     kOps puts the cluster's name after it, with a dot.
     """
     own, dot, _ = name.partition(".")
-    return own == value if dot else f"-{value}-" in f"-{name}-"
+    return value in (own, name) if dot else f"-{value}-" in f"-{name}-"
 
 
 def _label_in(name: str, labels: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
