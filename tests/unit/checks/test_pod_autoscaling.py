@@ -222,6 +222,7 @@ class Pods:
     def __init__(self, late: dict[str, bool]) -> None:
         self.late = late
         self.waited = False
+        self.last = None
         self.pods = {
             name: {"metadata": {"name": name}, "spec": {"nodeName": "n1"}, "status": {"phase": "Pending"}}
             for name in late
@@ -266,5 +267,9 @@ async def test_pods_that_the_platform_refuses_are_no_failure_of_the_autoscaler()
     told = r"exceeded quota: small\. What helps: raise the quota"
     with pytest.raises(Stuck, match=told):
         await first_pod(platform, scratch, history, target, 0.0)  # type: ignore[arg-type]
+    history.samples.append(sample(30, 3, 1, 60))
     with pytest.raises(Stuck, match=told):
         await why_not_running(platform, scratch, history, target)  # type: ignore[arg-type]
+    # An autoscaler that requests no further Pods fails, whatever was refused before.
+    history.samples.append(sample(60, 1, 1, 60))
+    assert await why_not_running(platform, scratch, history, target) == ""  # type: ignore[arg-type]

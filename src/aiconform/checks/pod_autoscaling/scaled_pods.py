@@ -62,7 +62,8 @@ async def why_not_running(
     waiting = [each for each in history.pods.values() if each.get("status", {}).get("phase") == "Pending"]
     if len(history.running()) >= REPLICAS:
         return ""
-    if len(history.running()) + len(waiting) < REPLICAS:
+    # What was refused before says nothing of Pods that the autoscaler never requested.
+    if history.last and history.last.desired >= REPLICAS > len(history.running()) + len(waiting):
         await _require_admitted(platform, scratch, history)
     if any(not each["spec"].get("nodeName") for each in waiting):
         raise Stuck(
