@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from aiconform.cluster import wait
 from aiconform.cluster.api import Cluster, Object
 from aiconform.cluster.errors import ApiError, Conflict, Forbidden, NotFound, Stuck
 
@@ -53,7 +54,8 @@ async def _read(cluster: Cluster, reference: str) -> PullSecret:
 async def create(cluster: Cluster, secret: PullSecret, copy: Object) -> None:
     """Create a copy. Raises Stuck without the API server's words, which may quote what the Secret holds."""
     try:
-        await cluster.create(copy)
+        # A webhook may not know the new Namespace yet.
+        await wait.reaching_webhooks(lambda: cluster.create(copy))
     except Conflict:
         # Made before an interruption.
         return

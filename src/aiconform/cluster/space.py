@@ -15,7 +15,7 @@ from typing import Literal
 
 from aiconform.cluster import pull_secrets, wait
 from aiconform.cluster.api import Cluster, Object
-from aiconform.cluster.errors import Forbidden, NotFound
+from aiconform.cluster.errors import Conflict, Forbidden, NotFound
 from aiconform.cluster.guest import Guest
 from aiconform.cluster.pull_secrets import PullSecret
 from aiconform.cluster.removal import MANAGED_BY, RUN_LABEL, clear, remove
@@ -74,12 +74,14 @@ class Space:
 
     async def _own(self, level: PodSecurity) -> str:
         """The run's own Namespace for Pods of this level."""
-        owner = self._namespaces.get("restricted")
-        if owner is None:
-            owner = await self._make(f"aiconform-{self.run}", "restricted", owner=None)
-        if level not in self._namespaces:
-            await self._make(f"aiconform-{self.run}-{level}", level, owner=owner)
-        return str(self._namespaces[level]["metadata"]["name"])
+        owner = self._made("restricted") or await self._make(f"aiconform-{self.run}", "restricted", owner=None)
+        made = self._made(level) or await self._make(f"aiconform-{self.run}-{level}", level, owner=owner)
+        return str(made["metadata"]["name"])
+
+    def _made(self, level: PodSecurity) -> Object | None:
+        """The Namespace, if it was made: a request that was refused is made again, for whoever needs it next."""
+        found = self._namespaces.get(level)
+        return found if found and "uid" in found["metadata"] else None
 
     async def look(self) -> None:
         """Find out what the cluster chooses itself. Raises ClusterError."""
@@ -104,8 +106,17 @@ class Space:
         # Recorded before the request: if it is cancelled halfway, `close` still looks for the Namespace.
         self._namespaces[level] = self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         draft = self._namespaces[level]
-        self._namespaces[level] = await wait.reaching_webhooks(lambda: self.cluster.create(draft))
+        self._namespaces[level] = await self._create(draft)
         return self._namespaces[level]
+
+    async def _create(self, draft: Object) -> Object:
+        """The object as it was made; it has the run's name."""
+        try:
+            return await wait.reaching_webhooks(lambda: self.cluster.create(draft))
+        except Conflict:
+            # A request that was cancelled, as at the limit of a probe, made it all the same.
+            about = draft["metadata"]
+            return await self.cluster.get(draft["apiVersion"], draft["kind"], about["name"], about.get("namespace"))
 
     async def _settled(self) -> str:
         """The given Namespace, with what owns everything of the run in it."""
@@ -119,7 +130,7 @@ class Space:
         }
         # Recorded before the request, as Namespaces are.
         self._lease = draft
-        self._lease = await wait.reaching_webhooks(lambda: self.cluster.create(draft))
+        self._lease = await self._create(draft)
         return self.given
 
     @property

@@ -30,7 +30,7 @@ RUN = (
 # In a Namespace that is given, a Lease owns what the run makes.
 AS_GUEST = (
     Access("", "namespaces", ("get",), everywhere=True),
-    Access("coordination.k8s.io", "leases", ("create", "list", "delete")),
+    Access("coordination.k8s.io", "leases", ("create", "get", "list", "delete")),
     *_EVERY_RUN,
 )
 # For the cluster's identity. A run goes on without it, so nobody is told that it is missing.

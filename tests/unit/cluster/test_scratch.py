@@ -9,9 +9,22 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import BeyondNamespace, Object, Rejected, Stuck, TimedOut, WatchEvent, removal, scratch
+from aiconform.cluster import (
+    BeyondNamespace,
+    Conflict,
+    Object,
+    Rejected,
+    Stuck,
+    TimedOut,
+    WatchEvent,
+    WebhookBehind,
+    removal,
+    scratch,
+)
 from aiconform.cluster.guest import Guest
-from aiconform.cluster.space import Space
+from aiconform.cluster.patience import patient
+from aiconform.cluster.pull_secrets import PullSecret
+from aiconform.cluster.space import PodSecurity, Space
 from aiconform.kit.priority import evicting_nobody
 
 
@@ -116,6 +129,63 @@ async def test_a_pod_fits_a_limit_range_that_comes_after_the_namespace() -> None
         await probe.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
     limits = [(obj["metadata"]["name"], obj["spec"]["containers"][0]["resources"]["limits"]["cpu"]) for obj in made]
     assert limits == [("first", "1"), ("first", "100m"), ("second", "100m")]
+
+
+async def test_a_namespace_that_is_refused_is_asked_for_again_and_refused_in_the_same_words() -> None:
+    class Strict(FakeCluster):
+        async def create(self, obj: Object) -> Object:
+            raise Rejected("create namespaces: label team is required")
+
+    space = Space(Strict(ready=True, kubelet=True), "r1")  # type: ignore[arg-type]
+    levels: tuple[PodSecurity, ...] = ("restricted", "restricted", "baseline")
+    for level in levels:
+        with pytest.raises(Rejected, match="label team is required"):
+            await space.namespace(level)
+
+
+@pytest.mark.parametrize("namespace", ["", "team"])
+async def test_what_a_cancelled_request_made_is_used(namespace: str) -> None:
+    made: dict[str, Object] = {}
+
+    class Slow(FakeCluster):
+        async def create(self, obj: Object) -> Object:
+            name = obj["metadata"]["name"]
+            if name in made:
+                raise Conflict("it exists")
+            made[name] = await super().create(obj)
+            await asyncio.sleep(60)
+            return made[name]
+
+        async def get(self, api_version: str, kind: str, name: str, within: str | None) -> Object:
+            assert (kind, within) == (("Lease", "team") if namespace else ("Namespace", None))
+            return made[name]
+
+    space = Space(Slow(ready=True, kubelet=True), "r1", Guest(namespace=namespace))  # type: ignore[arg-type]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(space.namespace("restricted"), 0.05)
+    assert await space.namespace("restricted") == (namespace or "aiconform-r1")
+    owner = space.owners[0] if namespace else space.owner["metadata"]
+    assert owner["uid"] == "aiconform-r1"
+
+
+async def test_a_pull_secret_is_copied_again_where_a_webhook_does_not_know_the_new_namespace() -> None:
+    refused = [WebhookBehind('namespace "aiconform-r1" not found', webhook="w")]
+    secrets: list[Object] = []
+
+    class Behind(FakeCluster):
+        async def create(self, obj: Object) -> Object:
+            if obj["kind"] == "Secret":
+                if refused:
+                    raise refused.pop()
+                secrets.append(obj)
+            return await super().create(obj)
+
+    cluster = Behind(ready=True, kubelet=True)
+    secret = PullSecret("team/own", "kubernetes.io/dockerconfigjson", {".dockerconfigjson": "e30="})
+    with patient(30):
+        await Space(cluster, "r1", secrets=[secret]).namespace("restricted")  # type: ignore[arg-type]
+    (copy,) = secrets
+    assert (copy["metadata"]["namespace"], copy["data"]) == ("aiconform-r1", secret.data)
 
 
 async def test_a_pod_that_its_kubelet_ends_is_not_forced(monkeypatch: pytest.MonkeyPatch) -> None:
