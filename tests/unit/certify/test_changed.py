@@ -13,6 +13,9 @@ import pytest
 import yaml
 from support.certify_material import certify, product, write
 
+from aiconform.certify.comment import READ
+from aiconform.certify.grades import GRADES, NOT_CLAIMED
+
 CI = Path(__file__).parents[3] / "ci"
 NOTES = (
     "We installed the scheduler on twelve nodes of the reference cluster and submitted a job of eight workers while "
@@ -87,6 +90,10 @@ def test_a_commit_that_is_none_is_wrong_use(corpus: Path, ref: str) -> None:
 @pytest.mark.parametrize("arguments", [[], ["--changed", "main"], ["x", "--changed", "main", "--against", "y"]])
 def test_wrong_use_is_said(arguments: list[str]) -> None:
     assert certify("validate", *arguments).exit_code == 2
+
+
+def test_the_comment_has_words_for_every_grade() -> None:
+    assert {*READ} == {*GRADES, NOT_CLAIMED}
 
 
 def test_the_comment_says_what_to_read(corpus: Path) -> None:
