@@ -48,7 +48,7 @@ for made in (init, build, redact, sign, registry, validate):
 
 
 @command.command(short_help="Verify a bundle without its cluster.")
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path(path_type=Path, exists=True))
 @click.option("--key", type=FILE, help="Public key (PEM) of the signer.")
 @click.option("--identity", metavar="NAME", help="Identity of a keyless signer, for example a mail address.")
 @click.option("--issuer", metavar="URL", help="The OIDC issuer that must have confirmed --identity.")

@@ -364,7 +364,7 @@ def test_wrong_use_of_sign_and_verify(tmp_path: Path, bundle: Path) -> None:
     assert "PEM" in result.output
     signed(tmp_path, bundle)
     assert "never overwritten" in certify("sign", bundle, "--new-key", tmp_path / "key").output
-    assert certify("verify", tmp_path / "gone", "--unsigned").exit_code == 1
+    assert certify("verify", tmp_path / "gone", "--unsigned").exit_code == 2
     _observation(bundle)
     assert "not signed" in certify("sign", bundle, "--key", tmp_path / "key").output
 
