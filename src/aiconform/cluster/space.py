@@ -133,6 +133,10 @@ class Space:
         self._lease = await self._create(draft)
         return self.given
 
+    def own(self, name: str) -> str:
+        """The beginning of names that nobody else has in this Namespace: other runs work in a given one, too."""
+        return f"{name}-{self.run}" if self.given else name
+
     @property
     def labels(self) -> dict[str, str]:
         """The labels of everything that the run makes."""

@@ -51,7 +51,7 @@ async def identify(
         problems.append(f"the cluster's certificate authority: {error}")
     echo = None
     if challenge:
-        scratch = Scratch(space, "identity", "restricted")
+        scratch = Scratch(space, space.own("identity"), "restricted")
         try:
             echo = await _echo(scratch, images, [node for node in nodes if not usable_node(node)], seconds)
         except ClusterError as error:

@@ -156,9 +156,7 @@ class Observer:
 
         try:
             async with asyncio.timeout(limit):
-                # In a Namespace that is given, other runs may have objects, too.
-                unique = f"{name}-{self._space.run}" if self._space.given else name
-                scratch = Scratch(self._space, _short(unique), probe.security, tell)
+                scratch = Scratch(self._space, _short(self._space.own(name)), probe.security, tell)
                 observation = await probe.function(self._platform_of(check), scratch, self._settings, target)
             return "seen", "", observation.model_dump(mode="json")
         except (NothingToLookAt, NotApplicable) as reason:

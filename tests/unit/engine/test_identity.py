@@ -105,6 +105,8 @@ async def test_a_challenge_comes_back_from_a_namespace_that_is_given() -> None:
     assert found.echo is not None
     assert found.echo.said == (NONCE, BOOT)
     assert found.echo.namespace_uid == ""
+    # Another run with a challenge can be in the same Namespace.
+    assert found.echo.pod_uid == "uid-of-identity-0a1b2c3d-echo"
     assert [kind for kind, _ in cluster.made] == ["Lease"]
 
 
