@@ -35,9 +35,9 @@ def command(
     elif not removed:
         click.echo("Nothing is left of any run." if run is None else f"Nothing is left of run {run}.")
     else:
+        done = "would delete" if dry_run else "asked to delete" if problem else "deleted"
         for name in removed:
-            kind = "Lease" if namespace else "Namespace"
-            click.echo(f"{'would delete' if dry_run else 'deleted'} {kind} {name} and what it owns")
+            click.echo(f"{done} {'Lease' if namespace else 'Namespace'} {name} and what it owns")
     if problem:
         note(f"aiconform: {problem}")
         end(WRONG)
@@ -47,7 +47,7 @@ async def _cleanup(
     kubeconfig: str | None, context: str | None, run: str | None, namespace: str, dry_run: bool
 ) -> tuple[list[str], str]:
     from aiconform.cluster import ClusterError, TimedOut, connect
-    from aiconform.cluster.removal import clear, left_behind, left_in, remove
+    from aiconform.cluster.removal import clear_each, left_behind, left_in, remove
 
     try:
         async with connect(kubeconfig, context) as cluster:
@@ -56,8 +56,7 @@ async def _cleanup(
             if not dry_run:
                 try:
                     if namespace:
-                        for lease in found:
-                            await clear(cluster, lease)
+                        await clear_each(cluster, found)
                     else:
                         await remove(cluster, found)
                 except TimedOut as error:

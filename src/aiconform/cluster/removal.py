@@ -67,6 +67,19 @@ async def clear(cluster: Cluster, lease: Object) -> None:
         await wait.all_gone(cluster, "v1", "Pod", namespace, labels, seconds=CLEANUP_SECONDS)
 
 
+async def clear_each(cluster: Cluster, leases: Sequence[Object]) -> None:
+    """The same for several runs: what stays of one keeps nothing of the others. Raises TimedOut."""
+    ends = await asyncio.gather(*(clear(cluster, lease) for lease in leases), return_exceptions=True)
+    stayed = []
+    for lease, end in zip(leases, ends, strict=True):
+        if isinstance(end, ClusterError):
+            stayed.append(f"{lease['metadata']['name']} ({end})")
+        elif end is not None:
+            raise end
+    if stayed:
+        raise TimedOut(f"runs of which something is not deleted: {'; '.join(stayed)}")
+
+
 @asynccontextmanager
 async def dropping_lost_pods(cluster: Cluster, namespaces: Collection[str], labels: str = "") -> AsyncIterator[None]:
     """While the body waits for deletions: deleted Pods whose node is not Ready are dropped from the API.

@@ -252,6 +252,21 @@ async def test_in_a_given_namespace_a_lease_owns_what_is_made_and_the_namespace_
     assert cluster.deleted == ["Pod own", "Lease aiconform-r1"]
 
 
+async def test_what_stays_of_one_run_keeps_nothing_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OneStays(Given):
+        async def snapshot(self, *kind: Any, labels: str, fields: str) -> tuple[tuple[Object, ...], str]:
+            return ({"metadata": {"name": "held", "uid": "held"}},) if labels.endswith("=r0") else (), "1"
+
+    monkeypatch.setattr(removal, "CLEANUP_SECONDS", 0.1)
+    cluster = OneStays()
+    about = [
+        {"name": f"aiconform-{run}", "namespace": "team", "labels": {removal.RUN_LABEL: run}} for run in ("r0", "r1")
+    ]
+    with pytest.raises(TimedOut, match=r"aiconform-r0 \(.*held\)$"):
+        await removal.clear_each(cluster, [{"kind": "Lease", "metadata": each} for each in about])  # type: ignore[arg-type]
+    assert cluster.deleted == ["Lease aiconform-r0", "Lease aiconform-r1"]
+
+
 async def test_in_a_given_namespace_nothing_is_made_beyond_it() -> None:
     cluster = Given()
     _, probe = given(cluster)
