@@ -45,7 +45,10 @@ class RunOptions:
     guest: Guest = field(default_factory=Guest)
 
     def continued(self, info: RunInfo) -> RunOptions:
-        """On the nodes and accelerators of the run that is to be continued: its evidence speaks of these."""
+        """On the nodes and accelerators of the run that is to be continued: its evidence speaks of these.
+
+        With its images, too, unless others are given.
+        """
         recorded = info.options
         every_node = self.settings.every_node or recorded.get("every_node") is True
         settings = replace(
@@ -54,7 +57,11 @@ class RunOptions:
             every_node=every_node,
             said=AcceleratorOptions.of(recorded),
         )
-        return replace(self, settings=settings, guest=Guest.of(recorded))
+        images = Images(
+            self.images.registry or str(recorded.get("image_registry", "")),
+            self.images.digests or recorded.get("image_digests") is True,
+        )
+        return replace(self, settings=settings, images=images, guest=Guest.of(recorded))
 
 
 class Run:

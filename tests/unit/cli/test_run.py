@@ -20,6 +20,7 @@ from aiconform.cli import main
 from aiconform.cluster import Rejected
 from aiconform.engine.evidence import RunInfo
 from aiconform.engine.run import RunOptions
+from aiconform.platform.images import Images
 
 
 @asynccontextmanager
@@ -144,6 +145,7 @@ def test_in_a_given_namespace_no_namespace_is_made_and_its_own_secret_is_named(
     cluster = with_secrets(monkeypatch)
     rewrite(fabric, CHECK.replace("    return Links(up=4)", MAKES_A_POD))
     how = ("--namespace", "team", "--pull-secret", "team/pull", "--pull-secret", "other/pull")
+    how += ("--image-registry", "mirror.example/a", "--image-digests")
     done = call("run", "acme.fabric", "--out", "run", *how)
     lease, secret, pod = cluster.created
     assert (lease["kind"], secret["kind"], pod["kind"]) == ("Lease", "Secret", "Pod"), done.output
@@ -151,12 +153,11 @@ def test_in_a_given_namespace_no_namespace_is_made_and_its_own_secret_is_named(
     assert secret["metadata"]["ownerReferences"] == pod["metadata"]["ownerReferences"]
     assert pod["spec"]["imagePullSecrets"] == [{"name": "pull"}, {"name": secret["metadata"]["name"]}]
     assert done.exit_code == 0, done.output
-    assert (
-        RunOptions(Path("run"))
-        .continued(RunInfo.model_validate_json(Path("run/run.json").read_bytes()))
-        .guest.namespace
-        == "team"
-    )
+    info = RunInfo.model_validate_json(Path("run/run.json").read_bytes())
+    kept = RunOptions(Path("run")).continued(info)
+    assert (kept.guest.namespace, kept.images) == ("team", Images("mirror.example/a", digests=True))
+    given = RunOptions(Path("run"), images=Images("other.example")).continued(info)
+    assert given.images == Images("other.example", digests=True)
 
 
 @pytest.mark.parametrize(
