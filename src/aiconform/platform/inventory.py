@@ -50,6 +50,8 @@ class Platform:
         task = self._reads.get(key)
         if task is None or task.cancelled():
             task = self._reads[key] = asyncio.ensure_future(read())
+            # Who asked may be gone when it fails: without this, Python prints the trace at the end.
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
         # The deadline of one probe does not end a read that others wait for.
         return cast(T, await asyncio.shield(task))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any, ClassVar
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.empty_cluster import EmptyCluster
 
+from aiconform.cluster import Unreachable
 from aiconform.engine.capacity import Capacity
 from aiconform.lab.build.images import BUSYBOX
 from aiconform.platform import Accelerators, NodeAccelerators, Platform
@@ -219,3 +221,18 @@ async def test_only_accelerators_of_chosen_nodes_are_used(selector: str, expecte
     assert {entry.node for entry in (await platform.afresh().accelerators()).offered} == expected
     assert {entry.node for entry in (await platform.all_accelerators()).offered} == {"a", "b"}
     assert expected or "no node has the labels pool=c" in found.passed_over
+
+
+async def test_a_read_that_fails_when_nobody_waits_any_more_prints_no_trace() -> None:
+    class Failing:
+        async def version(self) -> str:
+            await asyncio.sleep(0.01)
+            raise Unreachable("gone")
+
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(Platform(Failing(), Images()).version(), 0.001)  # type: ignore[arg-type]
+    await asyncio.sleep(0.05)
+    gc.collect()
+    assert not told
