@@ -98,11 +98,11 @@ def test_healthy_personas_pass(lab: Lab, asked: tuple[str, ...]) -> None:
     wrong = {}
     for node, persona in nodes(asked).items():
         for check in checks(persona):
-            at_node = [held for entry in done.check(check)["assertions"] for held in at_node(entry, node)]
-            right = at_node and None not in at_node and not broken(lab, done, check, node)
+            found = [held for entry in done.check(check)["assertions"] for held in at_node(entry, node)]
+            right = found and None not in found and not broken(lab, done, check, node)
             Cell(persona, check, "", bool(right)).record()
             if not right:
-                wrong[persona, check] = at_node
+                wrong[persona, check] = found
     assert not wrong, (wrong, {check: done.check(check)["reason"] for check in CHECKS})
     assert {done.check(check)["strict"] for check in CHECKS} == {"pass"}
     assert done.report["simulated"] is True

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +122,9 @@ class Lab:
         """Names of its own nodes."""
         return [name for name, node in self._status()["nodes"].items() if not node["autoscaled"]]
 
-    @cached_property
+    @property
     def slowness(self) -> float:
-        """How many times as long work takes on this machine as on a quiet one, measured when the lab came up."""
+        """How many times as long work takes on this machine now as on a quiet one."""
         found: float = self._status()["slowness"]
         return found
 

@@ -31,9 +31,7 @@ def command(name: str, output: str) -> None:
 def _print_status(found: dict[str, Any]) -> None:
     click.echo(f"lab {found['name']}: Kubernetes {found['kubernetes']}, {'up' if found['running'] else 'not running'}")
     click.echo(f"  kubeconfig {found['kubeconfig']}, server {found['server']}")
-    click.echo(
-        f"  slowness {found['slowness']}: limits are this many times those of a quiet machine (measured by lab up)"
-    )
+    click.echo(f"  slowness {found['slowness']}: limits are now this many times those of a quiet machine")
     click.echo(f"  add-ons: {', '.join(found['add_ons']) or 'none'}")
     if found["traits"]:
         click.echo(f"  traits: {', '.join(found['traits'])}; its registry, where one needs it, is {found['registry']}")

@@ -152,7 +152,7 @@ class Lab(ExistingLab):
             "running": bool(machines),
             "kubeconfig": str(self.kubeconfig),
             "server": self.network.server,
-            "slowness": pace.slowness(self.paths),
+            "slowness": pace.slowness(),
             "registry": self.network.registry,
             "add_ons": list(self.plan.add_ons),
             "traits": list(names_on(self.state)),
@@ -201,7 +201,6 @@ class Lab(ExistingLab):
         own, others = (
             tuple(images.write(image, folder) for image in made) for made in (images.lab_images(binaries), of_add_ons)
         )
-        pace.measure(self.paths)
         seed = imagestore.seed(binaries, {*own, *others}, folder, self.state, progress)
         installation = Installation(binaries, own, others, seed)
         installation.save(self.paths)

@@ -93,8 +93,9 @@ def in_round(lab: Lab, request: pytest.FixtureRequest) -> Outcome:
         on.enter_context(lab.fault(*(fault.name for fault in faults if fault.scope is Scope.LAB)))
         if at_ordered:
             on.enter_context(lab.fault(*at_ordered, where=["--autoscaled"]))
-        how = (*ON_HEALTHY_NODES, "--patience", str(30 * lab.slowness))
-        done = lab.run(*checks, *how, *options(settings(faults, checks), lab.slowness))
+        slowness = lab.slowness
+        how = (*ON_HEALTHY_NODES, "--patience", str(30 * slowness))
+        done = lab.run(*checks, *how, *options(settings(faults, checks), slowness))
     succeed("judge", done.folder)
     return done
 

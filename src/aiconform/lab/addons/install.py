@@ -72,7 +72,7 @@ async def install(cluster: Cluster, names: Sequence[str], site: Site, paths: Pat
         name, now = each.add_on.name, each.references
         write_json(_record(paths, name), [*now, *(entry for entry in before[name] if entry not in now)])
     # Those of all add-ons at once: after CRDs the API server computes its OpenAPI specification anew.
-    seconds = pace.limit(paths, _READY_SECONDS)
+    seconds = pace.limit(_READY_SECONDS)
     definitions = [obj for each in installations for obj in each.definitions]
     await _all(_apply(cluster, obj, seconds) for obj in definitions if obj["kind"] == "Namespace")
     await _all(
@@ -162,14 +162,14 @@ async def uninstall(cluster: Cluster, name: str, paths: Paths, progress: Progres
     try:
         # Their controller has to run to remove finalizers.
         for entry in definitions:
-            await _delete_all(cluster, entry, pace.limit(paths, _GONE_SECONDS))
+            await _delete_all(cluster, entry, pace.limit(_GONE_SECONDS))
         for entry in reversed([entry for entry in entries if entry not in definitions]):
             await _delete(cluster, entry)
         for entry in definitions:
             await _delete(cluster, entry)
         for entry in entries:
             if entry["kind"] in _DEFINITIONS and (found := await _get(cluster, entry)):
-                await wait.gone(cluster, found, seconds=pace.limit(paths, _GONE_SECONDS))
+                await wait.gone(cluster, found, seconds=pace.limit(_GONE_SECONDS))
     except TimedOut as error:
         raise LabError(f"add-on {name} is not removed: {error}") from error
     record.unlink(missing_ok=True)

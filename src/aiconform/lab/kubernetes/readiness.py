@@ -79,7 +79,7 @@ async def _wait_for_api(plan: LabPlan, paths: Paths, addresses: Network) -> None
     if plan.runtime_overrides:
         # The API server's own watches of APIs that it does not serve never become ready.
         probe = replace(probe, https=f"{probe.https}?exclude=informer-sync")
-    seconds = pace.limit(paths, _API_SECONDS)
+    seconds = pace.limit(_API_SECONDS)
     try:
         async with asyncio.timeout(seconds):
             await until_holds(probe, lambda _: False)
@@ -143,7 +143,7 @@ async def _delete_what_is_gone(cluster: Cluster, planned: set[str]) -> None:
 
 async def _until_images_are_there(lab: ExistingLab) -> None:
     """Wait for imported images: a Pod that starts earlier would try to pull its image. Raises LabError."""
-    seconds = pace.limit(lab.paths, _IMAGES_SECONDS)
+    seconds = pace.limit(_IMAGES_SECONDS)
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -169,7 +169,7 @@ async def _until(
     from aiconform.cluster.wait import describe
 
     seen: dict[str, Object] = {}
-    seconds = pace.limit(lab.paths, seconds)
+    seconds = pace.limit(seconds)
 
     if not wanted:
         return seen
@@ -197,7 +197,7 @@ async def _until(
 
 async def _until_dns_accepts(lab: ExistingLab, cluster: Cluster) -> None:
     """Wait until CoreDNS accepts connections: after a crash its status may be out of date. Raises LabError."""
-    seconds = pace.limit(lab.paths, _DNS_SECONDS)
+    seconds = pace.limit(_DNS_SECONDS)
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -214,7 +214,7 @@ async def _until_services_are_routed(lab: ExistingLab) -> None:
     rule = f"-A KUBE-SERVICES -d {lab.network.dns}/32"
     own = {node.name for node in lab.plan.own}
     missing: list[str] = []
-    seconds = pace.limit(lab.paths, _SERVICES_SECONDS)
+    seconds = pace.limit(_SERVICES_SECONDS)
     try:
         async with asyncio.timeout(seconds):
             while True:
