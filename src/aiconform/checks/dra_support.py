@@ -37,6 +37,7 @@ KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice
 VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
 # How long a claim that cannot be satisfied is watched after the scheduler's first decision.
 EXCESS_WINDOW = 2.0
+PLACED = "Scheduled"
 
 
 class ServedApi(Observation):
@@ -265,7 +266,9 @@ async def excess(platform: Platform, scratch: Scratch, settings: Settings, targe
 
 def _scheduled(pod_seen: Object) -> str | None:
     scheduled = conditions.find(pod_seen, "PodScheduled")
-    return (scheduled.words or "Scheduled") if scheduled else None
+    if not scheduled:
+        return None
+    return PLACED if scheduled.is_true else scheduled.words or "Unschedulable"
 
 
 def _allocated(claim_seen: Object) -> list[str] | None:
@@ -279,6 +282,8 @@ def excess_claim_stays_unallocated(seen: Excess) -> Finding:
     asked = f"asked for {seen.asked} where {seen.node} publishes {seen.published}"
     if seen.allocated:
         return holds(False, f"{asked}; allocated: {', '.join(seen.allocated)}", subjects=1)
+    if seen.scheduler == PLACED:
+        return undecided(f"{asked}; the scheduler placed the Pod, but the claim shows no allocation")
     if not waits_for_devices(seen.scheduler, seen.driver):
         return undecided(f"{asked}, which the scheduler did not come to: {seen.scheduler}")
     return holds(True, f"{asked}; unallocated for {seen.window:.0f} s; scheduler: {seen.scheduler}", subjects=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -107,9 +108,10 @@ async def until(
     """The first result of `condition` that is not None, over all states of `obj` from now on.
 
     `condition` can raise Stuck. Raises TimedOut (with `what` and the last state), or Stuck if the object is deleted.
+    When the time is over, the object is read once more: a watch may be behind, or never have begun.
     """
     metadata = obj["metadata"]
-    last: Object = obj
+    deleted = f"{what}: {obj['kind']} {metadata['name']} was deleted by someone else"
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -122,28 +124,31 @@ async def until(
                         seconds=seconds,
                     ):
                         if event.type == "DELETED":
-                            raise Stuck(f"{what}: {obj['kind']} {metadata['name']} was deleted by someone else")
-                        last = event.object
-                        result = condition(last)
+                            raise Stuck(deleted)
+                        result = condition(event.object)
                         if result is not None:
                             return result
                 except (Expired, ServerFailed, Unreachable):
                     await asyncio.sleep(_RETRY_SECONDS)
-                    await _still_there(cluster, obj, what)
+                    # If the object was deleted while nobody watched it, a new watch would not say so.
+                    with contextlib.suppress(ServerFailed, Unreachable):
+                        await _get(cluster, obj)
     except TimeoutError:
-        raise TimedOut(f"{what}: not within {seconds:.0f} s; last seen: {describe(last)}") from None
-
-
-async def _still_there(cluster: Cluster, obj: Object, what: str) -> None:
-    """Raises Stuck if the object was deleted while nobody watched it: a new watch would not say so."""
-    metadata = obj["metadata"]
-    try:
-        await cluster.get(obj["apiVersion"], obj["kind"], metadata["name"], metadata.get("namespace"))
+        pass
     except NotFound:
-        raise Stuck(f"{what}: {obj['kind']} {metadata['name']} was deleted by someone else") from None
-    except (ServerFailed, Unreachable):
-        # The watch is tried again, and then this.
-        return
+        raise Stuck(deleted) from None
+    try:
+        last = await _get(cluster, obj)
+    except NotFound:
+        raise Stuck(deleted) from None
+    if (result := condition(last)) is not None:
+        return result
+    raise TimedOut(f"{what}: not within {seconds:.0f} s; last seen: {describe(last)}")
+
+
+async def _get(cluster: Cluster, obj: Object) -> Object:
+    metadata = obj["metadata"]
+    return await cluster.get(obj["apiVersion"], obj["kind"], metadata["name"], metadata.get("namespace"))
 
 
 async def among(
@@ -159,31 +164,30 @@ async def among(
 ) -> T:
     """The first result of `condition` that is not None, over all objects of a kind, after each change to any of them.
 
-    `condition` can raise Stuck. Raises TimedOut (with `what` and the names of the objects).
+    `condition` can raise Stuck. Raises TimedOut (with `what` and the names of the objects). When the time is over, the
+    objects are read once more.
     """
-    there: Mapping[str, Object] = {}
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             async for there, _ in states(cluster, api_version, kind, namespace, labels=labels):
                 if (result := condition(tuple(there.values()))) is not None:
                     return result
-            raise AssertionError("states() never ends")
-    except TimeoutError:
-        names = ", ".join(sorted(item["metadata"]["name"] for item in there.values())) or "none"
-        raise TimedOut(f"{what}: not within {seconds:.0f} s; {kind} objects: {names}") from None
+    last, _ = await cluster.snapshot(api_version, kind, namespace, labels=labels, fields="")
+    if (result := condition(last)) is not None:
+        return result
+    names = ", ".join(sorted(item["metadata"]["name"] for item in last)) or "none"
+    raise TimedOut(f"{what}: not within {seconds:.0f} s; {kind} objects: {names}")
 
 
 async def gone(cluster: Cluster, obj: Object, *, seconds: float) -> None:
-    """Wait until this object (by UID) is deleted. Raises TimedOut."""
+    """Wait until this object (by UID) is deleted. Raises TimedOut if it is still there when the time is over."""
     metadata = obj["metadata"]
     what = f"deletion of {obj['kind']} {metadata['name']}"
     try:
         async with asyncio.timeout(seconds):
             while True:
                 try:
-                    found = await cluster.get(
-                        obj["apiVersion"], obj["kind"], metadata["name"], metadata.get("namespace")
-                    )
+                    found = await _get(cluster, obj)
                     if found["metadata"]["uid"] != metadata["uid"]:
                         return
                     async for event in cluster.watch(
@@ -201,22 +205,27 @@ async def gone(cluster: Cluster, obj: Object, *, seconds: float) -> None:
                 except (Expired, ServerFailed, Unreachable):
                     await asyncio.sleep(_RETRY_SECONDS)
     except TimeoutError:
-        raise TimedOut(f"{what}: not within {seconds:.0f} s") from None
+        pass
+    try:
+        if (await _get(cluster, obj))["metadata"]["uid"] == metadata["uid"]:
+            raise TimedOut(f"{what}: not within {seconds:.0f} s")
+    except NotFound:
+        return
 
 
 async def all_gone(
     cluster: Cluster, api_version: str, kind: str, namespace: str | None, labels: str, *, seconds: float
 ) -> None:
     """Wait until no object with these labels is left. Raises TimedOut with the names of the remaining ones."""
-    left: Mapping[str, Object] = {}
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            async for left, _ in states(cluster, api_version, kind, namespace, labels=labels):
-                if not left:
+            async for there, _ in states(cluster, api_version, kind, namespace, labels=labels):
+                if not there:
                     return
-    except TimeoutError:
-        names = ", ".join(sorted(obj["metadata"]["name"] for obj in left.values()))
-        raise TimedOut(f"not deleted after {seconds:.0f} s: {kind} {names}") from None
+    left, _ = await cluster.snapshot(api_version, kind, namespace, labels=labels, fields="")
+    if left:
+        names = ", ".join(sorted(obj["metadata"]["name"] for obj in left))
+        raise TimedOut(f"not deleted after {seconds:.0f} s: {kind} {names}")
 
 
 # Pods

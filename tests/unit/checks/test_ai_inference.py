@@ -208,8 +208,14 @@ class Silent:
     async def groups(self) -> dict[str, tuple[str, ...]]:
         return self._groups
 
-    async def get(self, *words: str) -> Any:
+    async def get(self, api_version: str, kind: str, *words: str) -> Any:
+        if kind in ("Gateway", "HTTPRoute"):
+            return self._seen(api_version, kind)
         raise NotFound("not there")
+
+    def _seen(self, api_version: str, kind: str) -> Any:
+        metadata = {"name": "x", "generation": 1}
+        return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": self._status}
 
     async def namespace(self) -> str:
         return "ns"
@@ -219,10 +225,7 @@ class Silent:
             yield entry
 
     async def watch(self, api_version: str, kind: str, *rest: Any, **fields: Any) -> AsyncIterator[WatchEvent]:
-        metadata = {"name": "x", "generation": 1}
-        yield WatchEvent(
-            "ADDED", {"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": self._status}
-        )
+        yield WatchEvent("ADDED", self._seen(api_version, kind))
         await asyncio.Event().wait()
 
 

@@ -60,9 +60,9 @@ class FakePlatform:
         self.deleted.append(obj["metadata"]["name"])
 
     async def get(self, api_version: str, kind: str, name: str, namespace: str) -> Object:
-        for each in self.there:
+        for each in (*self.there, *self.created):
             if each["metadata"]["name"] == name and each["metadata"]["namespace"] == namespace:
-                return each
+                return each if each in self.there else self._seen(name)
         raise NotFound("not there")
 
     async def list(self, api_version: str, kind: str) -> AsyncIterator[Object]:
@@ -78,10 +78,12 @@ class FakePlatform:
             }
 
     async def watch(self, api_version: str, kind: str, *rest: Any, fields: str, **_: Any) -> AsyncIterator[WatchEvent]:
-        name = fields.removeprefix("metadata.name=")
-        found = next(obj for obj in (*self.created, *self.there) if obj["metadata"]["name"] == name)
-        yield WatchEvent("ADDED", {**found, "status": self.states[found["spec"]["gatewayClassName"]]})
+        yield WatchEvent("ADDED", self._seen(fields.removeprefix("metadata.name=")))
         await asyncio.Event().wait()
+
+    def _seen(self, name: str) -> Object:
+        found = next(obj for obj in (*self.created, *self.there) if obj["metadata"]["name"] == name)
+        return {**found, "status": self.states[found["spec"]["gatewayClassName"]]}
 
 
 async def offer_of(platform: Any, options: AiInferenceOptions = OPTIONS) -> Offer:

@@ -154,6 +154,7 @@ async def test_an_excess_that_devices_of_several_nodes_can_satisfy_is_left_out()
         ("Unschedulable: 0/2 nodes are available: 1 Insufficient cpu, 1 cannot allocate all claims", True),
         ("Unschedulable: 0/2 nodes are available: 1 Too many pods", None),
         ("Unschedulable: 0/2 nodes are available: 1 Insufficient cpu", None),
+        ("Scheduled", None),
     ],
 )
 def test_an_excess_that_the_scheduler_did_not_come_to_shows_nothing(said: str, holds: bool | None) -> None:

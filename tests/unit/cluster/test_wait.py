@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from aiconform.cluster import (
     AdmissionBehind,
     Expired,
+    NotFound,
     Object,
     Rejected,
     Stuck,
@@ -43,8 +45,6 @@ class FakeCluster:
                 raise event
             yield event
         if not self.watches:
-            import asyncio
-
             await asyncio.sleep(60)
 
 
@@ -97,7 +97,55 @@ async def test_a_condition_may_end_the_wait() -> None:
 
 async def test_the_end_of_time_tells_what_was_there() -> None:
     with pytest.raises(TimedOut, match="two: not within 0 s; Job objects: a"):
-        await two_there(FakeCluster([[named("a")]], [[]]), seconds=0.1)
+        await two_there(FakeCluster([[named("a")], [named("a")]], [[]]), seconds=0.1)
+
+
+async def test_when_the_time_is_over_the_objects_are_read_once_more() -> None:
+    assert await two_there(FakeCluster([[], [named("a"), named("b")]], [[]]), seconds=0.1) == "ab"
+
+
+class Silent:
+    """A cluster whose watches say nothing; `now` is the object that it has."""
+
+    def __init__(self, now: Object | None) -> None:
+        self.now = now
+
+    async def watch(self, *kind: Any, **words: Any) -> AsyncIterator[WatchEvent]:
+        await asyncio.sleep(60)
+        yield WatchEvent("ADDED", {})
+
+    async def get(self, *words: Any) -> Object:
+        if self.now is None:
+            raise NotFound("not there")
+        return self.now
+
+
+OBJECT = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a", "uid": "1", "resourceVersion": "1"}}
+
+
+async def done(now: Object | None) -> Any:
+    def condition(seen: Object) -> Any:
+        return seen.get("status")
+
+    return await wait.until(Silent(now), OBJECT, condition, seconds=0.1, what="it")  # type: ignore[arg-type]
+
+
+async def test_a_watch_that_says_nothing_is_no_proof_that_nothing_happened() -> None:
+    assert await done({**OBJECT, "status": "done"}) == "done"
+    with pytest.raises(TimedOut, match="it: not within 0 s; last seen: no status yet"):
+        await done(OBJECT)
+    with pytest.raises(Stuck, match="it: Job a was deleted by someone else"):
+        await done(None)
+
+
+async def test_an_object_that_went_unseen_is_gone() -> None:
+    cluster: Any = Silent(OBJECT)
+    waiting = asyncio.ensure_future(wait.gone(cluster, OBJECT, seconds=0.1))
+    await asyncio.sleep(0.01)
+    cluster.now = {**OBJECT, "metadata": {**OBJECT["metadata"], "uid": "2"}}  # type: ignore[dict-item]
+    await waiting
+    with pytest.raises(TimedOut, match="deletion of Job a: not within 0 s"):
+        await wait.gone(Silent(OBJECT), OBJECT, seconds=0.1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("code", [403, 404, 500])
