@@ -44,12 +44,16 @@ def checks(persona: str) -> tuple[str, ...]:
 
 
 def defects(persona: str, check: str) -> tuple[str, ...]:
-    """The faults of nodes that such hardware can have, and that break assertions of the check."""
+    """The faults of nodes that such hardware can have, and that break assertions of the check.
+
+    Not no-driver: beside others, a node that publishes nothing is a node without accelerators.
+    """
     identity = identities()[persona]
     return tuple(
         str(name)
         for name, fault in possible(persona).items()
         if fault.scope is Scope.NODE
+        and name != "no-driver"
         and check in fault.checks
         and (identity.requested_by or name != "runtime-honours-environment")
     )
