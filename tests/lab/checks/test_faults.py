@@ -37,7 +37,7 @@ NEVER: dict[str, dict[str, object]] = {
     "coscheduling-off": {"gang_scheduling.solution": "coscheduling"},
     # A class that nobody names is no verdict.
     "gateway-class-refused": {"ai_inference.gateway_class": "envoy"},
-    "gateway-without-data-plane": {"ai_inference.gateway_class": "envoy", "ai_inference.programmed_seconds": 10},
+    "gateway-refused": {"ai_inference.gateway_class": "envoy", "ai_inference.programmed_seconds": 10},
     "metrics-constant": {"pod_autoscaling.scale_seconds": 30},
     "metrics-down": {"pod_autoscaling.scale_seconds": 10},
     "metrics-of-another": {"pod_autoscaling.scale_seconds": 30},

@@ -1,4 +1,4 @@
-"""Faults of Gateways: settings that Envoy Gateway cannot apply, and HTTPRoutes that are changed before it reads them.
+"""Faults of Gateways: settings that Envoy Gateway cannot apply, and objects that are changed before it reads them.
 
 A gateway that ignores part of an HTTPRoute behaves like one that is given another HTTPRoute. So an admission policy
 changes routes as they are written, and the data plane applies the changed ones.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiconform.lab.addons.envoy_gateway import GATEWAY_CLASS, NAMESPACE, SETTINGS
+from aiconform.lab.addons.envoy_gateway import GATEWAY_CLASS, SETTINGS
 from aiconform.lab.faults.fault import Fault, InCluster, assertions
 from aiconform.lab.faults.policies import changing
 
@@ -66,27 +66,13 @@ async def _set_parameters(cluster: Cluster, name: str, *, accepted: bool) -> Non
     await wait.until(cluster, patched, decided, seconds=_SECONDS, what=f"GatewayClass {GATEWAY_CLASS}")
 
 
-async def _place_nowhere(cluster: Cluster) -> None:
-    await _place(cluster, {"nodeSelector": {"aiconform.dev/no-such-node": "true"}})
-
-
-async def _place_anywhere(cluster: Cluster) -> None:
-    await _place(cluster, None)
-
-
-async def _place(cluster: Cluster, pod: Object | None) -> None:
-    """Set where the data planes of new Gateways run."""
-    settings = await cluster.get("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy", SETTINGS, NAMESPACE)
-    await cluster.patch(settings, {"spec": {"provider": {"kubernetes": {"envoyDeployment": {"pod": pod}}}}})
-
-
 def _fault(name: str, description: str, *breaks: str, how: InCluster) -> Fault:
     return Fault(name, description, assertions("ai_inference", *breaks), how, needs=("envoy-gateway",))
 
 
-def _rewriting(name: str, description: str, *breaks: str, patch: str) -> Fault:
-    """`patch`: CEL expression for the JSON patches of each HTTPRoute that is created or updated."""
-    how = changing(name, "httproutes", patch, group="gateway.networking.k8s.io", operations=("CREATE", "UPDATE"))
+def _rewriting(name: str, description: str, *breaks: str, patch: str, resource: str = "httproutes") -> Fault:
+    """`patch`: CEL expression for the JSON patches of each object that is created or updated."""
+    how = changing(name, resource, patch, group="gateway.networking.k8s.io", operations=("CREATE", "UPDATE"))
     return _fault(name, description, *breaks, how=how)
 
 
@@ -97,11 +83,13 @@ FAULTS = (
         "class_accepted",
         how=InCluster(_refuse_class, _accept_class),
     ),
-    _fault(
-        "gateway-without-data-plane",
-        "No node can run the data planes of new Gateways.",
+    _rewriting(
+        "gateway-refused",
+        "Gateways refer to settings that do not exist, so their controller refuses them.",
         "gateway_programmed",
-        how=InCluster(_place_nowhere, _place_anywhere),
+        resource="gateways",
+        patch="[JSONPatch{op: 'add', path: '/spec/infrastructure', value: {'parametersRef': "
+        f"{{'group': 'gateway.envoyproxy.io', 'kind': 'EnvoyProxy', 'name': '{NOWHERE}'}}}}}}]",
     ),
     _rewriting(
         "routes-not-attached",
