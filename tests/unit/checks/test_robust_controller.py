@@ -24,6 +24,7 @@ from aiconform.checks.robust_controller.observations import (
 )
 from aiconform.checks.robust_controller.options import RobustControllerOptions, defined_operators
 from aiconform.cluster import WebhookUnreached, wait
+from aiconform.cluster.amounts import REQUESTS
 from aiconform.cluster.transport import refusal
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
@@ -220,6 +221,19 @@ def test_a_user_chooses_operators_by_name_and_may_bring_others(tmp_path: Path) -
     (chosen,) = parse([f"robust_controller.definitions={file}", "robust_controller.operator=mine, jobset"])
     assert Settings(options=(chosen,)).of(RobustControllerOptions).operator == "mine, jobset"
     assert [entry.name for entry in defined_operators(str(file))][:2] == ["mine", "jobset"]
+
+
+def test_the_queue_of_a_sample_covers_all_that_its_pods_request() -> None:
+    groups = [
+        group
+        for entry in defined_operators("")
+        for obj in entry.prepare
+        if obj["kind"] == "ClusterQueue"
+        for group in obj["spec"]["resourceGroups"]
+    ]
+    assert groups
+    for group in groups:
+        assert set(group["coveredResources"]) >= REQUESTS.keys()
 
 
 @pytest.mark.parametrize(
