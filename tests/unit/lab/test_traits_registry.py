@@ -116,3 +116,6 @@ def test_a_slow_registry_sends_no_part_of_an_image_at_once(
     assert waited == []
     ask(f"{ASKED}/blobs/{manifest['layers'][0]['digest']}")
     assert waited == [registry.SLOW_SECONDS]
+    # A node that has all parts from elsewhere only asks what the image's name stands for.
+    ask(f"{ASKED}/manifests/1.0", "HEAD")
+    assert waited == [registry.SLOW_SECONDS] * 2

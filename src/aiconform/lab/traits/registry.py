@@ -94,6 +94,9 @@ class Handler(BaseHTTPRequestHandler):
         if PRIVATE in on and self.headers.get("Authorization") != f"Basic {TOKEN}":
             self._refuse(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", {"WWW-Authenticate": 'Basic realm="lab"'})
         elif asked := _MANIFEST.fullmatch(self.path):
+            # A node that has the parts of an image from another registry asks for nothing else.
+            if SLOW in on and self.command == "HEAD":
+                time.sleep(SLOW_SECONDS)
             client = str(self.client_address[0])
             if FLAKY in on and self.pulls.number(client, asked["name"], time.monotonic()) <= FAILURES:
                 self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "UNAVAILABLE")
