@@ -234,6 +234,7 @@ def _cni(addresses: Mapping[str, str]) -> dict[str, object]:
 
 def _kubelet(plan: LabPlan, node: NodePlan, paths: Paths, network: Network) -> dict[str, object]:
     pki = paths.machine(node.name) / "pki"
+    verifies = plan.gates.get("KubeletEnsureSecretPulledImages", int(plan.kubernetes.split(".")[1]) >= 35)
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -272,6 +273,8 @@ def _kubelet(plan: LabPlan, node: NodePlan, paths: Paths, network: Network) -> d
         "imageGCLowThresholdPercent": 99,
         "evictionHard": {"memory.available": "64Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "featureGates": plan.gates,
+        # Else, once a Pod pulled an image from the lab's registry, other names of the same image were pulled, too.
+        **({"imagePullCredentialsVerificationPolicy": "NeverVerify"} if verifies else {}),
     }
 
 
