@@ -145,6 +145,15 @@ def test_all_devices_of_a_host_are_used_together() -> None:
     assert verdicts(load("", idle=("a", "b"), **values))[OTHERS] is False
 
 
+def test_the_only_device_of_its_kind_has_none_that_could_stay_idle() -> None:
+    found = findings(CHECK, load(idle=(), of_kind=1))[OTHERS]
+    assert (found.holds, found.reason) == (None, "n1 has no other device of this kind")
+    assert not found.applies
+    # Of two, one was not idle: that is not known to be right.
+    assert findings(CHECK, load(idle=(), of_kind=2))[OTHERS].applies
+    assert verdicts(load(of_kind=2))[OTHERS] is True
+
+
 # Somebody else's work decides nothing.
 
 

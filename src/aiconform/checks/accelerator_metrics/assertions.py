@@ -198,6 +198,9 @@ def idle_devices_stay(seen: Load) -> Finding:
         return undecided("no device's utilization rose")
     if len(seen.during) <= seen.held:
         return left_out(f"{seen.node} has no other device")
+    # Who uses the devices of another kind, nobody has looked at.
+    if 0 < seen.of_kind <= seen.held:
+        return left_out(f"{seen.node} has no other device of this kind")
     if not seen.idle:
         return undecided(f"no other device of {seen.node} was idle")
     idle = [label for label in risen if label in seen.idle]

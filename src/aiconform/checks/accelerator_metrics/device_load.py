@@ -116,6 +116,7 @@ async def under_load(
             "seconds_during": round(took, 1),
             "seconds_after": round(left, 1),
             "ended": ended_early,
+            "of_kind": covered.expected,
             "samples": {"before": before.samples, "during": during.samples, "after": after.samples},
         }
     )

@@ -81,7 +81,8 @@ class Load(Observation):
     """Utilization (in percent, by device label) of one node's devices before, during and after a load.
 
     device, label: the device that the Pod got, and its label; empty where that cannot be known. joined: by what that
-    label is known. held: how many devices the Pod got: more than one where only all of a host can be had.
+    label is known. held: how many devices the Pod got: more than one where only all of a host can be had. of_kind: how
+    many devices of this kind the metrics of the node should have; 0 in runs made before it was recorded.
     idle: labels of the other devices that no Pod is known to have held during the load. foreign: how many devices other
     Pods held of which nobody knows the label. sharing: claims or Pods that held, or may have held, the same device.
     followed_by: those that came while the end of the load was awaited. ended: how the Pod ended by itself before its
@@ -115,3 +116,4 @@ class Load(Observation):
     followed_by: tuple[str, ...] = ()
     samples: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     ended: str = ""
+    of_kind: int = 0
