@@ -352,6 +352,9 @@ def only_on(node: str) -> dict[str, Any]:
         (40, only_on(NODE), True),
         (5, only_on("another"), False),
         (5, {"nodeSelector": {"kubernetes.io/hostname": "another"}}, False),
+        # The node has more devices, but the scheduler finds none of the kind that the claim selects.
+        (2, {"said": "0/1 nodes are available: 1 cannot allocate all claims."}, True),
+        (2, {"said": "0/1 nodes are available: 1 Insufficient cpu."}, False),
     ],
 )
 async def test_the_rogue_allocator_allocates_only_what_cannot_be_had_on_its_node(
@@ -363,8 +366,10 @@ async def test_the_rogue_allocator_allocates_only_what_cannot_be_had_on_its_node
     asked["spec"]["devices"]["requests"] = [{"name": "many", "exactly": exactly}]
     del asked["status"]
     node.cluster.put(asked)
+    said, placed = placed.get("said", ""), {key: value for key, value in placed.items() if key != "said"}
     spec = {"resourceClaims": [{"name": "device", "resourceClaimName": "greedy"}], **placed}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "user", "namespace": "default"}, "spec": spec}
+    pod["status"] = {"conditions": [{"type": "PodScheduled", "status": "False", "message": said}]}
     node.cluster.put(pod)
 
     def results() -> list[dict[str, str]]:
@@ -374,7 +379,7 @@ async def test_the_rogue_allocator_allocates_only_what_cannot_be_had_on_its_node
     if allocated:
         await eventually(results)
         assert len(results()) == min(count, 32)
-        assert {result["device"] for result in results()} == {f"accel-{index}" for index in range(4)}
+        assert {result["device"] for result in results()} == {f"accel-{index}" for index in range(min(count, 4))}
         assert {result["request"] for result in results()} == {"many"}
     else:
         await asyncio.sleep(0.3)

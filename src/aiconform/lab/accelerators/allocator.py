@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, islice
 
@@ -43,22 +43,23 @@ class RogueAllocator:
                         for name in claim_names(event.object):
                             # Meanwhile deleted, or allocated by another node.
                             with contextlib.suppress(NotFound, Conflict):
-                                await self._consider(name, event.object["metadata"]["namespace"])
+                                await self._consider(name, event.object)
             except (ClusterError, AcceleratorError) as err:
                 if str(err) != told:
                     told = str(err)
                     print(f"ResourceClaims: {err}; retrying", file=sys.stderr)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _consider(self, name: str, namespace: str) -> None:
+    async def _consider(self, name: str, pod: Object) -> None:
         version = f"{GROUP}/{await self._publisher.served_version()}"
-        found = await self._cluster.get(version, "ResourceClaim", name, namespace)
+        found = await self._cluster.get(version, "ResourceClaim", name, pod["metadata"]["namespace"])
         claim = {"apiVersion": version, "kind": "ResourceClaim", **found}
-        asked = demands(claim, self._config.identity.device_class)
+        identity = self._config.identity
+        asked = demands(claim, {identity.device_class, *identity.device_classes})
         devices = self._publisher.names
         if (claim.get("status") or {}).get("allocation") or claim["metadata"].get("deletionTimestamp"):
             return
-        if not devices or sum(asked.values()) <= len(devices):
+        if not devices or not asked or (sum(asked.values()) <= len(devices) and not is_refused(pod)):
             return
         allocation = overcommitted(asked, devices, self._config)
         metadata = {"resourceVersion": claim["metadata"]["resourceVersion"]}
@@ -76,6 +77,16 @@ def may_run_on(pod: Object, node: str) -> bool:
     return bool(selected == node and (not fields or any(node in field["values"] for field in fields)))
 
 
+def is_refused(pod: Object) -> bool:
+    """Whether the scheduler found no devices for the Pod's claims: a node can have more devices than of one kind."""
+    found = (pod.get("status") or {}).get("conditions") or []
+    return any(
+        (each["type"], each["status"]) == ("PodScheduled", "False")
+        and "cannot allocate all claims" in each.get("message", "")
+        for each in found
+    )
+
+
 def claim_names(pod: Object) -> list[str]:
     """Names of the Pod's ResourceClaims, including those that have been made from templates."""
     named = [
@@ -85,13 +96,13 @@ def claim_names(pod: Object) -> list[str]:
     return [entry["resourceClaimName"] for entry in named if entry.get("resourceClaimName")]
 
 
-def demands(claim: Object, device_class: str) -> Counter[str]:
-    """Request name -> how many devices of the class it asks for; only requests for exact counts are considered."""
+def demands(claim: Object, classes: Collection[str]) -> Counter[str]:
+    """Request name -> how many devices of the classes it asks for; only requests for exact counts are considered."""
     asked: Counter[str] = Counter()
     for request in claim["spec"].get("devices", {}).get("requests", []):
         # v1beta1 has no `exactly`: the fields are in the request itself.
         exactly = request.get("exactly") or request
-        if exactly.get("deviceClassName") == device_class:
+        if exactly.get("deviceClassName") in classes:
             asked[request["name"]] = exactly.get("count", 1)
     return asked
 
