@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption(
         "--personas",
-        metavar="NAMES|all",
+        metavar="NAMES|all|once",
         default="",
         help="Personas of the lab to run the checks on (tests/lab/test_personas.py).",
     )

@@ -1,9 +1,9 @@
 """The checks on every persona: right when it is healthy, and each defect that such hardware can have is caught.
 
-Each persona is a node of one lab, so that a run looks at all of them, each with another fault. One such run is a part
-of the whole test: between them, the personas have every defect, and what is not defective has to be right. To show
-every defect of every persona takes long, so it is done when it is asked for: `--personas all`, or some of their names.
-What that shows is recorded for docs/personas.md (support/matrix.py).
+Each persona is a node of one lab, so that a run looks at all of them, each with another fault. It takes long, so it
+runs only when it is asked for: `--personas once` is one run in which the personas have every defect between them, and
+what is not defective has to be right; `--personas all`, or some of their names, shows every defect of each. What that
+shows is recorded for docs/personas.md (support/matrix.py).
 """
 
 from __future__ import annotations
@@ -69,14 +69,14 @@ def sample(asked: Sequence[str]) -> Round:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    named = metafunc.config.getoption("personas")
-    chosen = personas() if named in ("all", "") else tuple(name for name in named.split(",") if name)
+    asked = metafunc.config.getoption("personas")
+    chosen = personas() if asked in ("all", "once") else tuple(name for name in asked.split(",") if name)
     if unknown := sorted(set(chosen) - set(personas())):
         raise pytest.UsageError(f"--personas: there is no {', '.join(unknown)}; there is {', '.join(personas())}")
     if "asked" in metafunc.fixturenames:
-        metafunc.parametrize("asked", [chosen], ids=[f"{len(chosen)} personas"], scope="module")
+        metafunc.parametrize("asked", [chosen] if chosen else [], ids=[f"{len(chosen)} personas"], scope="module")
     if "round_" in metafunc.fixturenames:
-        found = every_defect(chosen) if named else [sample(chosen)]
+        found = [sample(chosen)] if asked == "once" else every_defect(chosen)
         ids = [f"{'+'.join(each.checks)}-{number}" for number, each in enumerate(found)]
         metafunc.parametrize("round_", found, ids=ids)
 
@@ -111,7 +111,7 @@ def broken(lab: Lab, done: Outcome, check: str, node: str) -> set[str]:
 
 
 def test_healthy_personas_pass(lab: Lab, asked: tuple[str, ...], request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("personas"):
+    if request.config.getoption("personas") == "once":
         pytest.skip("the run with a defect of each persona shows what is right beside it")
     done = looked_at(lab, *CHECKS)
     wrong = {}
