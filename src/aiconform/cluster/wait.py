@@ -111,8 +111,7 @@ async def until(
     When the time is over, the object is read once more: a watch may be behind, or never have begun.
     """
     metadata = obj["metadata"]
-    deleted = f"{what}: {obj['kind']} {metadata['name']} was deleted by someone else"
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
                 try:
@@ -124,7 +123,7 @@ async def until(
                         seconds=seconds,
                     ):
                         if event.type == "DELETED":
-                            raise Stuck(deleted)
+                            raise _deleted(obj, what)
                         result = condition(event.object)
                         if result is not None:
                             return result
@@ -132,18 +131,23 @@ async def until(
                     await asyncio.sleep(_RETRY_SECONDS)
                     # If the object was deleted while nobody watched it, a new watch would not say so.
                     with contextlib.suppress(ServerFailed, Unreachable):
-                        await _get(cluster, obj)
-    except TimeoutError:
-        pass
-    except NotFound:
-        raise Stuck(deleted) from None
-    try:
-        last = await _get(cluster, obj)
-    except NotFound:
-        raise Stuck(deleted) from None
+                        await _still_there(cluster, obj, what)
+    last = await _still_there(cluster, obj, what)
     if (result := condition(last)) is not None:
         return result
     raise TimedOut(f"{what}: not within {seconds:.0f} s; last seen: {describe(last)}")
+
+
+async def _still_there(cluster: Cluster, obj: Object, what: str) -> Object:
+    """The object as it is now. Raises Stuck if it was deleted."""
+    try:
+        return await _get(cluster, obj)
+    except NotFound:
+        raise _deleted(obj, what) from None
+
+
+def _deleted(obj: Object, what: str) -> Stuck:
+    return Stuck(f"{what}: {obj['kind']} {obj['metadata']['name']} was deleted by someone else")
 
 
 async def _get(cluster: Cluster, obj: Object) -> Object:
