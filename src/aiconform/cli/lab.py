@@ -253,6 +253,16 @@ def existing(name: str) -> Any:
     return lab
 
 
+def running(name: str) -> Any:
+    """The lab of this name, which is up. Raises LabError."""
+    from aiconform.lab import LabError, load
+
+    lab = load(name)
+    if lab is None or not lab.running:
+        raise LabError(f"lab {name} is not up; bring it up with `aiconform lab up --name {name}`")
+    return lab
+
+
 def _by_node(option: str, words: tuple[str, ...]) -> str | dict[str, str] | None:
     """One value for all nodes, or node -> value."""
     if len(words) < 2 and "=" not in "".join(words):

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from aiconform.cli.common import Failure, output_option, print_json
+from aiconform.cli.lab import running
 
 
 @click.command("fault")
@@ -47,12 +48,11 @@ def command(
     try:
         for name in faults:
             find(name)
-        lab = load(lab_name)
         if listing:
+            lab = load(lab_name)
             _print(describe(list(FAULTS.values()), lab.state if lab else None), output)
             return
-        if lab is None or not lab.running:
-            raise LabError(f"lab {lab_name} is not up; bring it up with `aiconform lab up --name {lab_name}`")
+        lab = running(lab_name)
         names = [fault.name for fault in faults_on(lab.state)] if every else list(dict.fromkeys(faults))
         where = (*nodes, *([AUTOSCALED] if autoscaled else []))
         turn(lab, names, on=not off, nodes=where)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from aiconform.cli.common import Failure, output_option, print_json
+from aiconform.cli.lab import running
 
 
 @click.command("trait")
@@ -29,12 +30,11 @@ def command(traits: tuple[str, ...], off: bool, every: bool, listing: bool, lab_
         raise click.UsageError("give names of traits, --off --all, or --list")
     try:
         names = [find(name).name for name in dict.fromkeys(traits)]
-        lab = load(lab_name)
         if listing:
+            lab = load(lab_name)
             _print(describe(lab.state if lab else None), output)
             return
-        if lab is None or not lab.running:
-            raise LabError(f"lab {lab_name} is not up; bring it up with `aiconform lab up --name {lab_name}`")
+        lab = running(lab_name)
         if every:
             names = [trait.name for trait in traits_on(lab.state)]
         turn(lab, names, on=not off)
