@@ -103,9 +103,9 @@ class Space:
         }
         if owner:
             metadata["ownerReferences"] = [owner_reference(owner)]
+        draft = self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         # Recorded before the request: if it is cancelled halfway, `close` still looks for the Namespace.
-        self._namespaces[level] = self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        draft = self._namespaces[level]
+        self._namespaces[level] = draft
         self._namespaces[level] = await self._create(draft)
         return self._namespaces[level]
 
