@@ -60,6 +60,11 @@ def version_of(path: Path) -> str | None:
     return found[-1] if found else None
 
 
+def is_placeholder(text: str | None) -> bool:
+    """Whether a metadata value is one of the bracketed texts that a checklist starts with."""
+    return bool(text) and str(text).startswith("[") and str(text).endswith("]")
+
+
 @dataclass(frozen=True)
 class MetadataField:
     """A metadata value. `text` is None where the value is no string; `key` is how the file spells the field."""

@@ -267,7 +267,7 @@ def test_folder_names_that_are_no_text(tmp_path: Path) -> None:
     for output in ("text", "json", "sarif"):
         result = certify("validate", tmp_path, "--offline", "-o", output)
         assert result.exit_code == 1, result.exception
-        assert "P-must" in result.stdout
+        assert "P-status" in result.stdout
 
 
 def test_thousands_of_links_are_not_all_asked(tmp_path: Path) -> None:

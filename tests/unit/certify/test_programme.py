@@ -84,8 +84,8 @@ def test_scalars_mean_what_they_mean_in_yaml_1_2(tmp_path: Path, text: str, kind
     ("requirement", "claim", "rule"),
     [
         ("gang_scheduling", {"status": "N/A"}, {"P-must"}),
-        ("gang_scheduling", {"status": "implemented"}, {"P-status", "P-must"}),
-        ("gang_scheduling", {"level": "SHOULD", "status": "", "evidence": []}, {"P-status", "P-must"}),
+        ("gang_scheduling", {"status": "implemented"}, {"P-status"}),
+        ("gang_scheduling", {"level": "SHOULD", "status": "", "evidence": []}, {"P-status"}),
         ("cluster_autoscaling", {"status": "N/A", "notes": "There is no autoscaler."}, set()),
         ("cluster_autoscaling", {"status": "N/A", "notes": " \n"}, {"P-na-notes"}),
         ("cluster_autoscaling", {"status": "Not Implemented"}, {"P-must"}),
@@ -103,6 +103,22 @@ def test_scalars_mean_what_they_mean_in_yaml_1_2(tmp_path: Path, text: str, kind
 )
 def test_claims(tmp_path: Path, requirement: str, claim: dict[str, Any], rule: set[str]) -> None:
     assert errors(tmp_path, product(**{requirement: claim})) == rule
+
+
+@pytest.mark.parametrize(
+    ("requirement", "claim", "words"),
+    [
+        ("gang_scheduling", {"status": "", "evidence": []}, "a MUST is not answered: its status is blank"),
+        ("gang_scheduling", {"status": " "}, "a MUST is not answered: its status is blank"),
+        ("gang_scheduling", {"status": "done"}, "the status is 'done'"),
+        ("gpu_sharing", {"status": "", "evidence": [""]}, "the status is blank, although there is evidence"),
+    ],
+)
+def test_one_mistake_is_one_error(tmp_path: Path, requirement: str, claim: dict[str, Any], words: str) -> None:
+    (error,) = validated(write(tmp_path, product(**{requirement: claim})))["errors"]
+    assert (error["rule"], error["requirement"]) == ("P-status", requirement)
+    assert error["message"].startswith(words)
+    assert "Not Implemented" in error["help"]
 
 
 def test_na_on_cluster_autoscaling_is_a_warning(tmp_path: Path) -> None:

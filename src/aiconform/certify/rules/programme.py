@@ -8,7 +8,7 @@ from aiconform.certify.context import Context
 from aiconform.certify.examined import Answer, Artifact, Examined, Reference
 from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.certify.links import links_of
-from aiconform.certify.submission import BASE_CONFORMANCE, METADATA, Submission, snake_case
+from aiconform.certify.submission import BASE_CONFORMANCE, METADATA, Submission, is_placeholder, snake_case
 from aiconform.certify.yamlvalues import shown
 
 STATUSES = ("Implemented", "Not Implemented", "Partially Implemented", "N/A")
@@ -34,7 +34,12 @@ RULES = (
         "write vendorName exactly as in the member list of the CNCF landscape",
     ),
     Rule("P-spec", "error", "Every category and requirement is present", "add it as in the version's checklist"),
-    Rule("P-status", "error", "The status is one of the four", f"write one of: {', '.join(STATUSES)}"),
+    Rule(
+        "P-status",
+        "error",
+        "The status is one of the four",
+        f"write one of: {', '.join(STATUSES)}; `aiconform certify build` writes what a run shows",
+    ),
     Rule(
         "P-must",
         "error",
@@ -108,7 +113,7 @@ def _metadata(submission: Submission) -> Iterator[Problem]:
         elif given.text == "":
             if required:
                 yield Problem("P-metadata", given.line, f"{given.key} is empty")
-        elif given.text.startswith("[") and given.text.endswith("]"):
+        elif is_placeholder(given.text):
             yield Problem("P-placeholder", given.line, f"{given.key} is still {shown(given.text)}")
         elif name == "k8sConformanceUrl" and not BASE_CONFORMANCE.fullmatch(given.text):
             yield Problem("P-base-conformance", given.line, f"{given.key} is {shown(given.text)}")
@@ -148,8 +153,9 @@ def _status(answer: Answer, allowed: list[str]) -> Iterator[Problem]:
     """`allowed`: the MUST requirements that may be answered with N/A."""
     item, status = answer.item, answer.claim.status
     if status.text not in STATUSES:
-        yield Problem("P-status", status.line, f"the status is {shown(status.text)}", item.id)
-    if item.level == "MUST" and status.text != "Implemented":
+        # One error for one mistake, although the programme's validator counts it twice for a MUST.
+        yield Problem("P-status", status.line, _no_status(answer), item.id)
+    elif item.level == "MUST" and status.text != "Implemented":
         if item.may_not_apply and status.text == "N/A":
             yield Problem("P-na-must", status.line, "a MUST is answered with N/A", item.id)
         else:
@@ -157,6 +163,14 @@ def _status(answer: Answer, allowed: list[str]) -> Iterator[Problem]:
             yield Problem("P-must", status.line, f"a MUST has the status {shown(status.text)}{only}", item.id)
     if status.text == "N/A" and not answer.claim.notes:
         yield Problem("P-na-notes", status.line, "N/A without a reason in the notes", item.id)
+
+
+def _no_status(answer: Answer) -> str:
+    if answer.claim.status:
+        return f"the status is {shown(answer.claim.status.text)}"
+    if answer.item.level == "MUST":
+        return "a MUST is not answered: its status is blank"
+    return "the status is blank, although there is evidence: a SHOULD stays blank as a whole or gets a status"
 
 
 def _evidence(found: Examined, answer: Answer) -> Iterator[Problem]:
