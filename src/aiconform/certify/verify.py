@@ -10,8 +10,8 @@ from aiconform.certify.answers import Shown, Verification
 from aiconform.certify.attestation import NotAttested
 from aiconform.certify.bundle import BadBundle, digests
 from aiconform.certify.challenge import Challenge
+from aiconform.certify.differing import converted_run, differing
 from aiconform.certify.examined import Examined
-from aiconform.certify.findings import listed
 from aiconform.certify.grades import NOT_CLAIMED
 from aiconform.certify.predicate import platform, run_claims
 from aiconform.certify.rules.artifacts import results_beside
@@ -100,7 +100,7 @@ def _signature(
     found.step("policy", content.problems)
     found.vouchers = content.vouchers
     found.signed = {key: content.predicate.get(key) for key in ("by", "signed", "platform", "standard", "cluster")}
-    found.step("digests", _digests(content.subjects, files))
+    found.step("digests", differing(folder, content.subjects, files))
     found.step("attested", _attested(content.predicate, examined, judged))
 
 
@@ -108,19 +108,7 @@ def unlike_the_statement(folder: Path, subjects: dict[str, str], predicate: dict
     """Where the bundle differs from a statement about it. Raises BadBundle, BadChecklists."""
     (validated,) = validate([folder / FILE], ValidationSettings(offline=True))
     judged = validated.examined.runs.every()[0] if validated.examined else []
-    return _digests(subjects, digests(folder)) + _attested(predicate, validated.examined, judged)
-
-
-def _digests(subjects: dict[str, str], files: dict[str, str]) -> list[str]:
-    problems = []
-    for what, names in (
-        ("missing", subjects.keys() - files.keys()),
-        ("not signed", files.keys() - subjects.keys()),
-        ("changed", {name for name in subjects.keys() & files.keys() if subjects[name] != files[name]}),
-    ):
-        if names:
-            problems.append(f"{what}: {listed(sorted(names))}")
-    return problems
+    return differing(folder, subjects, digests(folder)) + _attested(predicate, validated.examined, judged)
 
 
 def _attested(predicate: dict[str, Any], examined: Examined | None, judged: list[JudgedRun]) -> list[str]:
@@ -160,7 +148,9 @@ def _runs(examined: Examined | None, judged: list[JudgedRun], found: Verificatio
     found.runs = len(judged)
     for run in judged:
         found.unread += [f"runs/{run.folder.name}: {text}" for text in run.unread]
-        problems += [f"runs/{run.folder.name}: {difference}" for difference in run.problems]
+        why = converted_run(run.folder) if run.problems else ""
+        differences = (why, *run.problems) if why else run.problems
+        problems += [f"runs/{run.folder.name}: {difference}" for difference in differences]
         if run.folder.name != run.run:
             problems.append(f"runs/{run.folder.name} holds the run {run.run}")
         found.notes += [f"runs/{run.folder.name}: {note}" for note in run.notes]

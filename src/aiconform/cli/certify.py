@@ -100,6 +100,7 @@ def verify(
     usual: tuple[Requirement, ...] = ("consistent",) if unsigned else ("consistent", "vouched")
     required = tuple(dict.fromkeys(required)) or (*usual, *(("challenged",) if challenge else ()))
     asked = _challenge(challenge) if challenge else None
+    _not_of_the_bundle(bundle, key or policy_file)
     policy = _policy(key, identity, issuer, policy_file)
     try:
         with opened(bundle) as folder:
@@ -141,6 +142,15 @@ def make_challenge(vendor: str, days: int, out: Path | None) -> None:
     except OSError as error:
         fail(f"{out} cannot be written: {error.strerror}")
     click.echo(out)
+
+
+def _not_of_the_bundle(bundle: Path, trusted: Path | None) -> None:
+    """Ends with exit code 2 if whom to trust is taken from what is to be verified."""
+    if trusted and bundle.is_dir() and trusted.resolve().is_relative_to(bundle.resolve()):
+        fail(
+            f"{trusted} lies in the bundle: whoever makes a bundle can put a key into it. Take it from the vendor's "
+            "own site, or from somebody whom you trust"
+        )
 
 
 def _challenge(given: str) -> Challenge:

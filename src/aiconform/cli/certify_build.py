@@ -92,7 +92,11 @@ def init(
 
 @click.command(short_help="Build a bundle from runs.")
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=FOLDER)
-@click.option("--product", type=FILE, required=True, help="PRODUCT.yaml to start from; comments and order are kept.")
+@click.option(
+    "--product",
+    type=FILE,
+    help="PRODUCT.yaml to start from, by default that in --out; comments and order are kept.",
+)
 @click.option("--out", type=FOLDER, required=True, help="Folder of the bundle: vX.Y/<product>.")
 @click.option("--layer", "layer", metavar="ID=TEXT", multiple=True, help="The layer that provides a requirement.")
 @click.option("--layers", type=FILE, help="A YAML mapping of requirement ids to layers.")
@@ -102,7 +106,7 @@ def init(
 @output_option
 def build(
     runs: tuple[Path, ...],
-    product: Path,
+    product: Path | None,
     out: Path,
     layer: tuple[str, ...],
     layers: Path | None,
@@ -113,7 +117,9 @@ def build(
 ) -> None:
     """Build a bundle from run directories: claims, test artifacts, a README and the evidence.
 
-    What no run decided stays as it is in --product, and is marked for the vendor.
+    What no run decided stays as it is in --product, and is marked for the vendor. Placeholders of the metadata are
+    filled in before. Built again into the same folder, what an earlier build made is replaced and your own files stay;
+    where nothing has changed, so does the signature.
     """
     from aiconform.certify.build import CannotBuild, read_layers
     from aiconform.certify.build import build as make
@@ -206,6 +212,7 @@ def sign(
     """
     from aiconform.certify import attestation
     from aiconform.certify.bundle import BadBundle, opened
+    from aiconform.certify.place import refuse_leftovers
     from aiconform.certify.submission import FILE as PRODUCT
     from aiconform.certify.submission import Unreadable
     from aiconform.certify.timestamps import NoTimestamp, add_timestamp
@@ -220,9 +227,10 @@ def sign(
         fail(f"{bundle} is not a folder: sign a bundle before packing it")
     try:
         with opened(bundle) as folder:
+            refuse_leftovers(folder)
             content = _statement(folder, by, countersign=countersign)
             if new_key:
-                note(f"public key: {attestation.new_key(new_key)}")
+                _tell_of_key(attestation.new_key(new_key))
                 key = new_key
             if key is None:
                 click.echo(attestation.sign_keyless(content, folder, identity_token))
@@ -240,6 +248,14 @@ def sign(
         fail(f"{bundle / PRODUCT}, line {error.line}: {error.problem}; {error.help}")
 
 
+def _tell_of_key(public: Path) -> None:
+    """What somebody has to do who has a new key."""
+    from aiconform.certify.trust import of_key
+
+    note(f"public key: {public}, {of_key(public).signers[0].fingerprint}")
+    note("publish it where reviewers know that it is yours, such as your website; never in the bundle")
+
+
 def _statement(folder: Path, by: str | None, *, countersign: bool) -> dict[str, Any]:
     """What is to be signed. Ends with exit code 2 for what nobody should sign. Raises Unreadable, NotAttested."""
     from aiconform.certify import attestation
@@ -247,12 +263,15 @@ def _statement(folder: Path, by: str | None, *, countersign: bool) -> dict[str, 
     from aiconform.certify.predicate import predicate
     from aiconform.certify.runs import Runs
     from aiconform.certify.submission import FILE as PRODUCT
-    from aiconform.certify.submission import read_submission
+    from aiconform.certify.submission import is_placeholder, read_submission
     from aiconform.certify.verify import unlike_the_statement
     from aiconform.certify.verify import verify as check
     from aiconform.engine.journal import now
 
     submission = read_submission(folder / PRODUCT)
+    for given in (submission.metadata or {}).values():
+        if is_placeholder(given.text):
+            fail(f"{folder.name}/{PRODUCT}, line {given.line}: fill in {given.key} before somebody signs it")
     found = check(folder, None)
     for problem in (*found.problems, *found.unread):
         fail(f"{problem}: a bundle that cannot be verified is not signed")

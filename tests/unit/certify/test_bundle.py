@@ -65,6 +65,7 @@ def test_a_bundle_of_a_run_is_valid_executed_and_verifies(tmp_path: Path, bundle
         "junit.xml",
         "results.json",
         "e2e.log",
+        ".gitattributes",
         "runs",
     }
     found = verification(bundle, "--key", signed(tmp_path, bundle))
@@ -168,7 +169,8 @@ def test_what_cannot_be_built(tmp_path: Path, case: str) -> None:
         case "place":
             out = tmp_path / "v1.36/p"
         case "name":
-            write(tmp_path, product(), "v1.37/p", other__txt="x")
+            write(tmp_path, product(), "v1.37/p")
+            (out / "other.txt").symlink_to(tmp_path)
         case "none":
             runs = [tmp_path]
     start = write(tmp_path / "start", product())

@@ -27,7 +27,7 @@ from aiconform.engine.rundir import IDENTITY, BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check
 from aiconform.reports.formats import read_evidence, write_reports
 from aiconform.spec import SpecError, Standard
-from aiconform.untrusted import CAUSED_BY_CONTENT, json_value, plain_files, read
+from aiconform.untrusted import CAUSED_BY_CONTENT, Refused, json_value, plain_files, read
 
 # Random numbers: they tell clusters and machines apart and name nobody.
 _RANDOM = frozenset({"authority", "namespace_uid", "pod_uid", "said"})
@@ -169,6 +169,24 @@ class _RedactedRun:
             "files": out.digests(),
         }
         out.journal.append("redacted", what)
+
+
+def same_but_for_the_time(one: Path, other: Path) -> bool:
+    """Whether two redacted copies of a run differ in nothing but when they were made."""
+    sealed = ("run.json", "journal.ndjson")
+    try:
+        files = [{path.relative_to(each).as_posix(): path for path in plain_files(each)} for each in (one, other)]
+        if files[0].keys() != files[1].keys():
+            return False
+        if any(read(path) != read(files[1][name]) for name, path in files[0].items() if name not in sealed):
+            return False
+        lines = [list(journal.read(each / "journal.ndjson")) for each in (one, other)]
+        last = [each.pop() for each in lines]
+        heads = [RunDirectory(each).read_info().model_copy(update={"journal": ""}) for each in (one, other)]
+    except (OSError, Refused, BadRunDirectory, journal.BrokenChain, IndexError):
+        return False
+    events = [(line.number, line.event, line.data) for line in last]
+    return lines[0] == lines[1] and events[0] == events[1] and heads[0] == heads[1] and last[0].event == "redacted"
 
 
 def _digest(value: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from aiconform.certify.context import Context
 from aiconform.certify.examined import Answer, Examined
@@ -101,7 +101,7 @@ def _elsewhere(context: Context, run: JudgedRun) -> Iterator[Problem]:
             yield Problem("F-run-elsewhere", 1, f"{other.submission.product} contains {what}")
 
 
-def latest(requirement: str, runs: list[JudgedRun]) -> JudgedRun | None:
+def latest(requirement: str, runs: Sequence[JudgedRun]) -> JudgedRun | None:
     """The newest run that covers the requirement; an older, better one does not count."""
     saying = [run for run in runs if run.verdicts.get(requirement, "not-run") != "not-run"]
     return max(saying, key=lambda run: run.started) if saying else None
