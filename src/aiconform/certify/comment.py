@@ -16,7 +16,7 @@ LONGEST = 60_000  # characters; code hosts take 65,536
 LINES = 8  # findings of one rule
 READ = {
     "executed": "nothing: the verdict was recomputed from the run",
-    "simulated": "what shows it with hardware: the run, whose verdict was recomputed, had none",
+    "simulated": "whether real hardware does the same: the accelerators of this run had none",
     "artifact": "who ran the tests, and where",
     "captured-log": "the log: nothing shows which platform it is of",
     "documentation-link": "the pages: they say how it could be done",

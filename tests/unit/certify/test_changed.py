@@ -158,3 +158,7 @@ def test_the_gitlab_template(corpus: Path) -> None:
         assert done.returncode == 0, done.stderr
     files_of_ci(corpus)
     assert all((corpus / path).is_file() for path in job["artifacts"]["paths"])
+
+
+def test_a_reviewer_is_told_what_to_read_for_each_grade() -> None:
+    assert set(READ) == {*GRADES, NOT_CLAIMED}
