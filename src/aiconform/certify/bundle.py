@@ -20,6 +20,8 @@ ATTESTATION = "attestation.dsse.json"
 KEYLESS = "attestation.sigstore.json"
 TIMESTAMPS = "attestation.timestamps.json"
 SIGNATURES = (ATTESTATION, KEYLESS, TIMESTAMPS)
+CERTIFICATE = "CERTIFICATE.yaml"
+"""What the programme records beside a submission after it was signed."""
 
 
 class BadBundle(Exception):
@@ -27,12 +29,12 @@ class BadBundle(Exception):
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every file below `folder` by its path, the signatures apart. Raises BadBundle."""
+    """sha256 of every file below `folder` by its path, without signatures and CERTIFICATE. Raises BadBundle."""
     found: dict[str, str] = {}
     try:
         for path in plain_files(folder):
             name = path.relative_to(folder).as_posix()
-            if name not in SIGNATURES:
+            if name not in (*SIGNATURES, CERTIFICATE):
                 with path.open("rb") as file:
                     found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     except (Refused, OSError) as error:

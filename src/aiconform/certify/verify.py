@@ -9,6 +9,7 @@ from typing import Any
 from aiconform.certify.answers import Shown, Verification
 from aiconform.certify.attestation import NotAttested
 from aiconform.certify.bundle import BadBundle, digests
+from aiconform.certify.certificate import BadCertificate, read_certificate
 from aiconform.certify.challenge import Challenge
 from aiconform.certify.differing import converted_run, differing
 from aiconform.certify.examined import Examined
@@ -23,7 +24,7 @@ from aiconform.certify.validate import Validated, ValidationSettings, validate
 from aiconform.certify.vouching import vouched
 from aiconform.engine.contradictions import SLACK
 from aiconform.engine.journal import moment
-from aiconform.reports.summary import SIMULATED
+from aiconform.reports.summary import SIMULATED, counted
 
 CLAIMING = ("Implemented", "N/A")
 # The programme's rules about evidence.
@@ -57,6 +58,7 @@ def verify(
     _runs(examined, judged, found)
     _claims(validated, judged, found)
     _programme(validated, found)
+    _certificate(folder, found)
     if challenge:
         _challenge(challenge, examined, judged, found)
     return found
@@ -80,6 +82,19 @@ def _programme(validated: Validated, found: Verification) -> None:
     found.errors = len(validated.errors)
     if validated.errors:
         found.notes.append("the programme's rules are not met: see `aiconform certify validate`")
+
+
+def _certificate(folder: Path, found: Verification) -> None:
+    """What the programme recorded; nobody signs it, so it is told and decides nothing."""
+    try:
+        known = read_certificate(folder)
+    except BadCertificate as error:
+        found.notes.append(str(error))
+        return
+    if known.withdrawn:
+        found.notes.append(f"the programme has withdrawn it on {known.withdrawn.date}: {known.withdrawn.why}")
+    if count := sum(appeal.open for appeal in known.appeals):
+        found.notes.append(f"{counted(count, 'appeal')} not decided: see `aiconform certify life`")
 
 
 def _signature(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiconform.cli.certify_build import build, init, redact, sign
+from aiconform.cli.certify_life import appeal, life, withdraw
 from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result
 from aiconform.cli.certify_registry import command as registry
 from aiconform.cli.certify_validate import validate
@@ -43,7 +44,7 @@ def command() -> None:
     """Build, validate, sign, verify, redact and compare submissions to the certification programme."""
 
 
-for made in (init, build, redact, sign, registry, validate):
+for made in (init, build, redact, sign, registry, validate, life, appeal, withdraw):
     command.add_command(made)
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from support.certify_material import MUST, certify, junit, product, write
 from support.certify_runs import make_run
 
+from aiconform.certify.certificate import expiry
 from aiconform.certify.registry import mentions
-from aiconform.certify.registry.life import expiry
 from aiconform.certify.registry.sources import slug
 from aiconform.platform.accelerators.profiles import load_profiles
 
@@ -78,7 +78,7 @@ def test_counts_and_index(corpus: Path, tmp_path: Path) -> None:
         dates(tmp_path, **{"v1.37__test-platform": "2026-03-01", "v1.36__test-platform": "2025-09-01"}),
     )
     summary = read(out / "registry.json")
-    assert summary["counts"]["versions"] == {"v1.36": {"expired": 1}, "v1.37": {"current": 1, "not-valid": 1}}
+    assert summary["counts"]["versions"] == {"v1.36": {"renewed": 1}, "v1.37": {"current": 1, "not-valid": 1}}
     assert summary["counts"]["requirements"]["gang_scheduling"]["v1.37"] == {"artifact": 1, "documentation-link": 1}
     assert summary["counts"]["solutions"] == {"kueue": 1}
     (index,) = summary["index"]

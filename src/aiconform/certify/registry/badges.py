@@ -6,9 +6,17 @@ from typing import Any
 
 from jinja2 import Environment
 
+from aiconform.certify.certificate import State
 from aiconform.certify.grades import TESTED
 
-COLOURS = {"current": "#1b6e3c", "expired": "#555f6b", "undated": "#1d4ea5", "not-valid": "#a3322a"}
+COLOURS: dict[State, str] = {
+    "current": "#1b6e3c",
+    "renewed": "#555f6b",
+    "expired": "#555f6b",
+    "undated": "#1d4ea5",
+    "withdrawn": "#a3322a",
+    "not-valid": "#a3322a",
+}
 CHARACTER = 7  # pixels, at the badge's size of letters
 
 
@@ -33,8 +41,11 @@ def scope(record: dict[str, Any]) -> str:
 
 
 def until(record: dict[str, Any]) -> str:
-    if record["state"] == "not-valid":
-        return "rules not met"
+    plain = {"not-valid": "rules not met", "withdrawn": f"withdrawn {record['expires']}"}
+    if record["state"] in plain:
+        return plain[record["state"]]
+    if record["state"] == "renewed":
+        return f"renewed for {record['renewed_by']}"
     if record["expires"] is None:
         return "date unknown"
     return f"{'expired' if record['state'] == 'expired' else 'until'} {record['expires']}"

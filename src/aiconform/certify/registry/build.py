@@ -56,8 +56,8 @@ def build(corpus: Sequence[Path], folder: Path, settings: RegistrySettings) -> B
     sources = found(corpus)
     accepted = {name: day for root in corpus for name, day in life.merged(root, sources).items()} | settings.dates
     records, left_out, recorded = _records(sources, out.records(), settings.validation)
-    every = [life.dated(each, accepted, settings.today) for each in records]
-    known = platforms(every)
+    known = platforms(life.dated(each, accepted, settings.today) for each in records)
+    every = [each for platform in known for each in platform["versions"]]
     for each in every:
         out.write_json(f"submissions/{each['version']}/{each['slug']}.json", each)
     rows: list[Record] = []
@@ -140,7 +140,7 @@ def _platform(platform: dict[str, Any]) -> dict[str, Any]:
     return {
         "slug": platform["slug"],
         "versions": [
-            {name: each[name] for name in ("version", "state", "accepted", "expires", "platform")}
+            {name: each[name] for name in ("version", "state", "accepted", "expires", "renewed_by", "platform")}
             | {"record": f"../submissions/{each['version']}/{each['slug']}.json"}
             for each in platform["versions"]
         ],

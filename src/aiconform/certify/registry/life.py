@@ -10,15 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from aiconform.certify.certificate import Certificate, state_of
 from aiconform.certify.registry.sources import Source, slug
 from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
 
-STATES = {
-    "current": "Meets the programme's rules, and was accepted within the last year.",
-    "expired": "Meets the programme's rules, and was accepted more than a year ago.",
-    "undated": "Meets the programme's rules. When it was accepted is not known here.",
-    "not-valid": "Does not meet the programme's rules.",
-}
 # Nothing that a repository's own configuration says may run a program or fetch anything.
 _GIT = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false")
 
@@ -91,27 +86,28 @@ def _output(command: list[str]) -> str:
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
-def expiry(accepted: date) -> date:
-    """A year later: for so long a certification counts, if the programme does not say otherwise."""
-    try:
-        return accepted.replace(year=accepted.year + 1)
-    except ValueError:  # 29 February
-        return date(accepted.year + 1, 3, 1)
-
-
 def dated(record: dict[str, Any], accepted: Mapping[str, date], today: date) -> dict[str, Any]:
     """The record with `accepted`, `expires` (ISO dates or None) and `state`, one of STATES."""
-    day = accepted.get(f"{record['version']}/{record['slug']}") or accepted.get(record["source"])
-    ends = expiry(day) if day else None
-    if not record["valid"]:
-        state = "not-valid"
-    elif ends is None:
-        state = "undated"
-    else:
-        state = "current" if today <= ends else "expired"
+    known = Certificate.model_validate(record["certificate"] or {})
+    day = accepted.get(f"{record['version']}/{record['slug']}") or accepted.get(record["source"]) or known.merged
+    state, ends = state_of(record["valid"], day, known, today)
     return {
         **record,
         "accepted": day.isoformat() if day else None,
         "expires": ends.isoformat() if ends else None,
         "state": state,
+        "renewed_by": None,
     }
+
+
+def renewed(versions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The dated records of one platform, newest version first. What expired lives on in a newer one that is current."""
+    found: list[dict[str, Any]] = []
+    newer: str | None = None
+    for record in versions:
+        if record["state"] == "expired" and newer:
+            record = {**record, "state": "renewed", "renewed_by": newer}
+        elif record["state"] == "current":
+            newer = record["version"]
+        found.append(record)
+    return found

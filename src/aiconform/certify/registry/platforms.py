@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from aiconform.certify.certificate import STATES
 from aiconform.certify.corpus import minor
 from aiconform.certify.grades import GRADES, NOT_CLAIMED
-from aiconform.certify.registry.life import STATES
+from aiconform.certify.registry.life import renewed
 
 Record = dict[str, Any]
 
@@ -22,6 +23,7 @@ def platforms(records: Iterable[Record]) -> list[dict[str, Any]]:
     found = []
     for slug, versions in by_slug.items():
         versions.sort(key=lambda record: minor(record["version"]), reverse=True)
+        versions[:] = renewed(versions)
         changes = [
             {"from": old["version"], "to": new["version"], "changes": list(differences(old, new))}
             for new, old in pairwise(versions)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.certify.bundle import SIGNATURES, BadBundle
+from aiconform.certify.certificate import BadCertificate, read_certificate
 from aiconform.certify.examined import Answer, Examined
 from aiconform.certify.findings import RuleFinding
 from aiconform.certify.grades import GRADES
@@ -19,7 +20,7 @@ from aiconform.certify.submission import Submission, version_of
 from aiconform.certify.validate import Validated, ValidationSettings, validate
 from aiconform.reports.plain import shortened
 
-FORMAT = 1
+FORMAT = 2
 LONGEST = {"name": 120, "short": 60, "text": 400, "link": 300}  # characters
 MOST_LISTED = 8  # pieces of evidence, errors and runs that a record lists; it counts all
 _METADATA = {
@@ -84,8 +85,28 @@ def _facts(found: Validated, path: Path, version: str) -> dict[str, Any]:
         "solutions": sorted({name for facts in requirements.values() for name in facts["solutions"]}),
         "runs": _runs(examined) if examined else [],
         "reports": others.of_submission(examined) if examined else [],
+        "certificate": _certificate(path.parent),
         "signatures": [name for name in SIGNATURES if (path.parent / name).is_file()],
     }
+
+
+def _certificate(folder: Path) -> dict[str, Any] | None:
+    """What the programme recorded, with bounded texts; None where that cannot be read, as a finding says."""
+    try:
+        known = read_certificate(folder)
+    except BadCertificate:
+        return None
+    appeals = known.appeals[:MOST_LISTED]
+    data: dict[str, Any] = _bounded(known.model_copy(update={"appeals": appeals}).model_dump(mode="json"))
+    return data
+
+
+def _bounded(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _bounded(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_bounded(value) for value in data[: MOST_LISTED * 2]]
+    return shortened(data, LONGEST["text"]) if isinstance(data, str) else data
 
 
 def _problem(error: RuleFinding) -> dict[str, Any]:

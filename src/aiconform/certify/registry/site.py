@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from aiconform import __version__
 from aiconform.certify import rules
+from aiconform.certify.certificate import STATES
 from aiconform.certify.grades import GRADE_WORDS, GRADES, TESTED
 from aiconform.certify.registry import badges, mentions
-from aiconform.certify.registry.life import STATES
 from aiconform.certify.registry.output import Output
 from aiconform.reports.facts import requirement_of
 from aiconform.reports.plain import shortened

@@ -12,7 +12,18 @@ from typing import Protocol
 
 from aiconform.certify.context import Context
 from aiconform.certify.findings import Problem, Rule
-from aiconform.certify.rules import artifacts, claims, evidence, form, loading, metadata, originality, programme, runs
+from aiconform.certify.rules import (
+    artifacts,
+    certificate,
+    claims,
+    evidence,
+    form,
+    loading,
+    metadata,
+    originality,
+    programme,
+    runs,
+)
 
 
 class RuleModule(Protocol):
@@ -24,7 +35,18 @@ class RuleModule(Protocol):
     def check(self, context: Context, /) -> Iterator[Problem]: ...
 
 
-MODULES: tuple[RuleModule, ...] = (loading, programme, form, metadata, claims, evidence, artifacts, runs, originality)
+MODULES: tuple[RuleModule, ...] = (
+    loading,
+    programme,
+    form,
+    metadata,
+    claims,
+    evidence,
+    artifacts,
+    runs,
+    originality,
+    certificate,
+)
 CATALOGUE: Mapping[str, Rule] = {rule.id: rule for module in MODULES for rule in module.RULES}
 
 
