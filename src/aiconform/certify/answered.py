@@ -20,7 +20,7 @@ from aiconform.reports.names import go_name
 from aiconform.reports.plain import shortened
 
 FOR_THE_VENDOR = "not shown by a run: for the vendor to answer"
-_OURS = re.compile(r"Run [0-9a-z]+ of aiconform [^\n]*?can be recomputed\.\s*")
+OURS = re.compile(r"Run [0-9a-z]+ of aiconform [^\n]*?can be recomputed\.\s*")
 _GENERATED = re.compile(r"(?:junit\.xml|results\.json|e2e\.log)(?:#.*)?|runs/[^/]+/.*")
 
 
@@ -129,7 +129,7 @@ def _statement(item: ChecklistItem, run: JudgedRun, verdict: str) -> str:
 
 
 def _notes(claim: CommentedMap, statement: str, layer: str | None) -> None:
-    before = " ".join(_OURS.sub("", str(claim.get("notes") or "")).split())
+    before = " ".join(OURS.sub("", str(claim.get("notes") or "")).split())
     text = " ".join(part for part in (statement, before) if part)
     claim["notes"] = FoldedScalarString(text) if len(text) > 80 else text
     _note_layer(claim, layer)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiconform.certify.checklist import Checklist, ChecklistItem
@@ -43,8 +45,20 @@ def folder_name(platform: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", platform.lower()).strip("-")[:60] or "platform"
 
 
-def render(checklist: Checklist, metadata: dict[str, str]) -> str:
-    """The file's text. Missing fields become bracketed placeholders, which validation refuses."""
+@dataclass(frozen=True)
+class Carried:
+    """What an earlier submission answered and still may."""
+
+    status: str = ""
+    evidence: tuple[str, ...] = ()
+    notes: str = ""
+
+
+def render(checklist: Checklist, metadata: Mapping[str, str], carried: Mapping[str, Carried] | None = None) -> str:
+    """The file's text. Missing fields become bracketed placeholders, which validation refuses.
+
+    carried: by requirement, what is not asked again.
+    """
     lines = [
         f"# Kubernetes AI Conformance {checklist.version}: what this platform offers, and the evidence for it.",
         "# status: Implemented, Not Implemented, Partially Implemented, or N/A with notes; a SHOULD may stay blank.",
@@ -61,20 +75,22 @@ def render(checklist: Checklist, metadata: dict[str, str]) -> str:
         lines.append(f"  {category}:")
         for item in checklist.items:
             if item.category == category:
-                lines += entry(item)
+                lines += entry(item, (carried or {}).get(item.id, Carried()))
     return "\n".join(lines) + "\n"
 
 
-def entry(item: ChecklistItem) -> list[str]:
-    """The lines of a requirement without an answer."""
+def entry(item: ChecklistItem, answer: Carried) -> list[str]:
+    """The lines of a requirement with its answer."""
     described = _quoted(item.description) if item.description else f"{_quoted(item.title)}  # {TITLE_ONLY}"
+    listed = [f"        - {_quoted(each)}" for each in answer.evidence]
     return [
         f"    - id: {item.id}",
         f"      description: {described}",
         f"      level: {item.level}",
-        '      status: ""',
-        "      evidence: []",
-        '      notes: ""',
+        f"      status: {_quoted(answer.status)}",
+        f"      evidence:{'' if listed else ' []'}",
+        *listed,
+        f"      notes: {_quoted(answer.notes)}",
     ]
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiconform.cli.certify_build import build, init, redact, sign
+from aiconform.cli.certify_build import build, redact, sign
+from aiconform.cli.certify_init import init
 from aiconform.cli.certify_life import appeal, life, withdraw
+from aiconform.cli.certify_next import delta, layers
 from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result
 from aiconform.cli.certify_registry import command as registry
 from aiconform.cli.certify_validate import validate
@@ -44,7 +46,7 @@ def command() -> None:
     """Build, validate, sign, verify, redact and compare submissions to the certification programme."""
 
 
-for made in (init, build, redact, sign, registry, validate, life, appeal, withdraw):
+for made in (init, build, redact, sign, registry, validate, life, appeal, withdraw, delta, layers):
     command.add_command(made)
 
 

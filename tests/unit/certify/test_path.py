@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.certify_material import MUST, SHOULD
+from support.certify_material import MUST, SHOULD, product, write
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/certification.md").read_text()
@@ -88,7 +88,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     for program, text in (("aiconform", AICONFORM), ("uv", UV.replace("NAME", name))):
         (programs / program).write_text(text)
         (programs / program).chmod(0o755)
-    (seed / "docs/AIConformance-1.37.yaml").write_text(checklist())
+    for version in ("1.36", "1.37"):
+        (seed / f"docs/AIConformance-{version}.yaml").write_text(checklist())
+    write(seed, product(metadata={"kubernetesVersion": "v1.36"}), "v1.36/acme-edge")
     who = ("-c", "user.name=Programme", "-c", "user.email=programme@test")
     git(seed, "init", "--quiet", "--initial-branch=main")
     git(seed, "add", ".")

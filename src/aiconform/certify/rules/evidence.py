@@ -120,13 +120,13 @@ def _link(answer: Answer, reference: Reference, version: str) -> Iterator[Proble
             )
     elif _MOVING.search(url):
         yield Problem("F-moving", reference.line, f"the page is not versioned: {shown(url)}", requirement=requirement)
-    named = _kubernetes_versions(url)
+    named = kubernetes_versions(url)
     if named and version.removeprefix("v") not in named:
         text = f"the link is about {listed(sorted(named), 3, str)}: {shown(url)}"
         yield Problem("F-other-version", reference.line, text, requirement=requirement)
 
 
-def _kubernetes_versions(url: str) -> set[str]:
+def kubernetes_versions(url: str) -> set[str]:
     """Kubernetes versions in a link: a path's part `v1.35`, or `1.35` in or after one that names what it is about.
 
     Other numbers are taken for the product's own.

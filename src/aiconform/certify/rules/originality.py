@@ -23,7 +23,8 @@ RULES = (
         "F-carried-over",
         "warning",
         "Evidence is new for a new version",
-        "repeat the procedure on this version; the evidence has not changed since the previous submission",
+        "repeat the procedure on this version: the evidence is that of the previous submission (`certify delta` says "
+        "what may be carried over)",
     ),
 )
 COPIED = 0.6  # share of the shorter notes' windows that the other notes have as well
