@@ -6,12 +6,14 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
 from aiconform.certify.artifacts import BadArtifact, Kind, Results, kind_of, looks_like, read_results
 from aiconform.certify.checklist import Checklist, ChecklistItem
+from aiconform.certify.elsewhere import judged_anywhere
+from aiconform.certify.releases import Releases
 from aiconform.certify.runs import Runs
 from aiconform.certify.submission import Claim, Submission
 
@@ -81,15 +83,21 @@ class Examined:
     checklist: Checklist
     answers: dict[str, Answer] = field(default_factory=dict)
     artifacts: dict[Path, Artifact] = field(default_factory=dict)
+    releases: Releases | None = None
 
     @cached_property
     def runs(self) -> Runs:
-        return Runs(self.submission.folder)
+        if self.releases is None:
+            return Runs(self.submission.folder)
+        return Runs(self.submission.folder, partial(judged_anywhere, releases=self.releases))
 
 
-def examine(submission: Submission, checklist: Checklist) -> Examined:
-    """Resolve the evidence of all requirements on the checklist and read the artifacts in it."""
-    found = Examined(submission, checklist)
+def examine(submission: Submission, checklist: Checklist, releases: Releases | None = None) -> Examined:
+    """Resolve the evidence of all requirements on the checklist and read the artifacts in it.
+
+    releases: what judges runs that this release cannot.
+    """
+    found = Examined(submission, checklist, releases=releases)
     known: dict[str, Reference] = {}  # the same entry has the same meaning everywhere
     for item in checklist.items:
         claim = submission.claim(item.category, item.id)

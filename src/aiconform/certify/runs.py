@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiconform.certify.findings import listed
-from aiconform.engine.evidence import Identity, RunInfo
 from aiconform.untrusted import CAUSED_BY_CONTENT
+
+if TYPE_CHECKING:
+    from aiconform.engine.journal import JournalEntry
 
 FOLDER = "runs"
 
@@ -82,8 +85,6 @@ def judge_run(folder: Path) -> JudgedRun:
     except (BadRunDirectory, journal.BrokenChain, OSError, *CAUSED_BY_CONTENT) as error:
         raise NoRun((str(error) or type(error).__name__).replace(str(folder), folder.name)[:500]) from error
     report = judgement.report
-    redactions = [line.data.get("placeholders", {}) for line in lines if line.event == "redacted"]
-    taken = [f"{count} {kind}" for found in redactions for kind, count in sorted(found.items())]
     return JudgedRun(
         folder,
         report.run,
@@ -103,29 +104,35 @@ def judge_run(folder: Path) -> JudgedRun:
         judgement.differences,
         judgement.unread,
         judgement.notes,
-        report.simulated or any(_simulated(data) for data in observed),
+        report.simulated or any(map(simulated, observed)),
         dict(report.cluster),
         report.started,
         report.ended,
         info.journal,
-        (listed(taken, 9, str) or "nothing was found") if redactions else "",
+        redactions(lines),
         info.challenge,
         identity.echo.said if identity and identity.echo else (),
-        _marks(info, identity),
+        marks(info.journal, info.cluster.get("uid", ""), *(node.uid for node in (identity.nodes if identity else ()))),
     )
 
 
-def _marks(info: RunInfo, identity: Identity | None) -> tuple[str, ...]:
+def redactions(lines: Iterable[JournalEntry]) -> str:
+    """What was replaced in a run, in words; "" if it was not redacted."""
+    found = [line.data.get("placeholders", {}) for line in lines if line.event == "redacted"]
+    taken = [f"{count} {kind}" for each in found for kind, count in sorted(each.items())]
+    return (listed(taken, 9, str) or "nothing was found") if found else ""
+
+
+def marks(journal: str, *uids: str) -> tuple[str, ...]:
     """An empty mark is none; the certificate authority is none either, because clusters may share one."""
-    more = tuple(node.uid for node in identity.nodes) if identity else ()
-    return tuple(dict.fromkeys(mark for mark in (info.journal, info.cluster.get("uid", ""), *more) if mark))
+    return tuple(dict.fromkeys(mark for mark in (journal, *uids) if mark))
 
 
-def _simulated(data: Any) -> bool:
+def simulated(data: Any) -> bool:
     """Whether an observation names accelerators without hardware, such as those of an autoscaler's pool."""
     if isinstance(data, dict):
-        return data.get("simulated") is True or any(map(_simulated, data.values()))
-    return isinstance(data, list | tuple) and any(map(_simulated, data))
+        return data.get("simulated") is True or any(map(simulated, data.values()))
+    return isinstance(data, list | tuple) and any(map(simulated, data))
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -143,8 +150,9 @@ def run_folders(folder: Path) -> list[Path]:
 class Runs:
     """The runs of one submission, judged once, when they are first needed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, judge: Callable[[Path], JudgedRun] = judge_run) -> None:
+        """judge: of one run; it raises NoRun."""
+        self._folder, self._judge = folder, judge
         self.of_other_releases: set[str] = set()
         """The names of those that only a newer release of this tool can judge."""
         self._judged: tuple[list[JudgedRun], dict[str, str]] | None = None
@@ -155,7 +163,7 @@ class Runs:
             judged, broken = [], {}
             for folder in run_folders(self._folder):
                 try:
-                    judged.append(judge_run(folder))
+                    judged.append(self._judge(folder))
                 except NoRun as error:
                     broken[folder.name] = str(error)
                     if isinstance(error, OtherRelease):

@@ -16,6 +16,7 @@ from aiconform.certify.examined import Examined
 from aiconform.certify.findings import Problem, RuleFinding, findings
 from aiconform.certify.grades import grades
 from aiconform.certify.links import links_of
+from aiconform.certify.releases import Releases
 from aiconform.certify.rules import loading
 from aiconform.certify.submission import FILE, version_of
 
@@ -30,11 +31,13 @@ class NothingToValidate(Exception):
 
 @dataclass(frozen=True)
 class ValidationSettings:
-    """offline: links are not tried and count as answering. members: names of CNCF members, None without a list."""
+    """offline: links are not tried and count as answering. members: names of CNCF members, None without a list.
+    releases: what judges runs that this release cannot."""
 
     offline: bool = False
     members: frozenset[str] | None = None
     checklists: Path | None = None
+    releases: Releases | None = None
 
 
 @dataclass
@@ -102,7 +105,7 @@ def _below(folder: Path) -> list[Path]:
 def validate(paths: Sequence[Path], settings: ValidationSettings, against: Sequence[Path] = ()) -> list[Validated]:
     """`against`: submissions to compare with, which are not judged. Raises BadChecklists."""
     judged = {path.resolve() for path in paths}
-    examined = [loading.examined(path, settings.checklists) for path in paths]
+    examined = [loading.examined(path, settings.checklists, settings.releases) for path in paths]
     others = [loading.examined(path, settings.checklists) for path in against if path.resolve() not in judged]
     corpus = Corpus([each for each in (*examined, *others) if isinstance(each, Examined)])
     links = {} if settings.offline else _unreachable(examined)

@@ -15,6 +15,7 @@ from aiconform.certify.differing import converted_run, differing
 from aiconform.certify.examined import Examined
 from aiconform.certify.grades import NOT_CLAIMED
 from aiconform.certify.predicate import platform, run_claims
+from aiconform.certify.releases import Releases
 from aiconform.certify.rules.artifacts import results_beside
 from aiconform.certify.rules.runs import latest
 from aiconform.certify.runs import JudgedRun
@@ -34,10 +35,14 @@ EVIDENCE = frozenset(
 
 
 def verify(
-    folder: Path, policy: Policy | None, checklists: Path | None = None, challenge: Challenge | None = None
+    folder: Path,
+    policy: Policy | None,
+    checklists: Path | None = None,
+    challenge: Challenge | None = None,
+    releases: Releases | None = None,
 ) -> Verification:
     """`folder`: of the bundle, resolved. policy: whom the verifier trusts; None: signatures are not checked. challenge:
-    what every run has to carry.
+    what every run has to carry. releases: what judges runs that this release cannot.
 
     Raises BadChecklists.
     """
@@ -47,7 +52,8 @@ def verify(
     except BadBundle as error:
         found.step("files", [str(error)])
         return found
-    (validated,) = validate([folder / FILE], ValidationSettings(offline=True, checklists=checklists))
+    settings = ValidationSettings(offline=True, checklists=checklists, releases=releases)
+    (validated,) = validate([folder / FILE], settings)
     examined = validated.examined
     judged = examined.runs.every()[0] if examined else []
     if policy is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,11 @@ for made in (init, build, redact, sign, registry, validate, life, appeal, withdr
 @click.option("--unsigned", is_flag=True, help="Check everything except the signature.")
 @click.option("--challenge", metavar="FILE", help="What every run must have carried: a file of `certify challenge`.")
 @click.option(
+    "--fetch",
+    is_flag=True,
+    help="Install the release that made a run, where only that one can recompute it, and let it judge.",
+)
+@click.option(
     "--require",
     "required",
     type=click.Choice(REQUIRABLE),
@@ -76,6 +82,7 @@ def verify(
     policy_file: Path | None,
     unsigned: bool,
     challenge: str | None,
+    fetch: bool,
     required: tuple[Requirement, ...],
     checklists: Path | None,
     output: str,
@@ -87,10 +94,14 @@ def verify(
     against what you trust; and how many MUST requirements are shown by runs. What --require names decides the exit
     code: `shown` asks for a run on real accelerators for every MUST, `valid` for the programme's rules.
 
+    A run that only another release can recompute is neither right nor wrong. With --fetch, that release is installed
+    from the package index into an environment of its own, which is removed afterwards.
+
     Exit code: 0 if it holds, 1 if not, 3 if only another release of this tool can say.
     """
     from aiconform.certify.answers import lines
     from aiconform.certify.bundle import BadBundle, opened
+    from aiconform.certify.releases import releases
     from aiconform.certify.verify import verify as run
     from aiconform.reports.plain import plain
 
@@ -106,8 +117,8 @@ def verify(
     _not_of_the_bundle(bundle, key or policy_file)
     policy = _policy(key, identity, issuer, policy_file)
     try:
-        with opened(bundle) as folder:
-            found = run(folder, policy, checklists, asked)
+        with opened(bundle) as folder, releases() if fetch else nullcontext() as others:
+            found = run(folder, policy, checklists, asked, others)
     except BadBundle as error:
         click.echo(plain(f"aiconform: {error}"), err=True)
         end(INVALID)

@@ -48,6 +48,19 @@ def of_release(tool: Tool) -> str:
     return f"made by {tool.name} {tool.version}, this is {__version__}; try `uvx aiconform=={version} judge DIR`"
 
 
+PACKAGE = "aiconform"
+"""The name of this project, as runs and the package index know it."""
+
+
+def made_by(run: Path) -> tuple[str, str]:
+    """(the tool that made a run, its release), whatever else is in run.json; "" for what it does not say."""
+    try:
+        tool = _Made.model_validate_json(RunDirectory(run)._bytes("run.json")).tool
+    except (ValidationError, BadRunDirectory):
+        return "", ""
+    return tool.name, tool.version
+
+
 class _Made(BaseModel):
     """What every run.json says of its making, whatever else is in it."""
 

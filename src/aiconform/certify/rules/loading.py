@@ -9,6 +9,7 @@ from aiconform.certify.checklist import checklist_of
 from aiconform.certify.context import Context
 from aiconform.certify.examined import Examined, examine
 from aiconform.certify.findings import Problem, Rule
+from aiconform.certify.releases import Releases
 from aiconform.certify.submission import Unreadable, load, read_bytes, version_of
 from aiconform.certify.yamlvalues import LARGEST
 
@@ -29,7 +30,7 @@ def check(context: Context) -> Iterator[Problem]:
         yield _problem(fault)
 
 
-def examined(path: Path, checklists: Path | None) -> Examined | Problem:
+def examined(path: Path, checklists: Path | None, releases: Releases | None = None) -> Examined | Problem:
     """The submission beside its checklist, or the reason why it cannot be examined. Raises BadChecklists."""
     version = version_of(path)
     if version is None:
@@ -39,7 +40,7 @@ def examined(path: Path, checklists: Path | None) -> Examined | Problem:
         return Problem("P-version", 1, f"there is no checklist of {version}")
     try:
         folder = path.parent.resolve()
-        return examine(load(path, read_bytes(path, folder, LARGEST), folder), checklist)
+        return examine(load(path, read_bytes(path, folder, LARGEST), folder), checklist, releases)
     except Unreadable as error:
         return _problem(error)
 
