@@ -23,6 +23,7 @@ from aiconform.engine.gates import Gate, NeverReady
 from aiconform.engine.outstanding import Outstanding
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import RunDirectory
+from aiconform.kit.together import gather
 from aiconform.platform import Platform
 
 
@@ -246,15 +247,3 @@ def _short(name: str) -> str:
     if len(name) <= 45:
         return name
     return f"{name[:36]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-async def gather(*awaitables: Any) -> list[Any]:
-    """All results in order. When cancelled, or when one fails, the others are cancelled and awaited."""
-    tasks = [asyncio.ensure_future(each) for each in awaitables]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

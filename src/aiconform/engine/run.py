@@ -23,10 +23,11 @@ from aiconform.engine.evidence import CheckResult, Evidence, Record, Report, Run
 from aiconform.engine.gates import Gate
 from aiconform.engine.identity import identify
 from aiconform.engine.journal import now
-from aiconform.engine.observing import Observer, gather
+from aiconform.engine.observing import Observer
 from aiconform.engine.plan import Item, Plan, suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run, not_run
+from aiconform.kit.together import gather
 from aiconform.platform import AcceleratorOptions, Platform
 from aiconform.platform.images import Images
 from aiconform.spec import Standard

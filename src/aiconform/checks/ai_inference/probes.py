@@ -19,6 +19,7 @@ from aiconform.cluster import Object, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.meshes import without_sidecar
 from aiconform.kit.pods import pod_anywhere
+from aiconform.kit.together import gather
 from aiconform.platform import Platform, gateways
 from aiconform.platform.gateways import GROUP
 
@@ -71,9 +72,7 @@ async def _open(
             return _Opened(place, routed, came, why, annotation)
         failures.append(f"{what} was not programmed within {seconds:.0f} s: {came.says}")
         scratch.tell(failures[-1])
-        await asyncio.gather(
-            *(platform.cluster.delete(obj) for obj in (routed, place.gateway) if obj is not _kept(offer))
-        )
+        await gather(*(platform.cluster.delete(obj) for obj in (routed, place.gateway) if obj is not _kept(offer)))
     raise TimedOut(f"{' | '.join(failures)}. {entrance.WAYS_OUT}")
 
 
@@ -109,9 +108,7 @@ async def routing(platform: Platform, scratch: Scratch, settings: Settings, targ
         return Routing(**about)
     scratch.tell(f"creating two model servers, for a Gateway of class {offer.chosen.name}")
     kind = "NodePort" if any(each.facts.service == "NodePort" for each in offer.tried) else "ClusterIP"
-    servers = await asyncio.gather(
-        *(routes.serve(platform, scratch, each, settings.patience, kind) for each in BACKENDS)
-    )
+    servers = await gather(*(routes.serve(platform, scratch, each, settings.patience, kind) for each in BACKENDS))
     namespace = servers[0]["metadata"]["namespace"]
     services = {backend: made["metadata"]["name"] for backend, made in zip(BACKENDS, servers, strict=True)}
     opened = await _open(platform, scratch, options, api_version, offer, services)
@@ -183,7 +180,7 @@ async def _talk(
                 f"{', '.join(map(str, opened.place.ports))}): {said}. Let Pods of the run's Namespace reach it "
                 "(network policies, security groups), or allow more time (--set ai_inference.route_seconds=SECONDS)"
             )
-    (inside, ended), (outside, problem) = await asyncio.gather(
+    (inside, ended), (outside, problem) = await gather(
         traffic.answers_until(lines, model_servers.ASKED),
         asyncio.to_thread(model_servers.ask_from_here, address, host, requests=OUTSIDE_REQUESTS, port=port),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -82,10 +81,8 @@ async def serve(platform: Platform, scratch: Scratch, backend: str, patience: fl
     }
     server = model_servers.server(backend, platform.images["shell"])
     volumes = [{"name": "www", "emptyDir": {"sizeLimit": "1Mi"}}]
-    made, _ = await asyncio.gather(
-        scratch.create(without_sidecar(pod_anywhere(name, [server], labels=labels, volumes=volumes))),
-        scratch.create(service),
-    )
+    await scratch.create(service)
+    made = await scratch.create(without_sidecar(pod_anywhere(name, [server], labels=labels, volumes=volumes)))
     await wait.until(platform.cluster, made, ready, seconds=patience, what=f"model server {backend} to be ready")
     return made
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from aiconform.check import (
@@ -31,6 +30,7 @@ from aiconform.kit.following import ChangeSignal, background
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, started
 from aiconform.kit.priority import PRIORITY_ACCESS, evicting_nobody
 from aiconform.kit.starting import BLAME_SECONDS, blame_device
+from aiconform.kit.together import gather
 from aiconform.platform import Platform
 from aiconform.platform.autoscaling.cluster_autoscaler import STATUS_NAME
 from aiconform.platform.autoscaling.discovery import discover, known_with
@@ -124,10 +124,8 @@ async def _hold(platform: Platform, scratch: Scratch, pool: Pool, patience: floa
         placeholder(pod(scratch.name(f"hold-{number}"), node, [holder], priorityClassName=priority))
         for number, node in enumerate(nodes)
     ]
-    created = await asyncio.gather(*(scratch.create(each) for each in made))
-    for running, problem in await asyncio.gather(
-        *(started(platform.cluster, each, seconds=patience) for each in created)
-    ):
+    created = await gather(*(scratch.create(each) for each in made))
+    for running, problem in await gather(*(started(platform.cluster, each, seconds=patience) for each in created)):
         if running is None:
             raise Stuck(f"a Pod that requests no accelerator does not start: {problem}")
     return tuple(node["metadata"]["name"] for node in nodes)

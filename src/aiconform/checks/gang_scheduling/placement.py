@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from aiconform.kit.devices import request_devices
 from aiconform.kit.meshes import without_sidecar
 from aiconform.kit.pods import STAY, container, pod, pod_on_one_of, started
 from aiconform.kit.priority import evicting_nobody
+from aiconform.kit.together import gather
 from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform
 from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.accelerators.offered import AllocationWay
@@ -151,9 +151,9 @@ def shares(target: Place, count: int) -> list[tuple[NodeAccelerators, int]]:
 async def fill(platform: Platform, scratch: Scratch, target: Place, count: int, *, seconds: float) -> list[Object]:
     """Start Pods of no gang that hold `count` accelerators. Raises ClusterError, naming the Pods that do."""
     scratch.tell(f"filling {count} accelerator(s) of {target}")
-    made = await asyncio.gather(*(_filler(platform, scratch, member, here) for member, here in shares(target, count)))
+    made = await gather(*(_filler(platform, scratch, member, here) for member, here in shares(target, count)))
     try:
-        outcomes = await asyncio.gather(*(started(platform.cluster, each, seconds=seconds) for each in made))
+        outcomes = await gather(*(started(platform.cluster, each, seconds=seconds) for each in made))
     except TimedOut as error:
         raise TimedOut(
             f"{error}; the accelerators of {target} are held by {await now_held(platform, target)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from aiconform.checks.gang_scheduling.timeline import Timeline
 from aiconform.cluster import NotFound, Object, Rejected, ServerFailed, Stuck, admission
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.pods import waits_for_devices
+from aiconform.kit.together import gather
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.nodes import usable_node
 
@@ -104,7 +104,7 @@ class Session:
                 await self.scratch.create(obj)
 
         with self.refusals():
-            await asyncio.gather(*(one(order) for order in orders))
+            await gather(*(one(order) for order in orders))
 
     async def fill(self, count: int, seconds: float) -> list[Object]:
         """Hold `count` accelerators of the target with Pods of no gang. Raises Refused, ClusterError."""

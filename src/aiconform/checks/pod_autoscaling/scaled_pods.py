@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiconform.checks.pod_autoscaling.observations import Scaled
 from aiconform.checks.pod_autoscaling.scaled_workload import REPLICAS, load
 from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory
@@ -11,6 +9,7 @@ from aiconform.cluster import Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.pods import refused_pods
 from aiconform.kit.starting import LATE_SECONDS, blame_device
+from aiconform.kit.together import gather
 from aiconform.platform import AcceleratorPlace, Platform
 from aiconform.platform.accelerators.devices import allocated_names
 from aiconform.platform.accelerators.holders import holders
@@ -71,7 +70,7 @@ async def why_not_running(
             f"are held by {await now_held(platform, target)}"
         )
     said = _states(history)
-    late = await asyncio.gather(*(blame_device(platform, scratch, each, said) for each in waiting))
+    late = await gather(*(blame_device(platform, scratch, each, said) for each in waiting))
     if waiting and all(late):
         # They run after all; the watch of the Pods may be a moment behind.
         await history.until(lambda: len(history.running()) >= REPLICAS, LATE_SECONDS)

@@ -21,6 +21,7 @@ from aiconform.cluster import (
 )
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.pods import unschedulable
+from aiconform.kit.together import gather
 from aiconform.platform.operators import ChildKind, ExpectedState, OperatorChange
 
 T = TypeVar("T")
@@ -219,7 +220,7 @@ async def left_after(cluster: Cluster, owner: Object, made: Sequence[Object], *,
             return f"{obj['kind']} {obj['metadata']['name']}"
         return None
 
-    return [name for name in await asyncio.gather(*map(stays, (owner, *made))) if name]
+    return [name for name in await gather(*map(stays, (owner, *made))) if name]
 
 
 async def change(

@@ -9,7 +9,6 @@ them.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from aiconform.check import NothingToLookAt, Settings, accelerators, probe
@@ -23,6 +22,7 @@ from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import POD_ACCESS, unschedulable, waits_for_devices
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
+from aiconform.kit.together import gather
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.sharing import perhaps_shared, shared
 
@@ -33,8 +33,8 @@ async def _started_pair(
     """(the running holders, why one did not start, whether the second one waited for a device)."""
     cluster = platform.cluster
     if target.room > 1:
-        made = await asyncio.gather(*(containers.holder(name) for name in ("holder", "second")))
-        outcomes = await asyncio.gather(*(holder_started(platform, scratch, each, seconds=patience) for each in made))
+        made = await gather(*(containers.holder(name) for name in ("holder", "second")))
+        outcomes = await gather(*(holder_started(platform, scratch, each, seconds=patience) for each in made))
         problems = dict.fromkeys(problem for _, problem in outcomes if problem)
         return [running for running, _ in outcomes if running], "; ".join(problems), False
     first = await containers.holder("holder")
@@ -75,13 +75,13 @@ async def isolation(platform: Platform, scratch: Scratch, settings: Settings, ta
     about |= {"second_waited": waited, "unprivileged": containers.unprivileged}
     if problem or not pods:
         return Isolation(**about, problem=problem)
-    *holders, sibling = await asyncio.gather(
+    *holders, sibling = await gather(
         *(read_until(cluster, each, "holder", LOOKED, seconds=patience) for each in pods),
         read_until(cluster, pods[0], "sibling", LOOKED, seconds=patience),
     )
     views = [parse_view(lines) for lines in holders]
     numbers = sorted({node.number for view in views for node in special(view)})
-    told, (asker, refused), baseline = await asyncio.gather(
+    told, (asker, refused), baseline = await gather(
         containers.stranger(numbers), containers.asker(), containers.baseline()
     )
     return Isolation(
