@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from aiconform.cli.common import (
     accelerator_options,
@@ -136,11 +137,15 @@ def command(
 
     about_accelerators = accelerators or not_accelerators or profiles or tolerations
     as_guest = pod_template or pull_secrets or namespace or namespace_labels or namespace_annotations
-    if resume and (out or ids or kubernetes or extensions or nodes or about_accelerators or as_guest):
+    given = click.get_current_context().get_parameter_source
+    paced = any(given(name) is ParameterSource.COMMANDLINE for name in ("patience", "at_once"))
+    if resume and (
+        out or ids or kubernetes or extensions or nodes or about_accelerators or as_guest or options or paced
+    ):
         raise click.UsageError(
             "--resume continues the run in DIR as it was started: leave out ID, --out, --kubernetes, --nodes, "
             "--extensions, --accelerator, --not-accelerator, --accelerator-profile, --toleration, --pod-template, "
-            "--pull-secret, --namespace, --namespace-labels and --namespace-annotation."
+            "--pull-secret, --namespace, --namespace-labels, --namespace-annotation, --patience, --at-once and --set."
         )
     if dry_run and (resume or out):
         raise click.UsageError("--dry-run creates nothing: leave out --out and --resume.")

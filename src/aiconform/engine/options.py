@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -30,11 +31,20 @@ def parse(words: Iterable[str], tell: Callable[[str], None] = lambda message: No
     return tuple(_model(check, chosen, tell) for check, chosen in values.items())
 
 
-def _model(check_id: str, chosen: dict[str, str], tell: Callable[[str], None]) -> Options:
+def recorded(options: Mapping[str, Any]) -> tuple[Options, ...]:
+    """The options of checks as `run.json` records them (`in_force`), among others. Raises BadChoice."""
+    return tuple(
+        _model(name, values, lambda _: None)
+        for name, values in options.items()
+        if isinstance(values, dict) and _options_of(name)
+    )
+
+
+def _model(check_id: str, chosen: Mapping[str, Any], tell: Callable[[str], None]) -> Options:
     found = _options_of(check_id)
     if found is None:
         raise BadChoice(f"--set {check_id}.{next(iter(chosen))}: {check_id} has no options, see `aiconform options`")
-    named: dict[str, str] = {}
+    named: dict[str, Any] = {}
     for given, value in chosen.items():
         name = _name(check_id, found, given)
         if name in named:

@@ -24,6 +24,7 @@ from aiconform.engine.gates import Gate
 from aiconform.engine.identity import identify
 from aiconform.engine.journal import now
 from aiconform.engine.observing import Observer
+from aiconform.engine.options import recorded as recorded_options
 from aiconform.engine.plan import Item, Plan, suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import judge_check, judge_run, not_run
@@ -46,9 +47,9 @@ class RunOptions:
     guest: Guest = field(default_factory=Guest)
 
     def continued(self, info: RunInfo) -> RunOptions:
-        """On the nodes and accelerators of the run that is to be continued: its evidence speaks of these.
+        """With the settings of the run that is to be continued: its evidence and its `run.json` speak of these.
 
-        With its images, too, unless others are given.
+        With its images, too, unless others are given. Raises BadChoice.
         """
         recorded = info.options
         every_node = self.settings.every_node or recorded.get("every_node") is True
@@ -57,6 +58,9 @@ class RunOptions:
             nodes=str(recorded.get("nodes", "")),
             every_node=every_node,
             said=AcceleratorOptions.of(recorded),
+            patience=float(recorded.get("patience", self.settings.patience)),
+            options=recorded_options(recorded),
+            at_once=int(recorded.get("at_once", self.settings.at_once)),
         )
         images = Images(
             self.images.registry or str(recorded.get("image_registry", "")),

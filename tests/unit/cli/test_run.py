@@ -320,7 +320,10 @@ def test_an_earlier_name_of_an_option_is_taken_with_a_note(fabric: Path) -> None
     [
         (("--resume", "run", "--extensions"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
         (("--resume", "run", "--nodes", "pool=a"), "leave out ID, --out, --kubernetes, --nodes, --extensions,"),
-        (("--resume", "run", "--namespace-labels", "a=b"), "--pull-secret, --namespace, --namespace-labels and"),
+        (("--resume", "run", "--namespace-labels", "a=b"), "--pull-secret, --namespace, --namespace-labels, --n"),
+        (("--resume", "run", "--set", "acme.fabric.pool=x"), "--patience, --at-once and --set"),
+        (("--resume", "run", "--patience", "120"), "--patience, --at-once and --set"),
+        (("--resume", "run", "--at-once", "2"), "--patience, --at-once and --set"),
         (("--dry-run", "--out", "run"), "leave out --out and --resume"),
         (("--lab", "--context", "here"), "leave out --kubeconfig and --context"),
         (("acme.absent", "--out", "run"), "no extension acme.absent is installed"),
@@ -388,6 +391,15 @@ def test_a_run_is_continued_on_the_nodes_that_it_was_started_for(strict: Strict)
     info = RunInfo.model_validate_json(Path("run/run.json").read_bytes())
     continued = RunOptions(Path("run")).continued(info).settings
     assert (continued.nodes, continued.every_node) == ("pool=a", True)
+
+
+def test_a_run_is_continued_with_the_settings_that_it_was_started_with(fabric: Path) -> None:
+    how = ("--set", "acme.fabric.pool=fast", "--patience", "7", "--at-once", "3")
+    assert call("run", "acme.fabric", *how, "--out", "run").exit_code == 0
+    info = RunInfo.model_validate_json(Path("run/run.json").read_bytes())
+    continued = RunOptions(Path("run")).continued(info).settings
+    assert (continued.patience, continued.at_once) == (7.0, 3)
+    assert [each.model_dump() for each in continued.options] == [{"pool": "fast"}]
 
 
 SAID = (
