@@ -55,7 +55,7 @@ _POLICIES = (
     _policy(
         "digests",
         "A Pod whose images have no digest is refused.",
-        "error with the policy's words",
+        "error with the policy's words and --image-digests; pass with that",
         f"{_CONTAINERS}.all(c, c.image.contains('@sha256:'))",
         "every image needs a digest",
     ),
