@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NONCE = re.compile(r"[0-9a-f]{32}")
 LARGEST = 10_000  # bytes
+SLACK = timedelta(minutes=5)
+"""How far the clocks of the reviewer and of the vendor may be apart."""
 
 
 class BadChallenge(Exception):
@@ -46,9 +48,9 @@ class Challenge:
             return "names the challenge, but no container of the cluster printed it"
         started, ended = moment(run.started), moment(run.ended)
         issued, expires = moment(self.issued), moment(self.expires)
-        if issued and (started is None or started < issued):
+        if issued and (started is None or started < issued - SLACK):
             return f"started ({run.started}) before the challenge was issued ({self.issued})"
-        if expires and (ended is None or ended > expires):
+        if expires and (ended is None or ended > expires + SLACK):
             return f"ended ({run.ended}) after the challenge had expired ({self.expires})"
         return ""
 
