@@ -6,12 +6,19 @@ import click
 
 from aiconform.cli.common import cluster_options, fail, note, output_option, print_json, run_async
 from aiconform.cli.ending import WRONG, end
+from aiconform.cli.guest import namespace_name
 
 
 @click.command("cleanup")
 @cluster_options
 @click.option("--run", metavar="ID", help="Only delete what this run left; by default, what any run left.")
-@click.option("--namespace", default="", metavar="NAME", help="Delete what runs left in this Namespace of others.")
+@click.option(
+    "--namespace",
+    default="",
+    callback=namespace_name,
+    metavar="NAME",
+    help="Delete what runs left in this Namespace of others.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @output_option
 def command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,21 @@ from aiconform.cli.common import fail
 
 if TYPE_CHECKING:
     from aiconform.cluster.guest import Guest
+
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""What a Namespace can be called: an RFC 1123 label."""
+
+
+def namespace_name(_: click.Context, option: click.Parameter, value: str) -> str:
+    """A callback of options: the name goes into request paths. Raises BadParameter."""
+    if value and not _LABEL.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is no name of a Namespace: at most 63 lower case letters, digits and hyphens, with no hyphen "
+            "at an end",
+            param=option,
+        )
+    return value
 
 
 def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,6 +52,7 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--namespace",
             default="",
+            callback=namespace_name,
             metavar="NAME",
             help="Work in this Namespace, which is there already and stays, and make nothing beyond it (see `aiconform "
             "rbac --namespace`).",

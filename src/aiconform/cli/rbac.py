@@ -5,13 +5,19 @@ from __future__ import annotations
 import click
 
 from aiconform.cli.common import extensions_option, fail, installed_standard, output_option, print_json
-from aiconform.cli.guest import require_secret_names
+from aiconform.cli.guest import namespace_name, require_secret_names
 
 
 @click.command("rbac")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--name", default="aiconform", show_default=True, help="Name of the ClusterRole, and of the Role.")
-@click.option("--namespace", default="", metavar="NAME", help="For `run --namespace NAME`: a Role, and what it reads.")
+@click.option(
+    "--namespace",
+    default="",
+    callback=namespace_name,
+    metavar="NAME",
+    help="For `run --namespace NAME`: a Role, and what it reads.",
+)
 @click.option(
     "--pull-secret", "pull_secrets", multiple=True, metavar="NAMESPACE/NAME", help="As given to `run`; can be repeated."
 )
