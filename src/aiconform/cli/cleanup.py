@@ -27,8 +27,8 @@ def command(
     """Delete what runs left on a cluster, and wait until it is deleted.
 
     Everything that a run creates is in a Namespace of the run or owned by it; after `run --namespace NAME` a Lease in
-    that Namespace owns it, and the Namespace stays. A run that is still in progress loses its objects, too. The exit
-    code is 2 if something could not be deleted.
+    that Namespace owns it, of which only the Pods are waited for, and the Namespace stays. A run that is still in
+    progress loses its objects, too. The exit code is 2 if something could not be deleted.
     """
     removed, problem = run_async(_cleanup(kubeconfig, context, run, namespace, dry_run))
     if output == "json":
