@@ -337,3 +337,59 @@ def test_a_devices_metrics_of_containers_and_of_the_node_are_not_added_up() -> N
     found = seen(objects, {"ns/plugin-a:2112": text})
     assert verdicts(found) == WELL
     assert len(found.nodes[0].devices) == 2
+
+
+def amd(*numbers: int) -> str:
+    ids = [f'serial_number="PCB{n}",gpu_id="{n}"' for n in numbers]
+    return page({name: dict.fromkeys(ids, 0.0) for name in ("gpu_gfx_activity", "gpu_used_vram")})
+
+
+AMD = exporter("amd-metrics-exporter-a", "rocm/device-metrics-exporter:1", 5000)
+
+
+def radeon(index: int) -> Object:
+    about = {"type": "amdgpu", "productName": "MI300X", "pciAddr": f"0000:{16 + index}:00.0"}
+    return {
+        "name": f"gpu-{index}-{128 + index}",
+        "attributes": {name: {"string": value} for name, value in about.items()},
+    }
+
+
+@pytest.mark.parametrize(("reported", "holds"), [(range(4), True), (range(3), False), (range(1, 4), False)])
+def test_devices_of_one_node_by_dra_and_others_by_device_plugin(reported: range, holds: bool) -> None:
+    """As the lab offers a persona in both ways: no label of this exporter is one that the driver publishes."""
+    simulated = {"amd.com__gpu.simulated": "true"}
+    objects = [node({"amd.com/gpu": 2}, **simulated), published("gpu.amd.com", radeon(0), radeon(1)), AMD]
+    objects[1]["spec"]["devices"][0]["attributes"]["simulated"] = {"bool": True}
+    objects[1]["spec"]["devices"][1]["attributes"]["simulated"] = {"bool": True}
+    found = seen(objects, {"ns/amd-metrics-exporter-a:5000": amd(*reported)})
+    assert [each.name for each in found.nodes] == ["gpu.amd.com", "amd.com/gpu"]
+    assert verdicts(found)["every_device"] is holds
+
+
+def test_the_same_devices_in_two_ways_count_once_whatever_the_exporter_calls_them() -> None:
+    objects = [node({"amd.com/gpu": 2}), published("gpu.amd.com", radeon(0), radeon(1)), AMD]
+    assert verdicts(seen(objects, {"ns/amd-metrics-exporter-a:5000": amd(0, 1)})) == WELL
+
+
+def test_partitions_are_not_counted_for_a_whole_device_beside_them() -> None:
+    instances = [f'UUID="GPU-1",GPU_I_PROFILE="1g.10gb",GPU_I_ID="{n}"' for n in range(7, 14)]
+    resources = {"nvidia.com/gpu": 1, "nvidia.com/mig-1g.10gb": 7}
+    objects = [node(resources, **{"nvidia.com__gpu.replicas": "1"}), exporter(*DCGM)]
+    name = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
+    text = dcgm(*instances, 'UUID="GPU-0"', utilization=name)
+    assert verdicts(seen(objects, {"ns/dcgm-exporter-a:9400": text})) == WELL
+    text = dcgm(*instances, utilization=name)
+    assert verdicts(seen(objects, {"ns/dcgm-exporter-a:9400": text}))["every_device"] is False
+
+
+@pytest.mark.parametrize(("reported", "holds"), [(4, True), (3, None), (2, None), (1, False)])
+def test_two_resources_of_which_one_may_count_parts_of_the_others_devices(reported: int, holds: bool | None) -> None:
+    objects = [
+        node({"huawei.com/Ascend310P": 2, "huawei.com/Ascend310P-4c": 2}),
+        exporter("npu-exporter-a", "npu-exporter:1", 8082),
+    ]
+    names = {"npu_chip_info_utilization": 0.0, "npu_chip_info_hbm_used_memory": 0.0}
+    found = seen(objects, {"ns/npu-exporter-a:8082": labelled(reported, 'id="{0}"', **names)})
+    assert verdicts(found)["every_device"] is holds
+    assert holds is not None or "--not-accelerator" in findings(CHECK, found)["every_device"].reason

@@ -31,10 +31,21 @@ class Advertised:
     published: tuple[Device, ...]
     counted: Counted
 
-    def covered(self, source: Source, taken: Collection[str] = ()) -> Covered:
-        """These devices in the metrics of a source; `taken` are labels of devices of other families."""
-        readings = [each for each in source.devices if each.label not in taken]
-        return cover(self.devices, self.published, readings) if self.devices else count(self.counted, readings)
+    def covered(self, source: Source, of_others: Collection[str] = (), taken: Collection[str] = ()) -> Covered:
+        """These devices in the metrics of a source.
+
+        of_others: labels of devices of other families. taken: those of other devices of this family, which cannot be
+        these as well.
+        """
+        readings = [each for each in source.devices if each.label not in of_others]
+        if self.devices:
+            return cover(self.devices, self.published, readings, taken)
+        return count(self.counted, readings, taken)
+
+    @property
+    def exactness(self) -> int:
+        """Who is looked for first in metrics: named devices (0), then known partitions (1), then what is left (2)."""
+        return 0 if self.devices else 1 if self.counted.profile else 2
 
 
 async def advertised(platform: Platform, target: NodeAccelerators, shares: int = 0) -> Advertised:
@@ -66,8 +77,10 @@ def best(sources: Sequence[Source], devices: Sequence[Device]) -> Source | None:
     return max(sources, key=reported, default=None)
 
 
-def describe(about: Advertised, found: NodeSources, taken: Collection[str]) -> NodeMetrics:
-    """The metrics of one kind of accelerator on one node. `found` is of its family, `taken` are labels of others."""
+def describe(
+    about: Advertised, found: NodeSources, of_others: Collection[str] = (), taken: Collection[str] = ()
+) -> NodeMetrics:
+    """The metrics of one kind of accelerator on one node. `found` is of its family; the labels are as in `covered`."""
     target = about.target
     source = best(found.sources, about.devices)
     if source is None:
@@ -80,7 +93,7 @@ def describe(about: Advertised, found: NodeSources, taken: Collection[str]) -> N
             message=problem.message if problem else "; ".join(found.tried) or "no endpoint for metrics on this node",
             undecided="" if about.counted.known else _unknown_exporter(target),
         )
-    seen = about.covered(source, taken)
+    seen = about.covered(source, of_others, taken)
     return NodeMetrics(
         **target.facts,
         advertised=about.counted.advertised,

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from aiconform.check import Access, Inspection, NothingToLookAt, Settings, accelerators, inspection, probe
 from aiconform.checks.accelerator_metrics.device_load import under_load
-from aiconform.checks.accelerator_metrics.device_metrics import advertised, best, describe
+from aiconform.checks.accelerator_metrics.device_metrics import Advertised, advertised, best, describe
+from aiconform.checks.accelerator_metrics.families import apart, labels, unsure_of_parts
 from aiconform.checks.accelerator_metrics.observations import Coverage, Load, NodeMetrics
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, conventions
 from aiconform.cluster.scratch import Scratch
@@ -43,16 +44,18 @@ async def _covered(
 ) -> list[NodeMetrics]:
     """What is reported of these accelerators. Raises NothingToLookAt if no endpoint reports any."""
     found = await find(platform, offered, conventions(options), only=options.exporter)
-    nodes: list[NodeMetrics] = []
-    labels: dict[tuple[str, str], set[str]] = defaultdict(set)
-    # Devices with names first: the remaining readings are of devices that are only counted. Resources of one family may
-    # be names for the same hardware.
-    for each in sorted(offered, key=lambda entry: entry.way != "dra"):
-        about = await advertised(platform, each, options.shares)
-        beside = _beside(each, offered)
-        taken = {label for profile in beside for label in labels[each.node, profile]}
-        nodes.append(describe(about, found[each.node].of(each.profile, beside), taken))
-        labels[each.node, each.profile].update(device.label for device in nodes[-1].devices)
+    every = [await advertised(platform, each, options.shares) for each in offered]
+    by_node: dict[str, list[tuple[Advertised, NodeMetrics]]] = defaultdict(list)
+    for about in sorted(every, key=lambda each: each.exactness):
+        target = about.target
+        beside = _beside(target, offered)
+        before = by_node[target.node]
+        of_others = {
+            device.label for other, seen in before if other.target.profile in beside for device in seen.devices
+        }
+        taken = {label for other, seen in before if apart(other, about) for label in labels(seen)}
+        before.append((about, describe(about, found[target.node].of(target.profile, beside), of_others, taken)))
+    nodes = [seen for of_node in by_node.values() for seen in unsure_of_parts(of_node)]
     if not any(node.endpoint or node.problem in ("slow", "format") for node in nodes):
         raise NothingToLookAt(nowhere(found))
     return nodes

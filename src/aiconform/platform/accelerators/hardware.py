@@ -28,7 +28,7 @@ def together(
     told: list[str] = []
     for entry in plugins.offered:
         drivers = {driver for resource, named in resources if resource == entry.name for driver in named}
-        same = [each for each in by_node[entry.node] if each.name in drivers or _alike(each, entry)]
+        same = [each for each in by_node[entry.node] if each.name in drivers or of_one_family(each, entry)]
         if not same or _are_apart(same, entry, about[entry.node], profiles):
             alone.append(entry)
             continue
@@ -43,7 +43,7 @@ def together(
     return Accelerators(every[:counted], tuple(passed_over), every[counted:])
 
 
-def _alike(one: NodeAccelerators, other: NodeAccelerators) -> bool:
+def of_one_family(one: NodeAccelerators, other: NodeAccelerators) -> bool:
     """Whether both are of one family. Of what the user only named by a pattern, nothing more is known."""
     return one.profile == other.profile and one.profile not in ("", NAMED)
 

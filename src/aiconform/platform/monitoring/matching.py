@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiconform.platform.accelerators.devices import Device
@@ -107,11 +107,17 @@ class Covered:
     undecided: str = ""
 
 
-def cover(devices: Sequence[Device], published: Iterable[Device], readings: Sequence[Readings]) -> Covered:
-    """The readings of devices with names. `published` are all devices of their driver on the node."""
+def cover(
+    devices: Sequence[Device], published: Iterable[Device], readings: Sequence[Readings], taken: Collection[str] = ()
+) -> Covered:
+    """The readings of devices with names. `published` are all devices of their driver on the node.
+
+    taken: labels of other devices' readings. What is only counted is not counted among them again.
+    """
     real, possible = _real(devices, published)
     matched = match(real, readings)
     rest = [each for each in readings if each.label and each not in matched.values()]
+    left = [each for each in rest if each.label not in taken]
     found = list(matched.items())
     missing: list[str] = []
     counted: list[str] = []
@@ -123,7 +129,7 @@ def cover(devices: Sequence[Device], published: Iterable[Device], readings: Sequ
         counted.append(f"{len(names)} possible partitions as one device")
     unmatched = [device for device in real if device.name not in matched]
     for (parent, profile), names in _by_partition(unmatched).items():
-        alike = _of_profile(profile, _of(parent, rest))
+        alike = _of_profile(profile, _of(parent, left))
         found += [("", each) for each in alike[: len(names)]]
         missing += names[len(alike) :]
         counted += [f"{len(alike)} partitions of one device by number"] if alike else []
@@ -131,15 +137,15 @@ def cover(devices: Sequence[Device], published: Iterable[Device], readings: Sequ
     wholes = [device for device in unmatched if not _parent(device)]
     # A device that is divided is there as its partitions.
     others = [device.name for device in wholes if not _of(plain(str(device.attribute("uuid"))), rest)]
-    if others and len(others) == len(real) and rest and not _both_have_addresses(real, rest):
+    if others and len(others) == len(real) and left and not _both_have_addresses(real, rest):
         # No label can be joined with what the driver says of its devices.
-        if len(rest) >= len(others) and not _both_have_uuids(real, rest):
-            found += [("", each) for each in rest[: len(others)]]
+        if len(left) >= len(others) and not _both_have_uuids(real, rest):
+            found += [("", each) for each in left[: len(others)]]
             counted.append(f"{len(others)} by number: the driver publishes none of their labels")
             others = []
         else:
             undecided = (
-                f"{len(rest)} of {len(others)} devices have readings, and no label says which: "
+                f"{len(left)} of {len(others)} devices have readings, and no label says which: "
                 "let the exporter report the UUID or the PCI address that the driver publishes"
             )
     missing += others
@@ -243,9 +249,9 @@ class Counted:
         return 0 if may_be_shares(self.resource) else self.advertised
 
 
-def count(devices: Counted, readings: Sequence[Readings]) -> Covered:
-    """The readings of devices of which only the number is known."""
-    rows = _of_resource(devices, [each for each in readings if each.label])
+def count(devices: Counted, readings: Sequence[Readings], taken: Collection[str] = ()) -> Covered:
+    """The readings of devices of which only the number is known. `taken` are labels of other devices' readings."""
+    rows = _of_resource(devices, [each for each in readings if each.label and each.label not in taken])
     expected = devices.devices or devices.advertised
     undecided = ""
     if devices.devices and any(row.is_core for row in rows):
