@@ -103,6 +103,10 @@ class Scratch:
                 raise
             return await self._create(self._fitted(obj, now), webhook_seconds)
 
+    async def fitted(self, template: Object) -> Object:
+        """A Pod template as `create` makes it, for what names its requests elsewhere."""
+        return self._fitted(template, await self._space.ranges(await self.namespace()))
+
     def _fitted(self, obj: Object, ranges: Sequence[Object]) -> Object:
         """The object as this cluster, and these LimitRanges, ask for it."""
         obj = self._space.guest.fitted(obj, ranges)

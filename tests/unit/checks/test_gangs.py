@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from aiconform.checks.gang_scheduling.choice import ADAPTERS, choose, find
 from aiconform.checks.gang_scheduling.solutions import kueue
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, InstalledSolution, Order
 from aiconform.cluster import Object
+from aiconform.cluster.guest import Guest
 from aiconform.kit.pods import container
 from aiconform.platform import AcceleratorGroup, Accelerators, NodeAccelerators
 from aiconform.platform.accelerators.devices import Device
@@ -377,3 +379,16 @@ def test_what_was_found_is_said_in_a_line() -> None:
         str(InstalledSolution(BY_NAME["native"], "scheduling.k8s.io/v1beta1"))
         == "Kubernetes PodGroup (scheduling.k8s.io/v1beta1)"
     )
+
+
+def test_placeholders_of_yunikorn_fit_where_the_pods_fit_that_replace_them() -> None:
+    wanted = order("yunikorn", resource="example.com/gpu")
+    guest = Guest(pod_template={"spec": {"nodeSelector": {"pool": "gpu"}}})
+    bounds = {"spec": {"limits": [{"type": "Container", "min": {"cpu": "100m", "memory": "128Mi"}}]}}
+    wanted = replace(wanted, template=guest.fitted(wanted.template, [bounds]))
+    for pod in BY_NAME["yunikorn"].gang(wanted):
+        (group,) = json.loads(pod["metadata"]["annotations"]["yunikorn.apache.org/task-groups"])
+        assert group["minResource"].pop("example.com/gpu") == "1"
+        assert group["minResource"] == pod["spec"]["containers"][0]["resources"]["requests"]
+        assert group["minResource"]["memory"] == "134217728"
+        assert group["nodeSelector"] == pod["spec"]["nodeSelector"] == {"pool": "gpu", "kubernetes.io/os": "linux"}

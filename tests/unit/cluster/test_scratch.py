@@ -287,3 +287,13 @@ async def test_in_a_given_namespace_the_user_s_priority_class_is_taken_if_nobody
             await evicting_nobody(probe)
     else:
         assert await evicting_nobody(probe) == name
+
+
+async def test_a_template_is_told_as_its_pods_will_be() -> None:
+    cluster = FakeCluster(ready=True, kubelet=True)
+    cluster.ranges = [{"kind": "LimitRange", "spec": {"limits": [{"type": "Container", "min": {"cpu": "500m"}}]}}]
+    probe = scratch.Scratch(Space(cluster, "r1"), "probe", "restricted")  # type: ignore[arg-type]
+    template = await probe.fitted({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c"}]}})
+    assert template["metadata"] == {"labels": {"a": "b"}}
+    assert template["spec"]["containers"][0]["resources"]["requests"]["cpu"] == "500m"
+    assert await probe.fitted(template) == template

@@ -129,7 +129,7 @@ async def template(
     worker = container(WORKER, platform.images["shell"], script, resources=request.resources)
     priority = await evicting_nobody(scratch)
     made = pod_on_one_of("", nodes, [worker], priorityClassName=priority, **request.pod_spec)
-    return without_sidecar({"metadata": {"labels": scratch.labels}, "spec": made["spec"]})
+    return await scratch.fitted(without_sidecar({"metadata": {"labels": scratch.labels}, "spec": made["spec"]}))
 
 
 def label(order_template: Object, gang: str) -> Object:

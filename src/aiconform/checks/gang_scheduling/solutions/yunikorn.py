@@ -24,6 +24,7 @@ def gang(order: Order) -> list[Object]:
         "name": GROUP_NAME,
         "minMember": order.size,
         "minResource": worker["resources"]["requests"] | ({order.resource: "1"} if order.resource else {}),
+        "nodeSelector": spec.get("nodeSelector") or {},
         "tolerations": spec.get("tolerations") or [],
         "affinity": spec["affinity"],
     }
