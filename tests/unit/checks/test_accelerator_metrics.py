@@ -125,6 +125,8 @@ def test_the_used_device_alone_rises_and_falls() -> None:
         # Holding it open is no load for real hardware.
         ({"during": {"a": 1}, "simulated": False}, None, None, None),
         ({"during": {"a": 1}, "simulated": False, "load": "work"}, False, None, None),
+        # Nor is what somebody else's work makes of another device.
+        ({"during": {"a": 1, "b": 99}, "simulated": False}, None, None, None),
     ],
 )
 def test_what_else_may_be_seen(fields: Any, rises: bool | None, others: bool | None, falls: bool | None) -> None:

@@ -101,10 +101,11 @@ def dcgm(*labels: str, utilization: str = "DCGM_FI_DEV_GPU_UTIL") -> str:
 DCGM = ("dcgm-exporter-a", "nvcr.io/nvidia/k8s/dcgm-exporter:4.4", 9400)
 
 
-def seen(objects: list[Object], pages: Mapping[str, str], **options: Any) -> Coverage:
-    cluster: Any = Served(objects, pages)
-    platform = Platform(cluster, Images())
-    settings = Settings(options=(AcceleratorMetrics(**options),))
+def seen(
+    objects: list[Object], pages: Mapping[str, str], *, served: Any = None, patience: float = 120.0, **options: Any
+) -> Coverage:
+    platform = Platform(served or Served(objects, pages), Images())
+    settings = Settings(patience=patience, options=(AcceleratorMetrics(**options),))
     scratch: Any = None
     found = asyncio.run(coverage(platform, scratch, settings, None))
     assert isinstance(found, Coverage)
@@ -393,3 +394,34 @@ def test_two_resources_of_which_one_may_count_parts_of_the_others_devices(report
     found = seen(objects, {"ns/npu-exporter-a:8082": labelled(reported, 'id="{0}"', **names)})
     assert verdicts(found)["every_device"] is holds
     assert holds is not None or "--not-accelerator" in findings(CHECK, found)["every_device"].reason
+
+
+def test_endpoints_are_asked_for_as_long_as_the_user_is_patient() -> None:
+    class Slow(Served):
+        async def proxied(self, *args: Any, **options: Any) -> ProxyResponse:
+            await asyncio.sleep(0.3)
+            return await super().proxied(*args, **options)
+
+    objects: list[Object] = []
+    pages = {}
+    for number in range(20):
+        there, pod = node({"nvidia.com/gpu": 1}), exporter(f"dcgm-exporter-{number}", DCGM[1], 9400)
+        there["metadata"]["name"] = pod["spec"]["nodeName"] = f"n{number}"
+        objects += [there, pod]
+        pages[f"ns/dcgm-exporter-{number}:9400"] = dcgm('UUID="GPU-0"')
+    assert verdicts(seen(objects, {}, served=Slow(objects, pages))) == WELL
+    found = seen(objects, {}, served=Slow(objects, pages), patience=0.1)
+    assert sorted(each.problem for each in found.nodes) == [""] * 16 + ["unreachable"] * 4
+    assert verdicts(found)["standard_format"] is None
+    assert "--patience" in findings(CHECK, found)["standard_format"].reason
+
+
+def test_limits_follow_the_patience_of_the_user() -> None:
+    for check, name, waits in (
+        ("accelerator_metrics", "coverage", 1),
+        ("accelerator_metrics", "load", 3),
+        ("secure_accelerator_access", "isolation", 3),
+    ):
+        (declared,) = [each for each in load_check(check).probes if each.name == name]
+        brief, long = (declared.seconds(Settings(patience=seconds)) for seconds in (10, 110))
+        assert long - brief == waits * 100, name

@@ -87,10 +87,13 @@ def followed(
     others: Mapping[str, Holder] | None = None,
     unit: int = 1,
     physical: int = 0,
+    simulated: bool = False,
     **options: Any,
 ) -> Load:
     """The observation of a load with an image of the user's."""
-    target = NodeAccelerators("device-plugin", "n1", resource, "", total, total, unit=unit, physical=physical)
+    target = NodeAccelerators(
+        "device-plugin", "n1", resource, "", total, total, unit=unit, physical=physical, simulated=simulated
+    )
     about = Advertised(target, (), (), Counted(resource, total, physical=physical))
 
     @asynccontextmanager
@@ -115,7 +118,7 @@ def followed(
     first = Scrape(ENDPOINT, tuple(parse(world.pages["during"])))
     convention = conventions_of(first.samples, load_conventions())[0]
     source = Source("ns/exporter", "known", convention, first, world.read)
-    chosen = AcceleratorMetrics(load_image="burn", **{"load_seconds": 1, **options})
+    chosen = AcceleratorMetrics(**{"load_image": "burn", "load_seconds": 1, **options})
     anything: Any = world
     return asyncio.run(device_load.under_load(anything, anything, about, source, chosen, 1.0))
 
@@ -249,3 +252,34 @@ def test_who_holds_the_hardware_by_another_name_holds_it() -> None:
     both = Holders(Advertised(by_dra, (), (), Counted("gpu.nvidia.com", 2)), ["nvidia.com/gpu"])
     both.note(pod)
     assert [each.count for each in both.besides().values()] == [1]
+
+
+def neuron(*values: float) -> str:
+    rows = {f'neuron_device_index="{n // 2}",neuroncore="{n}"': value for n, value in enumerate(values)}
+    return page("neuroncore_utilization_ratio", rows)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "during", "rises"),
+    [
+        (["neuron1"], (0, 0, 0.9, 0.9), True),
+        (["neuron1"], (0.9, 0.9, 0, 0), False),
+        # Which of two that it holds is busy is not known.
+        (["neuron0", "neuron1"], (0.9, 0.9, 0, 0), True),
+        (["other1"], (0.9, 0.9, 0, 0), True),
+    ],
+)
+def test_a_device_that_its_device_node_names(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[str], during: tuple[float, ...], rises: bool
+) -> None:
+    lines = [f"node /dev/{name} f5 {number} character special file" for number, name in enumerate(nodes)]
+
+    async def printed(*_: Any, **__: Any) -> list[str]:
+        return lines
+
+    monkeypatch.setattr(device_load, "read_until", printed)
+    world = World(neuron(0, 0, 0, 0), neuron(*during), neuron(0, 0, 0, 0))
+    seen = followed(monkeypatch, world, total=2, resource="aws.amazon.com/neuron", simulated=True, load_image="")
+    known = nodes == ["neuron1"]
+    assert (seen.label, seen.joined) == (("neuron_device_index=1", "its device node") if known else ("", ""))
+    assert verdicts(seen)["utilization_rises"] is rises

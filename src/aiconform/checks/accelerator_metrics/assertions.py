@@ -166,7 +166,8 @@ def _unloaded(seen: Load) -> str:
             f"other Pods held {seen.foreign} device(s) of {seen.node}, and nothing tells which one rose by the load: "
             f"let the exporter name Pods, or {_ELSEWHERE}"
         )
-    if not _risen(seen) and seen.load == "open" and not seen.simulated:
+    rose = _rose(seen, seen.label) if seen.label else bool(_risen(seen))
+    if not rose and seen.load == "open" and not seen.simulated:
         return (
             "a Pod held the device open, which puts no load on this hardware: name an image that computes, "
             "--set accelerator_metrics.load_image=IMAGE"

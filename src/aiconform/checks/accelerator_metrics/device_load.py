@@ -15,7 +15,7 @@ from aiconform.checks.accelerator_metrics.page import Page, ended, rose
 from aiconform.cluster import Cluster, NotFound, Object, wait
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import RESTRICTED, Scratch
-from aiconform.kit.container_view import LOOK, LOOKED, OWN_NODES, parse_view
+from aiconform.kit.container_view import LOOK, LOOKED, OWN_NODES, View, parse_view, special
 from aiconform.kit.devices import request_devices
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import STAY, container, pod
@@ -242,15 +242,23 @@ async def _user(
         device = next((each["device"] for each in results(claim)), "")
         reading = match(about.devices, source.devices).get(device)
         return _User(claim, running, device=device, label=reading.label if reading else "", joined="its claim")
-    label = ""
-    if not image:
-        label = _label_of(await read_until(cluster, running, "user", LOOKED, seconds=patience), source)
-    return _User(pod=running, label=label, joined="its environment")
+    if image:
+        return _User(pod=running)
+    view = parse_view(await read_until(cluster, running, "user", LOOKED, seconds=patience))
+    if label := _by_environment(view, source):
+        return _User(pod=running, label=label, joined="its environment")
+    return _User(pod=running, label=_by_device_node(view, source), joined="its device node")
 
 
-def _label_of(lines: list[str], source: Source) -> str:
+def _by_device_node(view: View, source: Source) -> str:
+    """The label of the device that a container has, where the exporter's labels are those of device nodes."""
+    named = source.convention.named_by_nodes(node.path for node in special(view))
+    found = [each.label for each in source.devices if each.label and named and named in each.identity]
+    return found[0] if len(found) == 1 else ""
+
+
+def _by_environment(view: View, source: Source) -> str:
     """The label of the device that a container has, if the container's environment identifies it."""
-    view = parse_view(lines)
     values = {plain(part.strip()) for value in view.environment.values() for part in value.split(",")}
     found = [
         each.label

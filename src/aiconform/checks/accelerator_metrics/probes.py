@@ -30,20 +30,21 @@ METRICS_ACCESS = (
 )
 
 
+# Endpoints are asked for as long as the user is patient: the limit is for the last ones.
 @probe(limit=120, access=METRICS_ACCESS)
 async def coverage(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Coverage:
     options = settings.of(AcceleratorMetrics)
     offered = (await platform.accelerators()).offered
     if not offered:
         await accelerators(platform, settings)
-    return Coverage(nodes=await _covered(platform, offered, options))
+    return Coverage(nodes=await _covered(platform, offered, options, settings.patience))
 
 
 async def _covered(
-    platform: Platform, offered: Sequence[NodeAccelerators], options: AcceleratorMetrics
+    platform: Platform, offered: Sequence[NodeAccelerators], options: AcceleratorMetrics, patience: float
 ) -> list[NodeMetrics]:
     """What is reported of these accelerators. Raises NothingToLookAt if no endpoint reports any."""
-    found = await find(platform, offered, conventions(options), only=options.exporter)
+    found = await find(platform, offered, conventions(options), only=options.exporter, seconds=patience)
     every = [await advertised(platform, each, options.shares) for each in offered]
     by_node: dict[str, list[tuple[Advertised, NodeMetrics]]] = defaultdict(list)
     for about in sorted(every, key=lambda each: each.exactness):
@@ -76,7 +77,9 @@ def nowhere(found: dict[str, NodeSources]) -> str:
 
 
 def _limit(settings: Settings) -> float:
-    return 2 * settings.of(AcceleratorMetrics).load_seconds + 60 + BLAME_SECONDS
+    # Patience twice more: for the endpoints of the node, and for the end of the Pod.
+    waits = 2 * settings.patience + BLAME_SECONDS
+    return 2 * settings.of(AcceleratorMetrics).load_seconds + waits + 60
 
 
 # It reserves all free devices of the node: no other probe of this run uses one at the same time.
@@ -85,7 +88,7 @@ async def load(platform: Platform, scratch: Scratch, settings: Settings, target:
     if target.room < 1:
         raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
     options = settings.of(AcceleratorMetrics)
-    found = await find(platform, [target], conventions(options), only=options.exporter)
+    found = await find(platform, [target], conventions(options), only=options.exporter, seconds=settings.patience)
     sources = found[target.node].of(target.profile, _beside(target, (await platform.accelerators()).offered))
     about = await advertised(platform, target, options.shares)
     source = best(sources.sources, about.devices)
@@ -102,7 +105,7 @@ async def sources(platform: Platform, settings: Settings) -> Inspection:
     if not offered:
         # The probe of the load says what was passed over.
         return Inspection()
-    nodes = await _covered(platform, offered, settings.of(AcceleratorMetrics))
+    nodes = await _covered(platform, offered, settings.of(AcceleratorMetrics), settings.patience)
     silent = [f"no metrics of {node.name} on {node.node}: {node.message}" for node in nodes if not node.endpoint]
     unsure = [f"{node.name} on {node.node}: {node.undecided}" for node in nodes if node.endpoint and node.undecided]
     return Inspection(tuple(_told(node) for node in nodes if node.endpoint), problems=(*silent, *unsure))

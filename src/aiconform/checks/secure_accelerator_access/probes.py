@@ -55,8 +55,13 @@ def _placed(seen: Object) -> Object | None:
     return seen if seen["spec"].get("nodeName") or unschedulable(seen) else None
 
 
+def _limit(settings: Settings) -> float:
+    # Patience twice more: for a second holder that comes after the first, and for an image that another node pulls.
+    return 2 * settings.patience + 120 + BLAME_SECONDS
+
+
 @probe(
-    limit=120 + BLAME_SECONDS,
+    limit=_limit,
     targets=accelerators,
     devices=(1, 2),
     security="baseline",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -28,6 +29,7 @@ class Convention:
     opentelemetry: bool = False
     device_labels: tuple[str, ...] = ()
     partition_labels: tuple[str, ...] = ()
+    device_node: tuple[tuple[str, str], ...] = ()
     profile_label: str = ""
     core_label: str = ""
     cores_label: str = ""
@@ -57,6 +59,14 @@ class Convention:
         patterns = (name for name in self.units if name.endswith("*"))
         return next((pattern for pattern in patterns if fnmatchcase(metric, pattern)), None)
 
+    def named_by_nodes(self, paths: Iterable[str]) -> tuple[str, str] | None:
+        """(label, value) of the device whose device nodes a container has; None if they name none or several."""
+        for label, pattern in self.device_node:
+            values = {found[1] for path in paths if (found := re.fullmatch(pattern, path))}
+            if len(values) == 1:
+                return label, values.pop()
+        return None
+
     def is_container_level(self, metric: str) -> bool:
         return any(fnmatchcase(metric, pattern) for pattern in self.container_level)
 
@@ -83,6 +93,7 @@ def _convention(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> Convent
         path=entry.get("path", "/metrics"),
         opentelemetry=entry.get("opentelemetry", False),
         device_labels=tuple(entry["device_labels"]),
+        device_node=tuple(entry.get("device_node", {}).items()),
         profile_label=entry.get("profile_label", ""),
         core_label=entry.get("core_label", ""),
         cores_label=entry.get("cores_label", ""),

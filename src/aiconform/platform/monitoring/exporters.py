@@ -73,12 +73,18 @@ class NodeSources:
 
 
 async def find(
-    platform: Platform, offered: Iterable[NodeAccelerators], conventions: Sequence[Convention], *, only: str = ""
+    platform: Platform,
+    offered: Iterable[NodeAccelerators],
+    conventions: Sequence[Convention],
+    *,
+    only: str = "",
+    seconds: float,
 ) -> dict[str, NodeSources]:
     """Node -> the sources of these accelerators' metrics. Raises ClusterError.
 
     only: a shell pattern of NAMESPACE/POD: all TCP ports of these Pods are tried. Other endpoints are scraped only if
-    known exporters do not report accelerators of each kind.
+    known exporters do not report accelerators of each kind. seconds: after this long no further endpoint is asked, and
+    those that are left count as not reached.
     """
     pods, found = await asyncio.gather(platform.pods(), monitors(platform))
     of_node: dict[str, list[Object]] = defaultdict(list)
@@ -86,7 +92,7 @@ async def find(
         metadata = pod["metadata"]
         if not only or fnmatchcase(f"{metadata['namespace']}/{metadata['name']}", only):
             of_node[pod["spec"].get("nodeName", "")].append(pod)
-    gate = asyncio.Semaphore(_AT_ONCE)
+    gate = _Gate(seconds)
 
     async def one(node: str, profiles: set[str]) -> NodeSources:
         candidates = endpoints(of_node[node], found, conventions, every_port=bool(only))
@@ -116,17 +122,29 @@ def _no_place(node: str, only: str, pods: Sequence[Object]) -> str:
     return f"no container of {names} declares a TCP port, or it does not run"
 
 
-async def _ask(
-    platform: Platform, chosen: Sequence[Endpoint], conventions: Sequence[Convention], gate: asyncio.Semaphore
-) -> NodeSources:
-    async def scrape(endpoint: Endpoint) -> Scrape:
-        async with gate:
-            return await read_first(platform.cluster, endpoint)
+class _Gate:
+    """Lets some endpoints be scraped at a time, for so many seconds from now."""
 
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._loop = seconds, asyncio.get_running_loop()
+        self._ends = self._loop.time() + seconds
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def scrape(self, platform: Platform, endpoint: Endpoint) -> Scrape:
+        async with self._places:
+            if self._loop.time() < self._ends:
+                return await read_first(platform.cluster, endpoint)
+        told = f"{endpoint}: not asked, as other endpoints took {self._seconds:.0f} s; use a larger --patience"
+        return Scrape(endpoint, problem="unreachable", message=told)
+
+
+async def _ask(
+    platform: Platform, chosen: Sequence[Endpoint], conventions: Sequence[Convention], gate: _Gate
+) -> NodeSources:
     sources: list[Source] = []
     problems: list[Scrape] = []
     tried: list[str] = []
-    for result in await asyncio.gather(*(scrape(endpoint) for endpoint in chosen)):
+    for result in await asyncio.gather(*(gate.scrape(platform, endpoint) for endpoint in chosen)):
         follows = conventions_of(result.samples, conventions, result.endpoint.exporter)
         sources += [_source(platform, result, convention) for convention in follows]
         if result.problem and result.endpoint.why != BY_PORT:

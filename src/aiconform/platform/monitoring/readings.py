@@ -39,6 +39,13 @@ class Readings:
     def labels(self) -> frozenset[tuple[str, str]]:
         return frozenset(pair for sample in self.samples for pair in sample.labels.items())
 
+    @property
+    def identity(self) -> frozenset[tuple[str, str]]:
+        """Its labels, and those that identify it, which can be told from others."""
+        return self.labels | {
+            (name, value) for name, _, value in (each.partition("=") for each in self.label.split(", "))
+        }
+
     @cached_property
     def pods(self) -> frozenset[str]:
         """`NAMESPACE/NAME` of the Pods that hold the device, if the exporter says it."""
