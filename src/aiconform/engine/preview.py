@@ -12,11 +12,13 @@ from aiconform.cluster import ClusterError
 from aiconform.engine.access import Permissions
 from aiconform.engine.plan import Item, Plan
 from aiconform.platform import BadSelector, Platform
+from aiconform.platform.accelerators.holders import holders
 
 READY = "can run"
 CANNOT = "cannot run"
 NOT_APPLICABLE = "does not apply"
 _NOTHING = "nothing to look at: "
+_NAMED = 5
 
 T = TypeVar("T")
 
@@ -73,8 +75,13 @@ async def _preview(platform: Platform, item: Item, settings: Settings, permissio
     if refused := await reasons.tried(permissions.missing([check])):
         reasons.missing.append(f"no permission to {', '.join(refused)}; see `aiconform rbac {name}`")
     attempts: list[Attempt] = []
+    taken: dict[str, str] = {}
     for probe in check.probes:
         attempts += await reasons.tried(_attempts(platform, probe, settings)) or ()
+        if why := await reasons.tried(_taken(platform, probe, settings)):
+            taken[probe.name] = why
+    if len(taken) == len(check.probes):
+        reasons.missing += taken.values()
     seen = (await reasons.tried(check.inspect(platform, settings)) if check.inspect else None) or Inspection()
     reasons.missing += seen.missing
     # A probe and the inspection often lack the same.
@@ -83,7 +90,8 @@ async def _preview(platform: Platform, item: Item, settings: Settings, permissio
     if reasons.not_applicable:
         state, missing = f"{NOT_APPLICABLE}: {reasons.not_applicable}", ()
     disturbs = " ".join((item.requirement.disturbs or "").split())
-    return Preview(name, item.level, state, tuple(attempts), seen.found, missing, seen.problems, disturbs)
+    partly = [f"{probe}: {why}" for probe, why in taken.items()] if not missing else []
+    return Preview(name, item.level, state, tuple(attempts), seen.found, missing, (*seen.problems, *partly), disturbs)
 
 
 class _Reasons:
@@ -104,6 +112,18 @@ class _Reasons:
         except Exception as error:  # noqa: BLE001 - a defect of one check must not hide the others
             self.missing.append(f"a defect of the check: {type(error).__name__}: {error}")
         return None
+
+
+async def _taken(platform: Platform, probe: Probe, settings: Settings) -> str:
+    """Who holds the devices that a probe needs; empty if it needs none, or finds some on one of its targets."""
+    if probe.targets is None or not probe.devices[0]:
+        return ""
+    targets = await probe.targets(platform, settings)
+    members = [member for target in targets if target for member in target.members]
+    if not members or any(member.room for member in members):
+        return ""
+    places = "; ".join(map(str, members[:_NAMED]))
+    return f"no device is free ({places}); held by {await holders(platform, members)}"
 
 
 async def _attempts(platform: Platform, probe: Probe, settings: Settings) -> list[Attempt]:

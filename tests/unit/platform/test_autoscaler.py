@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiconform.checks.cluster_autoscaling.waiting_pod import waiting_pod_manifest
 from aiconform.cluster import NotFound
 from aiconform.platform import Accelerators, NodeAccelerators
 from aiconform.platform.accelerators.options import NOTHING_SAID
@@ -624,3 +625,15 @@ def test_only_known_accelerators_count_and_what_a_user_names() -> None:
         "example.com/fpga": 1,
     }
     assert offers({"status": {}}) == {}
+
+
+def test_a_pod_asks_for_all_chips_of_a_host_that_are_had_together() -> None:
+    def host(resource: str, count: int) -> Object:
+        return {"metadata": {"name": "a"}, "spec": {}, "status": {"allocatable": {resource: str(count)}}}
+
+    assert pool_of("v6e", BY_LABEL, None, [host("google.com/tpu", 4)]).amount == 4
+    assert pool_of("h100", BY_LABEL, None, [host("nvidia.com/gpu", 8)]).amount == 1
+    assert pool_of("empty", BY_LABEL, None, [], resource="google.com/tpu").amount == 1
+    pool = pool_of("v6e", BY_LABEL, None, [host("google.com/tpu", 4)])
+    (container,) = waiting_pod_manifest("waits", pool, "image", "low")["spec"]["containers"]
+    assert container["resources"]["limits"]["google.com/tpu"] == "4"

@@ -57,6 +57,8 @@ async def _covered(
         taken = {label for other, seen in before if apart(other, about) for label in labels(seen)}
         before.append((about, describe(about, found[target.node].of(target.profile, beside), of_others, taken)))
     nodes = [seen for of_node in by_node.values() for seen in unsure_of_parts(of_node)]
+    order = {(each.node, each.kind): number for number, each in enumerate(offered)}
+    nodes.sort(key=lambda seen: order[seen.node, (seen.way, seen.name, seen.product)])
     if not any(node.endpoint or node.problem in ("slow", "format") for node in nodes):
         raise NothingToLookAt(nowhere(found))
     return nodes

@@ -102,7 +102,7 @@ async def inspect(platform: Platform, settings: Settings) -> Inspection:
     except NothingToLookAt as reason:
         # It names the problems, too.
         return Inspection(tuple(found), (str(reason),))
-    found.append(f"would scale up pool {pool.name} for a Pod that requests 1 {pool.resource}")
+    found.append(f"would scale up pool {pool.name} for a Pod that requests {pool.amount} {pool.resource}")
     problems = list(seen.problems)
     if pool.by == BY_LABEL:
         problems.append(f"nothing shows that an autoscaler scales pool {pool.name}")

@@ -51,7 +51,7 @@ def placeholder(made: Object) -> Object:
 def waiting_pod_manifest(
     name: str, pool: Pool, image: str, priority: str, tolerated: Iterable[Toleration] = ()
 ) -> Object:
-    """A Pod that requests one accelerator of the pool, on a node without a `placeholder`.
+    """A Pod that requests as few accelerators of the pool as it can, on a node without a `placeholder`.
 
     priority: the name of its PriorityClass. tolerated: taints that the user named; nobody may report those of a pool
     without nodes.
@@ -73,7 +73,7 @@ def waiting_pod_manifest(
         "terminationGracePeriodSeconds": 1,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "containers": [container("holder", image, STAY, resources={"limits": {pool.resource: "1"}})],
+        "containers": [container("holder", image, STAY, resources={"limits": {pool.resource: str(pool.amount)}})],
     }
     if pool.label:
         spec["nodeSelector"] = dict([pool.label])

@@ -30,7 +30,7 @@ from aiconform.kit.following import background
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.kit.priority import PRIORITY_ACCESS
 from aiconform.kit.starting import BLAME_SECONDS
-from aiconform.platform import AcceleratorPlace, Platform
+from aiconform.platform import AcceleratorPlace, NodeAccelerators, Platform
 from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.autoscaling.metrics_api import GROUPS, MetricsApi, metrics_apis
 from aiconform.platform.monitoring.collection import KINDS, CollectionMethod
@@ -62,6 +62,11 @@ async def _choose_collection(platform: Platform, options: PodAutoscaling, namesp
         raise NothingToLookAt(f"nothing to look at: {error}; see --set pod_autoscaling.collection") from error
 
 
+def _room(entry: NodeAccelerators) -> str:
+    together = f", all {entry.unit} of the node for one Pod" if entry.unit > 1 else ""
+    return f"{entry.free} of {entry.total} free{together}"
+
+
 async def _targets(platform: Platform, settings: Settings) -> Sequence[AcceleratorPlace]:
     """A node with enough free accelerators for each kind, or several of one kind that have enough together.
 
@@ -72,7 +77,7 @@ async def _targets(platform: Platform, settings: Settings) -> Sequence[Accelerat
     alone = [entry for entry in found.offered if entry.room >= REPLICAS]
     usable = alone if settings.every_node and alone else found.places(REPLICAS)
     if not usable:
-        free = ", ".join(f"{entry.node}: {entry.free} of {entry.total} free" for entry in found.offered[:_NAMED])
+        free = "; ".join(f"{entry}: {_room(entry)}" for entry in found.offered[:_NAMED])
         raise NothingToLookAt(
             f"nothing to look at: three free accelerators of one kind are needed ({free}); held by "
             f"{await holders(platform, found.offered)}"

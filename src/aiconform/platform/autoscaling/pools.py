@@ -59,6 +59,8 @@ class Pool:
     full: str = ""
     """Why it cannot grow, according to its limits."""
     resource: str = ""
+    amount: int = 1
+    """How many of it a Pod must request at once: all of a node, where they can only be had together."""
     without: str = ""
     """Why its nodes have no accelerator; empty if they have, or if nothing is known of them."""
     spot: bool = False
@@ -69,7 +71,7 @@ class Pool:
     """What the autoscaler reports to be wrong with it."""
 
     def __str__(self) -> str:
-        words = [f"{self.size} nodes"]
+        words = ["1 node" if self.size == 1 else f"{self.size} nodes"]
         if self.minimum is not None or self.maximum is not None:
             most = "no maximum" if self.maximum is None else f"maximum {self.maximum}"
             words.append(f"minimum {self.minimum or 0}, {most}")
@@ -143,11 +145,20 @@ def pool_of(
         label,
         size=fields.pop("size", len(members)),
         resource=resource,
+        amount=_together(resource, members, profiles or load_profiles()),
         without="" if resource else without,
         spot=fields.pop("spot", bool(working) and all(is_spot(labels_of(node)) for node in working)),
         taints=tuple(sorted(taints)),
         **fields,
     )
+
+
+def _together(resource: str, members: Iterable[Object], profiles: Profiles) -> int:
+    """How many of a resource a Pod must request at once on these nodes; 1 if they do not show it."""
+    profile = profiles.by_resource(resource)
+    if profile is None or not profile.whole_host:
+        return 1
+    return max((offers(node, profiles).get(resource, 1) for node in members), default=1)
 
 
 def offering_nothing(members: Sequence[Object], by_dra: Collection[str]) -> str:
