@@ -14,6 +14,7 @@ from ruamel.yaml.scalarstring import FoldedScalarString
 
 from aiconform.certify.checklist import Checklist, ChecklistItem
 from aiconform.certify.fix import editor
+from aiconform.certify.readme import NOT_COVERED
 from aiconform.certify.rules.runs import allowed, latest
 from aiconform.certify.runs import FOLDER, JudgedRun
 from aiconform.reports.names import go_name
@@ -57,8 +58,9 @@ def answered(
         run = latest(item.id, runs)
         verdict = run.verdicts[item.id] if run else "not-run"
         if run is None or verdict == "error":
-            reason = run.reasons[item.id] if run else "no run covers it"
+            reason = run.reasons[item.id] if run else NOT_COVERED
             built.open[item.id] = reason
+            _forget(claim)
             _mark(claim)
             if run and not allowed(str(claim.get("status") or ""), verdict):
                 built.notes.append(f"{item.id}: the claim is {claim.get('status')!r}, but the run could not decide it")
@@ -93,6 +95,16 @@ def _claim(spec: CommentedMap, item: ChecklistItem) -> CommentedMap:
     return claim
 
 
+def _forget(claim: CommentedMap) -> None:
+    """Take back what an earlier build answered from a run that no longer decides."""
+    notes = str(claim.get("notes") or "")
+    if not OURS.search(" ".join(notes.split())):
+        return
+    claim["status"] = ""
+    claim["notes"] = _own(notes)
+    claim["evidence"] = CommentedSeq(_own_evidence(claim.get("evidence")))
+
+
 def _mark(claim: CommentedMap) -> None:
     if not str(claim.get("status") or "").strip():
         claim.yaml_add_eol_comment(f"# {FOR_THE_VENDOR}", "id")
@@ -110,26 +122,58 @@ def _answer(claim: CommentedMap, item: ChecklistItem, run: JudgedRun, layer: str
     evidence = claim.get("evidence")
     mine = [f"junit.xml#{go_name(item.id)}"] if verdict == "pass" else []
     mine.append(f"{FOLDER}/{run.run}/observations/{item.id}.json")
-    kept = [e for e in evidence or [] if isinstance(e, str) and e.strip() and not _GENERATED.fullmatch(e.strip())]
+    kept = _own_evidence(evidence)
     if not isinstance(evidence, CommentedSeq):
         evidence = CommentedSeq()
     del evidence[:]
     evidence.extend(dict.fromkeys([*mine, *kept]))
     evidence.fa.set_block_style()
     claim["evidence"] = evidence
-    _notes(claim, _statement(item, run, verdict), layer)
+    _notes(claim, str(statement_of(item.id, run)), layer)
 
 
-def _statement(item: ChecklistItem, run: JudgedRun, verdict: str) -> str:
+@dataclass(frozen=True)
+class Statement:
+    """What the notes of a claim say of the run that decided it; `reason` is in words that a release may change."""
+
+    facts: str
+    reason: str
+    figures: str
+
+    def __str__(self) -> str:
+        return f"{self.facts}{self.reason}{self.figures}"
+
+    def agrees(self, text: str) -> bool:
+        """Whether the text says the same of the run, with whatever reason."""
+        return text.startswith(self.facts) and text.endswith(self.figures)
+
+
+def statement_of(requirement: str, run: JudgedRun) -> Statement:
     simulated = " with simulated accelerators" if run.simulated else ""
-    return (
-        f"Run {run.run} of {run.tool} on Kubernetes {run.kubernetes}{simulated}: {verdict}, "
-        f"{shortened(run.reasons[item.id], 600)}; {run.figures[item.id]}; can be recomputed."
+    return Statement(
+        f"Run {run.run} of {run.tool} on Kubernetes {run.kubernetes}{simulated}: {run.verdicts[requirement]}, ",
+        shortened(run.reasons[requirement], 600),
+        f"; {run.figures[requirement]}; can be recomputed.",
     )
 
 
+def statements_in(notes: str) -> list[str]:
+    """What notes say of runs in the words of a build."""
+    return [found.strip() for found in OURS.findall(" ".join(notes.split()))]
+
+
+def _own(notes: str) -> str:
+    """The vendor's own words among the notes."""
+    return " ".join(OURS.sub("", " ".join(notes.split())).split())
+
+
+def _own_evidence(evidence: object) -> list[str]:
+    entries = evidence if isinstance(evidence, list) else []
+    return [e for e in entries if isinstance(e, str) and e.strip() and not _GENERATED.fullmatch(e.strip())]
+
+
 def _notes(claim: CommentedMap, statement: str, layer: str | None) -> None:
-    before = " ".join(OURS.sub("", str(claim.get("notes") or "")).split())
+    before = _own(str(claim.get("notes") or ""))
     text = " ".join(part for part in (statement, before) if part)
     claim["notes"] = FoldedScalarString(text) if len(text) > 80 else text
     _note_layer(claim, layer)

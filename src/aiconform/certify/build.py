@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import defusedxml.ElementTree
 
 from aiconform.certify.answered import Built, CannotBuild, answered
 from aiconform.certify.bundle import BadBundle, copy_plain
 from aiconform.certify.checklist import Checklist, checklist_of
 from aiconform.certify.findings import listed
-from aiconform.certify.place import ATTRIBUTES, KEEP_BYTES, README, named_files, put
-from aiconform.certify.readme import readme
+from aiconform.certify.pages import pages
+from aiconform.certify.place import ATTRIBUTES, KEEP_BYTES, named_files, put
 from aiconform.certify.redaction import CannotRedact, Redaction, redact, same_but_for_the_time
 from aiconform.certify.runs import FOLDER, JudgedRun, NoRun, judge_run
 from aiconform.certify.submission import (
@@ -28,9 +25,6 @@ from aiconform.certify.submission import (
     read_submission,
     version_of,
 )
-from aiconform.engine.evidence import Report
-from aiconform.engine.rundir import RunDirectory
-from aiconform.reports.formats import ARTIFACTS, read_evidence, write_artifacts
 
 __all__ = ["Built", "CannotBuild", "build", "read_layers"]
 
@@ -89,10 +83,9 @@ def _kept(run: JudgedRun, target: Path, before: Path, redaction: Redaction | Non
 def _write(
     draft: Path, text: str, checklist: Checklist, kept: list[JudgedRun], layers: Mapping[str, str], built: Built
 ) -> None:
-    _artifacts(kept, draft)
     (draft / FILE).write_text(answered(text, checklist, kept, layers, built), encoding="utf-8", newline="\n")
-    page = readme(read_submission(draft / FILE), checklist, kept, built.open)
-    (draft / README).write_text(page, encoding="utf-8", newline="\n")
+    for name, page in pages(read_submission(draft / FILE), checklist, kept).items():
+        (draft / name).write_bytes(page)
     (draft / ATTRIBUTES).write_text(KEEP_BYTES, encoding="utf-8", newline="\n")
 
 
@@ -139,47 +132,6 @@ def _lacks(submission: Submission) -> list[str]:
     """What the programme requires of the metadata, and nobody has given."""
     lacking = [name for name, required in METADATA.items() if required and not submission.value(name)]
     return [f"the metadata lack {listed(lacking, 99, str)}: without them the bundle is not valid"] if lacking else []
-
-
-# Artifacts
-
-
-def _artifacts(runs: Sequence[JudgedRun], out: Path) -> None:
-    """The three files of one run, or of several runs in sequence, each without what only other runs cover."""
-    drafts = []
-    for run in runs:
-        directory = RunDirectory(run.folder)
-        report, evidence = directory.read_report(), read_evidence(directory)
-        folder = out / f".artifacts-{run.run}"
-        write_artifacts(_without_others(report, run, runs), evidence, folder)
-        drafts.append(folder)
-    for name in ARTIFACTS:
-        parts = [folder / name for folder in drafts]
-        data = parts[0].read_bytes() if len(parts) == 1 else _joined(name, parts)
-        (out / name).write_bytes(data)
-    for folder in drafts:
-        shutil.rmtree(folder)
-
-
-def _without_others(report: Report, run: JudgedRun, runs: Sequence[JudgedRun]) -> Report:
-    def elsewhere(requirement: str) -> bool:
-        return any(other.verdicts.get(requirement, "not-run") != "not-run" for other in runs if other is not run)
-
-    kept = tuple(check for check in report.checks if check.verdict != "not-run" or not elsewhere(check.id))
-    return report.model_copy(update={"checks": kept})
-
-
-def _joined(name: str, parts: Sequence[Path]) -> bytes:
-    if name != "junit.xml":
-        return b"".join(part.read_bytes() for part in parts)
-    roots: list[Any] = [defusedxml.ElementTree.parse(part).getroot() for part in parts]
-    whole = ET.Element("testsuites", {"name": "aiconform"})
-    for root in roots:
-        whole.extend(list(root))
-    for count in ("tests", "failures", "errors", "skipped"):
-        whole.set(count, str(sum(int(root.get(count, "0")) for root in roots)))
-    joined: bytes = ET.tostring(whole, encoding="utf-8", xml_declaration=True)
-    return joined
 
 
 def read_layers(path: Path) -> dict[str, str]:

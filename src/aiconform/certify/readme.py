@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 
+from aiconform import __version__
 from aiconform.certify.checklist import Checklist
+from aiconform.certify.rules.runs import latest
 from aiconform.certify.runs import FOLDER, JudgedRun
 from aiconform.certify.submission import Submission
 from aiconform.reports.plain import shortened
 from aiconform.reports.summary import SIMULATED
 
+NOT_COVERED = "no run covers it"
+_MAKER = re.compile(r"^The pages of this folder were made by .*, `(sha256:[0-9a-f]{64})`\.$", re.MULTILINE)
+_ROW = re.compile(r"^\| `([\w.]+)` \| (MUST|SHOULD) \| (.*?) \| (.*?) \| (.*?) \| .*\|$", re.MULTILINE)
 
-def readme(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRun], left: Mapping[str, str]) -> str:
-    """Markdown. Text from the submission and the cluster is escaped."""
+
+def readme(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRun], maker: str) -> str:
+    """Markdown. Text from the submission and the cluster is escaped. maker: digest of the code that makes the pages."""
     name = f"{submission.value('platformName')} {submission.value('platformVersion')}".strip() or submission.product
     lines = [
         f"# {_md(name)}: evidence for Kubernetes AI Conformance {checklist.version}",
@@ -41,12 +48,14 @@ def readme(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRu
         "| requirement | level | claim | verdict | run | reason |",
         "|-|-|-|-|-|-|",
     ]
-    for item in checklist.items:
+    # The order of PRODUCT.yaml, since that of a list depends on which one somebody has at hand.
+    order = {claim.id: number for number, claim in enumerate(submission.every_claim())}
+    for item in sorted(checklist.items, key=lambda item: (order.get(item.id, len(order)), item.id)):
         claim = submission.claim(item.category, item.id)
         status = claim.status.text if claim else ""
-        run = next((r for r in reversed(list(runs)) if r.verdicts.get(item.id, "not-run") != "not-run"), None)
+        run = latest(item.id, runs)
         verdict, number, reason = (
-            (run.verdicts[item.id], run.run, run.reasons[item.id]) if run else ("not run", "", left.get(item.id, ""))
+            (run.verdicts[item.id], run.run, run.reasons[item.id]) if run else ("not run", "", NOT_COVERED)
         )
         lines.append(f"| `{item.id}` | {item.level} | {_md(status)} | {verdict} | {number} | {_md(reason)} |")
     lines += ["", "## The runs", ""]
@@ -62,7 +71,19 @@ def readme(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRu
             lines.append(
                 f"  Redacted before it was published ({_md(run.redacted)}); the verdicts were then computed again."
             )
+    lines += ["", f"The pages of this folder were made by aiconform {__version__}, `{maker}`."]
     return "\n".join(lines) + "\n"
+
+
+def made_by(text: str) -> str:
+    """The digest of the code that made the pages beside a README, by its own word; "" if it names none."""
+    found = _MAKER.search(text)
+    return found[1] if found else ""
+
+
+def results_of(text: str) -> dict[str, tuple[str, ...]]:
+    """Requirement -> (level, claim, verdict, run) as a README's table has them, in Markdown."""
+    return {row[1]: row.groups()[1:] for row in _ROW.finditer(text)}
 
 
 def _md(text: str, most: int = 300) -> str:

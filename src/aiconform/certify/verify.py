@@ -11,6 +11,7 @@ from aiconform.certify.attestation import NotAttested
 from aiconform.certify.bundle import BadBundle, digests
 from aiconform.certify.certificate import BadCertificate, read_certificate
 from aiconform.certify.challenge import Challenge
+from aiconform.certify.covered import covered
 from aiconform.certify.differing import converted_run, differing
 from aiconform.certify.examined import Examined
 from aiconform.certify.grades import NOT_CLAIMED
@@ -63,6 +64,7 @@ def verify(
         _signature(folder, policy, files, examined, judged, found)
     _runs(examined, judged, found)
     _claims(validated, judged, found)
+    _pages(folder, examined, judged, found)
     _programme(validated, found)
     _certificate(folder, found)
     if challenge:
@@ -203,6 +205,16 @@ def _claims(validated: Validated, judged: list[JudgedRun], found: Verification) 
     found.grades = validated.grades
     found.shown = _shown(examined, validated.grades)
     found.step("claims", problems)
+
+
+def _pages(folder: Path, examined: Examined | None, judged: list[JudgedRun], found: Verification) -> None:
+    """What people read beside the runs; it can be made again only of runs that hold."""
+    if examined is None or not judged or found.unread or not found.steps["runs"]:
+        found.steps["pages"] = None
+        return
+    problems, notes = covered(folder, examined, judged)
+    found.step("pages", problems)
+    found.notes += notes
 
 
 def _shown(examined: Examined, grades: dict[str, str]) -> Shown:

@@ -21,7 +21,10 @@ def test_it_verifies(release: Path) -> None:
     done = certify("verify", bundle, *asked, "-o", "json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
+    # Steps that a later release added are not in it.
+    found["steps"] = {name: found["steps"][name] for name in expected["steps"]}
     assert {name: found[name] for name in expected} == expected
+    assert not found["problems"]
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)

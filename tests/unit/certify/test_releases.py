@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,9 @@ def of_release(tmp_path: Path, version: str = "99.1.0", *, newer_format: bool = 
     folder = write(tmp_path, start).parent
     assert certify("build", make_run(tmp_path / "run"), "--out", folder).exit_code == 0
     run = folder / "runs/0a1b2c3d"
+    for page in folder.glob("*.*"):
+        text = page.read_text().replace(f"aiconform {__version__}", f"aiconform {version}")
+        page.write_text(re.sub(r"(made by aiconform .*, `sha256:)[0-9a-f]{8}", r"\g<1>00000000", text))
     for name in ("run.json", "report.json"):
         change_json(run / name, "suite", value="sha256:other")
         change_json(run / name, "tool", "version", value=version)
