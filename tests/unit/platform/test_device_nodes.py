@@ -49,6 +49,9 @@ def test_no_accelerator_is_ordinary() -> None:
     assert not any(known.is_ordinary(f"/dev/{name}") for name in ("nvidia0", "kfd", "dri/card0", "unknown", "fused"))
 
 
+GKE = "cloud.google.com/gke"
+
+
 @pytest.mark.parametrize(
     ("resource", "labels", "said"),
     [
@@ -56,6 +59,14 @@ def test_no_accelerator_is_ordinary() -> None:
         ("nvidia.com/gpu", {"nvidia.com/gpu.replicas": "1", "nvidia.com/gpu.sharing-strategy": "none"}, ""),
         ("nvidia.com/gpu", {"nvidia.com/gpu.replicas": "4"}, "label nvidia.com/gpu.replicas=4"),
         ("nvidia.com/gpu", {"nvidia.com/gpu.sharing-strategy": "mps"}, "label nvidia.com/gpu.sharing-strategy=mps"),
+        ("nvidia.com/gpu", {f"{GKE}-max-shared-clients-per-gpu": "1"}, ""),
+        ("nvidia.com/gpu", {f"{GKE}-max-shared-clients-per-gpu": "4"}, f"label {GKE}-max-shared-clients-per-gpu=4"),
+        (
+            "nvidia.com/gpu",
+            {f"{GKE}-gpu-sharing-strategy": "time-sharing"},
+            f"label {GKE}-gpu-sharing-strategy=time-sharing",
+        ),
+        ("amd.com/gpu", {f"{GKE}-max-shared-clients-per-gpu": "4"}, ""),
         ("nvidia.com/mig-1g.10gb", {"nvidia.com/gpu.replicas": "4"}, ""),
         ("nvidia.com/mig-1g.10gb", {"nvidia.com/mig-1g.10gb.replicas": "2"}, "label nvidia.com/mig-1g.10gb.replicas=2"),
         ("nvidia.com/mig-1g.10gb.shared", {}, "nvidia.com/mig-1g.10gb.shared is a share of a device"),

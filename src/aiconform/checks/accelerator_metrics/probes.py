@@ -109,7 +109,11 @@ async def sources(platform: Platform, settings: Settings) -> Inspection:
         return Inspection()
     nodes = await _covered(platform, offered, settings.of(AcceleratorMetrics), settings.patience)
     silent = [f"no metrics of {node.name} on {node.node}: {node.message}" for node in nodes if not node.endpoint]
-    unsure = [f"{node.name} on {node.node}: {node.undecided}" for node in nodes if node.endpoint and node.undecided]
+    why: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for node in nodes:
+        if node.endpoint and node.undecided:
+            why[node.node, node.undecided].append(node.name)
+    unsure = [f"{', '.join(names)} on {place}: {text}" for (place, text), names in why.items()]
     return Inspection(tuple(_told(node) for node in nodes if node.endpoint), problems=(*silent, *unsure))
 
 
@@ -117,6 +121,9 @@ def _told(node: NodeMetrics) -> str:
     utilization = sum(device.utilization is not None for device in node.devices)
     memory = sum(device.memory_used is not None for device in node.devices)
     found_by = "" if node.convention in node.found_by else f" ({node.found_by})"
-    reports = f"reports {len(node.devices)} of {node.devices_expected} {node.name}"
+    count, expected = len(node.devices), node.devices_expected
+    reports = f"reports {count} of {expected} {node.name}"
+    if count > expected:
+        reports = f"reports {count} devices for {expected} {node.name}"
     of_them = f"utilization of {utilization}, memory of {memory}"
     return f"{node.endpoint} on {node.node}: {node.convention}{found_by}, {reports}: {of_them}"

@@ -11,6 +11,7 @@ from aiconform.platform.accelerators.nodes import closed_node, worries
 from aiconform.platform.accelerators.offered import Accelerators, NodeAccelerators, ask
 from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
 from aiconform.platform.accelerators.profiles import Profile
+from aiconform.platform.accelerators.sharing import shares_of_one
 
 
 def by_device_plugin(
@@ -60,6 +61,8 @@ def _entry(
     """`held`: how many are in use of the resource and of other names for the same hardware."""
     labels, total = node["metadata"].get("labels") or {}, counts[resource]
     devices = profile.devices(labels, node["metadata"].get("annotations") or {})
+    if not devices and (shares := shares_of_one(resource, labels)) > 1:
+        devices = math.ceil(total / shares)
     # Whoever holds a part of a device, such as a core, holds the device.
     taken = sum(math.ceil(number * total / counts[name]) for name, number in held.items())
     unit = total if profile.whole_host else 1

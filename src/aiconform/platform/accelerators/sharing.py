@@ -7,14 +7,15 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from aiconform.spec import yamlfile
 
 
 @cache
-def _known() -> Mapping[str, list[str]]:
+def _known() -> Mapping[str, Any]:
     name = "sharing.yaml"
-    content: Mapping[str, list[str]] = yamlfile.parse(Path(name), files(__package__).joinpath(name).read_bytes()).data
+    content: Mapping[str, Any] = yamlfile.parse(Path(name), files(__package__).joinpath(name).read_bytes()).data
     return content
 
 
@@ -22,18 +23,19 @@ def shared(resource: str, labels: Mapping[str, str]) -> str:
     """What says that Pods with this extended resource share devices, by its name or its node's labels; empty if not."""
     if _matches(resource, "shares"):
         return f"{resource} is a share of a device"
-    strategy = _label(resource, "sharing-strategy")
-    if shares_of_one(resource, labels) > 1:
-        strategy = _label(resource, "replicas")
-    elif labels.get(strategy, "") not in _known()["strategies"]:
-        return ""
-    return f"label {strategy}={labels[strategy]}"
+    for label in _labels(resource, "replicas", "replicas"):
+        if _number(labels.get(label, "")) > 1:
+            return f"label {label}={labels[label]}"
+    for label in _labels(resource, "sharing-strategy", "strategy"):
+        if labels.get(label, "") in _known()["strategies"]:
+            return f"label {label}={labels[label]}"
+    return ""
 
 
 def shares_of_one(resource: str, labels: Mapping[str, str]) -> int:
     """How many of an extended resource are one device or partition, as the node's labels say; 0 if they do not."""
-    told = labels.get(_label(resource, "replicas"), "")
-    return int(told) if told.isdecimal() else 0
+    told = (_number(labels.get(label, "")) for label in _labels(resource, "replicas", "replicas"))
+    return next(filter(None, told), 0)
 
 
 def may_be_shares(resource: str) -> bool:
@@ -46,8 +48,14 @@ def perhaps_shared(resource: str) -> bool:
     return _matches(resource, "unlabelled")
 
 
-def _label(resource: str, name: str) -> str:
-    return f"{resource.removesuffix('.shared')}.{name}"
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _labels(resource: str, name: str, others: str) -> list[str]:
+    """The labels that say it of a resource: that of its own name, and another one."""
+    resource = resource.removesuffix(".shared")
+    return [f"{resource}.{name}", *filter(None, [_known()[others].get(resource)])]
 
 
 def _matches(resource: str, key: str) -> bool:
