@@ -28,12 +28,16 @@ def now() -> str:
 
 
 def moment(text: str) -> datetime | None:
-    """The time that a text of `now` names; None if it names none."""
+    """The time (UTC) that a text of `now` names; None if it names none of the years 1970 to 9998.
+
+    So durations can be added to it and taken from it.
+    """
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if 1970 <= found.year <= 9998 else None
 
 
 def hash_line(line: bytes) -> str:

@@ -43,7 +43,8 @@ def judge(path: Path, standard: Standard) -> Judgement:
     directory.refuse_unusual()
     info, report = directory.read_info(), directory.read_report()
     lines, differences = _lines(directory)
-    differences += unlike_the_journal(directory, info, report, lines) if lines else []
+    if not differences:  # a journal without a line is unbroken, and unlike every run
+        differences += unlike_the_journal(directory, info, report, lines)
     same_edition = info.standard_digest == standard.digest
     reworded: list[str] = []
     unread: list[str] = []

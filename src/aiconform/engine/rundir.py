@@ -176,13 +176,13 @@ class RunDirectory:
             raise BadRunDirectory(f"{self.path}: {error}") from error
 
     def digests(self) -> dict[str, str]:
-        """The digest of every file by its path, apart from those that the journal covers otherwise."""
-        names = {path.relative_to(self.path).as_posix(): path for path in self.path.rglob("*") if path.is_file()}
-        return {
-            name: digest(path.read_bytes())
-            for name, path in sorted(names.items())
-            if name not in ("run.json", "journal.ndjson") and not name.startswith("observations/")
-        }
+        """The digest of every file by its path, apart from those that the journal covers otherwise.
+
+        Raises BadRunDirectory.
+        """
+        names = {path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file()}
+        covered = {"run.json", "journal.ndjson", *(f"observations/{check}.json" for check in self.evidence_ids())}
+        return {name: digest(self._bytes(name)) for name in sorted(names - covered)}
 
     def _write(self, name: str, data: bytes) -> None:
         """Write atomically: a reader never finds a partial file."""
