@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from aiconform.cli.ending import INTERRUPTED, WRONG, end
+from aiconform.reports.plain import plain
 
 if TYPE_CHECKING:
     from aiconform.platform import AcceleratorOptions
@@ -155,7 +156,7 @@ class Failure(click.ClickException):
     exit_code = WRONG
 
     def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"aiconform: {self.message}", err=True)
+        click.echo(f"aiconform: {plain(self.message)}", err=True)
 
 
 def fail(message: str) -> NoReturn:

@@ -132,6 +132,8 @@ def _target(name: str, folder: Path, number: int) -> Path:
     if number >= MOST_FILES:
         raise Refused(f"it has more than {MOST_FILES:,} files")
     parts = PurePosixPath(name.replace("\\", "/")).parts
+    if not parts and name:  # `tar -cf FILE .` begins with the folder itself
+        return folder
     if not parts or name.startswith(("/", "\\")) or ".." in parts or "\0" in name or ":" in parts[0]:
         raise Refused(f"{_shown(name)} in the archive leads out of it")
     if len(parts) > DEEPEST or max(map(len, parts)) > LONGEST_NAME:
