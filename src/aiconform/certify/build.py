@@ -136,10 +136,10 @@ def _lacks(submission: Submission) -> list[str]:
 
 def read_layers(path: Path) -> dict[str, str]:
     """Requirement -> layer from a YAML mapping. Raises CannotBuild."""
-    from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
+    from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, read
 
     try:
-        root = parse(path.read_bytes()).root
+        root = read(path).root
     except OSError as error:
         raise CannotBuild(f"{path} cannot be read: {error.strerror}") from error
     except Malformed as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiconform.certify.submission import FILE
 from aiconform.untrusted import Refused, plain_files
+from aiconform.untrusted import opened as untrusted_file
 from aiconform.untrusted.archives import SUFFIXES, unpack
 
 ATTESTATION = "attestation.dsse.json"
@@ -35,7 +36,7 @@ def digests(folder: Path) -> dict[str, str]:
         for path in plain_files(folder):
             name = path.relative_to(folder).as_posix()
             if name not in (*SIGNATURES, CERTIFICATE):
-                with path.open("rb") as file:
+                with untrusted_file(path) as file:
                     found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     except (Refused, OSError) as error:
         raise BadBundle(f"the bundle cannot be read: {error}") from error

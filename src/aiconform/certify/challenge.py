@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiconform.engine.journal import moment
+from aiconform.untrusted import Refused, json_value, read
 
 if TYPE_CHECKING:
     from aiconform.certify.runs import JudgedRun
@@ -68,14 +69,17 @@ def read_challenge(given: str) -> Challenge:
         return Challenge(given)
     path = Path(given)
     try:
-        if path.stat().st_size > LARGEST:
-            raise BadChallenge(f"{given} is no challenge: it is too large")
-        data = json.loads(path.read_bytes())
+        data = json_value(read(path, LARGEST), "it")
         challenge = Challenge(**{name: str(data[name]) for name in Challenge.__dataclass_fields__})
     except OSError as error:
         raise BadChallenge(f"{given} is neither a challenge nor a file that can be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except Refused as error:
+        raise BadChallenge(f"{given} is no challenge: {error}") from error
+    except (KeyError, TypeError) as error:
         raise BadChallenge(f"{given} is no challenge of `aiconform certify challenge`") from error
     if not NONCE.fullmatch(challenge.nonce):
         raise BadChallenge(f"{given} is no challenge: a nonce has 32 hexadecimal digits")
+    for name, said in (("issued", challenge.issued), ("expires", challenge.expires)):
+        if not moment(said):
+            raise BadChallenge(f"{given} is no challenge: {said!r} ({name}) is no time")
     return challenge

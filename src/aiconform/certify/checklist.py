@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from aiconform.certify.yamlvalues import Malformed, YamlList, YamlMapping, YamlScalar, parse
+from aiconform.certify.yamlvalues import Malformed, YamlList, YamlMapping, YamlScalar, read
 from aiconform.reports.facts import requirement_of
 from aiconform.spec import load_standard
 
@@ -99,7 +99,7 @@ def _from_folder(version: str, folder: Path) -> Checklist | None:
     if path is None:
         return None
     try:
-        root = parse(path.read_bytes()).root
+        root = read(path).root
     except (OSError, Malformed) as error:
         raise BadChecklists(f"{path}: {error}") from error
     spec = root.get("spec") if isinstance(root, YamlMapping) else None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiconform.certify.checklist import Checklist, ChecklistItem
 from aiconform.certify.submission import METADATA, snake_case
-from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
+from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, read
 
 TITLE_ONLY = "our title; use --checklists for the programme's text"
 
@@ -22,7 +22,7 @@ class BadMetadata(Exception):
 def read_metadata(path: Path) -> dict[str, str]:
     """Metadata from a YAML or JSON file: a mapping of fields, or a PRODUCT.yaml. Raises BadMetadata."""
     try:
-        root = parse(path.read_bytes()).root
+        root = read(path).root
     except OSError as error:
         raise BadMetadata(f"{path} cannot be read: {error.strerror}") from error
     except Malformed as error:

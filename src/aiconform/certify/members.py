@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiconform.certify.yamlvalues import Malformed, YamlList, YamlMapping, YamlScalar, YamlValue
 from aiconform.certify.yamlvalues import parse as parse_yaml
+from aiconform.untrusted import Refused, read
 
 LARGEST = 64 << 20  # bytes; landscape.yml has about 2 MB
 
@@ -17,10 +18,10 @@ class BadMembers(Exception):
 def read_members(path: Path) -> frozenset[str]:
     """Raises BadMembers."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise BadMembers(f"{path} is larger than {LARGEST >> 20} MiB: this is not a list of members")
-        data = path.read_bytes()
+        data = read(path, LARGEST)
         text = data.decode("utf-8-sig")
+    except Refused as error:
+        raise BadMembers(f"{error}: this is not a list of members") from error
     except OSError as error:
         raise BadMembers(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

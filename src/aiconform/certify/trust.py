@@ -14,6 +14,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from aiconform.untrusted import Refused
+from aiconform.untrusted import read as read_file
+
+LARGEST = 1 << 20  # bytes of a key or of certificates
+
 Role = Literal["vendor", "witness"]
 
 
@@ -145,7 +150,9 @@ def _pem(text: str, policy: Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii")
+        return read_file(path, LARGEST).decode("ascii")
+    except Refused as error:
+        raise BadPolicy(str(error)) from error
     except OSError as error:
         raise BadPolicy(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:

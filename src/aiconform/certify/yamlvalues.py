@@ -11,10 +11,12 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from aiconform import untrusted
 from aiconform.spec.yamlfile import LOADER
 
 LARGEST = 1 << 20  # bytes; the longest real submission has 26 kB
@@ -95,6 +97,15 @@ class _Open:
     key: str | None = None
     key_line: int = 0
     merges: list[YamlValue] = field(default_factory=list)
+
+
+def read(path: Path, *, largest: int = LARGEST) -> Document:
+    """Of a plain file. Raises Malformed, and OSError as `open` does."""
+    try:
+        data = untrusted.read(path, largest)
+    except untrusted.Refused as error:
+        raise Malformed(1, str(error), "name a plain file of a usual size") from error
+    return parse(data, largest=largest)
 
 
 def parse(data: bytes, *, largest: int = LARGEST, most_nodes: int = MOST_NODES) -> Document:

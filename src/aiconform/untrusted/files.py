@@ -6,8 +6,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from aiconform.untrusted.refused import Refused
 
@@ -36,7 +36,7 @@ def read(path: Path, largest: int = LARGEST, *, inside: Path | None = None) -> b
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Iterator[BufferedReader]:
     """A plain file to read as a stream. Raises Refused, and OSError as `open` does."""
     _plain(path, path.stat())
     with os.fdopen(os.open(path, _FLAGS), "rb") as file:

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiconform.certify.certificate import Certificate, state_of
 from aiconform.certify.registry.sources import Source, slug
-from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, parse
+from aiconform.certify.yamlvalues import Malformed, YamlMapping, YamlScalar, read
 
 # Nothing that a repository's own configuration says may run a program or fetch anything.
 _GIT = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false")
@@ -25,7 +25,7 @@ class BadDates(Exception):
 def read_dates(path: Path) -> dict[str, date]:
     """Dates by version and slug, from a YAML or JSON mapping of `vX.Y/<product>`. Raises BadDates."""
     try:
-        root = parse(path.read_bytes(), largest=16 << 20).root
+        root = read(path, largest=16 << 20).root
     except OSError as error:
         raise BadDates(f"{path} cannot be read: {error.strerror}") from error
     except Malformed as error:
