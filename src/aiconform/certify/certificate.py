@@ -5,7 +5,7 @@ Vendors do not sign it and builds do not touch it: it is kept by who merges, and
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import MAXYEAR, date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,7 +86,9 @@ def read_certificate(folder: Path) -> Certificate:
     from aiconform.spec.yamlfile import read
 
     path = folder / CERTIFICATE
-    if not path.is_file() or path.is_symlink():
+    if path.is_symlink():
+        raise BadCertificate(f"{path.name} is a link: put the file itself there")
+    if not path.exists():
         return NONE
     try:
         return Certificate.model_validate(read(path).data)
@@ -116,7 +118,7 @@ def decide(folder: Path, number: int, *, outcome: str, decision: str, day: date)
     appeals = read_certificate(folder).appeals
     if not 1 <= number <= len(appeals) or not appeals[number - 1].open:
         raise BadCertificate(f"{folder.name} has no open appeal {number}: see `aiconform certify life`")
-    said = {"decided": day, "outcome": outcome, "decision": decision}
+    said = {"decided": day, "outcome": outcome, "decision": _text(decision)}
     try:
         Appeal.model_validate({**appeals[number - 1].model_dump(), **said})
     except ValidationError as error:
@@ -127,7 +129,16 @@ def decide(folder: Path, number: int, *, outcome: str, decision: str, day: date)
 
 
 def _plain(record: _Model) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in record if value not in ("", ())}
+    return {
+        name: list(value) if isinstance(value, tuple) else _text(value)
+        for name, value in record
+        if value not in ("", ())
+    }
+
+
+def _text(value: Any) -> Any:
+    """What a terminal gave that is no text would leave a file that nobody can read."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _tree(folder: Path) -> tuple[Path, Any]:
@@ -147,6 +158,8 @@ def _written(path: Path, tree: Any) -> Path:
 
 def expiry(accepted: date) -> date:
     """A year later: for so long a certification counts, if the programme does not say otherwise."""
+    if accepted.year == MAXYEAR:
+        return date.max
     try:
         return accepted.replace(year=accepted.year + 1)
     except ValueError:  # 29 February

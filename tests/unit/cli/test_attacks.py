@@ -1,4 +1,4 @@
-"""What a sceptic tries on the command line: edits that are laundered, files that are none, names that act on a terminal.
+"""What a sceptic tries on the command line: laundered edits, files that are none, names that act on a terminal.
 
 Exit code 1 means that something does not hold, and nothing else.
 """
@@ -159,3 +159,29 @@ def test_an_archive_of_everything_here_is_a_usual_one(tmp_path: Path, bundle: Pa
         archive.add(bundle.parents[1], ".", filter=lambda member: None if member.name.endswith(".tar") else member)
     done = call("certify", "verify", packed, "--unsigned")
     assert done.exit_code == 0, done.output
+
+
+# What the programme records
+
+
+def test_a_record_that_is_a_link_is_not_copied_into_the_repository(tmp_path: Path, bundle: Path) -> None:
+    private = tmp_path / "private.yaml"
+    private.write_text("merged: 2026-01-01 # a secret\n")
+    (bundle / "CERTIFICATE.yaml").symlink_to(private)
+    done = call("certify", "appeal", bundle, "--by", "Jane Doe", "--why", "Half of a gang ran.")
+    assert done.exit_code == 2
+    assert "CERTIFICATE.yaml is a link" in done.stderr
+    assert private.read_text() == "merged: 2026-01-01 # a secret\n"
+
+
+def test_an_appeal_in_bytes_that_are_no_text_leaves_a_record_that_can_be_read(bundle: Path) -> None:
+    assert call("certify", "appeal", bundle, "--by", "Jane \udcff", "--why", "Half of a gang ran.").exit_code == 0
+    done = call("certify", "life", bundle)
+    assert "appeal 1" in done.stdout, done.output
+
+
+def test_the_last_year_of_the_calendar_has_no_next_one(bundle: Path) -> None:
+    (bundle / "CERTIFICATE.yaml").write_text("merged: 9999-12-31\n")
+    done = call("certify", "life", bundle, "--date", "9999-12-31")
+    assert done.exit_code == 0, done.output
+    assert "counts until 9999-12-31" in done.stdout
