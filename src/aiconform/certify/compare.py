@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from aiconform.certify.grades import GRADES, NOT_CLAIMED
+from aiconform.certify.grades import GRADE_WORDS, GRADES, NOT_CLAIMED
+from aiconform.certify.registry.lives import span
 from aiconform.certify.rules.runs import latest
 from aiconform.certify.submission import METADATA
 from aiconform.certify.validate import Validated
@@ -35,9 +37,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """rows: requirement -> a cell for each submission. changes: for two submissions of one product, else None."""
+    """rows: requirement -> a cell for each submission. changes: for two submissions of one product, else None.
+
+    lives: of each submission its dated record, as `registry.lives` has it.
+    """
 
     submissions: tuple[Validated, ...]
+    lives: tuple[Mapping[str, Any], ...]
     names: tuple[str, ...]
     rows: dict[str, tuple[Cell, ...]]
     changes: tuple[dict[str, Any], ...] | None
@@ -45,16 +51,22 @@ class Comparison:
     def as_data(self) -> dict[str, Any]:
         return {
             "submissions": [
-                {"name": name, "path": each.path.as_posix(), "version": each.version, "valid": each.valid}
-                for name, each in zip(self.names, self.submissions, strict=True)
+                {
+                    "name": name,
+                    "path": each.path.as_posix(),
+                    "version": each.version,
+                    "valid": each.valid,
+                    **{key: life[key] for key in ("slug", "platform", "state", "accepted", "expires")},
+                }
+                for name, each, life in zip(self.names, self.submissions, self.lives, strict=True)
             ],
             "requirements": {id_: [cell.as_data() for cell in cells] for id_, cells in self.rows.items()},
             "changes": None if self.changes is None else list(self.changes),
         }
 
 
-def compare(submissions: Sequence[Validated]) -> Comparison:
-    """In the order given. Raises CannotCompare."""
+def compare(submissions: Sequence[Validated], life_of: Callable[[Path], Mapping[str, Any]]) -> Comparison:
+    """In the order given. life_of: the dated record of a product's folder. Raises CannotCompare."""
     for each in submissions:
         if each.examined is None:
             reason = each.errors[0].message if each.errors else "it cannot be read"
@@ -66,7 +78,8 @@ def compare(submissions: Sequence[Validated]) -> Comparison:
     rows = {id_: tuple(_cell(each, id_) for each in submissions) for id_ in ids}
     one_product = len(submissions) == 2 and len({_product(each) for each in submissions}) == 1
     changes = tuple(_changes(submissions, rows)) if one_product else None
-    return Comparison(tuple(submissions), names, rows, changes)
+    lives = tuple(life_of(each.path.parent) for each in submissions)
+    return Comparison(tuple(submissions), lives, names, rows, changes)
 
 
 def _product(each: Validated) -> str:
@@ -129,8 +142,14 @@ def lines(found: Comparison) -> Iterator[str]:
     for row in table:
         yield plain("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     yield ""
-    for name, each, counts in zip(found.names, found.submissions, proven, strict=True):
-        yield plain(f"{name}: {'valid' if each.valid else 'INVALID'}; {counts or 'nothing claimed'}")
+    for name, each, life, counts in zip(found.names, found.submissions, found.lives, proven, strict=True):
+        about = life["platform"]
+        title = f"{about['platformName']} {about['platformVersion']} by {about['vendorName']}"
+        yield plain(f"{name}: {title}; {life['state'].replace('-', ' ')}, {span(life)}")
+        yield plain(f"  {'valid' if each.valid else 'INVALID'} by the programme's rules; {counts or 'nothing claimed'}")
+    shown = {cell.grade for cells in found.rows.values() for cell in cells}
+    yield "In brackets is what shows a claim, best first:"
+    yield from (f"  {grade}: {words}" for grade, words in GRADE_WORDS.items() if grade in shown)
     for change in found.changes or ():
         about = f"{change['requirement']}: " if change["requirement"] else ""
         if change["what"] == "evidence unchanged":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,12 @@ import click
 
 from aiconform.cli.certify_build import build, redact, sign
 from aiconform.cli.certify_init import init
-from aiconform.cli.certify_life import appeal, life, withdraw
+from aiconform.cli.certify_life import appeal, life, life_of, withdraw
 from aiconform.cli.certify_next import delta, layers
 from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result
 from aiconform.cli.certify_registry import command as registry
 from aiconform.cli.certify_validate import validate
-from aiconform.cli.common import Failure, fail, output_option
+from aiconform.cli.common import Failure, fail, note, output_option
 from aiconform.cli.ending import end
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ def make_challenge(vendor: str, days: int, out: Path | None) -> None:
     except OSError as error:
         fail(f"{out} cannot be written: {error.strerror}")
     click.echo(out)
+    note(f"next: the vendor runs `aiconform run --challenge {out.name}`; keep the file for")
+    note(f"`aiconform certify verify BUNDLE --challenge {out}`")
 
 
 def _not_of_the_bundle(bundle: Path, trusted: Path | None) -> None:
@@ -191,17 +194,28 @@ def _policy(key: Path | None, identity: str | None, issuer: str | None, file: Pa
 
 @command.command(short_help="Show submissions side by side.")
 @click.argument("paths", metavar="A B…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--dates", type=FILE, help="When submissions were accepted: a YAML or JSON mapping of vX.Y/<product> to dates."
+)
+@click.option("--date", "today", type=click.DateTime(["%Y-%m-%d"]), help="Judge age and expiry on this day, not today.")
 @checklists_option
 @output_option
-def compare(paths: tuple[Path, ...], checklists: Path | None, output: str) -> None:
-    """Compare submissions by requirement and proof grade. For two submissions of one product, also show the changes."""
+def compare(
+    paths: tuple[Path, ...], dates: Path | None, today: datetime | None, checklists: Path | None, output: str
+) -> None:
+    """Compare submissions: by requirement the claim and what shows it, and until when each certification counts.
+
+    For two submissions of one product, also show the changes. When one was accepted comes from --dates, else from the
+    git history.
+    """
     from aiconform.certify.compare import CannotCompare, lines
     from aiconform.certify.compare import compare as run
     from aiconform.certify.validate import ValidationSettings, find
     from aiconform.certify.validate import validate as validated
 
     try:
-        found = run(validated(find(paths), ValidationSettings(offline=True, checklists=checklists)))
+        settings = ValidationSettings(offline=True, checklists=checklists)
+        found = run(validated(find(paths), settings), lambda folder: life_of(folder, checklists, today, dates))
     except CannotCompare as error:
         fail(str(error))
     if output == "json":

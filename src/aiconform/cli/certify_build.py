@@ -45,6 +45,7 @@ def build(
     from aiconform.certify.build import CannotBuild, read_layers
     from aiconform.certify.build import build as make
     from aiconform.certify.redaction import CannotRedact, Redaction
+    from aiconform.certify.submission import FILE as PRODUCT
 
     if words and not redacted:
         raise click.UsageError("--word needs --redact")
@@ -73,6 +74,9 @@ def build(
     for requirement, reason in built.open.items():
         click.echo(f"{'for the vendor':<15} {requirement}: {reason[:200]}")
     click.echo(built.folder)
+    if built.open:
+        note(f"{built.folder / PRODUCT}: answer what is for the vendor (a SHOULD may stay blank), and build again")
+    note(f"next: aiconform certify validate {built.folder}")
 
 
 def _ids() -> tuple[str, ...]:
@@ -160,6 +164,8 @@ def sign(
                 click.echo(attestation.countersign(key, folder))
             else:
                 click.echo(attestation.sign_with_key(content, key, folder))
+            if not countersign:
+                note(f"next: aiconform certify verify {bundle} --key {f'{new_key}.pub' if new_key else 'YOUR.pub'}")
             if timestamp:
                 when = add_timestamp(folder, attestation.signature_of(folder, key), timestamp)
                 note(f"{timestamp} confirms that it was signed at {when.isoformat()}")

@@ -106,6 +106,11 @@ def init(
         for line in lines(before):
             note(line)
     click.echo(place)
+    note(
+        "next: fill it in, or write it again with --metadata FILE"
+        if missing
+        else f"next: aiconform certify build RUN --out {place.parent}"
+    )
 
 
 def _carried(before: Delta | None) -> dict[str, Carried]:

@@ -52,12 +52,28 @@ def life(corpus: Path, dates: Path | None, today: datetime | None, checklists: P
             click.echo(plain(f"  {text}"))
 
 
+def life_of(
+    folder: Path, checklists: Path | None, today: datetime | None = None, dates: Path | None = None
+) -> dict[str, Any]:
+    """The dated record of one product's folder. Ends with exit code 2 if it is none, or the dates cannot be read."""
+    from aiconform.certify.registry.life import BadDates, read_dates
+    from aiconform.certify.registry.lives import lives
+    from aiconform.certify.validate import ValidationSettings
+
+    try:
+        known = read_dates(dates) if dates else {}
+    except BadDates as error:
+        fail(str(error))
+    found = lives(folder, ValidationSettings(offline=True, checklists=checklists), known, _day(today))
+    if len(found) != 1:
+        fail(f"{folder} holds {len(found)} submissions: name one, vX.Y/<product>")
+    return found[0]
+
+
 def _line(each: dict[str, Any]) -> str:
-    span = f"accepted {each['accepted'] or '(day not known)'}"
-    if each["state"] in ("current", "expired", "renewed"):
-        span += f", counts until {each['expires']}"
-    newer = f", renewed for {each['renewed_by']}" if each["renewed_by"] else ""
-    return f"{each['state']:<10} {each['version']}/{each['slug']}  {each['platform']['platformName']}: {span}{newer}"
+    from aiconform.certify.registry.lives import span
+
+    return f"{each['state']:<10} {each['version']}/{each['slug']}  {each['platform']['platformName']}: {span(each)}"
 
 
 def _recorded(known: dict[str, Any]) -> list[str]:

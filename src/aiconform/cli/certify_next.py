@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from aiconform.cli.certify_life import life_of
 from aiconform.cli.certify_options import INVALID, checklists_option, print_result
-from aiconform.cli.common import fail, output_option
+from aiconform.cli.common import fail, note, output_option
 from aiconform.cli.ending import end
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def delta(submission: Path, kubernetes: str | None, checklists: Path | None, out
         return
     for line in lines(found):
         click.echo(plain(line))
+    folder = submission if submission.is_dir() else submission.parent
+    note(f"next: aiconform certify init --from {folder} --kubernetes {version} --out {version}/{folder.name}")
 
 
 def delta_from(submission: Path, version: str, checklists: Path | None) -> Delta:
@@ -79,7 +82,8 @@ def layers(product: Path, base: Path, today: datetime | None, checklists: Path |
     from aiconform.certify.layers import lines
     from aiconform.reports.plain import plain
 
-    one, other = (_record(path, today, checklists) for path in (product, base))
+    folders = (path if path.is_dir() else path.parent for path in (product, base))
+    one, other = (life_of(folder, checklists, today) for folder in folders)
     found = run(one, other)
     if output == "json":
         about = {
@@ -92,15 +96,3 @@ def layers(product: Path, base: Path, today: datetime | None, checklists: Path |
         for line in lines(found):
             click.echo(plain(line))
     end(INVALID if any(each.problems for each in found) else 0)
-
-
-def _record(path: Path, today: datetime | None, checklists: Path | None) -> dict[str, Any]:
-    from aiconform.certify.registry.lives import lives
-    from aiconform.certify.validate import ValidationSettings
-
-    folder = path if path.is_dir() else path.parent
-    day = (today or datetime.now().astimezone()).date()
-    found = lives(folder, ValidationSettings(offline=True, checklists=checklists), {}, day)
-    if len(found) != 1:
-        fail(f"{path} holds {len(found)} submissions: name one, vX.Y/<product>")
-    return found[0]

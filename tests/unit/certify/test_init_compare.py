@@ -104,3 +104,17 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
     result = certify("compare", one, broken)
     assert result.exit_code == 2
     assert "broken" in result.output
+
+
+def test_two_platforms_are_compared_with_their_age_and_what_grades_mean(tmp_path: Path) -> None:
+    other = {"platformName": "Bravo Cloud", "vendorName": "Bravo", "platformVersion": "9"}
+    one, two = write(tmp_path, product()).parent, write(tmp_path, product(metadata=other), "v1.37/bravo").parent
+    (tmp_path / "dates.yaml").write_text("v1.37/test-platform: 2026-11-03\nv1.37/bravo: 2025-10-01\n")
+    day = ("--dates", tmp_path / "dates.yaml", "--date", "2026-11-29")
+    said = certify("compare", one, two, *day)
+    assert said.exit_code == 0, said.output
+    assert "Test Platform 2.1 by Test Vendor; current, accepted 2026-11-03, counts until 2027-11-03" in said.stdout
+    assert "Bravo Cloud 9 by Bravo; expired, accepted 2025-10-01, counts until 2026-10-01" in said.stdout
+    assert "  documentation-link: a page that says how it could be done" in said.stdout
+    found = json.loads(certify("compare", one, two, *day, "-o", "json").stdout)["submissions"]
+    assert [(each["slug"], each["state"]) for each in found] == [("test-platform", "current"), ("bravo", "expired")]

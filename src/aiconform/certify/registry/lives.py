@@ -25,3 +25,11 @@ def lives(corpus: Path, settings: ValidationSettings, dates: Mapping[str, date],
     records = (record(source, settings) for source in sources)
     known = platforms(dated(each, accepted, today) for each in records if isinstance(each, dict))
     return [each for platform in known for each in platform["versions"]]
+
+
+def span(life: Mapping[str, Any]) -> str:
+    """Since when and until when a dated record counts, in words."""
+    text = f"accepted {life['accepted'] or '(day not known)'}"
+    if life["state"] in ("current", "expired", "renewed"):
+        text += f", counts until {life['expires']}"
+    return text + (f", renewed for {life['renewed_by']}" if life["renewed_by"] else "")
