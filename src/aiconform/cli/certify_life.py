@@ -33,6 +33,7 @@ def life(corpus: Path, dates: Path | None, today: datetime | None, checklists: P
     else from the git history, else from CERTIFICATE.yaml beside the submission. That file also has renewals for the
     same version, the withdrawal, and appeals. `renewed` says that a newer version is certified.
     """
+    from aiconform.certify.bundle import CERTIFICATE
     from aiconform.certify.registry.life import BadDates, read_dates
     from aiconform.certify.registry.lives import lives
     from aiconform.certify.validate import ValidationSettings
@@ -48,6 +49,8 @@ def life(corpus: Path, dates: Path | None, today: datetime | None, checklists: P
         return
     for each in found:
         click.echo(plain(_line(each)))
+        if each["certificate"] is None:
+            click.echo(f"  {CERTIFICATE} cannot be read: see `aiconform certify validate`")
         for text in _recorded(each["certificate"] or {}):
             click.echo(plain(f"  {text}"))
 

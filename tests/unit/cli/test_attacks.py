@@ -185,3 +185,14 @@ def test_the_last_year_of_the_calendar_has_no_next_one(bundle: Path) -> None:
     done = call("certify", "life", bundle, "--date", "9999-12-31")
     assert done.exit_code == 0, done.output
     assert "counts until 9999-12-31" in done.stdout
+
+
+def test_a_broken_record_hides_no_withdrawal(tmp_path: Path, bundle: Path) -> None:
+    dates = tmp_path / "dates.yaml"
+    dates.write_text("v1.37/test-platform: 2026-06-01\n")
+    withdrawn = "withdrawn: {date: 2026-07-01, by: Acme Inc., why: It is no longer sold.}\n"
+    for text, state in (("", "current"), (withdrawn, "withdrawn"), (withdrawn * 2, "undated")):
+        (bundle / "CERTIFICATE.yaml").write_text(text or "merged: 2026-06-01\n")
+        done = call("certify", "life", tmp_path, "--dates", dates, "--date", "2026-11-29")
+        assert done.stdout.startswith(state), done.output
+    assert "CERTIFICATE.yaml cannot be read" in done.stdout

@@ -87,9 +87,13 @@ def _output(command: list[str]) -> str:
 
 
 def dated(record: dict[str, Any], accepted: Mapping[str, date], today: date) -> dict[str, Any]:
-    """The record with `accepted`, `expires` (ISO dates or None) and `state`, one of STATES."""
+    """The record with `accepted`, `expires` (ISO dates or None) and `state`, one of STATES.
+
+    What the programme recorded and nobody can read may be a withdrawal: until it is mended, nothing is `current`.
+    """
     known = Certificate.model_validate(record["certificate"] or {})
     day = accepted.get(f"{record['version']}/{record['slug']}") or accepted.get(record["source"]) or known.merged
+    day = day if record["certificate"] is not None else None
     state, ends = state_of(record["valid"], day, known, today)
     return {
         **record,
