@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +94,15 @@ def sign_keyless(content: dict[str, Any], folder: Path, token: str | None = None
     """Sign with the identity that an OIDC issuer confirms to sigstore. Raises SigningFailed."""
     import sigstore.errors
     from pydantic import ValidationError
+    from sigstore._internal.fulcio.client import ExpiredCertificate, FulcioClientError
+    from sigstore._internal.rekor import RekorClientError
     from sigstore.dsse import Statement
     from sigstore.models import ClientTrustConfig
-    from sigstore.oidc import IdentityToken, detect_credential
+    from sigstore.oidc import ExpiredIdentity, IdentityToken, detect_credential
     from sigstore.sign import SigningContext
 
+    # What its clients of services raise is no Error of sigstore's.
+    refused = (FulcioClientError, RekorClientError, ExpiredCertificate, ExpiredIdentity)
     try:
         raw = token or detect_credential()
         if not raw:
@@ -110,7 +113,7 @@ def sign_keyless(content: dict[str, Any], folder: Path, token: str | None = None
         context = SigningContext.from_trust_config(ClientTrustConfig.production())
         with context.signer(IdentityToken(raw)) as signer:
             bundle = signer.sign_dsse(Statement(_encoded(content)))
-    except (sigstore.errors.Error, OSError, ValueError, ValidationError) as error:
+    except (sigstore.errors.Error, *refused, OSError, ValueError, ValidationError) as error:
         raise SigningFailed(
             f"sigstore could not sign ({_first_line(error)}): without a network, sign with --key"
         ) from error
@@ -174,24 +177,23 @@ def verify_with_key(folder: Path, pem: bytes, name: str) -> dict[str, Any]:
 
 
 def verify_keyless(folder: Path, identity: str, issuer: str | None) -> dict[str, Any]:
-    """The statement that `identity` signed through sigstore, and when that was `logged`. Raises NotAttested."""
+    """The statement that `identity` signed through sigstore, and by when it was `logged`. Raises NotAttested.
+
+    The time is one that the transparency log promised or a timestamp authority signed: the bundle also has a field for
+    it that nobody signs.
+    """
     import sigstore.errors
     from sigstore.models import Bundle
     from sigstore.verify import Verifier, policy
 
     try:
         bundle = Bundle.from_json(_read(folder / KEYLESS))
-        kind, payload = Verifier.production().verify_dsse(bundle, policy.Identity(identity=identity, issuer=issuer))
+        verifier = Verifier.production()
+        kind, payload = verifier.verify_dsse(bundle, policy.Identity(identity=identity, issuer=issuer))
+        logged = min(each.time for each in verifier._establish_time(bundle))
     except (sigstore.errors.Error, OSError, ValueError) as error:
         raise NotAttested(f"{KEYLESS} is not proven to be by {identity}: {_first_line(error)}") from error
-    return {**_statement(payload, kind), "logged": _logged(bundle)}
-
-
-def _logged(bundle: Any) -> datetime | None:
-    """When the transparency log took the entry; newer logs leave the time to timestamp authorities."""
-    entry = bundle.to_json()
-    times = [each.get("integratedTime") for each in json.loads(entry)["verificationMaterial"].get("tlogEntries", ())]
-    return datetime.fromtimestamp(int(times[0]), UTC) if times and times[0] else None
+    return {**_statement(payload, kind), "logged": logged}
 
 
 def _encoded(content: dict[str, Any]) -> bytes:
