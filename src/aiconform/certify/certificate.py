@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from aiconform.certify.bundle import CERTIFICATE
+from aiconform.certify.days import Day
 from aiconform.certify.fix import editor
 
 State = Literal["current", "renewed", "expired", "undated", "withdrawn", "not-valid"]
@@ -35,7 +36,7 @@ class _Model(BaseModel):
 
 
 class Withdrawal(_Model):
-    date: date
+    date: Day
     by: str
     why: str
 
@@ -46,12 +47,12 @@ class Appeal(_Model):
     outcome: `upheld` if the programme agrees, `rejected` if not; with `decided` and `decision`, its words.
     """
 
-    raised: date
+    raised: Day
     by: str
     why: str
     about: tuple[str, ...] = ()
     link: str = ""
-    decided: date | None = None
+    decided: Day | None = None
     outcome: Literal["", "upheld", "rejected"] = ""
     decision: str = ""
 
@@ -71,8 +72,8 @@ class Appeal(_Model):
 class Certificate(_Model):
     """merged: when the submission was accepted. renewed: days on which it was accepted again for the same version."""
 
-    merged: date | None = None
-    renewed: tuple[date, ...] = ()
+    merged: Day | None = None
+    renewed: tuple[Day, ...] = ()
     withdrawn: Withdrawal | None = None
     appeals: tuple[Appeal, ...] = ()
 

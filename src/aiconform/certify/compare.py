@@ -13,6 +13,7 @@ from aiconform.certify.rules.runs import latest
 from aiconform.certify.submission import METADATA
 from aiconform.certify.validate import Validated
 from aiconform.reports.plain import plain, shortened
+from aiconform.reports.summary import counted
 
 WORDS = {True: "holds", False: "broken", None: "undecided"}
 
@@ -107,7 +108,7 @@ def _changes(submissions: Sequence[Validated], rows: dict[str, tuple[Cell, ...]]
     for requirement, (before, after) in rows.items():
         for what in ("level", "status", "grade", "notes"):
             one, other = getattr(before, what), getattr(after, what)
-            if one != other:
+            if (one or None) != (other or None):
                 yield {"requirement": requirement, "what": what, "before": one, "after": other}
         yield from _assertions(submissions, requirement)
         gone = [text for text in before.evidence if text not in after.evidence]
@@ -115,7 +116,7 @@ def _changes(submissions: Sequence[Validated], rows: dict[str, tuple[Cell, ...]]
         if gone or come:
             yield {"requirement": requirement, "what": "evidence", "before": gone, "after": come}
         elif after.evidence and after.status:
-            text = f"the same {len(after.evidence)} entries"
+            text = f"the same {counted(len(after.evidence), 'entry', 'entries')}"
             yield {"requirement": requirement, "what": "evidence unchanged", "before": text, "after": text}
 
 

@@ -9,6 +9,7 @@ from aiconform.certify.findings import SEVERITIES, RuleFinding
 from aiconform.certify.grades import GRADES
 from aiconform.certify.validate import Validated, summary
 from aiconform.reports.plain import plain
+from aiconform.reports.summary import counted
 
 
 def lines(results: Sequence[Validated], least: str = "note") -> Iterator[str]:
@@ -17,7 +18,8 @@ def lines(results: Sequence[Validated], least: str = "note") -> Iterator[str]:
         yield from _one(result, least)
     counts = summary(results)
     beyond = sum(counts["findings"].values())
-    yield f"{counts['valid']} of {counts['submissions']} valid by the programme's rules; {beyond} findings beyond them"
+    valid = f"{counts['valid']} of {counts['submissions']} valid by the programme's rules"
+    yield f"{valid}; {counted(beyond, 'finding')} beyond them"
 
 
 def _one(result: Validated, least: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from aiconform.certify.links import links_of
 from aiconform.certify.releases import Releases
 from aiconform.certify.rules import loading
 from aiconform.certify.submission import FILE, version_of
+from aiconform.reports.summary import counted
 
 MOST_SUBMISSIONS = 10_000
 MOST_LINKS = 500  # of one submission that are tried; a real one has about 40
@@ -150,9 +151,9 @@ def _validated(
 def _not_checked(examined: Examined, settings: ValidationSettings) -> Iterator[str]:
     links = len(set(_urls(examined)))
     if settings.offline and links:
-        yield f"{links} links (offline): counted as answering"
+        yield f"{counted(links, 'link')} (offline): counted as answering"
     elif links > MOST_LINKS:
-        yield f"{links - MOST_LINKS} links beyond the first {MOST_LINKS}: counted as answering"
+        yield f"{counted(links - MOST_LINKS, 'link')} beyond the first {MOST_LINKS}: counted as answering"
     if settings.members is None:
         yield "whether the vendor is a CNCF member: no list given (--members)"
 

@@ -158,12 +158,12 @@ def sign(
                 _tell_of_key(attestation.new_key(new_key))
                 key = new_key
             if key is None:
-                click.echo(attestation.sign_keyless(content, folder, identity_token))
+                click.echo(bundle / attestation.sign_keyless(content, folder, identity_token).name)
                 return
             if countersign:
-                click.echo(attestation.countersign(key, folder))
+                click.echo(bundle / attestation.countersign(key, folder).name)
             else:
-                click.echo(attestation.sign_with_key(content, key, folder))
+                click.echo(bundle / attestation.sign_with_key(content, key, folder).name)
             if not countersign:
                 note(f"next: aiconform certify verify {bundle} --key {f'{new_key}.pub' if new_key else 'YOUR.pub'}")
             if timestamp:

@@ -41,6 +41,7 @@ def built(tmp_path: Path, *runs: Path, claim: dict[str, Any] | None = None, opti
 def signed(tmp_path: Path, bundle: Path) -> Path:
     result = certify("sign", bundle, "--new-key", tmp_path / "key")
     assert result.exit_code == 0, result.output
+    assert result.stdout == f"{bundle}/attestation.dsse.json\n"
     return tmp_path / "key.pub"
 
 

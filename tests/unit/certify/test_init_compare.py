@@ -68,7 +68,9 @@ def test_two_versions_of_a_product(tmp_path: Path) -> None:
     assert "platformVersion: 2.0 -> 2.1" in result.stdout
     assert "gang_scheduling: grade: documentation-link -> artifact" in result.stdout
     assert "gpu_sharing: status: - -> Implemented" in result.stdout
-    assert "ai_inference: evidence unchanged" in result.stdout
+    assert "ai_inference: evidence unchanged (the same 1 entry)" in result.stdout
+    assert "workload_sandboxing: level: - -> SHOULD" in result.stdout
+    assert "- -> -" not in result.stdout
     data = json.loads(certify("compare", one, two, "-o", "json").stdout)
     assert data["requirements"]["workload_sandboxing"][0]["level"] is None
     assert data["requirements"]["workload_sandboxing"][1]["level"] == "SHOULD"

@@ -144,6 +144,9 @@ def test_wrong_use_of_appeal(tmp_path: Path, arguments: tuple[str, ...]) -> None
     [
         "[]",
         "merged: soon",
+        "merged: 0",
+        "merged: '0'",
+        "renewed: [20260301]",
         "colour: red",
         "appeals: [{raised: 2026-05-01}]",
         "appeals: [{raised: 2026-05-01, by: J, why: w, decided: 2026-06-01}]",

@@ -216,6 +216,15 @@ def test_a_slug_is_a_plain_name_of_a_file(name: str) -> None:
     assert slug(made) == made
 
 
+@pytest.mark.parametrize("name", ["con", "AUX", "nul.2", "com1", "-lpt9", "prn.x"])
+def test_no_page_has_a_name_of_a_device_of_windows(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "corpus", product(), f"v1.37/{name}")
+    assert certify("registry", "build", tmp_path / "corpus", tmp_path / "site").exit_code == 0
+    (page,) = (tmp_path / "site/platforms").glob("*.html")
+    assert page.name.startswith("product-")
+    assert slug(page.name.removesuffix(".html")) == page.name.removesuffix(".html")
+
+
 def test_products_that_differ_have_slugs_that_differ() -> None:
     names = ["a b", "a-b", "a.b", "a/b", "é", "è", "x" * 61, "x" * 62, "<b>", "b"]
     assert len({slug(name) for name in names}) == len(names)

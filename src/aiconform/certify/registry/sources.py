@@ -22,6 +22,9 @@ from aiconform.untrusted.archives import SUFFIXES
 LONGEST_SLUG = 60
 LONGEST_NAME = 300
 _ODD = re.compile(r"[^a-z0-9._-]+")
+# Windows keeps these names to devices, whatever follows a dot:
+# https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+_DEVICE = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ def slug(product: str) -> str:
     """A product's name in addresses and names of files: short, of plain letters, one for each product."""
     lower = product.lower()
     plain = _ODD.sub("-", lower).strip(".-_")[:LONGEST_SLUG]
+    if _DEVICE.fullmatch(plain):
+        plain = f"product-{plain}"[:LONGEST_SLUG]
     if plain == lower:
         return plain
     return f"{plain or 'product'}-{hashlib.sha256(lower.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

@@ -11,6 +11,7 @@ from aiconform.certify.context import Context
 from aiconform.certify.corpus import Notes, minor
 from aiconform.certify.examined import Answer, Examined
 from aiconform.certify.findings import Problem, Rule
+from aiconform.reports.summary import counted
 
 RULES = (
     Rule(
@@ -80,7 +81,8 @@ def _carried_over(context: Context) -> Iterator[Problem]:
             yield Problem(
                 "F-carried-over",
                 answer.given[0].line,
-                f"the evidence is that of {old.submission.product}, unchanged ({len(answer.given)} entries)",
+                f"the evidence is that of {old.submission.product}, unchanged "
+                f"({counted(len(answer.given), 'entry', 'entries')})",
                 requirement,
             )
 
