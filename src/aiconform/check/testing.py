@@ -13,14 +13,19 @@ from aiconform.check.check import Check
 from aiconform.check.observation import Observation
 
 
-def findings(check: Check, observation: Observation) -> dict[str, Finding]:
+def findings(check: Check, observation: Observation, *others: Observation) -> dict[str, Finding]:
     """What each assertion over this kind of observation finds, by the assertion's id.
 
+    others: further observations of its kind, for the assertions that judge all of them together.
     The observation is written and read again first, as between a run and its judgement, so that a test also shows that
     it survives that. Raises ValueError if no assertion of the check judges such an observation.
     """
-    seen = type(observation).model_validate_json(observation.model_dump_json())
-    found = {declared.id: declared.function(seen) for declared in check.assertions if isinstance(seen, declared.over)}
+    every = [type(each).model_validate_json(each.model_dump_json()) for each in (observation, *others)]
+    found = {
+        declared.id: declared.function(every if declared.together else every[0])
+        for declared in check.assertions
+        if isinstance(every[0], declared.over)
+    }
     if not found:
         raise ValueError(f"{check.id} has no assertion over {type(observation).__name__}")
     return found

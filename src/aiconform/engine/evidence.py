@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 ProbeOutcome = Literal["seen", "error", "nothing", "not-applicable"]
 CheckVerdict = Literal["pass", "fail", "error", "not-applicable", "not-run"]
 RunVerdict = Literal["conformant", "not-conformant", "undetermined"]
+WHOLE_CLUSTER = "cluster"
+"""The target of what is about the platform as a whole."""
 ReportLevel = Literal["MUST", "SHOULD", "folded", "extension"]
 AskedBy = Literal["programme", "project"]
 FORMAT = 2

@@ -18,7 +18,7 @@ from aiconform.cluster.space import Space
 from aiconform.engine import events
 from aiconform.engine.capacity import Capacity
 from aiconform.engine.clock import WorkClock
-from aiconform.engine.evidence import Evidence, ProbeOutcome, Record
+from aiconform.engine.evidence import WHOLE_CLUSTER, Evidence, ProbeOutcome, Record
 from aiconform.engine.gates import Gate, NeverReady
 from aiconform.engine.outstanding import Outstanding
 from aiconform.engine.plan import suite_digest
@@ -108,7 +108,7 @@ class Observer:
 
     def _without_targets(self, probe: Probe, outcome: ProbeOutcome, message: str, requests: int) -> Record:
         self._observed()
-        return _record(probe, "cluster", outcome, message, requests=requests)
+        return _record(probe, WHOLE_CLUSTER, outcome, message, requests=requests)
 
     def _defect(self, probe: Probe, name: str, error: Exception) -> str:
         """Record where a probe broke that should not have; returns the message for its record."""
@@ -207,7 +207,7 @@ class Observer:
 
 
 def _name(target: Target) -> str:
-    return "cluster" if target is None else str(target)
+    return WHOLE_CLUSTER if target is None else str(target)
 
 
 def _nodes(target: Target) -> tuple[str, ...]:

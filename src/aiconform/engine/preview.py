@@ -10,6 +10,7 @@ from typing import TypeVar
 from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Probe, Settings
 from aiconform.cluster import ClusterError
 from aiconform.engine.access import Permissions
+from aiconform.engine.evidence import WHOLE_CLUSTER
 from aiconform.engine.plan import Item, Plan
 from aiconform.platform import BadSelector, Platform
 from aiconform.platform.accelerators.holders import holders
@@ -129,8 +130,8 @@ async def _taken(platform: Platform, probe: Probe, settings: Settings) -> str:
 async def _attempts(platform: Platform, probe: Probe, settings: Settings) -> list[Attempt]:
     limit = probe.seconds(settings)
     if probe.targets is None:
-        return [Attempt(probe.name, "cluster", 0, limit)]
+        return [Attempt(probe.name, WHOLE_CLUSTER, 0, limit)]
     return [
-        Attempt(probe.name, str(target or "cluster"), min(probe.devices[1], getattr(target, "free", 0)), limit)
+        Attempt(probe.name, str(target or WHOLE_CLUSTER), min(probe.devices[1], getattr(target, "free", 0)), limit)
         for target in await probe.targets(platform, settings)
     ]

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from aiconform.check import Assertion, Check, Finding, Observation
 from aiconform.engine.evidence import (
+    WHOLE_CLUSTER,
     AskedBy,
     AssertionResult,
     CheckResult,
@@ -32,11 +33,7 @@ def judge_check(requirement: Requirement, version: str, check: Check, evidence: 
     assessed: list[AssertionResult] = []
     left_out: dict[str, str] = {}
     for declared in check.assertions:
-        findings = [
-            (record, _finding(check, declared, record, value))
-            for record, value in seen
-            if isinstance(value, declared.over)
-        ]
+        findings = _findings(check, declared, seen)
         if findings and not any(finding.applies for _, finding in findings):
             left_out[declared.id] = _reasons(findings, len(findings))
             continue
@@ -108,7 +105,18 @@ def _observation(check: Check, record: Record) -> Observation:
         ) from error
 
 
-def _finding(check: Check, declared: Assertion, record: Record, value: Observation) -> Finding:
+def _findings(
+    check: Check, declared: Assertion, seen: Sequence[tuple[Record, Observation]]
+) -> list[tuple[Record, Finding]]:
+    """What an assertion finds in each observation of its kind, or of the whole cluster in all of them together."""
+    judged = [(record, value) for record, value in seen if isinstance(value, declared.over)]
+    if not declared.together or not judged:
+        return [(record, _finding(check, declared, record, value)) for record, value in judged]
+    whole = judged[0][0].model_copy(update={"target": WHOLE_CLUSTER})
+    return [(whole, _finding(check, declared, whole, [value for _, value in judged]))]
+
+
+def _finding(check: Check, declared: Assertion, record: Record, value: Observation | list[Observation]) -> Finding:
     try:
         return declared.function(value)
     except CAUSED_BY_CONTENT as error:

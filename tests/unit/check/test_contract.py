@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from importlib.resources import files
 
 import pytest
 from support.certify_runs import CHECK, isolation
 
 import aiconform.check
-from aiconform.check import Finding, Observation
+from aiconform.check import Check, Finding, Observation, assertion, holds
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 
@@ -65,6 +66,17 @@ def test_one_observation_is_judged_by_assertion_ids() -> None:
     found = findings(load_check(CHECK), isolation(leaks=True))
     assert found["forged_is_refused"] == Finding(True, found["forged_is_refused"].reason, 2)
     assert False in {finding.holds for finding in found.values()}
+
+
+def test_the_type_of_its_parameter_says_whether_an_assertion_judges_observations_together() -> None:
+    @assertion("alike", "They are alike")
+    def alike(seen: Sequence[Observation]) -> Finding:
+        return holds(True, f"{len(seen)} of them", subjects=len(seen))
+
+    declared = alike.__assertion__  # type: ignore[attr-defined]
+    assert (declared.over, declared.together) == (Observation, True)
+    check = Check("some", (), (declared,))
+    assert findings(check, Observation(), Observation())["alike"].subjects == 2
 
 
 def test_an_observation_of_another_check_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -127,6 +128,22 @@ def test_a_check_of_which_nothing_applies_is_no_pass() -> None:
         "error",
         "could not decide: the check asserts nothing of what was observed; left out: positive",
     )
+
+
+def test_an_assertion_over_all_observations_judges_them_together() -> None:
+    def alike(seen: Sequence[Number]) -> Finding:
+        return Finding(len({each.value for each in seen}) == 1, "compared", len(seen))
+
+    def judge(*records: Record) -> CheckResult:
+        evidence = Evidence(check=CHECK.id, suite="", seconds=0, requests=0, records=records)
+        declared = Assertion("alike", "They are alike", alike, Number, ("alike",), together=True)
+        return judge_check(REQUIREMENT, "v1.37", Check(REQUIREMENT.id, (PROBE,), (declared,)), evidence)
+
+    (found,) = judge(record(1), record(1, target="there"), record(None, "not-applicable")).assertions
+    assert (found.holds, found.subjects, found.targets) == (True, 2, {"cluster": True})
+    assert judge(record(1), record(2, target="there")).verdict == "fail"
+    assert judge(record(None, "error")).verdict == "error"
+    assert judge().assertions[0].reason == "nothing was observed"
 
 
 def test_a_reason_names_the_target_when_there_are_several() -> None:
