@@ -7,16 +7,12 @@ from aiconform.checks.secure_accelerator_access.attempts import answer, denied, 
 from aiconform.checks.secure_accelerator_access.device_sets import (
     NODES_OF_A_PARTITION,
     counting,
-    families,
-    more_than,
     own_kernel,
-    paths,
-    role,
     telling_apart,
-    with_role,
 )
 from aiconform.checks.secure_accelerator_access.observations import Isolation
 from aiconform.kit.container_view import View, granted, other_signs
+from aiconform.kit.device_families import families, more_than, paths, role, with_role
 from aiconform.platform.accelerators.device_nodes import Role
 
 NOT_STARTED = "no Pod started with a device"

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-
 from aiconform.checks.secure_accelerator_access.observations import Isolation
 from aiconform.kit.container_view import DeviceNode, View, granted, special
-from aiconform.platform.accelerators.device_nodes import Role, known_nodes
+from aiconform.kit.device_families import families, with_role
+from aiconform.platform.accelerators.device_nodes import known_nodes
 
 # A partition has the capability of its GPU instance and that of its compute instance.
 NODES_OF_A_PARTITION = 2
-
-
-def role(node: DeviceNode) -> Role | None:
-    return known_nodes().role(node.path)
 
 
 def counting(view: View, seen: Isolation) -> list[DeviceNode]:
@@ -50,28 +44,6 @@ def own_kernel(view: View | None, seen: Isolation) -> bool:
     return bool(view.release and seen.release and view.release != seen.release)
 
 
-def with_role(nodes: Iterable[DeviceNode], *roles: Role | None) -> list[DeviceNode]:
-    return [node for node in nodes if role(node) in roles]
-
-
-def families(nodes: Iterable[DeviceNode], *roles: Role | None) -> dict[str, list[DeviceNode]]:
-    """One node of each device by what the nodes of several have in common: `/dev/nvidia` for `/dev/nvidia0`.
-
-    Nodes without an index are left out: all holders share them.
-    """
-    found: dict[str, dict[str, DeviceNode]] = defaultdict(dict)
-    for node in with_role(nodes, *roles):
-        if family := known_nodes().family(node.path):
-            name, device = family
-            found[name].setdefault(device, node)
-    return {name: list(members.values()) for name, members in found.items()}
-
-
-def more_than(count: int, nodes: Iterable[DeviceNode], *roles: Role | None) -> list[list[DeviceNode]]:
-    """The families of these roles with more than `count` members."""
-    return [members for members in families(nodes, *roles).values() if len(members) > count]
-
-
 def telling_apart(one: list[DeviceNode], two: list[DeviceNode]) -> tuple[list[DeviceNode], list[DeviceNode]]:
     """The nodes that tell what one holder has from what another has: all but known control nodes.
 
@@ -80,7 +52,3 @@ def telling_apart(one: list[DeviceNode], two: list[DeviceNode]) -> tuple[list[De
     if with_role(one, "partition") and with_role(two, "partition"):
         return with_role(one, "partition"), with_role(two, "partition")
     return with_role(one, "device", "partition", None), with_role(two, "device", "partition", None)
-
-
-def paths(nodes: Iterable[DeviceNode]) -> str:
-    return ", ".join(node.path for node in nodes)
