@@ -148,13 +148,17 @@ class Accelerators:
 
     def one_of_each_kind(self) -> tuple[NodeAccelerators, ...]:
         """For each kind the best node: one that has a free device and is well, of these the one with the most free."""
-        return tuple(max(members, key=_merit) for members in self.by_kind().values())
+        return tuple(members[0] for members in self.ranked())
+
+    def ranked(self) -> list[list[NodeAccelerators]]:
+        """The nodes of each kind, the best one first."""
+        return [sorted(members, key=_merit, reverse=True) for members in self.by_kind().values()]
 
     def places(self, count: int) -> tuple[AcceleratorPlace, ...]:
         """For each kind the best node with room for `count`, or nodes that have it together; none if too few do."""
         found: list[AcceleratorPlace] = []
-        for members in self.by_kind().values():
-            ranked = sorted((each for each in members if each.room), key=_merit, reverse=True)
+        for members in self.ranked():
+            ranked = [each for each in members if each.room]
             if alone := next((each for each in ranked if each.room >= count), None):
                 found.append(alone)
                 continue
