@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import pytest
 from support.lab import FAULTY_NODES, Lab, Outcome, options, succeed
 
+from aiconform.lab.faults.drivers import DIFFERENCES, FROM_DRA
 from aiconform.lab.faults.fault import Fault, Scope
 from aiconform.lab.faults.registry import possible, rounds
 
-LOOKED_AT = ("accelerator_metrics", "dra_support", "secure_accelerator_access")
+LOOKED_AT = ("accelerator_metrics", "dra_support", "driver_runtime_management", "secure_accelerator_access")
 """The checks that look at every node."""
 DRA = "dra_support"
 # In test_nothing_installed.py. A node that publishes nothing is no accelerator node: dra_support sees it if none does.
@@ -27,25 +28,25 @@ BRIEF = {"accelerator_metrics.load_seconds": 10}
 def placed(groups: Sequence[tuple[Fault, ...]]) -> list[dict[str, tuple[Fault, ...]]]:
     """Node -> its faults, for each of as few runs as the nodes allow; in each run a node stays healthy.
 
-    What breaks DRA is at nodes that give accelerators by it.
+    What breaks DRA is at nodes that give accelerators by it. What shows only beside a healthy node of its kind is at
+    the others, of which one stays healthy.
     """
     by_dra, others = FAULTY_NODES[::2], FAULTY_NODES[1::2]
-    waiting = {anywhere: [each for each in groups if _is_of_dra(each) is not anywhere] for anywhere in (False, True)}
+    of_dra = [each for each in groups if any(DRA in fault.checks or fault.breaks & FROM_DRA for fault in each)]
+    beside = [each for each in groups if any(fault.breaks & DIFFERENCES for fault in each)]
+    assert not [each for each in of_dra if each in beside]
+    anywhere = [each for each in groups if each not in of_dra and each not in beside]
     runs: list[dict[str, tuple[Fault, ...]]] = []
-    while waiting[False] or waiting[True]:
+    while of_dra or beside or anywhere:
         run: dict[str, tuple[Fault, ...]] = {}
         for node in by_dra:
-            if queue := waiting[False] or waiting[True]:
+            if queue := of_dra or anywhere:
                 run[node] = queue.pop(0)
         for node in others[1:]:
-            if waiting[True]:
-                run[node] = waiting[True].pop(0)
+            if queue := beside or anywhere:
+                run[node] = queue.pop(0)
         runs.append(run)
     return runs
-
-
-def _is_of_dra(members: Sequence[Fault]) -> bool:
-    return any(DRA in fault.checks for fault in members)
 
 
 @dataclass(frozen=True)

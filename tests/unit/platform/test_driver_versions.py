@@ -22,6 +22,7 @@ from aiconform.platform.accelerators.versions import Version, agree, parse
         ("24.1.rc3", "24.1.0-rc3"),
         ("1.4.2+build.7", "1.4.2_build-7"),
         ("6.8.0-41-generic", "6.8.0-41-generic"),
+        ("6.1.58+", "6.1.58"),
         (" 2.22.2.0 ", "2.22.2"),
     ],
 )

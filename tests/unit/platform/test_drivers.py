@@ -75,7 +75,8 @@ def test_neuron_by_any_attribute_that_is_a_drivers_version(name: str) -> None:
 
 
 def test_of_ascend_nothing_public_says_where_its_driver_is_advertised() -> None:
-    assert not family_of("Huawei Ascend").is_told
+    assert not family_of("Huawei Ascend").is_told(by_dra=True)
+    assert [family_of("AWS Neuron device").is_told(by_dra=way) for way in (True, False)] == [True, False]
     told = family_of("Huawei Ascend").driver(
         [], node(annotations={"acme.example/npu-driver": "24.1.rc3"}), ["acme.example/npu-driver"]
     )

@@ -125,6 +125,16 @@ class Identity(Strict):
     """Prefix of the environment variables that a container with a device gets."""
     driver_version: Version
     """Value of the attribute driverVersion, and of the variable `<env_prefix>_DRIVER_VERSION`."""
+    driver_text: str = ""
+    """How the driver itself writes its version, where that is no semantic version: 580.65.06 at one vendor."""
+    driver_files: dict[str, str] = Field(default_factory=dict)
+    """What a holder's container finds of the driver: path -> content, templates with `driver`, its version. Paths under
+    /proc and /sys are those of a real driver (`driver.py`)."""
+    driver_labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of the Node that say which driver it has: templates with `driver`, `runtime` (their versions) and
+    `integration`."""
+    integration_attribute: Annotated[str, Field(pattern=r"^[A-Za-z_]*$")] = ""
+    """The attribute that carries the runtime integration; empty if DRA does not publish it."""
     runtime_version: Version
     """Value of the attribute named by `runtime_version_attribute`, and of `<env_prefix>_RUNTIME_VERSION`."""
     runtime_version_attribute: AttributeName
@@ -136,7 +146,7 @@ class Identity(Strict):
     attributes: dict[AttributeName, AttributeValue] = Field(default_factory=dict)
     """Further attributes of every device; text is a template. `simulated` is always added."""
     without_attributes: tuple[str, ...] = ()
-    """Which of uuid, index and minor this driver does not publish."""
+    """Which of uuid, index, minor and driverVersion this driver does not publish."""
     node_labels: dict[str, str] = Field(default_factory=dict)
     """Further labels of the Node; values are templates."""
     requested_by: tuple[str, ...] = ()
@@ -163,6 +173,10 @@ class Identity(Strict):
             fill(template, {**NUMBERS, **TEXTS})
         for template in self.node_labels.values():
             fill(template, {**NUMBERS, **TEXTS, "count": 0})
+        for template in (*self.driver_files, *self.driver_files.values()):
+            fill(template, {"driver": ""})
+        for template in self.driver_labels.values():
+            fill(template, {"driver": "", "runtime": "", "integration": ""})
         return self
 
     @field_validator("metrics")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
 from aiconform.lab.accelerators.devices import Device, resources
+from aiconform.lab.accelerators.driver import driver_labels
 from aiconform.lab.accelerators.identity import Identity
 from aiconform.lab.accelerators.slices import GROUP
 from aiconform.lab.accelerators.templates import fill
@@ -84,14 +85,22 @@ def node_labels(config: AcceleratorConfig) -> dict[str, str]:
             f"{resource}.product": str(devices[0].words["product"]),
             f"{resource}.count": str(len(devices)),
         }
-        if not config.real:
-            labels[f"{resource}.driver-version"] = identity.driver_version
-            labels[f"{resource}.runtime-version"] = identity.runtime_version
     labels |= {f"{resource}.simulated": str(not config.real).lower() for resource in resources(identity)}
     if not config.real:
         words = {**devices_of(config)[0].words, "count": config.count}
         labels |= {name: fill(value, words) for name, value in identity.node_labels.items()}
+        labels |= driver_labels(config)
     return {name: re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("._-") for name, value in labels.items()}
+
+
+def changed_labels(config: AcceleratorConfig, labels: Mapping[str, str]) -> dict[str, str | None]:
+    """What has to change of a Node's labels; None removes one that a fault withholds."""
+    wanted = node_labels(config)
+    withheld = node_labels(config.model_copy(update={"faults": ()})).keys() - wanted.keys()
+    return {
+        **{name: value for name, value in wanted.items() if labels.get(name) != value},
+        **dict.fromkeys(withheld & labels.keys()),
+    }
 
 
 def _by_extended_resource(config: AcceleratorConfig) -> Mapping[str, Sequence[Device]]:

@@ -16,6 +16,7 @@ import grpc
 from aiconform.lab.accelerators import sockets
 from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of, split
 from aiconform.lab.accelerators.devices import Device, by_resource, nodes_of
+from aiconform.lab.accelerators.driver import driver_files
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
 from aiconform.lab.accelerators.prepared import environment, plugin_kind
@@ -187,7 +188,13 @@ class _Service:
                 opened = ()
             answer.container_responses.append(
                 messages.ContainerAllocateResponse(
-                    envs=environment(config, opened) if opened else {},
+                    envs=environment(config, opened, by="device-plugin") if opened else {},
+                    mounts=[
+                        messages.Mount(
+                            container_path=each.container_path, host_path=str(each.host_path), read_only=True
+                        )
+                        for each in (driver_files(config) if opened else ())
+                    ],
                     devices=[
                         messages.DeviceSpec(
                             container_path=node.container_path,

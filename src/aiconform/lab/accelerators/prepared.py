@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from aiconform.lab import device_numbers
 from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
 from aiconform.lab.accelerators.devices import Device, DeviceNode
+from aiconform.lab.accelerators.driver import driver_files
 from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.machines.files import write_json
 
 # The first version of CDI with a device node's hostPath.
 CDI_VERSION = "0.5.0"
+MOUNT_OPTIONS = ["ro", "nosuid", "nodev", "bind"]
 # As accelerators' device nodes usually have: the device cgroup restricts access, not the mode.
 NODE_MODE = 0o666
 
@@ -75,7 +77,7 @@ class Prepared:
     """The claims that are prepared on this node: their CDI specs, and the record of them in the state folder."""
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self._config = config
+        self.config = config
         self._file = config.state_dir / "prepared.json"
         self._claims = self._read()
 
@@ -111,7 +113,7 @@ class Prepared:
         `results` are (request, pool, device name); `opened` are the devices that each of them opens to a container:
         itself, on a sound driver. `permissions` is what the container may do with them.
         """
-        kind = f"{self._config.identity.driver}/claim"
+        kind = f"{self.config.identity.driver}/claim"
         nodes = {device.name: device for devices in opened for device in devices}
         if nodes:
             self._write_spec(uid, kind, list(nodes.values()), permissions)
@@ -138,11 +140,11 @@ class Prepared:
         write_json(self._file, _RECORD.dump_python(self._claims, mode="json"))
 
     def _spec_path(self, uid: str) -> Path:
-        return self._config.cdi_dir / f"{self._config.identity.driver}-claim_{uid}.json"
+        return self.config.cdi_dir / f"{self.config.identity.driver}-claim_{uid}.json"
 
     def _write_spec(self, uid: str, kind: str, devices: Sequence[Device], permissions: str) -> None:
         write_spec(
-            self._spec_path(uid), kind, {f"{uid}-{each.name}": each for each in devices}, self._config, permissions
+            self._spec_path(uid), kind, {f"{uid}-{each.name}": each for each in devices}, self.config, permissions
         )
 
 
@@ -151,20 +153,28 @@ def write_spec(
 ) -> None:
     """Write a CDI specification of devices by the names that they have in it."""
     versions = [CDI_VERSION, *(each.real.cdi_version for each in devices.values() if each.real)]
-    spec = {
+    spec: dict[str, object] = {
         "cdiVersion": max(versions, key=lambda version: [int(part) for part in version.split(".") if part]),
         "kind": kind,
         "devices": [
             {"name": name, "containerEdits": _edits(config, device, permissions)} for name, device in devices.items()
         ],
     }
+    if files := driver_files(config):
+        # Once for all devices.
+        spec["containerEdits"] = {
+            "mounts": [
+                {"containerPath": each.container_path, "hostPath": str(each.host_path), "options": MOUNT_OPTIONS}
+                for each in files
+            ]
+        }
     # Readers of the folder select files by suffix; the draft of write_json has another one.
     write_json(path, spec)
 
 
 def _edits(config: AcceleratorConfig, device: Device, permissions: str) -> dict[str, object]:
     more = device.real.edits if device.real else {}
-    own = [f"{key}={value}" for key, value in environment(config, [device]).items()]
+    own = [f"{key}={value}" for key, value in environment(config, [device], by="cdi").items()]
     return {
         **more,
         "env": [*more.get("env", []), *own],
@@ -195,12 +205,16 @@ def plugin_kind(config: AcceleratorConfig) -> str:
     return f"{config.identity.driver}/device"
 
 
-def environment(config: AcceleratorConfig, devices: Sequence[Device]) -> dict[str, str]:
-    """The environment variables of a container with these devices."""
+def environment(config: AcceleratorConfig, devices: Sequence[Device], *, by: str) -> dict[str, str]:
+    """The environment variables of a container with these devices. by: the integration that sets them."""
     identity = config.identity
-    versions = {"DRIVER_VERSION": identity.driver_version, "RUNTIME_VERSION": identity.runtime_version}
+    about = {
+        "DRIVER_VERSION": identity.driver_version,
+        "RUNTIME_VERSION": identity.runtime_version,
+        "INJECTED_BY": by,
+    }
     return {
         # Those of real hardware are not known.
-        **{f"{identity.env_prefix}_{name}": value for name, value in versions.items() if not config.real},
+        **{f"{identity.env_prefix}_{name}": value for name, value in about.items() if not config.real},
         **{f"{identity.env_prefix}_DEVICE_{device.index}": device.uuid for device in devices},
     }

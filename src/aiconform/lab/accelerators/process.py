@@ -15,6 +15,7 @@ from aiconform.lab.accelerators.allocator import RogueAllocator
 from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of, read_config, split
 from aiconform.lab.accelerators.devices import by_resource, nodes_of, resources
 from aiconform.lab.accelerators.dra import DraDriver
+from aiconform.lab.accelerators.driver import write_driver_files
 from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.accelerators.plugin import DevicePlugin
 from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes, write_plugin_spec
@@ -66,11 +67,12 @@ class AcceleratorProcess:
         changed = [name for name in FIXED if getattr(config, name) != getattr(self._config, name)]
         if changed:
             raise AcceleratorError(f"{', '.join(changed)} can only change with a restart")
-        self._config = self._publisher.config = self._driver.config = config
+        self._config = self._publisher.config = self._driver.config = self._prepared.config = config
         to_dra, to_plugin = split(config)
         if not config.real:
             make_device_nodes(nodes_of(devices_of(config)))
         write_telemetry(config)
+        write_driver_files(config)
         config.cdi_dir.mkdir(parents=True, exist_ok=True)
         write_plugin_spec(config)
         runs = DriverFault.NO_DRIVER not in config.faults

@@ -62,8 +62,7 @@ class Publisher:
 
     async def _publish_once(self) -> None:
         node = await self._cluster.get("v1", "Node", self.config.node_name)
-        labels = objects.node_labels(self.config)
-        if labels.items() - (node["metadata"].get("labels") or {}).items():
+        if labels := objects.changed_labels(self.config, node["metadata"].get("labels") or {}):
             await self._cluster.patch({"apiVersion": "v1", "kind": "Node", **node}, {"metadata": {"labels": labels}})
         if self._devices or await self._find_version():
             await self._publish_slices(node["metadata"]["uid"])

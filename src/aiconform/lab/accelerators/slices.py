@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.accelerators.config import AcceleratorConfig
 from aiconform.lab.accelerators.devices import Device
+from aiconform.lab.accelerators.driver import driver, integration_attribute
 
 if TYPE_CHECKING:  # the client is heavy, and this is imported to describe a lab
     from aiconform.cluster import Object
@@ -47,15 +48,16 @@ def attributes(config: AcceleratorConfig, device: Device, renumbered: int = 0) -
     `simulated`.
     """
     identity = config.identity
-    versions = {
-        "driverVersion": identity.driver_version,
-        identity.runtime_version_attribute: identity.runtime_version,
+    published: dict[str, Object | None] = {
+        "driverVersion": driver(config).attribute,
+        identity.runtime_version_attribute: {"version": identity.runtime_version},
+        identity.integration_attribute: integration_attribute(config),
     }
     values: dict[str, Object] = {
         # Those of real hardware are not known.
-        name: {"version": _bumped(version, renumbered)}
-        for name, version in versions.items()
-        if device.real is None
+        name: {kind: _bumped(text, renumbered) if kind == "version" else text for kind, text in value.items()}
+        for name, value in published.items()
+        if value is not None and device.real is None and name not in identity.without_attributes
     }
     own: dict[str, int | str] = {"uuid": device.uuid, "index": device.index, "minor": device.minor}
     plain: dict[str, bool | int | str] = {

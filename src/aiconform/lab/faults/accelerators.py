@@ -20,8 +20,9 @@ DRA_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta1", "resource.k8s.i
 _ACCESS, _DRA, _NODES = "secure_accelerator_access", "dra_support", "cluster_autoscaling"
 # It opens every device that its container sees, and finds the published devices in the metrics.
 _LOAD = frozenset({"accelerator_metrics"})
+_DRIVERS = "driver_runtime_management"
 # Their Pods do not start without an accelerator.
-_USERS = _LOAD | {"gang_scheduling", "pod_autoscaling"}
+_USERS = _LOAD | {"gang_scheduling", "pod_autoscaling", _DRIVERS}
 
 _LEAK = ("sibling_sees_none", "stranger_sees_none", "forged_is_refused")
 
@@ -71,14 +72,16 @@ FAULTS = (
     Fault(
         DriverFault.PREPARES_ALL,
         "Every claim or request gets all accelerators of the node.",
-        assertions(_ACCESS, "holder_sees_exactly_one", "holders_are_disjoint"),
+        assertions(_ACCESS, "holder_sees_exactly_one", "holders_are_disjoint")
+        | assertions(_DRIVERS, "exact_device_is_injected"),
         InDriver(),
         disturbs=_LOAD,
     ),
     Fault(
         DriverFault.PREPARES_NOTHING,
         "Containers start without the accelerator that is allocated to them.",
-        assertions(_ACCESS, "holder_sees_device", "holders_are_disjoint"),
+        assertions(_ACCESS, "holder_sees_device", "holders_are_disjoint")
+        | assertions(_DRIVERS, "exact_device_is_injected"),
         InDriver(),
         disturbs=_LOAD,
     ),
@@ -108,7 +111,7 @@ FAULTS = (
         "Preparing an accelerator changes the attributes of all of them: it no longer matches its selector.",
         assertions(_DRA, "selector_is_satisfied"),
         InDriver(),
-        disturbs=_LOAD,
+        disturbs=_LOAD | {_DRIVERS},
     ),
     Fault(
         DriverFault.OVERCOMMITS,

@@ -1,4 +1,4 @@
-"""Where the version of an accelerator's driver is advertised, and where it is installed, from drivers.yaml beside this."""
+"""Where the version of an accelerator's driver is advertised, and where it is installed, from drivers.yaml."""
 
 from __future__ import annotations
 
@@ -54,10 +54,9 @@ class Family(BaseModel):
     integration: tuple[str, ...] = ()
     traces: dict[Integration, dict[str, str]] = {}
 
-    @property
-    def is_told(self) -> bool:
-        """Whether it is known how platforms advertise this driver."""
-        return bool(self.published or self.labels or self.in_kernel)
+    def is_told(self, *, by_dra: bool) -> bool:
+        """Whether it is known how platforms advertise the driver of devices that are offered in this way."""
+        return bool((by_dra and self.published) or self.labels or self.in_kernel)
 
     def driver(self, devices: Iterable[Device], node: Object, more: Iterable[str] = ()) -> tuple[Told, ...]:
         """The versions of the driver that are advertised for these devices of a node, and for the node.

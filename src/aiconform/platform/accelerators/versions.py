@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# Numbers between dots, and after them what vendors add: -26305c5e, .rc3, +build, -41-generic.
-_VERSION = re.compile(r"v?(\d{1,18}(?:\.\d{1,18})*)(?:[-+._~ ]([0-9a-z].*))?", re.IGNORECASE)
+# Numbers between dots, and after them what vendors add: -26305c5e, .rc3, +build, -41-generic, or a + alone.
+_VERSION = re.compile(r"v?(\d{1,18}(?:\.\d{1,18})*)(?:[-+._~ ]([0-9a-z].*)?)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,139 @@
+"""What one container has to show: it has the device that it asked for, and the driver that is advertised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from aiconform.check import Finding, assertion, holds, left_out, undecided
+from aiconform.checks.driver_runtime_management.observations import Advertised, Found, Installed
+from aiconform.kit.container_view import View, granted, other_signs
+from aiconform.kit.device_families import families, more_than, paths, with_role
+from aiconform.platform.accelerators.drivers import INTEGRATIONS, KERNEL_VERSION, Integration, family_of
+from aiconform.platform.accelerators.versions import agree, parse
+
+NOT_STARTED = "no Pod started with a device"
+_KERNEL_LABEL = "feature.node.kubernetes.io/kernel-version.full"
+
+
+def versions_in(told: Iterable[Advertised]) -> list[Advertised]:
+    """Those of the advertised values that are versions."""
+    return [each for each in told if parse(each.value)]
+
+
+def driver_found(seen: Installed) -> list[Found]:
+    """Where the version of the installed driver is: in the kernel, else in what was injected."""
+    return [each for each in seen.found if each.kind != "injected"] or list(seen.found)
+
+
+def _said(found: Iterable[Found]) -> str:
+    return ", ".join(f"{each.version} in {each.path}" for each in found)
+
+
+@assertion(
+    "driver_version_matches", "The driver version that a container with a device finds is the one that is advertised"
+)
+def driver_version_matches(seen: Installed) -> Finding:
+    about = f"{seen.advertised.name} on {seen.advertised.node}"
+    if seen.holder is None:
+        return undecided(f"{NOT_STARTED}: {seen.problem}")
+    found = driver_found(seen)
+    if not found:
+        return undecided(
+            f"{about}: a container with a device finds no version of the driver under /proc and /sys or in what is "
+            "injected; if a file there has it, name the file: --set driver_runtime_management.file=PATH"
+        )
+    if unreadable := [each for each in found if not parse(each.version)]:
+        return undecided(f"{about}: what a container with a device finds is no version: {_said(unreadable)}")
+    advertised = versions_in(seen.advertised.driver)
+    if not advertised:
+        return undecided(f"{about}: no version is advertised to compare with {_said(found)}")
+    of_kernel = found[0].kind == "kernel"
+    if not of_kernel and all(map(_is_kernels, advertised)):
+        said = f"{about}: the driver has a version of its own, {_said(found)}, and only the kernel's is advertised"
+        return holds(False, said, subjects=len(found))
+    if of_kernel and not any(map(_is_kernels, advertised)):
+        told = ", ".join(map(str, advertised))
+        return undecided(f"{about}: advertised is {told}; a container finds only the kernel's version, {_said(found)}")
+    wrong = [
+        f"{told} is advertised, and a container finds {_said([each])}"
+        for told in advertised
+        for each in found
+        if not agree(told.value, each.version)
+    ]
+    said = "; ".join(wrong) or f"{', '.join(map(str, advertised))}; found: {_said(found)}"
+    return holds(not wrong, f"{about}: {said}", subjects=len(found))
+
+
+def _is_kernels(told: Advertised) -> bool:
+    return told.name in (KERNEL_VERSION, _KERNEL_LABEL)
+
+
+@assertion("libraries_match_module", "The injected libraries of the driver have the version of its kernel module")
+def libraries_match_module(seen: Installed) -> Finding:
+    if seen.holder is None:
+        return undecided(f"{NOT_STARTED}: {seen.problem}")
+    module = [each for each in seen.found if each.kind == "module" and parse(each.version)]
+    injected = [each for each in seen.found if each.kind == "injected" and parse(each.version)]
+    if not module or not injected:
+        return left_out(f"on {seen.advertised.node} not both have a version that a container sees")
+    wrong = [each for each in injected if not agree(each.version, module[0].version)]
+    said = f"the module has {_said(module[:1])}; injected: {_said(wrong or injected)}"
+    return holds(not wrong, f"{seen.advertised.node}: {said}", subjects=len(injected))
+
+
+@assertion("exact_device_is_injected", "The container has exactly the devices that it asked for")
+def exact_device_is_injected(seen: Installed) -> Finding:
+    if seen.holder is None or seen.control is None:
+        return undecided(f"{NOT_STARTED}: {seen.problem}")
+    node, own = seen.advertised.node, granted(seen.holder, seen.control)
+    if not own:
+        if signs := other_signs(seen.holder, seen.control):
+            return undecided(f"{node}: the container has {', '.join(signs)} and no device node of its own to count")
+        return holds(False, f"{node}: a container with a device has nothing that one without has not", subjects=1)
+    if many := [paths(members) for members in more_than(seen.asked, own, "device")]:
+        return holds(False, f"{node}: asked for {seen.asked}, injected: {'; '.join(many)}", subjects=len(own))
+    most = max(map(len, families(own, "device").values()), default=seen.asked)
+    if most < seen.asked and not with_role(own, "partition"):
+        return holds(False, f"{node}: asked for {seen.asked}, injected: {paths(own)} alone", subjects=len(own))
+    return holds(True, f"{node}: asked for {seen.asked}, injected: {paths(own)}", subjects=len(own))
+
+
+@assertion("runtime_integration_matches", "The runtime integration that is advertised has injected the device")
+def runtime_integration_matches(seen: Installed) -> Finding:
+    if seen.holder is None or seen.control is None:
+        return undecided(f"{NOT_STARTED}: {seen.problem}")
+    node = seen.advertised.node
+    if not granted(seen.holder, seen.control) and not other_signs(seen.holder, seen.control):
+        return undecided(f"{node}: nothing was injected")
+    traces = injected_by(family_of(seen.advertised.profile).traces, seen.holder, seen.control)
+    if len(traces) > 1:
+        return undecided(f"{node}: there are traces of more than one integration: {', '.join(traces)}")
+    declared = seen.advertised.integration
+    if unknown := [each for each in declared if each.value not in INTEGRATIONS]:
+        return undecided(f"{node}: {unknown[0]} is none of {', '.join(INTEGRATIONS)}")
+    trace = "".join(traces)
+    # A claim's devices have no other way into a container: resource.k8s.io hands over names of CDI, and nothing else.
+    actual = trace or ("cdi" if seen.served_by == "dra" else "")
+    seen_as = f"its traces are those of {trace}" if trace else f"served by {seen.served_by}"
+    if not declared:
+        # Allocating is the one thing that is declared: by DRA that is CDI, by a device plugin what the plugin answers.
+        right = actual == "cdi" or seen.served_by == "device-plugin"
+        return holds(right, f"{node}: allocated by {seen.served_by}; {seen_as}", subjects=1)
+    if not actual:
+        if any(each.value != "device-plugin" for each in declared):
+            return undecided(f"{node}: {declared[0]}; nothing in the container tells what has injected the device")
+        actual = "device-plugin"
+    wrong = [str(each) for each in declared if each.value != actual]
+    said = f"{node}: {', '.join(wrong or map(str, declared))}; {seen_as}"
+    return holds(not wrong, said, subjects=1)
+
+
+def injected_by(traces: dict[Integration, dict[str, str]], holder: View, control: View) -> list[Integration]:
+    """The integrations of which only the container with the device has traces in its environment."""
+    own = {name: value for name, value in holder.environment.items() if control.environment.get(name) != value}
+    return [
+        integration
+        for integration, variables in traces.items()
+        if any(re.fullmatch(pattern, own[name]) for name, pattern in variables.items() if name in own)
+    ]

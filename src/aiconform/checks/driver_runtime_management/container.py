@@ -1,0 +1,131 @@
+"""What a container is asked for, and where in its answer the version of the driver is.
+
+It runs no vendor's tool: a tool may report the version of the image that it is in.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+
+from aiconform.checks.driver_runtime_management.observations import Found
+from aiconform.kit.container_view import LOOK, LOOKED, View
+from aiconform.kit.pods import STAY
+from aiconform.platform.accelerators.drivers import Family, simulated_kernel
+
+# A version is at the beginning of a file, if it is in there.
+_BYTES = 4096
+# In a file that the user names: the first word with a digit.
+_ANY = r"(\S*\d\S*)"
+# Prints the content of files, the folders of kernel modules, and the libraries in mounts, one per line.
+_READ = """
+for file in $FILES; do
+  [ -r "$file" ] && echo "file $file $(head -c {bytes} "$file" | base64 | tr -d '\\n')"
+done
+for folder in $FOLDERS; do
+  [ -d "$folder" ] && echo "folder $folder"
+done
+awk '{{print $5}}' /proc/self/mountinfo | while read -r point; do
+  case "$point" in
+    / | /proc* | /dev* | /sys* | /etc/* | */secrets/*) ;;
+    *) find "$point" -name '*.so*' 2>/dev/null | head -n 2000 ;;
+  esac
+done | while read -r path; do echo "library $path $(readlink -f "$path")"; done
+"""
+
+
+def kernel_root(*, simulated: bool) -> str:
+    """Before /proc and /sys in a container: of simulated devices, these files are in a folder that says so."""
+    return simulated_kernel() if simulated else ""
+
+
+def look_script() -> str:
+    """What a container without a device runs."""
+    return f"{LOOK}echo {LOOKED}; {STAY}"
+
+
+def find_script(family: Family, root: str, file: str = "") -> str:
+    """What a container with a device runs. file: a further one to read."""
+    files = [*_kernel_paths(family, root), *family.files, *([file] if file else [])]
+    variables = f"FILES={shlex.quote(' '.join(files))}\nFOLDERS={shlex.quote(' '.join(_folders(family, root)))}\n"
+    return f"{variables}{_READ.format(bytes=_BYTES)}{look_script()}"
+
+
+def _folders(family: Family, root: str) -> list[str]:
+    return [f"{root}/sys/module/{module}" for module in family.modules]
+
+
+def _kernel_paths(family: Family, root: str) -> dict[str, str]:
+    """Files of the kernel module -> regular expression with the version."""
+    own = {f"{folder}/version": r"(\S+)" for folder in _folders(family, root)}
+    return own | {root + path: pattern for path, pattern in family.kernel_files.items()}
+
+
+def find(
+    family: Family, root: str, lines: Iterable[str], holder: View, control: View, file: str = ""
+) -> tuple[Found, ...]:
+    """The versions of the driver in what the container with a device printed."""
+    files: dict[str, str] = {}
+    folders, libraries = set(), []
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        path, _, value = rest.partition(" ")
+        if kind == "file":
+            files[path] = _decoded(value)
+        elif kind == "folder":
+            folders.add(path)
+        elif kind == "library":
+            libraries.append((path, value))
+    mounts = {*holder.mounts} - {*control.mounts}
+    found = [
+        Found(kind="module", path=path, version=version)
+        for path, pattern in _kernel_paths(family, root).items()
+        for version in _versions(pattern, files.get(path, ""))
+    ]
+    if family.in_kernel and not found and holder.release:
+        built_in = [folder for folder in _folders(family, root) if folder in folders]
+        found += [Found(kind="kernel", path=folder, version=holder.release) for folder in built_in[:1]]
+    if file.startswith(("/proc/", "/sys/")):
+        found += [Found(kind="module", path=file, version=each) for each in _versions(_ANY, files.get(file, ""))]
+    injected = family.files | ({file: _ANY} if file else {})
+    for path, pattern in injected.items():
+        if _is_in(path, mounts):
+            found += [
+                Found(kind="injected", path=path, version=each) for each in _versions(pattern, files.get(path, ""))
+            ]
+    for path, resolved in libraries:
+        if _is_in(path, mounts):
+            found += _library(family, path, resolved)
+    return tuple(dict.fromkeys(found))
+
+
+def _library(family: Family, path: str, resolved: str) -> list[Found]:
+    """The version in a library's name, or in that of the file that it links to."""
+    names = dict.fromkeys(each.rpartition("/")[2] for each in (resolved or path, path))
+    versions = [version for name in names for pattern in family.libraries for version in _whole(pattern, name)]
+    return [Found(kind="injected", path=path, version=version) for version in versions[:1]]
+
+
+def _versions(pattern: str, text: str) -> Iterator[str]:
+    found = re.search(pattern, text)
+    if found:
+        yield found[1]
+
+
+def _whole(pattern: str, text: str) -> Iterator[str]:
+    found = re.fullmatch(pattern, text)
+    if found:
+        yield found[1]
+
+
+def _is_in(path: str, mounts: Iterable[str]) -> bool:
+    return any(path == mount or path.startswith(f"{mount}/") for mount in mounts)
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode("utf-8", "replace")
+    except ValueError:
+        return ""

@@ -1,0 +1,78 @@
+"""What driver_runtime_management records: what is advertised of each node, and what containers with a device find."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aiconform.check import Observation
+from aiconform.kit.container_view import View
+from aiconform.platform.accelerators.drivers import Place
+from aiconform.platform.accelerators.offered import AllocationWay
+
+
+class Advertised(Observation):
+    """A value that the platform advertises. place: of `name`; `option` for what the user says."""
+
+    place: Place | Literal["option"]
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.name}={self.value}"
+
+
+class NodeAdvertisement(Observation):
+    """What is advertised for the accelerators of one kind on a node: versions of the driver and of the runtime, and
+    declared runtime integrations.
+
+    profile: the family of accelerators. told_by_vendor: whether it is known how platforms advertise its driver.
+    published: whether its DRA driver is known to publish the version.
+    """
+
+    node: str
+    way: AllocationWay
+    name: str
+    product: str
+    simulated: bool
+    profile: str
+    told_by_vendor: bool
+    published: bool
+    driver: tuple[Advertised, ...] = ()
+    runtime: tuple[Advertised, ...] = ()
+    integration: tuple[Advertised, ...] = ()
+
+
+class Advertisements(Observation):
+    """What is advertised for every accelerator node."""
+
+    nodes: list[NodeAdvertisement]
+
+
+class Found(Observation):
+    """A version of the driver that a container with a device finds.
+
+    kind: a file of the kernel module; the kernel's own version, of a driver without one of its own that is part of it;
+    or a library or file that was injected together with the device.
+    """
+
+    kind: Literal["module", "kernel", "injected"]
+    path: str
+    version: str
+
+
+class Installed(Observation):
+    """What a container with devices finds on a node, beside what is advertised for it.
+
+    holder: the container with the devices, None if no Pod started with them (problem); control: another one of the same
+    Pod, without devices. served_by: which way really provided the devices. asked: how many were requested.
+    runtime_class: of the Pod, which the platform may have set.
+    """
+
+    advertised: NodeAdvertisement
+    served_by: AllocationWay
+    asked: int = 1
+    problem: str = ""
+    holder: View | None = None
+    control: View | None = None
+    found: tuple[Found, ...] = ()
+    runtime_class: str = ""

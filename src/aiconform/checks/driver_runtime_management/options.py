@@ -1,0 +1,30 @@
+"""What a user can set for driver_runtime_management."""
+
+from __future__ import annotations
+
+from aiconform.check import Options, option
+from aiconform.platform.accelerators.drivers import INTEGRATIONS
+
+
+class DriverRuntimeManagement(Options):
+    version: str = option(
+        "",
+        "Node labels, node annotations or device attributes in which the platform advertises the driver's version, "
+        "NAME[,NAME...], beside those of known vendors.",
+    )
+    file: str = option(
+        "",
+        "File in which a container with a device finds the version of the installed driver, where no known one has it: "
+        "under /proc or /sys, or injected together with the device.",
+        pattern=r"^(/\S+)?$",
+    )
+    integration: str = option(
+        "",
+        "The runtime integration that the platform declares, where it does so neither by attributes nor by labels.",
+        choices=lambda: INTEGRATIONS,
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that `version` lists."""
+        return tuple(name.strip() for name in self.version.split(",") if name.strip())
