@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from aiconform.checks.driver_runtime_management.observations import Advertised, NodeAdvertisement
 from aiconform.checks.driver_runtime_management.options import DriverRuntimeManagement
+from aiconform.cluster import Object
 from aiconform.platform import Device, NodeAccelerators, Platform
 from aiconform.platform.accelerators.drivers import Told, family_of
 
 
-async def advertisement(
-    platform: Platform, target: NodeAccelerators, options: DriverRuntimeManagement
+async def advertisements(
+    platform: Platform, targets: Iterable[NodeAccelerators], options: DriverRuntimeManagement
+) -> list[NodeAdvertisement]:
+    """What is advertised for each of these accelerators, free or not."""
+    on_node: dict[str | None, list[Device]] = defaultdict(list)
+    for device in (await platform.devices())[0]:
+        on_node[device.node].append(device)
+    return [
+        _advertisement(
+            each,
+            await platform.node(each.node),
+            [device for device in on_node[each.node] if _is_of(device, each, platform)],
+            options,
+        )
+        for each in targets
+    ]
+
+
+def _advertisement(
+    target: NodeAccelerators, node: Object, devices: list[Device], options: DriverRuntimeManagement
 ) -> NodeAdvertisement:
-    """What is advertised for these accelerators, free or not."""
-    family, node = family_of(target.profile), await platform.node(target.node)
-    devices = [each for each in (await platform.devices())[0] if _is_of(each, target, platform)]
+    family = family_of(target.profile)
     # Attributes are of devices: what a device plugin gives has none of them.
-    given = devices if target.way == "dra" else []
-    integration = observed(family.integrations(given, node))
+    integration = observed(family.integrations(devices if target.way == "dra" else [], node))
     if options.integration and not integration:
         integration = (Advertised(place="option", name="integration", value=options.integration),)
     return NodeAdvertisement(
@@ -33,8 +50,7 @@ async def advertisement(
 
 
 def _is_of(device: Device, target: NodeAccelerators, platform: Platform) -> bool:
-    if device.node != target.node:
-        return False
+    """Whether a device of the target's node is of the same family."""
     profile = platform.said.profiles.by_driver(device.driver)
     return device.driver == target.name or bool(profile and profile.name == target.profile)
 

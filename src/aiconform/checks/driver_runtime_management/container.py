@@ -19,7 +19,7 @@ from aiconform.platform.accelerators.drivers import Family, simulated_kernel
 _BYTES = 4096
 # In a file that the user names: the first word with a digit.
 _ANY = r"(\S*\d\S*)"
-# Prints the content of files, the folders of kernel modules, and the libraries in mounts, one per line.
+# Prints the content of files and the folders of kernel modules, one per line.
 _READ = """
 for file in $FILES; do
   [ -r "$file" ] && echo "file $file $(head -c {bytes} "$file" | base64 | tr -d '\\n')"
@@ -27,7 +27,10 @@ done
 for folder in $FOLDERS; do
   [ -d "$folder" ] && echo "folder $folder"
 done
-awk '{{print $5}}' /proc/self/mountinfo | while read -r point; do
+"""
+# Prints the libraries in mounts, and what each links to.
+_LIBRARIES = """
+awk '{print $5}' /proc/self/mountinfo | while read -r point; do
   case "$point" in
     / | /proc* | /dev* | /sys* | /etc/* | */secrets/*) ;;
     *) find "$point" -name '*.so*' 2>/dev/null | head -n 2000 ;;
@@ -50,7 +53,8 @@ def find_script(family: Family, root: str, file: str = "") -> str:
     """What a container with a device runs. file: a further one to read."""
     files = [*_kernel_paths(family, root), *family.files, *([file] if file else [])]
     variables = f"FILES={shlex.quote(' '.join(files))}\nFOLDERS={shlex.quote(' '.join(_folders(family, root)))}\n"
-    return f"{variables}{_READ.format(bytes=_BYTES)}{look_script()}"
+    libraries = _LIBRARIES if family.libraries else ""
+    return f"{variables}{_READ.format(bytes=_BYTES)}{libraries}{look_script()}"
 
 
 def _folders(family: Family, root: str) -> list[str]:

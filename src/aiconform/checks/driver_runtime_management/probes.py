@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from aiconform.check import Access, Inspection, NothingToLookAt, Settings, accelerators, inspection, probe
 from aiconform.checks.driver_runtime_management import container as containers
-from aiconform.checks.driver_runtime_management.advertising import advertisement
+from aiconform.checks.driver_runtime_management.advertising import advertisements
 from aiconform.checks.driver_runtime_management.observations import (
     Advertisements,
     Installed,
@@ -35,9 +35,8 @@ READ_ACCESS = (
 
 
 async def _advertised(platform: Platform, settings: Settings) -> list[NodeAdvertisement]:
-    options = settings.of(DriverRuntimeManagement)
     offered = (await platform.accelerators()).offered
-    return list(await asyncio.gather(*(advertisement(platform, each, options) for each in offered)))
+    return await advertisements(platform, offered, settings.of(DriverRuntimeManagement))
 
 
 @probe(limit=30, access=READ_ACCESS)
@@ -59,8 +58,8 @@ async def looked_at(platform: Platform, settings: Settings) -> Sequence[NodeAcce
     found: list[NodeAccelerators] = []
     for members in (await platform.accelerators()).ranked():
         by_version: dict[object, NodeAccelerators] = {}
-        for each in members:
-            by_version.setdefault((await advertisement(platform, each, options)).driver, each)
+        for each, advertised in zip(members, await advertisements(platform, members, options), strict=True):
+            by_version.setdefault(advertised.driver, each)
         found += by_version.values()
         if len(by_version) == 1:
             found += [each for each in members[1:2] if each.room]
@@ -73,7 +72,7 @@ async def installed(platform: Platform, scratch: Scratch, settings: Settings, ta
         raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
     options, cluster = settings.of(DriverRuntimeManagement), platform.cluster
     family, root = family_of(target.profile), containers.kernel_root(simulated=target.simulated)
-    advertised = await advertisement(platform, target, options)
+    (advertised,) = await advertisements(platform, [target], options)
     created = await _created(platform, scratch, target, containers.find_script(family, root, options.file))
     running, problem = await holder_started(platform, scratch, created, seconds=settings.patience)
     if running is None:

@@ -45,7 +45,7 @@ def attributes(config: AcceleratorConfig, device: Device, renumbered: int = 0) -
     """The attributes of one device.
 
     `renumbered` is how often the fault driver-renumbers-devices has struck: each time changes every value except
-    `simulated`.
+    `simulated` and the runtime integration.
     """
     identity = config.identity
     published: dict[str, Object | None] = {
