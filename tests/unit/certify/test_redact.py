@@ -142,6 +142,13 @@ def test_what_stays(text: str) -> None:
     assert Redactor(["node-a"], Redaction()).text(text) == text
 
 
+def test_a_version_of_four_numbers_is_no_address() -> None:
+    observation = {"found": [{"path": "/sys/module/neuron/version", "version": "2.22.2.0"}], "says": "2.22.2.0"}
+    told = {"observation": observation | {"address": "10.20.30.40"}}
+    redacted = Redactor([], Redaction()).data(told)["observation"]
+    assert redacted == observation | {"address": "192.0.2.1"}
+
+
 @given(st.text(alphabet="nodea-1. :/10.2fd@x", max_size=60))
 def test_redacting_twice_changes_nothing(text: str) -> None:
     redactor = Redactor(["node-a", "node-a1"], Redaction())

@@ -232,7 +232,7 @@ async def test_a_healthy_node_is_recorded_and_holds() -> None:
     assert holder["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "nvidia.com/gpu" not in control["resources"]["limits"]
     assert [each.kind for each in seen.found] == ["module", "injected"]
-    assert [each.value for each in seen.advertised.runtime] == ["containerd://2.1.4"]
+    assert [each.says for each in seen.advertised.runtime] == ["containerd://2.1.4"]
 
 
 async def test_a_node_without_a_free_device_is_nothing_to_look_at() -> None:

@@ -33,15 +33,15 @@ FULL = "nvidia.com/cuda.driver-version.full"
 
 
 def attribute(value: str, name: str = "driverVersion") -> Advertised:
-    return Advertised(place="attribute", name=name, value=value)
+    return Advertised(place="attribute", name=name, says=value)
 
 
 def label(value: str, name: str = FULL) -> Advertised:
-    return Advertised(place="label", name=name, value=value)
+    return Advertised(place="label", name=name, says=value)
 
 
 def annotation(value: str, name: str = "acme.example/driver") -> Advertised:
-    return Advertised(place="annotation", name=name, value=value)
+    return Advertised(place="annotation", name=name, says=value)
 
 
 def node(
@@ -115,7 +115,7 @@ VENDORS = {
         holder=view("/dev/dri/card0", "/dev/dri/renderD128", "/dev/kfd"),
     ),
     "intel": installed(
-        node(Advertised(place="node", name=KERNEL_VERSION, value="6.8.0-41-generic"), profile="Intel GPU"),
+        node(Advertised(place="node", name=KERNEL_VERSION, says="6.8.0-41-generic"), profile="Intel GPU"),
         Found(kind="kernel", path="/sys/module/xe", version="6.8.0-41-generic"),
         holder=view("/dev/dri/card0", "/dev/dri/renderD128"),
     ),
@@ -131,7 +131,7 @@ VENDORS = {
         holder=view("/dev/neuron0"),
     ),
     "tpu": installed(
-        node(Advertised(place="node", name=KERNEL_VERSION, value="6.1.58+"), profile="Google TPU"),
+        node(Advertised(place="node", name=KERNEL_VERSION, says="6.1.58+"), profile="Google TPU"),
         Found(kind="kernel", path="/sys/module/vfio_pci", version="6.1.58+"),
         holder=view("/dev/vfio/0", "/dev/vfio/1", "/dev/vfio/vfio"),
         asked=2,
@@ -199,7 +199,7 @@ def test_a_container_that_finds_nothing_says_the_way_out() -> None:
 
 
 def test_the_kernels_version_stands_for_a_driver_without_its_own_alone() -> None:
-    kernel = Advertised(place="node", name=KERNEL_VERSION, value="6.8.0-41-generic")
+    kernel = Advertised(place="node", name=KERNEL_VERSION, says="6.8.0-41-generic")
     of_kernel = Found(kind="kernel", path="/sys/module/xe", version="6.8.0-41-generic")
     other = Found(kind="kernel", path="/sys/module/xe", version="6.8.0-45-generic")
     own = module("1.25.2", "/sys/module/xe/version")

@@ -55,7 +55,8 @@ STRUCTURE = frozenset(
         "uid",
     ]
 )
-_OBSERVED = frozenset({"way", "served_by"})
+# In observations also versions, of which those with four numbers look like addresses.
+_OBSERVED = frozenset({"way", "served_by", "says", "version"})
 
 
 @dataclass

@@ -37,7 +37,7 @@ def _advertisement(
     # Attributes are of devices: what a device plugin gives has none of them.
     integration = observed(family.integrations(devices if target.way == "dra" else [], node))
     if options.integration and not integration:
-        integration = (Advertised(place="option", name="integration", value=options.integration),)
+        integration = (Advertised(place="option", name="integration", says=options.integration),)
     return NodeAdvertisement(
         **target.facts,
         profile=target.profile,
@@ -57,4 +57,4 @@ def _is_of(device: Device, target: NodeAccelerators, platform: Platform) -> bool
 
 def observed(told: Iterable[Told]) -> tuple[Advertised, ...]:
     """What is told, as it is recorded."""
-    return tuple(Advertised(place=each.place, name=each.name, value=each.value) for each in told)
+    return tuple(Advertised(place=each.place, name=each.name, says=each.value) for each in told)

@@ -18,7 +18,7 @@ _KERNEL_LABEL = "feature.node.kubernetes.io/kernel-version.full"
 
 def versions_in(told: Iterable[Advertised]) -> list[Advertised]:
     """Those of the advertised values that are versions."""
-    return [each for each in told if parse(each.value)]
+    return [each for each in told if parse(each.says)]
 
 
 def driver_found(seen: Installed) -> list[Found]:
@@ -59,7 +59,7 @@ def driver_version_matches(seen: Installed) -> Finding:
         f"{told} is advertised, and a container finds {_said([each])}"
         for told in advertised
         for each in found
-        if not agree(told.value, each.version)
+        if not agree(told.says, each.version)
     ]
     said = "; ".join(wrong) or f"{', '.join(map(str, advertised))}; found: {_said(found)}"
     return holds(not wrong, f"{about}: {said}", subjects=len(found))
@@ -110,7 +110,7 @@ def runtime_integration_matches(seen: Installed) -> Finding:
     if len(traces) > 1:
         return undecided(f"{node}: there are traces of more than one integration: {', '.join(traces)}")
     declared = seen.advertised.integration
-    if unknown := [each for each in declared if each.value not in INTEGRATIONS]:
+    if unknown := [each for each in declared if each.says not in INTEGRATIONS]:
         return undecided(f"{node}: {unknown[0]} is none of {', '.join(INTEGRATIONS)}")
     trace = "".join(traces)
     # A claim's devices have no other way into a container: resource.k8s.io hands over names of CDI, and nothing else.
@@ -121,10 +121,10 @@ def runtime_integration_matches(seen: Installed) -> Finding:
         right = actual == "cdi" or seen.served_by == "device-plugin"
         return holds(right, f"{node}: allocated by {seen.served_by}; {seen_as}", subjects=1)
     if not actual:
-        if any(each.value != "device-plugin" for each in declared):
+        if any(each.says != "device-plugin" for each in declared):
             return undecided(f"{node}: {declared[0]}; nothing in the container tells what has injected the device")
         actual = "device-plugin"
-    wrong = [str(each) for each in declared if each.value != actual]
+    wrong = [str(each) for each in declared if each.says != actual]
     said = f"{node}: {', '.join(wrong or map(str, declared))}; {seen_as}"
     return holds(not wrong, said, subjects=1)
 

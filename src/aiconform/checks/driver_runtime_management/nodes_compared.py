@@ -118,7 +118,7 @@ def _version(seen: Installed) -> str:
 def _tells_from(one: Installed, other: Installed) -> bool:
     """Whether what a workload can select by says of one node that it has not the other's driver."""
     told = [each for each in versions_in(one.advertised.driver) if each.place in _SELECTABLE]
-    return any(not agree(each.value, _version(other)) for each in told)
+    return any(not agree(each.says, _version(other)) for each in told)
 
 
 def _hidden(seen: Installed) -> str:

@@ -11,14 +11,14 @@ from aiconform.platform.accelerators.offered import AllocationWay
 
 
 class Advertised(Observation):
-    """A value that the platform advertises. place: of `name`; `option` for what the user says."""
+    """What the platform advertises. place: of `name`; `option` for what the user says."""
 
     place: Place | Literal["option"]
     name: str
-    value: str
+    says: str
 
     def __str__(self) -> str:
-        return f"{self.place} {self.name}={self.value}"
+        return f"{self.place} {self.name}={self.says}"
 
 
 class NodeAdvertisement(Observation):
