@@ -49,11 +49,17 @@ def test_two_versions(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "default", "latest", "unknown", "N/A", "true", "26305c5e", "v", ".1", "rc3", "1..2"]
+    "text",
+    ["", "default", "latest", "unknown", "N/A", "true", "26305c5e", "v", ".1", "rc3", "1..2", "٥٨٠.٦٥", "1.\x1b[31m2"],
 )
 def test_what_is_no_version_agrees_with_nothing(text: str) -> None:
     assert parse(text) is None
     assert not agree(text, text)
+
+
+@pytest.mark.parametrize("text", ["1" * 200, "1." * 200_000 + "\nx", "580.65.06 " + "x" * 200_000])
+def test_a_text_of_any_length_is_read_at_once(text: str) -> None:
+    assert parse(text) is None
 
 
 def test_a_version_has_numbers_and_what_follows_them() -> None:

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 
 # Numbers between dots, and after them what vendors add: -26305c5e, .rc3, +build, -41-generic, or a + alone.
-_VERSION = re.compile(r"v?(\d{1,18}(?:\.\d{1,18})*)(?:[-+._~ ]([0-9a-z].*)?)?", re.IGNORECASE)
+_VERSION = re.compile(r"v?(\d{1,18}(?:\.\d{1,18})*)(?:[-+._~ ]([0-9a-z].*)?)?", re.IGNORECASE | re.ASCII)
+# An annotation or a file can have any length, and no version comes near this.
+_LONGEST = 128
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Version:
 
 def parse(text: str) -> Version | None:
     """The version that a text is; None for one that is no version, such as `default` or `unknown`."""
-    found = _VERSION.fullmatch(text.strip())
+    text = text.strip()
+    found = _VERSION.fullmatch(text) if len(text) <= _LONGEST else None
     if found is None:
         return None
     numbers = tuple(int(number) for number in found[1].split("."))
