@@ -17,6 +17,7 @@ from aiconform.platform.accelerators.sharing import perhaps_shared, shared
         ("/dev/nvidia-uvm-tools", "companion"),
         ("/dev/nvidia-modeset", "companion"),
         ("/dev/nvidia-caps/nvidia-cap1", "companion"),
+        ("/dev/nvidia-fs15", "companion"),
         ("/dev/nvidia-caps/nvidia-cap2", "companion"),
         ("/dev/nvidia-caps/nvidia-cap12", "partition"),
         ("/dev/nvidia-caps/nvidia-cap3", "partition"),
