@@ -98,6 +98,12 @@ def test_libraries_count_where_they_were_injected_by_the_name_that_they_link_to(
     ]
 
 
+@pytest.mark.parametrize("folder", ["/usr/lib/aarch64-linux-gnu/tegra", "/usr/lib/wsl/drivers/nv_dispi.inf_amd64_1"])
+def test_a_library_on_jetson_or_under_wsl_does_not_name_the_driver(folder: str) -> None:
+    line = f"library {folder}/libcuda.so.1.1 {folder}/libcuda.so.1.1"
+    assert found(family_of("NVIDIA GPU"), line, mounts=(folder,)) == []
+
+
 def test_ascends_version_file_counts_if_it_was_injected() -> None:
     path = "/usr/local/Ascend/driver/version.info"
     line = file(path, "Version=24.1.rc3\nascendhal_version=7.35.23\n")

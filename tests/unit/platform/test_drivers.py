@@ -41,6 +41,32 @@ def test_nvidia_by_attributes_and_by_labels_of_either_form() -> None:
     assert [each.value for each in runtimes] == ["13.0.0", "containerd://2.1.4"]
 
 
+@pytest.mark.parametrize(
+    ("parts", "version"),
+    [
+        ({"major": "470", "minor": "141", "rev": ""}, "470.141"),
+        ({"major": "550", "rev": "15"}, "550"),
+        ({"major": ""}, ""),
+    ],
+)
+def test_a_version_in_several_labels_ends_where_one_is_missing(parts: dict[str, str], version: str) -> None:
+    labels = {f"nvidia.com/cuda.driver.{part}": value for part, value in parts.items()}
+    assert list(told("NVIDIA GPU", labels=labels).values()) == [version]
+
+
+def test_gkes_device_plugin_annotates_nodes_with_the_version() -> None:
+    annotations = {"cloud.google.com/cuda.driver-version.full": "550.107.02"}
+    labels = {"cloud.google.com/gke-gpu-driver-version": "latest"}
+    assert told("NVIDIA GPU", annotations=annotations, labels=labels) == annotations | labels
+
+
+def test_the_version_of_a_runtime_library_is_no_drivers_of_any_family() -> None:
+    gpu = device(
+        "hami-core-gpu.project-hami.io", driverVersion=Version("580.95.5"), cudaDriverVersion=Version("13.0.0")
+    )
+    assert Family().driver([gpu], node()) == (Told("attribute", "driverVersion", "580.95.5"),)
+
+
 def test_gke_says_which_driver_it_installs_in_words_that_are_no_version() -> None:
     label = {"cloud.google.com/gke-gpu-driver-version": "default"}
     assert told("NVIDIA GPU", labels=label) == label

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -111,7 +112,9 @@ def _metadata(node: Object, names: Iterable[str | tuple[str, ...]]) -> Iterator[
         parts = (name,) if isinstance(name, str) else name
         for place, values in places:
             if parts[0] in values:
-                yield Told(place, parts[0], ".".join(values[part] for part in parts if part in values))
+                # Without its minor version, the revision says nothing.
+                known = takewhile(values.get, parts)
+                yield Told(place, parts[0], ".".join(values[part] for part in known))
 
 
 class _Drivers(BaseModel):
