@@ -123,9 +123,19 @@ def test_gaudi_by_the_module_and_by_its_device() -> None:
 
 def test_a_module_without_a_version_of_its_own_has_the_kernels_if_it_can_be_part_of_it() -> None:
     assert found(family_of("Intel GPU"), "folder /sys/module/xe") == ["kernel /sys/module/xe 6.8.0"]
-    own = file("/sys/module/xe/version", "1.25.2\n")
-    assert found(family_of("Intel GPU"), "folder /sys/module/xe", own) == ["module /sys/module/xe/version 1.25.2"]
-    assert found(family_of("AMD GPU"), "folder /sys/module/amdgpu") == []
+    own = [file("/sys/module/xe/version", "1.25.2\n"), file("/sys/module/xe/taint", "OE\n")]
+    assert found(family_of("Intel GPU"), "folder /sys/module/xe", *own) == ["module /sys/module/xe/version 1.25.2"]
+    assert found(family_of("Intel GPU"), "folder /sys/module/xe", own[1]) == [], "it is no part of the kernel"
+    assert found(family_of("AMD GPU"), "folder /sys/module/amdgpu") == ["kernel /sys/module/amdgpu 6.8.0"]
+    assert found(family_of("NVIDIA GPU"), "folder /sys/module/nvidia") == []
+
+
+def test_a_module_that_is_part_of_the_kernel_can_have_a_version_too() -> None:
+    version = file("/sys/module/vfio_pci/version", "0.2\n")
+    assert found(family_of("Google TPU"), "folder /sys/module/vfio_pci", version) == [
+        "module /sys/module/vfio_pci/version 0.2",
+        "kernel /sys/module/vfio_pci 6.8.0",
+    ]
 
 
 def test_the_user_can_name_the_file() -> None:
@@ -136,6 +146,22 @@ def test_the_user_can_name_the_file() -> None:
         "injected /opt/acme/VERSION 3.1.4"
     ]
     assert found(Family(), inside, named="/opt/acme/VERSION") == [], "it is the image's own"
+    release = file("/proc/sys/kernel/osrelease", "6.1.58+\n")
+    assert found(family_of("Google TPU"), release, named="/proc/sys/kernel/osrelease") == [
+        "kernel /proc/sys/kernel/osrelease 6.1.58+"
+    ]
+
+
+def test_the_file_of_one_vendor_is_not_read_for_another_on_the_same_node() -> None:
+    lines = [file("/proc/acme/version", "3.1.4\n"), file("/sys/module/nvidia/version", "580.65.06\n")]
+    assert found(family_of("NVIDIA GPU"), *lines, named="/proc/acme/version") == [
+        "module /sys/module/nvidia/version 580.65.06"
+    ]
+
+
+def test_the_name_of_a_library_does_not_change_what_a_file_has() -> None:
+    lines = [file("/sys/module/nvidia/version", "580.65.06\n"), file("/sys/module/nvidia/version", "1.2.3\n")]
+    assert found(family_of("NVIDIA GPU"), *lines) == ["module /sys/module/nvidia/version 580.65.06"]
 
 
 @pytest.mark.parametrize("line", ["file", "file /a", "file /a !!", "library", "folder", "nonsense", ""])

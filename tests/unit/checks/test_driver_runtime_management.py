@@ -114,6 +114,21 @@ VENDORS = {
         module("6.12.12", "/sys/module/amdgpu/version"),
         holder=view("/dev/dri/card0", "/dev/dri/renderD128", "/dev/kfd"),
     ),
+    "amd by the kernel's own driver": installed(
+        node(
+            Advertised(place="node", name=KERNEL_VERSION, says="6.8.0-41-generic"),
+            profile="AMD GPU",
+            way="dra",
+        ),
+        Found(kind="kernel", path="/sys/module/amdgpu", version="6.8.0-41-generic"),
+        holder=view("/dev/dri/card0", "/dev/dri/renderD128", "/dev/kfd"),
+    ),
+    "tpu with a version of vfio-pci": installed(
+        node(Advertised(place="node", name=KERNEL_VERSION, says="5.10.0"), profile="Google TPU"),
+        module("0.2", "/sys/module/vfio_pci/version"),
+        Found(kind="kernel", path="/sys/module/vfio_pci", version="5.10.0"),
+        holder=view("/dev/vfio/0", "/dev/vfio/vfio"),
+    ),
     "intel": installed(
         node(Advertised(place="node", name=KERNEL_VERSION, says="6.8.0-41-generic"), profile="Intel GPU"),
         Found(kind="kernel", path="/sys/module/xe", version="6.8.0-41-generic"),
@@ -206,6 +221,14 @@ def test_the_kernels_version_stands_for_a_driver_without_its_own_alone() -> None
     assert outcomes(installed(node(kernel, profile="Intel GPU"), other))[MATCHES] is False
     assert outcomes(installed(node(kernel, profile="Intel GPU"), own))[MATCHES] is False
     assert outcomes(installed(node(attribute("1.25.2"), profile="Intel GPU"), of_kernel))[MATCHES] is None
+    backport = module("1.23", "/sys/module/i915/version")
+    both = findings(CHECK, installed(node(kernel, profile="Intel GPU"), backport, of_kernel))[MATCHES]
+    assert both.holds is None
+    assert "driver_runtime_management.version=" in both.reason
+    told = node(label("1.23", "acme.example/driver"), profile="Intel GPU")
+    assert outcomes(installed(told, backport, of_kernel))[MATCHES] is True
+    inside = Found(kind="injected", path="/opt/acme/VERSION", version="1.23.4")
+    assert outcomes(installed(told, of_kernel, inside))[MATCHES] is True
 
 
 def test_a_pod_that_does_not_start_decides_nothing_of_its_driver() -> None:
@@ -326,6 +349,8 @@ def test_versions_come_from_dra_where_the_driver_publishes_them() -> None:
     assert advertised(published)[FROM_DRA] is True
     assert advertised(labelled)[FROM_DRA] is False, "NVIDIA's driver publishes it"
     assert FROM_DRA not in advertised(node(label("580.65.06")))
+    of_kernel = node(Advertised(place="node", name=KERNEL_VERSION, says="6.8.0"), way="dra", profile="AMD GPU")
+    assert FROM_DRA not in advertised(of_kernel), "the kernel's own driver has no version to publish"
     unknown = node(label("3.1"), way="dra", profile="", name="n3")
     assert FROM_DRA not in advertised(unknown), "a driver that publishes none has nothing to come from"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
-from aiconform.checks.driver_runtime_management.observations import Advertised, Found, Installed
+from aiconform.checks.driver_runtime_management.observations import Advertised, Found, Installed, NodeAdvertisement
 from aiconform.kit.container_view import View, granted, other_signs
 from aiconform.kit.device_families import families, more_than, paths, with_role
 from aiconform.platform.accelerators.drivers import INTEGRATIONS, KERNEL_VERSION, Integration, family_of
@@ -22,8 +22,11 @@ def versions_in(told: Iterable[Advertised]) -> list[Advertised]:
 
 
 def driver_found(seen: Installed) -> list[Found]:
-    """Where the version of the installed driver is: in the kernel, else in what was injected."""
-    return [each for each in seen.found if each.kind != "injected"] or list(seen.found)
+    """Where the version of the installed driver is: in its module, else in what was injected; the kernel's is last."""
+    own = [each for each in seen.found if each.kind == "module"] or [
+        each for each in seen.found if each.kind == "injected"
+    ]
+    return own + [each for each in seen.found if each.kind == "kernel"]
 
 
 def _said(found: Iterable[Found]) -> str:
@@ -48,25 +51,38 @@ def driver_version_matches(seen: Installed) -> Finding:
     advertised = versions_in(seen.advertised.driver)
     if not advertised:
         return undecided(f"{about}: no version is advertised to compare with {_said(found)}")
-    of_kernel = found[0].kind == "kernel"
-    if not of_kernel and all(map(_is_kernels, advertised)):
-        said = f"{about}: the driver has a version of its own, {_said(found)}, and only the kernel's is advertised"
-        return holds(False, said, subjects=len(found))
-    if of_kernel and not any(map(_is_kernels, advertised)):
+    kernel = [each for each in found if each.kind == "kernel"]
+    own = [each for each in found if each not in kernel]
+    if is_kernels(seen.advertised):
+        others = [each for each in own if not any(each.path.startswith(f"{module.path}/") for module in kernel)]
+        if others and not kernel:
+            said = f"{about}: the driver has a version of its own, {_said(own)}, and only the kernel's is advertised"
+            return holds(False, said, subjects=len(own))
+        if others:
+            return undecided(
+                f"{about}: only the kernel's version is advertised, and a container finds {_said(found)}: which "
+                "of them drives the device is not known. If a label has the version, name it: "
+                "--set driver_runtime_management.version=NAME"
+            )
+        own = []
+    elif not own:
         told = ", ".join(map(str, advertised))
-        return undecided(f"{about}: advertised is {told}; a container finds only the kernel's version, {_said(found)}")
+        return undecided(f"{about}: advertised is {told}; a container finds only the kernel's version, {_said(kernel)}")
+    compared = own or kernel
     wrong = [
         f"{told} is advertised, and a container finds {_said([each])}"
         for told in advertised
-        for each in found
+        for each in compared
         if not agree(told.says, each.version)
     ]
-    said = "; ".join(wrong) or f"{', '.join(map(str, advertised))}; found: {_said(found)}"
-    return holds(not wrong, f"{about}: {said}", subjects=len(found))
+    said = "; ".join(wrong) or f"{', '.join(map(str, advertised))}; found: {_said(compared)}"
+    return holds(not wrong, f"{about}: {said}", subjects=len(compared))
 
 
-def _is_kernels(told: Advertised) -> bool:
-    return told.name in (KERNEL_VERSION, _KERNEL_LABEL)
+def is_kernels(advertised: NodeAdvertisement) -> bool:
+    """Whether the kernel's version alone is advertised, which stands for a driver that is part of the kernel."""
+    told = versions_in(advertised.driver)
+    return bool(told) and all(each.name in (KERNEL_VERSION, _KERNEL_LABEL) for each in told)
 
 
 @assertion("libraries_match_module", "The injected libraries of the driver have the version of its kernel module")

@@ -9,20 +9,26 @@ import base64
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from aiconform.checks.driver_runtime_management.observations import Found
 from aiconform.kit.container_view import LOOK, LOOKED, View
 from aiconform.kit.pods import STAY
 from aiconform.platform.accelerators.drivers import Family, simulated_kernel
+from aiconform.platform.accelerators.versions import parse
 
 # A version is at the beginning of a file, if it is in there.
 _BYTES = 4096
+# In a module's taint: it is no part of the kernel. https://docs.kernel.org/admin-guide/tainted-kernels.html
+_OUT_OF_TREE = "O"
+# The file with the kernel's own version.
+_RELEASE = "/proc/sys/kernel/osrelease"
 # In a file that the user names: the first word with a digit.
 _ANY = r"(\S*\d\S*)"
 # Prints the content of files and the folders of kernel modules, one per line.
 _READ = """
 for file in $FILES; do
-  [ -r "$file" ] && echo "file $file $(head -c {bytes} "$file" | base64 | tr -d '\\n')"
+  [ -r "$file" ] && echo "file $file $(timeout 5 head -c {bytes} "$file" | base64 | tr -d '\\n')"
 done
 for folder in $FOLDERS; do
   [ -d "$folder" ] && echo "folder $folder"
@@ -51,7 +57,7 @@ def look_script() -> str:
 
 def find_script(family: Family, root: str, file: str = "") -> str:
     """What a container with a device runs. file: a further one to read."""
-    files = [*_kernel_paths(family, root), *family.files, *([file] if file else [])]
+    files = [*_kernel_paths(family, root), *_taints(family, root), *family.files, *([file] if file else [])]
     variables = f"FILES={shlex.quote(' '.join(files))}\nFOLDERS={shlex.quote(' '.join(_folders(family, root)))}\n"
     libraries = _LIBRARIES if family.libraries else ""
     return f"{variables}{_READ.format(bytes=_BYTES)}{libraries}{look_script()}"
@@ -59,6 +65,11 @@ def find_script(family: Family, root: str, file: str = "") -> str:
 
 def _folders(family: Family, root: str) -> list[str]:
     return [f"{root}/sys/module/{module}" for module in family.modules]
+
+
+def _taints(family: Family, root: str) -> dict[str, str]:
+    """Files that tell whether a module is part of the kernel -> the folder of the module."""
+    return {f"{folder}/taint": folder for folder in _folders(family, root)} if family.in_kernel else {}
 
 
 def _kernel_paths(family: Family, root: str) -> dict[str, str]:
@@ -77,7 +88,8 @@ def find(
         kind, _, rest = line.partition(" ")
         path, _, value = rest.partition(" ")
         if kind == "file":
-            files[path] = _decoded(value)
+            # Names of libraries come later, and a line break in one does not change what a file has.
+            files.setdefault(path, _decoded(value))
         elif kind == "folder":
             folders.add(path)
         elif kind == "library":
@@ -88,13 +100,14 @@ def find(
         for path, pattern in _kernel_paths(family, root).items()
         for version in _versions(pattern, files.get(path, ""))
     ]
-    if family.in_kernel and not found and holder.release:
-        built_in = [folder for folder in _folders(family, root) if folder in folders]
-        found += [Found(kind="kernel", path=folder, version=holder.release) for folder in built_in[:1]]
-    if file.startswith(("/proc/", "/sys/")):
-        found += [Found(kind="module", path=file, version=each) for each in _versions(_ANY, files.get(file, ""))]
-    injected = family.files | ({file: _ANY} if file else {})
-    for path, pattern in injected.items():
+    in_kernel = [
+        folder
+        for taint, folder in _taints(family, root).items()
+        if folder in folders and _OUT_OF_TREE not in files.get(taint, "")
+    ]
+    if holder.release:
+        found += [Found(kind="kernel", path=folder, version=holder.release) for folder in in_kernel[:1]]
+    for path, pattern in family.files.items():
         if _is_in(path, mounts):
             found += [
                 Found(kind="injected", path=path, version=each) for each in _versions(pattern, files.get(path, ""))
@@ -102,7 +115,23 @@ def find(
     for path, resolved in libraries:
         if _is_in(path, mounts):
             found += _library(family, path, resolved)
+    if not any(each.kind != "kernel" and parse(each.version) for each in found):
+        found += [
+            Found(kind=kind, path=file, version=version)
+            for kind in _kind_of(file, mounts)
+            for version in _versions(_ANY, files.get(file, ""))
+        ]
     return tuple(dict.fromkeys(found))
+
+
+def _kind_of(file: str, mounts: Iterable[str]) -> Iterator[Literal["module", "kernel", "injected"]]:
+    """What a file that the user names is; nothing if it is the image's own."""
+    if file == _RELEASE:
+        yield "kernel"
+    elif file.startswith(("/proc/", "/sys/")):
+        yield "module"
+    elif _is_in(file, mounts):
+        yield "injected"
 
 
 def _library(family: Family, path: str, resolved: str) -> list[Found]:

@@ -6,8 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
-from aiconform.checks.driver_runtime_management.assertions import driver_found, versions_in
-from aiconform.checks.driver_runtime_management.observations import Advertisements, Installed, NodeAdvertisement
+from aiconform.checks.driver_runtime_management.assertions import driver_found, is_kernels, versions_in
+from aiconform.checks.driver_runtime_management.observations import (
+    Advertised,
+    Advertisements,
+    Installed,
+    NodeAdvertisement,
+)
 from aiconform.platform.accelerators.offered import Kind
 from aiconform.platform.accelerators.versions import agree, parse
 
@@ -65,17 +70,24 @@ def versions_come_from_dra(seen: Advertisements) -> Finding:
             by_driver[each.name].append(each)
     wrong, right, elsewhere = [], 0, []
     for driver, members in by_driver.items():
-        publishing = [each for each in members if any(told.place == "attribute" for told in versions_in(each.driver))]
-        if not publishing and not members[0].published:
+        publishing = sum(any(map(_is_published, versions_in(each.driver))) for each in members)
+        # A driver that is part of the kernel has no version of its own to publish.
+        silent = [
+            each for each in members if not is_kernels(each) and not any(map(_is_published, versions_in(each.driver)))
+        ]
+        if not publishing and not (silent and members[0].published):
             elsewhere.append(f"{driver} publishes no version of the driver")
             continue
-        right += len(publishing)
-        silent = [each for each in members if each not in publishing]
+        right += publishing
         wrong += [f"{driver} publishes no version of the driver for {each.node}" for each in silent]
     if wrong or right:
         said = _some(wrong) or f"attributes of devices on {right} node(s)"
         return holds(not wrong, said, subjects=right + len(wrong))
     return left_out("; ".join(elsewhere) or "no accelerator is offered by DRA")
+
+
+def _is_published(told: Advertised) -> bool:
+    return told.place == "attribute"
 
 
 @assertion(

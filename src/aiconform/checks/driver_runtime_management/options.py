@@ -15,7 +15,8 @@ class DriverRuntimeManagement(Options):
     file: str = option(
         "",
         "File in which a container with a device finds the version of the installed driver, where no known one has it: "
-        "under /proc or /sys, or injected together with the device.",
+        "under /proc or /sys, or injected together with the device. For a driver that is part of the kernel: "
+        "/proc/sys/kernel/osrelease.",
         pattern=r"^(/\S+)?$",
     )
     integration: str = option(
