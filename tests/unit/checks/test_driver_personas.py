@@ -56,7 +56,6 @@ def advertised(config: AcceleratorConfig) -> NodeAdvertisement:
         product=identity.product,
         simulated=True,
         profile=family.profile,
-        told_by_vendor=family.is_told(by_dra=way == "dra"),
         published=family.published,
         driver=observed(family.driver(devices, node)),
         integration=observed(family.integrations(devices, node)),

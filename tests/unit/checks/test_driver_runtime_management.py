@@ -56,7 +56,6 @@ def node(
             "product": "H100",
             "simulated": False,
             "profile": profile,
-            "told_by_vendor": family.is_told(by_dra=way == "dra"),
             "published": family.published,
             "driver": driver,
             **more,
@@ -327,18 +326,31 @@ def test_one_silent_node_is_named_and_no_other() -> None:
     assert "n3" not in finding.reason
 
 
-def test_a_platform_that_advertises_what_is_no_version_is_told_so() -> None:
-    gke = node(label("default", "cloud.google.com/gke-gpu-driver-version"))
+@pytest.mark.parametrize("word", ["default", "latest"])
+def test_a_word_that_is_no_version_decides_nothing_alone(word: str) -> None:
+    gke = node(label(word, "cloud.google.com/gke-gpu-driver-version"))
     finding = findings(CHECK, Advertisements(nodes=[gke]))[ADVERTISED]
-    assert finding.holds is False
-    assert "gke-gpu-driver-version=default is no version" in finding.reason
-
-
-def test_silence_of_a_vendor_whose_ways_are_not_known_decides_nothing() -> None:
-    ascend = node(profile="Huawei Ascend")
-    finding = findings(CHECK, Advertisements(nodes=[ascend]))[ADVERTISED]
     assert finding.holds is None
+    assert f"gke-gpu-driver-version={word} is no version" in finding.reason
     assert "driver_runtime_management.version=" in finding.reason
+    told = node(label("580.65.06"), name="n2")
+    assert advertised(gke, told)[ADVERTISED] is False
+
+
+@pytest.mark.parametrize("profile", ["", "Huawei Ascend", "NVIDIA GPU"])
+def test_a_platform_that_is_silent_may_say_it_elsewhere(profile: str) -> None:
+    finding = findings(CHECK, Advertisements(nodes=[node(profile=profile), node(profile=profile, name="n2")]))
+    assert finding[ADVERTISED].holds is None
+    assert "driver_runtime_management.version=" in finding[ADVERTISED].reason
+
+
+def test_a_dra_driver_that_publishes_it_is_not_silent() -> None:
+    assert advertised(node(way="dra"))[ADVERTISED] is False
+    assert advertised(node(way="dra", profile="Huawei Ascend"))[ADVERTISED] is None
+
+
+def test_one_node_of_a_kind_that_tells_breaks_the_silence_of_others() -> None:
+    ascend = node(profile="Huawei Ascend")
     one_tells = [ascend, node(annotation("24.1"), name="n2", profile="Huawei Ascend")]
     assert advertised(*one_tells)[ADVERTISED] is False
 

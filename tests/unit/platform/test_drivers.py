@@ -101,12 +101,22 @@ def test_neuron_by_any_attribute_that_is_a_drivers_version(name: str) -> None:
 
 
 def test_of_ascend_nothing_public_says_where_its_driver_is_advertised() -> None:
-    assert not family_of("Huawei Ascend").is_told(by_dra=True)
-    assert [family_of("AWS Neuron device").is_told(by_dra=way) for way in (True, False)] == [True, False]
+    assert not family_of("Huawei Ascend").labels
     told = family_of("Huawei Ascend").driver(
         [], node(annotations={"acme.example/npu-driver": "24.1.rc3"}), ["acme.example/npu-driver"]
     )
     assert told == (Told("annotation", "acme.example/npu-driver", "24.1.rc3"),)
+
+
+def test_names_of_one_vendor_are_not_read_for_another_on_the_same_node() -> None:
+    labels = {"nvidia.com/cuda.driver-version.full": "580.65.06", "acme.example/npu-driver": "3.1"}
+    names = ["acme.example/npu-driver", "acmeDriver"]
+    gpu = device("gpu.nvidia.com", acmeDriver="3.1")
+    assert [each.value for each in family_of("NVIDIA GPU").driver([gpu], node(labels), names)] == ["580.65.06"]
+    assert [each.value for each in Family().driver([gpu], node(labels), names)] == ["3.1", "3.1"]
+    channel = {"cloud.google.com/gke-gpu-driver-version": "default", "acme.example/npu-driver": "580.65"}
+    told = family_of("NVIDIA GPU").driver([], node(channel), names)
+    assert [each.value for each in told] == ["default", "580.65"]
 
 
 def test_an_unknown_familys_attributes_are_read_and_devices_that_say_the_same_say_it_once() -> None:

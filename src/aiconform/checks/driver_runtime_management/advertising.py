@@ -41,7 +41,6 @@ def _advertisement(
     return NodeAdvertisement(
         **target.facts,
         profile=target.profile,
-        told_by_vendor=family.is_told(by_dra=target.way == "dra"),
         published=family.published,
         driver=observed(family.driver(devices, node, options.names)),
         runtime=observed(family.runtimes(devices, node)),

@@ -25,8 +25,7 @@ class NodeAdvertisement(Observation):
     """What is advertised for the accelerators of one kind on a node: versions of the driver and of the runtime, and
     declared runtime integrations.
 
-    profile: the family of accelerators. told_by_vendor: whether it is known how platforms advertise its driver.
-    published: whether its DRA driver is known to publish the version.
+    profile: the family of accelerators. published: whether its DRA driver is known to publish the version.
     """
 
     node: str
@@ -35,7 +34,6 @@ class NodeAdvertisement(Observation):
     product: str
     simulated: bool
     profile: str
-    told_by_vendor: bool
     published: bool
     driver: tuple[Advertised, ...] = ()
     runtime: tuple[Advertised, ...] = ()

@@ -10,7 +10,7 @@ class DriverRuntimeManagement(Options):
     version: str = option(
         "",
         "Node labels, node annotations or device attributes in which the platform advertises the driver's version, "
-        "NAME[,NAME...], beside those of known vendors.",
+        "NAME[,NAME...], where those of known vendors have none.",
     )
     file: str = option(
         "",

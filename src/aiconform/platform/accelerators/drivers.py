@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.devices import Device
+from aiconform.platform.accelerators.versions import parse
 from aiconform.spec import yamlfile
 
 Place = Literal["attribute", "label", "annotation", "node"]
@@ -55,29 +56,29 @@ class Family(BaseModel):
     integration: tuple[str, ...] = ()
     traces: dict[Integration, dict[str, str]] = {}
 
-    def is_told(self, *, by_dra: bool) -> bool:
-        """Whether it is known how platforms advertise the driver of devices that are offered in this way."""
-        return bool((by_dra and self.published) or self.labels or self.in_kernel)
-
     def driver(self, devices: Iterable[Device], node: Object, more: Iterable[str] = ()) -> tuple[Told, ...]:
         """The versions of the driver that are advertised for these devices of a node, and for the node.
 
-        more: further names of attributes, labels or annotations. A driver that can be part of the kernel has the
-        kernel's version where nothing else is told.
+        more: further names of attributes, labels or annotations, which are read where the known ones have no version:
+        on a node of two vendors they are about one of them. A driver that can be part of the kernel has the kernel's
+        version where nothing else is told.
         """
-        more = tuple(more)
-        told = (*self._versions(devices, more), *_metadata(node, (*self.labels, *more)))
+        devices, more = tuple(devices), tuple(more)
+        told = [*self._versions(devices), *_metadata(node, self.labels)]
+        if not any(parse(each.value) for each in told):
+            named = (each for each in _attributes(devices) if {each.name, _short(each.name)} & {*more})
+            told += [*named, *_metadata(node, more)]
         if told or not self.in_kernel:
             return tuple(dict.fromkeys(told))
         kernel = (node["status"].get("nodeInfo") or {}).get("kernelVersion")
         labelled = _metadata(node, ["feature.node.kubernetes.io/kernel-version.full"])
         return (*labelled, *([Told("node", KERNEL_VERSION, kernel)] if kernel else ()))
 
-    def _versions(self, devices: Iterable[Device], more: tuple[str, ...]) -> Iterator[Told]:
+    def _versions(self, devices: Iterable[Device]) -> Iterator[Told]:
         pattern = re.compile(_drivers().attribute)
         for told in _attributes(devices):
-            short = told.name.rpartition("/")[2]
-            if (short not in self.runtime and pattern.fullmatch(short)) or {told.name, short} & {*more}:
+            short = _short(told.name)
+            if short not in self.runtime and pattern.fullmatch(short):
                 yield told
 
     def runtimes(self, devices: Iterable[Device], node: Object) -> tuple[Told, ...]:
@@ -100,7 +101,12 @@ def _attributes(devices: Iterable[Device]) -> Iterator[Told]:
 
 
 def _named(devices: Iterable[Device], names: tuple[str, ...]) -> Iterator[Told]:
-    return (told for told in _attributes(devices) if told.name.rpartition("/")[2] in names)
+    return (told for told in _attributes(devices) if _short(told.name) in names)
+
+
+def _short(attribute: str) -> str:
+    """The name of an attribute without its domain."""
+    return attribute.rpartition("/")[2]
 
 
 def _metadata(node: Object, names: Iterable[str | tuple[str, ...]]) -> Iterator[Told]:
