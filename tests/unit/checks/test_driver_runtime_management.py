@@ -247,11 +247,26 @@ def test_a_pod_that_does_not_start_decides_nothing_of_its_driver() -> None:
         (["/dev/accel0"], 2, False),
         (["/dev/dri/card0", "/dev/dri/renderD128"], 1, True),
         (["/dev/nvidia0", "/dev/nvidia-caps/nvidia-cap66", "/dev/nvidia-caps/nvidia-cap67"], 1, True),
+        (["/dev/nvidia0", *(f"/dev/nvidia-caps/nvidia-cap{cap}" for cap in (66, 67, 75, 76))], 1, False),
+        (["/dev/nvidia0", "/dev/nvidiactl", *(f"/dev/nvidia-fs{index}" for index in range(16))], 1, True),
+        (["/dev/nvidiactl", "/dev/nvidia-uvm"], 1, False),
+        (["/dev/accel/accel0", "/dev/accel/accel_controlD0", "/dev/accel/accel_controlD1"], 1, False),
+        (["/dev/acme0", "/dev/acme-control"], 1, True),
+        (["/dev/acme0", "/dev/acme1"], 1, False),
+        (["/dev/davinci0", "/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc"], 1, True),
+        (["/dev/dxg"], 1, True),
         ([], 1, False),
     ],
 )
 def test_the_devices_in_the_container_are_counted(paths: list[str], asked: int, right: bool) -> None:
     assert outcomes(installed(node(label("1")), holder=view(*paths), asked=asked))[EXACT] is right
+
+
+def test_with_all_devices_of_a_node_there_is_none_too_many() -> None:
+    chips = view(*(f"/dev/vfio/{index}" for index in range(8)))
+    assert outcomes(installed(node(label("1")), holder=chips, asked=4, total=4))[EXACT] is True
+    only = view("/dev/acme0", "/dev/acme1")
+    assert outcomes(installed(node(label("1")), holder=only, total=1))[EXACT] is True
 
 
 def test_without_device_nodes_nothing_is_counted() -> None:

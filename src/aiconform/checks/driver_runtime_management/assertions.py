@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from aiconform.check import Finding, assertion, holds, left_out, undecided
 from aiconform.checks.driver_runtime_management.observations import Advertised, Found, Installed, NodeAdvertisement
 from aiconform.kit.container_view import View, granted, other_signs
-from aiconform.kit.device_families import families, more_than, paths, with_role
+from aiconform.kit.device_families import paths, too_few, too_many, without_device
 from aiconform.platform.accelerators.drivers import INTEGRATIONS, KERNEL_VERSION, Integration, family_of
 from aiconform.platform.accelerators.versions import agree, parse
 
@@ -107,10 +107,13 @@ def exact_device_is_injected(seen: Installed) -> Finding:
         if signs := other_signs(seen.holder, seen.control):
             return undecided(f"{node}: the container has {', '.join(signs)} and no device node of its own to count")
         return holds(False, f"{node}: a container with a device has nothing that one without has not", subjects=1)
-    if many := [paths(members) for members in more_than(seen.asked, own, "device")]:
+    if without_device(own):
+        return holds(
+            False, f"{node}: injected: {paths(own)}, which are control nodes, and no device", subjects=len(own)
+        )
+    if many := [paths(members) for members in too_many(seen.asked, seen.total, own)]:
         return holds(False, f"{node}: asked for {seen.asked}, injected: {'; '.join(many)}", subjects=len(own))
-    most = max(map(len, families(own, "device").values()), default=seen.asked)
-    if most < seen.asked and not with_role(own, "partition"):
+    if too_few(seen.asked, own):
         return holds(False, f"{node}: asked for {seen.asked}, injected: {paths(own)} alone", subjects=len(own))
     return holds(True, f"{node}: asked for {seen.asked}, injected: {paths(own)}", subjects=len(own))
 

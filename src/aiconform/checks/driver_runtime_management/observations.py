@@ -62,13 +62,14 @@ class Installed(Observation):
     """What a container with devices finds on a node, beside what is advertised for it.
 
     holder: the container with the devices, None if no Pod started with them (problem); control: another one of the same
-    Pod, without devices. served_by: which way really provided the devices. asked: how many were requested.
-    runtime_class: of the Pod, which the platform may have set.
+    Pod, without devices. served_by: which way really provided the devices. asked: how many were requested. total: how
+    many the node has, 0 where that was not recorded. runtime_class: of the Pod, which the platform may have set.
     """
 
     advertised: NodeAdvertisement
     served_by: AllocationWay
     asked: int = 1
+    total: int = 0
     problem: str = ""
     holder: View | None = None
     control: View | None = None

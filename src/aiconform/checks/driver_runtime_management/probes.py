@@ -86,6 +86,7 @@ async def installed(platform: Platform, scratch: Scratch, settings: Settings, ta
         advertised=advertised,
         served_by="dra" if by_dra else "device-plugin",
         asked=target.unit,
+        total=target.total,
         holder=holder,
         control=control,
         found=containers.find(family, root, told, holder, control, options.file),

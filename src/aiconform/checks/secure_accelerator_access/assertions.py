@@ -5,19 +5,25 @@ from __future__ import annotations
 from aiconform.check import Finding, assertion, holds, left_out, undecided
 from aiconform.checks.secure_accelerator_access.attempts import answer, denied, no_such_device, not_permitted
 from aiconform.checks.secure_accelerator_access.device_sets import (
-    NODES_OF_A_PARTITION,
     counting,
     own_kernel,
     telling_apart,
 )
 from aiconform.checks.secure_accelerator_access.observations import Isolation
 from aiconform.kit.container_view import View, granted, other_signs
-from aiconform.kit.device_families import families, more_than, paths, role, with_role
-from aiconform.platform.accelerators.device_nodes import Role
+from aiconform.kit.device_families import (
+    NODES_OF_A_PARTITION,
+    families,
+    more_than,
+    paths,
+    role,
+    too_few,
+    too_many,
+    with_role,
+    without_device,
+)
 
 NOT_STARTED = "no Pod started with a device"
-# Known nodes of which there is one for each device.
-_COUNTED: tuple[Role, ...] = ("device", "control")
 
 
 @assertion("holder_starts", "A Pod that asks for a device starts with it")
@@ -32,7 +38,7 @@ def holder_sees_device(seen: Isolation) -> Finding:
     if seen.holder is None or seen.stranger is None:
         return undecided(NOT_STARTED)
     own = granted(seen.holder, seen.stranger)
-    if own and all(role(node) in ("companion", "control") for node in counting(seen.holder, seen)):
+    if own and without_device(counting(seen.holder, seen)):
         return holds(False, f"the holder sees {paths(own)}, which are control nodes, and no device", subjects=1)
     if own:
         return holds(True, f"only the holder sees {paths(own)}", subjects=len(own))
@@ -57,17 +63,9 @@ def holder_sees_exactly_one(seen: Isolation) -> Finding:
             continue
         own = granted(view, seen.stranger)
         judged += len(own)
-        if not 1 < seen.asked == seen.total:
-            # With all devices of the node there is none that it should not see.
-            # Of a node's only device, a driver that is not listed can have several nodes.
-            roles: tuple[Role | None, ...] = _COUNTED if seen.asked == seen.total else (*_COUNTED, None)
-            many = more_than(seen.asked, own, *roles)
-            partitions = with_role(own, "partition")
-            if len(partitions) > NODES_OF_A_PARTITION * seen.asked:
-                many.append(partitions)
-            wrong += [f"{name} asked for {_devices(seen.asked)} and sees {paths(members)}" for members in many]
-        most = max(map(len, families(own, "device", None).values()), default=seen.asked)
-        if most < seen.asked and not seen.shared and not with_role(own, "partition"):
+        many = too_many(seen.asked, seen.total, own)
+        wrong += [f"{name} asked for {_devices(seen.asked)} and sees {paths(members)}" for members in many]
+        if too_few(seen.asked, own) and not seen.shared:
             wrong.append(f"{name} asked for {_devices(seen.asked)} and sees {paths(own)} alone")
     if not judged:
         return undecided("the holders have no device nodes of their own to count")

@@ -7,9 +7,6 @@ from aiconform.kit.container_view import DeviceNode, View, granted, special
 from aiconform.kit.device_families import families, with_role
 from aiconform.platform.accelerators.device_nodes import known_nodes
 
-# A partition has the capability of its GPU instance and that of its compute instance.
-NODES_OF_A_PARTITION = 2
-
 
 def counting(view: View, seen: Isolation) -> list[DeviceNode]:
     """The nodes that a container has because of accelerators: all but those that it would have without any.
