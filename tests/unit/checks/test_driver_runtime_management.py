@@ -17,8 +17,11 @@ from aiconform.checks.driver_runtime_management.observations import (
     Installed,
     NodeAdvertisement,
 )
+from aiconform.engine.evidence import Evidence, Record
+from aiconform.engine.verdicts import judge_check
 from aiconform.kit.container_view import DeviceNode, View
 from aiconform.platform.accelerators.drivers import KERNEL_VERSION, family_of
+from aiconform.spec import load_standard
 
 CHECK = load_check("driver_runtime_management")
 ADVERTISED = "driver_version_is_advertised"
@@ -433,3 +436,39 @@ def test_nodes_that_advertise_what_they_have_are_right_if_that_is_precise_enough
     told_apart = len({each.advertised.driver for each in seen}) == len(set(has))
     if len(has) > 1:
         assert outcomes(*seen)[DIFFERENCES] is told_apart
+
+
+# The verdict
+
+
+def verdict(version: str, *seen: Installed) -> tuple[str, str]:
+    """(level, verdict) of a run that saw these nodes."""
+    every = [Advertisements(nodes=[each.advertised for each in seen]), *seen]
+    records = tuple(
+        Record(
+            probe="installed" if isinstance(each, Installed) else "advertising",
+            target="here",
+            outcome="seen",
+            message="",
+            observes=type(each).__name__,
+            observation=each.model_dump(mode="json"),
+            seconds=0,
+            requests=0,
+        )
+        for each in every
+    )
+    evidence = Evidence(check=CHECK.id, suite="", seconds=0, requests=0, records=records)
+    result = judge_check(load_standard().requirement(CHECK.id), version, CHECK, evidence)
+    return result.level, result.verdict
+
+
+def test_as_a_must_it_is_kept_by_exact_devices_and_libraries_that_fit() -> None:
+    told = node(label("580.65.06"), integration=(label("hook", "acme.example/integration"),))
+    fits = {"holder": view("/dev/nvidia0", environment={"NVIDIA_VISIBLE_DEVICES": "GPU-4a1"})}
+    assert verdict("v1.37", installed(told, module("580.65.06"), **fits)) == ("SHOULD", "pass")
+    assert verdict("v1.38", installed(told, module("580.65.06"), **fits)) == ("MUST", "pass")
+    all_of_them = {"holder": view("/dev/nvidia0", "/dev/nvidia1", environment={"NVIDIA_VISIBLE_DEVICES": "all"})}
+    assert verdict("v1.38", installed(told, module("580.65.06"), **all_of_them)) == ("MUST", "fail")
+    other = installed(told, module("580.65.06"), library("580.82.07"), **fits)
+    assert verdict("v1.38", other) == ("MUST", "fail")
+    assert verdict("v1.38", installed(node(), module("580.65.06"), **fits)) == ("MUST", "error"), "nobody knows"
