@@ -313,3 +313,7 @@ async def test_what_the_user_names_is_read_too() -> None:
     )
     assert [str(each) for each in seen.nodes[0].driver] == ["label acme.example/driver=3.1"]
     assert [str(each) for each in seen.nodes[0].integration] == ["option integration=hook"]
+    by_dra = NodeAccelerators("dra", "n1", "gpu.nvidia.com", "H100", total=2, free=2, profile="NVIDIA GPU")
+    about: Any = FakePlatform(None, [by_dra], node("n1"))
+    (told,) = (await advertising(about, None, Settings(options=(options,)), None)).nodes  # type: ignore[arg-type]
+    assert told.integration == (), "by DRA it is CDI"

@@ -165,7 +165,8 @@ VENDORS = {
 def test_each_vendors_healthy_node_holds(seen: Installed) -> None:
     found = outcomes(seen)
     assert set(found.values()) == {True}
-    assert {MATCHES, EXACT, INTEGRATION} <= found.keys()
+    assert {MATCHES, EXACT} <= found.keys()
+    assert (INTEGRATION in found) is (seen.served_by == "dra"), "nothing else declares it"
 
 
 # What a container finds
@@ -298,14 +299,23 @@ def test_a_claims_device_comes_by_cdi_whatever_is_declared() -> None:
     assert injected("", way="dra") is True
     assert injected("void", way="dra") is True
     assert injected("", "hook", way="dra") is False
-    assert injected("GPU-4a1", way="dra") is False, "a hook that reads the environment gave it"
+    assert injected("GPU-4a1", way="dra") is None, "CDI can set the variable, and a hook can read it"
+    assert injected("GPU-4a1", "cdi", way="dra") is None
 
 
-def test_a_device_plugin_alone_declares_what_it_answers() -> None:
-    assert injected("") is True
-    assert injected("GPU-4a1") is True
-    assert injected("", "device-plugin") is True
-    assert injected("", "cdi") is None, "nothing in the container tells"
+def test_where_nothing_declares_a_device_plugins_integration_there_is_nothing_to_compare() -> None:
+    for value, name in {"": "NAME", "GPU-4a1": "hook", "void": "cdi"}.items():
+        holder = view("/dev/nvidia0", environment={"NVIDIA_VISIBLE_DEVICES": value} if value else {})
+        finding = findings(CHECK, installed(node(label("1")), holder=holder))[INTEGRATION]
+        assert not finding.applies
+        assert finding.reason.endswith(f"driver_runtime_management.integration={name}")
+
+
+def test_where_nothing_in_the_container_tells_nothing_is_decided() -> None:
+    assert injected("", "device-plugin") is True, "a hook and CDI would have left traces"
+    assert injected("", "cdi") is None
+    amd = node(label("6.12.12"), profile="AMD GPU", integration=(label("device-plugin", "acme.example/integration"),))
+    assert outcomes(installed(amd, holder=view("/dev/dri/renderD128", "/dev/kfd")))[INTEGRATION] is None
 
 
 def test_an_integration_that_nobody_knows_decides_nothing() -> None:

@@ -36,7 +36,8 @@ def _advertisement(
     family = family_of(target.profile)
     # Attributes are of devices: what a device plugin gives has none of them.
     integration = observed(family.integrations(devices if target.way == "dra" else [], node))
-    if options.integration and not integration:
+    # By DRA it is CDI, whatever the user says of device plugins.
+    if options.integration and not integration and target.way == "device-plugin":
         integration = (Advertised(place="option", name="integration", says=options.integration),)
     return NodeAdvertisement(
         **target.facts,

@@ -125,27 +125,32 @@ def runtime_integration_matches(seen: Installed) -> Finding:
     node = seen.advertised.node
     if not granted(seen.holder, seen.control) and not other_signs(seen.holder, seen.control):
         return undecided(f"{node}: nothing was injected")
-    traces = injected_by(family_of(seen.advertised.profile).traces, seen.holder, seen.control)
+    known = family_of(seen.advertised.profile).traces
+    traces = injected_by(known, seen.holder, seen.control)
     if len(traces) > 1:
         return undecided(f"{node}: there are traces of more than one integration: {', '.join(traces)}")
     declared = seen.advertised.integration
     if unknown := [each for each in declared if each.says not in INTEGRATIONS]:
         return undecided(f"{node}: {unknown[0]} is none of {', '.join(INTEGRATIONS)}")
-    trace = "".join(traces)
-    # A claim's devices have no other way into a container: resource.k8s.io hands over names of CDI, and nothing else.
-    actual = trace or ("cdi" if seen.served_by == "dra" else "")
-    seen_as = f"its traces are those of {trace}" if trace else f"served by {seen.served_by}"
-    if not declared:
-        # Allocating is the one thing that is declared: by DRA that is CDI, by a device plugin what the plugin answers.
-        right = actual == "cdi" or seen.served_by == "device-plugin"
-        return holds(right, f"{node}: allocated by {seen.served_by}; {seen_as}", subjects=1)
-    if not actual:
-        if any(each.says != "device-plugin" for each in declared):
-            return undecided(f"{node}: {declared[0]}; nothing in the container tells what has injected the device")
-        actual = "device-plugin"
+    if seen.served_by == "dra":
+        # A claim's devices have no other way into a container: resource.k8s.io hands over names of CDI, nothing else.
+        if {*traces} - {"cdi"}:
+            return undecided(f"{node}: served by dra, which is cdi, and its traces are those of {traces[0]}")
+        actual, seen_as = "cdi", "served by dra, which is cdi"
+    elif not declared:
+        return left_out(
+            f"on {node} nothing declares how {seen.advertised.name} comes into containers; to have it compared: "
+            f"--set driver_runtime_management.integration={traces[0] if traces else 'NAME'}"
+        )
+    elif traces:
+        actual, seen_as = traces[0], f"its traces are those of {traces[0]}"
+    elif known and all(each.says == "device-plugin" for each in declared):
+        actual, seen_as = "device-plugin", f"there are no traces of {' or '.join(known)}"
+    else:
+        return undecided(f"{node}: {declared[0]}; nothing in the container tells what has injected the device")
     wrong = [str(each) for each in declared if each.says != actual]
-    said = f"{node}: {', '.join(wrong or map(str, declared))}; {seen_as}"
-    return holds(not wrong, said, subjects=1)
+    said = ", ".join(wrong or map(str, declared))
+    return holds(not wrong, f"{node}: {'; '.join(filter(None, [said, seen_as]))}", subjects=1)
 
 
 def injected_by(traces: dict[Integration, dict[str, str]], holder: View, control: View) -> list[Integration]:

@@ -21,7 +21,8 @@ class DriverRuntimeManagement(Options):
     )
     integration: str = option(
         "",
-        "The runtime integration that the platform declares, where it does so neither by attributes nor by labels.",
+        "The runtime integration that the platform declares for device plugins, where it does so neither by attributes "
+        "nor by labels.",
         choices=lambda: INTEGRATIONS,
     )
 
