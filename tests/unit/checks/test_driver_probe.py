@@ -16,15 +16,17 @@ import pytest
 from aiconform.check import NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
+from aiconform.checks.driver_runtime_management.advertising import observed
 from aiconform.checks.driver_runtime_management.container import find, find_script, kernel_root, look_script
-from aiconform.checks.driver_runtime_management.observations import Found
+from aiconform.checks.driver_runtime_management.observations import LONGEST, Found
 from aiconform.checks.driver_runtime_management.options import DriverRuntimeManagement
 from aiconform.checks.driver_runtime_management.probes import advertised_versions, advertising, installed, looked_at
 from aiconform.cluster import Object, WatchEvent
 from aiconform.kit.container_view import LOOKED, View, parse_view
 from aiconform.platform import AcceleratorOptions, NodeAccelerators
-from aiconform.platform.accelerators.drivers import Family, families, family_of, simulated_kernel
+from aiconform.platform.accelerators.drivers import Family, Told, families, family_of, simulated_kernel
 from aiconform.platform.accelerators.offered import Accelerators
+from aiconform.platform.accelerators.versions import parse
 
 CHECK = load_check("driver_runtime_management")
 SHELLS = [[path] for path in (shutil.which("dash"), shutil.which("bash")) if path]
@@ -157,6 +159,33 @@ def test_the_file_of_one_vendor_is_not_read_for_another_on_the_same_node() -> No
     assert found(family_of("NVIDIA GPU"), *lines, named="/proc/acme/version") == [
         "module /sys/module/nvidia/version 580.65.06"
     ]
+
+
+def test_what_is_no_version_is_recorded_at_a_bounded_length() -> None:
+    (each,) = find(family_of("NVIDIA GPU"), "", [file("/sys/module/nvidia/version", "5" * 4096)], view(), view())
+    assert len(each.version) == LONGEST
+    assert parse(each.version) is None
+    (told,) = observed([Told("annotation", "acme.example/driver", "1." * 100_000)])
+    assert len(told.says) == LONGEST
+    assert parse(told.says) is None
+
+
+def test_a_file_that_cannot_be_read_hides_no_other() -> None:
+    lines = ["file /proc/driver/nvidia/version ", file("/sys/module/nvidia/version", "580.65.06\n")]
+    assert found(family_of("NVIDIA GPU"), *lines) == ["module /sys/module/nvidia/version 580.65.06"]
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024", "550.54.15"),
+        ("NVIDIA UNIX Open Kernel Module for aarch64  540.3.0  Release Build  (buildbrain@mobile)", "540.3.0"),
+        ("NVIDIA UNIX x86_64 Kernel Module  470.141  Wed Aug 31", "470.141"),
+    ],
+)
+def test_nvidias_kernel_modules_of_every_kind_say_their_version(said: str, version: str) -> None:
+    line = file("/proc/driver/nvidia/version", f"NVRM version: {said}\nGCC version:  gcc version 12.3.0\n")
+    assert found(family_of("NVIDIA GPU"), line) == [f"module /proc/driver/nvidia/version {version}"]
 
 
 def test_the_name_of_a_library_does_not_change_what_a_file_has() -> None:

@@ -419,6 +419,23 @@ def test_nodes_that_differ_are_told_apart_by_what_can_be_selected(nodes: list[In
     assert outcomes(*reversed(nodes))[DIFFERENCES] is right
 
 
+@pytest.mark.parametrize(("words", "right"), [(("default", "latest"), True), (("default", "default"), False)])
+def test_labels_that_are_no_version_tell_nodes_apart_if_they_differ(words: tuple[str, str], right: bool) -> None:
+    nodes = [
+        installed(
+            node(
+                label(word, "cloud.google.com/gke-gpu-driver-version"),
+                annotation(version, "cloud.google.com/cuda.driver-version.full"),
+                name=version,
+            ),
+            module(version),
+        )
+        for word, version in zip(words, ("535.183.01", "550.90.07"), strict=True)
+    ]
+    assert outcomes(*nodes)[DIFFERENCES] is right
+    assert {outcomes(each)[MATCHES] for each in nodes} == {True}
+
+
 def test_the_node_that_hides_its_version_is_named_and_no_other() -> None:
     nodes = [of(f"n{index}", label("580.65.06"), "580.65.06") for index in range(3)]
     finding = findings(CHECK, *nodes, of("odd", label("580"), "580.82.07"))[DIFFERENCES]

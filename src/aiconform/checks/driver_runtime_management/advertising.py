@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from aiconform.checks.driver_runtime_management.observations import Advertised, NodeAdvertisement
+from aiconform.checks.driver_runtime_management.observations import LONGEST, Advertised, NodeAdvertisement
 from aiconform.checks.driver_runtime_management.options import DriverRuntimeManagement
 from aiconform.cluster import Object
 from aiconform.platform import Device, NodeAccelerators, Platform
@@ -57,4 +57,4 @@ def _is_of(device: Device, target: NodeAccelerators, platform: Platform) -> bool
 
 def observed(told: Iterable[Told]) -> tuple[Advertised, ...]:
     """What is told, as it is recorded."""
-    return tuple(Advertised(place=each.place, name=each.name, says=each.value) for each in told)
+    return tuple(Advertised(place=each.place, name=each.name, says=each.value[:LONGEST]) for each in told)

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from aiconform.checks.driver_runtime_management.observations import Found
+from aiconform.checks.driver_runtime_management.observations import LONGEST, Found
 from aiconform.kit.container_view import LOOK, LOOKED, View
 from aiconform.kit.pods import STAY
 from aiconform.platform.accelerators.drivers import Family, simulated_kernel
@@ -34,12 +34,12 @@ for folder in $FOLDERS; do
   [ -d "$folder" ] && echo "folder $folder"
 done
 """
-# Prints the libraries in mounts, and what each links to.
+# Prints the libraries in mounts, and what each links to. A mount can be a file system of any size.
 _LIBRARIES = """
 awk '{print $5}' /proc/self/mountinfo | while read -r point; do
   case "$point" in
     / | /proc* | /dev* | /sys* | /etc/* | */secrets/*) ;;
-    *) find "$point" -name '*.so*' 2>/dev/null | head -n 2000 ;;
+    *) timeout 5 find "$point" -xdev -name '*.so*' 2>/dev/null | head -n 2000 ;;
   esac
 done | while read -r path; do echo "library $path $(readlink -f "$path")"; done
 """
@@ -144,7 +144,7 @@ def _library(family: Family, path: str, resolved: str) -> list[Found]:
 def _versions(pattern: str, text: str) -> Iterator[str]:
     found = re.search(pattern, text)
     if found:
-        yield found[1]
+        yield found[1][:LONGEST]
 
 
 def _whole(pattern: str, text: str) -> Iterator[str]:

@@ -131,8 +131,12 @@ def _version(seen: Installed) -> str:
 
 def _tells_from(one: Installed, other: Installed) -> bool:
     """Whether what a workload can select by says of one node that it has not the other's driver."""
-    told = [each for each in versions_in(one.advertised.driver) if each.place in _SELECTABLE]
-    return any(not agree(each.says, _version(other)) for each in told)
+    told = [each for each in one.advertised.driver if each.place in _SELECTABLE]
+    # A word that is no version tells nodes apart if the other has another: `default` and `latest`.
+    return any(
+        not agree(each.says, _version(other)) if parse(each.says) else each not in other.advertised.driver
+        for each in told
+    )
 
 
 def _hidden(seen: Installed) -> str:

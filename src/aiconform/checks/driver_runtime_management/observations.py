@@ -9,6 +9,10 @@ from aiconform.kit.container_view import View
 from aiconform.platform.accelerators.drivers import Place
 from aiconform.platform.accelerators.offered import AllocationWay
 
+LONGEST = 200
+"""How many characters of what should be a version are recorded: an annotation or a file can have any length, and a
+version is shorter (`versions.py`)."""
+
 
 class Advertised(Observation):
     """What the platform advertises. place: of `name`; `option` for what the user says."""
