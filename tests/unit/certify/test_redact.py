@@ -149,6 +149,16 @@ def test_a_version_of_four_numbers_is_no_address() -> None:
     assert redacted == observation | {"address": "192.0.2.1"}
 
 
+@pytest.mark.parametrize("key", ["says", "version"])
+@pytest.mark.parametrize(
+    "words", ["Accepted: waits for 10.20.30.40", "1 of 2 listeners on node-a", "2.1 at 10.20.30.40"]
+)
+def test_words_beside_versions_are_redacted(key: str, words: str) -> None:
+    redacted = Redactor(["node-a"], Redaction()).data({"observation": {key: words}})["observation"][key]
+    assert "10.20.30.40" not in redacted
+    assert "node-a" not in redacted
+
+
 @given(st.text(alphabet="nodea-1. :/10.2fd@x", max_size=60))
 def test_redacting_twice_changes_nothing(text: str) -> None:
     redactor = Redactor(["node-a", "node-a1"], Redaction())

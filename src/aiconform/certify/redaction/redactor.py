@@ -55,8 +55,11 @@ STRUCTURE = frozenset(
         "uid",
     ]
 )
-# In observations also versions, of which those with four numbers look like addresses.
-_OBSERVED = frozenset({"way", "served_by", "says", "version"})
+_OBSERVED = frozenset({"way", "served_by"})
+# Keys under which observations have versions, of which those with four numbers look like addresses, and what a version
+# is. Under the same keys others have words, with names and addresses in them.
+_VERSIONED = frozenset({"says", "version"})
+_VERSION = re.compile(r"v?\d+([.+~-]\w+)*")
 
 
 @dataclass
@@ -143,5 +146,7 @@ class Redactor:
     def _member(self, name: str, value: Any, kept: frozenset[str]) -> Any:
         if name == "observation":
             return self.data(value, name, _OBSERVED)
-        plain = isinstance(value, dict | list)
-        return self.data(value, name, kept) if plain or name not in kept else value
+        if isinstance(value, dict | list):
+            return self.data(value, name, kept)
+        may_be = kept == _OBSERVED and name in _VERSIONED and isinstance(value, str)
+        return value if name in kept or (may_be and _VERSION.fullmatch(value)) else self.data(value, name, kept)
