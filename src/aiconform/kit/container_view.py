@@ -160,6 +160,11 @@ def other_kernel(one: View, other: View) -> bool:
     return bool(one.release and other.release and one.release != other.release)
 
 
+def off_node(view: View, release: str, boot: str) -> bool:
+    """Whether a container's kernel is not its node's, as under gVisor and Kata. release, boot: of the node's kernel."""
+    return other_kernel(view, View(nodes=[], environment={}, mounts=[], release=release, boot=boot))
+
+
 def family(node: DeviceNode) -> str | None:
     """The path without its index: `/dev/nvidia` for `/dev/nvidia0`; None for a path without an index.
 

@@ -234,6 +234,18 @@ def test_the_kernels_version_stands_for_a_driver_without_its_own_alone() -> None
     assert outcomes(installed(told, of_kernel, inside))[MATCHES] is True
 
 
+def test_a_container_on_a_kernel_of_its_own_does_not_show_the_nodes_driver() -> None:
+    kernel = Advertised(place="node", name=KERNEL_VERSION, says="6.8.0-45-generic")
+    of_guest = Found(kind="kernel", path="/sys/module/xe", version="6.8.0-41-generic")
+    on_node = {"release": "6.8.0-45-generic", "boot": "boot-1"}
+    kata = findings(CHECK, installed(node(kernel, profile="Intel GPU"), of_guest, **on_node))[MATCHES]
+    assert kata.holds is None
+    assert "runtime class" in kata.reason
+    gvisor = installed(node(label("580.65.06")), library("580.65.06"), **on_node)
+    assert outcomes(gvisor)[MATCHES] is True
+    assert outcomes(installed(node(label("550.54.15")), library("580.65.06"), **on_node))[MATCHES] is False
+
+
 def test_a_pod_that_does_not_start_decides_nothing_of_its_driver() -> None:
     found = outcomes(installed(node(label("580.65.06")), holder=None, control=None, problem="no such device"))
     assert set(found.values()) == {None}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
 from aiconform.checks.driver_runtime_management.observations import Advertised, Found, Installed, NodeAdvertisement
-from aiconform.kit.container_view import View, granted, other_signs
+from aiconform.kit.container_view import View, granted, off_node, other_signs
 from aiconform.kit.device_families import paths, too_few, too_many, without_device
 from aiconform.platform.accelerators.drivers import INTEGRATIONS, KERNEL_VERSION, Integration, family_of
 from aiconform.platform.accelerators.versions import agree, parse
@@ -22,11 +22,19 @@ def versions_in(told: Iterable[Advertised]) -> list[Advertised]:
 
 
 def driver_found(seen: Installed) -> list[Found]:
-    """Where the version of the installed driver is: in its module, else in what was injected; the kernel's is last."""
-    own = [each for each in seen.found if each.kind == "module"] or [
-        each for each in seen.found if each.kind == "injected"
-    ]
-    return own + [each for each in seen.found if each.kind == "kernel"]
+    """Where the version of the node's driver is: in its module, else in what was injected; the kernel's is last.
+
+    What is on a kernel of the container's own is not the node's.
+    """
+    injected = [each for each in seen.found if each.kind == "injected"]
+    if _own_kernel(seen):
+        return injected
+    module = [each for each in seen.found if each.kind == "module"]
+    return (module or injected) + [each for each in seen.found if each.kind == "kernel"]
+
+
+def _own_kernel(seen: Installed) -> bool:
+    return seen.holder is not None and off_node(seen.holder, seen.release, seen.boot)
 
 
 def _said(found: Iterable[Found]) -> str:
@@ -41,6 +49,11 @@ def driver_version_matches(seen: Installed) -> Finding:
     if seen.holder is None:
         return undecided(f"{NOT_STARTED}: {seen.problem}")
     found = driver_found(seen)
+    if not found and _own_kernel(seen):
+        return undecided(
+            f"{about}: a container with a device runs on a kernel of its own, which is not that of the node's driver; "
+            "show this with the runtime class that shares the node's kernel"
+        )
     if not found:
         return undecided(
             f"{about}: a container with a device finds no version of the driver under /proc and /sys or in what is "

@@ -68,6 +68,7 @@ class Installed(Observation):
     holder: the container with the devices, None if no Pod started with them (problem); control: another one of the same
     Pod, without devices. served_by: which way really provided the devices. asked: how many were requested. total: how
     many the node has, 0 where that was not recorded. runtime_class: of the Pod, which the platform may have set.
+    release and boot: of the node's kernel.
     """
 
     advertised: NodeAdvertisement
@@ -79,3 +80,5 @@ class Installed(Observation):
     control: View | None = None
     found: tuple[Found, ...] = ()
     runtime_class: str = ""
+    release: str = ""
+    boot: str = ""

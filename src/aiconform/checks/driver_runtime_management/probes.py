@@ -81,6 +81,7 @@ async def installed(platform: Platform, scratch: Scratch, settings: Settings, ta
         *(read_until(cluster, running, each, LOOKED, seconds=settings.patience) for each in ("holder", "control"))
     )
     holder, control = parse_view(told), parse_view(without)
+    kernel = (await platform.node(target.node))["status"].get("nodeInfo") or {}
     by_dra = target.way == "dra" or running["status"].get("extendedResourceClaimStatus")
     return Installed(
         advertised=advertised,
@@ -91,6 +92,8 @@ async def installed(platform: Platform, scratch: Scratch, settings: Settings, ta
         control=control,
         found=containers.find(family, root, told, holder, control, options.file),
         runtime_class=running["spec"].get("runtimeClassName") or "",
+        release=kernel.get("kernelVersion", ""),
+        boot=kernel.get("bootID", ""),
     )
 
 

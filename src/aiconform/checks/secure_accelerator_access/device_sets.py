@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiconform.checks.secure_accelerator_access.observations import Isolation
-from aiconform.kit.container_view import DeviceNode, View, granted, special
+from aiconform.kit.container_view import DeviceNode, View, granted, off_node, special
 from aiconform.kit.device_families import families, with_role
 from aiconform.platform.accelerators.device_nodes import known_nodes
 
@@ -34,11 +34,7 @@ def _elsewhere(seen: Isolation) -> list[DeviceNode]:
 
 def own_kernel(view: View | None, seen: Isolation) -> bool:
     """Whether a container runs on a kernel of its own, as under gVisor and Kata, and not on that of its node."""
-    if view is None:
-        return False
-    if view.boot and seen.boot:
-        return view.boot != seen.boot
-    return bool(view.release and seen.release and view.release != seen.release)
+    return view is not None and off_node(view, seen.release, seen.boot)
 
 
 def telling_apart(one: list[DeviceNode], two: list[DeviceNode]) -> tuple[list[DeviceNode], list[DeviceNode]]:
