@@ -12,6 +12,8 @@ from aiconform.kit.device_families import paths, too_few, too_many, without_devi
 from aiconform.platform.accelerators.drivers import INTEGRATIONS, KERNEL_VERSION, Integration, family_of
 from aiconform.platform.accelerators.versions import agree, parse
 
+WAY_OUT = "If a label or attribute has it that is not looked for, name it: --set driver_runtime_management.version=NAME"
+_FILE = "If a file there has it, name the file: --set driver_runtime_management.file=PATH"
 NOT_STARTED = "no Pod started with a device"
 _KERNEL_LABEL = "feature.node.kubernetes.io/kernel-version.full"
 
@@ -57,13 +59,13 @@ def driver_version_matches(seen: Installed) -> Finding:
     if not found:
         return undecided(
             f"{about}: a container with a device finds no version of the driver under /proc and /sys or in what is "
-            "injected; if a file there has it, name the file: --set driver_runtime_management.file=PATH"
+            f"injected. {_FILE}"
         )
     if unreadable := [each for each in found if not parse(each.version)]:
         return undecided(f"{about}: what a container with a device finds is no version: {_said(unreadable)}")
     advertised = versions_in(seen.advertised.driver)
     if not advertised:
-        return undecided(f"{about}: no version is advertised to compare with {_said(found)}")
+        return undecided(f"{about}: no version is advertised to compare with {_said(found)}. {WAY_OUT}")
     kernel = [each for each in found if each.kind == "kernel"]
     own = [each for each in found if each not in kernel]
     if is_kernels(seen.advertised):
@@ -74,13 +76,14 @@ def driver_version_matches(seen: Installed) -> Finding:
         if others:
             return undecided(
                 f"{about}: only the kernel's version is advertised, and a container finds {_said(found)}: which "
-                "of them drives the device is not known. If a label has the version, name it: "
-                "--set driver_runtime_management.version=NAME"
+                f"of them drives the device is not known. {WAY_OUT}"
             )
         own = []
     elif not own:
         told = ", ".join(map(str, advertised))
-        return undecided(f"{about}: advertised is {told}; a container finds only the kernel's version, {_said(kernel)}")
+        return undecided(
+            f"{about}: advertised is {told}; a container finds only the kernel's version, {_said(kernel)}. {_FILE}"
+        )
     compared = own or kernel
     wrong = [
         f"{told} is advertised, and a container finds {_said([each])}"

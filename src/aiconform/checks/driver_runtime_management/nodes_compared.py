@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
-from aiconform.checks.driver_runtime_management.assertions import driver_found, is_kernels, versions_in
+from aiconform.checks.driver_runtime_management.assertions import WAY_OUT, driver_found, is_kernels, versions_in
 from aiconform.checks.driver_runtime_management.observations import (
     Advertised,
     Advertisements,
@@ -16,7 +16,6 @@ from aiconform.checks.driver_runtime_management.observations import (
 from aiconform.platform.accelerators.offered import Kind
 from aiconform.platform.accelerators.versions import agree, parse
 
-_WAY_OUT = "If another label or attribute has it, name it: --set driver_runtime_management.version=NAME"
 # By these a workload can choose a node: a claim by attributes, a Pod by labels.
 _SELECTABLE = ("attribute", "label")
 _MOST = 5
@@ -57,9 +56,9 @@ def driver_version_is_advertised(seen: Advertisements) -> Finding:
             else:
                 sources[" ".join(common[0][0])] += 1
     if wrong:
-        return holds(False, f"{_some(wrong)}. {_WAY_OUT}", subjects=len(seen.nodes))
+        return holds(False, f"{_some(wrong)}. {WAY_OUT}", subjects=len(seen.nodes))
     if unknown:
-        return undecided(f"where it is looked for, {_some(unknown)}. {_WAY_OUT}")
+        return undecided(f"where it is looked for, {_some(unknown)}. {WAY_OUT}")
     said = ", ".join(f"by {name} on {count} node(s)" for name, count in sources.items())
     return holds(True, said, subjects=len(seen.nodes))
 
