@@ -357,6 +357,14 @@ def test_every_node_advertises_in_one_way() -> None:
     assert advertised(node(label("580")), node(label("580"), name="n2"), other)[ADVERTISED] is False
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_two_ways_that_are_as_common_attributes_are_told(turned: bool) -> None:
+    told = [attribute("580.65.6"), label("580.65.06")]
+    seen = Advertisements(nodes=[node(*(reversed(told) if turned else told), way="dra")])
+    finding = findings(CHECK, seen)[ADVERTISED]
+    assert finding.reason == "by attribute driverVersion on 1 node(s)"
+
+
 def test_one_silent_node_is_named_and_no_other() -> None:
     nodes = [node(label("580.65.06")), node(name="n2"), node(label("580.65.06"), name="n3")]
     finding = findings(CHECK, Advertisements(nodes=nodes))[ADVERTISED]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, get_args
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
 from aiconform.checks.driver_runtime_management.assertions import WAY_OUT, driver_found, is_kernels, versions_in
@@ -13,12 +14,15 @@ from aiconform.checks.driver_runtime_management.observations import (
     Installed,
     NodeAdvertisement,
 )
+from aiconform.platform.accelerators.drivers import Place
 from aiconform.platform.accelerators.offered import Kind
 from aiconform.platform.accelerators.versions import agree, parse
 
 # By these a workload can choose a node: a claim by attributes, a Pod by labels.
 _SELECTABLE = ("attribute", "label")
+_PLACES = (*get_args(Place), "option")
 _MOST = 5
+_Way = tuple[Place | Literal["option"], str]
 
 
 def _some(lines: Sequence[str]) -> str:
@@ -33,6 +37,12 @@ def _by_kind(nodes: Iterable[NodeAdvertisement]) -> Mapping[Kind, list[NodeAdver
     return found
 
 
+def _commonest(ways: Iterable[set[_Way]]) -> _Way | tuple[()]:
+    """The way in which most nodes advertise, () if none does; of equal ones the first of _PLACES, always the same."""
+    counts = Counter(way for found in ways for way in found)
+    return min(counts, key=lambda way: (-counts[way], _PLACES.index(way[0]), way[1]), default=())
+
+
 @assertion("driver_version_is_advertised", "Every accelerator node advertises a driver version, all in the same way")
 def driver_version_is_advertised(seen: Advertisements) -> Finding:
     wrong: list[str] = []
@@ -40,7 +50,7 @@ def driver_version_is_advertised(seen: Advertisements) -> Finding:
     sources: Counter[str] = Counter()
     for members in _by_kind(seen.nodes).values():
         ways = {each.node: {(told.place, told.name) for told in versions_in(each.driver)} for each in members}
-        common = Counter(way for found in ways.values() for way in found).most_common(1)
+        common = _commonest(ways.values())
         for each in members:
             about = f"{each.name} on {each.node}"
             if not ways[each.node]:
@@ -50,11 +60,11 @@ def driver_version_is_advertised(seen: Advertisements) -> Finding:
                 # Others have it, or a driver that publishes it has not: the platform may say it anywhere otherwise.
                 missing = common or (each.way == "dra" and each.published)
                 (wrong if missing else unknown).append(f"{about}: {said}")
-            elif common[0][0] not in ways[each.node]:
+            elif common not in ways[each.node]:
                 told = ", ".join(f"{place} {name}" for place, name in sorted(ways[each.node]))
-                wrong.append(f"{about}: advertised by {told}, and not by {' '.join(common[0][0])} as elsewhere")
+                wrong.append(f"{about}: advertised by {told}, and not by {' '.join(common)} as elsewhere")
             else:
-                sources[" ".join(common[0][0])] += 1
+                sources[" ".join(common)] += 1
     if wrong:
         return holds(False, f"{_some(wrong)}. {WAY_OUT}", subjects=len(seen.nodes))
     if unknown:

@@ -6,7 +6,6 @@ One Pod on a node has a container with a device and one without. The first print
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from aiconform.check import Access, Inspection, NothingToLookAt, Settings, accelerators, inspection, probe
@@ -25,6 +24,7 @@ from aiconform.kit.devices import CLAIM_ACCESS, request_devices
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import POD_ACCESS, container, pod
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
+from aiconform.kit.together import gather
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.drivers import family_of
 
@@ -77,7 +77,7 @@ async def installed(platform: Platform, scratch: Scratch, settings: Settings, ta
     running, problem = await holder_started(platform, scratch, created, seconds=settings.patience)
     if running is None:
         return Installed(advertised=advertised, served_by=target.way, asked=target.unit, problem=problem)
-    told, without = await asyncio.gather(
+    told, without = await gather(
         *(read_until(cluster, running, each, LOOKED, seconds=settings.patience) for each in ("holder", "control"))
     )
     holder, control = parse_view(told), parse_view(without)
