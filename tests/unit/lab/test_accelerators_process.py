@@ -355,6 +355,8 @@ def only_on(node: str) -> dict[str, Any]:
         # The node has more devices, but the scheduler finds none of the kind that the claim selects.
         (2, {"said": "0/1 nodes are available: 1 cannot allocate all claims."}, True),
         (2, {"said": "0/1 nodes are available: 1 Insufficient cpu."}, False),
+        # It waits for one that others have.
+        (1, {"said": "0/1 nodes are available: 1 cannot allocate all claims."}, False),
     ],
 )
 async def test_the_rogue_allocator_allocates_only_what_cannot_be_had_on_its_node(

@@ -59,7 +59,7 @@ class RogueAllocator:
         devices = self._publisher.names
         if (claim.get("status") or {}).get("allocation") or claim["metadata"].get("deletionTimestamp"):
             return
-        if not devices or not asked or (sum(asked.values()) <= len(devices) and not is_refused(pod)):
+        if not devices or not is_excessive(sum(asked.values()), len(devices), refused=is_refused(pod)):
             return
         allocation = overcommitted(asked, devices, self._config)
         metadata = {"resourceVersion": claim["metadata"]["resourceVersion"]}
@@ -75,6 +75,14 @@ def may_run_on(pod: Object, node: str) -> bool:
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
     fields = [field for term in required.get("nodeSelectorTerms") or [] for field in term.get("matchFields") or []]
     return bool(selected == node and (not fields or any(node in field["values"] for field in fields)))
+
+
+def is_excessive(asked: int, devices: int, *, refused: bool) -> bool:
+    """Whether the node can never satisfy a claim for so many of its devices.
+
+    The scheduler refuses a claim for one device, too, while others have it: that one waits for it.
+    """
+    return asked > devices or (refused and asked > 1)
 
 
 def is_refused(pod: Object) -> bool:
