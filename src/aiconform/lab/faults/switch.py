@@ -26,6 +26,7 @@ from aiconform.lab.faults.state import (
     places,
     record,
 )
+from aiconform.lab.kubernetes.administrator import administrator
 
 # Ten times what a restart of the API server and of all watches takes on two quiet CPUs.
 IN_FORCE_SECONDS = 120.0
@@ -180,7 +181,7 @@ def _change(lab: FaultyLab, faults: Mapping[Fault, bool]) -> dict[Fault, Excepti
     """
     if not faults:
         return {}
-    from aiconform.cluster import Cluster, ClusterError, connect
+    from aiconform.cluster import Cluster, ClusterError
 
     failed: dict[Fault, Exception] = {}
     groups: dict[frozenset[str], list[tuple[Fault, Change]]] = {}
@@ -196,7 +197,7 @@ def _change(lab: FaultyLab, faults: Mapping[Fault, bool]) -> dict[Fault, Excepti
                 failed[fault] = error
 
     async def change_all() -> None:
-        async with connect(str(lab.kubeconfig)) as cluster:
+        async with administrator(lab.kubeconfig) as cluster:
             await asyncio.gather(*(take_turns(cluster, group) for group in groups.values()))
 
     try:

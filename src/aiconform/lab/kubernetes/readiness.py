@@ -20,6 +20,7 @@ from aiconform.lab.addons.model import Site
 from aiconform.lab.build.images import COREDNS
 from aiconform.lab.cloud.orders import is_autoscaled
 from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
+from aiconform.lab.kubernetes.administrator import administrator
 from aiconform.lab.kubernetes.controlplane import api_is_ready
 from aiconform.lab.machines import network, pace
 from aiconform.lab.machines.preconditions import until_holds
@@ -90,11 +91,9 @@ async def _wait_for_api(plan: LabPlan, paths: Paths, addresses: Network) -> None
 
 
 async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
-    from aiconform.cluster import connect
-
     progress("waiting for the API server")
     await _wait_for_api(lab.plan, lab.paths, lab.network)
-    async with connect(str(lab.kubeconfig)) as cluster:
+    async with administrator(lab.kubeconfig) as cluster:
         for obj in _objects(lab):
             await cluster.apply(obj)
         planned = {node.name for node in lab.plan.own}

@@ -15,6 +15,7 @@ from aiconform.lab.config import LabError, Network
 from aiconform.lab.faults.fault import InCluster
 from aiconform.lab.faults.state import changing
 from aiconform.lab.faults.workloads import until
+from aiconform.lab.kubernetes.administrator import administrator
 from aiconform.lab.plan import LabPlan
 from aiconform.lab.traits.catalog import TRAITS, find, traits_on
 from aiconform.lab.traits.namespaces import TEAM
@@ -71,10 +72,10 @@ def reapply(lab: RestrictedLab) -> None:
 
 
 def _change(lab: RestrictedLab, traits: Sequence[Trait], on: bool) -> None:
-    from aiconform.cluster import ClusterError, connect
+    from aiconform.cluster import ClusterError
 
     async def change() -> None:
-        async with connect(str(lab.kubeconfig)) as cluster:
+        async with administrator(lab.kubeconfig) as cluster:
             for trait in traits:
                 try:
                     await (_enact(lab, cluster, trait) if on else _retract(cluster, trait))
