@@ -16,10 +16,12 @@ from typing import Any
 from aiconform.lab.accelerators import identities
 from aiconform.lab.faults.fault import Scope
 from aiconform.lab.faults.registry import possible
+from aiconform.platform.accelerators.drivers import family_of
+from aiconform.platform.accelerators.profiles import load_profiles
 from support.record import write
 
 PAGE = Path(__file__).parents[2] / "docs" / "personas.md"
-CHECKS = ("dra_support", "secure_accelerator_access", "accelerator_metrics")
+CHECKS = ("dra_support", "secure_accelerator_access", "accelerator_metrics", "driver_runtime_management")
 # Names of the lab's own, no persona of hardware.
 NOT_PERSONAS = ("simulated", "machine")
 _HEADER = ("persona", "check", "healthy", "caught")
@@ -38,9 +40,19 @@ def personas() -> tuple[str, ...]:
 
 
 def checks(persona: str) -> tuple[str, ...]:
-    """The checks that a persona is for: dra_support only where devices are offered by DRA."""
-    by_plugin = identities()[persona].allocation == "device-plugin"
-    return CHECKS[1:] if by_plugin else CHECKS
+    """The checks that a persona is for.
+
+    dra_support only where devices are offered by DRA; driver_runtime_management only where it is known how such
+    platforms advertise the driver: elsewhere it cannot decide until the user names a label.
+    """
+    identity = identities()[persona]
+    by_plugin = identity.allocation == "device-plugin"
+    apart = {"dra_support"} if by_plugin else set()
+    profile = load_profiles().by_resource(identity.extended_resource)
+    family = family_of(profile.name if profile else "")
+    if not (family.labels or family.in_kernel or (family.published and not by_plugin)):
+        apart.add("driver_runtime_management")
+    return tuple(check for check in CHECKS if check not in apart)
 
 
 def defects(persona: str, check: str) -> tuple[str, ...]:

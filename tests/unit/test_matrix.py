@@ -64,4 +64,6 @@ def test_each_persona_has_the_defects_of_its_device_nodes() -> None:
     assert "runtime-leaks-shared-nodes" in defects("tpu", access)
     assert "runtime-honours-environment" in defects("nvidia", access)
     assert "runtime-honours-environment" not in defects("tpu", access)
-    assert checks("nvidia-mps") == ("secure_accelerator_access", "accelerator_metrics")
+    by_plugin = ("secure_accelerator_access", "accelerator_metrics")
+    assert checks("nvidia-mps") == (*by_plugin, "driver_runtime_management")
+    assert checks("ascend") == by_plugin
