@@ -123,7 +123,10 @@ def test_healthy_personas_pass(lab: Lab, asked: tuple[str, ...], request: pytest
             if not right:
                 wrong[persona, check] = found
     assert not wrong, (wrong, {check: done.check(check)["reason"] for check in CHECKS})
-    assert {done.check(check)["strict"] for check in CHECKS} == {"pass"}
+    # It cannot decide on the nodes of which nobody knows where the driver is advertised.
+    silent = not all("driver_runtime_management" in checks(persona) for persona in asked)
+    expected = dict.fromkeys(CHECKS, "pass") | ({"driver_runtime_management": "error"} if silent else {})
+    assert {check: done.check(check)["strict"] for check in CHECKS} == expected
     assert done.report["simulated"] is True
 
 

@@ -13,17 +13,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiconform.lab.accelerators import identities
+from aiconform.lab.accelerators import Identity, identities
 from aiconform.lab.faults.fault import Scope
 from aiconform.lab.faults.registry import possible
 from aiconform.platform.accelerators.drivers import family_of
 from aiconform.platform.accelerators.profiles import load_profiles
+from aiconform.platform.monitoring.conventions import load_conventions
 from support.record import write
 
 PAGE = Path(__file__).parents[2] / "docs" / "personas.md"
 CHECKS = ("dra_support", "secure_accelerator_access", "accelerator_metrics", "driver_runtime_management")
 # Names of the lab's own, no persona of hardware.
 NOT_PERSONAS = ("simulated", "machine")
+# What such a defect leaves out, an exporter may leave out of a device that is idle: then it decides nothing.
+_LEFT_OUT = {
+    "metrics-omit-a-device": {"utilization", "memory_used"},
+    "metrics-omit-utilization": {"utilization"},
+    "metrics-without-memory": {"memory_used"},
+}
 _HEADER = ("persona", "check", "healthy", "caught")
 _RIGHT, _APART = "right", ", "
 _TITLE = """# Personas and checks
@@ -48,8 +55,7 @@ def checks(persona: str) -> tuple[str, ...]:
     identity = identities()[persona]
     by_plugin = identity.allocation == "device-plugin"
     apart = {"dra_support"} if by_plugin else set()
-    profile = load_profiles().by_resource(identity.extended_resource)
-    family = family_of(profile.name if profile else "")
+    family = family_of(_profile(identity))
     if not (family.labels or family.in_kernel or (family.published and not by_plugin)):
         apart.add("driver_runtime_management")
     return tuple(check for check in CHECKS if check not in apart)
@@ -59,7 +65,8 @@ def defects(persona: str, check: str) -> tuple[str, ...]:
     """The faults of nodes that such hardware can have, and that break assertions of the check.
 
     Not no-driver: beside others, a node that publishes nothing is a node without accelerators. Nor an allocator that
-    gives more than there is where several claims can hold a device: any number can be had there.
+    gives more than there is where several claims can hold a device: any number can be had there. Nor metrics that lack
+    what the vendor's exporter reports only of devices in use.
     """
     identity = identities()[persona]
     return tuple(
@@ -68,9 +75,21 @@ def defects(persona: str, check: str) -> tuple[str, ...]:
         if fault.scope is Scope.NODE
         and name != "no-driver"
         and not (name == "allocator-overcommits" and identity.share_of_memory)
+        and not _LEFT_OUT.get(str(name), {""}) <= _only_in_use(identity)
         and check in fault.checks
         and (identity.requested_by or name != "runtime-honours-environment")
     )
+
+
+def _profile(identity: Identity) -> str:
+    found = load_profiles().by_resource(identity.extended_resource)
+    return found.name if found else ""
+
+
+def _only_in_use(identity: Identity) -> set[str]:
+    """What the exporter of an identity's vendor reports of no idle device."""
+    profile = _profile(identity)
+    return {name for each in load_conventions() if profile in each.accelerators for name in each.only_in_use}
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,19 @@ async def test_a_node_that_gives_some_devices_each_way_offers_both() -> None:
     assert {(entry.way, entry.total) for entry in seen.offered} == {("dra", 2), ("device-plugin", 2)}
 
 
+@pytest.mark.parametrize(("counted", "ways"), [("2", {"dra"}), ("4", {"dra", "device-plugin"}), ("", {"dra"})])
+async def test_partitions_are_the_same_unless_labels_count_more_of_their_kind(counted: str, ways: set[str]) -> None:
+    """gpu.count speaks of whole GPUs, of which both ways may have partitions."""
+    parts = [
+        device(f"gpu-0-mig-{n}", type="mig", productName="H100", profile="1g.10gb", uuid=f"M{n}", parentUUID="U0")
+        for n in range(2)
+    ]
+    dra = [resource_slice(DRIVER, *parts), device_class(DRIVER, f"device.driver == '{DRIVER}'")]
+    labels = {"nvidia.com/gpu.count": "2"} | ({"nvidia.com/mig-1g.10gb.count": counted} if counted else {})
+    seen = await found(node(labels=labels, **{"nvidia.com/mig-1g.10gb": "2"}), *dra)
+    assert {entry.way for entry in seen.offered} == ways
+
+
 async def test_a_class_says_which_resource_stands_for_its_devices() -> None:
     objects = (
         node(**{"example.com/npu": "2"}),

@@ -53,11 +53,19 @@ def _are_apart(
 ) -> bool:
     """Whether the node gives some of its devices by DRA and others by the device plugin. `node` is its metadata.
 
-    That is rare, and seen where the node's labels count as many devices. The lab's simulated devices are always given
-    by one of the two.
+    That is rare, and seen where the node's labels count as many devices, or as many partitions of the resource's kind.
+    The lab's simulated devices are always given by one of the two.
     """
-    profile = profiles.by_resource(entry.name)
-    counted = profile.devices(node.get("labels") or {}, node.get("annotations") or {}) if profile else 0
+    profile, labels = profiles.by_resource(entry.name), node.get("labels") or {}
+    alike = [each for each in same if each.product.endswith(f"({_partition(entry.name)})")]
+    if profile and alike and (parts := profile.partitions_of(entry.name, labels)):
+        return sum(each.total for each in alike) + entry.total <= parts
+    counted = profile.devices(labels, node.get("annotations") or {}) if profile else 0
     if not counted:
         return all(each.simulated for each in same)
     return sum(each.physical for each in same) + (entry.physical or entry.total) <= counted
+
+
+def _partition(resource: str) -> str:
+    """How the product of a DRA device names the kind of partition that a resource stands for: `mig 1g.10gb`."""
+    return resource.rpartition("/")[2].replace("-", " ", 1)

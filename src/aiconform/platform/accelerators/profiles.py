@@ -35,6 +35,7 @@ class Profile(BaseModel):
     counts: tuple[str, ...] = ()
     registers: tuple[str, ...] = ()
     partitions: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     whole_host: bool = False
     other_types: tuple[str, ...] = ()
@@ -51,6 +52,11 @@ class Profile(BaseModel):
             return 0
         numbers = (value for label, value in labels.items() if _fits(label, self.counts))
         return sum(int(value) for value in numbers if value.isdecimal())
+
+    def partitions_of(self, resource: str, labels: Mapping[str, str]) -> int:
+        """How many partitions of a resource's kind a node has by its labels; 0 if they do not say."""
+        told = labels.get(f"{resource}.count", "") if _fits(resource, self.parts) else ""
+        return int(told) if told.isdecimal() else 0
 
     def registered(self, annotations: Mapping[str, str]) -> int:
         """How many physical devices the plugin that shares them lists in a node's annotations; 0 if none does."""
