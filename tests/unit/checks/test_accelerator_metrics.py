@@ -62,6 +62,12 @@ def test_a_device_is_missing() -> None:
     assert "gpu-1" in findings(CHECK, seen)[EVERY].reason
 
 
+def test_silence_of_idle_devices_decides_nothing_but_a_reading_without_a_device_does() -> None:
+    fields: dict[str, Any] = {"only_in_use": ("utilization", "memory_used"), "way": "device-plugin"}
+    assert verdicts(Coverage(nodes=[node(device(0), **fields)]))[EVERY] is None
+    assert verdicts(Coverage(nodes=[node(unnamed=1, **fields)]))[EVERY] is False
+
+
 def test_fewer_devices_than_the_node_counts() -> None:
     assert verdicts(Coverage(nodes=[node(device(0), advertised=3, way="device-plugin")]))[EVERY] is False
 

@@ -52,7 +52,7 @@ def every_device(seen: Coverage) -> Finding:
             told = f"{node.node}: {', '.join(missing)} {why}{also}"
             if node.undecided:
                 unsure.append(f"{told}: {node.undecided}")
-            elif node.endpoint and {"utilization", "memory_used"} <= {*node.only_in_use}:
+            elif node.endpoint and not node.unnamed and {"utilization", "memory_used"} <= {*node.only_in_use}:
                 unsure.append(f"{told}: {node.convention} reports nothing of devices that are idle; {_IN_USE}")
             else:
                 wrong.append(told)
