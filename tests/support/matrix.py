@@ -31,12 +31,20 @@ _LEFT_OUT = {
     "metrics-omit-utilization": {"utilization"},
     "metrics-without-memory": {"memory_used"},
 }
+# These show only where a Pod can have less than all devices of its node.
+_OF_SOME = ("driver-prepares-all", "metrics-of-another-device", "metrics-of-the-whole-node")
+# The other defects of a driver show beside a healthy node of the same kind (tests/lab/checks/test_faults_of_nodes.py).
+_OF_ONE_NODE = ("driver-prepares-all", "driver-prepares-nothing", "driver-differs-from-advertised")
+# Its exporter names partitions by a number that the driver does not publish, and those of one GPU are equal.
+_UNTOLD = {("nvidia-mig-single", "metrics-of-another-device")}
 _HEADER = ("persona", "check", "healthy", "caught")
 _RIGHT, _APART = "right", ", "
 _TITLE = """# Personas and checks
 
 What the suite finds on the lab's personas (`aiconform lab identities`), which act out the shapes of real hardware:
-whether each check passes when all is well, and the defects that it catches. Made by the tests (`./dev test
+whether each check passes when all is well, and the defects that it catches. What nobody could tell is left out: which
+idle device is missing of an exporter that reports only devices in use, whose metrics a Pod's device has if it has all
+devices of the node or one of several equal partitions. Made by the tests (`./dev test
 tests/lab/test_personas.py --personas all`, then `python -m support.matrix`); a test holds it complete.
 """
 
@@ -66,7 +74,9 @@ def defects(persona: str, check: str) -> tuple[str, ...]:
 
     Not no-driver: beside others, a node that publishes nothing is a node without accelerators. Nor an allocator that
     gives more than there is where several claims can hold a device: any number can be had there. Nor metrics that lack
-    what the vendor's exporter reports only of devices in use.
+    what the vendor's exporter reports only of devices in use. Nor what gives or shows other devices where a Pod has
+    all devices of its node, or other metrics where nothing tells which of a device's equal partitions a Pod has.
+    Nor a driver of another version than is advertised where it is part of the kernel.
     """
     identity = identities()[persona]
     return tuple(
@@ -76,6 +86,10 @@ def defects(persona: str, check: str) -> tuple[str, ...]:
         and name != "no-driver"
         and not (name == "allocator-overcommits" and identity.share_of_memory)
         and not _LEFT_OUT.get(str(name), {""}) <= _only_in_use(identity)
+        and not (name in _OF_SOME and identity.whole_host)
+        and (persona, name) not in _UNTOLD
+        and (check != "driver_runtime_management" or name in _OF_ONE_NODE)
+        and not (name == "driver-differs-from-advertised" and family_of(_profile(identity)).in_kernel)
         and check in fault.checks
         and (identity.requested_by or name != "runtime-honours-environment")
     )
