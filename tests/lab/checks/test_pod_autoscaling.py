@@ -41,7 +41,8 @@ def test_a_metric_that_nobody_has_is_an_error_with_the_way_out(undecided: Outcom
 
 def test_who_takes_the_accelerators_is_named(occupied: Outcome) -> None:
     assert occupied.check(CHECK)["verdict"] == "error"
-    assert "node-2: 1 of 4 free" in occupied.check(CHECK)["reason"]
+    named = "node-2, aiconform.dev/simulated-accelerator by device plugin: 1 of 4 free"
+    assert named in occupied.check(CHECK)["reason"]
     assert "held by default/busy-node-2 (3)" in occupied.check(CHECK)["reason"]
 
 
