@@ -34,16 +34,9 @@ def life(corpus: Path, dates: Path | None, today: datetime | None, checklists: P
     same version, the withdrawal, and appeals. `renewed` says that a newer version is certified.
     """
     from aiconform.certify.bundle import CERTIFICATE
-    from aiconform.certify.registry.life import BadDates, read_dates
-    from aiconform.certify.registry.lives import lives
-    from aiconform.certify.validate import ValidationSettings
     from aiconform.reports.plain import plain
 
-    try:
-        known = read_dates(dates) if dates else {}
-    except BadDates as error:
-        fail(str(error))
-    found = lives(corpus, ValidationSettings(offline=True, checklists=checklists), known, _day(today))
+    found = _lives(corpus, checklists, today, dates)
     if output == "json":
         print_result({"certifications": found})
         return
@@ -59,6 +52,14 @@ def life_of(
     folder: Path, checklists: Path | None, today: datetime | None = None, dates: Path | None = None
 ) -> dict[str, Any]:
     """The dated record of one product's folder. Ends with exit code 2 if it is none, or the dates cannot be read."""
+    found = _lives(folder, checklists, today, dates)
+    if len(found) != 1:
+        fail(f"{folder} holds {len(found)} submissions: name one, vX.Y/<product>")
+    return found[0]
+
+
+def _lives(corpus: Path, checklists: Path | None, today: datetime | None, dates: Path | None) -> list[dict[str, Any]]:
+    """The dated records at or below a folder. Ends with exit code 2 if the dates cannot be read."""
     from aiconform.certify.registry.life import BadDates, read_dates
     from aiconform.certify.registry.lives import lives
     from aiconform.certify.validate import ValidationSettings
@@ -67,10 +68,7 @@ def life_of(
         known = read_dates(dates) if dates else {}
     except BadDates as error:
         fail(str(error))
-    found = lives(folder, ValidationSettings(offline=True, checklists=checklists), known, _day(today))
-    if len(found) != 1:
-        fail(f"{folder} holds {len(found)} submissions: name one, vX.Y/<product>")
-    return found[0]
+    return lives(corpus, ValidationSettings(offline=True, checklists=checklists), known, _day(today))
 
 
 def _line(each: dict[str, Any]) -> str:
