@@ -18,6 +18,10 @@ from aiconform.platform.monitoring.readings import Readings
 _JUDGED = ("utilization", "memory_used", "memory_total")
 
 
+WHATEVER_IS_LEFT = 2
+"""The exactness of devices of which nothing but their number is known."""
+
+
 @dataclass(frozen=True)
 class Advertised:
     """What the platform says of the accelerators of one kind on one node.
@@ -44,8 +48,8 @@ class Advertised:
 
     @property
     def exactness(self) -> int:
-        """Who is looked for first in metrics: named devices (0), then known partitions (1), then what is left (2)."""
-        return 0 if self.devices else 1 if self.counted.profile else 2
+        """Who is looked for first in metrics: named devices (0), then known partitions (1), then WHATEVER_IS_LEFT."""
+        return 0 if self.devices else 1 if self.counted.profile else WHATEVER_IS_LEFT
 
 
 async def advertised(platform: Platform, target: NodeAccelerators, shares: int = 0) -> Advertised:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from aiconform.checks.accelerator_metrics.device_metrics import Advertised
+from aiconform.checks.accelerator_metrics.device_metrics import WHATEVER_IS_LEFT, Advertised
 from aiconform.checks.accelerator_metrics.observations import NodeMetrics
 from aiconform.platform.accelerators.hardware import of_one_family
-
-_WHATEVER_IS_LEFT = 2
 
 
 def apart(one: Advertised, other: Advertised) -> bool:
@@ -18,7 +16,7 @@ def apart(one: Advertised, other: Advertised) -> bool:
     What is offered twice is one entry already. Of two resources of device plugins, one may count parts of the devices
     that the other one counts, unless its name says which partitions it counts.
     """
-    both_are_counted = one.exactness == other.exactness == _WHATEVER_IS_LEFT
+    both_are_counted = one.exactness == other.exactness == WHATEVER_IS_LEFT
     return of_one_family(one.target, other.target) and not both_are_counted
 
 
@@ -32,7 +30,7 @@ def unsure_of_parts(of_node: Iterable[tuple[Advertised, NodeMetrics]]) -> list[N
     found = list(of_node)
     families: dict[tuple[str, str], list[NodeMetrics]] = defaultdict(list)
     for about, seen in found:
-        if about.exactness == _WHATEVER_IS_LEFT and of_one_family(about.target, about.target):
+        if about.exactness == WHATEVER_IS_LEFT and of_one_family(about.target, about.target):
             families[about.target.profile, seen.endpoint].append(seen)
     told: dict[str, str] = {}
     for (_, place), members in families.items():
