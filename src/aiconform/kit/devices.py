@@ -9,6 +9,7 @@ from aiconform.check import Access
 from aiconform.cluster import Conflict, Object, quantity
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform.accelerators.offered import AllocationWay
 
 CLAIM_ACCESS = (
     Access("resource.k8s.io", "resourceclaims", ("create", "get", "list", "watch", "delete")),
@@ -87,6 +88,12 @@ async def request_devices(
         },
         claims=() if template else tuple(made.values()),
     )
+
+
+def served_by(target: NodeAccelerators, pods: Iterable[Object]) -> AllocationWay:
+    """Which way really gave running Pods their devices: DRA can serve extended resources, too."""
+    by_claim = any(each["status"].get("extendedResourceClaimStatus") for each in pods)
+    return "dra" if target.way == "dra" or by_claim else "device-plugin"
 
 
 def claim_request(

@@ -20,7 +20,7 @@ from aiconform.checks.driver_runtime_management.options import DriverRuntimeMana
 from aiconform.cluster import Object
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, parse_view
-from aiconform.kit.devices import CLAIM_ACCESS, request_devices
+from aiconform.kit.devices import CLAIM_ACCESS, request_devices, served_by
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import POD_ACCESS, container, pod
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
@@ -82,10 +82,9 @@ async def installed(platform: Platform, scratch: Scratch, settings: Settings, ta
     )
     holder, control = parse_view(told), parse_view(without)
     kernel = (await platform.node(target.node))["status"].get("nodeInfo") or {}
-    by_dra = target.way == "dra" or running["status"].get("extendedResourceClaimStatus")
     return Installed(
         advertised=advertised,
-        served_by="dra" if by_dra else "device-plugin",
+        served_by=served_by(target, [running]),
         asked=target.unit,
         total=target.total,
         holder=holder,

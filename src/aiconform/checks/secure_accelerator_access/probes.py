@@ -18,7 +18,7 @@ from aiconform.checks.secure_accelerator_access.options import SecureAccelerator
 from aiconform.cluster import Object, Stuck, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, parse_attempts, parse_control, parse_view, special
-from aiconform.kit.devices import CLAIM_ACCESS
+from aiconform.kit.devices import CLAIM_ACCESS, served_by
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import POD_ACCESS, unschedulable, waits_for_devices
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
@@ -110,11 +110,10 @@ async def _about(
     """What the platform says of the target and of its node."""
     node = await platform.node(target.node)
     info = node["status"].get("nodeInfo") or {}
-    by_dra = target.way == "dra" or any(each["status"].get("extendedResourceClaimStatus") for each in pods)
     named = settings.of(SecureAcceleratorAccess).shared.split(",")
     return {
         **target.facts,
-        "served_by": "dra" if by_dra else "device-plugin",
+        "served_by": served_by(target, pods),
         "asked": target.unit,
         "total": target.total,
         "shared": "so the user says" if target.name in named else _shared(platform, target, node),
