@@ -9,13 +9,12 @@ from aiconform.check import Finding, assertion, holds, left_out, undecided
 from aiconform.checks.driver_runtime_management.observations import Advertised, Found, Installed, NodeAdvertisement
 from aiconform.kit.container_view import View, granted, off_node, other_signs
 from aiconform.kit.device_families import paths, too_few, too_many, without_device
-from aiconform.platform.accelerators.drivers import INTEGRATIONS, KERNEL_VERSION, Integration, family_of
+from aiconform.platform.accelerators.drivers import INTEGRATIONS, KERNEL_LABEL, KERNEL_VERSION, Integration, family_of
 from aiconform.platform.accelerators.versions import agree, parse
 
 WAY_OUT = "If a label or attribute has it that is not looked for, name it: --set driver_runtime_management.version=NAME"
 _FILE = "If a file there has it, name the file: --set driver_runtime_management.file=PATH"
 NOT_STARTED = "no Pod started with a device"
-_KERNEL_LABEL = "feature.node.kubernetes.io/kernel-version.full"
 
 
 def versions_in(told: Iterable[Advertised]) -> list[Advertised]:
@@ -98,7 +97,7 @@ def driver_version_matches(seen: Installed) -> Finding:
 def is_kernels(advertised: NodeAdvertisement) -> bool:
     """Whether the kernel's version alone is advertised, which stands for a driver that is part of the kernel."""
     told = versions_in(advertised.driver)
-    return bool(told) and all(each.name in (KERNEL_VERSION, _KERNEL_LABEL) for each in told)
+    return bool(told) and all(each.name in (KERNEL_VERSION, KERNEL_LABEL) for each in told)
 
 
 @assertion("libraries_match_module", "The injected libraries of the driver have the version of its kernel module")

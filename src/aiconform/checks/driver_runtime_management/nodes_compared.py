@@ -33,7 +33,7 @@ def _some(lines: Sequence[str]) -> str:
 def _by_kind(nodes: Iterable[NodeAdvertisement]) -> Mapping[Kind, list[NodeAdvertisement]]:
     found: dict[Kind, list[NodeAdvertisement]] = defaultdict(list)
     for each in nodes:
-        found[each.way, each.name, each.product].append(each)
+        found[each.kind].append(each)
     return found
 
 
@@ -108,8 +108,7 @@ def differences_in_pool_are_advertised(seen: Sequence[Installed]) -> Finding:
     by_kind: dict[Kind, list[Installed]] = defaultdict(list)
     for each in seen:
         if _version(each):
-            about = each.advertised
-            by_kind[about.way, about.name, about.product].append(each)
+            by_kind[each.advertised.kind].append(each)
     compared = {kind: members for kind, members in by_kind.items() if len(members) > 1}
     if not compared:
         return left_out("there are no two nodes of one kind on which a container with a device found a version")

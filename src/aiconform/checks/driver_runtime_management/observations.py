@@ -7,7 +7,7 @@ from typing import Literal
 from aiconform.check import Observation
 from aiconform.kit.container_view import View
 from aiconform.platform.accelerators.drivers import Place
-from aiconform.platform.accelerators.offered import AllocationWay
+from aiconform.platform.accelerators.offered import AllocationWay, Kind
 
 LONGEST = 200
 """How many characters of what should be a version are recorded: an annotation or a file can have any length, and a
@@ -42,6 +42,10 @@ class NodeAdvertisement(Observation):
     driver: tuple[Advertised, ...] = ()
     runtime: tuple[Advertised, ...] = ()
     integration: tuple[Advertised, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        return self.way, self.name, self.product
 
 
 class Advertisements(Observation):

@@ -25,6 +25,7 @@ Integration = Literal["cdi", "hook", "device-plugin"]
 container's environment, or the device nodes and mounts that the device plugin names."""
 INTEGRATIONS: tuple[Integration, ...] = ("cdi", "hook", "device-plugin")
 KERNEL_VERSION = "status.nodeInfo.kernelVersion"
+KERNEL_LABEL = "feature.node.kubernetes.io/kernel-version.full"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Family(BaseModel):
         if told or not self.in_kernel:
             return tuple(dict.fromkeys(told))
         kernel = (node["status"].get("nodeInfo") or {}).get("kernelVersion")
-        labelled = _metadata(node, ["feature.node.kubernetes.io/kernel-version.full"])
+        labelled = _metadata(node, [KERNEL_LABEL])
         return (*labelled, *([Told("node", KERNEL_VERSION, kernel)] if kernel else ()))
 
     def _versions(self, devices: Iterable[Device]) -> Iterator[Told]:
