@@ -186,4 +186,5 @@ def _by(voucher: Voucher) -> str:
         f"proven to exist at {voucher.proven}" if voucher.proven else f"{voucher.claimed or 'no time'} by its own word"
     )
     but = f"; does not count: {voucher.why_not}" if voucher.why_not else ""
-    return f"{voucher.name} ({voucher.role}, {voucher.key[:23]}, {when}{but})"
+    who = f"{voucher.key}, confirmed by {voucher.issuer}" if voucher.issuer else voucher.key[:23]
+    return f"{voucher.name} ({voucher.role}, {who}, {when}{but})"

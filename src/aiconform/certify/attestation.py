@@ -1,6 +1,6 @@
 """The attestation of a bundle: an in-toto Statement about each of its files, in a DSSE envelope.
 
-It is signed with a PEM key by securesystemslib, or without a key by sigstore, which needs the network.
+It is signed with a PEM key by securesystemslib, or without a key by sigstore (see `keyless`).
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md · https://github.com/secure-systems-lab/dsse
 """
 
@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from aiconform.certify.bundle import ATTESTATION, KEYLESS
+from aiconform.certify.bundle import ATTESTATION
 from aiconform.untrusted import Refused, json_value, read
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -64,12 +64,12 @@ def sign_with_key(content: dict[str, Any], key: Path, folder: Path) -> Path:
     """Raises SigningFailed."""
     from securesystemslib.dsse import Envelope
 
-    return _sign(Envelope(_encoded(content), PAYLOAD, {}), key, folder)
+    return _sign(Envelope(encoded(content), PAYLOAD, {}), key, folder)
 
 
 def _sign(envelope: Any, key: Path, folder: Path) -> Path:
     envelope.sign(_signer(key))
-    return _written(folder / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode() + b"\n")
+    return written(folder / ATTESTATION, json.dumps(envelope.to_dict(), indent=1).encode() + b"\n")
 
 
 def _signer(key: Path) -> Any:
@@ -90,45 +90,15 @@ def _signer(key: Path) -> Any:
         ) from error
 
 
-def sign_keyless(content: dict[str, Any], folder: Path, token: str | None = None) -> Path:
-    """Sign with the identity that an OIDC issuer confirms to sigstore. Raises SigningFailed."""
-    import sigstore.errors
-    from pydantic import ValidationError
-    from sigstore._internal.fulcio.client import ExpiredCertificate, FulcioClientError
-    from sigstore._internal.rekor import RekorClientError
-    from sigstore.dsse import Statement
-    from sigstore.models import ClientTrustConfig
-    from sigstore.oidc import ExpiredIdentity, IdentityToken, detect_credential
-    from sigstore.sign import SigningContext
-
-    # What its clients of services raise is no Error of sigstore's.
-    refused = (FulcioClientError, RekorClientError, ExpiredCertificate, ExpiredIdentity)
-    try:
-        raw = token or detect_credential()
-        if not raw:
-            raise SigningFailed(
-                "no identity to sign with: run where an OIDC token is available, or pass one with --identity-token; "
-                "without a network, sign with --key"
-            )
-        context = SigningContext.from_trust_config(ClientTrustConfig.production())
-        with context.signer(IdentityToken(raw)) as signer:
-            bundle = signer.sign_dsse(Statement(_encoded(content)))
-    except (sigstore.errors.Error, *refused, OSError, ValueError, ValidationError) as error:
-        raise SigningFailed(
-            f"sigstore could not sign ({_first_line(error)}): without a network, sign with --key"
-        ) from error
-    return _written(folder / KEYLESS, bundle.to_json().encode())
-
-
 def countersign(key: Path, folder: Path) -> Path:
     """Add a second signature to the envelope: the signer attests the same statement. Raises SigningFailed."""
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import Error
 
     try:
-        envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
+        envelope = Envelope.from_dict(_json(read_signature(folder / ATTESTATION)))
     except (NotAttested, Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SigningFailed(f"there is nothing to countersign: {_first_line(error)}") from error
+        raise SigningFailed(f"there is nothing to countersign: {first_line(error)}") from error
     return _sign(envelope, key, folder)
 
 
@@ -141,17 +111,17 @@ def attested(folder: Path) -> dict[str, Any]:
     from securesystemslib.exceptions import Error
 
     try:
-        envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
+        envelope = Envelope.from_dict(_json(read_signature(folder / ATTESTATION)))
     except (Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotAttested(f"{ATTESTATION} is no envelope: {_first_line(error)}") from error
-    return _statement(envelope.payload, envelope.payload_type)
+        raise NotAttested(f"{ATTESTATION} is no envelope: {first_line(error)}") from error
+    return statement_in(envelope.payload, envelope.payload_type)
 
 
 def signature_of(folder: Path, key: Path) -> bytes:
     """The signature in the envelope by this private key. Raises SigningFailed."""
     from securesystemslib.dsse import Envelope
 
-    envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
+    envelope = Envelope.from_dict(_json(read_signature(folder / ATTESTATION)))
     return bytes.fromhex(envelope.signatures[_signer(key).public_key.keyid].signature)
 
 
@@ -166,41 +136,21 @@ def verify_with_key(folder: Path, pem: bytes, name: str) -> dict[str, Any]:
     try:
         public = SSlibKey.from_crypto(load_pem_public_key(pem))
     except (ValueError, TypeError, UnsupportedAlgorithm, Error) as error:
-        raise NotAttested(f"{name}: not a usable public key in PEM format: {_first_line(error)}") from error
+        raise NotAttested(f"{name}: not a usable public key in PEM format: {first_line(error)}") from error
     try:
-        envelope = Envelope.from_dict(_json(_read(folder / ATTESTATION)))
+        envelope = Envelope.from_dict(_json(read_signature(folder / ATTESTATION)))
         envelope.verify([public], 1)
     except (Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotAttested(f"{ATTESTATION} has no valid signature of {name}: {_first_line(error)}") from error
+        raise NotAttested(f"{ATTESTATION} has no valid signature of {name}: {first_line(error)}") from error
     signature = bytes.fromhex(envelope.signatures[public.keyid].signature)
-    return {**_statement(envelope.payload, envelope.payload_type), "signature": signature}
+    return {**statement_in(envelope.payload, envelope.payload_type), "signature": signature}
 
 
-def verify_keyless(folder: Path, identity: str, issuer: str | None) -> dict[str, Any]:
-    """The statement that `identity` signed through sigstore, and by when it was `logged`. Raises NotAttested.
-
-    The time is one that the transparency log promised or a timestamp authority signed: the bundle also has a field for
-    it that nobody signs.
-    """
-    import sigstore.errors
-    from sigstore.models import Bundle
-    from sigstore.verify import Verifier, policy
-
-    try:
-        bundle = Bundle.from_json(_read(folder / KEYLESS))
-        verifier = Verifier.production()
-        kind, payload = verifier.verify_dsse(bundle, policy.Identity(identity=identity, issuer=issuer))
-        logged = min(each.time for each in verifier._establish_time(bundle))
-    except (sigstore.errors.Error, OSError, ValueError) as error:
-        raise NotAttested(f"{KEYLESS} is not proven to be by {identity}: {_first_line(error)}") from error
-    return {**_statement(payload, kind), "logged": logged}
-
-
-def _encoded(content: dict[str, Any]) -> bytes:
+def encoded(content: dict[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _written(path: Path, data: bytes) -> Path:
+def written(path: Path, data: bytes) -> Path:
     try:
         path.write_bytes(data)
     except OSError as error:
@@ -208,7 +158,7 @@ def _written(path: Path, data: bytes) -> Path:
     return path
 
 
-def _read(path: Path) -> bytes:
+def read_signature(path: Path) -> bytes:
     try:
         return read(path, LARGEST, inside=path.parent)
     except FileNotFoundError as error:
@@ -223,7 +173,7 @@ def _json(data: bytes) -> Any:
     return json_value(data, "it")
 
 
-def _statement(payload: bytes, kind: str) -> dict[str, Any]:
+def statement_in(payload: bytes, kind: str) -> dict[str, Any]:
     try:
         content = _json(payload)
         known = kind == PAYLOAD and content["_type"] == STATEMENT and content["predicateType"] == PREDICATE
@@ -231,9 +181,9 @@ def _statement(payload: bytes, kind: str) -> dict[str, Any]:
         if not known or not isinstance(content["predicate"], dict) or len(subjects) != len(content["subject"]):
             raise ValueError("another kind of statement")
     except (ValueError, KeyError, TypeError) as error:
-        raise NotAttested(f"what was signed is not an attestation of a submission: {_first_line(error)}") from error
+        raise NotAttested(f"what was signed is not an attestation of a submission: {first_line(error)}") from error
     return {"subjects": subjects, "predicate": content["predicate"]}
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -85,12 +85,14 @@ class Trusted(_Model):
 
 class Policy(_Model):
     """thresholds: how many signers of each role must have signed. timestamps: certificates (PEM) of the timestamp
-    authorities; with `timestamps_required`, only signatures with a proven time count."""
+    authorities; with `timestamps_required`, only signatures with a proven time count. sigstore_config: the
+    ClientTrustConfig (JSON) of the deployment that confirms identities; "" is sigstore's public one."""
 
     signers: tuple[Trusted, ...]
     thresholds: dict[Role, int] = {"vendor": 1}
     timestamps: tuple[str, ...] = ()
     timestamps_required: bool = False
+    sigstore_config: str = ""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Policy:
@@ -107,13 +109,14 @@ def of_key(path: Path) -> Policy:
     return _checked(Policy(signers=(Trusted(name=path.name, key=_text(path)),)))
 
 
-def of_identity(identity: str, issuer: str | None) -> Policy:
-    """The policy that one identity must have signed."""
-    return Policy(signers=(Trusted(name=identity, identity=identity, issuer=issuer or ""),))
+def of_identity(identity: str, issuer: str | None, sigstore_config: Path | None) -> Policy:
+    """The policy that one identity must have signed. Raises BadPolicy."""
+    signer = Trusted(name=identity, identity=identity, issuer=issuer or "")
+    return Policy(signers=(signer,), sigstore_config=_deployment(sigstore_config))
 
 
 def read_policy(path: Path) -> Policy:
-    """From YAML. Keys and certificates are PEM, or files beside the policy. Raises BadPolicy."""
+    """From YAML. Keys and certificates are PEM or files beside it, `sigstore_config` is a file. Raises BadPolicy."""
     from aiconform.spec.errors import MalformedFile
     from aiconform.spec.yamlfile import read
 
@@ -132,7 +135,9 @@ def read_policy(path: Path) -> Policy:
         each.model_copy(update={"key": _pem(each.key, path)}) if each.key else each for each in policy.signers
     )
     certificates = tuple(_pem(each, path) for each in policy.timestamps)
-    return _checked(policy.model_copy(update={"signers": signers, "timestamps": certificates}))
+    config = _deployment(path.parent / policy.sigstore_config if policy.sigstore_config else None)
+    changed = {"signers": signers, "timestamps": certificates, "sigstore_config": config}
+    return _checked(policy.model_copy(update=changed))
 
 
 def _checked(policy: Policy) -> Policy:
@@ -146,6 +151,15 @@ def _checked(policy: Policy) -> Policy:
 
 def _pem(text: str, policy: Path) -> str:
     return text if "-----BEGIN" in text else _text(policy.parent / text)
+
+
+def _deployment(path: Path | None) -> str:
+    from aiconform.certify.keyless import Deployment, NoDeployment
+
+    try:
+        return Deployment.of(path).config if path else ""
+    except NoDeployment as error:
+        raise BadPolicy(str(error)) from error
 
 
 def _text(path: Path) -> str:

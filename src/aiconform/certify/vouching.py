@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from aiconform.certify.attestation import NotAttested, verify_keyless, verify_with_key
+from aiconform.certify.attestation import NotAttested, verify_with_key
+from aiconform.certify.keyless import Deployment, verify_keyless
 from aiconform.certify.timestamps import NoTimestamp, proven_time
 from aiconform.certify.trust import Policy, Trusted
 from aiconform.engine.journal import moment
@@ -21,13 +22,15 @@ _OWN = ("by", "signed")
 class Voucher:
     """A signer of the policy whose valid signature is in the bundle.
 
-    key: fingerprint of the key, or the identity. claimed: when it says it signed. proven: when an authority or a
-    transparency log says it had signed, or "". why_not: why it does not count, or "".
+    key: fingerprint of the key, or the identity. issuer: who confirmed the identity, or "". claimed: when it says it
+    signed. proven: when an authority or a transparency log says it had signed, or "". why_not: why it does not count,
+    or "".
     """
 
     name: str
     role: str
     key: str
+    issuer: str
     claimed: str
     proven: str
     why_not: str
@@ -47,13 +50,14 @@ class Vouched:
 
 
 def vouched(folder: Path, policy: Policy, now: datetime) -> Vouched:
-    """Raises NotAttested if no signer of the policy has signed."""
+    """Raises NotAttested if no signer of the policy has signed, NoDeployment if sigstore cannot be asked who has."""
+    deployment = Deployment(policy.sigstore_config)
     found: list[tuple[Voucher, dict[str, Any]]] = []
     absent: list[str] = []
     problems: list[str] = []
     for signer in policy.signers:
         try:
-            content = _signed(folder, signer)
+            content = _signed(folder, signer, deployment)
         except NotAttested as error:
             absent.append(str(error))
             continue
@@ -73,9 +77,9 @@ def vouched(folder: Path, policy: Policy, now: datetime) -> Vouched:
     return Vouched(first["subjects"], first["predicate"], tuple(voucher for voucher, _ in found), tuple(problems))
 
 
-def _signed(folder: Path, signer: Trusted) -> dict[str, Any]:
+def _signed(folder: Path, signer: Trusted, deployment: Deployment) -> dict[str, Any]:
     if signer.identity:
-        return verify_keyless(folder, signer.identity, signer.issuer or None)
+        return verify_keyless(folder, signer.identity, signer.issuer or None, deployment)
     return verify_with_key(folder, signer.key.encode(), signer.name)
 
 
@@ -90,7 +94,7 @@ def _voucher(
     if not why_not and policy.timestamps_required and proven is None:
         why_not = "no timestamp proves when it signed"
     shown = proven.isoformat(timespec="seconds") if proven else ""
-    return Voucher(signer.name, signer.role, signer.fingerprint, claimed, shown, why_not)
+    return Voucher(signer.name, signer.role, signer.fingerprint, content.get("issuer", ""), claimed, shown, why_not)
 
 
 def _same(content: dict[str, Any]) -> tuple[Any, Any]:

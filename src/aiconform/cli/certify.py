@@ -13,7 +13,7 @@ from aiconform.cli.certify_build import build, redact, sign
 from aiconform.cli.certify_init import init
 from aiconform.cli.certify_life import appeal, life, life_of, withdraw
 from aiconform.cli.certify_next import delta, layers
-from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result
+from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result, sigstore_option
 from aiconform.cli.certify_registry import command as registry
 from aiconform.cli.certify_validate import validate
 from aiconform.cli.common import Failure, fail, note, output_option
@@ -57,6 +57,7 @@ for made in (init, build, redact, sign, registry, validate, life, appeal, withdr
 @click.option("--key", type=FILE, help="Public key (PEM) of the signer.")
 @click.option("--identity", metavar="NAME", help="Identity of a keyless signer, for example a mail address.")
 @click.option("--issuer", metavar="URL", help="The OIDC issuer that must have confirmed --identity.")
+@sigstore_option
 @click.option("--policy", "policy_file", type=FILE, help="Trust policy (YAML): who may sign for whom, and how many.")
 @click.option("--unsigned", is_flag=True, help="Check everything except the signature.")
 @click.option("--challenge", metavar="FILE", help="What every run must have carried: a file of `certify challenge`.")
@@ -80,6 +81,7 @@ def verify(
     key: Path | None,
     identity: str | None,
     issuer: str | None,
+    sigstore_config: Path | None,
     policy_file: Path | None,
     unsigned: bool,
     challenge: str | None,
@@ -98,16 +100,20 @@ def verify(
     A run that only another release can recompute is neither right nor wrong. With --fetch, that release is installed
     from the package index into an environment of its own, which is removed afterwards.
 
-    Exit code: 0 if it holds, 1 if not, 3 if only another release of this tool can say.
+    Exit code: 0 if it holds, 1 if not, 2 if whom sigstore trusts cannot be known, 3 if only another release of this
+    tool can say.
     """
     from aiconform.certify.answers import lines
     from aiconform.certify.bundle import BadBundle, opened
+    from aiconform.certify.keyless import NoDeployment
     from aiconform.certify.releases import releases
     from aiconform.certify.verify import verify as run
     from aiconform.reports.plain import plain
 
     if sum(map(bool, (key, identity, policy_file, unsigned))) != 1:
         raise click.UsageError("say whom you trust: use one of --key, --identity, --policy and --unsigned")
+    if sigstore_config and not identity:
+        raise click.UsageError("--sigstore-config goes with --identity; a policy names its own (sigstore_config)")
     if unsigned and "vouched" in required:
         raise click.UsageError("--unsigned asks nobody to vouch: leave out `--require vouched`")
     if "challenged" in required and not challenge:
@@ -115,14 +121,16 @@ def verify(
     usual: tuple[Requirement, ...] = ("consistent",) if unsigned else ("consistent", "vouched")
     required = tuple(dict.fromkeys(required)) or (*usual, *(("challenged",) if challenge else ()))
     asked = _challenge(challenge) if challenge else None
-    _not_of_the_bundle(bundle, key or policy_file)
-    policy = _policy(key, identity, issuer, policy_file)
+    _not_of_the_bundle(bundle, key or policy_file or sigstore_config)
+    policy = _policy(key, identity, issuer, sigstore_config, policy_file)
     try:
         with opened(bundle) as folder, releases() if fetch else nullcontext() as others:
             found = run(folder, policy, checklists, asked, others)
     except BadBundle as error:
         click.echo(plain(f"aiconform: {error}"), err=True)
         end(INVALID)
+    except NoDeployment as error:
+        fail(str(error))
     if output == "json":
         print_result({"bundle": str(bundle), **found.as_data(required)})
     else:
@@ -179,14 +187,16 @@ def _challenge(given: str) -> Challenge:
         fail(str(error))
 
 
-def _policy(key: Path | None, identity: str | None, issuer: str | None, file: Path | None) -> Policy | None:
+def _policy(
+    key: Path | None, identity: str | None, issuer: str | None, sigstore_config: Path | None, file: Path | None
+) -> Policy | None:
     from aiconform.certify.trust import BadPolicy, of_identity, of_key, read_policy
 
     try:
         if key:
             return of_key(key)
         if identity:
-            return of_identity(identity, issuer)
+            return of_identity(identity, issuer, sigstore_config)
         return read_policy(file) if file else None
     except BadPolicy as error:
         fail(str(error))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from aiconform.cli.certify_options import FILE, FOLDER, checklists_option, print_result
+from aiconform.cli.certify_options import FILE, FOLDER, checklists_option, print_result, sigstore_option
 from aiconform.cli.common import fail, note, output_option
 
 
@@ -116,6 +116,7 @@ def redact(run: Path, out: Path, words: tuple[str, ...], output: str) -> None:
 @click.option("--new-key", type=FILE, help="First create an Ed25519 key here (and its public key as .pub).")
 @click.option("--keyless", is_flag=True, help="Sign with an OIDC identity through sigstore; needs the network.")
 @click.option("--identity-token", metavar="TOKEN", envvar="SIGSTORE_ID_TOKEN", help="The OIDC token for --keyless.")
+@sigstore_option
 @click.option("--by", metavar="TEXT", help="Name of the signer; vendorName by default.")
 @click.option(
     "--countersign", is_flag=True, help="Add a second signature, for example of a witness, to that of the vendor."
@@ -127,6 +128,7 @@ def sign(
     new_key: Path | None,
     keyless: bool,
     identity_token: str | None,
+    sigstore_config: Path | None,
     by: str | None,
     countersign: bool,
     timestamp: str | None,
@@ -137,6 +139,7 @@ def sign(
     """
     from aiconform.certify import attestation
     from aiconform.certify.bundle import BadBundle, opened
+    from aiconform.certify.keyless import Deployment, NoDeployment, sign_keyless
     from aiconform.certify.place import refuse_leftovers
     from aiconform.certify.submission import FILE as PRODUCT
     from aiconform.certify.submission import Unreadable
@@ -144,6 +147,8 @@ def sign(
 
     if sum(map(bool, (key, new_key, keyless))) != 1:
         raise click.UsageError("use one of --key, --new-key and --keyless")
+    if sigstore_config and not keyless:
+        raise click.UsageError("--sigstore-config goes with --keyless")
     if keyless and (countersign or timestamp):
         raise click.UsageError("--keyless signs a statement of its own, whose time is logged: leave out the others")
     if countersign and by:
@@ -153,12 +158,15 @@ def sign(
     try:
         with opened(bundle) as folder:
             refuse_leftovers(folder)
+            deployment = Deployment.of(sigstore_config) if sigstore_config else Deployment()
             content = _statement(folder, by, countersign=countersign)
             if new_key:
                 _tell_of_key(attestation.new_key(new_key))
                 key = new_key
             if key is None:
-                click.echo(bundle / attestation.sign_keyless(content, folder, identity_token).name)
+                path, signer = sign_keyless(content, folder, deployment, identity_token)
+                click.echo(bundle / path.name)
+                note(f"next: aiconform certify verify {bundle} --identity {signer.identity} --issuer {signer.issuer}")
                 return
             if countersign:
                 click.echo(bundle / attestation.countersign(key, folder).name)
@@ -169,7 +177,7 @@ def sign(
             if timestamp:
                 when = add_timestamp(folder, attestation.signature_of(folder, key), timestamp)
                 note(f"{timestamp} confirms that it was signed at {when.isoformat()}")
-    except (BadBundle, attestation.SigningFailed, attestation.NotAttested, NoTimestamp) as error:
+    except (BadBundle, attestation.SigningFailed, attestation.NotAttested, NoDeployment, NoTimestamp) as error:
         fail(str(error))
     except Unreadable as error:
         fail(f"{bundle / PRODUCT}, line {error.line}: {error.problem}; {error.help}")

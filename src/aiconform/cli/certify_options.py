@@ -19,6 +19,12 @@ checklists_option = click.option(
     help="Folder with the programme's checklists (AIConformance-1.NN.yaml), for example a clone of its repository.",
 )
 
+sigstore_option = click.option(
+    "--sigstore-config",
+    type=FILE,
+    help="A sigstore deployment other than the public one: its ClientTrustConfig (JSON).",
+)
+
 
 def print_result(data: Any) -> None:
     """Print JSON to standard output. A file's name may contain bytes that are not text."""

@@ -9,9 +9,7 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +18,6 @@ from hypothesis import strategies as st
 from support.certify_material import certify, product, rules, validated, write
 from support.certify_runs import CHECK, as_made_before_ids, change_json, make_run, sealed
 
-from aiconform.certify import attestation
 from aiconform.certify.attestation import NotAttested, new_key, verify_with_key
 from aiconform.certify.predicate import run_claims
 from aiconform.certify.runs import NoRun, judge_run
@@ -381,49 +378,6 @@ def test_a_locked_key(tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("AICONFORM_KEY_PASSWORD")
     assert "AICONFORM_KEY_PASSWORD" in certify("sign", bundle, "--key", tmp_path / "key").output
     assert verification(bundle, "--key", key)["holds"]
-
-
-def test_keyless_without_an_identity_says_what_helps(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS", "SIGSTORE_ID_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    result = certify("sign", bundle, "--keyless", "--identity-token", "no.such.token")
-    assert result.exit_code == 2
-    assert "--key" in result.output
-
-
-def test_what_sigstore_refuses_says_what_helps(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sigstore._internal.fulcio.client import FulcioClientError
-
-    def refuse(config: object) -> None:
-        raise FulcioClientError
-
-    monkeypatch.setattr("sigstore.models.ClientTrustConfig.production", lambda: None)
-    monkeypatch.setattr("sigstore.sign.SigningContext.from_trust_config", refuse)
-    result = certify("sign", bundle, "--keyless", "--identity-token", "some.good.token")
-    assert result.exit_code == 2
-    assert "FulcioClientError" in result.output
-    assert "--key" in result.output
-
-
-def test_no_field_of_a_bundle_proves_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a promise of the log binds its integratedTime: here a timestamp authority says when it was signed."""
-    now = datetime(2026, 11, 29, 16, 12, tzinfo=UTC)
-    statement = {"_type": attestation.STATEMENT, "predicateType": attestation.PREDICATE, "subject": [], "predicate": {}}
-    entry = {"verificationMaterial": {"tlogEntries": [{"integratedTime": "946684800"}]}}
-
-    class Verifier:
-        def verify_dsse(self, bundle: object, policy: object) -> tuple[str, bytes]:
-            return attestation.PAYLOAD, json.dumps(statement).encode()
-
-        def _establish_time(self, bundle: object) -> list[SimpleNamespace]:
-            return [SimpleNamespace(time=now)]
-
-    monkeypatch.setattr("sigstore.verify.Verifier.production", Verifier)
-    monkeypatch.setattr(
-        "sigstore.models.Bundle.from_json", lambda data: SimpleNamespace(to_json=lambda: json.dumps(entry))
-    )
-    (tmp_path / "attestation.sigstore.json").write_text("{}")
-    assert attestation.verify_keyless(tmp_path, "somebody@platform.test", None)["logged"] == now
 
 
 # Archives
