@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _rank(nodeid: str) -> int:
     """The longest first; what shares the lab of the checks comes when that is up."""
-    order = (LABS[1], LABS[2], "tests/browser/", LABS[0])
+    order = (LABS[1], LABS[2], "tests/browser/", "tests/sigstore/", LABS[0])
     where = scope(nodeid)
     return next((i for i, place in enumerate(order) if where.startswith(place)), len(order))
 

@@ -6,12 +6,13 @@ https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md · https:/
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
 from typing import Any
 
-from aiconform.certify.bundle import ATTESTATION
+from aiconform.certify.bundle import ATTESTATION, KEYLESS
 from aiconform.untrusted import Refused, json_value, read
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -90,11 +91,13 @@ def _signer(key: Path) -> Any:
         ) from error
 
 
-def countersign(key: Path, folder: Path) -> Path:
-    """Add a second signature to the envelope: the signer attests the same statement. Raises SigningFailed."""
+def countersign(content: dict[str, Any], key: Path, folder: Path) -> Path:
+    """Add a signature to those of the statement that others have signed. Raises SigningFailed."""
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import Error
 
+    if not (folder / ATTESTATION).exists():  # it was signed without a key
+        return sign_with_key(content, key, folder)
     try:
         envelope = Envelope.from_dict(_json(read_signature(folder / ATTESTATION)))
     except (NotAttested, Error, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -103,17 +106,22 @@ def countersign(key: Path, folder: Path) -> Path:
 
 
 def attested(folder: Path) -> dict[str, Any]:
-    """The statement of the envelope, whoever signed it: for somebody who is about to sign it as well.
+    """The statement that was signed, whoever signed it: for somebody who is about to sign it as well.
 
     Raises NotAttested.
     """
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import Error
 
+    name = KEYLESS if (folder / KEYLESS).exists() and not (folder / ATTESTATION).exists() else ATTESTATION
     try:
-        envelope = Envelope.from_dict(_json(read_signature(folder / ATTESTATION)))
+        content = _json(read_signature(folder / name))
+        if name == KEYLESS:
+            content = content["dsseEnvelope"]
+            return statement_in(base64.b64decode(content["payload"]), content["payloadType"])
+        envelope = Envelope.from_dict(content)
     except (Error, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotAttested(f"{ATTESTATION} is no envelope: {first_line(error)}") from error
+        raise NotAttested(f"{name} is no envelope: {first_line(error)}") from error
     return statement_in(envelope.payload, envelope.payload_type)
 
 

@@ -19,8 +19,10 @@ from aiconform.untrusted.archives import SUFFIXES, unpack
 
 ATTESTATION = "attestation.dsse.json"
 KEYLESS = "attestation.sigstore.json"
+COUNTERSIGNED = "attestation.countersigned.sigstore.jsonl"
+"""Further bundles of sigstore's, one a line: each holds one signature."""
 TIMESTAMPS = "attestation.timestamps.json"
-SIGNATURES = (ATTESTATION, KEYLESS, TIMESTAMPS)
+SIGNATURES = (ATTESTATION, KEYLESS, COUNTERSIGNED, TIMESTAMPS)
 CERTIFICATE = "CERTIFICATE.yaml"
 """What the programme records beside a submission after it was signed."""
 

@@ -23,12 +23,13 @@ from aiconform.certify.attestation import (
     statement_in,
     written,
 )
-from aiconform.certify.bundle import KEYLESS
+from aiconform.certify.bundle import COUNTERSIGNED, KEYLESS
 from aiconform.untrusted import Refused, read, refuse_depth
 
 SECONDS = 60.0
 """For all that the services do for one signature, and for getting the public deployment's configuration."""
 _LARGEST = 1 << 20  # bytes of a configuration
+_MOST = 32  # countersignatures
 _SHORTEST = 8  # letters of a part of a token that tell something
 _ISSUER = "1.3.6.1.4.1.57264.1.8"  # https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
 _WITHOUT = "sign with --key, which needs no service"
@@ -96,9 +97,17 @@ class Signer:
 
 
 def sign_keyless(
-    content: dict[str, Any], folder: Path, deployment: Deployment, token: str | None = None
+    content: dict[str, Any],
+    folder: Path,
+    deployment: Deployment,
+    token: str | None = None,
+    *,
+    countersign: bool = False,
 ) -> tuple[Path, Signer]:
-    """Sign with the identity that an OIDC issuer confirms to sigstore. Raises SigningFailed, NoDeployment."""
+    """Sign with the identity that an OIDC issuer confirms to sigstore. countersign: beside the signatures of others.
+
+    Raises SigningFailed, NoDeployment.
+    """
     import sigstore.errors
     from sigstore._internal.fulcio.client import ExpiredCertificate, FulcioClientError
     from sigstore._internal.rekor import RekorClientError
@@ -119,7 +128,23 @@ def sign_keyless(
         bundle, signer = _in_time(lambda: _signed(encoded(content), identity, trust))
     except (sigstore.errors.Error, *refused, OSError, ValueError, KeyError, TypeError) as error:
         raise SigningFailed(f"sigstore could not sign ({_reason(error, raw)}): {_WITHOUT}") from error
-    return written(folder / KEYLESS, bundle.to_json().encode()), signer
+    data = bundle.to_json().encode()
+    if not countersign:
+        return written(folder / KEYLESS, data), signer
+    try:
+        lines = _countersigned(folder)
+    except NotAttested as error:
+        raise SigningFailed(str(error)) from error
+    if len(lines) == _MOST:
+        raise SigningFailed(f"{COUNTERSIGNED} has {_MOST} signatures, and more are never read")
+    return written(folder / COUNTERSIGNED, b"\n".join((*lines, data.replace(b"\n", b" "), b""))), signer
+
+
+def _countersigned(folder: Path) -> list[bytes]:
+    """Raises NotAttested."""
+    path = folder / COUNTERSIGNED
+    lines = read_signature(path).split(b"\n") if path.exists() else []
+    return [line for line in lines if line.strip()]
 
 
 def _signed(payload: bytes, identity: Any, trust: Any) -> tuple[Any, Signer]:
@@ -139,18 +164,33 @@ def verify_keyless(folder: Path, identity: str, issuer: str | None, deployment: 
     The time is one that the transparency log promised or a timestamp authority signed: the bundle also has a field for
     it that nobody signs. Raises NotAttested, NoDeployment.
     """
-    import sigstore.errors
-    from sigstore.models import Bundle
     from sigstore.verify import policy
 
-    data = read_signature(folder / KEYLESS)
+    whose = policy.Identity(identity=identity, issuer=issuer)
+    lines = _countersigned(folder)[:_MOST]
+    bundles = {f"{COUNTERSIGNED}, line {number}": line for number, line in enumerate(lines, 1)}
+    if (folder / KEYLESS).exists() or not lines:
+        bundles = {KEYLESS: read_signature(folder / KEYLESS), **bundles}
+    whys = []
+    for name, data in bundles.items():
+        try:
+            return _statement(data, whose, deployment)
+        except NotAttested as error:
+            whys.append(f"{name} is not proven to be by {identity}: {error}")
+    raise NotAttested("; ".join(whys[:3]))
+
+
+def _statement(data: bytes, whose: Any, deployment: Deployment) -> dict[str, Any]:
+    """Of one bundle of sigstore's. Raises NotAttested, NoDeployment."""
+    import sigstore.errors
+    from sigstore.models import Bundle
+
     try:
-        refuse_depth(data, KEYLESS)
+        refuse_depth(data, "it")
         bundle = Bundle.from_json(data)
-        whose = policy.Identity(identity=identity, issuer=issuer)
         kind, payload, logged = _verified(bundle, deployment.trust, whose)
     except (sigstore.errors.Error, Refused, OSError, ValueError) as error:
-        raise NotAttested(f"{KEYLESS} is not proven to be by {identity}: {first_line(error)}") from error
+        raise NotAttested(first_line(error)) from error
     return {**statement_in(payload, kind), "logged": logged, "issuer": _signer(bundle.signing_certificate).issuer}
 
 

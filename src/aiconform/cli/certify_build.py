@@ -149,8 +149,8 @@ def sign(
         raise click.UsageError("use one of --key, --new-key and --keyless")
     if sigstore_config and not keyless:
         raise click.UsageError("--sigstore-config goes with --keyless")
-    if keyless and (countersign or timestamp):
-        raise click.UsageError("--keyless signs a statement of its own, whose time is logged: leave out the others")
+    if keyless and timestamp:
+        raise click.UsageError("--keyless signs with a time that sigstore proves: leave out --timestamp")
     if countersign and by:
         raise click.UsageError("--countersign signs what was signed before: leave out --by")
     if not bundle.is_dir():
@@ -164,12 +164,12 @@ def sign(
                 _tell_of_key(attestation.new_key(new_key))
                 key = new_key
             if key is None:
-                path, signer = sign_keyless(content, folder, deployment, identity_token)
+                path, signer = sign_keyless(content, folder, deployment, identity_token, countersign=countersign)
                 click.echo(bundle / path.name)
                 note(f"next: aiconform certify verify {bundle} --identity {signer.identity} --issuer {signer.issuer}")
                 return
             if countersign:
-                click.echo(bundle / attestation.countersign(key, folder).name)
+                click.echo(bundle / attestation.countersign(content, key, folder).name)
             else:
                 click.echo(bundle / attestation.sign_with_key(content, key, folder).name)
             if not countersign:
@@ -214,7 +214,7 @@ def _statement(folder: Path, by: str | None, *, countersign: bool) -> dict[str, 
         content = attestation.attested(folder)
         for problem in unlike_the_statement(folder, content["subjects"], content["predicate"]):
             fail(f"{problem}: what was signed is not this bundle")
-        return content
+        return attestation.statement(content["subjects"], content["predicate"])
     runs, _ = Runs(folder).every()
     signed = predicate(submission, runs, by=by or submission.value("vendorName"), when=now())
     return attestation.statement(digests(folder), signed)
