@@ -58,10 +58,11 @@ def answered(
         run = latest(item.id, runs)
         verdict = run.verdicts[item.id] if run else "not-run"
         if run is None or verdict == "error":
-            reason = run.reasons[item.id] if run else NOT_COVERED
-            built.open[item.id] = reason
             _forget(claim)
             _mark(claim)
+            reason = run.reasons[item.id] if run else NOT_COVERED
+            own = str(claim.get("status") or "").strip()
+            built.open[item.id] = f"{reason}; answered {own!r} by its own evidence" if own else reason
             if run and not allowed(str(claim.get("status") or ""), verdict):
                 built.notes.append(f"{item.id}: the claim is {claim.get('status')!r}, but the run could not decide it")
             _note_layer(claim, layers.get(item.id))

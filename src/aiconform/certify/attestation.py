@@ -39,6 +39,11 @@ def statement(files: dict[str, str], predicate: dict[str, Any]) -> dict[str, Any
     }
 
 
+def public_beside(key: Path) -> Path:
+    """Where the public key of a private key is kept that `new_key` creates."""
+    return key.with_name(f"{key.name}.pub")
+
+
 def new_key(path: Path) -> Path:
     """Create an Ed25519 key at `path`, readable by its owner only. Returns its public key. Raises SigningFailed."""
     from cryptography.hazmat.primitives import serialization
@@ -49,7 +54,7 @@ def new_key(path: Path) -> Path:
     locked = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    beside = path.with_name(f"{path.name}.pub")
+    beside = public_beside(path)
     try:
         for target, data, mode in ((path, private, 0o600), (beside, public, 0o644)):
             with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

@@ -11,7 +11,7 @@ import click
 
 from aiconform.cli.certify_build import build, redact, sign
 from aiconform.cli.certify_init import init
-from aiconform.cli.certify_life import appeal, life, life_of, withdraw
+from aiconform.cli.certify_life import appeal, life, life_of, tell_undated, withdraw
 from aiconform.cli.certify_next import delta, layers
 from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result, sigstore_option
 from aiconform.cli.certify_registry import command as registry
@@ -233,3 +233,4 @@ def compare(
         return
     for line in lines(found):
         click.echo(line)
+    tell_undated(found.lives)

@@ -173,7 +173,8 @@ def sign(
             else:
                 click.echo(bundle / attestation.sign_with_key(content, key, folder).name)
             if not countersign:
-                note(f"next: aiconform certify verify {bundle} --key {f'{new_key}.pub' if new_key else 'YOUR.pub'}")
+                beside = attestation.public_beside(key)
+                note(f"next: aiconform certify verify {bundle} --key {beside if beside.exists() else 'YOUR.pub'}")
             if timestamp:
                 when = add_timestamp(folder, attestation.signature_of(folder, key), timestamp)
                 note(f"{timestamp} confirms that it was signed at {when.isoformat()}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiconform.cli.certify_options import FILE, checklists_option, print_result
-from aiconform.cli.common import fail, output_option
+from aiconform.cli.common import fail, note, output_option
 
 if TYPE_CHECKING:
     from aiconform.certify.certificate import Appeal, Withdrawal
@@ -46,6 +47,14 @@ def life(corpus: Path, dates: Path | None, today: datetime | None, checklists: P
             click.echo(f"  {CERTIFICATE} cannot be read: see `aiconform certify validate`")
         for text in _recorded(each["certificate"] or {}):
             click.echo(plain(f"  {text}"))
+    tell_undated(found)
+
+
+def tell_undated(found: Iterable[Mapping[str, Any]]) -> None:
+    """Tell the way out if it is not known since when one of these dated records counts."""
+    count = sum(each["state"] == "undated" for each in found)
+    if count:
+        note(f"{count} undated: name the day of acceptance with --dates FILE")
 
 
 def life_of(

@@ -96,7 +96,7 @@ def test_a_vendor_for_the_first_time(person: Person) -> None:
     path.write_text(path.read_text().replace("Kubernetes for training and", "Kubernetes for"))
     person.calls(f"aiconform certify verify {bundle} --key acme.key.pub", 1, "digests: changed: 'PRODUCT.yaml'")
     person.calls(f"aiconform certify build acme-run --out {bundle} --redact --word acme-internal", 0, "sign again")
-    person.calls(f"aiconform certify sign {bundle} --key acme.key", 0)
+    person.calls(f"aiconform certify sign {bundle} --key acme.key", 0, f"verify {bundle} --key acme.key.pub")
     person.calls(f"aiconform certify verify {bundle} --key acme.key.pub --require valid", 0, "rules        met")
 
 
@@ -123,7 +123,12 @@ def test_a_vendor_who_renews_with_the_next_version(person: Person) -> None:
         "may be carried over:",
         "next: aiconform certify build RUN --out corpus/v1.37/acme",
     )
-    person.calls("aiconform certify build acme-run --out corpus/v1.37/acme --redact", 0, "pass            ai_inference")
+    person.calls(
+        "aiconform certify build acme-run --out corpus/v1.37/acme --redact",
+        0,
+        "pass            ai_inference",
+        "gpu_sharing: no run covers it; answered 'Implemented' by its own evidence",
+    )
     person.calls("aiconform certify validate corpus/v1.37/acme --offline", 0, "valid")
     person.calls("aiconform certify sign corpus/v1.37/acme --new-key acme.key", 0)
     person.calls("aiconform certify verify corpus/v1.37/acme --key acme.key.pub", 0)
@@ -132,6 +137,7 @@ def test_a_vendor_who_renews_with_the_next_version(person: Person) -> None:
         0,
         "gang_scheduling: grade: documentation-link -> simulated",
         "gpu_sharing: evidence unchanged",
+        "2 undated: name the day of acceptance with --dates FILE",
     )
     (person.home / "corpus/dates.yaml").write_text("v1.36/acme: 2026-01-10\nv1.37/acme: 2026-12-01\n")
     person.calls(f"{life} --date 2027-02-01", 0, "renewed    v1.36/acme", "renewed for v1.37")
