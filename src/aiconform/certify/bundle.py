@@ -5,7 +5,6 @@ A bundle can also be one `.tar`, `.tar.gz` or `.zip`, which is unpacked into a t
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aiconform.certify.submission import FILE
-from aiconform.untrusted import Refused, plain_files
-from aiconform.untrusted import opened as untrusted_file
+from aiconform.untrusted import Refused, digest, plain_files
 from aiconform.untrusted.archives import SUFFIXES, unpack
 
 ATTESTATION = "attestation.dsse.json"
@@ -38,8 +36,7 @@ def digests(folder: Path) -> dict[str, str]:
         for path in plain_files(folder):
             name = path.relative_to(folder).as_posix()
             if name not in (*SIGNATURES, CERTIFICATE):
-                with untrusted_file(path) as file:
-                    found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+                found[name] = digest(path)
     except (Refused, OSError) as error:
         raise BadBundle(f"the bundle cannot be read: {error}") from error
     return found

@@ -6,7 +6,7 @@ nobody here knows. Every command that reads them reads through this package.
 
 from __future__ import annotations
 
-from aiconform.untrusted.files import LARGEST, MOST_FILES, opened, plain_files, read
+from aiconform.untrusted.files import LARGEST, MOST_FILES, digest, opened, plain_files, read
 from aiconform.untrusted.refused import CAUSED_BY_CONTENT, Refused
 from aiconform.untrusted.values import json_value, refuse_depth
 
@@ -15,6 +15,7 @@ __all__ = [
     "LARGEST",
     "MOST_FILES",
     "Refused",
+    "digest",
     "json_value",
     "opened",
     "plain_files",

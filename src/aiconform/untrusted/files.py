@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -42,6 +43,14 @@ def opened(path: Path) -> Iterator[BufferedReader]:
     with os.fdopen(os.open(path, _FLAGS), "rb") as file:
         _plain(path, os.fstat(file.fileno()))  # it may be another file by now
         yield file
+
+
+def digest(path: Path, largest: int = MOST_BYTES) -> str:
+    """sha256 of a plain file, in hexadecimal digits. Raises Refused, and OSError as `open` does."""
+    with opened(path) as file:
+        if os.fstat(file.fileno()).st_size > largest:
+            raise Refused(f"{path.name} is larger than {_size(largest)}")
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _plain(path: Path, found: os.stat_result) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.certify_material import certify
@@ -21,10 +22,17 @@ def test_it_verifies(release: Path) -> None:
     done = certify("verify", bundle, *asked, "-o", "json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    # Steps that a later release added are not in it.
-    found["steps"] = {name: found["steps"][name] for name in expected["steps"]}
-    assert {name: found[name] for name in expected} == expected
+    assert known(found, expected) == expected
     assert not found["problems"]
+
+
+def known(found: Any, expected: Any) -> Any:
+    """What was found, without the steps and fields that a later release added."""
+    if isinstance(expected, dict):
+        return {name: known(found[name], each) for name, each in expected.items()}
+    if isinstance(expected, list) and len(found) == len(expected):
+        return [known(*each) for each in zip(found, expected, strict=True)]
+    return found
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)

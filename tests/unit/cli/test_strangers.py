@@ -173,6 +173,8 @@ HEAVY = [
     ("run", "device-for-journal", ["certify", "redact", "{}", "--out", "{}-redacted"]),
     ("bundle", "attestation-nested", ["certify", "verify", "{}", "--key", "{key}"]),
     ("bundle", "sparse-file", ["certify", "verify", "{}", "--unsigned"]),
+    ("bundle", "sparse-file", ["certify", "validate", "{}", "--offline"]),
+    ("bundle", "sparse-file", ["certify", "compare", "{}", "{good}"]),
     ("platform", "device", ["replay", "{}"]),
     ("platform", "nested", ["replay", "{}"]),
     ("standard", "device", ["spec", "check", "{}"]),
@@ -186,8 +188,10 @@ def test_little_memory_and_time_is_enough(
     place = strangers.copied(good[kind], tmp_path / "v1.37/p")
     strangers.apply(place, CASES[kind][name])
     key = str(good["bundle"].parents[1] / "key.pub")
-    done = limited([each.replace("{}", str(place)).replace("{key}", key) for each in arguments])
-    assert done.returncode in (1, 2, 3), done.stderr
+    names = {"{}": str(place), "{key}": key, "{good}": str(good["bundle"])}
+    done = limited([names.get(each, each.replace("{}", str(place))) for each in arguments])
+    reads_what_is_named_only = arguments[1] in ("validate", "compare")
+    assert done.returncode in ((0,) if reads_what_is_named_only else (1, 2, 3)), done.stderr
     assert "Traceback" not in done.stderr
     assert "defect" not in done.stderr
 

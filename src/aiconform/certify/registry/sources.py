@@ -17,6 +17,7 @@ from aiconform.certify.bundle import opened
 from aiconform.certify.submission import FILE
 from aiconform.certify.validate import MOST_SUBMISSIONS, SKIPPED, NothingToValidate, ValidationSettings
 from aiconform.reports.plain import shortened
+from aiconform.untrusted import Refused, digest
 from aiconform.untrusted.archives import SUFFIXES
 
 LONGEST_SLUG = 60
@@ -99,9 +100,15 @@ def key(source: Source, settings: ValidationSettings) -> str:
         if stat.S_ISLNK(kind):
             total.update(os.fsencode(path.readlink()) + b"\0")
         elif stat.S_ISREG(kind):
-            with path.open("rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
+            total.update(_content(path).encode())
     return total.hexdigest()
+
+
+def _content(path: Path) -> str:
+    try:
+        return digest(path)
+    except Refused:
+        return f"{path.stat().st_size} bytes, not read"
 
 
 def _files(folder: Path) -> Iterator[Path]:

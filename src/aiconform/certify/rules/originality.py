@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from aiconform.certify.corpus import Notes, minor
 from aiconform.certify.examined import Answer, Examined
 from aiconform.certify.findings import Problem, Rule
 from aiconform.reports.summary import counted
+from aiconform.untrusted import Refused, digest
 
 RULES = (
     Rule(
@@ -99,6 +99,9 @@ def _content(answer: Answer) -> frozenset[str]:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    return found if path.stat().st_size else f"{path}: empty"
+    if not path.stat().st_size:
+        return f"{path}: empty"
+    try:
+        return digest(path)
+    except Refused:
+        return f"{path}: not read"
