@@ -74,7 +74,7 @@ def _read(directory: Path) -> tuple[Report, Mapping[str, Evidence]]:
 
 
 def _agrees(directory: Path) -> None:
-    """Ends with exit code 2 if the run differs from itself; warns if it cannot be recomputed here."""
+    """Ends with exit code 2 if the run differs from itself, or is none; warns if it cannot be recomputed here."""
     from aiconform.engine.judge import judge
     from aiconform.engine.rundir import BadRunDirectory
     from aiconform.reports.plain import plain
@@ -84,8 +84,7 @@ def _agrees(directory: Path) -> None:
     try:
         judgement = judge(directory, installed_standard())
     except (BadRunDirectory, SpecError) as error:
-        note(f"warning: the verdicts could not be recomputed: {plain(str(error))}")
-        return
+        fail(plain(str(error)))
     if judgement.differences:
         count = counted(len(judgement.differences), "difference")
         fail(f"the run differs from what its own files say ({count}): see `aiconform judge {directory}`")

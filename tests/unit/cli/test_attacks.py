@@ -52,6 +52,16 @@ def test_a_run_whose_journal_was_emptied_is_not_laundered(tmp_path: Path, left: 
     assert not (tmp_path / "redacted").exists()
 
 
+def test_a_link_beside_an_edited_run_does_not_launder_it(tmp_path: Path) -> None:
+    """What cannot be judged is not rendered either."""
+    run = make_run(tmp_path / "run", simulated=True)
+    change_json(run / "report.json", "simulated", value=False)
+    (run / "more").symlink_to("run.json")
+    done = call("report", run)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "more is a link or a special file" in done.output
+
+
 def test_a_recorded_run_without_its_journal_does_not_agree(tmp_path: Path) -> None:
     run = shutil.copytree(RUNS / "whole-healthy", tmp_path / "run")
     assert call("judge", run).exit_code == 0
