@@ -22,6 +22,7 @@ SLACK = timedelta(minutes=1)
 AHEAD = timedelta(days=1)
 _FIGURES = frozenset({"seconds", "waited", "requests", "subjects", "total", "free"})
 _KIND = ("way", "name")
+_OFFER = (*_KIND, "product")
 
 
 def contradictions(
@@ -36,7 +37,8 @@ def contradictions(
     known: dict[str, list[Accelerator]] = defaultdict(list)
     for entry in info.accelerators:
         known[entry.node].append(entry)
-    observed = {check: found.model_dump(mode="json") for check, found in evidence.items()}
+    # As JSON, "not a number" in an observation would be nothing.
+    observed = {check: found.model_dump() for check, found in evidence.items()}
     return [
         *_figures("run.json", info.model_dump(mode="json")),
         *_figures("report.json", report.model_dump(mode="json")),
@@ -45,22 +47,25 @@ def contradictions(
         *_twice(info, report, evidence, lines),
         *(_identity(info, identity) if identity else ()),
         *(text for check, data in observed.items() for text in _simulated(known, check, data["records"])),
+        *(text for check, data in observed.items() for text in _unknown(known, check, data["records"])),
         *(text for check, found in evidence.items() for text in _elsewhere(known, check, found)),
     ]
 
 
-def _figures(name: str, data: Any, place: str = "") -> Iterator[str]:
-    """Figures that are none. What a probe observed is the platform's and may be anything."""
+def _figures(name: str, data: Any, place: str = "", *, ours: bool = True) -> Iterator[str]:
+    """Figures that are none. ours: what a probe observed is the platform's and may be negative, but is a number."""
     if isinstance(data, dict):
         for key, value in data.items():
             where = f"{place}.{key}".lstrip(".")
-            if key in _FIGURES and isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
+            if ours and key in _FIGURES and isinstance(value, int | float) and value < 0:
                 yield f"{name}: {where} is {value}"
-            elif key not in ("observation", "options"):
-                yield from _figures(name, value, where)
-    elif isinstance(data, list):
+            elif key != "options":
+                yield from _figures(name, value, where, ours=ours and key != "observation")
+    elif isinstance(data, list | tuple):
         for number, value in enumerate(data):
-            yield from _figures(name, value, f"{place}.{number}")
+            yield from _figures(name, value, f"{place}.{number}", ours=ours)
+    elif isinstance(data, float) and not math.isfinite(data):
+        yield f"{name}: {place} is {data}"
 
 
 def _times(info: RunInfo, report: Report, lines: Sequence[JournalEntry], now: datetime) -> Iterator[str]:
@@ -142,21 +147,35 @@ def _elsewhere(known: Mapping[str, Sequence[Accelerator]], check: str, found: Ev
             yield f"observations/{check}.json has an observation of {seen} for {record.target}"
 
 
+def _unknown(known: Mapping[str, Sequence[Accelerator]], check: str, data: Any) -> Iterator[str]:
+    """Observations of accelerators that run.json does not list on their node. Of a node that is new it lists none."""
+    for each in _objects(data):
+        here = known.get(each["node"], ()) if isinstance(each.get("node"), str) else ()
+        said = tuple(each.get(key) for key in _OFFER)
+        if here and all(said) and said not in {tuple(getattr(entry, key) for key in _OFFER) for entry in here}:
+            yield f"{check} saw {' '.join(map(str, said))} on {each['node']}; run.json lists no such accelerators there"
+
+
+def _objects(data: Any) -> Iterator[dict[str, Any]]:
+    """Every object at any depth."""
+    if isinstance(data, dict):
+        yield data
+        data = tuple(data.values())
+    if isinstance(data, list | tuple):
+        for value in data:
+            yield from _objects(value)
+
+
 def _simulated(known: Mapping[str, Sequence[Accelerator]], check: str, data: Any) -> Iterator[str]:
     """Observations of accelerators that run.json knows, by node, and that say something else about their hardware."""
-    if isinstance(data, dict):
-        said = data.get("simulated")
-        node = data.get("node")
+    for each in _objects(data):
+        said = each.get("simulated")
+        node = each.get("node")
         here = {
             entry.simulated
             for entry in (known.get(node, ()) if isinstance(node, str) else ())
-            if all(data.get(key) in (None, getattr(entry, key)) for key in _KIND)
+            if all(each.get(key) in (None, getattr(entry, key)) for key in _KIND)
         }
         if isinstance(said, bool) and here and said not in here:
             words = {True: "simulated", False: "real"}
-            yield f"{check} saw {words[said]} accelerators on {data['node']}; run.json says {words[not said]} ones"
-        for value in data.values():
-            yield from _simulated(known, check, value)
-    elif isinstance(data, list):
-        for value in data:
-            yield from _simulated(known, check, value)
+            yield f"{check} saw {words[said]} accelerators on {node}; run.json says {words[not said]} ones"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from support.certify_runs import CHECK, as_made_before_ids, change_json, make_ru
 from aiconform.cli import main
 
 Edit = Callable[[Path], None]
+RUNS = Path(__file__).parents[2] / "runs"
 OBSERVATIONS = f"observations/{CHECK}.json"
+METRICS = "observations/accelerator_metrics.json"
 
 
 def judged(run: Path) -> Result:
@@ -56,6 +59,10 @@ def _too_long(run: Path) -> None:
 
 def _not_a_number(run: Path) -> None:
     change_json(run / "report.json", "seconds", value=float("nan"))
+
+
+def _other_product(run: Path) -> None:
+    change_json(run / OBSERVATIONS, "records", 0, "observation", "product", value="H100")
 
 
 def _negative(run: Path) -> None:
@@ -105,6 +112,7 @@ def _nodes_twice(run: Path) -> None:
         (_no_time, "the time of the start is none"),
         (_too_long, "took 86400 s"),
         (_not_a_number, "report.json: seconds is nan"),
+        (_other_product, "saw dra gpu.test H100 on"),
         (_negative, "accelerators.0.free is -2"),
         (_negative_seconds, "seconds is -1.0"),
         (_record_twice, "has twice: isolation on"),
@@ -122,6 +130,18 @@ def test_what_cannot_be_true_is_found_in_a_run_that_was_sealed_again(tmp_path: P
     done = judged(sealed(run))
     assert done.exit_code == 3, done.output
     assert words in done.stdout
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_was_observed_is_a_number(tmp_path: Path, value: float) -> None:
+    """Nothing is above a limit that compares with "not a number", so an idle device with such a load would pass."""
+    run = shutil.copytree(RUNS / "accelerator-metrics-healthy", tmp_path / "run")
+    records = json.loads((run / METRICS).read_text())["records"]
+    number, label = next(
+        (n, each["observation"]["idle"][0]) for n, each in enumerate(records) if each["probe"] == "load"
+    )
+    change_json(run / METRICS, "records", number, "observation", "during", label, value=value)
+    assert f"records.{number}.observation.during.{label} is {value}" in judged(sealed(run)).stdout
 
 
 def test_sealing_a_run_again_without_an_edit_changes_nothing(tmp_path: Path) -> None:
