@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from aiconform.certify.days import Day
 from aiconform.untrusted import Refused
 from aiconform.untrusted import read as read_file
 
@@ -44,9 +45,9 @@ class Trusted(_Model):
     key: str = ""
     identity: str = ""
     issuer: str = ""
-    since: date | None = None
-    until: date | None = None
-    revoked: date | None = None
+    since: Day | None = None
+    until: Day | None = None
+    revoked: Day | None = None
 
     @model_validator(mode="after")
     def _known_by_one_thing(self) -> Trusted:

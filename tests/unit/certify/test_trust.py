@@ -207,6 +207,8 @@ def test_whose_signature_does_not_count(tmp_path: Path, bundle: Path, changed: d
         "signers: [{name: a, key: vendor}]",
         "signers: [{name: a, key: vendor.pub, colour: red}]",
         "signers: [{name: a, key: vendor.pub, until: soon}]",
+        "signers: [{name: a, key: vendor.pub, until: 20270101}]",
+        "signers: [{name: a, key: vendor.pub, revoked: 2027-01-01T12:00:00Z}]",
         "signers: [{name: a, key: vendor.pub}]\nthresholds: {vendor: 2}",
         "signers: [{name: a, key: vendor.pub}]\nthresholds: {vendor: 0}",
         "signers: [{name: a, key: vendor.pub}, {name: b, key: vendor.pub}]",
