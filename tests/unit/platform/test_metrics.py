@@ -161,6 +161,24 @@ def test_a_partition_may_be_any_of_its_device_with_its_profile() -> None:
     assert [dict(each.labels)["GPU_I_ID"] for each in may_be(own[0], own, rows)] == ["7", "8"]
 
 
+def test_a_partition_is_not_known_by_what_its_device_has() -> None:
+    """Its address, its profile, its number: another partition's reading may have them, too."""
+    address = "0000:07:00.0"
+    ones = [device("one", index=0, parentUUID="GPU-aa00", profile="1g.10gb", pciBusID=address)]
+    threes = [device("three", index=1, parentUUID="GPU-aa00", profile="3g.40gb", pciBusID=address)]
+    by_uuid = 'gpu="1",UUID="GPU-aa00"'
+    by_address = f'gpu="1",pci_bus_id="0000{address}"'
+    for of_gpu in (by_uuid, by_address):
+        one = f'{of_gpu},GPU_I_PROFILE="1g.10gb",GPU_I_ID="7"'
+        three = f'{of_gpu},GPU_I_PROFILE="3g.40gb",GPU_I_ID="1"'
+        assert match(ones, page_of(one)) == match(threes, page_of(one)) == {}
+        assert cover(threes, [*ones, *threes], page_of(one)).missing == ("three",)
+        for kind in (ones, threes):
+            assert cover(kind, [*ones, *threes], page_of(one, three)).missing == ()
+    own = device("one", uuid="MIG-0001", parentUUID="GPU-aa00", profile="1g.10gb")
+    assert match([own], page_of(f'{by_uuid},GPU_I_ID="7",mig_uuid="MIG-0001"')).keys() == {"one"}
+
+
 def test_a_device_may_be_any_where_driver_and_exporter_name_nothing_in_common() -> None:
     rows = by_device(parse(DCGM.replace(":07:00.0", "").replace(":0A:00.0", "")), followed(DCGM))
     assert len(may_be(device("a"), [device("a"), device("b")], rows)) == 2
@@ -364,6 +382,9 @@ def test_amds_partitions_share_the_serial_number() -> None:
         (Counted("nvidia.com/gpu", 7, {"nvidia.com/gpu.replicas": "1"}, physical=7), 7),
         (Counted("nvidia.com/mig-1g.5gb.shared", 14, {"nvidia.com/mig-1g.5gb.replicas": "2"}), 7),
         (Counted("nvidia.com/mig-1g.5gb", 14, {"nvidia.com/mig-1g.5gb.replicas": "2"}, physical=1), 7),
+        (Counted("nvidia.com/mig-1g.5gb", 14, physical=1, partitions=7), 7),
+        (Counted("nvidia.com/mig-1g.5gb", 14, physical=1, partitions=7, shares=1), 14),
+        (Counted("nvidia.com/gpu", 7, partitions=7), 7),
         (Counted("gpu.intel.com/i915", 20), 0),
         (Counted("gpu.intel.com/i915", 20, physical=2), 2),
         (Counted("nvidia.com/gpu", 4), 0),

@@ -44,17 +44,22 @@ def _labels(reading: Readings) -> set[str]:
 
 
 def telling(devices: Sequence[Device]) -> dict[str, frozenset[str]]:
-    """Name of each device -> the values that no other of these devices has: UUID, PCI address, name."""
+    """Name of each device -> the values that no other of these devices has: UUID, PCI address, name.
+
+    Most values of a partition are those of its physical device, which partitions of other kinds have, too.
+    """
     values = {
-        device.name: {
-            plain(text)
-            for text in (device.name, *(value for value in device.attributes.values() if isinstance(value, str)))
-            if len(text) >= _TELLING_LENGTH
-        }
+        device.name: {plain(text) for text in (device.name, *_identities(device)) if len(text) >= _TELLING_LENGTH}
         for device in devices
     }
     counts = Counter(value for own in values.values() for value in own)
     return {name: frozenset(value for value in own if counts[value] == 1) for name, own in values.items()}
+
+
+def _identities(device: Device) -> Iterator[str]:
+    """The texts among a device's attributes that may be its own."""
+    texts = [device.attribute("uuid")] if _parent(device) else device.attributes.values()
+    return (text for text in texts if isinstance(text, str))
 
 
 def match(devices: Sequence[Device], readings: Sequence[Readings]) -> dict[str, Readings]:
@@ -66,7 +71,8 @@ def match(devices: Sequence[Device], readings: Sequence[Readings]) -> dict[str, 
     common = {value for value, number in Counter(v for _, labels in named for v in labels).items() if number > 1}
     for device in devices:
         found = [each for each, labels in named if (values[device.name] - common) & labels]
-        index = device.attribute("index", "minor")
+        # Labels number physical devices.
+        index = None if _parent(device) else device.attribute("index", "minor")
         if not found and index is not None:
             keys = {(label, str(index)) for label in INDEX_LABELS}
             found = [each for each, _ in named if keys & each.labels]
@@ -85,8 +91,8 @@ def may_be(device: Device, devices: Sequence[Device], readings: Sequence[Reading
     """
     matched = match(devices, readings)
     rest = [each for each in readings if each.label and each not in matched.values()]
-    if parent := _parent(device):
-        of_parent = _of(parent, rest)
+    if _parent(device):
+        of_parent = _of_parent(device, rest)
         return _of_profile(str(device.attribute("profile") or ""), of_parent) or of_parent
     return [] if matched or _can_be_joined(devices, rest) else rest
 
@@ -128,10 +134,10 @@ def cover(
         missing += [] if of_parent else names[:1]
         counted.append(f"{len(names)} possible partitions as one device")
     unmatched = [device for device in real if device.name not in matched]
-    for (parent, profile), names in _by_partition(unmatched).items():
-        alike = _of_profile(profile, _of(parent, left))
-        found += [("", each) for each in alike[: len(names)]]
-        missing += names[len(alike) :]
+    for (_, profile), parts in _by_partition(unmatched).items():
+        alike = _of_profile(profile, _of_parent(parts[0], left))
+        found += [("", each) for each in alike[: len(parts)]]
+        missing += [part.name for part in parts[len(alike) :]]
         counted += [f"{len(alike)} partitions of one device by number"] if alike else []
     undecided = ""
     wholes = [device for device in unmatched if not _parent(device)]
@@ -184,6 +190,12 @@ def _of(value: str, readings: Iterable[Readings]) -> list[Readings]:
     return [each for each in readings if value in _labels(each)]
 
 
+def _of_parent(partition: Device, readings: Iterable[Readings]) -> list[Readings]:
+    """The readings of a partition's physical device, which is known by its UUID or its PCI address."""
+    known = {_parent(partition)} | _addresses(str(value) for value in partition.attributes.values())
+    return [each for each in readings if known & _labels(each)]
+
+
 def _of_profile(profile: str, readings: Iterable[Readings]) -> list[Readings]:
     """The readings of partitions that may have this profile."""
     return [each for each in readings if each.is_partition and each.profiles <= {_in_resources(profile)}]
@@ -208,12 +220,12 @@ def _parent(device: Device) -> str:
     return plain(str(device.attribute(*_PARENT) or ""))
 
 
-def _by_partition(devices: Iterable[Device]) -> dict[tuple[str, str], list[str]]:
+def _by_partition(devices: Iterable[Device]) -> dict[tuple[str, str], list[Device]]:
     """(parent, profile) -> the partitions of it."""
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    found: dict[tuple[str, str], list[Device]] = defaultdict(list)
     for device in devices:
         if parent := _parent(device):
-            found[parent, str(device.attribute("profile") or "")].append(device.name)
+            found[parent, str(device.attribute("profile") or "")].append(device)
     return found
 
 
@@ -221,8 +233,9 @@ def _by_partition(devices: Iterable[Device]) -> dict[tuple[str, str], list[str]]
 class Counted:
     """Devices behind a device plugin: their resource and number, and what the node's labels and the user say of them.
 
-    physical: on how many devices they are, and shares: how many of the resource are one device, as the user says; 0 if
-    that is not known. known: whether the suite knows an exporter of this vendor.
+    physical: on how many devices they are, partitions: how many partitions they are, and shares: how many of the
+    resource are one device, as the user says; each 0 if that is not known. known: whether the suite knows an exporter
+    of this vendor.
     """
 
     resource: str
@@ -231,6 +244,7 @@ class Counted:
     physical: int = 0
     shares: int = 0
     known: bool = True
+    partitions: int = 0
 
     @property
     def profile(self) -> str:
@@ -241,10 +255,10 @@ class Counted:
     @property
     def devices(self) -> int:
         """How many devices or partitions these are; 0 if they may be shares of nobody knows how many."""
-        shares = self.shares or shares_of_one(self.resource, self.labels)
-        if self.physical and not self.shares and not self.profile:
-            return self.physical
-        if shares:
+        there = self.partitions or (0 if self.profile else self.physical)
+        if there and not self.shares:
+            return there
+        if shares := self.shares or shares_of_one(self.resource, self.labels):
             return -(-self.advertised // shares)
         return 0 if may_be_shares(self.resource) else self.advertised
 
