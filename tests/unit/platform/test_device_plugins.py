@@ -121,16 +121,35 @@ async def test_a_node_that_gives_some_devices_each_way_offers_both() -> None:
     assert {(entry.way, entry.total) for entry in seen.offered} == {("dra", 2), ("device-plugin", 2)}
 
 
-@pytest.mark.parametrize(("counted", "ways"), [("2", {"dra"}), ("4", {"dra", "device-plugin"}), ("", {"dra"})])
-async def test_partitions_are_the_same_unless_labels_count_more_of_their_kind(counted: str, ways: set[str]) -> None:
+BOTH = {"dra", "device-plugin"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "resource", "labels", "ways"),
+    [
+        ("1g.10gb", "mig-1g.10gb", {}, {"dra"}),
+        ("1g.10gb", "mig-1g.10gb", {"count": "2"}, {"dra"}),
+        ("1g.10gb", "mig-1g.10gb", {"count": "4"}, BOTH),
+        ("1g.10gb+me", "mig-1g.10gb.me", {"count": "2"}, {"dra"}),
+        ("1g.10gb+me", "mig-1g.10gb.me", {"count": "4"}, BOTH),
+        # Two shares of one partition.
+        ("1g.10gb", "mig-1g.10gb", {"count": "3", "replicas": "2"}, BOTH),
+        # DRA gives none of this kind.
+        ("1g.10gb", "mig-3g.40gb", {"count": "2"}, BOTH),
+        ("1g.10gb", "mig-3g.40gb", {}, {"dra"}),
+    ],
+)
+async def test_partitions_are_the_same_unless_labels_count_more_of_their_kind(
+    profile: str, resource: str, labels: dict[str, str], ways: set[str]
+) -> None:
     """gpu.count speaks of whole GPUs, of which both ways may have partitions."""
     parts = [
-        device(f"gpu-0-mig-{n}", type="mig", productName="H100", profile="1g.10gb", uuid=f"M{n}", parentUUID="U0")
+        device(f"gpu-0-mig-{n}", type="mig", productName="H100", profile=profile, uuid=f"M{n}", parentUUID="U0")
         for n in range(2)
     ]
     dra = [resource_slice(DRIVER, *parts), device_class(DRIVER, f"device.driver == '{DRIVER}'")]
-    labels = {"nvidia.com/gpu.count": "2"} | ({"nvidia.com/mig-1g.10gb.count": counted} if counted else {})
-    seen = await found(node(labels=labels, **{"nvidia.com/mig-1g.10gb": "2"}), *dra)
+    told = {"nvidia.com/gpu.count": "2"} | {f"nvidia.com/{resource}.{name}": value for name, value in labels.items()}
+    seen = await found(node(labels=told, **{f"nvidia.com/{resource}": "2"}), *dra)
     assert {entry.way for entry in seen.offered} == ways
 
 

@@ -67,6 +67,7 @@ async def advertised(platform: Platform, target: NodeAccelerators, shares: int =
         target.physical,
         shares,
         has_exporter(target.profile) or target.simulated,
+        target.partitions,
     )
     return Advertised(target, tuple(own), tuple(published), counted)
 

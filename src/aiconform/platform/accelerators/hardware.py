@@ -57,9 +57,11 @@ def _are_apart(
     The lab's simulated devices are always given by one of the two.
     """
     profile, labels = profiles.by_resource(entry.name), node.get("labels") or {}
-    alike = [each for each in same if each.product.endswith(f"({_partition(entry.name)})")]
-    if profile and alike and (parts := profile.partitions_of(entry.name, labels)):
-        return sum(each.total for each in alike) + entry.total <= parts
+    partition = _partition(entry.name)
+    alike = [each for each in same if each.product.replace("+", ".").endswith(f"({partition})")]
+    all_divided = all(f"({partition.partition(' ')[0]} " in each.product for each in same)
+    if profile and (alike or all_divided) and (parts := profile.partitions_of(entry.name, labels)):
+        return sum(each.total for each in alike) + entry.partitions <= parts
     counted = profile.devices(labels, node.get("annotations") or {}) if profile else 0
     if not counted:
         return all(each.simulated for each in same)

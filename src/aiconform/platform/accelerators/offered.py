@@ -25,10 +25,11 @@ class NodeAccelerators:
     devices: the free ones (DRA only). device_class: a DeviceClass of the platform that selects all of them, or empty.
     selector: a CEL expression that only this kind satisfies; empty where the driver has no other kind. capacity: what a
     claim must ask of each device that others hold shares of: (name, amount). published: how many devices the driver
-    publishes of this kind. physical: on how many physical devices they are; 0 where it is not known. worries: what is
-    wrong with the node that does not keep Pods away. aliases: other extended resources for the same hardware. same_as:
-    the kind of another entry for the same hardware, which counts instead of this one. among: what it is called among
-    others that are offered in the same way on its node; empty if there are none.
+    publishes of this kind. physical: on how many physical devices they are, and partitions: how many partitions of such
+    devices a resource stands for; 0 where it is not known. worries: what is wrong with the node that does not keep Pods
+    away. aliases: other extended resources for the same hardware. same_as: the kind of another entry for the same
+    hardware, which counts instead of this one. among: what it is called among others that are offered in the same way
+    on its node; empty if there are none.
     """
 
     way: AllocationWay
@@ -46,6 +47,7 @@ class NodeAccelerators:
     unit: int = 1
     published: int = 0
     physical: int = 0
+    partitions: int = 0
     worries: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     same_as: Kind | None = None

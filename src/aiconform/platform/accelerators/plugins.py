@@ -60,9 +60,10 @@ def _entry(
 ) -> NodeAccelerators:
     """`held`: how many are in use of the resource and of other names for the same hardware."""
     labels, total = node["metadata"].get("labels") or {}, counts[resource]
-    devices = profile.devices(labels, node["metadata"].get("annotations") or {})
-    if not devices and (shares := shares_of_one(resource, labels)) > 1:
-        devices = math.ceil(total / shares)
+    shares = shares_of_one(resource, labels)
+    # It stands for no more devices or partitions than these, however many of other kinds the node has.
+    most = math.ceil(total / (shares or 1))
+    devices = profile.devices(labels, node["metadata"].get("annotations") or {}) or (most if shares > 1 else 0)
     # Whoever holds a part of a device, such as a core, holds the device.
     taken = sum(math.ceil(number * total / counts[name]) for name, number in held.items())
     unit = total if profile.whole_host else 1
@@ -79,7 +80,8 @@ def _entry(
         # The lab says so of a vendor's names, too.
         simulated=profile.simulated or labels.get(f"{resource}.simulated") == "true",
         unit=unit,
-        physical=min(total, devices) or (total if unit > 1 else 0),
+        physical=min(most, devices) or (total if unit > 1 else 0),
+        partitions=min(most, profile.partitions_of(resource, labels)),
         worries=(*worries(node), *unwell),
         aliases=tuple(name for name in held if name != resource),
     )

@@ -48,15 +48,19 @@ class Profile(BaseModel):
         """How many physical devices a node has by its labels and annotations; 0 if they do not say."""
         if registered := self.registered(annotations):
             return registered
-        if _fits(self.product(labels), self.partitions):
-            return 0
+        return 0 if _fits(self.product(labels), self.partitions) else self._counted(labels)
+
+    def _counted(self, labels: Mapping[str, str]) -> int:
+        """The numbers of the labels `counts` together."""
         numbers = (value for label, value in labels.items() if _fits(label, self.counts))
         return sum(int(value) for value in numbers if value.isdecimal())
 
     def partitions_of(self, resource: str, labels: Mapping[str, str]) -> int:
-        """How many partitions of a resource's kind a node has by its labels; 0 if they do not say."""
-        told = labels.get(f"{resource}.count", "") if _fits(resource, self.parts) else ""
-        return int(told) if told.isdecimal() else 0
+        """How many partitions of a resource's kind a node has by its labels; 0 if they do not say, or it has others."""
+        if _fits(resource, self.parts):
+            told = labels.get(f"{resource.removesuffix('.shared')}.count", "")
+            return int(told) if told.isdecimal() else 0
+        return self._counted(labels) if _fits(self.product(labels), self.partitions) else 0
 
     def registered(self, annotations: Mapping[str, str]) -> int:
         """How many physical devices the plugin that shares them lists in a node's annotations; 0 if none does."""
