@@ -122,8 +122,13 @@ class Lab(ExistingLab):
         for module in catalog.helpers(self.state):
             # It reads at its start what is on.
             self.restart(CONTROL_PLANE, module.rpartition(".")[2])
+        self.write_networks()
+
+    def write_networks(self) -> None:
+        """Have the nodes' networks follow the recorded traits."""
+        on = names_on(self.state)
         for node in self.plan.own:
-            nodes.write_network(self.plan, node, self.paths, self.network)
+            nodes.write_network(self.plan, node, self.paths, self.network, on)
 
     def status(self) -> dict[str, Any]:
         """What runs: `name`, `kubernetes`, `running`, `kubeconfig`, `server`, `slowness`, `registry` (the address at

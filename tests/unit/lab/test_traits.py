@@ -6,6 +6,8 @@ import datetime
 import json
 import re
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,9 @@ from aiconform.lab.addons.install import LABEL as OF_ADD_ON
 from aiconform.lab.config import LabConfig, LabError, Network, Paths
 from aiconform.lab.faults.fault import InCluster
 from aiconform.lab.kubernetes import containerd, nodes
+from aiconform.lab.lab import Lab
 from aiconform.lab.planning import make
-from aiconform.lab.traits import keeper, state
+from aiconform.lab.traits import keeper, state, switch
 from aiconform.lab.traits.admission import POD_LABELS, RANGE
 from aiconform.lab.traits.catalog import TRAITS, find, helpers, traits_on
 from aiconform.lab.traits.namespaces import COVERED, is_covered
@@ -234,26 +237,41 @@ def test_the_lease_of_a_made_up_node_goes_with_it() -> None:
     assert made["spec"]["renewTime"] == "2026-11-29T08:30:15.250000Z"
 
 
-def test_the_last_node_alone_has_no_addresses_left(tmp_path: Path) -> None:
+def test_the_last_node_alone_has_no_addresses_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths, network = Paths("lab", tmp_path), Network(0)
     plan = make(LabConfig(), None, tmp_path)
+
+    lab = Lab(plan, paths)
 
     def ranges() -> list[dict[str, str]]:
         found = []
         for node in plan.nodes:
-            nodes.write_network(plan, node, paths, network)
             written = json.loads((paths.machine(node.name) / "cni.d" / "10-lab.conflist").read_bytes())
             found.append(written["plugins"][0]["ipam"]["ranges"][0][0])
         return found
 
+    lab.write_networks()
     usual = ranges()
     assert [set(each) for each in usual] == [{"subnet"}, {"subnet"}]
     state.record(paths.state, [NO_ADDRESSES], on=True)
+    lab.write_networks()
     full = ranges()
     assert full[0] == usual[0]
     # The first address is the node's own end of each Pod's link.
     gateway = str(network.pods(plan.nodes[1].number)[1])
     assert full[1] == {**usual[1], "rangeStart": gateway, "rangeEnd": gateway}
+    # `lab up` again: the lab's own Pods start first.
+    for node in plan.nodes:
+        nodes.write_network(plan, node, paths, network)
+    assert ranges() == usual
+
+    @asynccontextmanager
+    async def connected(_: Path) -> AsyncIterator[None]:
+        yield
+
+    monkeypatch.setattr(switch, "administrator", connected)
+    switch.reapply(lab)
+    assert ranges() == full
 
 
 # Which are on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import yaml
@@ -30,7 +30,6 @@ from aiconform.lab.machines.preconditions import Precondition
 from aiconform.lab.machines.processes import ProcessSpec, code_of, write_processes
 from aiconform.lab.plan import LabPlan, NodePlan
 from aiconform.lab.traits.nodes import NO_ADDRESSES
-from aiconform.lab.traits.state import names_on
 
 _DIGEST = "AICONFORM_CONFIGURATION"
 # An empty folder is filled from the seed. The folder of the snapshotter comes last, so its presence says that all is.
@@ -77,6 +76,7 @@ def furnish(
     write_wrapper(folder / "runc", runc=Path(host.command("runc")), switch=runtime_switch(paths, node.name))
     (folder / "cni").mkdir(exist_ok=True)
     write_text(folder / "containerd.toml", containerd.configuration(folder, assets, _runtime_handlers(plan, assets)))
+    # Whatever traits are on, the lab's own Pods get addresses while it comes up.
     write_network(plan, node, paths, network)
     write_text(folder / containerd.REGISTRIES / network.registry / "hosts.toml", containerd.plain(network.registry))
     write_text(folder / "kubelet.yaml", yaml.safe_dump(_kubelet(plan, node, paths, network), sort_keys=False))
@@ -207,11 +207,11 @@ def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConf
     )
 
 
-def write_network(plan: LabPlan, node: NodePlan, paths: Paths, network: Network) -> None:
-    """Write the configuration of the node's network plugin; containerd follows it."""
+def write_network(plan: LabPlan, node: NodePlan, paths: Paths, network: Network, traits: Collection[str] = ()) -> None:
+    """Write the configuration of the node's network plugin in a lab with these traits; containerd follows it."""
     pods = network.pods(node.number)
     addresses = {"subnet": str(pods)}
-    if node == plan.own[-1] and NO_ADDRESSES in names_on(paths.state):
+    if node == plan.own[-1] and NO_ADDRESSES in traits:
         # The gateway's, which no Pod gets.
         addresses |= dict.fromkeys(("rangeStart", "rangeEnd"), str(pods[1]))
     write_json(paths.machine(node.name) / "cni.d" / "10-lab.conflist", _cni(addresses))

@@ -50,6 +50,9 @@ class RestrictedLab(Protocol):
     def follow_traits(self) -> None:
         """Have helpers and nodes follow the recorded traits. Raises LabError."""
 
+    def write_networks(self) -> None:
+        """Have the nodes' networks alone follow them."""
+
 
 def turn(lab: RestrictedLab, names: Iterable[str], *, on: bool) -> None:
     """Turn traits on or off, one after the other; returns when that has taken effect. Raises LabError."""
@@ -68,6 +71,7 @@ def reapply(lab: RestrictedLab) -> None:
     """Turn on the traits that the state folder records, in a lab that has just come up. Raises LabError."""
     with changing(lab.state):
         traits = [trait for trait in traits_on(lab.state) if set(trait.needs) <= set(lab.plan.add_ons)]
+        lab.write_networks()
         _change(lab, traits, on=True)
 
 
