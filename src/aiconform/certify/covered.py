@@ -1,4 +1,4 @@
-"""Whether the pages of a bundle are those that its runs and its PRODUCT.yaml give.
+"""Whether the pages of a bundle, and those in its runs, are what the runs and PRODUCT.yaml give.
 
 Results decide, whoever made a page: an outcome, a verdict, a claim. Words decide only where this release made it; those
 of another release are no finding, and a note says that nobody checked them.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiconform.certify.answered import statement_of, statements_in
@@ -15,7 +16,7 @@ from aiconform.certify.artifacts import BadArtifact, kind_of, read_results
 from aiconform.certify.differing import BYTES
 from aiconform.certify.examined import Examined
 from aiconform.certify.findings import listed
-from aiconform.certify.pages import maker, pages
+from aiconform.certify.pages import maker, of_this_release, pages, run_pages
 from aiconform.certify.place import README
 from aiconform.certify.readme import made_by, results_of
 from aiconform.certify.rules.runs import latest
@@ -26,40 +27,62 @@ from aiconform.reports.plain import shortened
 from aiconform.untrusted import Refused, read
 
 NOT_CHECKED = "the results agree with the runs; the words were not checked, because this release did not make them"
+OTHER_WORDS = f"the runs and {FILE} give other words"
 ITS_OWN = "nothing in it is of the runs: it is the vendor's own, and was not checked"
 
 
 def covered(folder: Path, examined: Examined, judged: Sequence[JudgedRun]) -> tuple[list[str], list[str]]:
     """(pages that are not what the runs give, what could not be compared). judged: runs that agree with themselves."""
     try:
+        ours = made_by(_text(_content(folder / README))) == maker()
         made = pages(examined.submission, examined.checklist, judged)
+        every = [_Page(name, data, ours=ours) for name, data in sorted(made.items())]
+        for run in judged:
+            place = run.folder.relative_to(folder).as_posix()
+            own = ours and of_this_release(run)
+            every += [_Page(f"{place}/{name}", data, ours=own, may_differ=False) for name, data in run_pages(run)]
     except (BadRunDirectory, OSError) as error:
-        return [], [f"the pages beside the runs cannot be made again to compare them: {error}"]
-    ours = made_by(_text(_content(folder / README))) == maker()
+        return [], [f"the pages of the runs cannot be made again to compare them: {error}"]
     problems, words = _statements(examined, judged)
     notes = []
-    with tempfile.TemporaryDirectory(prefix="aiconform-pages-") as scratch:
-        for name, data in sorted(made.items()):
-            again, there = Path(scratch) / name, folder / name
-            again.write_bytes(data)
-            found = _content(there)
-            if found in (None, data):
-                continue
-            if found.replace(b"\r\n", b"\n") == data:
-                problems.append(f"{name}: its lines end in CRLF, as this tool never writes them: {BYTES}")
-                continue
-            said, expected = _results(there), _results(again)
-            if not said.keys() & expected.keys():
-                notes.append(f"{name}: {ITS_OWN}")
-            elif different := list(_unlike(said, expected, ours=ours)):
-                problems.append(f"{name} is not what the runs and {FILE} give: {listed(different, 5, str)}")
-            else:
-                words.append(f"{name}, {_first_line(found, data)}")
     if ours:
-        problems += [f"{each}: the runs and {FILE} give other words" for each in words]
+        problems += [f"{each}: {OTHER_WORDS}" for each in words]
     else:
         notes += [f"{each}: {NOT_CHECKED}" for each in words]
+    with tempfile.TemporaryDirectory(prefix="aiconform-pages-") as scratch:
+        for page in every:
+            problem, note = page.compared(folder, Path(scratch))
+            problems += filter(None, [problem])
+            notes += filter(None, [note])
     return problems, notes
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A page as the runs give it. name: its path in the bundle. ours: whether this release made the one that is there.
+    may_differ: whether there may be one of the vendor's own instead."""
+
+    name: str
+    data: bytes
+    ours: bool
+    may_differ: bool = True
+
+    def compared(self, folder: Path, scratch: Path) -> tuple[str, str]:
+        """(what is wrong with the page that is there, what was not checked about it); both may be empty."""
+        again, there = scratch / Path(self.name).name, folder / self.name
+        again.write_bytes(self.data)
+        found = _content(there)
+        if found in (None, self.data):
+            return "", ""
+        if found.replace(b"\r\n", b"\n") == self.data:
+            return f"{self.name}: its lines end in CRLF, as this tool never writes them: {BYTES}", ""
+        said, expected = _results(there), _results(again)
+        if self.may_differ and not said.keys() & expected.keys():
+            return "", f"{self.name}: {ITS_OWN}"
+        if different := list(_unlike(said, expected, ours=self.ours)):
+            return f"{self.name} is not what the runs and {FILE} give: {listed(different, 5, str)}", ""
+        where = f"{self.name}, {_first_line(found, self.data)}"
+        return (f"{where}: {OTHER_WORDS}", "") if self.ours else ("", f"{where}: {NOT_CHECKED}")
 
 
 def _statements(examined: Examined, judged: Sequence[JudgedRun]) -> tuple[list[str], list[str]]:

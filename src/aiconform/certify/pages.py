@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from aiconform.certify.place import README
 from aiconform.certify.readme import readme
 from aiconform.certify.runs import JudgedRun
 from aiconform.certify.submission import Submission
-from aiconform.engine.evidence import Report
+from aiconform.engine.evidence import FORMAT, Report
 from aiconform.engine.plan import suite_digest
-from aiconform.engine.rundir import RunDirectory
-from aiconform.reports.formats import ARTIFACTS, Medium, read_evidence
+from aiconform.engine.rundir import PACKAGE, RunDirectory
+from aiconform.reports.formats import ARTIFACTS, FORMATS, Medium, read_evidence
 
 
 def pages(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRun]) -> dict[str, bytes]:
@@ -38,6 +38,19 @@ def maker() -> str:
         data = path.read_bytes()
         total.update(f"{path.relative_to(root).as_posix()}\0{len(data)}\0".encode() + data)
     return f"sha256:{total.hexdigest()}"
+
+
+def run_pages(run: JudgedRun) -> Iterator[tuple[str, bytes]]:
+    """(path in the run's folder, content) of each page that belongs there. Raises BadRunDirectory."""
+    directory = RunDirectory(run.folder)
+    report, evidence = directory.read_report(), read_evidence(directory)
+    yield from ((each.file, each.render(report, evidence, Medium())) for each in FORMATS if each.file)
+
+
+def of_this_release(run: JudgedRun) -> bool:
+    """Raises BadRunDirectory."""
+    format_ = RunDirectory(run.folder).read_info().format
+    return (run.tool, run.suite, format_) == (f"{PACKAGE} {aiconform.__version__}", suite_digest(), FORMAT)
 
 
 def _artifacts(runs: Sequence[JudgedRun]) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.certify_material import certify, product, write
-from support.certify_runs import CHECK, make_run
+from support.certify_runs import CHECK, make_run, sealed
 
 TEST = "TestSecureAcceleratorAccess"
 BLANK = {"status": "", "evidence": [], "notes": ""}
@@ -73,6 +73,29 @@ def test_an_edited_page_is_found_without_a_signature(tmp_path: Path, name: str, 
     found = verified(bundle, 1)
     assert found["consistent"] == "no"
     assert any(problem.startswith(f"pages: {name}") for problem in found["problems"]), found["problems"]
+
+
+@pytest.mark.parametrize("name", ["report.html", "cncf/junit.xml", "cncf/results.json", "cncf/e2e.log"])
+def test_an_edited_page_of_a_run_that_was_sealed_again_is_found(tmp_path: Path, name: str) -> None:
+    bundle = built(tmp_path)
+    (run,) = (bundle / "runs").iterdir()
+    edited(run / name, "11 subjects", "1100 subjects")
+    sealed(run)
+    problems = verified(bundle, 1)["problems"]
+    assert any(each.startswith(f"pages: runs/{run.name}/{name}") for each in problems), problems
+
+
+def test_results_decide_on_pages_of_a_run_of_another_release(tmp_path: Path) -> None:
+    bundle = built(tmp_path)
+    of_another_release(bundle)
+    (run,) = (bundle / "runs").iterdir()
+    edited(run / "report.html", "11 subjects", "1100 subjects")
+    sealed(run)
+    assert any(f"runs/{run.name}/report.html" in note for note in verified(bundle, 0)["notes"])
+    edited(run / "cncf/junit.xml", f'name="{TEST}"', 'name="TestGangScheduling"')
+    sealed(run)
+    problems = verified(bundle, 1)["problems"]
+    assert any("junit.xml" in each and "TestGangScheduling is not in the runs" in each for each in problems), problems
 
 
 @pytest.mark.parametrize("name", PAGES)
