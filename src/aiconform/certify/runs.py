@@ -147,6 +147,11 @@ def run_folders(folder: Path) -> list[Path]:
     )
 
 
+def entries(folder: Path) -> set[str]:
+    """The names of all that lies where the runs of a submission are."""
+    return {path.name for path in (folder / FOLDER).iterdir()} if (folder / FOLDER).is_dir() else set()
+
+
 class Runs:
     """The runs of one submission, judged once, when they are first needed."""
 

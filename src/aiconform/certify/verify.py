@@ -14,12 +14,13 @@ from aiconform.certify.challenge import Challenge
 from aiconform.certify.covered import covered
 from aiconform.certify.differing import converted_run, differing
 from aiconform.certify.examined import Examined
+from aiconform.certify.findings import listed
 from aiconform.certify.grades import NOT_CLAIMED
 from aiconform.certify.predicate import platform, run_claims
 from aiconform.certify.releases import Releases
 from aiconform.certify.rules.artifacts import results_beside
 from aiconform.certify.rules.runs import latest
-from aiconform.certify.runs import JudgedRun
+from aiconform.certify.runs import FOLDER, JudgedRun, entries
 from aiconform.certify.submission import FILE
 from aiconform.certify.trust import Policy
 from aiconform.certify.validate import Validated, ValidationSettings, validate
@@ -62,7 +63,7 @@ def verify(
         found.notes.append("the signature was not checked: the maker and the completeness of this bundle are unknown")
     else:
         _signature(folder, policy, files, examined, judged, found)
-    _runs(examined, judged, found)
+    _runs(folder, examined, judged, found)
     _claims(validated, judged, found)
     _pages(folder, examined, judged, found)
     _programme(validated, found)
@@ -160,7 +161,7 @@ def _attested(predicate: dict[str, Any], examined: Examined | None, judged: list
     return problems
 
 
-def _runs(examined: Examined | None, judged: list[JudgedRun], found: Verification) -> None:
+def _runs(folder: Path, examined: Examined | None, judged: list[JudgedRun], found: Verification) -> None:
     problems = []
     broken = examined.runs.every()[1] if examined else {}
     for name, why in broken.items():
@@ -181,6 +182,9 @@ def _runs(examined: Examined | None, judged: list[JudgedRun], found: Verificatio
             found.notes.append(f"runs/{run.folder.name}: {SIMULATED}")
         if run.redacted:
             found.notes.append(f"runs/{run.folder.name} was redacted: {run.redacted}")
+    known = broken.keys() | {run.folder.name for run in judged}
+    if known and (strays := sorted(entries(folder) - known)):
+        problems.append(f"no run, although beside the runs: {listed([f'{FOLDER}/{name}' for name in strays])}")
     if len({run.cluster.get("uid") for run in judged}) > 1:
         problems.append("the runs are of different clusters")
     found.step("runs", problems)

@@ -145,6 +145,14 @@ def test_a_reviewer_is_told_what_a_stray_file_is(tmp_path: Path, signed: Path) -
     assert "not signed: 'more.md': remove what the vendor did not give you" in problems
 
 
+def test_what_lies_beside_the_runs_and_is_none_is_found(signed: Path) -> None:
+    """Nobody recomputes what it says."""
+    shutil.copytree(signed / "runs/0a1b2c3d", signed / "runs/the whole run")
+    done = certify("verify", signed, "--unsigned")
+    assert done.exit_code == 1
+    assert "runs: no run, although beside the runs: 'runs/the whole run'" in done.stdout
+
+
 # Line ends
 
 
