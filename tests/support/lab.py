@@ -82,6 +82,10 @@ class Outcome:
         entries = self.check(name)["assertions"]
         return {entry["id"] for entry in entries if (_at(node, pods, entry) if node else entry["holds"]) is False}
 
+    def undecided(self, name: str, node: str) -> set[str]:
+        """Ids of the assertions that could not be decided on one node."""
+        return {entry["id"] for entry in self.check(name)["assertions"] if _at(node, (), entry) is None}
+
     def targets(self, name: str) -> Counter[str]:
         """How many targets the check looked at, by the way in which they give accelerators."""
         records = json.loads((self.folder / f"observations/{name}.json").read_text())["records"]
@@ -102,11 +106,12 @@ def at_node(entry: Mapping[str, Any], node: str) -> list[bool | None]:
 def _at(node: str, pods: Sequence[str], entry: Mapping[str, Any]) -> bool | None:
     """Whether the assertion holds at this node.
 
-    If it looked at the whole cluster, its reason names the nodes that break it, or their Pods.
+    If it looked at the whole cluster, its reason names the nodes that break it or are undecided, or their Pods.
     """
     found = at_node(entry, node)
-    if entry["targets"].get("cluster") is False:
-        found.append(not any(re.search(rf"\b{name}\b", entry["reason"]) for name in (node, *pods)))
+    if not (held := entry["targets"].get("cluster", True)):
+        named = any(re.search(rf"\b{name}\b", entry["reason"]) for name in (node, *pods))
+        found.append(held if named else True)
     return False if False in found else None if None in found else True
 
 

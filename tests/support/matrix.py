@@ -1,15 +1,15 @@
 """The matrix of personas and checks: what the tests of personas show, as docs/personas.md has it.
 
 `tests/lab/test_personas.py` records its cells; `PYTHONPATH=tests ./dev python -m support.matrix [.test-run]` prints the
-page from them, or says which are missing or wrong. Nothing in it is written by hand.
+page from them, and ends with exit code 1 if any are missing or wrong. Nothing in it is written by hand.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,26 @@ _LEFT_OUT = {
     "metrics-without-memory": {"memory_used"},
 }
 # These show only where a Pod can have less than all devices of its node.
-_OF_SOME = ("driver-prepares-all", "metrics-of-another-device", "metrics-of-the-whole-node")
+_OF_SOME = ("metrics-of-another-device", "metrics-of-the-whole-node")
 # The other defects of a driver show beside a healthy node of the same kind (tests/lab/checks/test_faults_of_nodes.py).
 _OF_ONE_NODE = ("driver-prepares-all", "driver-prepares-nothing", "driver-differs-from-advertised")
 # Its exporter names partitions by a number that the driver does not publish, and those of one GPU are equal.
 _UNTOLD = {("nvidia-mig-single", "metrics-of-another-device")}
-_HEADER = ("persona", "check", "healthy", "caught")
-_RIGHT, _APART = "right", ", "
+_HEADER = ("persona", "check", "healthy", "caught", "not caught", "cannot be told")
+_RIGHT, _WRONG, _UNDECIDED, _NOT_TRIED, _APART = "right", "wrong", "undecided", "not tried", ", "
 _TITLE = """# Personas and checks
 
-What the suite finds on the lab's personas (`aiconform lab identities`), which act out the shapes of real hardware:
-whether each check passes when all is well, and the defects that it catches. What nobody could tell is left out: which
-idle device is missing of an exporter that reports only devices in use, whose metrics a Pod's device has if it has all
-devices of the node or one of several equal partitions. Made by the tests (`./dev test
-tests/lab/test_personas.py --personas all`, then `python -m support.matrix`); a test holds it complete.
+What the suite finds on the lab's personas (`aiconform lab identities`), which act out the shapes of real hardware.
+
+- healthy: whether each assertion of the check holds when all is well: right, wrong, undecided or not tried.
+- caught: the defects (`aiconform lab fault --list`) that the check finds on the node that has them.
+- not caught: those that it does not find there; (undecided) where it says so, (not tried) where no test has shown it.
+- cannot be told: defects that look like health on such a platform: a device or value is missing of an exporter that
+  reports it only of devices in use, or a device has another one's metrics and a Pod has all devices of the node, or one
+  of several equal partitions.
+
+Made by the tests (`./dev test tests/lab/test_personas.py --personas all`, then `python -m support.matrix`); a test
+holds that all is right when healthy, and that nothing is in the column "not caught".
 """
 
 
@@ -70,13 +76,34 @@ def checks(persona: str) -> tuple[str, ...]:
 
 
 def defects(persona: str, check: str) -> tuple[str, ...]:
+    """The faults of nodes that such hardware can have, that break assertions of the check, and that can be told."""
+    untold = cannot_be_told(persona, check)
+    return tuple(name for name in _possible(persona, check) if name not in untold)
+
+
+def cannot_be_told(persona: str, check: str) -> tuple[str, ...]:
+    """Those of such faults that nothing on the platform tells from health.
+
+    Metrics that lack what the vendor's exporter reports only of devices in use; other metrics where a Pod has all
+    devices of its node, or where nothing tells which of a device's equal partitions it has.
+    """
+    identity = identities()[persona]
+    return tuple(
+        name
+        for name in _possible(persona, check)
+        if _LEFT_OUT.get(name, {""}) <= _only_in_use(identity)
+        or (name in _OF_SOME and identity.whole_host)
+        or (persona, name) in _UNTOLD
+    )
+
+
+def _possible(persona: str, check: str) -> tuple[str, ...]:
     """The faults of nodes that such hardware can have, and that break assertions of the check.
 
     Not no-driver: beside others, a node that publishes nothing is a node without accelerators. Nor an allocator that
-    gives more than there is where several claims can hold a device: any number can be had there. Nor metrics that lack
-    what the vendor's exporter reports only of devices in use. Nor what gives or shows other devices where a Pod has
-    all devices of its node, or other metrics where nothing tells which of a device's equal partitions a Pod has.
-    Nor a driver of another version than is advertised where it is part of the kernel.
+    gives more than there is where several claims can hold a device: any number can be had there. Nor what gives all
+    devices where a Pod has all of them anyway. Nor a driver of another version than is advertised where it is part of
+    the kernel.
     """
     identity = identities()[persona]
     return tuple(
@@ -85,9 +112,7 @@ def defects(persona: str, check: str) -> tuple[str, ...]:
         if fault.scope is Scope.NODE
         and name != "no-driver"
         and not (name == "allocator-overcommits" and identity.share_of_memory)
-        and not _LEFT_OUT.get(str(name), {""}) <= _only_in_use(identity)
-        and not (name in _OF_SOME and identity.whole_host)
-        and (persona, name) not in _UNTOLD
+        and not (name == "driver-prepares-all" and identity.whole_host)
         and (check != "driver_runtime_management" or name in _OF_ONE_NODE)
         and not (name == "driver-differs-from-advertised" and family_of(_profile(identity)).in_kernel)
         and check in fault.checks
@@ -108,16 +133,24 @@ def _only_in_use(identity: Identity) -> set[str]:
 
 @dataclass(frozen=True)
 class Cell:
-    """What was seen of a persona and a check: the defect that was on (empty if none was), and whether it was right."""
+    """What was seen of a persona and a check: the defect that was on (empty if none was), and whether it was right.
+
+    undecided: if it was not, whether the check said that it could not decide.
+    """
 
     persona: str
     check: str
     defect: str
     right: bool
+    undecided: bool = False
 
     def record(self) -> None:
         """Write it to the record of this test run, if there is one."""
-        write("matrix", persona=self.persona, check=self.check, defect=self.defect, right=self.right)
+        write("matrix", **asdict(self))
+
+    @property
+    def word(self) -> str:
+        return _RIGHT if self.right else _UNDECIDED if self.undecided else _WRONG
 
 
 def recorded(folder: Path) -> Iterator[Cell]:
@@ -126,39 +159,53 @@ def recorded(folder: Path) -> Iterator[Cell]:
     for file in folder.glob("matrix-*.jsonl"):
         found += map(json.loads, file.read_text().splitlines())
     for line in sorted(found, key=lambda line: float(line["at"])):
-        yield Cell(line["persona"], line["check"], line["defect"], line["right"])
+        yield Cell(**{each.name: line[each.name] for each in fields(Cell) if each.name in line})
 
 
 def page(cells: Iterable[Cell]) -> str:
-    """The page. Only what was right is in it."""
-    latest = {(cell.persona, cell.check, cell.defect): cell.right for cell in cells}
+    """The page, with what is wrong and what is missing."""
+    latest = {(cell.persona, cell.check, cell.defect): cell.word for cell in cells}
     rows = [_HEADER, ("-",) * len(_HEADER)]
-    for persona in personas():
-        for check in checks(persona):
-            healthy = _RIGHT if latest.get((persona, check, "")) else ""
-            caught = [defect for defect in defects(persona, check) if latest.get((persona, check, defect))]
-            rows.append((persona, check, healthy, _APART.join(caught)))
+    for persona, check in _expected():
+        seen = {each: latest.get((persona, check, each), _NOT_TRIED) for each in ("", *defects(persona, check))}
+        healthy = seen.pop("")
+        caught = [each for each, word in seen.items() if word == _RIGHT]
+        rest = [each if word == _WRONG else f"{each} ({word})" for each, word in seen.items() if word != _RIGHT]
+        lists = (caught, rest, cannot_be_told(persona, check))
+        rows.append((persona, check, healthy, *map(_APART.join, lists)))
     return _TITLE + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def problems(text: str) -> list[str]:
-    """What the page lacks, and what it has that is none of the personas or their defects."""
-    lines = [line for line in text.splitlines() if line.startswith("| ")]
-    rows: dict[tuple[str, str], Sequence[str]] = {}
-    for persona, check, *cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]):
+    """What is wrong on the page, what it lacks, and what it has that is none of the personas or their defects."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for line in [line for line in text.splitlines() if line.startswith("| ")][2:]:
+        persona, check, *cells = (cell.strip() for cell in line.strip("|").split("|"))
         rows[persona, check] = cells
-    found = [
-        f"{persona}, {check}: no row of the matrix" for persona, check in _expected() if (persona, check) not in rows
-    ]
-    for (persona, check), (healthy, caught) in rows.items():
+    found = []
+    for persona, check in dict.fromkeys((*_expected(), *rows)):
         if (persona, check) not in _expected():
-            found.append(f"{persona}, {check}: no such persona, or no check for it")
-            continue
-        if healthy != _RIGHT:
-            found.append(f"{persona}, {check}: not right when healthy")
-        missing = set(defects(persona, check)) ^ set(filter(None, caught.split(_APART)))
-        found += [f"{persona}, {check}: {defect} is not caught, or no defect of it" for defect in sorted(missing)]
+            told = ["no such persona, or no check for it"]
+        elif len(cells := rows.get((persona, check), [])) == len(_HEADER) - 2:
+            told = _problems_of(cells, defects(persona, check), cannot_be_told(persona, check))
+        else:
+            told = ["no row of the matrix"]
+        found += [f"{persona}, {check}: {each}" for each in told]
     return found
+
+
+def _problems_of(cells: Sequence[str], expected: Collection[str], untold: Sequence[str]) -> list[str]:
+    """The same of one row, of which these are the cells after the check."""
+    healthy, *lists = cells
+    caught, rest, cannot = (list(filter(None, cell.split(_APART))) for cell in lists)
+    known = {*caught, *(each.partition(" ")[0] for each in rest)}
+    return [
+        *([] if healthy == _RIGHT else [f"healthy: {healthy or _NOT_TRIED}"]),
+        *(f"not caught: {each}" for each in rest),
+        *(f"not in the row: {each}" for each in expected if each not in known),
+        *(f"no defect of it: {each}" for each in caught if each not in expected),
+        *([] if cannot == [*untold] else [f"cannot be told: {_APART.join(untold) or 'none'}"]),
+    ]
 
 
 def _expected() -> list[tuple[str, str]]:
@@ -167,9 +214,9 @@ def _expected() -> list[tuple[str, str]]:
 
 def main() -> None:
     text = page(recorded(Path(sys.argv[1] if len(sys.argv) > 1 else ".test-run")))
-    if missing := problems(text):
-        sys.exit("\n".join(missing))
     print(text, end="")
+    if found := problems(text):
+        sys.exit("\n".join(found))
 
 
 if __name__ == "__main__":
