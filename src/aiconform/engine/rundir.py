@@ -26,7 +26,7 @@ from aiconform.engine.evidence import (
     encode_text,
 )
 from aiconform.engine.journal import Journal
-from aiconform.untrusted import LARGEST, Refused, plain_files, read, refuse_depth
+from aiconform.untrusted import LARGEST, Refused, json_value, plain_files, read
 
 IDENTITY = "identity.json"
 _CHECK = re.compile(r"(?!.{81})[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*")
@@ -202,7 +202,7 @@ class RunDirectory:
     def _read(self, name: str, model: type[M]) -> M:
         data = self._bytes(name)
         try:
-            refuse_depth(data, "it")
+            json_value(data, "it")
             return model.model_validate_json(data)
         except Refused as error:
             raise BadRunDirectory(f"{self.path / name}: {error}") from error

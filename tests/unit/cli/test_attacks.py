@@ -62,6 +62,18 @@ def test_a_link_beside_an_edited_run_does_not_launder_it(tmp_path: Path) -> None
     assert "more is a link or a special file" in done.output
 
 
+@pytest.mark.parametrize("name", ["run.json", "report.json", f"observations/{CHECK}.json", "identity.json"])
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, name: str) -> None:
+    """People would read the first value, and this tool the last."""
+    run = make_run(tmp_path / "run")
+    text = (run / name).read_text()
+    key, value = next(iter(json.loads(text).items()))
+    (run / name).write_text(text.replace("{", f"{{{json.dumps(key)}: {json.dumps(value)},", 1))
+    done = call("judge", run)
+    assert done.exit_code in (2, 3)
+    assert f"it is not JSON: '{key}' is there twice" in done.output
+
+
 def test_a_recorded_run_without_its_journal_does_not_agree(tmp_path: Path) -> None:
     run = shutil.copytree(RUNS / "whole-healthy", tmp_path / "run")
     assert call("judge", run).exit_code == 0
