@@ -239,6 +239,28 @@ def test_fix_mends_what_is_mechanical_and_nothing_else(tmp_path: Path) -> None:
     assert again.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("description", "said"),
+    [
+        ("The gang's own wording.", ""),
+        ("The gang's own…", "is a part of the checklist's"),
+        ("another wording", "is not the checklist's"),
+        ("", "is missing"),
+    ],
+)
+def test_a_shortened_description_is_told_from_another_one(tmp_path: Path, description: str, said: str) -> None:
+    (tmp_path / "AIConformance-1.37.yaml").write_text(CHECKLIST)
+    path = write(tmp_path, product(gang_scheduling={"description": description}))
+    done = certify("validate", path, "--offline", "--checklists", tmp_path, "-o", "json")
+    (submission,) = json.loads(done.stdout)["submissions"]
+    messages = [
+        each["message"]
+        for each in submission["findings"]
+        if (each["rule"], each["requirement"]) == ("F-description", "gang_scheduling")
+    ]
+    assert messages == ([f"the description {said}"] if said else [])
+
+
 def test_sarif(tmp_path: Path) -> None:
     path = write(tmp_path, product(gang_scheduling={"status": "N/A"}))
     out = tmp_path / "out.sarif"
