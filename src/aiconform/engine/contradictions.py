@@ -90,7 +90,19 @@ def _times(info: RunInfo, report: Report, lines: Sequence[JournalEntry], now: da
     for name, seconds in (("the run", report.seconds), *((each.id, each.seconds) for each in report.checks)):
         if math.isfinite(seconds) and seconds > wall.total_seconds():
             yield f"{name} took {seconds:.0f} s, between a start and an end that are {(ended - started)} apart"
+    if not any(line.event == "resumed" for line in lines):
+        yield from _less_than_its_checks(report)
     yield from _against_the_journal(info, started, ended, lines)
+
+
+def _less_than_its_checks(report: Report) -> Iterator[str]:
+    """A run that was continued counts what it did since."""
+    requests = sum(each.requests for each in report.checks)
+    longest = max((each.seconds for each in report.checks), default=0.0)
+    if report.requests < requests:
+        yield f"the run made {report.requests} API requests, its checks {requests}"
+    if report.seconds < longest - SLACK.total_seconds():
+        yield f"the run took {report.seconds:.0f} s, one of its checks {longest:.0f} s"
 
 
 def _against_the_journal(

@@ -74,6 +74,10 @@ def _negative_seconds(run: Path) -> None:
         change_json(run / name, *where, "seconds", value=-1.0)
 
 
+def _fewer_requests(run: Path) -> None:
+    change_json(run / "report.json", "requests", value=92)
+
+
 def _record_twice(run: Path) -> None:
     (record,) = json.loads((run / OBSERVATIONS).read_text())["records"]
     change_json(run / OBSERVATIONS, "records", value=[record, record])
@@ -115,6 +119,7 @@ def _nodes_twice(run: Path) -> None:
         (_other_product, "saw dra gpu.test H100 on"),
         (_negative, "accelerators.0.free is -2"),
         (_negative_seconds, "seconds is -1.0"),
+        (_fewer_requests, "made 92 API requests, its checks 93"),
         (_record_twice, "has twice: isolation on"),
         (_offered_twice, "run.json lists twice"),
         (_of_another_check, "is about dra_support"),
