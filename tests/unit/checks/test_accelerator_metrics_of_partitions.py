@@ -21,7 +21,7 @@ from aiconform.lab.accelerators.slices import describe
 from aiconform.lab.accelerators.telemetry import telemetry
 
 Gpu = tuple[str, tuple[str, ...]]
-"""The way in which a GPU's partitions are given, and their profiles."""
+"""The way in which a GPU's partitions are given, and their profiles; none if it is given as a whole."""
 PLACE = "ns/dcgm-exporter-a:9400"
 
 
@@ -30,14 +30,23 @@ def reading(gpu: int, part: int, profile: str) -> str:
 
 
 def readings(gpus: Sequence[Gpu]) -> list[str]:
-    return [reading(gpu, part, each) for gpu, (_, profiles) in enumerate(gpus) for part, each in enumerate(profiles)]
+    found = []
+    for gpu, (_, profiles) in enumerate(gpus):
+        parts = [reading(gpu, part, each) for part, each in enumerate(profiles)]
+        found += parts or [f'gpu="{gpu}",UUID="GPU-000{gpu}",modelName="H100"']
+    return found
 
 
-def partition(gpu: int, part: int, profile: str) -> Object:
-    texts = {"type": "mig", "productName": "H100", "profile": profile, "uuid": f"MIG-{gpu}{part}0"}
-    texts |= {"parentUUID": f"GPU-000{gpu}", "resource.kubernetes.io/pciBusID": f"0000:{16 + gpu}:00.0"}
+def device(gpu: int, part: int = 0, profile: str = "") -> Object:
+    """A GPU, or a partition of it."""
+    texts = {"type": "gpu", "productName": "H100", "resource.kubernetes.io/pciBusID": f"0000:{16 + gpu}:00.0"}
+    if profile:
+        texts |= {"type": "mig", "profile": profile, "uuid": f"MIG-{gpu}{part}0", "parentUUID": f"GPU-000{gpu}"}
+    else:
+        texts["uuid"] = f"GPU-000{gpu}"
     attributes: Object = {name: {"string": value} for name, value in texts.items()}
-    return {"name": f"gpu-{gpu}-mig-{part}", "attributes": attributes | {"index": {"int": 10 * gpu + part}}}
+    name = f"gpu-{gpu}-mig-{part}" if profile else f"gpu-{gpu}"
+    return {"name": name, "attributes": attributes | {"index": {"int": 10 * gpu + part if profile else gpu}}}
 
 
 def objects(gpus: Sequence[Gpu], **labels: str) -> list[Object]:
@@ -47,12 +56,13 @@ def objects(gpus: Sequence[Gpu], **labels: str) -> list[Object]:
     labels |= {f"nvidia.com__mig-{profile}.count": str(number) for profile, number in counts.items()}
     labels |= {"nvidia.com__gpu.count": str(len(gpus)), "nvidia.com__gpu.product": "H100"}
     by_dra = [
-        partition(gpu, part, profile)
+        each
         for gpu, (way, profiles) in enumerate(gpus)
-        for part, profile in enumerate(profiles)
+        for each in ([device(gpu, *part) for part in enumerate(profiles)] or [device(gpu)])
         if way == "dra"
     ]
     resources = {f"nvidia.com/mig-{profile}": number for profile, number in by_plugin.items()}
+    resources["nvidia.com/gpu"] = gpus.count(("device-plugin", ()))
     return [node(resources, **labels), *([published("gpu.nvidia.com", *by_dra)] if by_dra else []), exporter(*DCGM)]
 
 
@@ -61,17 +71,20 @@ def every_device(there: list[Object], rows: Sequence[str]) -> bool | None:
     return verdicts(seen(there, {PLACE: text}))["every_device"]
 
 
-PROFILES = st.lists(st.sampled_from(["1g.10gb", "2g.20gb", "3g.40gb"]), min_size=1, max_size=4).map(tuple)
+PROFILES = st.lists(st.sampled_from(["1g.10gb", "2g.20gb", "3g.40gb"]), max_size=4).map(tuple)
 GPUS = st.lists(st.tuples(st.sampled_from(["dra", "device-plugin"]), PROFILES), min_size=1, max_size=3)
 
 
 @given(GPUS, st.data())
-def test_whichever_partition_is_left_out_is_missing(gpus: list[Gpu], data: st.DataObject) -> None:
+def test_whichever_is_left_out_is_missing(gpus: list[Gpu], data: st.DataObject) -> None:
     rows = readings(gpus)
     assert every_device(objects(gpus), rows) is True
     if len(rows) > 1:
         left_out = data.draw(st.integers(0, len(rows) - 1))
-        assert every_device(objects(gpus), [*rows[:left_out], *rows[left_out + 1 :]]) is False
+        found = every_device(objects(gpus), [*rows[:left_out], *rows[left_out + 1 :]])
+        # UUIDs of whole GPUs that no label has may be written otherwise there.
+        undecided = found is None and ("dra", ()) in gpus
+        assert found is False or undecided
 
 
 def page(config: Any) -> str:

@@ -153,6 +153,32 @@ async def test_partitions_are_the_same_unless_labels_count_more_of_their_kind(
     assert {entry.way for entry in seen.offered} == ways
 
 
+async def test_partitions_of_several_kinds_are_on_one_device() -> None:
+    parts = [
+        device(f"mig-{n}", type="mig", productName="H100", profile=profile, uuid=f"M{n}", parentUUID="U0")
+        for n, profile in enumerate(("1g.10gb", "3g.40gb"))
+    ]
+    for counted, ways in (("2", BOTH), ("1", {"dra"})):
+        there = node(labels={"nvidia.com/gpu.count": counted}, **{GPU: "1"})
+        seen = await found(there, resource_slice(DRIVER, *parts), device_class(DRIVER, f"device.driver == '{DRIVER}'"))
+        assert {entry.way for entry in seen.offered} == ways
+
+
+@pytest.mark.parametrize(("divisible", "ways"), [(False, BOTH), (True, {"dra"})])
+async def test_partitions_are_none_of_devices_that_stay_whole(divisible: bool, ways: set[str]) -> None:
+    counters = {"slices": {"value": "2"}}
+    taken = {"consumesCounters": [{"counterSet": "gpu-0", "counters": counters}]} if divisible else {}
+    gpu = {**device("gpu-0", type="gpu", productName="H100", uuid="U0"), **taken}
+    shared = {"sharedCounters": [{"name": "gpu-0", "counters": counters}]} if divisible else {}
+    labels = {"nvidia.com/gpu.count": "2", "nvidia.com/mig-1g.10gb.count": "2"}
+    seen = await found(
+        node(labels=labels, **{"nvidia.com/mig-1g.10gb": "2"}),
+        resource_slice(DRIVER, gpu, **shared),
+        device_class(DRIVER, f"device.driver == '{DRIVER}'"),
+    )
+    assert {entry.way for entry in seen.offered} == ways
+
+
 async def test_a_class_says_which_resource_stands_for_its_devices() -> None:
     objects = (
         node(**{"example.com/npu": "2"}),

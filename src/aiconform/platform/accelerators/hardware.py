@@ -59,13 +59,16 @@ def _are_apart(
     profile, labels = profiles.by_resource(entry.name), node.get("labels") or {}
     partition = _partition(entry.name)
     alike = [each for each in same if each.product.replace("+", ".").endswith(f"({partition})")]
-    all_divided = all(f"({partition.partition(' ')[0]} " in each.product for each in same)
-    if profile and (alike or all_divided) and (parts := profile.partitions_of(entry.name, labels)):
+    # A resource that names a kind of partitions stands for none of devices that stay whole, or are divided otherwise.
+    other = " " in partition and not any(each.divisible for each in same)
+    if profile and (alike or other) and (parts := profile.partitions_of(entry.name, labels)):
         return sum(each.total for each in alike) + entry.partitions <= parts
     counted = profile.devices(labels, node.get("annotations") or {}) if profile else 0
     if not counted:
         return all(each.simulated for each in same)
-    return sum(each.physical for each in same) + (entry.physical or entry.total) <= counted
+    # Partitions of several kinds may be of one device.
+    by_dra = {device for each in same for device in each.hardware}
+    return len(by_dra) + (entry.physical or entry.total) <= counted
 
 
 def _partition(resource: str) -> str:

@@ -26,10 +26,11 @@ class NodeAccelerators:
     selector: a CEL expression that only this kind satisfies; empty where the driver has no other kind. capacity: what a
     claim must ask of each device that others hold shares of: (name, amount). published: how many devices the driver
     publishes of this kind. physical: on how many physical devices they are, and partitions: how many partitions of such
-    devices a resource stands for; 0 where it is not known. worries: what is wrong with the node that does not keep Pods
-    away. aliases: other extended resources for the same hardware. same_as: the kind of another entry for the same
-    hardware, which counts instead of this one. among: what it is called among others that are offered in the same way
-    on its node; empty if there are none.
+    devices a resource stands for; 0 where it is not known. hardware: those physical devices, and divisible: whether
+    the scheduler can divide them (both DRA only). worries: what is wrong with the node that does not keep Pods away.
+    aliases: other extended resources for the same hardware. same_as: the kind of another entry for the same hardware,
+    which counts instead of this one. among: what it is called among others that are offered in the same way on its
+    node; empty if there are none.
     """
 
     way: AllocationWay
@@ -48,6 +49,8 @@ class NodeAccelerators:
     published: int = 0
     physical: int = 0
     partitions: int = 0
+    hardware: tuple[str, ...] = field(default=(), repr=False)
+    divisible: bool = False
     worries: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     same_as: Kind | None = None

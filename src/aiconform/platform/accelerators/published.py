@@ -71,6 +71,7 @@ def by_dra(
             )
         profile = profiles.by_driver(driver)
         for kind in used:
+            hardware = tuple(sorted({device.physical for device in kind.devices}))
             others = [each for product, each in examples[driver].items() if product != kind.devices[0].product]
             offered.append(
                 NodeAccelerators(
@@ -88,7 +89,9 @@ def by_dra(
                     capacity=tuple(sorted(to_request(kind.free, held).items())),
                     published=len(kind.devices),
                     worries=(*worries(known[node]), *unwell[node, driver]),
-                    physical=len({device.physical for device in kind.devices}),
+                    physical=len(hardware),
+                    hardware=hardware,
+                    divisible=any(device.consumes for device in kind.devices),
                 )
             )
     asked = [ask(f"driver {name} publishes {number} device(s)", name) for name, number in sorted(unknown.items())]

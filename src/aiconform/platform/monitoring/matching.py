@@ -114,7 +114,7 @@ class Covered:
 
 
 def cover(
-    devices: Sequence[Device], published: Iterable[Device], readings: Sequence[Readings], taken: Collection[str] = ()
+    devices: Sequence[Device], published: Sequence[Device], readings: Sequence[Readings], taken: Collection[str] = ()
 ) -> Covered:
     """The readings of devices with names. `published` are all devices of their driver on the node.
 
@@ -143,7 +143,8 @@ def cover(
     wholes = [device for device in unmatched if not _parent(device)]
     # A device that is divided is there as its partitions.
     others = [device.name for device in wholes if not _of(plain(str(device.attribute("uuid"))), rest)]
-    if others and len(others) == len(real) and left and not _both_have_addresses(real, rest):
+    joined = _both_have_addresses(real, rest) or any(_of_parent(each, rest) for each in published if _parent(each))
+    if others and len(others) == len(real) and left and not joined:
         # No label can be joined with what the driver says of its devices.
         if len(left) >= len(others) and not _both_have_uuids(real, rest):
             found += [("", each) for each in left[: len(others)]]
