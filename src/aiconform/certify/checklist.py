@@ -95,7 +95,7 @@ def _order(item: ChecklistItem) -> tuple[int, str, str]:
 
 def _from_folder(version: str, folder: Path) -> Checklist | None:
     name = f"AIConformance-{version.removeprefix('v')}.yaml"
-    path = next((found for found in (folder / name, folder / "docs" / name) if found.is_file()), None)
+    path = next((found for found in (folder / name, folder / "docs" / name) if found.exists()), None)
     if path is None:
         return None
     try:

@@ -12,7 +12,7 @@ from aiconform.engine import journal
 from aiconform.engine.contradictions import contradictions
 from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Report, RunInfo
 from aiconform.engine.integrity import unlike_the_journal
-from aiconform.engine.plan import suite_digest
+from aiconform.engine.plan import is_of, suite_digest
 from aiconform.engine.rundir import BadRunDirectory, RunDirectory, of_release
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check, judge_run, level_of, not_run
 from aiconform.spec import SpecError, Standard, UnknownRequirement, UnknownVersion
@@ -84,6 +84,8 @@ def judge(path: Path, standard: Standard) -> Judgement:
         differences.append(str(error))
     differences += contradictions(info, report, read, identity, lines, datetime.now(UTC))
     notes = []
+    if not is_of(info.kubernetes, info.standard):
+        notes.append(f"the run, for {info.standard}, is of a cluster of {info.kubernetes}: it certifies nothing")
     if info.suite != suite_digest():
         notes.append(f"the run was judged by another version of the suite ({info.suite}; this is {suite_digest()})")
     if info.standard_digest != standard.digest:

@@ -54,6 +54,11 @@ def version_of(kubernetes: str) -> str:
     return f"v{match.group(1)}"
 
 
+def is_of(kubernetes: str, version: str) -> bool:
+    """Whether a gitVersion is of a version such as v1.37; a text that is no version is of none."""
+    return bool(re.match(rf"{re.escape(version)}(?![0-9])", kubernetes))
+
+
 def make_plan(standard: Standard, kubernetes: str, chosen: Sequence[str], *, extensions: bool = False) -> Plan:
     """The chosen requirements, or all that the version lists; with `extensions`, also all installed extensions.
 

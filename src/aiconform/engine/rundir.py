@@ -172,8 +172,10 @@ class RunDirectory:
         """Raises BadRunDirectory for a folder with links, special files or more than a run ever has."""
         try:
             plain_files(self.path, largest=LARGEST)
-        except (Refused, OSError) as error:
+        except Refused as error:
             raise BadRunDirectory(f"{self.path}: {error}") from error
+        except OSError as error:
+            raise BadRunDirectory(f"{self.path} cannot be read: {error.strerror}") from error
 
     def digests(self) -> dict[str, str]:
         """The digest of every file by its path, apart from those that the journal covers otherwise.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.certify_material import certify, product, rules, validated, write
@@ -22,6 +23,7 @@ from aiconform.certify.attestation import NotAttested, new_key, verify_with_key
 from aiconform.certify.predicate import run_claims
 from aiconform.certify.runs import NoRun, judge_run
 from aiconform.check.registry import load_check
+from aiconform.cli import main
 from aiconform.spec import Requirement
 
 BLANK = {"status": "", "evidence": [], "notes": ""}
@@ -325,6 +327,8 @@ def test_a_run_of_a_cluster_of_another_version_is_found(tmp_path: Path) -> None:
     for name in ("run.json", "report.json"):
         change_json(run / name, "kubernetes", value="v1.29.4")
     bundle = built(tmp_path, sealed(run))
+    said = CliRunner().invoke(main, ["judge", str(run)]).stdout
+    assert "note: the run, for v1.37, is of a cluster of v1.29.4: it certifies nothing" in said
     assert "F-run-kubernetes" in rules(validated(bundle)["findings"])
     assert any("a cluster of v1.29.4" in text for text in verification(bundle, "--unsigned")["problems"])
 

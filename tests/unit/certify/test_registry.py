@@ -289,7 +289,9 @@ def test_reports_of_implementations_are_shown_beside_who_names_them(tmp_path: Pa
     (reports / "inference.yml").write_text(inference)
     (reports / "other.yaml").write_text("kind: Deployment\n")
     (reports / "broken.yaml").write_text("kind: [")
-    built(corpus, out, "--reports", reports)
+    (left_out,) = built(corpus, out, "--reports", reports)["left_out"]
+    assert left_out["source"] == "broken.yaml"
+    assert left_out["why"].startswith("it cannot be read: ")
     found = {each["kind"]: each for each in read(out / "reports.json")}
     assert found.keys() == {"gateway-api", "inference-extension"}
     assert found["gateway-api"]["version"] == "v1.6.0"

@@ -69,7 +69,7 @@ def build(corpus: Sequence[Path], folder: Path, settings: RegistrySettings) -> B
         out.write(f"index/{number}.js", f"aiconformIndex({shard});\n")  # for pages from a folder, which load no JSON
     summary = _summary(every, known, left_out, len(shards), settings.today)
     out.write_json(MARK, summary)
-    reports = others.reports_in(settings.reports) if settings.reports else []
+    reports, unread = others.reports_in(settings.reports) if settings.reports else ([], {})
     out.write_json("reports.json", reports)
     site = Site(out, summary, reports)
     for platform in known:
@@ -77,6 +77,7 @@ def build(corpus: Sequence[Path], folder: Path, settings: RegistrySettings) -> B
         out.write_json(f"platforms/{platform['slug']}.json", {**_platform(platform), "page": page})
     site.rest(rows)
     removed = out.finish()
+    left_out += [LeftOut(name, f"it cannot be read: {why}") for name, why in unread.items()]
     return Built(len(every), len(known), recorded, tuple(left_out), out.written, removed)
 
 

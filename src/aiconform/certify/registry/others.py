@@ -28,18 +28,29 @@ class NoReport(Exception):
     """The file is no conformance report."""
 
 
-def reports_in(folder: Path) -> list[dict[str, Any]]:
-    """The reports below a folder, such as conformance/reports of the Gateway API: of each implementation the newest."""
+class UnreadableReport(NoReport):
+    """Nobody can say what the file is."""
+
+
+def reports_in(folder: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Of the reports below a folder, such as conformance/reports of the Gateway API, the newest of each implementation.
+
+    Second, the names of files that cannot be read, with the reason.
+    """
+    unread: dict[str, str] = {}
     newest: dict[tuple[str, str, str], dict[str, Any]] = {}
     for path in _files(folder):
         try:
             report = read_report(path, folder)
+        except UnreadableReport as error:
+            unread[path.relative_to(folder).as_posix()] = str(error)
+            continue
         except NoReport:
             continue
         key = report["kind"], words_of(report["organization"]), words_of(report["project"])
         if key not in newest or report["date"] > newest[key]["date"]:
             newest[key] = report
-    return [newest[key] for key in sorted(newest)]
+    return [newest[key] for key in sorted(newest)], unread
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -89,11 +100,11 @@ def _upstream(name: str, tests: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def read_report(path: Path, folder: Path) -> dict[str, Any]:
-    """A conformance report as plain, bounded facts. Raises NoReport."""
+    """A conformance report as plain, bounded facts. Raises NoReport, or UnreadableReport."""
     try:
         root = parse(read_bytes(path, folder.resolve(), LARGEST)).root
     except (Unreadable, Malformed) as error:
-        raise NoReport(str(error)) from error
+        raise UnreadableReport(str(error)) from error
     top = _lower(root)
     if _text(top.get("kind")) != "ConformanceReport":
         raise NoReport("it is of another kind")

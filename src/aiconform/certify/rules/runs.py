@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from aiconform.certify.context import Context
 from aiconform.certify.examined import Answer, Examined
 from aiconform.certify.findings import Problem, Rule, listed
 from aiconform.certify.runs import JudgedRun
+from aiconform.engine.plan import is_of
 
 RULES = (
     Rule(
@@ -82,7 +82,7 @@ def _run(found: Examined, run: JudgedRun) -> Iterator[Problem]:
         yield Problem("F-run-broken", 1, f"{name}: {listed(run.problems, 2, str)}")
     if run.unread:
         yield Problem("F-run-unread", 1, f"{name}: {listed(run.unread, 2, str)}")
-    if not re.match(rf"{re.escape(run.standard)}(?![0-9])", run.kubernetes):
+    if not is_of(run.kubernetes, run.standard):
         yield Problem("F-run-kubernetes", 1, f"{name}, for {run.standard}, is of a cluster of {run.kubernetes}")
     if run.standard != found.checklist.version:
         yield Problem("F-run-version", 1, f"{name} is a run for {run.standard}")
