@@ -13,7 +13,7 @@ import click
 from aiconform.cli.common import Failure, note, output_option, print_json
 from aiconform.cli.ending import INTERRUPTED, end
 from aiconform.cli.progress import Progress
-from aiconform.lab.config import ALLOCATIONS
+from aiconform.lab.config import ALLOCATIONS, IP_FAMILIES
 
 _MODULES = {
     "assets": "aiconform.cli.lab_assets",
@@ -68,6 +68,11 @@ def command() -> None:
 @command.command()
 @name_option
 @click.option("--kubernetes", metavar="X.Y", help="Kubernetes minor version; the newest by default.")
+@click.option(
+    "--ip-family",
+    type=click.Choice(IP_FAMILIES),
+    help="The family of all addresses of nodes, Pods and Services (a new lab has ipv4).",
+)
 @click.option("--nodes", type=int, metavar="N", help="Number of nodes (a new lab has 2).")
 @click.option("--accelerators", type=int, metavar="N", help="Simulated accelerators of each node (a new lab has 4).")
 @click.option(
@@ -115,6 +120,7 @@ def command() -> None:
 def up(
     name: str,
     kubernetes: str | None,
+    ip_family: str | None,
     nodes: int | None,
     accelerators: int | None,
     allocation: tuple[str, ...],
@@ -141,6 +147,7 @@ def up(
         config = LabConfig(
             name=name,
             kubernetes=kubernetes,
+            ip_family=ip_family,
             nodes=nodes,
             accelerators=accelerators,
             allocation=_by_node("--allocation", allocation),

@@ -19,12 +19,23 @@ ROOT = Path("/var/lib/aiconform")
 CONTROL_PLANE = "control-plane"
 """Name of the machine that runs etcd, the API server, the controller-manager and the scheduler."""
 
-# Reserved for benchmarks (RFC 2544): no host outside a lab has one of these addresses.
-_RESERVED = ipaddress.IPv4Network("198.18.0.0/15")
-_BLOCK = 18  # prefix length of one lab's range
-MAX_LABS = 2 ** (_BLOCK - _RESERVED.prefixlen)
+IP_FAMILIES = ("ipv4", "ipv6")
+"""Addresses of a lab are all of one family. The first is the default."""
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+# Reserved for benchmarks (RFC 2544, RFC 5180): no host outside a lab has one of these addresses.
+_RESERVED: Mapping[str, IpNetwork] = {
+    "ipv4": ipaddress.IPv4Network("198.18.0.0/15"),
+    "ipv6": ipaddress.IPv6Network("2001:2::/48"),
+}
+# Prefix length of the Pod range of one node; all other ranges follow from it.
+_PODS = {"ipv4": 24, "ipv6": 64}
+# The API server takes no larger range of Services.
+_SERVICES = {"ipv4": 20, "ipv6": 112}
+MAX_LABS = 8
 MAX_NODES = 32
 _FIRST_NODE = 10  # lower machine addresses: 1 is the host, 2 the control plane
+
+REGISTRY_PORT = 5000
 
 NODES = 2
 """Number of nodes of a new lab."""
@@ -66,6 +77,8 @@ class LabConfig:
     name: str = "lab"
     kubernetes: str | None = None
     """Minor version, a key of KUBERNETES; the newest by default."""
+    ip_family: str | None = None
+    """One of IP_FAMILIES: of nodes, Pods and Services."""
     nodes: int | None = None
     accelerators: int | None = None
     """Simulated accelerators of each node."""
@@ -97,6 +110,8 @@ class LabConfig:
             raise LabError(
                 f"Kubernetes {self.kubernetes} is not supported by the lab; use one of {', '.join(KUBERNETES)}"
             )
+        if self.ip_family is not None and self.ip_family not in IP_FAMILIES:
+            raise LabError(f"IP family {self.ip_family!r}: use one of {', '.join(IP_FAMILIES)}")
         if self.nodes is not None and not 1 <= self.nodes <= MAX_NODES:
             raise LabError(f"a lab has 1 to {MAX_NODES} nodes, not {self.nodes}")
         if self.devices and self.accelerators is not None:
@@ -124,32 +139,39 @@ def check_node_name(name: str) -> None:
 
 @dataclass(frozen=True)
 class Network:
-    """The addresses of the lab with this index on the machine (0 to MAX_LABS - 1)."""
+    """The addresses of the lab with this index on the machine (0 to MAX_LABS - 1), all of one of IP_FAMILIES."""
 
     index: int
+    family: str = IP_FAMILIES[0]
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < MAX_LABS:
             raise LabError(f"this machine already has {MAX_LABS} labs; delete one: `aiconform lab down --name NAME`")
 
     @property
-    def block(self) -> ipaddress.IPv4Network:
-        """All addresses of the lab."""
-        return list(_RESERVED.subnets(new_prefix=_BLOCK))[self.index]
+    def is_ipv6(self) -> bool:
+        return self.family == "ipv6"
 
     @property
-    def machines(self) -> ipaddress.IPv4Network:
-        """The network of the host, the control plane and the nodes."""
-        return next(self.block.subnets(new_prefix=24))
+    def block(self) -> IpNetwork:
+        """All addresses of the lab: 64 ranges of the size of a node's Pod range."""
+        return _parts(_RESERVED[self.family], _PODS[self.family] - 6)[self.index]
 
     @property
-    def services(self) -> ipaddress.IPv4Network:
-        return list(self.block.subnets(new_prefix=20))[1]
+    def machines(self) -> IpNetwork:
+        """The network of the host, the control plane and the nodes: the first of these ranges."""
+        return self._ranges(_PODS[self.family])[0]
 
     @property
-    def all_pods(self) -> ipaddress.IPv4Network:
-        """The range that contains every node's Pod range."""
-        return list(self.block.subnets(new_prefix=19))[1]
+    def services(self) -> IpNetwork:
+        """The second quarter, or as much of it as the API server takes."""
+        quarter = self._ranges(_PODS[self.family] - 4)[1]
+        return ipaddress.ip_network((quarter.network_address, _SERVICES[self.family]))
+
+    @property
+    def all_pods(self) -> IpNetwork:
+        """The range that contains every node's Pod range: the second half."""
+        return self._ranges(_PODS[self.family] - 5)[1]
 
     @property
     def host(self) -> str:
@@ -171,7 +193,7 @@ class Network:
     @property
     def server(self) -> str:
         """The API server's URL, for the host, the nodes and the Pods."""
-        return f"https://{self.control_plane}:6443"
+        return f"https://{self._control_plane_in_url}:6443"
 
     @property
     def host_device(self) -> str:
@@ -181,15 +203,26 @@ class Network:
     @property
     def registry(self) -> str:
         """Address and port of the lab's registry, which runs while a trait needs it."""
-        return f"{self.control_plane}:5000"
+        return f"{self._control_plane_in_url}:{REGISTRY_PORT}"
+
+    @property
+    def _control_plane_in_url(self) -> str:
+        return f"[{self.control_plane}]" if self.is_ipv6 else self.control_plane
 
     def node(self, number: int) -> str:
         """Address of the node with this number (1 to MAX_NODES)."""
         return str(self.machines[_FIRST_NODE + number - 1])
 
-    def pods(self, number: int) -> ipaddress.IPv4Network:
+    def pods(self, number: int) -> IpNetwork:
         """Pod range of the node with this number."""
-        return list(self.block.subnets(new_prefix=24))[MAX_NODES + number - 1]
+        return self._ranges(_PODS[self.family])[MAX_NODES + number - 1]
+
+    def _ranges(self, prefix: int) -> list[IpNetwork]:
+        return _parts(self.block, prefix)
+
+
+def _parts(network: IpNetwork, prefix: int) -> list[IpNetwork]:
+    return list(network.subnets(new_prefix=prefix))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aiconform.lab import plan
-from aiconform.lab.config import ROOT, LabError, Network, Paths
+from aiconform.lab.config import ROOT, LabError, Paths
 from aiconform.lab.machines import cgroups, control, host, network
 from aiconform.lab.machines.host import Progress, quiet
 from aiconform.lab.machines.process_identity import ProcessIdentity
@@ -41,7 +41,7 @@ def end_lab(name: str = "lab", progress: Progress = quiet, root: Path = ROOT) ->
         _end_processes(paths)
         cgroups.remove(paths.cgroup)
         if found is not None:
-            network.disconnect(Network(found.index))
+            network.disconnect(found.network)
         with host.locked(root):
             shutil.rmtree(paths.state)
             host.forget_last(root)

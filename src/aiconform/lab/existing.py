@@ -9,7 +9,7 @@ from typing import Any
 
 from aiconform.lab import plan
 from aiconform.lab.addons.registry import chosen
-from aiconform.lab.config import LabError, Network, Paths
+from aiconform.lab.config import LabError, Paths
 from aiconform.lab.kubernetes import nodes
 from aiconform.lab.machines import control
 from aiconform.lab.machines.supervisor_process import recorded_supervisor
@@ -21,7 +21,7 @@ class ExistingLab:
     def __init__(self, current: plan.LabPlan, paths: Paths) -> None:
         self.plan = current
         self.paths = paths
-        self.network = Network(current.index)
+        self.network = current.network
 
     @property
     def name(self) -> str:

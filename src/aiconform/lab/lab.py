@@ -53,6 +53,7 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
             binaries = assets_of.assets(minor, progress, config.assets or _given(old), extra=components_of(add_ons))
             with host.locked(root):
                 new = planning.make(config, old, root)
+                host.require_family(new.ip_family)
                 if not Lab(new, paths).running:
                     # The scheduler does not start without an API that it watches. The fault is turned on again later.
                     new = replace(new, runtime_overrides={})

@@ -13,7 +13,9 @@ from aiconform.lab.config import (
     ACCELERATORS,
     CONTROL_PLANE,
     DEFAULT_KUBERNETES,
+    IP_FAMILIES,
     LabError,
+    Network,
     Paths,
     needs,
 )
@@ -67,6 +69,12 @@ class LabPlan:
     """Each after what it needs."""
     devices: tuple[str, ...] = ()
     """Paths of the machine's own devices that it offers in place of simulated ones."""
+    ip_family: str = IP_FAMILIES[0]
+
+    @property
+    def network(self) -> Network:
+        """Its addresses."""
+        return Network(self.index, self.ip_family)
 
     @property
     def gates(self) -> dict[str, bool]:
@@ -103,8 +111,10 @@ class LabPlan:
         """Save everything except the autoscaled nodes, which have their own files."""
         machines = {CONTROL_PLANE: {"number": 0}} | {node.name: {"number": node.number} for node in self.own}
         value = asdict(replace(self, nodes=self.own))
-        # Fields that an older release does not know are left out if empty: it, too, has to find the lab's index.
+        # What an older release does not know is left out if it is usual: it, too, has to find the lab's index.
         del value["unreadable"]
+        if self.ip_family == IP_FAMILIES[0]:
+            del value["ip_family"]
         for node in value["nodes"]:
             del node["autoscaled"]
         for each in (value, *value["nodes"]):

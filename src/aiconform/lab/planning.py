@@ -15,6 +15,7 @@ from aiconform.lab.accelerators.identity import canonical_identity, find_identit
 from aiconform.lab.addons.registry import ADD_ONS, chosen
 from aiconform.lab.config import (
     DEFAULT_KUBERNETES,
+    IP_FAMILIES,
     MAX_LABS,
     MAX_NODES,
     NODES,
@@ -63,7 +64,12 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
         if not free:
             raise LabError(f"this machine already has {MAX_LABS} labs; delete one: `aiconform lab down --name NAME`")
         plan = LabPlan(
-            config.name, free[0], config.kubernetes or DEFAULT_KUBERNETES, identity or "simulated", identities
+            config.name,
+            free[0],
+            config.kubernetes or DEFAULT_KUBERNETES,
+            identity or "simulated",
+            identities,
+            ip_family=config.ip_family or IP_FAMILIES[0],
         )
         nodes = 1 if devices else NODES
         if devices:
@@ -72,6 +78,7 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
     else:
         for option, asked, is_now in (
             ("kubernetes", config.kubernetes, old.kubernetes),
+            ("the IP family", config.ip_family, old.ip_family),
             ("identity", identity, old.identity),
             ("identities of nodes", _in_words(identities), _in_words(old.identities)),
             ("devices", " ".join(devices) or None, " ".join(old.devices) or "that are simulated"),

@@ -100,7 +100,11 @@ def _objects(site: Site) -> Sequence[Object]:
             *read(site.assets.of(COMPONENT, "manifests.yaml")),
         ],
     )
-    return [*objects, _settings(site.node_addresses), _gateway_class()]
+    settings = _settings(site.node_addresses)
+    if site.ip_family == "ipv6":
+        # Data planes and their Services have IPv4 addresses if this is not set.
+        settings["spec"]["ipFamily"] = "IPv6"
+    return [*objects, settings, _gateway_class()]
 
 
 def _settings(addresses: Sequence[str]) -> Object:

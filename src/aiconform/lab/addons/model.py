@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component
 from aiconform.lab.build.images import Image
+from aiconform.lab.config import IP_FAMILIES
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object
@@ -25,6 +26,7 @@ class Site:
     """Node name -> the identity of its accelerators, of nodes that have another."""
     node_addresses: tuple[str, ...]
     assets: Assets
+    ip_family: str = IP_FAMILIES[0]
 
 
 @dataclass(frozen=True)

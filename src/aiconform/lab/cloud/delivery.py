@@ -21,7 +21,7 @@ from aiconform.lab import plan, planning
 from aiconform.lab.accelerators.identity import as_json, find_identity
 from aiconform.lab.cloud import orders as cloudnodes
 from aiconform.lab.cloud.orders import ACCELERATORS_LABEL, STARTING_TAINT, is_autoscaled
-from aiconform.lab.config import LabError, Network, Paths
+from aiconform.lab.config import LabError, Paths
 from aiconform.lab.faults.autoscaling import ANOTHER_KIND, NEVER_READY, RECLAIMS
 from aiconform.lab.faults.state import names_on
 from aiconform.lab.kubernetes import installation, nodes
@@ -121,9 +121,8 @@ class Cloud:
                 identity=_another(current.identity) if another_kind else "",
             )
             node = grown.node(name)
-            network = Network(current.index)
             made_of = installation.read(self._paths)
-            nodes.install(grown, node, self._paths, network, made_of, Authority(self._paths.pki, "ca"))
+            nodes.install(grown, node, self._paths, grown.network, made_of, Authority(self._paths.pki, "ca"))
             # Last: when this file exists, the supervisor starts the machine.
             write_json(cloudnodes.file(self._paths, node.number), asdict(node))
         self._reload()

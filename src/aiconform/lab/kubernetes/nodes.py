@@ -214,10 +214,11 @@ def write_network(plan: LabPlan, node: NodePlan, paths: Paths, network: Network,
     if node == plan.own[-1] and NO_ADDRESSES in traits:
         # The gateway's, which no Pod gets.
         addresses |= dict.fromkeys(("rangeStart", "rangeEnd"), str(pods[1]))
-    write_json(paths.machine(node.name) / "cni.d" / "10-lab.conflist", _cni(addresses))
+    anywhere = "::/0" if network.is_ipv6 else "0.0.0.0/0"
+    write_json(paths.machine(node.name) / "cni.d" / "10-lab.conflist", _cni(addresses, anywhere))
 
 
-def _cni(addresses: Mapping[str, str]) -> dict[str, object]:
+def _cni(addresses: Mapping[str, str], anywhere: str) -> dict[str, object]:
     # Point to point: traffic between Pods of one node is routed too, so a Service works wherever its Pods are.
     ptp = {
         "type": "ptp",
@@ -225,7 +226,7 @@ def _cni(addresses: Mapping[str, str]) -> dict[str, object]:
             "type": "host-local",
             "dataDir": "/var/lib/cni/networks",
             "ranges": [[addresses]],
-            "routes": [{"dst": "0.0.0.0/0"}],
+            "routes": [{"dst": anywhere}],
         },
     }
     portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
@@ -279,6 +280,7 @@ def _kubelet(plan: LabPlan, node: NodePlan, paths: Paths, network: Network) -> d
 
 
 def _proxy(plan: LabPlan, node: NodePlan, folder: Path, network: Network) -> dict[str, object]:
+    loopback = "[::1]" if network.is_ipv6 else "127.0.0.1"
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
@@ -286,8 +288,8 @@ def _proxy(plan: LabPlan, node: NodePlan, folder: Path, network: Network) -> dic
         "hostnameOverride": node.name,
         "clientConnection": {"kubeconfig": str(folder / "kube-proxy.kubeconfig")},
         "bindAddress": network.node(node.number),
-        "healthzBindAddress": "127.0.0.1:10256",
-        "metricsBindAddress": "127.0.0.1:10249",
+        "healthzBindAddress": f"{loopback}:10256",
+        "metricsBindAddress": f"{loopback}:10249",
         "clusterCIDR": str(network.all_pods),
         "iptables": {"minSyncPeriod": "0s", "syncPeriod": "30s"},
         # These settings belong to the whole kernel, not to the network namespace: leave them as they are.

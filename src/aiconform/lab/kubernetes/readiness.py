@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import ipaddress
 import itertools
 import string
 from collections.abc import Callable, Mapping
@@ -120,7 +121,7 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
         if lab.plan.add_ons:
             await _until_images_are_there(lab)
         addresses = tuple(lab.network.node(node.number) for node in lab.plan.nodes)
-        site = Site(lab.plan.identity, lab.plan.identities, addresses, assets)
+        site = Site(lab.plan.identity, lab.plan.identities, addresses, assets, lab.plan.ip_family)
         await install.install(cluster, lab.plan.add_ons, site, lab.paths, progress)
 
 
@@ -210,7 +211,7 @@ async def _until_dns_accepts(lab: ExistingLab, cluster: Cluster) -> None:
 
 async def _until_services_are_routed(lab: ExistingLab) -> None:
     """Wait until every node's kube-proxy has written the rule for the cluster's DNS. Raises LabError."""
-    rule = f"-A KUBE-SERVICES -d {lab.network.dns}/32"
+    rule = f"-A KUBE-SERVICES -d {ipaddress.ip_network(lab.network.dns)}"
     own = {node.name for node in lab.plan.own}
     missing: list[str] = []
     seconds = pace.limit(_SERVICES_SECONDS)
@@ -218,7 +219,9 @@ async def _until_services_are_routed(lab: ExistingLab) -> None:
         async with asyncio.timeout(seconds):
             while True:
                 inits = {name: machine["pid"] for name, machine in lab.machines().items() if name in own}
-                missing = [name for name, pid in inits.items() if not pid or rule not in network.nat_rules(pid)]
+                missing = [
+                    name for name, pid in inits.items() if not pid or rule not in network.nat_rules(lab.network, pid)
+                ]
                 if not missing:
                     return
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -47,6 +47,12 @@ def require() -> None:
         raise needs("root")
 
 
+def require_family(family: str) -> None:
+    """Raises LabError if this machine's kernel has no addresses of this IP family."""
+    if family == "ipv6" and not Path("/proc/sys/net/ipv6").exists():
+        raise needs("a kernel with IPv6 for --ip-family ipv6 (it was started with ipv6.disable=1, or has none)")
+
+
 def raise_limits() -> None:
     """Raise the limit of inotify instances if it is low.
 

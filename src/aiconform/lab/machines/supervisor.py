@@ -18,7 +18,7 @@ from subprocess import CalledProcessError
 from typing import Any
 
 from aiconform.lab.cloud import orders as cloudnodes
-from aiconform.lab.config import CONTROL_PLANE, LabError, Network, Paths
+from aiconform.lab.config import CONTROL_PLANE, IP_FAMILIES, LabError, Network, Paths
 from aiconform.lab.machines import cgroups, control, network
 from aiconform.lab.machines.files import rotate, write_json
 from aiconform.lab.machines.machine import GO
@@ -133,7 +133,8 @@ class LabSupervisor:
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
         self.children = Children()
-        self.network = Network(self._plan()["index"])
+        plan = self._plan()
+        self.network = Network(plan["index"], plan.get("ip_family", IP_FAMILIES[0]))
         self._machines: dict[str, Machine] = {}
         self._ended = asyncio.Event()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiconform.lab import plan
-from aiconform.lab.config import LabError, Network, Paths
+from aiconform.lab.config import LabError, Paths
 from aiconform.lab.kubernetes.controlplane import NODE_GRACE_SECONDS
 from aiconform.lab.traits.catalog import traits_on
 from aiconform.lab.traits.namespaces import is_covered
@@ -81,7 +81,7 @@ async def run(paths: Paths) -> None:
     current = plan.read(paths)
     if current is None:
         raise LabError(f"there is no lab in {paths.state}")
-    registry = Network(current.index).registry
+    registry = current.network.registry
     while True:
         try:
             async with connect(str(paths.kubeconfig)) as cluster:

@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import AF_INET, AF_INET6
 from typing import IO, Any
 
 from aiconform.lab import plan
-from aiconform.lab.config import LabError, Network, Paths
+from aiconform.lab.config import REGISTRY_PORT, LabError, Paths
 from aiconform.lab.kubernetes import installation
 from aiconform.lab.traits.pulls import FAILURES, FLAKY, PRIVATE, SLOW, SLOW_SECONDS, TOKEN
 from aiconform.lab.traits.state import names_on
@@ -144,7 +145,9 @@ class Handler(BaseHTTPRequestHandler):
 def server(state: Path, address: tuple[str, int]) -> ThreadingHTTPServer:
     """The registry of the lab with this state folder, at an address; `serve_forever` runs it. Raises OSError."""
     handler: Any = type("LabHandler", (Handler,), {"state": state, "pulls": Pulls()})
-    return ThreadingHTTPServer(address, handler)
+    made = type("LabServer", (ThreadingHTTPServer,), {"address_family": AF_INET6 if ":" in address[0] else AF_INET})
+    listening: ThreadingHTTPServer = made(address, handler)
+    return listening
 
 
 def main() -> None:
@@ -152,8 +155,7 @@ def main() -> None:
     found = plan.read(Paths(state.name, state.parent))
     if found is None:
         raise LabError(f"there is no lab in {state}")
-    host, _, port = Network(found.index).registry.partition(":")
-    server(state, (host, int(port))).serve_forever()
+    server(state, (found.network.control_plane, REGISTRY_PORT)).serve_forever()
 
 
 if __name__ == "__main__":
