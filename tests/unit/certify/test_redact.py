@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from support.certify_material import certify, product, write
 from support.certify_runs import CHECK, NODE, change_json, make_run
 
+from aiconform.certify.redaction.patterns import is_address
 from aiconform.certify.redaction.redactor import Redaction, Redactor
 from aiconform.cli import main
 
@@ -119,6 +121,7 @@ def test_redacting_what_the_verdict_needs_is_refused(tmp_path: Path) -> None:
     [
         ("at 10.1.2.3:443", "10.1.2.3"),
         ("from fd00:1:2::17 port", "fd00:1:2::17"),
+        ("no route to fd00::2: timeout", "fd00::2"),
         ("arn:aws:iam::123456789012:role/x", "123456789012"),
         ("123456789012.dkr.ecr.eu-west-1.amazonaws.com/x", "123456789012"),
         ("/subscriptions/01234567-89ab-cdef-0123-456789abcdef/x", "01234567-89ab-cdef-0123-456789abcdef"),
@@ -157,6 +160,19 @@ def test_words_beside_versions_are_redacted(key: str, words: str) -> None:
     redacted = Redactor(["node-a"], Redaction()).data({"observation": {key: words}})["observation"][key]
     assert "10.20.30.40" not in redacted
     assert "node-a" not in redacted
+
+
+@given(
+    st.ip_addresses().filter(lambda address: is_address(str(address))),
+    st.sampled_from(
+        ["dial tcp [{}]:6443: refused", "http://[{}]:80/x", "at {}: no route", "{}/64", "({})", "{}.", "{}"]
+    ),
+)
+def test_addresses_of_either_family_are_taken_out_wherever_they_stand(
+    address: IPv4Address | IPv6Address, place: str
+) -> None:
+    shown = Redactor([], Redaction()).text(place.format(address))
+    assert shown.replace("2001:db8::1", "192.0.2.1") == place.format("192.0.2.1")
 
 
 @given(st.text(alphabet="nodea-1. :/10.2fd@x", max_size=60))
