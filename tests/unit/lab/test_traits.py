@@ -194,6 +194,7 @@ def test_what_every_namespace_gets_is_named_and_labelled_after_its_trait() -> No
         "quotas": ["ResourceQuota"],
         "tight-quotas": ["ResourceQuota"],
         "default-deny": ["NetworkPolicy"],
+        "enforced-default-deny": ["NetworkPolicy"],
         "registry-private": ["Secret"],
     }
 

@@ -111,8 +111,15 @@ TRAITS = (
     ),
     Trait(
         "default-deny",
-        "Every Namespace gets a NetworkPolicy that allows nothing. The lab has nothing that enforces it.",
+        "Every Namespace gets a NetworkPolicy that allows nothing. The lab itself has nothing that enforces it.",
         "pass",
         in_namespaces("default-deny", _DENY),
+    ),
+    Trait(
+        "enforced-default-deny",
+        "The same NetworkPolicy, enforced on every node.",
+        "pass, by NetworkPolicies for the run's own Pods; error that names the policy where it may make none",
+        in_namespaces("enforced-default-deny", _DENY),
+        needs=("kube-network-policies",),
     ),
 )
