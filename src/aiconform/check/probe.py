@@ -18,6 +18,7 @@ class Access:
 
     names: of the only objects, empty for all. Listing and watching them needs the field selector `metadata.name`.
     everywhere: in all Namespaces, or of the cluster itself; otherwise what the run makes in its own Namespace.
+    optional: most clusters need it for nothing; where it is needed and missing, the probe says so.
     """
 
     group: str
@@ -25,6 +26,7 @@ class Access:
     verbs: tuple[str, ...]
     names: tuple[str, ...] = ()
     everywhere: bool = False
+    optional: bool = False
 
 
 Limit = float | Callable[[Settings], float]

@@ -47,16 +47,19 @@ def pulling(references: Iterable[str]) -> tuple[Access, ...]:
     return (Access("", "secrets", ("get",), names=names, everywhere=True), Access("", "secrets", ("create",)))
 
 
-def needed(checks: Iterable[Check], more: Iterable[Access] = ()) -> dict[Subject, set[str]]:
-    """(API group, resource, names of the only objects) -> verbs that a run of these checks uses; `more` besides."""
-    return _verbs((*RUN, *more, *_of(checks)))
+def needed(checks: Iterable[Check], more: Iterable[Access] = (), *, optional: bool = True) -> dict[Subject, set[str]]:
+    """(API group, resource, names of the only objects) -> verbs that a run of these checks uses; `more` besides.
+
+    optional: also what it uses where it may.
+    """
+    return _verbs((*RUN, *more, *_of(checks, optional)))
 
 
 def needed_within(
-    checks: Iterable[Check], more: Iterable[Access] = ()
+    checks: Iterable[Check], more: Iterable[Access] = (), *, optional: bool = True
 ) -> tuple[dict[Subject, set[str]], dict[Subject, set[str]]]:
     """The same for a run in a Namespace that is given: (what it uses there, what it reads elsewhere)."""
-    every = (*AS_GUEST, *more, *_of(checks))
+    every = (*AS_GUEST, *more, *_of(checks, optional))
     elsewhere = [replace(each, verbs=tuple(READING & {*each.verbs})) for each in every if each.everywhere]
     return _verbs(each for each in every if not each.everywhere), _verbs(elsewhere)
 
@@ -70,8 +73,8 @@ def beyond(check: Check) -> dict[str, str]:
     return found
 
 
-def _of(checks: Iterable[Check]) -> list[Access]:
-    return [access for check in checks for access in check.access]
+def _of(checks: Iterable[Check], optional: bool) -> list[Access]:
+    return [access for check in checks for access in check.access if optional or not access.optional]
 
 
 def _verbs(accesses: Iterable[Access]) -> dict[Subject, set[str]]:
@@ -96,13 +99,16 @@ class Permissions:
         self._asked: dict[tuple[str, ...], asyncio.Task[bool]] = {}
 
     async def missing(self, checks: Iterable[Check]) -> list[str]:
-        """The permissions that a run of these checks needs and that these credentials lack, as `verb resource`."""
+        """The permissions that a run of these checks needs and that these credentials lack, as `verb resource`.
+
+        Without the optional ones.
+        """
         if await self._may("*", "*", "*"):
             # Most users are administrators: one request instead of hundreds.
             return []
-        parts = [("", needed(checks))]
+        parts = [("", needed(checks, optional=False))]
         if self._namespace:
-            here, elsewhere = needed_within(checks)
+            here, elsewhere = needed_within(checks, optional=False)
             parts = [(self._namespace, here), ("", elsewhere)]
         wanted = [
             (verb, group, resource, name, namespace)

@@ -20,6 +20,8 @@ GROUP = "gateway.networking.k8s.io"
 # The newest first; both have all fields that checks use.
 VERSIONS = ("v1", "v1beta1")
 HTTP_PORT = 80
+# Of what an implementation deploys for a Gateway: https://gateway-api.sigs.k8s.io/geps/gep-1762/
+OF_GATEWAY = f"{GROUP}/gateway-name"
 
 
 class ClassFacts(BaseModel):

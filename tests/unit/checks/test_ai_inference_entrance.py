@@ -92,7 +92,8 @@ async def offer_of(platform: Any, options: AiInferenceOptions = OPTIONS) -> Offe
 
 async def opened(platform: Any, options: AiInferenceOptions = OPTIONS) -> Any:
     services = {"alpha": "a", "beta": "b"}
-    return await probes._open(platform, platform, options, API, await offer_of(platform, options), services)
+    offer = await offer_of(platform, options)
+    return await probes._open(platform, platform, options, API, offer, services)
 
 
 async def test_the_next_class_is_tried_if_nobody_named_one() -> None:
@@ -244,9 +245,13 @@ def test_the_client_says_which_port_answers() -> None:
 class Pods:
     """A platform in which the Pod `alpha` is as given, or not there."""
 
-    def __init__(self, seen: Object | None) -> None:
-        self.seen = seen
+    def __init__(self, seen: Object | None, *policies: Object) -> None:
+        self.seen, self.policies = seen, policies
         self.cluster = self
+
+    async def list(self, *_: str) -> AsyncIterator[Object]:
+        for each in self.policies:
+            yield each
 
     async def get(self, *_: str) -> Object:
         if self.seen is None:
@@ -282,6 +287,26 @@ async def test_a_server_that_runs_is_no_excuse() -> None:
         await routes.undisturbed(platform, [pod()], failed=False)
     plain: Any = Pods(pod())
     await routes.undisturbed(plain, [pod()], failed=True)
+
+
+@pytest.mark.parametrize(
+    ("role", "direction", "other"), [("server", "Ingress", "Egress"), ("client", "Egress", "Ingress")]
+)
+async def test_requests_that_a_networkpolicy_may_have_denied_say_nothing(role: str, direction: str, other: str) -> None:
+    seen = pod()
+    seen["metadata"]["labels"] = {"aiconform.dev/model-server": "alpha"} if role == "server" else {}
+
+    def deny(direction: str) -> Object:
+        return {"metadata": {"name": "default-deny"}, "spec": {"podSelector": {}, "policyTypes": [direction]}}
+
+    platform: Any = Pods(seen, deny(direction))
+    with pytest.raises(
+        Stuck, match="requests failed, and NetworkPolicy default-deny in Namespace ns may deny Pod alpha"
+    ):
+        await routes.undisturbed(platform, [seen], failed=True)
+    await routes.undisturbed(platform, [seen], failed=False)
+    unconcerned: Any = Pods(seen, deny(other))
+    await routes.undisturbed(unconcerned, [seen], failed=True)
 
 
 @given(st.ip_addresses())

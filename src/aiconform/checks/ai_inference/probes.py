@@ -18,10 +18,11 @@ from aiconform.checks.ai_inference.routes import BACKENDS, CHANGED, WEIGHTS
 from aiconform.cluster import Object, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.meshes import without_sidecar
+from aiconform.kit.network import allow
 from aiconform.kit.pods import pod_anywhere
 from aiconform.kit.together import gather
 from aiconform.platform import Platform, gateways
-from aiconform.platform.gateways import GROUP
+from aiconform.platform.gateways import GROUP, OF_GATEWAY
 
 # Requests from this machine; their split is judged by itself.
 OUTSIDE_REQUESTS = 100
@@ -58,6 +59,8 @@ async def _open(
         place = offer.existing
         if place is None:
             port, name = offer.port(each.name, options), scratch.name(f"gateway{suffix}")
+            # Data planes may be Pods in the Namespace of their Gateway.
+            await allow(scratch, f"data-plane{suffix}", pods={OF_GATEWAY: name})
             made = await scratch.create(entrance.gateway(name, api_version, each.name, port, options))
             place = entrance.of_own(made)
         # Some implementations deliver a load balancer only for a Gateway with a route.
@@ -107,6 +110,7 @@ async def routing(platform: Platform, scratch: Scratch, settings: Settings, targ
     if not offer.chosen.accepted:
         return Routing(**about)
     scratch.tell(f"creating two model servers, for a Gateway of class {offer.chosen.name}")
+    await allow(scratch, "requests", ports=(model_servers.PORT,), egress=True)
     kind = "NodePort" if any(each.facts.service == "NodePort" for each in offer.tried) else "ClusterIP"
     servers = await gather(*(routes.serve(platform, scratch, each, settings.patience, kind) for each in BACKENDS))
     namespace = servers[0]["metadata"]["namespace"]
@@ -145,7 +149,7 @@ async def routing(platform: Platform, scratch: Scratch, settings: Settings, targ
         f"waiting up to {options.route_seconds:.0f} s for answers through {about['address']}, then sending "
         f"{options.requests} requests"
     )
-    seen = await _talk(lines, about, platform, scratch, opened, services, options)
+    seen = await _talk(lines, about, platform, scratch, client, opened, services, options)
     await routes.undisturbed(platform, (*servers, client), failed=_lost(seen))
     return seen
 
@@ -161,6 +165,7 @@ async def _talk(
     about: dict[str, Any],
     platform: Platform,
     scratch: Scratch,
+    client: Object,
     opened: _Opened,
     services: Mapping[str, str],
     options: AiInferenceOptions,
@@ -175,10 +180,13 @@ async def _talk(
             said = line.removeprefix(model_servers.UNREACHED).strip()
             if model_servers.was_answered(said):
                 return Routing(**about, unreached=said)
+            way_out = await routes.shut_off(platform, client) or (
+                "let Pods of the run's Namespace reach it (network policies, security groups), or allow more time "
+                "(--set ai_inference.route_seconds=SECONDS)"
+            )
             raise TimedOut(
                 f"no request from a Pod came to {address} within {options.route_seconds:.0f} s (ports "
-                f"{', '.join(map(str, opened.place.ports))}): {said}. Let Pods of the run's Namespace reach it "
-                "(network policies, security groups), or allow more time (--set ai_inference.route_seconds=SECONDS)"
+                f"{', '.join(map(str, opened.place.ports))}): {said}; {way_out}"
             )
     (inside, ended), (outside, problem) = await gather(
         traffic.answers_until(lines, model_servers.ASKED),

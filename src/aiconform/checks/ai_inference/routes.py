@@ -11,6 +11,7 @@ from aiconform.checks.ai_inference.model_servers import CHAT, HEADER, LONG, MODE
 from aiconform.cluster import NotFound, Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.meshes import advice, injected, without_sidecar
+from aiconform.kit.network import NETWORK_ACCESS, denied
 from aiconform.kit.pods import POD_ACCESS, pod_anywhere, ready, trouble_of_the_node
 from aiconform.platform import Platform, gateways
 from aiconform.platform.gateways import GROUP
@@ -20,9 +21,11 @@ WEIGHTS = {"alpha": 80, "beta": 20}
 CHANGED = {"alpha": 20, "beta": 80}
 OWN = ("server", "client")
 """The containers of the check's Pods."""
+_SERVER = "aiconform.dev/model-server"
 
 ACCESS = (
     *POD_ACCESS,
+    *NETWORK_ACCESS,
     Access("", "services", ("create", "get", "list", "watch", "delete")),
     Access(GROUP, "gatewayclasses", ("list", "watch"), everywhere=True),
     Access(GROUP, "gateways", ("create", "get", "list", "watch", "delete")),
@@ -71,7 +74,7 @@ async def serve(platform: Platform, scratch: Scratch, backend: str, patience: fl
     Both have the name of the Pod.
     """
     name = scratch.name(backend)
-    labels = {"aiconform.dev/model-server": name}
+    labels = {_SERVER: name}
     ports = [{"name": "http", "port": model_servers.PORT, "targetPort": "http"}]
     service = {
         "apiVersion": "v1",
@@ -90,7 +93,7 @@ async def serve(platform: Platform, scratch: Scratch, backend: str, patience: fl
 async def undisturbed(platform: Platform, pods: Iterable[Object], *, failed: bool) -> None:
     """Raises Stuck if others ended one of these Pods, or put something into it and requests failed.
 
-    What requests met then says nothing of the Gateway.
+    Or if requests failed and its Namespace may deny it the traffic. What requests met then says nothing of the Gateway.
     """
     for pod in pods:
         metadata = pod["metadata"]
@@ -107,6 +110,14 @@ async def undisturbed(platform: Platform, pods: Iterable[Object], *, failed: boo
             raise Stuck(f"Pod {metadata['name']} ended while requests were sent: {trouble}")
         if failed and (names := injected(seen, OWN)):
             raise Stuck(f"requests failed, and {advice(names)}")
+        if failed and (why := await shut_off(platform, seen)):
+            raise Stuck(f"requests failed, and {why}")
+
+
+async def shut_off(platform: Platform, pod: Object) -> str:
+    """The NetworkPolicies that may keep requests from this Pod of the check, in words; empty if there are none."""
+    is_server = _SERVER in pod["metadata"].get("labels", {})
+    return await denied(platform.cluster, pod, "Ingress" if is_server else "Egress")
 
 
 async def accepted(platform: Platform, made: Object, seconds: float) -> tuple[bool, str]:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 
 from aiconform.check import Access, Inspection, NothingToLookAt, Settings, inspection, probe
 from aiconform.checks.ai_service_metrics import counting_workload
-from aiconform.checks.ai_service_metrics.counting_workload import METRIC, PATH, PORT_NAME
+from aiconform.checks.ai_service_metrics.counting_workload import METRIC, PATH, PORT, PORT_NAME
 from aiconform.checks.ai_service_metrics.observations import Collected, CounterReading
 from aiconform.checks.ai_service_metrics.options import AiServiceMetricsOptions
 from aiconform.cluster import Cluster, ClusterError
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.network import NETWORK_ACCESS, allow, denied
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import Platform
 from aiconform.platform.monitoring import collection, prometheus
@@ -65,6 +66,7 @@ def _limit(settings: Settings) -> float:
     limit=_limit,
     access=(
         *POD_ACCESS,
+        *NETWORK_ACCESS,
         Access("", "pods/proxy", ("get",), everywhere=True),
         Access("", "services/proxy", ("get",), everywhere=True),
         Access("", "services", ("list",), everywhere=True),
@@ -77,9 +79,15 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
     apis = await _apis(platform, options)
     method = await collection.choose(cluster, options.collection, await scratch.namespace())
     workload = scratch.cluster_name("workload")
+    await allow(scratch, "scrapes", ports=(PORT,))
     pod = await counting_workload.start(platform, scratch, method, workload, settings.patience)
     # Before it is declared, so that this is the first value that can be collected.
-    await counting_workload.send(cluster, pod, FIRST)
+    try:
+        await counting_workload.send(cluster, pod, FIRST)
+    except ClusterError as error:
+        if why := await denied(cluster, pod, "Ingress"):
+            raise ClusterError(f"{error}; {why}") from error
+        raise
     declared = method.declaration(scratch.name("workload"), counting_workload.selector(workload), PORT_NAME, PATH)
     if declared:
         await scratch.create(declared)
@@ -103,6 +111,8 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
     first, sample = await reading(FIRST, options.discovery_seconds, lambda _: True)
     rounds = [first]
     if sample is None:
+        if why := await denied(cluster, pod, "Ingress"):
+            raise ClusterError(f"no series of the workload in {_named(apis)}, and {why}")
         _insist_on_certainty(options, method, apis)
     if sample and sample.value != FIRST:
         rounds[0], _ = await reading(FIRST, options.counter_seconds, lambda now: now.value == FIRST)

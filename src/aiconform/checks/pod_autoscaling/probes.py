@@ -16,6 +16,7 @@ from aiconform.checks.pod_autoscaling.options import PodAutoscaling
 from aiconform.checks.pod_autoscaling.scaled_pods import first_pod, holding, set_metric, why_not_running
 from aiconform.checks.pod_autoscaling.scaled_workload import (
     PATH,
+    PORT,
     REPLICAS,
     SCALED,
     TARGET,
@@ -23,10 +24,11 @@ from aiconform.checks.pod_autoscaling.scaled_workload import (
     deployment,
 )
 from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory
-from aiconform.cluster import NotFound, TimedOut
+from aiconform.cluster import NotFound, Object, TimedOut
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.following import background
+from aiconform.kit.network import NETWORK_ACCESS, allow, denied
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.kit.priority import PRIORITY_ACCESS
 from aiconform.kit.starting import BLAME_SECONDS
@@ -97,6 +99,7 @@ def _limit(settings: Settings) -> float:
     devices=(REPLICAS, REPLICAS + 1),
     access=(
         *POD_ACCESS,
+        *NETWORK_ACCESS,
         *CLAIM_ACCESS,
         *PRIORITY_ACCESS,
         Access("", "pods", ("patch",)),
@@ -113,6 +116,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     cluster = platform.cluster
     api = choose_api(await metrics_apis(cluster), options.api)
     way = await _choose_collection(platform, options, await scratch.namespace())
+    await allow(scratch, "scrapes", ports=(PORT,))
     made = await deployment(platform, scratch, target, way)
     name = made["metadata"]["name"]
     history = ScalingHistory(scratch, name)
@@ -130,7 +134,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
             scratch.tell(f"the metric is set to {LOW}: waiting until the autoscaler reads it")
             read = await history.until(lambda: history.last and near(history.last.average, LOW), options.scale_seconds)
             if not read:
-                broken = await _why_unread(platform, api, history, options)
+                broken = await _why_unread(platform, api, history, options, first)
             else:
                 scratch.tell(f"the metric is set to {HIGH}: waiting for {REPLICAS} Pods")
                 await set_metric(platform, first, name, HIGH)
@@ -186,7 +190,9 @@ def _one_left(history: ScalingHistory) -> bool:
     return bool(history.last and history.last.desired == 1 and len(history.pods) == 1)
 
 
-async def _why_unread(platform: Platform, api: MetricsApi, history: ScalingHistory, options: PodAutoscaling) -> str:
+async def _why_unread(
+    platform: Platform, api: MetricsApi, history: ScalingHistory, options: PodAutoscaling, pod: Object
+) -> str:
     """What is wrong with the metrics API; empty if the autoscaler read a wrong value.
 
     Raises TimedOut if nothing was read and nothing shows that the platform is at fault: then the check may have looked
@@ -197,10 +203,13 @@ async def _why_unread(platform: Platform, api: MetricsApi, history: ScalingHisto
         return now.problem if now else "it is no longer registered"
     if history.last and history.last.average is not None:
         return ""
+    way_out = await denied(platform.cluster, pod, "Ingress") or (
+        "set how the Pods are scraped (--set pod_autoscaling.collection=...), the name of the metric (metric), or the "
+        "API that has it (api)"
+    )
     raise TimedOut(
         f"{api} answers, but returned no {options.metric} of the Pods in {options.scale_seconds:.0f} s: "
-        f"{history.said or 'the autoscaler reports no reason'}. Set how the Pods are scraped "
-        "(--set pod_autoscaling.collection=...), the name of the metric (metric), or the API that has it (api)"
+        f"{history.said or 'the autoscaler reports no reason'}; {way_out}"
     )
 
 
