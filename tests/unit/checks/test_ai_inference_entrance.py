@@ -93,7 +93,7 @@ async def offer_of(platform: Any, options: AiInferenceOptions = OPTIONS) -> Offe
 async def opened(platform: Any, options: AiInferenceOptions = OPTIONS) -> Any:
     services = {"alpha": "a", "beta": "b"}
     offer = await offer_of(platform, options)
-    return await probes._open(platform, platform, options, API, offer, services)
+    return await probes._open(platform, platform, options, API, offer, services, {"IPv4"})
 
 
 async def test_the_next_class_is_tried_if_nobody_named_one() -> None:
@@ -307,6 +307,37 @@ async def test_requests_that_a_networkpolicy_may_have_denied_say_nothing(role: s
     await routes.undisturbed(platform, [seen], failed=False)
     unconcerned: Any = Pods(seen, deny(other))
     await routes.undisturbed(unconcerned, [seen], failed=True)
+
+
+def addresses(*values: str) -> Object:
+    kinds = {value: "Hostname" if value.endswith("example") else "IPAddress" for value in values}
+    return {"status": {"addresses": [{"type": kind, "value": value} for value, kind in kinds.items()]}}
+
+
+@pytest.mark.parametrize(
+    ("found", "families", "taken"),
+    [
+        (("lb.example", "192.0.2.1", "2001:db8::1"), {"IPv4"}, "192.0.2.1"),
+        (("192.0.2.1", "2001:db8::1"), {"IPv6"}, "[2001:db8::1]"),
+        (("2001:db8::1", "192.0.2.1"), {"IPv4"}, "192.0.2.1"),
+        (("2001:db8::1", "192.0.2.1"), {"IPv4", "IPv6"}, "[2001:db8::1]"),
+        (("2001:db8::1", "192.0.2.1"), set(), "[2001:db8::1]"),
+        # Translated on the way, or reached by nobody: what there is decides.
+        (("192.0.2.1",), {"IPv6"}, "192.0.2.1"),
+        (("lb.example",), {"IPv6"}, "lb.example"),
+        ((), {"IPv6"}, ""),
+    ],
+)
+def test_of_a_gateway_s_addresses_one_that_pods_can_ask_is_taken(
+    found: tuple[str, ...], families: set[str], taken: str
+) -> None:
+    assert entrance.address_of(addresses(*found), families) == taken
+
+
+def test_the_families_of_a_pod_are_those_of_its_addresses() -> None:
+    assert entrance.families({"status": {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}}) == {"IPv4", "IPv6"}
+    assert entrance.families({"status": {"podIPs": [{"ip": "fd00::1"}]}}) == {"IPv6"}
+    assert entrance.families({"status": {}}) == set()
 
 
 @given(st.ip_addresses())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from aiconform.check import NothingToLookAt
@@ -118,14 +119,19 @@ def shared(found: Object, port: int, namespace: str) -> Entrance:
     )
 
 
-async def programmed(platform: Platform, made: Object, seconds: float, *, addressless: bool = False) -> Programming:
-    """What became of a Gateway within `seconds`. addressless: its routes have addresses, not the Gateway itself."""
+async def programmed(
+    platform: Platform, made: Object, seconds: float, families: Collection[str] = (), *, addressless: bool = False
+) -> Programming:
+    """What became of a Gateway within `seconds`. addressless: its routes have addresses, not the Gateway itself.
+
+    families: see `address_of`.
+    """
     last = made
 
     def condition(seen: Object) -> Object | None:
         nonlocal last
         last = seen
-        ready = gateways.condition(seen, "Programmed")[0] and (addressless or address_of(seen))
+        ready = gateways.condition(seen, "Programmed")[0] and (addressless or address_of(seen, families))
         return seen if ready else None
 
     name = made["metadata"]["name"]
@@ -137,7 +143,7 @@ async def programmed(platform: Platform, made: Object, seconds: float, *, addres
             words.append("it has no address")
         words += _of_listeners(last)
         return Programming(False, "; ".join(filter(None, words)) or "no condition at all", refused=_refused(last))
-    return Programming(True, gateways.condition(seen, "Programmed")[1], address_of(seen))
+    return Programming(True, gateways.condition(seen, "Programmed")[1], address_of(seen, families))
 
 
 def _refused(seen: Object) -> bool:
@@ -160,11 +166,26 @@ def _of_listeners(seen: Object) -> list[str]:
     ]
 
 
-def address_of(seen: Object) -> str:
-    """The first address, preferably an IP address, as it is written in a URL."""
+def address_of(seen: Object, families: Collection[str] = ()) -> str:
+    """The first address, preferably an IP address of one of these families, as it is written in a URL.
+
+    A Gateway can have addresses of both families where Pods have those of one.
+    """
     found = (seen.get("status") or {}).get("addresses") or []
-    found = sorted(found, key=lambda entry: entry.get("type", "IPAddress") != "IPAddress")
-    return in_url(str(found[0]["value"])) if found else ""
+
+    def rank(entry: Object) -> tuple[bool, bool]:
+        return entry.get("type", "IPAddress") != "IPAddress", bool(families) and _family(entry["value"]) not in families
+
+    return in_url(str(min(found, key=rank)["value"])) if found else ""
+
+
+def families(pod: Object) -> set[str]:
+    """The families of a Pod's addresses."""
+    return {_family(entry["ip"]) for entry in pod["status"].get("podIPs") or []}
+
+
+def _family(address: str) -> str:
+    return "IPv6" if ":" in address else "IPv4"
 
 
 def in_url(address: str) -> str:

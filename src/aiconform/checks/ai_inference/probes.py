@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +48,11 @@ async def _open(
     api_version: str,
     offer: Offer,
     services: Mapping[str, str],
+    families: Collection[str],
 ) -> _Opened:
     """The first Gateway that is programmed; or the one that the user named, if its conditions refuse it.
 
-    Raises TimedOut if there is none, or if what the user named says nothing.
+    families: of the addresses that Pods have. Raises TimedOut if there is none, or if what the user named says nothing.
     """
     failures: list[str] = []
     for number, each in enumerate(offer.tried):
@@ -69,7 +70,7 @@ async def _open(
         seconds, what = options.programmed_seconds, f"Gateway {place.name} of class {each.name}"
         scratch.tell(f"waiting up to {seconds:.0f} s for {what} to be programmed")
         annotation = each.facts.address
-        came = await entrance.programmed(platform, place.gateway, seconds, addressless=bool(annotation))
+        came = await entrance.programmed(platform, place.gateway, seconds, families, addressless=bool(annotation))
         if came.programmed or (offer.named and came.refused):
             why = f"{offer.why}; {' | '.join(failures)}" if failures else offer.why
             return _Opened(place, routed, came, why, annotation)
@@ -115,7 +116,8 @@ async def routing(platform: Platform, scratch: Scratch, settings: Settings, targ
     servers = await gather(*(routes.serve(platform, scratch, each, settings.patience, kind) for each in BACKENDS))
     namespace = servers[0]["metadata"]["namespace"]
     services = {backend: made["metadata"]["name"] for backend, made in zip(BACKENDS, servers, strict=True)}
-    opened = await _open(platform, scratch, options, api_version, offer, services)
+    families = entrance.families(servers[0])
+    opened = await _open(platform, scratch, options, api_version, offer, services, families)
     place, routed, came = opened.place, opened.routed, opened.came
     about |= {"taken": place.class_name, "why": opened.why}
     about |= {"programmed": came.programmed, "gateway_says": came.says, "address": came.address}

@@ -86,8 +86,7 @@ async def serve(platform: Platform, scratch: Scratch, backend: str, patience: fl
     volumes = [{"name": "www", "emptyDir": {"sizeLimit": "1Mi"}}]
     await scratch.create(service)
     made = await scratch.create(without_sidecar(pod_anywhere(name, [server], labels=labels, volumes=volumes)))
-    await wait.until(platform.cluster, made, ready, seconds=patience, what=f"model server {backend} to be ready")
-    return made
+    return await wait.until(platform.cluster, made, ready, seconds=patience, what=f"model server {backend} to be ready")
 
 
 async def undisturbed(platform: Platform, pods: Iterable[Object], *, failed: bool) -> None:
