@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,11 @@ def resource_slice(number: int) -> Object:
     }
 
 
-async def grow(kubeconfig: str, have: int, want: int) -> None:
+async def grow(kubeconfig: str, have: int, want: int, node_of: Callable[[int], Object] = node) -> None:
     """Make the Nodes and slices have+1 ... want, and wait until all Nodes are Ready."""
 
     async def make(cluster: Cluster, number: int) -> None:
-        await cluster.create(node(number))
+        await cluster.create(node_of(number))
         await cluster.create(resource_slice(number))
 
     async with connect(kubeconfig) as cluster:
