@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -57,8 +58,8 @@ def usual(path: str) -> tuple[int, Any]:
 
 
 @contextmanager
-def serving(tls: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
-    """An API server on a free port of this machine."""
+def serving(tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> Iterator[ApiServer]:
+    """An API server on a free port of this machine, at an address of either family."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -81,14 +82,16 @@ def serving(tls: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
 
     class Listener(ThreadingHTTPServer):
         daemon_threads = True
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
         def handle_error(self, *_: object) -> None:
             pass
 
-    listener = Listener(("127.0.0.1", 0), Handler)
+    listener = Listener((address, 0), Handler)
     if tls:
         listener.socket = tls.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
-    server = ApiServer(f"{'https' if tls else 'http'}://127.0.0.1:{listener.server_port}")
+    host = f"[{address}]" if ":" in address else address
+    server = ApiServer(f"{'https' if tls else 'http'}://{host}:{listener.server_port}")
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -124,13 +127,13 @@ class Pair:
 
 
 def issue(name: str, by: Pair | None = None) -> Pair:
-    """A certificate of this common name and DNS name, and of 127.0.0.1; without `by` that of an authority."""
+    """A certificate of this common name and DNS name, and of the loopback addresses; without `by` of an authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signer: Any = serialization.load_pem_private_key(by.key, None) if by else key
     issuer = x509.load_pem_x509_certificate(by.certificate).subject if by else subject
     now = datetime.now(UTC)
-    names = [x509.DNSName(name), x509.IPAddress(ip_address("127.0.0.1"))]
+    names = [x509.DNSName(name), *(x509.IPAddress(ip_address(each)) for each in ("127.0.0.1", "::1"))]
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

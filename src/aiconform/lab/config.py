@@ -25,7 +25,8 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Reserved for benchmarks (RFC 2544, RFC 5180): no host outside a lab has one of these addresses.
 _RESERVED: Mapping[str, IpNetwork] = {
     "ipv4": ipaddress.IPv4Network("198.18.0.0/15"),
-    "ipv6": ipaddress.IPv6Network("2001:2::/48"),
+    # Of 2001:2::/48 as much as labs need.
+    "ipv6": ipaddress.IPv6Network("2001:2::/55"),
 }
 # Prefix length of the Pod range of one node; all other ranges follow from it.
 _PODS = {"ipv4": 24, "ipv6": 64}

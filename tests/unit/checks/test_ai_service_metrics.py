@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,12 +21,13 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiconform.check import Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
-from aiconform.checks.ai_service_metrics import probes
+from aiconform.checks.ai_service_metrics import counting_workload, probes
 from aiconform.checks.ai_service_metrics.observations import Collected, CounterReading
 from aiconform.checks.ai_service_metrics.options import AiServiceMetricsOptions
-from aiconform.cluster import ClusterError, NotFound, ProxyResponse
+from aiconform.cluster import ClusterError, Forbidden, NotFound, ProxyResponse
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 from aiconform.platform.monitoring import collection, prometheus
@@ -455,3 +457,65 @@ def test_good_options_are_taken() -> None:
 def test_options_are_still_taken_by_their_earlier_names() -> None:
     (options,) = parse(["ai_service_metrics.way=podmonitor", "ai_service_metrics.seconds=7"])
     assert options == AiServiceMetricsOptions(collection="podmonitor", counter_seconds=7)
+
+
+class Denying:
+    """A cluster whose Namespaces deny what comes in, and allow a run no policy of its own. Also the scratch."""
+
+    def __init__(self, *policies: str) -> None:
+        self.policies, self.cluster = policies, self
+        self.labels = {"aiconform.dev/run": "1"}
+
+    def name(self, part: str) -> str:
+        return part
+
+    cluster_name = name
+
+    def tell(self, _: str) -> None:
+        pass
+
+    async def namespace(self) -> str:
+        return "ns"
+
+    async def create(self, obj: Object) -> Object:
+        raise Forbidden("no permission", verb="create", resource="networkpolicies")
+
+    async def list(self, api_version: str, kind: str, namespace: str) -> AsyncIterator[Object]:
+        for name in self.policies:
+            yield {"metadata": {"name": name}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("policies", [(), ("default-deny",)])
+async def test_a_workload_that_is_not_reached_names_the_policy_in_the_way(
+    monkeypatch: pytest.MonkeyPatch, policies: tuple[str, ...], arrives: bool
+) -> None:
+    """arrives: what the API server sends, though not what the monitoring does."""
+    pod = {"metadata": {"name": "workload", "namespace": "ns", "labels": {"aiconform.dev/run": "1"}}}
+
+    async def start(*_: object) -> Object:
+        return pod
+
+    async def send(*_: object) -> None:
+        if not arrives:
+            raise ClusterError("no complete answer within 10 s")
+
+    async def choose(*_: object) -> collection.CollectionMethod:
+        return collection.CollectionMethod("annotations", namespace="")
+
+    async def until(*_: object) -> tuple[None, None, float]:
+        return None, None, 1.0
+
+    async def counter(*_: object) -> int:
+        return 7
+
+    for where, what in ((counting_workload, (start, send, counter)), (probes, (until,)), (collection, (choose,))):
+        for each in what:
+            monkeypatch.setattr(where, each.__name__ if where is not probes else "_until", each)
+    options = AiServiceMetricsOptions(query="monitoring/prometheus:9090", discovery_seconds=1)
+    platform: Any = Denying(*policies)
+    with pytest.raises(ClusterError) as error:
+        await probes.collected(platform, platform, Settings(options=(options,)), None)
+    assert ("NetworkPolicy default-deny in Namespace ns may deny Pod workload" in str(error.value)) is bool(policies)
+    if not arrives:
+        assert str(error.value).startswith("no complete answer within 10 s")

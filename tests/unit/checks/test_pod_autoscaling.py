@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from aiconform.check import NothingToLookAt
 from aiconform.check.registry import load_check
-from aiconform.checks.pod_autoscaling import scaled_pods
+from aiconform.checks.pod_autoscaling import probes, scaled_pods
 from aiconform.checks.pod_autoscaling.assertions import holds_at_target, metric_is_read, respects_stabilization_window
 from aiconform.checks.pod_autoscaling.observations import Sample, Scaled, Scaling
 from aiconform.checks.pod_autoscaling.probes import choose_api, settled
 from aiconform.checks.pod_autoscaling.scaled_pods import first_pod, why_not_running
 from aiconform.checks.pod_autoscaling.scaled_workload import autoscaler, load
 from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory, average_read
-from aiconform.cluster import Stuck
+from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 from aiconform.platform.autoscaling.metrics_api import MetricsApi
@@ -273,3 +273,25 @@ async def test_pods_that_the_platform_refuses_are_no_failure_of_the_autoscaler()
     # An autoscaler that requests no further Pods fails, whatever was refused before.
     history.samples.append(sample(60, 1, 1, 60))
     assert await why_not_running(platform, scratch, history, target) == ""  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("policies", "told"), [((), "set how the Pods are scraped"), (("deny",), "NetworkPolicy deny")]
+)
+async def test_a_metric_that_is_not_read_is_no_verdict_and_names_a_policy_in_the_way(
+    policies: tuple[str, ...], told: str
+) -> None:
+    class Cluster:
+        async def list(self, api_version: str, kind: str, namespace: str = "") -> AsyncIterator[Object]:
+            available = {"conditions": [{"type": "Available", "status": "True"}]}
+            if kind == "APIService":
+                yield {"spec": {"group": "custom.metrics.k8s.io", "service": {}}, "status": available}
+            for name in policies if kind == "NetworkPolicy" else ():
+                yield {"metadata": {"name": name}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
+
+    platform: Any = SimpleNamespace(cluster=Cluster())
+    history: Any = SimpleNamespace(last=None, said="")
+    settings: Any = SimpleNamespace(metric="load", scale_seconds=1.0)
+    pod: Object = {"metadata": {"name": "p", "namespace": "ns"}}
+    with pytest.raises(TimedOut, match=f"returned no load of the Pods in 1 s: .*; {told}"):
+        await probes._why_unread(platform, MetricsApi("custom", "a/b"), history, settings, pod)

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from click.testing import CliRunner, Result
 from support.api_server import ApiServer, issue, serving, tls_of, write_kubeconfig
 
 from aiconform.cli import main
+from aiconform.cluster import config
 from aiconform.cluster import plugin as plugins
 
 VERSION = "client.authentication.k8s.io/v1"
@@ -364,6 +366,28 @@ def test_there_is_a_limit_to_how_long_a_plugin_is_waited_for(
 
 
 # Where the API server is
+
+
+def test_an_api_server_at_an_address_of_ipv6_is_known_by_its_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = issue("authority")
+    trusted = {"certificate-authority-data": base64.b64encode(authority.certificate).decode()}
+    others = {"certificate-authority-data": base64.b64encode(issue("other").certificate).decode()}
+    try:
+        running = ExitStack()
+        server = running.enter_context(serving(tls_of(issue("api.example", authority), tmp_path), "::1"))
+    except OSError:
+        pytest.skip("this machine has no ::1")
+    with running:
+        assert server.url.startswith("https://[::1]:")
+        works(write_kubeconfig(tmp_path / "k", server.url, {}, trusted))
+        refused(write_kubeconfig(tmp_path / "k", server.url, {}, others), "certificate is not trusted", "[::1]")
+        # As in a Pod of a cluster of IPv6.
+        host, _, port = server.url.removeprefix("https://").rpartition(":")
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host.strip("[]"))
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+        assert config._of_a_pod().cluster.server == server.url
 
 
 def test_authority_and_client_certificate_are_taken_from_data_and_from_files(tmp_path: Path) -> None:
