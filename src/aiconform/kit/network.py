@@ -7,11 +7,11 @@ because of that is nobody's fault: `denied` tells which policies are in the way.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from aiconform.check import Access
-from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, Rejected
+from aiconform.cluster import Cluster, ClusterError, Forbidden, NotFound, Object, Rejected
 from aiconform.cluster.removal import RUN_LABEL
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform.monitoring.scrape import selects
@@ -21,37 +21,26 @@ Direction = Literal["Ingress", "Egress"]
 NETWORK_ACCESS = (Access("networking.k8s.io", "networkpolicies", ("create", "list", "watch", "delete"), optional=True),)
 
 
-async def allow(
-    scratch: Scratch,
-    name: str,
-    *,
-    ports: Collection[int] = (),
-    egress: bool = False,
-    pods: Mapping[str, str] | None = None,
-) -> None:
-    """Allow connections to these TCP ports of the probe's Pods from everywhere and, with `egress`, all that they begin.
+async def allow(scratch: Scratch, name: str, *directions: Direction, pods: Mapping[str, str] | None = None) -> None:
+    """Allow the probe's Pods all traffic in these directions.
 
-    Who asks for metrics, or passes requests on, may be no Pod at all, and at which address is not known in advance.
-    pods: the labels of others that serve only this probe, in place of its own; all traffic of theirs is allowed.
+    Who asks for metrics, or passes requests on, may be no Pod at all, at an address that is not known in advance, and a
+    mesh brings them to another port. So no policy names any of that: what it does not name, it would deny.
+    pods: the labels of others that serve only this probe, in place of its own.
     """
-    rules: Object = {}
-    if ports or pods:
-        rules["ingress"] = [{"ports": [{"protocol": "TCP", "port": port} for port in ports]} if ports else {}]
-    if egress or pods:
-        rules["egress"] = [{}]
     policy = {
         "apiVersion": API,
         "kind": "NetworkPolicy",
         "metadata": {"name": scratch.name(name)},
         "spec": {
             "podSelector": {"matchLabels": dict(pods or scratch.labels)},
-            "policyTypes": [direction.capitalize() for direction in rules],
-            **rules,
+            "policyTypes": list(directions),
+            **{direction.lower(): [{}] for direction in directions},
         },
     }
     try:
         await scratch.create(policy)
-    except (Forbidden, Rejected) as error:
+    except (Forbidden, NotFound, Rejected) as error:
         scratch.tell(f"no NetworkPolicy is made for the probe's Pods: {error}")
 
 

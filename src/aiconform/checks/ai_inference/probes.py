@@ -61,7 +61,7 @@ async def _open(
         if place is None:
             port, name = offer.port(each.name, options), scratch.name(f"gateway{suffix}")
             # Data planes may be Pods in the Namespace of their Gateway.
-            await allow(scratch, f"data-plane{suffix}", pods={OF_GATEWAY: name})
+            await allow(scratch, f"data-plane{suffix}", "Ingress", "Egress", pods={OF_GATEWAY: name})
             made = await scratch.create(entrance.gateway(name, api_version, each.name, port, options))
             place = entrance.of_own(made)
         # Some implementations deliver a load balancer only for a Gateway with a route.
@@ -111,7 +111,7 @@ async def routing(platform: Platform, scratch: Scratch, settings: Settings, targ
     if not offer.chosen.accepted:
         return Routing(**about)
     scratch.tell(f"creating two model servers, for a Gateway of class {offer.chosen.name}")
-    await allow(scratch, "requests", ports=(model_servers.PORT,), egress=True)
+    await allow(scratch, "requests", "Ingress", "Egress")
     kind = "NodePort" if any(each.facts.service == "NodePort" for each in offer.tried) else "ClusterIP"
     servers = await gather(*(routes.serve(platform, scratch, each, settings.patience, kind) for each in BACKENDS))
     namespace = servers[0]["metadata"]["namespace"]

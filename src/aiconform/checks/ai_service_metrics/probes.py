@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from aiconform.check import Access, Inspection, NothingToLookAt, Settings, inspection, probe
 from aiconform.checks.ai_service_metrics import counting_workload
-from aiconform.checks.ai_service_metrics.counting_workload import METRIC, PATH, PORT, PORT_NAME
+from aiconform.checks.ai_service_metrics.counting_workload import METRIC, PATH, PORT_NAME
 from aiconform.checks.ai_service_metrics.observations import Collected, CounterReading
 from aiconform.checks.ai_service_metrics.options import AiServiceMetricsOptions
 from aiconform.cluster import Cluster, ClusterError
@@ -79,7 +79,7 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
     apis = await _apis(platform, options)
     method = await collection.choose(cluster, options.collection, await scratch.namespace())
     workload = scratch.cluster_name("workload")
-    await allow(scratch, "scrapes", ports=(PORT,))
+    await allow(scratch, "scrapes", "Ingress")
     pod = await counting_workload.start(platform, scratch, method, workload, settings.patience)
     # Before it is declared, so that this is the first value that can be collected.
     try:

@@ -16,7 +16,6 @@ from aiconform.checks.pod_autoscaling.options import PodAutoscaling
 from aiconform.checks.pod_autoscaling.scaled_pods import first_pod, holding, set_metric, why_not_running
 from aiconform.checks.pod_autoscaling.scaled_workload import (
     PATH,
-    PORT,
     REPLICAS,
     SCALED,
     TARGET,
@@ -116,7 +115,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     cluster = platform.cluster
     api = choose_api(await metrics_apis(cluster), options.api)
     way = await _choose_collection(platform, options, await scratch.namespace())
-    await allow(scratch, "scrapes", ports=(PORT,))
+    await allow(scratch, "scrapes", "Ingress")
     made = await deployment(platform, scratch, target, way)
     name = made["metadata"]["name"]
     history = ScalingHistory(scratch, name)
