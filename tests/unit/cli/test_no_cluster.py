@@ -139,6 +139,8 @@ def test_the_images_are_rewritten_to_a_mirror() -> None:
 def test_a_mirror_has_an_image_under_its_path(public: str, mirrored: str) -> None:
     assert Images("mirror.example/all").mirrored(public) == f"mirror.example/all/{mirrored}"
     assert Images().mirrored(public) == public
+    assert Images("[fd00::1]:5000/all").mirrored(public) == f"[fd00::1]:5000/all/{mirrored}"
+    assert Images("mirror.example").mirrored(f"[fd00::1]:5000/{mirrored}") == f"mirror.example/{mirrored}"
 
 
 def test_the_role_names_what_the_checks_do() -> None:
