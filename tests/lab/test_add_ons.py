@@ -14,8 +14,9 @@ from support.lab import LAB, Lab, aiconform, succeed
 
 from aiconform.lab import load
 from aiconform.lab.addons.install import LABEL
-from aiconform.lab.addons.registry import ADD_ONS, chosen
-from aiconform.lab.config import DEFAULT_KUBERNETES
+from aiconform.lab.addons.registry import ADD_ONS, ALL, chosen, packages_of
+from aiconform.lab.config import DEFAULT_KUBERNETES, IP_FAMILIES
+from aiconform.lab.machines import host
 
 # What an add-on brings in such kinds is recorded by name and removed; what controllers make of it goes with it.
 KINDS = (
@@ -64,6 +65,12 @@ def add_ons(lab: Lab) -> list[str]:
     return found
 
 
+def possible() -> tuple[str, ...]:
+    """The add-ons that this machine can have."""
+    host.install_packages(host.quiet, packages_of(ADD_ONS))
+    return chosen([ALL], DEFAULT_KUBERNETES, IP_FAMILIES[0])
+
+
 def nobody_needs(names: Iterable[str]) -> list[str]:
     """Those of the add-ons that no other of them needs."""
     names = list(names)
@@ -80,18 +87,20 @@ def brought(lab: Lab) -> dict[str, Brought]:
 @pytest.mark.parametrize("name", ADD_ONS)
 def test_an_add_on_works_with_only_what_it_needs(brought: dict[str, Brought], groups: set[str], name: str) -> None:
     """Whatever its objects refer to comes from itself, from add-ons that it needs, or from Kubernetes."""
+    if name not in brought:
+        pytest.skip(f"this machine cannot have {name}")
     assert not missing(name, brought, groups)
 
 
 def test_an_interrupted_installation_goes_on(lab: Lab, groups: set[str]) -> None:
     # In another order than other labs: an add-on that needs one of the others without saying so does not become ready.
-    names = tuple(reversed(ADD_ONS))
+    names = tuple(reversed(possible()))
     command = [sys.executable, "-m", "aiconform", "lab", "up", "--name", lab.name, "--with", ",".join(names)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         watching.until(lab.kubeconfig, "v1", "Namespace", lambda names: "kueue-system" in names)
         process.kill()
     lab.install(*names)
-    assert set(add_ons(lab)) == set(chosen(["all"], DEFAULT_KUBERNETES)) == set(ADD_ONS)
+    assert set(add_ons(lab)) == set(names)
     assert "1/1" in lab.kubectl("get", "deployments", "-n", "kueue-system", "--no-headers")
     succeed("inspect", kubeconfig=lab.kubeconfig)
 
@@ -103,7 +112,7 @@ def test_installing_again_changes_nothing(lab: Lab) -> None:
 
 
 def test_nothing_is_left_of_what_is_removed(lab: Lab, before: set[str]) -> None:
-    left = list(ADD_ONS)
+    left = list(possible())
     while left:
         removed = nobody_needs(left)
         succeed("lab", "up", "--name", lab.name, "--without", ",".join(removed))

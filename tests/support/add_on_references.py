@@ -31,7 +31,7 @@ class Brought:
 
 def every(lab: Lab) -> dict[str, Brought]:
     """All add-ons of this lab's Kubernetes version."""
-    names = chosen([ALL], lab.plan.kubernetes)
+    names = chosen([ALL], lab.plan.kubernetes, lab.plan.ip_family)
     components = list(dict.fromkeys(component for name in names for component in ADD_ONS[name].components))
     binaries = assets_of.assets(lab.plan.kubernetes, quiet, extra=components)
     site = Site(lab.plan.identity, {}, (lab.network.node(1),), binaries)

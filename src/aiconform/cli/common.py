@@ -153,7 +153,9 @@ def note(message: str) -> None:
 class Failure(click.ClickException):
     """An error whose message names the problem and what to do; nothing was judged."""
 
-    exit_code = WRONG
+    def __init__(self, message: str, exit_code: int = WRONG) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc] # click asks the instance
 
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"aiconform: {plain(self.message)}", err=True)

@@ -73,7 +73,8 @@ def _code(call: Callable[[], object]) -> int:
         return _output_closed()
     except click.ClickException as error:
         error.show()
-        return WRONG
+        # click has 1 for what has no code of its own.
+        return WRONG if error.exit_code == 1 else error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted")
         return INTERRUPTED

@@ -38,13 +38,13 @@ class _Group(click.Group):
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """LabError ends the command with its message and exit code 2."""
+    """LabError ends the command with its message and exit code 2; with 3 if this machine cannot have what was asked."""
     from aiconform.lab import LabError
 
     try:
         yield
     except LabError as error:
-        raise Failure(str(error)) from error
+        raise Failure(str(error), error.exit_code) from error
     except KeyboardInterrupt:
         # Builds and processes stay; the same command continues from there.
         note("aiconform: interrupted")
@@ -115,7 +115,13 @@ def command() -> None:
 )
 @click.option("--with", "add_ons", multiple=True, metavar="ADD-ON", help="Add-on to install, or `all` of them.")
 @click.option("--without", multiple=True, metavar="ADD-ON", help="Add-on to remove.")
-@click.option("--trait", "traits", multiple=True, metavar="TRAIT", help="Trait to turn on, see `lab trait --list`.")
+@click.option(
+    "--trait",
+    "traits",
+    multiple=True,
+    metavar="TRAIT",
+    help="Trait to turn on, with its add-ons; see `lab trait --list`.",
+)
 @output_option
 def up(
     name: str,
@@ -140,7 +146,7 @@ def up(
     from aiconform.lab.traits.switch import turn
 
     with clear_errors(), Progress() as progress:
-        wanted = [find(trait).name for trait in names(traits)]
+        wanted = [find(trait) for trait in names(traits)]
         folder = Path(assets) if assets and not prepared.is_bundle(assets) else None
         if assets and folder is None:
             prepared.take(assets, progress)
@@ -156,13 +162,13 @@ def up(
             assets=folder,
             feature_gates=_switches("--feature-gate", gates),
             runtime_config=_switches("--runtime-config", served),
-            add_ons=names(add_ons),
+            add_ons=(*names(add_ons), *(name for trait in wanted for name in trait.needs)),
             without_add_ons=names(without),
         )
         lab = up(config, progress)
         if wanted:
-            progress(f"turning on {', '.join(wanted)}")
-            turn(lab, wanted, on=True)
+            progress(f"turning on {', '.join(trait.name for trait in wanted)}")
+            turn(lab, (trait.name for trait in wanted), on=True)
         progress.done(f"lab {name} is up: Kubernetes {lab.plan.kubernetes}, {len(lab.plan.own)} nodes")
     if output == "json":
         print_json({"name": name, "kubeconfig": str(lab.kubeconfig), "server": lab.network.server})

@@ -53,6 +53,15 @@ _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 class LabError(Exception):
     """An error that the user can fix; the message says what is wrong and how to fix it."""
 
+    exit_code = 2
+    """With which a command ends."""
+
+
+class Unsupported(LabError):
+    """What was asked for is nothing that this machine can have; the message says what it can have."""
+
+    exit_code = 3
+
 
 def needs(missing: str) -> LabError:
     """The error on a machine that cannot run a lab; it says what still works there."""

@@ -11,11 +11,11 @@ from typing import Any
 
 from aiconform.lab import plan, planning
 from aiconform.lab.addons.install import installed
-from aiconform.lab.addons.registry import ADD_ONS, chosen, components_of
+from aiconform.lab.addons.registry import ADD_ONS, chosen, components_of, packages_of
 from aiconform.lab.build import assets as assets_of
 from aiconform.lab.build import images
 from aiconform.lab.cloud import orders as cloudnodes
-from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, ROOT, LabConfig, LabError, Paths
+from aiconform.lab.config import CONTROL_PLANE, DEFAULT_KUBERNETES, IP_FAMILIES, ROOT, LabConfig, LabError, Paths
 from aiconform.lab.end import end_lab
 from aiconform.lab.existing import ExistingLab, Node
 from aiconform.lab.faults.switch import reapply
@@ -44,12 +44,15 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
     paths = Paths(config.name, root)
     try:
         with host.locked(paths.state):
-            host.install_packages(progress)
-            host.raise_limits()
             old = plan.read(paths)
             minor = config.kubernetes or (old.kubernetes if old else DEFAULT_KUBERNETES)
+            family = config.ip_family or (old.ip_family if old else IP_FAMILIES[0])
+            staying = [name for name in (old.add_ons if old else ()) if name not in config.without_add_ons]
+            names = (*staying, *config.add_ons)
+            host.install_packages(progress, packages_of(chosen(names, minor)))
+            host.raise_limits()
             # Before anything is written: a failed build leaves no incomplete lab.
-            add_ons = chosen((*(old.add_ons if old else ()), *config.add_ons), minor)
+            add_ons = chosen(names, minor, family)
             binaries = assets_of.assets(minor, progress, config.assets or _given(old), extra=components_of(add_ons))
             with host.locked(root):
                 new = planning.make(config, old, root)

@@ -105,7 +105,8 @@ def make(config: LabConfig, old: LabPlan | None, root: Path) -> LabPlan:
     leave = set(config.without_add_ons)
     if unknown := sorted(leave - ADD_ONS.keys()):
         raise LabError(f"the lab has no add-on {', '.join(unknown)}; it has {', '.join(ADD_ONS)}")
-    wanted = chosen((*(name for name in plan.add_ons if name not in leave), *config.add_ons), plan.kubernetes)
+    staying = (name for name in plan.add_ons if name not in leave)
+    wanted = chosen((*staying, *config.add_ons), plan.kubernetes, plan.ip_family)
     if kept := sorted(leave & set(wanted)):
         raise LabError(f"add-on {', '.join(kept)} stays: another one that stays needs it")
     changes["add_ons"] = wanted

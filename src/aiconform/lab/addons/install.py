@@ -87,7 +87,7 @@ async def install(cluster: Cluster, names: Sequence[str], site: Site, paths: Pat
         for needed in each.add_on.needs:
             await there[needed].wait()
         async with slots:
-            await _install(cluster, each, seconds)
+            await _install(cluster, each, site, seconds)
         there[each.add_on.name].set()
         progress(f"{each.add_on.name} works")
 
@@ -115,7 +115,7 @@ def _sorted(add_on: AddOn, site: Site) -> _Installation:
     return _Installation(add_on, **parts)
 
 
-async def _install(cluster: Cluster, each: _Installation, seconds: float) -> None:
+async def _install(cluster: Cluster, each: _Installation, site: Site, seconds: float) -> None:
     workloads = [obj for obj in each.rest if obj["kind"] in WORKLOADS]
     # A Pod that is created before its ServiceAccount is refused, and tried again only later.
     await _all(_apply(cluster, obj, seconds) for obj in each.rest if obj not in workloads)
@@ -130,6 +130,7 @@ async def _install(cluster: Cluster, each: _Installation, seconds: float) -> Non
         for kind, namespace, made in each.add_on.makes
     ]
     await works(cluster, each.add_on, made, seconds)
+    await each.add_on.shown(cluster, site, seconds)
 
 
 async def _all(steps: Iterable[Coroutine[Any, Any, None]], at_once: int = _AT_ONCE) -> None:

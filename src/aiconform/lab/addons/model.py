@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from aiconform.lab.build.images import Image
 from aiconform.lab.config import IP_FAMILIES
 
 if TYPE_CHECKING:
-    from aiconform.cluster import Object
+    from aiconform.cluster import Cluster, Object
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Site:
     node_addresses: tuple[str, ...]
     assets: Assets
     ip_family: str = IP_FAMILIES[0]
+    services: str = ""
+    """The range of the Services' addresses."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,14 @@ def _no_objects(site: Site) -> Sequence[Object]:
     return ()
 
 
+def _anywhere(ip_family: str) -> None:
+    pass
+
+
+async def _nothing_to_show(cluster: Cluster, site: Site, seconds: float) -> None:
+    pass
+
+
 def _no_handlers(assets: Assets) -> Sequence[RuntimeHandler]:
     return ()
 
@@ -67,6 +77,12 @@ class AddOn:
     """All its objects, in any order. Objects of its own CRDs are applied when its Deployments are available."""
     makes: tuple[tuple[str, str, str], ...] = ()
     """(kind, Namespace, name) of workloads that its controllers create and that have to be available as well."""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Commands that it needs on this machine -> the Debian package that contains each."""
+    requires: Callable[[str], object] = _anywhere
+    """Raises Unsupported if this machine cannot have it in a lab of this IP family. Called before anything is built."""
+    shown: Callable[[Cluster, Site, float], Awaitable[None]] = _nothing_to_show
+    """Returns when it has been seen to do what it is there for, after its workloads are available. Raises LabError."""
     needs: tuple[str, ...] = ()
     """Add-ons that have to be installed before it."""
     feature_gates: Mapping[str, bool] = field(default_factory=dict)

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from aiconform.lab import addons
 from aiconform.lab.addons.model import AddOn
 from aiconform.lab.build.components import Component
-from aiconform.lab.config import LabError
+from aiconform.lab.config import LabError, Unsupported
 from aiconform.lab.declared import declared
 from aiconform.spec import Requirement
 
 # The modules of the package that are no add-ons.
-_MACHINERY = ("install", "manifests", "model", "registry", "working")
+_MACHINERY = ("enforcement", "install", "manifests", "model", "packet_filter", "registry", "working")
 
 ADD_ONS: dict[str, AddOn] = {add_on.name: add_on for add_on in declared(addons, "ADD_ON", besides=_MACHINERY)}
 """Every add-on, by name."""
@@ -21,11 +21,11 @@ ADD_ONS: dict[str, AddOn] = {add_on.name: add_on for add_on in declared(addons, 
 ALL = "all"
 
 
-def chosen(names: Iterable[str], minor: str) -> tuple[str, ...]:
+def chosen(names: Iterable[str], minor: str, ip_family: str = "") -> tuple[str, ...]:
     """The add-ons of these names (or `all`) and those that they need, each after the ones it needs.
 
-    Raises LabError for an unknown name, and for an add-on that does not support this Kubernetes minor version; `all`
-    leaves such add-ons out.
+    Raises LabError for an unknown name, for an add-on that does not support this Kubernetes minor version, and, if an
+    IP family is given, for one that this machine cannot have in a lab of it; `all` leaves such add-ons out.
     """
     found: dict[str, None] = {}
     names = list(names)
@@ -41,7 +41,14 @@ def chosen(names: Iterable[str], minor: str) -> tuple[str, ...]:
             if ALL in names:
                 continue
             raise LabError(f"the add-on {name} needs Kubernetes {add_on.since} or newer, the lab has {minor}")
-        found.update(dict.fromkeys(chosen(add_on.needs, minor)))
+        try:
+            if ip_family:
+                add_on.requires(ip_family)
+        except Unsupported:
+            if ALL in names:
+                continue
+            raise
+        found.update(dict.fromkeys(chosen(add_on.needs, minor, ip_family)))
         found[name] = None
     return tuple(found)
 
@@ -49,6 +56,11 @@ def chosen(names: Iterable[str], minor: str) -> tuple[str, ...]:
 def needed(requirements: Iterable[Requirement]) -> tuple[str, ...]:
     """The add-ons that the checks of these requirements need in the lab, each once."""
     return tuple(dict.fromkeys(name for requirement in requirements for name in requirement.lab.add_ons))
+
+
+def packages_of(add_ons: Iterable[str]) -> dict[str, str]:
+    """The commands that these add-ons need on this machine -> the Debian package that contains each."""
+    return {command: package for name in add_ons for command, package in ADD_ONS[name].packages.items()}
 
 
 def components_of(add_ons: Iterable[str]) -> list[Component]:

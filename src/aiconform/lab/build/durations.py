@@ -8,7 +8,7 @@ from aiconform.lab.build.components import Component
 
 MACHINE = "2 cores"
 # Measured one after another; estimated for prometheus, prometheus-operator, lws, helm, scheduler-plugins, kustomize,
-# kube-network-policies.
+# kube-router.
 _SECONDS = {
     "kubernetes": 400,
     "kueue": 375,
@@ -25,7 +25,7 @@ _SECONDS = {
     "karpenter": 93,
     "containerd": 75,
     "kwok": 73,
-    "kube-network-policies": 60,
+    "kube-router": 90,
     "kustomize": 30,
     "etcd": 19,
     "cni": 10,

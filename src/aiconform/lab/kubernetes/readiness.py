@@ -121,7 +121,8 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
         if lab.plan.add_ons:
             await _until_images_are_there(lab)
         addresses = tuple(lab.network.node(node.number) for node in lab.plan.nodes)
-        site = Site(lab.plan.identity, lab.plan.identities, addresses, assets, lab.plan.ip_family)
+        services = str(lab.network.services)
+        site = Site(lab.plan.identity, lab.plan.identities, addresses, assets, lab.plan.ip_family, services)
         await install.install(cluster, lab.plan.add_ons, site, lab.paths, progress)
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,12 +65,13 @@ def raise_limits() -> None:
         limit.write_text(str(INOTIFY_INSTANCES))
 
 
-def install_packages(progress: Progress) -> None:
-    """Install missing system packages with apt.
+def install_packages(progress: Progress, more: Mapping[str, str] | None = None) -> None:
+    """Install missing system packages with apt; `more` are further commands -> packages.
 
     Raises LabError naming the missing commands on a system without apt.
     """
-    missing = {command: package for command, package in _COMMANDS.items() if not shutil.which(command, path=_PATH)}
+    wanted = {**_COMMANDS, **(more or {})}
+    missing = {command: package for command, package in wanted.items() if not shutil.which(command, path=_PATH)}
     apt = shutil.which("apt-get")
     if apt and not Path(_AUTHORITIES).exists() and "SSL_CERT_FILE" not in os.environ:
         missing[_AUTHORITIES] = "ca-certificates"  # Go asks for them when it fetches modules

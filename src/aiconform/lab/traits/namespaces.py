@@ -120,6 +120,6 @@ TRAITS = (
         "The same NetworkPolicy, enforced on every node.",
         "pass, by NetworkPolicies for the run's own Pods; error that names the policy where it may make none",
         in_namespaces("enforced-default-deny", _DENY),
-        needs=("kube-network-policies",),
+        needs=("kube-router",),
     ),
 )
