@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -53,20 +54,19 @@ class ComingAddOns:
     async def arrive(self) -> None:
         """Build and install all of them. What fails is reported by the checks that need it."""
         try:
-            builds = asyncio.ensure_future(_command("assets", "build", *self._ready, niceness=_NICENESS))
-            try:
+            # A group waits for its tasks even if it is cancelled again meanwhile: no build outlives the run.
+            async with asyncio.TaskGroup() as group:
+                builds = group.create_task(_problem("assets", "build", *self._ready))
                 await self._install(builds)
-            finally:
-                if not builds.done():
-                    builds.cancel()
-                    await asyncio.wait([builds])
-        except _Failed as error:
-            self._problems = {name: str(error) for name, event in self._ready.items() if not event.is_set()}
+                builds.cancel()
+        except* _Failed as errors:
+            problem = str(errors.exceptions[0])
+            self._problems = {name: problem for name, event in self._ready.items() if not event.is_set()}
         finally:
             for event in self._ready.values():
                 event.set()
 
-    async def _install(self, builds: asyncio.Future[None]) -> None:
+    async def _install(self, builds: asyncio.Task[_Failed | None]) -> None:
         from aiconform.lab.addons.registry import components_of
         from aiconform.lab.build.assets import absent
 
@@ -79,14 +79,22 @@ class ComingAddOns:
                 for name in built:
                     self._ready[name].set()
             elif builds.done():
-                builds.result()
-                raise _Failed(f"building {', '.join(left)} ended without them")
+                raise builds.result() or _Failed(f"building {', '.join(left)} ended without them")
             else:
                 await asyncio.wait([builds], timeout=_LOOK_SECONDS)
 
 
 class _Failed(Exception):
     pass
+
+
+async def _problem(*words: str) -> _Failed | None:
+    """Run the command at a low priority, and return how it failed: what is built by then is installed all the same."""
+    try:
+        await _command(*words, niceness=_NICENESS)
+    except _Failed as error:
+        return error
+    return None
 
 
 async def _command(*words: str, niceness: int = 0) -> None:
@@ -108,11 +116,20 @@ async def _command(*words: str, niceness: int = 0) -> None:
             click.echo(f"lab: {last}", err=True)
         code = await process.wait()
     except asyncio.CancelledError:
-        process.terminate()
-        await process.wait()
+        await _end(process)
         raise
     if code:
         raise _Failed(last.removeprefix("aiconform: "))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a process and wait for that, also if the caller is cancelled meanwhile: who ends the run can do so twice."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    ended = asyncio.ensure_future(process.wait())
+    while not ended.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(ended)
 
 
 def lab_of(requirements: Iterable[Requirement], *, at_once: bool) -> tuple[Lab, ComingAddOns | None]:

@@ -108,3 +108,30 @@ async def test_the_end_of_the_run_ends_the_builds(build: Callable[[str], Path]) 
             await asyncio.sleep(0.02)
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "pid").read_text()), 0)
+
+
+ENDS_SLOWLY = """
+import os, signal
+
+def end(*_):
+    (built / "ending").touch()
+    time.sleep(1)
+    sys.exit(1)
+
+if sys.argv[2] == "assets":
+    signal.signal(signal.SIGTERM, end)
+    (built / "pid").write_text(str(os.getpid()))
+    (built / "prometheus").touch()
+    time.sleep(600)
+"""
+
+
+async def test_a_run_that_ends_while_a_build_is_ended_waits_for_it(build: Callable[[str], Path]) -> None:
+    folder = build(ENDS_SLOWLY)
+    coming = ComingAddOns("lab", ["prometheus"], NEEDS)
+    async with background(coming.arrive()):
+        await coming.gates["ai_service_metrics"]()
+        while not (folder / "ending").exists():  # noqa: ASYNC110 - a process writes it
+            await asyncio.sleep(0.02)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((folder / "pid").read_text()), 0)
