@@ -72,8 +72,7 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
 def load(name: str = "lab", root: Path = ROOT) -> Lab | None:
     """The lab of this name, running or not; None if there is none. Raises LabError if its plan is invalid."""
     paths = Paths(name, root)
-    found = plan.read(paths)
-    return Lab(found, paths) if found else None
+    return Lab(found, paths) if (found := plan.read(paths)) else None
 
 
 class Lab(ExistingLab):
