@@ -20,7 +20,7 @@ from aiconform.reports.plain import shortened
 from aiconform.untrusted import Refused, digest
 from aiconform.untrusted.archives import SUFFIXES
 
-LONGEST_SLUG = 60
+LONGEST_SLUG = 70
 LONGEST_NAME = 300
 _ODD = re.compile(r"[^a-z0-9._-]+")
 # Windows keeps these names to devices, whatever follows a dot:
@@ -79,12 +79,13 @@ def _name(path: Path, corpus: Path) -> str:
 def slug(product: str) -> str:
     """A product's name in addresses and names of files: short, of plain letters, one for each product."""
     lower = product.lower()
-    plain = _ODD.sub("-", lower).strip(".-_")[:LONGEST_SLUG]
+    plain = _ODD.sub("-", lower).strip(".-_")
     if _DEVICE.fullmatch(plain):
-        plain = f"product-{plain}"[:LONGEST_SLUG]
-    if plain == lower:
+        plain = f"product-{plain}"
+    if plain == lower and len(plain) <= LONGEST_SLUG:
         return plain
-    return f"{plain or 'product'}-{hashlib.sha256(lower.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    tail = hashlib.sha256(lower.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain[: LONGEST_SLUG - 1 - len(tail)] or 'product'}-{tail}"
 
 
 def key(source: Source, settings: ValidationSettings) -> str:
