@@ -188,6 +188,64 @@ def test_a_time_slice_that_others_hold_slices_of(monkeypatch: pytest.MonkeyPatch
     assert verdicts(alone) == {**ALL, "idle_devices_stay": None}
 
 
+NOTHING = "system_memory_total_bytes 1\n"
+ONE_DEVICE = {**ALL, "idle_devices_stay": None}
+
+
+class Changing(World):
+    """After the load the exporter answers with one thing after another; None if it does not answer."""
+
+    def __init__(self, during: str, *afterwards: str | None, before: str = NOTHING) -> None:
+        super().__init__(before, during, "")
+        self.afterwards = list(afterwards)
+
+    async def read(self) -> Scrape:
+        if self.now != "after":
+            return await super().read()
+        text = self.afterwards.pop(0) if len(self.afterwards) > 1 else self.afterwards[0]
+        if text is None:
+            return Scrape(ENDPOINT, problem="unreachable", message="connection refused")
+        return Scrape(ENDPOINT, tuple(parse(text)))
+
+
+def test_a_device_that_is_reported_only_while_it_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def follow(*afterwards: str | None) -> dict[str, bool | None]:
+        world = Changing(neuron(0.9, 0.9), *afterwards)
+        return verdicts(followed(monkeypatch, world, total=2, resource="aws.amazon.com/neuron"))
+
+    assert follow(NOTHING) == ONE_DEVICE
+    assert follow(neuron(0.9, 0.9), NOTHING) == ONE_DEVICE
+    assert follow(None, NOTHING) == ONE_DEVICE
+    assert follow(None) == {**ONE_DEVICE, "utilization_falls": None}
+    assert follow(neuron(0.9, 0.9)) == {**ONE_DEVICE, "utilization_falls": False}
+
+
+def test_an_exporter_that_cannot_be_read_for_a_while_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def follow(*afterwards: str | None) -> dict[str, bool | None]:
+        return verdicts(followed(monkeypatch, Changing(dcgm(99, 0), *afterwards, before=dcgm(0, 0)), total=2))
+
+    assert follow(None, dcgm(0, 0)) == follow(dcgm(99, 0), None, dcgm(0, 0)) == ALL
+    # A restarted exporter may report nothing yet.
+    assert follow(NOTHING, dcgm(0, 0)) == ALL
+    assert follow(dcgm(99, 0)) == {**ALL, "utilization_falls": False}
+    assert follow(dcgm(99, 0), None) == {**ALL, "utilization_falls": None}
+    # The device is gone from the metrics.
+    assert follow(page("DCGM_FI_DEV_GPU_UTIL", {'UUID="GPU-001"': 0})) == {**ALL, "utilization_falls": None}
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_metrics_that_cannot_be_read_decide_nothing(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    class Silent(World):
+        async def read(self) -> Scrape:
+            if self.now == when:
+                return Scrape(ENDPOINT, problem="slow", message="no complete answer within 10 s")
+            return await super().read()
+
+    seen = followed(monkeypatch, Silent(dcgm(0, 0), dcgm(99, 0), dcgm(0, 0)), total=2)
+    assert set(verdicts(seen).values()) == {None}
+    assert f"{when} the load: no complete answer" in findings(CHECK, seen)["utilization_rises"].reason
+
+
 def test_all_chips_of_a_host_under_numbers_of_their_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     host = page("tensorcore_utilization_node", {f'accelerator_id="host-{n}"': 0 for n in range(4)})
     busy = page("tensorcore_utilization_node", {f'accelerator_id="host-{n}"': 80 for n in range(4)})

@@ -150,6 +150,8 @@ def _unloaded(seen: Load) -> str:
     """Why the observation decides nothing; empty if the device was under load and is in the metrics."""
     if seen.problem:
         return f"no Pod started with a device on {seen.node}: {seen.problem}"
+    if not seen.before and (why := seen.unread.get("before")):
+        return f"the metrics could not be read before the load: {why}"
     if seen.ended:
         return (
             f"the Pod with the device ended before its use showed: {seen.ended}; name an image or a command that keeps "
@@ -167,6 +169,8 @@ def _unloaded(seen: Load) -> str:
             f"let the exporter name Pods, or {_ELSEWHERE}"
         )
     rose = _rose(seen, seen.label) if seen.label else bool(_risen(seen))
+    if not rose and (why := seen.unread.get("during")):
+        return f"the metrics could not be read during the load: {why}"
     if not rose and seen.load == "open" and not seen.simulated:
         return (
             "a Pod held the device open, which puts no load on this hardware: name an image that computes, "
@@ -232,6 +236,10 @@ def utilization_falls(seen: Load) -> Finding:
         return undecided("the device's utilization did not rise")
     fell = _fell(seen, label)
     told = f"{_moved(seen, label)}, {seen.seconds_after:.0f} s after the Pod ended"
+    if not fell and (unread := seen.unread.get("after")):
+        return undecided(f"the metrics could not be read after the load: {unread}")
+    if not fell and seen.after and label not in seen.after:
+        return undecided(f"{told}; {seen.endpoint} reported it no longer")
     if not fell and seen.followed_by:
         return undecided(f"{told}; {', '.join(seen.followed_by)} may use it now: {_ELSEWHERE}")
     return holds(fell, told, subjects=1)

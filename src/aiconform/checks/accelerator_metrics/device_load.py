@@ -11,7 +11,7 @@ from aiconform.checks.accelerator_metrics.device_metrics import Advertised
 from aiconform.checks.accelerator_metrics.holders import Holder, watched
 from aiconform.checks.accelerator_metrics.observations import Load
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
-from aiconform.checks.accelerator_metrics.page import Page, ended, rose
+from aiconform.checks.accelerator_metrics.page import UNREAD, Page, ended, fell, rose
 from aiconform.cluster import Cluster, NotFound, Object, wait
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import RESTRICTED, Scratch
@@ -69,15 +69,16 @@ async def under_load(
     cluster, seconds = platform.cluster, options.load_seconds
     load: Literal["open", "work"] = "work" if options.load_image else "open"
     seen = Load(**about.target.facts, endpoint=source.place, load=load, held=about.target.unit)
+    unread: dict[str, str] = {}
     async with watched(platform, about) as holders:
-        before, _ = await _until(source, _is_quiet, _QUIET_SECONDS)
+        before, _, unread["before"] = await _until(source, _is_quiet, _QUIET_SECONDS)
         user = await _user(platform, scratch, about, source, options, patience)
         if user.pod is None:
             return seen.model_copy(update={"before": before.utilization, "problem": user.problem})
         # An exporter may say that its own Pod holds everything.
         own = (user.name, f"{source.first.endpoint.namespace}/{source.first.endpoint.pod}")
         scratch.tell(f"a Pod uses {user.label or user.device or 'a device'}; waiting until that shows")
-        during, took = await _until(source, lambda now: _shows(before, now, user, own), seconds)
+        during, took, unread["during"] = await _until(source, lambda now: _shows(before, now, user, own), seconds)
         # The samples of other devices may come later.
         await asyncio.sleep(min(took, 2 * _POLL_SECONDS))
         again = await _read(source)
@@ -96,10 +97,11 @@ async def under_load(
         ended_early = "" if shows else await _how_it_ended(cluster, user.pod)
         await cluster.delete(user.pod)
         await wait.gone(cluster, user.pod, seconds=patience)
-        after, left = Page(), 0.0
+        after, left = UNREAD, 0.0
         if shows:
             scratch.tell(f"the Pod is gone; waiting until {label or 'the device'} is idle again")
-            after, left = await _until(source, lambda now: not rose(before, now, [*used, *idle]), seconds)
+            risen = [each for each in (*used, *idle) if rose(before, during, [each])]
+            after, left, unread["after"] = await _until(source, lambda now: fell(before, now, during, risen), seconds)
         later = {uid: each for uid, each in holders.besides(user.claim, user.pod).items() if uid not in others}
     return seen.model_copy(
         update={
@@ -117,6 +119,7 @@ async def under_load(
             "seconds_after": round(left, 1),
             "ended": ended_early,
             "of_kind": covered.expected,
+            "unread": {when: why for when, why in unread.items() if why},
             "samples": {"before": before.samples, "during": during.samples, "after": after.samples},
         }
     )
@@ -193,21 +196,27 @@ def _labels_of(others: Mapping[str, Holder], about: Advertised, source: Source) 
 
 
 async def _read(source: Source) -> Page:
-    """What the exporter says now; empty if this scrape failed."""
-    return Page(tuple(source.readings(await source.read())))
+    """What the exporter says now."""
+    scrape = await source.read()
+    return Page(tuple(source.readings(scrape)), scrape.message if scrape.problem else "")
 
 
-async def _until(source: Source, condition: Callable[[Page], bool], seconds: float) -> tuple[Page, float]:
-    """(the first page for which the condition holds or the last one, seconds waited)."""
+async def _until(source: Source, condition: Callable[[Page], bool], seconds: float) -> tuple[Page, float, str]:
+    """(the first page for which the condition holds or the last one, seconds waited, why there was none at the end).
+
+    A page without utilization says something only where that is reported of devices in use alone.
+    """
     loop = asyncio.get_running_loop()
     begun, pause = loop.time(), _POLL_SECONDS
-    last = Page()
+    may_be_silent = "utilization" in source.convention.only_in_use
+    last = UNREAD
     while True:
         now = await _read(source)
-        last = now if now.utilization else last
+        tells = bool(now.utilization) or (may_be_silent and not now.problem)
+        last = now if tells or last.problem else last
         waited = loop.time() - begun
-        if (now.utilization and condition(now)) or waited + pause > seconds:
-            return last, waited
+        if (tells and condition(now)) or waited + pause > seconds:
+            return last, waited, now.problem
         await asyncio.sleep(pause)
         pause = min(_MOST_POLL_SECONDS, pause * 1.2)
 

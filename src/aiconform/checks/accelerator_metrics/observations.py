@@ -90,7 +90,8 @@ class Load(Observation):
 
     load: `open` (a Pod held the device open) or `work` (a Pod ran the given image). during: empty if no Pod started
     with a device; `problem` says why. samples: those of utilization as the exporter wrote them, under `before`,
-    `during` and `after`.
+    `during` and `after`. unread: why the endpoint could not be read when what was awaited had not shown yet, under the
+    same names.
     """
 
     node: str
@@ -117,3 +118,4 @@ class Load(Observation):
     samples: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     ended: str = ""
     of_kind: int = 0
+    unread: dict[str, str] = Field(default_factory=dict)

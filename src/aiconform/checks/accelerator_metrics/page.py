@@ -12,9 +12,10 @@ from aiconform.platform.monitoring.readings import Readings, each_once
 
 @dataclass(frozen=True)
 class Page:
-    """What the exporter says at one time."""
+    """What the exporter says at one time; `problem` says why it could not be read."""
 
     readings: tuple[Readings, ...] = ()
+    problem: str = ""
 
     @cached_property
     def utilization(self) -> dict[str, float]:
@@ -55,6 +56,9 @@ class Page:
         return [each.label for each in self.alike(label) if each.label != label]
 
 
+UNREAD = Page(problem="it was not read")
+
+
 def rose(before: Page, now: Page, labels: Collection[str]) -> bool:
     """Whether the utilization of one of these devices is above what it was."""
     return any(
@@ -64,6 +68,12 @@ def rose(before: Page, now: Page, labels: Collection[str]) -> bool:
 
 
 def ended(after: Page, during: Page) -> dict[str, float]:
-    """The utilization after the load. Metrics of a container end with it: that is 0."""
-    gone = [each.label for each in during.readings if each.label and each.is_container_level]
-    return {**dict.fromkeys(gone, 0.0), **after.utilization} if after.readings else {}
+    """The utilization after the load. What is reported only of devices in use ends with it: that is 0."""
+    gone = [each.label for each in during.readings if each.label and each.is_only_in_use("utilization")]
+    return {} if after.problem else {**dict.fromkeys(gone, 0.0), **after.utilization}
+
+
+def fell(before: Page, now: Page, during: Page, labels: Collection[str]) -> bool:
+    """Whether the utilization of these devices is reported and what it was before the load, whose page is `during`."""
+    values = ended(now, during)
+    return all(label in values for label in labels) and not rose(before, now, labels)

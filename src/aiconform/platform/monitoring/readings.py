@@ -77,6 +77,10 @@ class Readings:
         """Whether all samples are about containers: these may number devices in a way of their own."""
         return all(self.convention.is_container_level(sample.name) for sample in self.samples)
 
+    def is_only_in_use(self, quantity: str) -> bool:
+        """Whether the exporter reports the quantity only of devices in use."""
+        return quantity in self.convention.only_in_use or self.is_container_level
+
     @cached_property
     def reported(self) -> frozenset[str]:
         """The quantities that are reported."""
