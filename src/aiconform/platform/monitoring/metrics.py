@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
+from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+_COUNTER = re.compile(r"^([ \t]*#[ \t]*TYPE[ \t]+\S+[ \t]+)counter[ \t\r]*$", re.MULTILINE)
+_DECLARATION = re.compile(r"^[ \t]*#[ \t]*(HELP|TYPE|EOF)\b", re.MULTILINE)
+_EXEMPLAR = re.compile(r" # \{[^\n]*$", re.MULTILINE)
+_NOT_CLASSIC = re.compile(r"[^a-zA-Z0-9_:]")
 
 
 class BadFormat(ValueError):
@@ -31,16 +40,44 @@ def _escaped(value: str) -> str:
 
 
 def parse(text: str, content_type: str = "") -> list[MetricSample]:
-    """The samples of a page of metrics, in Prometheus' text format or OpenMetrics. Raises BadFormat."""
-    parser = parse_openmetrics if content_type.startswith("application/openmetrics-text") else parse_text
+    """The samples of a page of metrics, in Prometheus' text format or OpenMetrics. Raises BadFormat.
+
+    A name that only Prometheus 3 allows is read as older versions get it: each other character as an underscore.
+    """
     try:
-        found = [
-            MetricSample(sample.name, dict(sample.labels), float(sample.value))
-            for metric in parser(text)
-            for sample in metric.samples
-        ]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        found = list(
+            _of_openmetrics(text) if content_type.startswith("application/openmetrics-text") else _of_text(text)
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise BadFormat(f"not in a format for metrics: {error or type(error).__name__}") from error
-    if not found and text.strip():
+    # Clients declare metrics that have no series yet.
+    if not found and text.strip() and not _DECLARATION.search(text):
         raise BadFormat("not in a format for metrics: no sample in it")
     return found
+
+
+def _of_text(text: str) -> Iterator[MetricSample]:
+    # The parser renames the samples of counters that are not called so.
+    return _samples(parse_text(_COUNTER.sub(r"\1untyped", text)))
+
+
+def _of_openmetrics(text: str) -> Iterable[MetricSample]:
+    """Raises ValueError. What Prometheus does not insist on, such as families in one piece, nobody has to keep."""
+    try:
+        return list(_samples(parse_openmetrics(text)))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        if not text.rstrip().endswith("# EOF"):
+            raise
+    return _of_text(_EXEMPLAR.sub("", text))
+
+
+def _samples(families: Iterable[Metric]) -> Iterator[MetricSample]:
+    for metric in families:
+        for sample in metric.samples:
+            labels = {_classic(name): value for name, value in sample.labels.items()}
+            yield MetricSample(_classic(sample.name), labels, float(sample.value))
+
+
+@lru_cache(maxsize=4096)
+def _classic(name: str) -> str:
+    return _NOT_CLASSIC.sub("_", name)
