@@ -372,11 +372,14 @@ async def test_an_empty_node_pool_tells_its_accelerator_by_its_taint_or_its_limi
     assert gpu.full == amd.full == ""
 
 
-def requiring(name: str, key: str, *values: str, taint: str = "", labels: dict[str, str] | None = None) -> Object:
-    """A NodePool without nodes that requires one of these values."""
+def requiring(
+    name: str, key: str, *values: str, taint: str = "", labels: dict[str, str] | None = None, node_class: str = ""
+) -> Object:
+    """A NodePool without nodes that requires one of these values. node_class: the API group of its node class."""
     requirements = [{"key": key, "operator": "In", "values": list(values)}]
     taints = [{"key": taint, "effect": "NoSchedule"}] if taint else []
-    template = {"metadata": {"labels": labels or {}}, "spec": {"requirements": requirements, "taints": taints}}
+    spec = {"requirements": requirements, "taints": taints, "nodeClassRef": {"group": node_class, "name": "default"}}
+    template = {"metadata": {"labels": labels or {}}, "spec": spec}
     return {"metadata": {"name": name}, "spec": {"template": template}, "status": {"resources": {}}}
 
 
@@ -408,18 +411,13 @@ async def test_a_pool_of_instances_without_accelerators_is_never_taken() -> None
         ("karpenter.k8s.aws/instance-family", ["p5", "p5en"], "nvidia.com/gpu"),
         ("karpenter.k8s.aws/instance-family", ["g4ad"], "amd.com/gpu"),
         ("karpenter.k8s.aws/instance-category", ["trn"], "aws.amazon.com/neuron"),
-        ("node.kubernetes.io/instance-type", ["m7i.large", "inf2.xlarge"], "aws.amazon.com/neuron"),
-        ("node.kubernetes.io/instance-type", ["a3-highgpu-8g"], "nvidia.com/gpu"),
-        ("node.kubernetes.io/instance-type", ["Standard_ND96isr_MI300X_v5"], "amd.com/gpu"),
-        ("node.kubernetes.io/instance-type", ["ct6e-standard-4t"], "google.com/tpu"),
         ("karpenter.azure.com/sku-family", ["N"], "nvidia.com/gpu"),
         ("karpenter.azure.com/sku-gpu-name", ["A100"], "nvidia.com/gpu"),
         ("eks.amazonaws.com/instance-gpu-manufacturer", ["nvidia"], "nvidia.com/gpu"),
         ("eks.amazonaws.com/instance-accelerator-name", ["trainium2"], "aws.amazon.com/neuron"),
+        ("karpenter.k8s.oracle/instance-shape-name", ["VM.GPU.A10.1", "BM.GPU.H100.8"], "nvidia.com/gpu"),
+        ("karpenter.k8s.gcp/instance-family", ["g2"], "nvidia.com/gpu"),
         ("karpenter.sh/capacity-type", ["on-demand"], "unknown"),
-        ("node.kubernetes.io/instance-type", ["n1-standard-8"], "unknown"),
-        ("node.kubernetes.io/instance-type", ["m7i.large", "somebody-s-own"], "unknown"),
-        ("node.kubernetes.io/instance-type", ["m7i.large", "Standard_D4s_v5", "e2-medium"], "none"),
         ("karpenter.azure.com/sku-family", ["D", "E"], "none"),
         ("eks.amazonaws.com/instance-gpu-count", ["0"], "none"),
     ],
@@ -430,12 +428,80 @@ def test_what_a_pool_requires_tells_its_hardware(key: str, values: list[str], re
 
 
 @pytest.mark.parametrize(
+    ("node_class", "values", "resource"),
+    [
+        ("karpenter.k8s.aws", ["m7i.large", "inf2.xlarge"], "aws.amazon.com/neuron"),
+        ("eks.amazonaws.com", ["g6.4xlarge"], "nvidia.com/gpu"),
+        ("karpenter.k8s.aws", ["m7i.large", "somebody-s-own"], "unknown"),
+        ("karpenter.k8s.aws", ["m7i.large"], "none"),
+        ("karpenter.k8s.gcp", ["a3-highgpu-8g"], "nvidia.com/gpu"),
+        ("karpenter.k8s.gcp", ["ct6e-standard-4t"], "google.com/tpu"),
+        ("karpenter.k8s.gcp", ["n1-standard-8"], "unknown"),
+        ("karpenter.k8s.gcp", ["e2-medium"], "none"),
+        ("karpenter.azure.com", ["Standard_ND96isr_MI300X_v5"], "amd.com/gpu"),
+        ("karpenter.azure.com", ["Standard_D4s_v5"], "none"),
+        ("karpenter.k8s.oracle", ["BM.GPU.H100.8"], "nvidia.com/gpu"),
+        ("karpenter.k8s.oracle", ["BM.GPU.MI300X.8"], "amd.com/gpu"),
+        ("karpenter.k8s.oracle", ["VM.Standard.E5.Flex"], "none"),
+        # Another cloud's names, though they look alike.
+        ("karpenter.k8s.gcp", ["inf2.xlarge"], "unknown"),
+        ("karpenter.somebody.example", ["h100-380"], "unknown"),
+        ("karpenter.somebody.example", ["g6-standard-4"], "unknown"),
+        ("", ["p5.48xlarge"], "unknown"),
+    ],
+)
+def test_the_name_of_an_instance_tells_hardware_only_where_its_cloud_is_known(
+    node_class: str, values: list[str], resource: str
+) -> None:
+    made = requiring("p", "node.kubernetes.io/instance-type", *values, node_class=node_class)
+    pool = node_pool(made, [])
+    assert (pool.resource or ("none" if pool.without else "unknown")) == resource
+    if node_class:
+        made["spec"]["template"]["spec"]["nodeClassRef"] = {"apiVersion": f"{node_class}/v1beta1", "name": "default"}
+        assert node_pool(made, []) == pool
+
+
+@pytest.mark.parametrize(
+    ("provider_id", "pool", "instance", "resource"),
+    [
+        ("linode://1", "lke.linode.com/pool-id", "g6-standard-4", ""),
+        ("linode://1", "lke.linode.com/pool-id", "g2-gpu-rtx4000a1-s", "nvidia.com/gpu"),
+        ("", "lke.linode.com/pool-id", "g6-standard-4", ""),
+        ("digitalocean://1", "doks.digitalocean.com/node-pool", "g-4vcpu-16gb", ""),
+        ("digitalocean://1", "doks.digitalocean.com/node-pool", "gpu-mi300x1-192gb", "amd.com/gpu"),
+        ("civo://1", "kubernetes.civo.com/civo-node-pool", "g4s.kube.medium", ""),
+        ("openstack:///1", "worker.gardener.cloud/pool", "g5.xlarge", ""),
+        ("aws:///eu-west-1a/i-1", "worker.gardener.cloud/pool", "g5.xlarge", "nvidia.com/gpu"),
+        ("", "eks.amazonaws.com/nodegroup", "g5.xlarge", "nvidia.com/gpu"),
+    ],
+)
+async def test_nodes_whose_driver_does_not_run_are_known_by_the_instances_of_their_own_cloud(
+    provider_id: str, pool: str, instance: str, resource: str
+) -> None:
+    member = node("a", {pool: "p", "node.kubernetes.io/instance-type": instance})
+    member["spec"]["providerID"] = provider_id
+    found = await find(FakePlatform([member]))
+    assert [each.resource for each in found.pools] == ([resource] if resource else [])
+
+
+def test_a_pool_that_may_have_none_of_an_accelerator_is_one_without() -> None:
+    made = requiring("p", "karpenter.k8s.aws/instance-category", "c", "m", "g")
+    made["spec"]["limits"] = {"cpu": "1000", "nvidia.com/gpu": "0"}
+    assert node_pool(made, []).without == "its limit of nvidia.com/gpu is 0"
+    assert node_pool(made, []).resource == ""
+    both = requiring("p", "karpenter.k8s.aws/instance-category", "g", "inf")
+    both["spec"]["limits"] = {"nvidia.com/gpu": "0"}
+    assert node_pool(both, []).resource == "aws.amazon.com/neuron"
+
+
+@pytest.mark.parametrize(
     ("part", "operator", "values", "resource"),
     [
         ("instance-gpu-count", "Gt", ["0"], "nvidia.com/gpu"),
         ("instance-gpu-count", "In", ["1", "8"], "nvidia.com/gpu"),
         ("instance-gpu-count", "In", ["0", "1"], "unknown"),
         ("instance-gpu-count", "Lt", ["2"], "unknown"),
+        ("instance-gpu-count", "Lt", ["1"], "none"),
         ("instance-gpu-count", "DoesNotExist", [], "none"),
         ("instance-gpu-manufacturer", "Exists", [], "nvidia.com/gpu"),
         ("instance-gpu-manufacturer", "NotIn", ["amd"], "unknown"),
@@ -477,7 +543,8 @@ def test_no_requirement_breaks_the_reading(part: str, operator: str, values: lis
 
 
 async def test_a_pool_of_unknown_hardware_is_asked_about_until_the_user_names_it() -> None:
-    pools = [requiring("any", "kubernetes.io/arch", "amd64"), requiring("cpu", "x/instance-category", "m")]
+    category = "karpenter.k8s.aws/instance-category"
+    pools = [requiring("any", "kubernetes.io/arch", "amd64"), requiring("cpu", category, "m")]
     platform = FakePlatform([node("a", **GPU)], served=("v1",), pools=pools)
     found = await find(platform)
     assert found.usable == ()

@@ -1,7 +1,7 @@
 """Which accelerators the nodes of a pool can have, by what the pool asks its cloud for: requirements and labels.
 
 A requirement is that of Kubernetes' node affinity: key, operator, values. Names are data, in instances.yaml beside this
-module. What is not listed there says nothing.
+module. What is not listed there says nothing, and the name of an instance says nothing of another cloud's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from aiconform.cluster import Object
 from aiconform.spec import yamlfile
@@ -25,6 +26,7 @@ _TABLES = {
     "instance-family": "categories",
     "sku-family": "categories",
     "instance-type": "types",
+    "instance-shape-name": "types",
     "sku-name": "types",
     "instance-gpu-name": "names",
     "instance-accelerator-name": "names",
@@ -50,14 +52,25 @@ class Hardware:
     without: str = ""
 
 
-def stated(requirements: Iterable[Object], labels: Mapping[str, str]) -> Hardware:
-    """What requirements and labels of a pool's nodes say together."""
+def provider_of(domains: Iterable[str], provider_id: str = "") -> str:
+    """The cloud, by one of its domains among those of keys and node classes, or by a providerID; empty if unknown."""
+    domains = list(domains)
+    for entry in _content()["providers"]:
+        if provider_id.startswith(tuple(entry["ids"])) or any(
+            fnmatchcase(domain, pattern) for domain in domains for pattern in entry["domains"]
+        ):
+            return str(entry["name"])
+    return ""
+
+
+def stated(requirements: Iterable[Object], labels: Mapping[str, str], provider: str = "") -> Hardware:
+    """What requirements and labels of a pool's nodes say together. provider: the cloud, if a key does not tell it."""
     found: dict[str, list[str]] = {}
     absent = ""
     for requirement in [*requirements, *({"key": key, "operator": "In", "values": [labels[key]]} for key in labels)]:
-        table, allowed = _allowed(requirement)
+        table, allowed = _allowed(requirement, provider)
         if allowed == [NONE]:
-            values = ", ".join(requirement.get("values") or ["absent"])
+            values = ", ".join(map(str, requirement.get("values") or ["absent"]))
             absent = f"its {requirement['key']} is {values}"
             if table != "present":
                 return Hardware(without=absent)
@@ -67,44 +80,49 @@ def stated(requirements: Iterable[Object], labels: Mapping[str, str]) -> Hardwar
     return Hardware(tuple(dict.fromkeys(exact)), "" if exact else absent)
 
 
-def _allowed(requirement: Object) -> tuple[str, list[str]]:
+def _allowed(requirement: Object, provider: str) -> tuple[str, list[str]]:
     """(the table that explains the requirement, what it lets nodes have: extended resources, NONE, _UNKNOWN).
 
     The list is empty if the requirement is about something else.
     """
     key, operator = requirement["key"], requirement.get("operator", "In")
     values = [str(value) for value in requirement.get("values") or []]
-    resource = _match("labels", key)
+    resource = _match(_content()["labels"], key)
     if resource != _UNKNOWN:
         return "labels", [resource] if operator in ("In", "Exists") else []
-    part = key.rpartition("/")[2]
+    domain, _, part = key.rpartition("/")
     table = _TABLES.get(part, "")
     if part in _COUNTS or (table in ("makers", "names") and operator != "In"):
-        if operator == _ABSENT or (operator == "In" and set(values) == {"0"}):
+        if operator == _ABSENT or (operator == "In" and set(values) == {"0"}) or (operator == "Lt" and values == ["1"]):
             return "present", [NONE]
         some = operator in _PRESENT or (operator == "In" and "0" not in values)
-        return "present", [_match("present", part)] if some else []
+        return "present", [_match(_content()["present"], part)] if some else []
     if not table or operator != "In":
         return table, []
-    return table, list(dict.fromkeys(_of_value(table, value) for value in values))
+    cloud = provider_of([domain]) or provider
+    return table, list(dict.fromkeys(_of_value(table, value, cloud) for value in values))
 
 
-def _of_value(table: str, value: str) -> str:
-    if table == "types" and (exact := _match("types", value)) != _UNKNOWN:
+def _of_value(table: str, value: str, cloud: str) -> str:
+    if table in ("names", "makers"):
+        return _match(_content()[table], value.lower())
+    known: Mapping[str, list[dict[str, str]]] = next(
+        (entry for entry in _content()["providers"] if entry["name"] == cloud), {}
+    )
+    if table == "types" and (exact := _match(known.get("types", ()), value)) != _UNKNOWN:
         return exact
     if table == "types":
         # m7i.large, a3-highgpu-8g: the family comes first.
         family, dot, _ = value.partition(".")
-        return _match("categories", family if dot else value.partition("-")[0])
-    return _match(table, value.lower() if table in ("names", "makers") else value)
+        value = family if dot else value.partition("-")[0]
+    return _match(known.get("categories", ()), value)
 
 
-def _match(table: str, value: str) -> str:
-    found = (entry["resource"] for entry in _tables()[table] if fnmatchcase(value, entry["pattern"]))
-    return next(found, _UNKNOWN)
+def _match(table: Iterable[Mapping[str, str]], value: str) -> str:
+    return next((entry["resource"] for entry in table if fnmatchcase(value, entry["pattern"])), _UNKNOWN)
 
 
 @cache
-def _tables() -> dict[str, list[dict[str, str]]]:
-    content = yamlfile.parse(Path("instances.yaml"), files(__package__).joinpath("instances.yaml").read_bytes()).data
-    return dict(content)
+def _content() -> dict[str, Any]:
+    found = yamlfile.parse(Path("instances.yaml"), files(__package__).joinpath("instances.yaml").read_bytes()).data
+    return dict(found)

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiconform.cluster import NotFound, Object, conditions, quantity
 from aiconform.platform.accelerators.profiles import Profiles, load_profiles
-from aiconform.platform.autoscaling.hardware import stated
+from aiconform.platform.autoscaling.hardware import provider_of, stated
 from aiconform.platform.autoscaling.pools import (
     BY_KARPENTER,
     Autoscaling,
@@ -68,13 +68,17 @@ def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = 
     name = obj["metadata"]["name"]
     label = (POOL_LABEL, name)
     members = with_label(nodes, label)
-    hardware = stated(requirements, labels)
+    hardware = stated(requirements, labels, provider_of(_domains(of_nodes, requirements, labels)))
     profiles = profiles or load_profiles()
     in_use = [name for name in used if _number(used[name])]
+    refused = [name for name in sorted(limits) if _number(limits[name]) == 0 and profiles.by_resource(name)]
     shown = _accelerator(in_use, profiles) or most_offered(members, profiles)
-    if not shown and not hardware.without:
+    without = hardware.without
+    if not shown and not without:
         # A limit or a taint tells an NVIDIA GPU with its own resource name from one that is partitioned.
-        shown = _accelerator([*limits, *dict(taints)], profiles) or next(iter(hardware.resources), "")
+        told = [_accelerator({*limits, *dict(taints)} - {*refused}, profiles), *hardware.resources]
+        shown = next((name for name in told if name and name not in refused), "")
+        without = f"its limit of {refused[0]} is 0" if refused and not shown else ""
     return pool_of(
         name,
         BY_KARPENTER,
@@ -87,11 +91,18 @@ def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = 
         limits="limits " + ", ".join(f"{key}: {value}" for key, value in sorted(limits.items())) if limits else "",
         full="; ".join(reached) or ("it is of fixed size" if spec.get("replicas") is not None else ""),
         resource=shown,
-        without=hardware.without,
+        without=without,
         spot=_only_spot(requirements) or is_spot(labels),
         taints=taints,
         problem=f"not Ready: {ready.explanation}" if ready and ready.is_false else "",
     )
+
+
+def _domains(of_nodes: Object, requirements: Iterable[Object], labels: Iterable[str]) -> list[str]:
+    """Domains by which the cloud of a pool can be known: of its node class (v1beta1 has an apiVersion) and of keys."""
+    node_class: Object = of_nodes.get("nodeClassRef") or {}
+    group = node_class.get("group") or str(node_class.get("apiVersion") or "").partition("/")[0]
+    return [group, *(key.rpartition("/")[0] for key in (*(entry["key"] for entry in requirements), *labels))]
 
 
 def _only_spot(requirements: Iterable[Object]) -> bool:
