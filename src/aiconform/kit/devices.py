@@ -15,6 +15,7 @@ CLAIM_ACCESS = (
     Access("resource.k8s.io", "resourceclaims", ("create", "get", "list", "watch", "delete")),
     Access("resource.k8s.io", "resourceslices", ("list",), everywhere=True),
     Access("resource.k8s.io", "deviceclasses", ("create", "list", "delete", "watch"), everywhere=True),
+    Access("resource.k8s.io", "devicetaintrules", ("list",), everywhere=True, optional=True),
 )
 CLAIM_DEVICES_MAX = 32
 """The most devices that the API lets one claim have (AllocationResultsMaxSize)."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from aiconform.cluster import Cluster, ClusterError, NotFound, Object, Rejected
+from aiconform.cluster import Cluster, ClusterError, Forbidden, NotFound, Object, Rejected
 from aiconform.platform.accelerators.devices import Device, DevicePools, IncompletePool
 from aiconform.platform.accelerators.hardware import together
 from aiconform.platform.accelerators.nodes import is_trouble
@@ -14,6 +14,7 @@ from aiconform.platform.accelerators.offered import Accelerators, requested
 from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
 from aiconform.platform.accelerators.plugins import by_device_plugin
 from aiconform.platform.accelerators.published import by_dra
+from aiconform.platform.accelerators.taint_rules import KIND, VERSIONS, tainted
 from aiconform.platform.images import Images
 
 T = TypeVar("T")
@@ -97,7 +98,7 @@ class Platform:
         return await self._once("claims", lambda: self._dra("ResourceClaim"))
 
     async def devices(self) -> tuple[list[Device], list[IncompletePool]]:
-        """The devices of all complete pools, and the pools that are not complete."""
+        """The devices of all complete pools, with all their taints, and the pools that are not complete."""
         return await self._once("devices", self._devices)
 
     async def _devices(self) -> tuple[list[Device], list[IncompletePool]]:
@@ -109,7 +110,23 @@ class Platform:
                     pools.add(item)
         except NotFound:
             pass
-        return pools.result()
+        devices, incomplete = pools.result()
+        if devices and (rules := await self._taint_rules()):
+            devices = tainted(devices, rules, await self.device_classes())
+        return devices, incomplete
+
+    async def _taint_rules(self) -> list[Object]:
+        """The DeviceTaintRules; none if these credentials may not list them, since most platforms have none."""
+        served = (await self.groups()).get(RESOURCE_API, ())
+        for version in (each for each in VERSIONS if each in served):
+            try:
+                return [slim(item) async for item in self.cluster.list(f"{RESOURCE_API}/{version}", KIND)]
+            except NotFound:
+                # The version is served without the kind.
+                continue
+            except Forbidden:
+                return []
+        return []
 
     async def accelerators(self) -> Accelerators:
         """The accelerators on the chosen nodes that Pods can request by DRA or device plugin. Raises BadSelector."""

@@ -86,7 +86,8 @@ def test_a_run_in_a_given_namespace_only_reads_beyond_it() -> None:
     here = {rule["resources"][0]: rule["verbs"] for rule in role["rules"]}
     assert {"create", "delete", "get", "list", "watch"} <= {*here["pods"]}
     assert "create" in here["leases"]
-    scoped = {"nodes", "namespaces", "priorityclasses", "deviceclasses", "resourceslices", "clusterqueues", "queues"}
+    scoped = {"nodes", "namespaces", "priorityclasses", "deviceclasses", "devicetaintrules", "resourceslices"}
+    scoped |= {"clusterqueues", "queues"}
     assert not scoped & {*here}
 
 

@@ -22,6 +22,8 @@ _PRODUCT = ("productName", "product", "model")
 _FORM = ("type", "profile", "partitionProfile", "computePartition", "memoryPartition")
 # Forms that only say that a device is a whole one.
 _WHOLE = ("gpu", "amdgpu", "tpu", "npu", "accelerator", "device", "spx", "nps1")
+KEEPING_AWAY = ("NoSchedule", "NoExecute")
+"""The effects of a device's taint that keep claims from it."""
 # False where the driver publishes a device that is not well without a taint:
 # https://github.com/intel/intel-resource-drivers-for-kubernetes/blob/main/doc/gaudi/USAGE.md
 _HEALTHY = "healthy"
@@ -200,11 +202,7 @@ def _device(driver: str, pool: str, spec: Object, entry: Object) -> Device:
     node = body.get("nodeName") if spec.get("perDeviceNodeSelection") else spec.get("nodeName")
     if node is None:
         node = _single_node(body.get("nodeSelector") or spec.get("nodeSelector"))
-    taints = [
-        f"{taint['key']}={taint.get('value', '')}:{taint['effect']}"
-        for taint in body.get("taints") or []
-        if taint["effect"] in ("NoSchedule", "NoExecute")
-    ]
+    taints = [taint_text(taint) for taint in body.get("taints") or [] if taint["effect"] in KEEPING_AWAY]
     read = {sys.intern(name): _value(value) for name, value in (body.get("attributes") or {}).items()}
     attributes = {name: value for name, value in read.items() if value is not None}
     node = node if node is None else sys.intern(node)
@@ -224,6 +222,11 @@ def _device(driver: str, pool: str, spec: Object, entry: Object) -> Device:
             for name, counter in each["counters"].items()
         ),
     )
+
+
+def taint_text(taint: Object) -> str:
+    """A taint of a device in words: KEY=VALUE:EFFECT."""
+    return f"{taint['key']}={taint.get('value') or ''}:{taint['effect']}"
 
 
 def _capacity(published: Object) -> tuple[Capacity, ...]:
