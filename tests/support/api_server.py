@@ -28,11 +28,15 @@ Answer = Callable[[str, Message], tuple[int, Any]]
 
 @dataclass
 class ApiServer:
-    """`seen`: (path, headers) of each request. `answer`: (status, JSON) for a path and headers, if it is replaced."""
+    """`seen`: (path, headers) of each request. `answer`: (status, JSON) for a path and headers, if it is replaced.
+
+    `redirects`: where a path is redirected to (302).
+    """
 
     url: str
     seen: list[tuple[str, Message]] = field(default_factory=list)
     answer: Answer | None = None
+    redirects: dict[str, str] = field(default_factory=dict)
 
     def headers(self, name: str) -> set[tuple[str, ...]]:
         """The values that requests had for a header."""
@@ -69,7 +73,10 @@ def serving(tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> It
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, content = server.answer(self.path, self.headers) if server.answer else usual(self.path)
             data = json.dumps(content).encode()
-            self.send_response(status)
+            to = server.redirects.get(self.path)
+            self.send_response(302 if to else status)
+            if to:
+                self.send_header("Location", to)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aiconform.cluster import config
+from aiconform.cluster import behind, config
 from aiconform.cluster.errors import Conflict, NotFound
+from aiconform.cluster.reading import a_list, an_event, an_object, reading
 from aiconform.cluster.refusals import refusal
 from aiconform.cluster.transport import ProxyResponse, Request, Transport
 
@@ -61,10 +61,8 @@ class Cluster:
 
     async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object:
         resource = await self.resource(api_version, kind)
-        found: Object = await self._transport.json(
-            Request("GET", resource.path(namespace, name), "get", resource.plural)
-        )
-        return found
+        path = resource.path(namespace, name)
+        return an_object(await self._transport.json(Request("GET", path, "get", resource.plural)), path)
 
     async def list(
         self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
@@ -74,10 +72,10 @@ class Cluster:
         query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
         while True:
             page = await self._transport.json(Request("GET", resource.path(namespace), "list", resource.plural, query))
-            for item in page["items"]:
-                # The items of a list have no type, which `delete` needs.
-                yield {"apiVersion": api_version, "kind": kind, **item}
-            query["continue"] = page["metadata"].get("continue", "")
+            items, about = a_list(page, api_version, kind)
+            for item in items:
+                yield item
+            query["continue"] = about.get("continue") or ""
             if not query["continue"]:
                 return
 
@@ -88,8 +86,8 @@ class Cluster:
         resource = await self.resource(api_version, kind)
         query = {"labelSelector": labels, "fieldSelector": fields}
         page = await self._transport.json(Request("GET", resource.path(namespace), "list", resource.plural, query))
-        items = tuple({"apiVersion": api_version, "kind": kind, **item} for item in page["items"])
-        return items, page["metadata"]["resourceVersion"]
+        items, about = a_list(page, api_version, kind)
+        return tuple(items), str(about.get("resourceVersion") or "")
 
     async def create(self, obj: Object, *, dry_run: bool = False) -> Object:
         """The object as the API server stores it. With `dry_run` it passes admission, but is not stored."""
@@ -97,9 +95,8 @@ class Cluster:
         path = resource.path(obj["metadata"].get("namespace"))
         query = {"fieldManager": FIELD_MANAGER, "dryRun": "All" if dry_run else ""}
         try:
-            created: Object = await self._transport.json(
-                Request("POST", path, "create", resource.plural, query, body=obj)
-            )
+            answer = await self._transport.json(Request("POST", path, "create", resource.plural, query, body=obj))
+            created = an_object(answer, path)
         except Conflict as error:
             labels = (obj["metadata"].get("labels") or {}).items()
             if not error.repeated or dry_run or "name" not in obj["metadata"] or not labels:
@@ -186,10 +183,10 @@ class Cluster:
         }
         request = Request("GET", resource.path(namespace), "watch", resource.plural, query, seconds=None)
         async for line in self._transport.lines(request):
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                raise refusal(event["object"].get("code", 500), event["object"], "watch", resource.plural)
-            yield WatchEvent(event["type"], {"apiVersion": api_version, "kind": kind, **event["object"]})
+            sort, found = an_event(line, api_version, kind)
+            if sort == "ERROR":
+                raise refusal(found.get("code") or 500, found, "watch", resource.plural)
+            yield WatchEvent(sort, found)
 
     async def logs(self, namespace: str, pod: str, container: str, *, limit_bytes: int = 1 << 20) -> str:
         query = {"container": container, "limitBytes": str(limit_bytes)}
@@ -222,8 +219,8 @@ class Cluster:
         Its answer is a ProxyResponse, also an HTTP error of its own (401, 500). Raises NoAnswer, or ClusterError if the
         API server refuses or cannot reach it. `repeat`, for what is known to answer, repeats what fails for a moment.
         """
-        route = f"/api/v1/namespaces/{namespace}/{kind}/{name}/proxy/{path.lstrip('/')}"
-        request = Request("GET", route, "get", f"{kind}/proxy", query, seconds=None, accept=accept)
+        place = behind.route(kind, namespace, name, path)
+        request = Request("GET", place, "get", f"{kind}/proxy", query, seconds=None, accept=accept)
         return await self._transport.behind(request, seconds=seconds, limit_bytes=limit_bytes, repeat=repeat)
 
     # What is served
@@ -248,29 +245,32 @@ class Cluster:
                     answer = await self._transport.json(Request("GET", path, "get", path))
                 except NotFound:
                     return {}
-                self._resources[api_version] = {
-                    entry["kind"]: Resource(
-                        api_version, entry["kind"], entry["name"], entry["namespaced"], frozenset(entry["verbs"])
-                    )
-                    for entry in answer["resources"]
-                    if "/" not in entry["name"]
-                }
+                with reading(path):
+                    self._resources[api_version] = {
+                        entry["kind"]: Resource(
+                            api_version, entry["kind"], entry["name"], entry["namespaced"], frozenset(entry["verbs"])
+                        )
+                        for entry in answer["resources"] or ()
+                        if "/" not in entry["name"]
+                    }
             return self._resources[api_version]
 
     async def groups(self) -> dict[str, tuple[str, ...]]:
         """API group -> its served versions, the preferred one first."""
         answer = await self._transport.json(Request("GET", "/apis", "get", "/apis"))
         served = {}
-        for group in answer["groups"]:
-            preferred = group["preferredVersion"]["version"]
-            others = [entry["version"] for entry in group["versions"] if entry["version"] != preferred]
-            served[group["name"]] = (preferred, *others)
+        with reading("/apis"):
+            for group in answer["groups"] or ():
+                preferred = group["preferredVersion"]["version"]
+                others = [entry["version"] for entry in group["versions"] if entry["version"] != preferred]
+                served[group["name"]] = (preferred, *others)
         return served
 
     async def version(self) -> str:
         """The API server's gitVersion, for example `v1.37.2`."""
         answer = await self._transport.json(Request("GET", "/version", "get", "/version"))
-        return str(answer["gitVersion"])
+        with reading("/version"):
+            return str(answer["gitVersion"])
 
     async def may(self, verb: str, group: str, resource: str, *, name: str = "", namespace: str = "") -> bool:
         """Whether these credentials allow this in all namespaces; `name`: on one object, `namespace`: in one only."""
@@ -283,7 +283,8 @@ class Cluster:
         }
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         answer = await self._transport.json(Request("POST", path, "create", "selfsubjectaccessreviews", body=review))
-        return bool(answer["status"]["allowed"])
+        with reading(path):
+            return bool(answer["status"]["allowed"])
 
     async def close(self) -> None:
         await self._transport.close()

@@ -55,6 +55,9 @@ class Connection(rest.RESTClientObject):  # type: ignore[misc]
         url = self._socks.replace("socks5h:", "socks5:", 1)
         return ProxyConnector.from_url(url, rdns=True, limit=self.maxsize, ssl=self.ssl_context)
 
+    def _create_pool_manager(self) -> Any:
+        return _Session(super()._create_pool_manager())
+
     async def request(self, *args: Any, **options: Any) -> Any:
         """As the client's own; all failures are those of aiohttp."""
         if not self._socks:
@@ -65,6 +68,19 @@ class Connection(rest.RESTClientObject):  # type: ignore[misc]
             return await super().request(*args, **options)
         except (ProxyConnectionError, ProxyError, ProxyTimeoutError) as error:
             raise aiohttp.ClientConnectionError(f"its SOCKS proxy: {error}") from error
+
+
+class _Session:
+    """A session that follows no redirect: the API server's own address is that of the kubeconfig, and no other."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def request(self, **options: Any) -> aiohttp.ClientResponse:
+        return await self._session.request(**options, allow_redirects=False)
+
+    async def close(self) -> None:
+        await self._session.close()
 
 
 def _check_proxy(proxy: str, cluster: ClusterEntry) -> None:

@@ -48,6 +48,12 @@ def refusal(code: int, status: dict[str, Any], verb: str, resource: str) -> ApiE
             status=code,
             reason=reason,
         )
+    if code < 400:
+        return ServerFailed(
+            f"{verb} {resource}: the server answers with a redirect (HTTP {code}), as a login page or an entry "
+            "to https does: name the API server itself in the kubeconfig",
+            status=code,
+        )
     if code == 403 and "cannot" in said and "User" in said:
         return Forbidden(f"no permission to {verb} {resource}: {said}", verb=verb, resource=resource, reason=reason)
     if behind := _BEHIND.search(said):

@@ -16,7 +16,7 @@ from kubernetes.aio.client import rest
 from multidict import CIMultiDict
 
 from aiconform import __version__
-from aiconform.cluster import answers, config, requests
+from aiconform.cluster import answers, behind, config, requests
 from aiconform.cluster.answers import Answer
 from aiconform.cluster.connection import Connection
 from aiconform.cluster.errors import ClusterError, Conflict, Forbidden, NoAnswer, NoCluster, ServerFailed, Unreachable
@@ -90,7 +90,7 @@ class Transport:
         answers.tell(Answer(request.verb, request.path, request.query or {}, text))
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             what = f"{request.method} {request.path} at {self.server}"
             raise ServerFailed(f"{what} answered no JSON: {self._hidden(text)[:80]!r}") from error
 
@@ -113,12 +113,11 @@ class Transport:
                     raise
 
     async def _behind_once(self, request: Request, seconds: float, limit_bytes: int) -> ProxyResponse:
-        requests.count(request.verb, request.resource)
         try:
             async with asyncio.timeout(seconds):
-                response = await self._once(request)
+                response = await self._once_behind(request)
                 try:
-                    body, whole = await _bounded(response.response.content, limit_bytes)
+                    body, whole = await behind.bounded(response.response.content, limit_bytes)
                 except aiohttp.ClientError as error:
                     raise Unreachable(f"{request.path} was interrupted: {error}") from error
                 finally:
@@ -126,12 +125,25 @@ class Transport:
         except TimeoutError:
             raise NoAnswer(f"no complete answer within {seconds:.0f} s") from None
         text = body.decode("utf-8", "replace")
-        if response.status >= 400 and (status := _api_status(text)):
+        if response.status >= 400 and (status := behind.api_status(text)):
             raise refusal(response.status, status, request.verb, request.resource)
         kind = response.headers.get("Content-Type", "")
         query = request.query or {}
         answers.tell(Answer(request.verb, request.path, query, text, response.status, kind, proxied=True))
         return ProxyResponse(response.status, kind, text, whole)
+
+    async def _once_behind(self, request: Request) -> rest.RESTResponse:
+        """The first response that is no redirect, or the redirect if it leads elsewhere."""
+        left = behind.MOST_REDIRECTS
+        while True:
+            requests.count(request.verb, request.resource)
+            response = await self._once(request)
+            to = response.headers.get("Location", "") if response.status in behind.REDIRECTS and left else ""
+            path = behind.redirected(self.server, request.path, to) if to else None
+            if path is None:
+                return response
+            response.response.close()
+            request, left = replace(request, path=path, query=None), left - 1
 
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
         """Complete lines of any length; ends with the stream, or after the request's seconds."""
@@ -185,7 +197,7 @@ class Transport:
             target = self._target
             try:
                 response = await self._once(request)
-                if response.status < 400:
+                if response.status < 300:
                     return response, await self._body(response) if whole else b""
                 status = await self._status(response)
                 if response.status == 401 and not renewed:
@@ -265,7 +277,7 @@ class Transport:
             return {}
         try:
             status = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"message": text[:200]}
         return status if isinstance(status, dict) else {}
 
@@ -275,22 +287,3 @@ class Transport:
             if len(secret) >= SHORTEST_SECRET:
                 text = text.replace(secret, "(hidden)")
         return text
-
-
-async def _bounded(content: aiohttp.StreamReader, limit_bytes: int) -> tuple[bytes, bool]:
-    """(at most so many bytes, whether these are all)."""
-    body = bytearray()
-    async for chunk in content.iter_any():
-        body += chunk
-        if len(body) > limit_bytes:
-            return bytes(body[:limit_bytes]), False
-    return bytes(body), True
-
-
-def _api_status(text: str) -> dict[str, Any] | None:
-    """The API server's own error response, as opposed to one from behind its proxy."""
-    try:
-        status = json.loads(text)
-    except ValueError:
-        return None
-    return status if isinstance(status, dict) and status.get("kind") == "Status" else None
