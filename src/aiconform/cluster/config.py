@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
 from dataclasses import dataclass
@@ -47,7 +48,11 @@ def kubeconfig_files(given: str | None) -> list[str]:
     named = os.environ.get("KUBECONFIG", "")
     if named:
         return [path for path in named.split(os.pathsep) if path]
-    return [str(Path.home() / ".kube" / "config")]
+    try:
+        return [str(Path.home() / ".kube" / "config")]
+    except RuntimeError:
+        # An arbitrary user, as OpenShift gives to Pods, without HOME and without an entry in /etc/passwd.
+        return []
 
 
 def load(given: str | None, context: str | None, *, again: bool = False) -> Target:
@@ -56,17 +61,43 @@ def load(given: str | None, context: str | None, *, again: bool = False) -> Targ
     Names on standard error the fields that have no effect, unless it is read `again`.
     """
     files = kubeconfig_files(given)
-    # A named pipe, as of a shell's <(...), is a kubeconfig as well.
-    present = [path for path in files if Path(path).exists() and not Path(path).is_dir()]
+    present = [path for path in files if _is_there(path)]
     if not present and not given and not os.environ.get("KUBECONFIG") and (SERVICE_ACCOUNT / "token").is_file():
         return _target(_of_a_pod(), given)
     if not present:
-        raise NoCluster(f"No kubeconfig at {', '.join(files)}. {TWO_WAYS}")
-    chosen, unknown = kubeconfig.choose(present, context)
+        raise NoCluster(f"No kubeconfig at {', '.join(files) or '~/.kube/config, as the user has no home'}. {TWO_WAYS}")
+    chosen, without_effect = kubeconfig.choose(present, context)
+    target = _target(chosen, given)
+    if _in_the_clear(target.server) and chosen.user.has_credentials:
+        without_effect.append(
+            f"the credentials of user {chosen.user_name!r} are not sent, as by kubectl: the server of context "
+            f"{chosen.context!r} is http://, where they could be read on the way"
+        )
     if not again:
-        for text in unknown:
+        for text in without_effect:
             print(f"warning: {text}", file=sys.stderr)
-    return _target(chosen, given)
+    return target
+
+
+def _in_the_clear(server: str) -> bool:
+    """Whether what is sent to this server can be read on the way."""
+    parts = urlsplit(server)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "http" and not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return parts.scheme == "http" and host != "localhost"
+
+
+def _is_there(path: str) -> bool:
+    """As for kubectl, files that are absent are passed over; others have to be read. Raises NoCluster."""
+    try:
+        Path(path).stat()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise NoCluster(f"The kubeconfig {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return True
 
 
 def can_be_read_again(target: Target) -> bool:
@@ -82,20 +113,26 @@ def _target(chosen: Chosen, given: str | None) -> Target:
         chosen.cluster_folder,
         f"The certificate-authority of context {chosen.context!r} in {chosen.source}",
     )
+    if authority and b"-----BEGIN CERTIFICATE" not in authority and b"-----BEGIN TRUSTED" not in authority:
+        # Without any, the machine's own authorities would be trusted in their place.
+        raise NoCluster(
+            f"The certificate-authority of context {chosen.context!r} in {chosen.source} holds no certificate (PEM)."
+        )
     if authority and cluster.insecure:
         raise NoCluster(
             f"The cluster of context {chosen.context!r} in {chosen.source} has a certificate-authority and "
             "insecure-skip-tls-verify: leave out one."
         )
     who = f"user {chosen.user_name!r} in {chosen.source}"
+    server = _server(chosen, tls=bool(authority or cluster.insecure))
     return Target(
-        server=_server(chosen, tls=bool(authority or cluster.insecure)),
+        server=server,
         context=chosen.context,
         source=chosen.source,
         kubeconfig=given,
         cluster=cluster,
         authority=authority,
-        credentials=credentials.of(chosen, authority),
+        credentials=credentials.NONE if _in_the_clear(server) else credentials.of(chosen, authority),
         impersonation=credentials.impersonation(user, who),
         secrets=(user.token, user.password),
     )

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+from aiconform import untrusted
 from aiconform.cluster import plugin
 from aiconform.cluster.errors import NoCluster
-from aiconform.cluster.kubeconfig import Chosen, Exec, User, decoded
+from aiconform.cluster.kubeconfig import LARGEST, Chosen, Exec, User, decoded
 from aiconform.cluster.proof import Proof, header_value
 
 _FAILED_SECONDS = 5.0
@@ -37,6 +38,9 @@ class Fixed:
         return self._proof
 
 
+NONE = Fixed(Proof())
+
+
 class TokenFile:
     """A token in a file, which somebody renews: the file is read for each request.
 
@@ -48,7 +52,7 @@ class TokenFile:
 
     async def current(self) -> Proof:
         try:
-            token = self._path.read_text(encoding="utf-8").strip()
+            token = untrusted.read_any(self._path, LARGEST).decode().strip()
             if not token:
                 raise NoCluster(f"{self._what} is empty.")
             header = f"Bearer {header_value(token, self._what)}"
@@ -130,7 +134,7 @@ def content(data: str, path: str, folder: Path, what: str) -> bytes:
     try:
         if data:
             return decoded(data)
-        return (folder / path).read_bytes() if path else b""
+        return untrusted.read_any(folder / path, LARGEST) if path else b""
     except OSError as error:
         raise NoCluster(f"{what} cannot be read: {error.strerror}.") from None
     except ValueError as error:

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from aiconform import untrusted
 from aiconform.cluster.errors import NoCluster
+from aiconform.spec import yamlfile
 
+LARGEST = 16 << 20
+"""Bytes of a kubeconfig, and of a file that it names. One of hundreds of clusters has a few megabytes."""
 _TOP = {"apiVersion", "kind", "clusters", "users", "contexts", "current-context", "preferences", "extensions"}
 _LISTS = ("clusters", "users", "contexts")
 _FIELD = re.compile(r"[A-Za-z][A-Za-z.-]{0,40}")
@@ -103,6 +106,12 @@ class User(_Entry):
     auth_provider: Any = Field(None, alias="auth-provider")
     extensions: Any = None
 
+    @property
+    def has_credentials(self) -> bool:
+        """Whether it says who a run is, beside whom it impersonates."""
+        certificates = (self.certificate, self.certificate_data, self.key, self.key_data)
+        return any((*certificates, self.token, self.token_file, self.username, self.password, self.plugin))
+
     @field_validator("auth_provider")
     @classmethod
     def _is_gone(cls, given: Any) -> Any:
@@ -185,14 +194,16 @@ def decoded(data: str) -> bytes:
 
 def _read(file: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(Path(file).read_bytes()) or {}
+        documents = yamlfile.documents(untrusted.read_any(Path(file), LARGEST))
     except OSError as error:
         raise NoCluster(f"The kubeconfig {file} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except yamlfile.NotYaml as error:
         # The parser's own words quote the line, which may hold a credential.
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        where = f" (line {error.line})" if error.line else ""
         raise NoCluster(f"The kubeconfig {file} is not valid YAML{where}.") from None
+    if len(documents) > 1:
+        raise NoCluster(f"The kubeconfig {file} has {len(documents)} YAML documents: leave one.")
+    content = (documents or [None])[0] or {}
     if not isinstance(content, dict) or content.get("kind") not in (None, "", "Config"):
         raise NoCluster(f"{file} is not a kubeconfig.")
     return content

@@ -6,7 +6,7 @@ nobody here knows. Every command that reads them reads through this package.
 
 from __future__ import annotations
 
-from aiconform.untrusted.files import LARGEST, MOST_FILES, digest, opened, plain_files, read
+from aiconform.untrusted.files import LARGEST, MOST_FILES, digest, opened, plain_files, read, read_any
 from aiconform.untrusted.refused import CAUSED_BY_CONTENT, Refused
 from aiconform.untrusted.values import json_value, refuse_depth
 
@@ -20,5 +20,6 @@ __all__ = [
     "opened",
     "plain_files",
     "read",
+    "read_any",
     "refuse_depth",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -33,6 +34,18 @@ def read(path: Path, largest: int = LARGEST, *, inside: Path | None = None) -> b
         data = file.read(largest + 1)
     if len(data) > largest:
         raise Refused(f"{path.name} is larger than {_size(largest)}")
+    return data
+
+
+def read_any(path: Path, largest: int = LARGEST) -> bytes:
+    """The bytes of what a user names: a plain file, or a pipe such as a shell's <(...).
+
+    Raises OSError as `open` does, and of what never ends or is larger: a device such as /dev/zero, or a wrong file.
+    """
+    with path.open("rb") as file:
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise OSError(errno.EFBIG, f"it is larger than {_size(largest)}", str(path))
     return data
 
 

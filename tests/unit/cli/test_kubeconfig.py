@@ -526,6 +526,76 @@ def test_a_kubeconfig_from_a_pipe_is_read(server: ApiServer, tmp_path: Path) -> 
     writer.join()
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("/dev/zero", "larger than"),
+        (".", "directory"),
+        ("a" * 5000, "too long"),
+        ("loop", "symbolic links"),
+    ],
+    ids=["endless", "folder", "long name", "loop"],
+)
+def test_a_file_that_cannot_be_read_is_named_at_once(
+    name: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    assert why in refused(name, name).lower()
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(("absent", name)))
+    done = CliRunner().invoke(main, ["cleanup", "--dry-run"])
+    assert (done.exit_code, why in done.stderr.lower()) == (2, True), done.output
+
+
+@pytest.mark.parametrize("field", ["tokenFile", "client-certificate"])
+def test_a_file_that_never_ends_is_named(field: str, server: ApiServer, tmp_path: Path) -> None:
+    user = {field: "/dev/zero", **({"client-key": "/dev/zero"} if field != "tokenFile" else {})}
+    refused(write_kubeconfig(tmp_path / "k", server.url, user), "larger than")
+
+
+@pytest.mark.parametrize("text", ["&a [*a]", "[" * 300 + "]" * 300, "{a: 1}\n---\n{b: 2}"])
+def test_yaml_that_is_no_data_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "k").write_text(text)
+    refused(tmp_path / "k", "YAML")
+
+
+def test_an_authority_without_a_certificate_is_refused(tmp_path: Path) -> None:
+    """The machine's own authorities would be trusted in its place."""
+    for data in (b"\xff\xfe", b"no certificate", b"-----BEGIN PRIVATE KEY-----"):
+        cluster = {"certificate-authority-data": base64.b64encode(data).decode()}
+        refused(write_kubeconfig(tmp_path / "k", "https://127.0.0.1:1", {}, cluster), "holds no certificate")
+
+
+@pytest.mark.parametrize(
+    "user",
+    [{"token": "s3cret"}, {"username": "jane", "password": "s3cret"}, {"tokenFile": "absent"}, of_plugin("absent")],
+)
+def test_no_credential_is_sent_where_it_can_be_read_on_the_way(
+    user: Mapping[str, Any], server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As kubectl does; the proxy is only there so that the name need not exist."""
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    done = works(write_kubeconfig(tmp_path / "k", "http://api.example.com:8080", {**user, "as": "joe"}))
+    assert "credentials of user 'u' are not sent" in done.stderr
+    assert server.headers("Authorization") == {()}
+    assert server.headers("Impersonate-User") == {("joe",)}
+    server.seen.clear()
+    assert "not sent" not in call(write_kubeconfig(tmp_path / "k", "http://api.example.com:8080", {})).stderr
+
+
+def test_without_a_home_both_ways_to_a_cluster_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arbitrary user, as OpenShift gives to Pods, may have none."""
+
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    done = CliRunner().invoke(main, ["cleanup", "--dry-run"])
+    assert done.exit_code == 2
+    assert "has no home" in done.stderr
+
+
 def test_a_netrc_has_no_say(server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "netrc").write_text("default login jane password s3cret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
