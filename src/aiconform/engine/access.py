@@ -65,10 +65,17 @@ def needed_within(
 
 
 def beyond(check: Check) -> dict[str, str]:
-    """What a check makes or changes beyond a Namespace, as `verbs resource` -> what helps without; empty if nothing."""
+    """What a check makes or changes beyond a Namespace, as `verbs resource` -> what helps without; empty if nothing.
+
+    Without what it needs on few clusters only.
+    """
     found: dict[str, str] = {}
     for access in check.access:
-        if access.everywhere and (verbs := [verb for verb in access.verbs if verb not in READING]):
+        if (
+            access.everywhere
+            and not access.optional
+            and (verbs := [verb for verb in access.verbs if verb not in READING])
+        ):
             found[f"{', '.join(verbs)} {access.resource}"] = INSTEAD.get(access.resource, "")
     return found
 

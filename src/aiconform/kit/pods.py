@@ -182,7 +182,8 @@ async def refused_pods(cluster: Cluster, namespace: str, maker: str) -> str:
     found = [
         event["message"]
         async for event in cluster.list("v1", "Event", namespace, fields="type=Warning")
-        if event["involvedObject"].get("name", "").startswith(maker) and admission.refuses_pods(event["message"] or "")
+        if event["involvedObject"].get("name", "").startswith(maker)
+        and admission.refuses_pods(event.get("message") or "")
     ]
     return f"the platform refuses Pods: {found[-1]}. What helps: {admission.way_out(found[-1])}" if found else ""
 
@@ -191,7 +192,7 @@ async def events(cluster: Cluster, obj: Object) -> str:
     """The newest warnings about an object."""
     metadata = obj["metadata"]
     found = [
-        event["message"]
+        event.get("message") or event.get("reason") or "an event without a message"
         async for event in cluster.list(
             "v1", "Event", metadata.get("namespace"), fields=f"involvedObject.uid={metadata['uid']},type=Warning"
         )

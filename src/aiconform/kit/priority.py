@@ -6,8 +6,10 @@ placeholders that keep spare nodes ready. The class belongs to the run's Namespa
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiconform.check import Access
-from aiconform.cluster import BeyondNamespace, Conflict, Rejected, Stuck
+from aiconform.cluster import BeyondNamespace, Conflict, Object, Rejected, Stuck, wait
 from aiconform.cluster.scratch import Scratch
 
 VALUE = -10
@@ -19,6 +21,8 @@ https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md
 PRIORITY_ACCESS = (
     Access("scheduling.k8s.io", "priorityclasses", ("create", "get", "list", "watch", "delete"), everywhere=True),
 )
+# Of a probe whose Pods wait only where few devices are free, and only beside Pods of lower priority.
+WAITING_ACCESS = tuple(replace(each, optional=True) for each in PRIORITY_ACCESS)
 
 
 async def evicting_nobody(scratch: Scratch) -> str:
@@ -53,6 +57,18 @@ async def evicting_nobody(scratch: Scratch) -> str:
             f"{error}. Let it pass PriorityClasses with preemptionPolicy Never and a name that begins with aiconform-"
         ) from error
     return name
+
+
+async def for_waiting(scratch: Scratch, beside: Object) -> str:
+    """The PriorityClass of a Pod that may have to wait on the node of `beside`, a running Pod of the same probe.
+
+    Empty if nobody there could be evicted for a Pod without one: then no class is made. Raises Stuck, ClusterError.
+    """
+    priority, node = beside["spec"].get("priority") or 0, beside["spec"]["nodeName"]
+    async for other in scratch.cluster.list("v1", "Pod", fields=f"spec.nodeName={node}"):
+        if not wait.ended(other) and (other["spec"].get("priority") or 0) < priority:
+            return await evicting_nobody(scratch)
+    return ""
 
 
 async def _harmless(scratch: Scratch, name: str) -> str:

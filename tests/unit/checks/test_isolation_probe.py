@@ -47,6 +47,12 @@ class FakeCluster:
     def __init__(self, printed: dict[str, list[str]], states: dict[str, Object] | None = None) -> None:
         self.printed, self.states = printed, states or {}
         self.created: dict[str, Object] = {}
+        self.others: list[Object] = []
+
+    async def list(self, api_version: str, kind: str, *, fields: str) -> AsyncIterator[Object]:
+        assert (kind, fields) == ("Pod", "spec.nodeName=n1")
+        for other in self.others:
+            yield other
 
     def seen(self, obj: Object) -> Object:
         names = [each["name"] for each in obj["spec"]["containers"]]
@@ -88,6 +94,13 @@ class FakeScratch:
 
     def name(self, part: str) -> str:
         return f"probe-{part}"
+
+    def cluster_name(self, part: str) -> str:
+        return f"run-probe-{part}"
+
+    @property
+    def created(self) -> list[Object]:
+        return [*self.cluster.created.values()]
 
     def tell(self, message: str) -> None:
         pass
@@ -209,6 +222,37 @@ async def test_a_second_pod_that_waits_for_something_else_shows_nothing() -> Non
     for message in ("1 Too many pods", "1 Insufficient cpu"):
         with pytest.raises(Stuck, match=message):
             await seen(waits(message), target=one)
+
+
+@pytest.mark.parametrize(
+    ("others", "has_class"),
+    [
+        ([], False),
+        ([{"spec": {"priority": 0}}, {"spec": {}}, {"spec": {"priority": 2000001000}}], False),
+        ([{"spec": {"priority": -10}, "status": {"phase": "Running"}}], True),
+        ([{"spec": {"priority": -10}, "status": {"phase": "Succeeded"}}], False),
+    ],
+)
+async def test_nobody_is_evicted_for_the_pod_that_finds_no_free_device(others: list[Object], has_class: bool) -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}
+
+    class Waiting(FakeCluster):
+        def seen(self, obj: Object) -> Object:
+            made = super().seen(obj)
+            if obj["metadata"]["name"].endswith("second"):
+                del made["spec"]["nodeName"]
+            return made
+
+    cluster = Waiting(PRINTED, {"second": {"phase": "Pending", "conditions": [condition]}})
+    cluster.others = others
+    one = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "H100", total=8, free=1)
+    assert (await seen(cluster, target=one)).second_waited
+    made = cluster.created.get("run-probe-priority")
+    assert (made is not None) == has_class
+    assert cluster.created["probe-second"]["spec"].get("priorityClassName") == (made and "run-probe-priority")
+    assert "priorityClassName" not in cluster.created["probe-holder"]["spec"]
+    if made:
+        assert made["preemptionPolicy"] == "Never"
 
 
 async def test_an_environment_that_the_runtime_obeys_is_seen() -> None:

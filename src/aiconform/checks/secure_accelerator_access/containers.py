@@ -31,13 +31,17 @@ class Containers:
         self.unprivileged = ""
         self._platform, self._scratch, self._target, self._patience = platform, scratch, target, patience
 
-    async def holder(self, name: str) -> Object:
-        """A Pod whose container `holder` is given devices; its container `sibling` is not."""
+    async def holder(self, name: str, *, priority: str = "") -> Object:
+        """A Pod whose container `holder` is given devices; its container `sibling` is not.
+
+        priority: its PriorityClass, if it is to have one of its own.
+        """
         name = self._scratch.name(name)
         request = await request_devices(self._platform, self._scratch, self._target, name=name)
         scripts = {"holder": f"{LOOK}{OPEN_OWN}", "sibling": LOOK}
         node = await self._platform.node(self._target.node)
-        return await self._create(name, node, scripts, request.resources, **request.pod_spec)
+        about = {"priorityClassName": priority} if priority else {}
+        return await self._create(name, node, scripts, request.resources, **request.pod_spec, **about)
 
     async def stranger(self, numbers: list[str]) -> list[str]:
         """What a container without a device prints that looks and makes device nodes of these numbers."""

@@ -21,6 +21,7 @@ from aiconform.kit.container_view import LOOKED, parse_attempts, parse_control, 
 from aiconform.kit.devices import CLAIM_ACCESS, served_by
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import POD_ACCESS, unschedulable, waits_for_devices
+from aiconform.kit.priority import WAITING_ACCESS, for_waiting
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.kit.together import gather
 from aiconform.platform import NodeAccelerators, Platform
@@ -41,7 +42,8 @@ async def _started_pair(
     running, problem = await holder_started(platform, scratch, first, seconds=patience)
     if running is None:
         return [], problem, False
-    second = await containers.holder("second")
+    # No device is free for it: it must not take one from a Pod of lower priority.
+    second = await containers.holder("second", priority=await for_waiting(scratch, running))
     placed = await wait.until(cluster, second, _placed, seconds=patience, what="the scheduler to decide")
     if waits := unschedulable(placed):
         if not waits_for_devices(waits.message, target.name):
@@ -65,7 +67,7 @@ def _limit(settings: Settings) -> float:
     targets=accelerators,
     devices=(1, 2),
     security="baseline",
-    access=(*CLAIM_ACCESS, *POD_ACCESS),
+    access=(*CLAIM_ACCESS, *POD_ACCESS, *WAITING_ACCESS),
 )
 async def isolation(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Isolation:
     if target.room < 1:
