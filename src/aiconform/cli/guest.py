@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aiconform import untrusted
 from aiconform.cli.common import fail
 
 if TYPE_CHECKING:
@@ -84,9 +85,8 @@ def guest_of(
     namespace: str = "",
 ) -> Guest:
     """What the options say. Ends the command with a sentence if they cannot be used."""
-    import yaml
-
     from aiconform.cluster.guest import BadTemplate, Guest, pairs, pod_template
+    from aiconform.spec import yamlfile
 
     require_secret_names(pull_secrets)
     if namespace and (labels or annotations):
@@ -94,8 +94,9 @@ def guest_of(
     document: dict[str, Any] = {}
     if template:
         try:
-            document = pod_template(yaml.safe_load(template.read_text(encoding="utf-8")))
-        except (BadTemplate, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            documents = yamlfile.documents(untrusted.read_any(template, yamlfile.LARGEST_FILE))
+            document = pod_template(documents[0] if len(documents) == 1 else None)
+        except (BadTemplate, OSError, yamlfile.NotYaml) as error:
             fail(f"--pod-template {template}: {error}")
     try:
         return Guest(document, pairs(labels.split(",") if labels else ()), pairs(annotations), pull_secrets, namespace)

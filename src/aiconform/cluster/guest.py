@@ -5,6 +5,7 @@ Whatever a cluster asks, every Pod of a run has an OS selector, and every contai
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -142,6 +143,10 @@ def pod_template(document: Any) -> Object:
     for name in ("imagePullSecrets", "tolerations"):
         if not all(isinstance(each, dict) for each in document.get("spec", {}).get(name, [])):
             raise BadTemplate(f"spec.{name} has to be a list of maps")
+    try:
+        json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError):
+        raise BadTemplate("it holds a value that the API has not, such as !!binary or .nan") from None
     return dict(document)
 
 

@@ -92,6 +92,8 @@ def test_fields_of_a_pod_that_stand_in_another_object_are_fitted_too() -> None:
         ({"spec": {"tolerations": ["gpu"]}}, "list of maps"),
         ({"metadata": {"labels": {"cost": 7}}}, "put it in quotes"),
         ({"metadata": None}, "metadata has to be a map"),
+        ({"spec": {"tolerations": [{"key": b"x"}]}}, "a value that the API has not"),
+        ({"spec": {"securityContext": {"runAsUser": float("nan")}}}, "a value that the API has not"),
     ],
 )
 def test_a_template_that_cannot_be_used_says_why(document: Any, why: str) -> None:
