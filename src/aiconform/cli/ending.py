@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -42,6 +43,7 @@ def own_code_for_closed_output() -> Iterator[None]:
 def exit_code(call: Callable[[], object]) -> int:
     """Call a command, say what went wrong, and return the code to exit with. A result that is a number is the code."""
     _open_closed_streams()
+    _write_every_character()
     try:
         code = _code(call)
         sys.stdout.flush()
@@ -64,6 +66,16 @@ def _open_closed_streams() -> None:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def _write_every_character() -> None:
+    """Let what the terminal's encoding lacks be written as an escape, such as \\u2026.
+
+    Names of a cluster can be in any script. Otherwise they would end a command after its work, as if by a defect.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _code(call: Callable[[], object]) -> int:

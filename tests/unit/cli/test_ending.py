@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from click.testing import CliRunner
 from support.api_server import write_kubeconfig
 
 from aiconform.cli import COMMANDS, main
+from aiconform.cli.ending import exit_code
 
 
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -167,3 +169,11 @@ def test_an_interrupt_while_a_command_waits_ends_with_130(tmp_path: Path) -> Non
             connection.close()
     assert running.returncode == 130
     assert b"Traceback" not in said
+
+
+def test_what_the_encoding_of_a_terminal_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of a cluster, and of files that are no text."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1", errors="strict"))
+    assert exit_code(lambda: click.echo("Ö™ … \udcff")) == 0
+    assert written.getvalue() == b"\xd6\\u2122 \\u2026 \\udcff\n"
