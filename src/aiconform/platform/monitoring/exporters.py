@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.offered import NodeAccelerators
 from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring.conventions import Convention, conventions_of, load_conventions
+from aiconform.platform.monitoring.metrics import MetricSample
 from aiconform.platform.monitoring.readings import Readings, by_device, each_once
 from aiconform.platform.monitoring.scrape import (
     BY_PORT,
@@ -27,6 +28,11 @@ from aiconform.platform.monitoring.scrape import (
 # Concurrent scrapes, and how many endpoints of a node are tried if no exporter is known.
 _AT_ONCE = 16
 _TRIED = 12
+# Labels in which exporters and collectors name the node of a device; some give the name of the exporter's Pod.
+_NODE_LABELS = (
+    *("Hostname", "hostname", "host", "host_name", "node", "node_name", "nodename", "kubernetes_node"),
+    *("k8s_node_name", "instance", "exported_instance"),
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ async def find(
     known exporters do not report accelerators of each kind. seconds: after this long no further endpoint is asked, and
     those that are left count as not reached.
     """
-    pods, found = await asyncio.gather(platform.pods(), monitors(platform))
+    pods, found, nodes = await asyncio.gather(platform.pods(), monitors(platform), platform.nodes())
+    names = {name: each["metadata"]["name"] for each in nodes for name in _names_of(each)}
     of_node: dict[str, list[Object]] = defaultdict(list)
     for pod in pods:
         metadata = pod["metadata"]
@@ -99,14 +106,14 @@ async def find(
         chosen = [each for each in candidates if each.exporter or only]
         if only and not chosen:
             return NodeSources(tried=(_no_place(node, only, of_node[node]),))
-        known = await _ask(platform, chosen, conventions, gate)
+        known = await _ask(platform, chosen, conventions, gate, names)
         waiting = not_running(of_node[node], conventions)
         of_each = [known.of(profile, profiles - {profile}) for profile in profiles]
         if all(each.sources or each.problems for each in of_each):
             return known
         # What an exporter would say that does not run at the moment, nobody knows.
         others = [each for each in candidates if each not in chosen][:_TRIED]
-        guessed = await _ask(platform, others, conventions, gate)
+        guessed = await _ask(platform, others, conventions, gate, names)
         return NodeSources(known.sources + guessed.sources, (*known.problems, *waiting), known.tried + guessed.tried)
 
     profiles: dict[str, set[str]] = defaultdict(set)
@@ -138,19 +145,46 @@ class _Gate:
         return Scrape(endpoint, problem="unreachable", message=told)
 
 
+def _names_of(node: Object) -> set[str]:
+    metadata = node["metadata"]
+    return {metadata["name"], (metadata.get("labels") or {}).get("kubernetes.io/hostname") or metadata["name"]}
+
+
+def _about(scrape: Scrape, names: Mapping[str, str]) -> Scrape:
+    """Without what is about devices of other nodes: a collector, or an exporter of a remote host, may report these.
+
+    names: what nodes are called in labels -> the Node's name.
+    """
+
+    def elsewhere(sample: MetricSample) -> bool:
+        told = (names.get(sample.labels.get(label, "").partition(":")[0]) for label in _NODE_LABELS)
+        found = set(filter(None, told))
+        return bool(found) and scrape.endpoint.node not in found
+
+    kept = tuple(sample for sample in scrape.samples if not elsewhere(sample))
+    return scrape if len(kept) == len(scrape.samples) else replace(scrape, samples=kept)
+
+
 async def _ask(
-    platform: Platform, chosen: Sequence[Endpoint], conventions: Sequence[Convention], gate: _Gate
+    platform: Platform,
+    chosen: Sequence[Endpoint],
+    conventions: Sequence[Convention],
+    gate: _Gate,
+    names: Mapping[str, str],
 ) -> NodeSources:
     sources: list[Source] = []
     problems: list[Scrape] = []
     tried: list[str] = []
-    for result in await asyncio.gather(*(gate.scrape(platform, endpoint) for endpoint in chosen)):
+    for whole in await asyncio.gather(*(gate.scrape(platform, endpoint) for endpoint in chosen)):
+        result = _about(whole, names)
         follows = conventions_of(result.samples, conventions, result.endpoint.exporter)
-        sources += [_source(platform, result, convention) for convention in follows]
+        sources += [_source(platform, result, convention, names) for convention in follows]
         if result.problem and result.endpoint.why != BY_PORT:
             problems.append(result)
         if not follows:
-            tried.append(result.message or f"{result.endpoint}: nothing about accelerators{_why_nothing(result)}")
+            of_others = "" if result is whole else f" of {result.endpoint.node}, but of other nodes"
+            told = f"{result.endpoint}: nothing about accelerators{of_others}{_why_nothing(result)}"
+            tried.append(result.message or told)
     return NodeSources(tuple(sources), tuple(problems), tuple(tried))
 
 
@@ -165,10 +199,10 @@ def _why_nothing(result: Scrape) -> str:
     return f" ({known.name} reports {', '.join(known.only_in_use)} only of devices in use: try while a workload runs)"
 
 
-def _source(platform: Platform, first: Scrape, convention: Convention) -> Source:
+def _source(platform: Platform, first: Scrape, convention: Convention, names: Mapping[str, str]) -> Source:
     endpoint = first.endpoint
 
     async def again() -> Scrape:
-        return await read(platform.cluster, endpoint)
+        return _about(await read(platform.cluster, endpoint), names)
 
     return Source(str(endpoint), endpoint.why, convention, first, again)
