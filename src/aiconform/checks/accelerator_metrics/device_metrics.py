@@ -16,6 +16,7 @@ from aiconform.platform.monitoring.readings import Readings
 
 # The quantities of which the samples themselves are kept: the ones that are judged.
 _JUDGED = ("utilization", "memory_used", "memory_total")
+_MUST_BE_REPORTED = {"utilization", "memory_used"}
 
 
 WHATEVER_IS_LEFT = 2
@@ -73,11 +74,15 @@ async def advertised(platform: Platform, target: NodeAccelerators, shares: int =
 
 
 def best(sources: Sequence[Source], devices: Sequence[Device]) -> Source | None:
-    """The source that reports the most of these devices, or the most devices if their names are not known."""
+    """The source that reports the most of these devices, or the most devices if their names are not known.
 
-    def reported(source: Source) -> tuple[int, int]:
+    Of several, the one that reports utilization and memory of the most.
+    """
+
+    def reported(source: Source) -> tuple[int, int, int]:
         readings = source.devices
-        return len(match(devices, readings)), sum(1 for each in readings if each.label)
+        whole = sum(1 for each in readings if each.label and each.reported >= _MUST_BE_REPORTED)
+        return len(match(devices, readings)), sum(1 for each in readings if each.label), whole
 
     return max(sources, key=reported, default=None)
 
