@@ -12,6 +12,7 @@ from aiconform.check import NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.cluster import ProxyResponse
+from aiconform.platform.monitoring.conventions import load_conventions
 
 
 def gpu(index: int, **attributes: str) -> Object:
@@ -218,6 +219,27 @@ VENDORS = [
      'make="nvidia",accelerator_index="{0}"', {"duty_cycle_gpu_node": 5, "memory_used_gpu_node": 1 << 20}),
     ("nvidia.com/gpu", ("hami-device-plugin-a", "projecthami/hami:v2.6.0", 9394),
      'deviceidx="{0}",deviceuuid="GPU-A{0}",zone="vGPU"', {"HostCoreUtilization": 5, "HostGPUMemoryUsage": 1 << 20}),
+    ("nvidia.com/gpu", ("hami-device-plugin-a", "projecthami/hami:v2.7.1", 9394),
+     'device_index="{0}",device_type="NVIDIA-T4",device_uuid="GPU-A{0}"',
+     {"hami_host_gpu_utilization_ratio": 5, "hami_host_gpu_memory_used_bytes": 1 << 20}),
+    ("hygon.com/dcunum", ("hcu-exporter-a", "example.com/hcu-exporter:1", 16080),
+     'device_id="T{0}",minor_number="{0}",node="n1"', {"hcu_utilizationrate": 5, "hcu_usedmemory_bytes": 1 << 20}),
+    ("cambricon.com/mlu", ("cambricon-mlu-monitor-a", "cambricon-mlu-exporter:v2.3.0", 30108),
+     'mlu="{0}",model="MLU590-H8",node="n1",sn="S{0}",uuid="MLU-A{0}"',
+     {"mlu_utilization": 5, "mlu_memory_used": 1 << 20, "mlu_memory_total": 1 << 36}),
+    ("metax-tech.com/gpu", ("mx-exporter-a", "cr.metax-tech.com/cloud/mx-exporter:0.12", 8000),
+     'Hostname="n1",deviceId="{0}",modelName="MXC500",uuid="GPU-A{0}"', {"mx_gpu_usage": 5, "mx_memory_used": 1 << 10}),
+    ("enflame.com/gcu", ("gcu-exporter-a", "example.com/gcu-exporter:1.5", 9400),
+     'busid="0000:4{0}:00.0",host="n1",minor_number="{0}",pod_name="",uuid="GCU-U{0}"',
+     {"enflame_gcu_usage": 5, "enflame_gcu_memory_used_bytes": 1 << 20}),
+    ("amd.com/gpu", ("default-metrics-exporter-a", "rocm/device-metrics-exporter:v1.0", 5000),
+     'gpu_id="{0}",serial_number="PCB{0}"', {"GPU_GFX_ACTIVITY": 5, "GPU_USED_VRAM": 1}),
+    ("nvidia.com/gpu", ("all-smi-a", "example.com/all-smi:0.20", 9090),
+     'gpu="A100",index="{0}",instance="n1",uuid="GPU-A{0}"',
+     {"all_smi_gpu_utilization": 5, "all_smi_gpu_memory_used_bytes": 1 << 20}),
+    ("habana.ai/gaudi", ("all-smi-a", "example.com/all-smi:0.20", 9090),
+     'gpu="HL-325L",instance="n1",npu_index="{0}",npu_uuid="A{0}"',
+     {"all_smi_gpu_utilization": 5, "all_smi_gpu_memory_used_bytes": 1 << 20}),
 ]  # fmt: skip
 
 
@@ -231,6 +253,88 @@ def test_each_vendors_exporter_is_known(
     assert verdicts(found) == WELL
     assert {(each.utilization, each.memory_used) for each in found.nodes[0].devices} == {(5, 1 << 20)}
     assert verdicts(seen(objects, {place: labelled(2, labels, **values)}))["every_device"] is not True
+
+
+def test_rows_about_other_memory_are_not_that_of_the_device() -> None:
+    ids = [f'deviceId="{n}",uuid="GPU-A{n}"' for n in range(2)]
+    used = [*((f'{each},type="vram"', 875520.0) for each in ids), *((f'{each},type="xtt"', 9e7) for each in ids)]
+    total = [(labels, 67108864.0 if "vram" in labels else 1.0) for labels, _ in used]
+    text = page({"mx_gpu_usage": dict.fromkeys(ids, 3.0), "mx_memory_used": dict(used), "mx_memory_total": dict(total)})
+    objects = [node({"metax-tech.com/gpu": 2}), exporter("mx-exporter-a", "example.com/mx-exporter:1", 8000, "http")]
+    found = seen(objects, {"ns/mx-exporter-a:8000": text})
+    assert verdicts(found) == WELL
+    assert {each.memory_used for each in found.nodes[0].devices} == {875520 << 10}
+    # A collector's receiver of NVIDIA's hardware tells what is free in the same way.
+    ids = [f'gpu_number="{n}",gpu_uuid="GPU-A{n}"' for n in range(2)]
+    used = [
+        (f'{each},gpu_memory_state="{state}"', value) for each in ids for state, value in (("used", 5.0), ("free", 9.0))
+    ]
+    text = page({"gpu_dcgm_utilization_ratio": dict.fromkeys(ids, 0.1), "gpu_dcgm_memory_bytes_used_bytes": dict(used)})
+    objects = [node({"nvidia.com/gpu": 2}), exporter("otel-agent-x", "otel/opentelemetry-collector-contrib:1", 8889)]
+    found = seen(objects, {"ns/otel-agent-x:8889": text})
+    assert verdicts(found) == WELL
+    assert {(each.utilization, each.memory_used) for each in found.nodes[0].devices} == {(10, 5)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["jmx-exporter", "zabbix-exporter", "nutanix-exporter", "matrix-exporter", "node-exporter", "kafka-exporter"],
+)
+def test_an_exporter_of_something_else_is_none_of_accelerators(name: str) -> None:
+    for image in (f"example.com/{name}:1", f"{name}:1"):
+        assert not [each.name for each in load_conventions() if each.serves([f"{name}-a", image])]
+
+
+def test_names_that_other_software_may_have_count_only_with_a_device() -> None:
+    objects = [node({"google.com/tpu": 4}), exporter("cache-0", "example.com/cache:1", 9121)]
+    told = ""
+    try:
+        seen(objects, {"ns/cache-0:9121": "memory_used 5\nmemory_total 9\n"})
+    except NothingToLookAt as reason:
+        told = str(reason)
+    assert "ns/cache-0:9121/metrics: nothing about accelerators" in told
+    with_devices = labelled(4, 'accelerator_id="{0}"', duty_cycle=5, memory_used=5)
+    assert verdicts(seen(objects, {"ns/cache-0:9121": with_devices})) == WELL
+
+
+def test_of_two_exporters_the_one_counts_that_reports_all_there_is_to_report() -> None:
+    ids = [f'uuid="A{n}"' for n in range(2)]
+    names = ("nvidia_smi_utilization_gpu_ratio", "nvidia_smi_memory_used_bytes")
+    beside = exporter("nvidia-gpu-exporter-a", "utkuozdemir/nvidia_gpu_exporter:1", 9835)
+    pages = {
+        "ns/dcgm-exporter-a:9400": page(
+            {"DCGM_FI_DEV_GPU_UTIL": dict.fromkeys(['UUID="GPU-A0"', 'UUID="GPU-A1"'], 0.0)}
+        ),
+        "ns/nvidia-gpu-exporter-a:9835": page({name: dict.fromkeys(ids, 0.0) for name in names}),
+    }
+    there = node({"nvidia.com/gpu": 2})
+    assert verdicts(seen([there, exporter(*DCGM), beside], pages)) == WELL
+    assert verdicts(seen([there, exporter(*DCGM)], pages))["memory_reported"] is False
+
+
+def of_nodes(**devices: str) -> str:
+    """A page that names the node of each device."""
+    rows = [f'UUID="GPU-{letter}",Hostname="{name}"' for name, letters in devices.items() for letter in letters]
+    return dcgm(*rows)
+
+
+def test_devices_of_other_nodes_in_a_page_are_not_this_nodes() -> None:
+    there, other = (node({"nvidia.com/gpu": 2}, **{"nvidia.com__gpu.count": "2"}) for _ in range(2))
+    beside = exporter("dcgm-exporter-b", DCGM[1], 9400)
+    other["metadata"]["name"] = beside["spec"]["nodeName"] = "n2"
+    objects = [there, other, exporter(*DCGM), beside]
+
+    def found(own: str, of_other: str = of_nodes(n2="cd")) -> dict[str, bool | None]:
+        return verdicts(seen(objects, {"ns/dcgm-exporter-a:9400": own, "ns/dcgm-exporter-b:9400": of_other}))
+
+    assert found(of_nodes(n1="ab")) == found(of_nodes(n1="ab", n2="cd")) == WELL
+    # An exporter in a Pod that is not told its node calls it as its Pod.
+    assert found(of_nodes(**{"dcgm-exporter-a": "ab"})) == WELL
+    assert found(of_nodes(n1="a", n2="cd"))["every_device"] is False
+    # Both read the host engine of one node.
+    assert found(of_nodes(n2="cd"))["every_device"] is False
+    place = {f"ns/dcgm-exporter-{letter}:9400": of_nodes(n2="cd") for letter in "ab"}
+    assert "of n1, but of other nodes" in seen(objects, place).nodes[0].message
 
 
 def test_a_devices_metrics_of_containers_and_of_the_node_are_not_added_up() -> None:

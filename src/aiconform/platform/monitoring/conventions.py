@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -34,6 +35,8 @@ class Convention:
     core_label: str = ""
     cores_label: str = ""
     part_labels: tuple[str, ...] = ()
+    only: tuple[tuple[str, str], ...] = ()
+    generic: bool = False
     container_level: tuple[str, ...] = ()
     only_in_use: tuple[str, ...] = ()
     units: dict[str, tuple[str, str]] = field(default_factory=dict, hash=False)
@@ -58,6 +61,15 @@ class Convention:
             return metric
         patterns = (name for name in self.units if name.endswith("*"))
         return next((pattern for pattern in patterns if fnmatchcase(metric, pattern)), None)
+
+    def reads(self, sample: MetricSample) -> bool:
+        """Whether a sample follows this convention and is about a device itself."""
+        apart = any(sample.labels.get(label, value) != value for label, value in self.only)
+        return not apart and self.entry(sample.name) is not None
+
+    def is_named(self, sample: MetricSample) -> bool:
+        """Whether its labels identify a device."""
+        return any(sample.labels.get(label) for label in self.device_labels)
 
     def named_by_nodes(self, paths: Iterable[str]) -> tuple[str, str] | None:
         """(label, value) of the device whose device nodes a container has; None if they name none or several."""
@@ -94,6 +106,8 @@ def _convention(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> Convent
         opentelemetry=entry.get("opentelemetry", False),
         device_labels=tuple(entry["device_labels"]),
         device_node=tuple(entry.get("device_node", {}).items()),
+        only=tuple(entry.get("only", {}).items()),
+        generic=entry.get("generic", False),
         profile_label=entry.get("profile_label", ""),
         core_label=entry.get("core_label", ""),
         cores_label=entry.get("cores_label", ""),
@@ -119,11 +133,19 @@ def conventions_of(
 
     Of conventions with the same metrics, that of the known `exporter` counts, else the one with the most samples.
     """
-    names = [sample.name for sample in samples]
-    counted = [(sum(each.entry(name) is not None for name in names), each) for each in conventions]
+    samples = list(samples)
+    read = {each: _names(samples, each, exporter) for each in conventions}
     found: list[Convention] = []
-    for count, convention in sorted(counted, key=lambda entry: (entry[1].name != exporter, -entry[0])):
-        theirs = {name for each in found for name in names if each.entry(name) is not None}
-        if count and any(name not in theirs and convention.entry(name) is not None for name in names):
+    for convention, names in sorted(read.items(), key=lambda entry: (entry[0].name != exporter, -entry[1].total())):
+        theirs = {name for each in found for name in read[each]}
+        if names.keys() - theirs:
             found.append(convention)
     return found
+
+
+def _names(samples: Iterable[MetricSample], convention: Convention, exporter: str) -> Counter[str]:
+    """Metric that follows the convention -> its number of samples; none if other software may have written them."""
+    theirs = [sample for sample in samples if convention.reads(sample)]
+    if convention.generic and convention.name != exporter and not any(map(convention.is_named, theirs)):
+        return Counter()
+    return Counter(sample.name for sample in theirs)

@@ -64,7 +64,7 @@ def _of_text(text: str) -> Iterator[MetricSample]:
 def _of_openmetrics(text: str) -> Iterable[MetricSample]:
     """Raises ValueError. What Prometheus does not insist on, such as families in one piece, nobody has to keep."""
     try:
-        return list(_samples(parse_openmetrics(text)))
+        return list(_samples(parse_openmetrics(text)))  # type: ignore[no-untyped-call]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         if not text.rstrip().endswith("# EOF"):
             raise

@@ -140,7 +140,7 @@ def by_device(samples: Iterable[MetricSample], convention: Convention) -> list[R
     samples = list(samples)
     cores = _cores_of_one(samples, convention)
     for sample in samples:
-        if convention.entry(sample.name) is not None:
+        if convention.reads(sample):
             device = next((name for name in convention.device_labels if sample.labels.get(name)), "")
             names = (device, *(name for name in convention.partition_labels if sample.labels.get(name) and device))
             told = [f"{name}={sample.labels[name]}" for name in dict.fromkeys(names) if name]
