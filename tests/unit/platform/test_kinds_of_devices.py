@@ -50,6 +50,24 @@ def counters(number: int) -> dict[str, Any]:
     return {"sharedCounters": [{"name": "gpu-0", "counters": {f"slice-{n}": {"value": "1"} for n in range(number)}}]}
 
 
+@pytest.mark.parametrize(
+    ("driver", "attribute", "products"),
+    [
+        ("tpu.google.com", "tpuGen", ("v5p", "v6e")),
+        ("neuron.aws.com", "instanceType", ("inf2.48xlarge", "trn2.48xlarge")),
+        ("npu.furiosa.ai", "arch", ("rngd", "warboy")),
+    ],
+)
+async def test_products_are_kinds_by_the_attribute_that_the_driver_has(
+    driver: str, attribute: str, products: tuple[str, str]
+) -> None:
+    devices = [device(f"d{number}", index={"int": number}, **{attribute: each}) for number, each in enumerate(products)]
+    seen = await found(node(), resource_slice(driver, *devices))
+    assert [entry.product for entry in seen.offered] == list(products)
+    assert len(seen.one_of_each_kind()) == 2
+    assert [attribute in entry.selector for entry in seen.offered] == [True, True]
+
+
 def shown(entries: tuple[NodeAccelerators, ...]) -> list[tuple[str, int, int]]:
     return [(entry.product, entry.free, entry.total) for entry in entries]
 

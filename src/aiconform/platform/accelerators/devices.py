@@ -18,7 +18,10 @@ Attribute = str | int | bool
 Id = tuple[str, str, str]
 """driver, pool, device"""
 # Attributes that name the product, and those that say which form of it a device is, such as a partition.
-_PRODUCT = ("productName", "product", "model")
+# The last three are those of TPUs, Neuron devices and Furiosa NPUs:
+# https://github.com/kubernetes-sigs/dra-driver-google-tpu, https://github.com/furiosa-ai/furiosa-dra-driver-guide,
+# https://docs.aws.amazon.com/eks/latest/userguide/device-management-neuron.html
+_PRODUCT = ("productName", "product", "model", "tpuGen", "instanceType", "arch")
 _FORM = ("type", "profile", "partitionProfile", "computePartition", "memoryPartition")
 # Forms that only say that a device is a whole one.
 _WHOLE = ("gpu", "amdgpu", "tpu", "npu", "accelerator", "device", "spx", "nps1")
@@ -27,6 +30,10 @@ KEEPING_AWAY = ("NoSchedule", "NoExecute")
 # False where the driver publishes a device that is not well without a taint:
 # https://github.com/intel/intel-resource-drivers-for-kubernetes/blob/main/doc/gaudi/USAGE.md
 _HEALTHY = "healthy"
+
+
+# A field and a label that name a node.
+_NODE_NAMES = ("metadata.name", "kubernetes.io/hostname")
 
 
 class Version(str):
@@ -248,12 +255,14 @@ def _with_counters(device: Device, counters: dict[tuple[str, str], float]) -> De
 
 
 def _single_node(selector: Object | None) -> str | None:
-    """The node that a selector selects by metadata.name, if it is exactly one."""
+    """The node that a selector selects by metadata.name or the host name, if it is exactly one."""
     terms = (selector or {}).get("nodeSelectorTerms") or []
-    fields = [entry for term in terms for entry in term.get("matchFields") or []]
-    if len(terms) == 1 and len(fields) == 1 and fields[0]["operator"] == "In" and len(fields[0]["values"]) == 1:
-        return str(fields[0]["values"][0])
-    return None
+    if len(terms) != 1:
+        return None
+    wanted = [*(terms[0].get("matchFields") or []), *(terms[0].get("matchExpressions") or [])]
+    named = [each for each in wanted if each["key"] in _NODE_NAMES and each["operator"] == "In"]
+    names = {name for each in named for name in each["values"]}
+    return str(names.pop()) if len(names) == 1 else None
 
 
 def _value(value: dict[str, Any]) -> Attribute | None:
