@@ -275,6 +275,21 @@ async def test_a_pool_by_its_label_is_taken_where_groups_have_names_of_the_cloud
     assert [(pool.label, pool.by) for pool in found.usable] == [((label, "np-gpu"), BY_LABEL)]
 
 
+@pytest.mark.parametrize("place", ["labels", "annotations"])
+async def test_a_group_is_found_by_its_name_that_nodes_have_as_a_label_or_an_annotation(place: str) -> None:
+    key = {"labels": "ibm-cloud.kubernetes.io/worker-pool-id", "annotations": "oci.oraclecloud.com/node-pool-id"}[place]
+    nodes = [node("10.0.10.2"), node("10.0.10.3", **GPU)]
+    for each, name in zip(nodes, ("ocid1.pool.cpu", "ocid1.pool.gpu"), strict=True):
+        each["metadata"].setdefault(place, {})[key] = name
+    groups = "".join(
+        f"- {{name: {name}, health: {{status: Healthy, cloudProviderTarget: 1, minSize: 0, maxSize: 3}}}}\n"
+        for name in ("ocid1.pool.cpu", "ocid1.pool.gpu")
+    )
+    found = await find(FakePlatform(nodes, status=f"autoscalerStatus: Running\nnodeGroups:\n{groups}"))
+    assert [(pool.name, pool.by) for pool in found.usable] == [("ocid1.pool.gpu", BY_CLUSTER_AUTOSCALER)]
+    assert found.unknown == ()
+
+
 async def test_an_empty_group_of_unknown_hardware_is_not_taken_for_one_with_accelerators() -> None:
     pool = "kubernetes.azure.com/agentpool"
     nodes = [

@@ -22,6 +22,10 @@ from aiconform.platform.inventory import Platform
 
 STATUS_NAME = "cluster-autoscaler-status"
 """The name of its ConfigMap unless a flag gives another. The namespace differs: kube-system, openshift-machine-api."""
+# Labels and annotations of nodes that have the whole name of their group, where it is no name that users give:
+# https://cloud.ibm.com/docs/containers?topic=containers-worker-tag-label, https://github.com/oracle/oci-cloud-controller-manager
+_GROUP_LABEL = "ibm-cloud.kubernetes.io/worker-pool-id"
+_GROUP_ANNOTATION = "oci.oraclecloud.com/node-pool-id"
 _COMMAND = "cluster-autoscaler"
 _IMAGE = re.compile(r"(^|[/-])cluster-autoscaler(-(?!operator)[a-z0-9]+)*([:@]|$)")
 _NAME_FLAG = re.compile(r"^--?status-config-map-name=(\S+)$")
@@ -129,7 +133,9 @@ def node_groups(
     for node in nodes:
         # Names of machines begin with the name of their group, and one group's name can be the beginning of another's.
         name = node["metadata"]["name"]
-        if matching := [each for each in names if name.startswith(each) and name != each]:
+        if (group := _named(node)) in members:
+            members[group].append(node)
+        elif matching := [each for each in names if name.startswith(each) and name != each]:
             members[max(matching, key=len)].append(node)
     return tuple(
         node_group(group, nodes, members[name], profiles, by_dra) for group, name in zip(groups, names, strict=True)
@@ -149,7 +155,8 @@ def node_group(
     says so, its nodes are those that are named after it.
     """
     name = _short(group.name)
-    label = _label_in(name, managed_labels(nodes))
+    own = (_GROUP_LABEL, name)
+    label = own if with_label(nodes, own) else _label_in(name, managed_labels(nodes))
     members = with_label(nodes, label) if label else named_after
     full = ""
     if group.maximum <= group.minimum:
@@ -168,6 +175,11 @@ def node_group(
         "without": offering_nothing(members, by_dra),
     }
     return pool_of(name, BY_CLUSTER_AUTOSCALER, label, members, profiles, **fields)
+
+
+def _named(node: Object) -> str:
+    """The group that a node itself names; empty if it names none."""
+    return str((node["metadata"].get("annotations") or {}).get(_GROUP_ANNOTATION, ""))
 
 
 def in_name(value: str, name: str) -> bool:

@@ -28,6 +28,10 @@ POOL_LABELS = (
     "alibabacloud.com/nodepool-id",  # https://www.alibabacloud.com/help/en/ack/
     "kubernetes.civo.com/civo-node-pool",  # https://www.civo.com/docs/kubernetes
     "vke.vultr.com/node-pool",  # https://docs.vultr.com/vultr-kubernetes-engine
+    "compute.coreweave.com/node-pool",  # https://docs.coreweave.com/docs/products/cks
+    "nebius.com/node-group-id",  # https://docs.nebius.com/kubernetes
+    "tke.cloud.tencent.com/nodepool-id",  # https://www.tencentcloud.com/document/product/457
+    "node.exoscale.net/nodepool-id",  # https://community.exoscale.com/product/compute/containers/
 )
 # Node labels of capacity that the cloud may take back at any time, with their values.
 SPOT_LABELS = (
