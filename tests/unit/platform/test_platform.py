@@ -89,6 +89,11 @@ def test_the_fields_of_the_beta_versions_are_read_the_same() -> None:
 def test_a_node_can_be_named_in_each_way() -> None:
     selector = {"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n7"]}]}]}
     whole = resource_slice(["a"], nodeName=None, nodeSelector=selector)
+    by_host = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["n7"]}
+    labelled = {"nodeSelectorTerms": [{"matchExpressions": [by_host, {"key": "rack", "operator": "Exists"}]}]}
+    assert published([resource_slice(["a"], nodeName=None, nodeSelector=labelled)])[0][0].node == "n7"
+    several = {"nodeSelectorTerms": [{"matchExpressions": [{**by_host, "values": ["n7", "n8"]}]}]}
+    assert published([resource_slice(["a"], nodeName=None, nodeSelector=several)])[0][0].node is None
     each = resource_slice([], pool="p", perDeviceNodeSelection=True)
     each["spec"]["devices"] = [{"name": "x", "nodeName": "n8"}, {"name": "y", "allNodes": True}]
     everywhere = resource_slice(["z"], pool="q", nodeName=None, allNodes=True)
@@ -143,6 +148,35 @@ def test_extended_resources_of_device_plugins() -> None:
     (entry,) = found.offered
     assert (entry.node, entry.total, entry.free, entry.product) == ("n1", 4, 1, "H100")
     assert "example.com/thing" in " ".join(found.passed_over)
+
+
+@pytest.mark.parametrize(
+    ("before", "held"),
+    [
+        ([], 1),
+        ([("sidecar", "1")], 2),
+        ([("init", "3")], 3),
+        ([("sidecar", "1"), ("init", "3")], 4),
+        ([("init", "1"), ("sidecar", "2")], 3),
+    ],
+)
+def test_sidecars_and_init_containers_hold_what_the_scheduler_counts(before: list[tuple[str, str]], held: int) -> None:
+    def container(kind: str, number: str) -> Object:
+        always = {"restartPolicy": "Always"} if kind == "sidecar" else {}
+        return {"resources": {"limits": {"nvidia.com/gpu": number, "cpu": "1"}}, **always}
+
+    spec = {"nodeName": "n1", "containers": [container("main", "1")]}
+    pod = {"spec": {**spec, "initContainers": [container(*each) for each in before]}, "status": {"phase": "Running"}}
+    assert requested([pod]) == {("n1", "nvidia.com/gpu"): held}
+
+
+def test_a_node_that_can_allocate_none_of_its_accelerators_is_named() -> None:
+    lost = node("n1", **{"nvidia.com/gpu": "0"})
+    lost["status"]["capacity"] = {"cpu": "8", "nvidia.com/gpu": "8", "example.com/thing": "2"}
+    found = by_device_plugin([lost, node("n2", **{"nvidia.com/gpu": "8"})], {})
+    assert [entry.node for entry in found.offered] == ["n2"]
+    (told,) = found.passed_over
+    assert told.startswith("none of the 8 nvidia.com/gpu of node n1 can be allocated")
 
 
 def test_a_vendor_s_name_does_not_hide_that_a_device_is_simulated() -> None:

@@ -232,10 +232,21 @@ def _claimed(pod: Object) -> Counter[str]:
 
 
 def extended_resources(pod: Object) -> Counter[str]:
-    """How many of each extended resource the containers of a Pod request."""
-    asked: Counter[str] = Counter()
-    for container in pod["spec"]["containers"]:
-        for resource, amount in ((container.get("resources") or {}).get("limits") or {}).items():
-            if "/" in resource:
-                asked[resource] += quantity.whole(amount)
-    return asked
+    """How many of each extended resource a Pod holds, counted as the scheduler does.
+
+    Sidecars run beside its containers. What an init container asks for alone stays the Pod's to the end.
+    https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
+    """
+    beside: Counter[str] = Counter()
+    before: Counter[str] = Counter()
+    for container in pod["spec"].get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            beside += _limits(container)
+        else:
+            before |= _limits(container) + beside
+    return sum(map(_limits, pod["spec"]["containers"]), beside) | before
+
+
+def _limits(container: Object) -> Counter[str]:
+    limits = (container.get("resources") or {}).get("limits") or {}
+    return Counter({name: quantity.whole(amount) for name, amount in limits.items() if "/" in name})

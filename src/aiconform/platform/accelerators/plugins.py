@@ -29,9 +29,10 @@ def by_device_plugin(
                 known[profile][resource] = count
             elif not options.profiles.is_other(resource):
                 unknown[resource].append(name)
-        if known and (problem := closed_node(node, options.profiles, options.tolerated)):
+        if (known or _lost(node, options)) and (problem := closed_node(node, options.profiles, options.tolerated)):
             passed_over.append(problem)
             continue
+        passed_over += _lost(node, options)
         for profile, counts in known.items():
             for resource, *aliases in profile.sets(counts):
                 held = {each: used.get((name, each), 0) for each in (resource, *aliases)}
@@ -53,6 +54,20 @@ def _extended(node: Object) -> dict[str, int]:
         for name, count in found.items()
         if count >= 1 and not name.partition("/")[0].endswith("kubernetes.io")
     }
+
+
+def _lost(node: Object, options: AcceleratorOptions) -> list[str]:
+    """Which known accelerators a node has by its capacity, of which none can be allocated."""
+    status = node["status"]
+    allocatable, capacity = (status.get(key) or {} for key in ("allocatable", "capacity"))
+    return [
+        f"none of the {quantity.number(amount):.0f} {name} of node {node['metadata']['name']} can be allocated: its "
+        "device plugin says that they are not healthy, or is gone"
+        for name, amount in sorted(capacity.items())
+        if options.profiles.by_resource(name)
+        and quantity.number(amount) >= 1
+        and quantity.number(allocatable.get(name, 0)) < 1
+    ]
 
 
 def _entry(
