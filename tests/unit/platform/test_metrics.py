@@ -533,6 +533,41 @@ def test_monitors_lead_to_pods() -> None:
     assert found == [("ns/a:7000/x", "ServiceMonitor ns/sm")]
 
 
+def test_a_known_exporter_is_asked_by_the_scheme_that_monitoring_uses() -> None:
+    target = pod("dcgm-exporter-a", ports={"metrics": 9400}, labels={"app": "dcgm"})
+    monitor = {
+        "metadata": {"name": "m", "namespace": "ns"},
+        "spec": {"selector": {}, "endpoints": [{"port": "p", "scheme": "HTTPS"}]},
+    }
+    services: list[Object] = [
+        {
+            "metadata": {"name": name, "namespace": "ns"},
+            "spec": {"selector": {"app": "dcgm"}, **({"ports": ports} if ports else {})},
+        }
+        for name, ports in (("s", [{"name": "p", "port": 9400, "targetPort": "metrics"}]), ("headless", []))
+    ]
+    (found,) = endpoints([target], Monitors(services=(monitor,), targets=tuple(services)), load_conventions())
+    assert (found.exporter, found.port, found.scheme) == ("NVIDIA DCGM exporter", "9400", "https")
+
+
+def test_an_endpoint_that_wants_tls_is_asked_so() -> None:
+    class ByTls(Behind):
+        async def proxied(self, *where: str, **how: Any) -> ProxyResponse:
+            answer = await super().proxied(*where, **how)
+            wanted = "Client sent an HTTP request to an HTTPS server.\n"
+            return answer if where[2].startswith("https:") else ProxyResponse(400, "text/plain", wanted, True)
+
+    plain = Endpoint("ns", "x", "n1", "9400", "/metrics", "", "its port metrics")
+    cluster: Any = ByTls(ProxyResponse(200, "text/plain", DCGM, True))
+    found = asyncio.run(read(cluster, plain))
+    assert (found.problem, found.endpoint, len(found.samples)) == ("", plain, 4)
+    closed: Any = ByTls(ProxyResponse(401, "text/plain", "Unauthorized", True))
+    assert asyncio.run(read(closed, plain)).problem == "authentication"
+    failing: Any = Behind(ProxyResponse(400, "text/plain", "bad request", True))
+    assert asyncio.run(read(failing, plain)).problem == "unreachable"
+    assert len(failing.asked) == 1
+
+
 def test_pods_that_ended_are_no_place() -> None:
     ended = pod("a", ports={"metrics": 1})
     ended["status"]["phase"] = "Pending"
@@ -581,7 +616,7 @@ class Behind:
         (ProxyResponse(401, "text/plain", "Unauthorized", True), "authentication", "requires authentication"),
         (ProxyResponse(403, "text/plain", "Forbidden", True), "authentication", "requires authentication"),
         (ProxyResponse(500, "text/plain", "oops", True), "unreachable", "answers HTTP 500"),
-        (ProxyResponse(200, "text/plain", "a 1\n", False), "format", "sends more than"),
+        (ProxyResponse(200, "text/plain", "a 1\n", False), "unreachable", "sends more than"),
         (ProxyResponse(200, "text/html", "<html>", True), "format", "not in a format"),
         (TimedOut("no complete answer within 10 s"), "slow", "within 10 s"),
         (Unreachable("connection refused"), "unreachable", "connection refused"),

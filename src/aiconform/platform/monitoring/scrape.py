@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut, wait
@@ -19,6 +19,8 @@ from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
 # The default timeout of Prometheus, and more than any exporter sends.
 SCRAPE_SECONDS = 10.0
 SCRAPE_BYTES = 16 << 20
+_WANTS_TLS = "HTTP request to an HTTPS server"
+"""What Go's servers answer to a request without TLS, with the status 400."""
 UNREACHED_SECONDS = 35.0
 """API servers say after 30 s that a connection cannot be made (the timeout of Go's default transport)."""
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4"
@@ -78,10 +80,14 @@ async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_
         return Scrape(
             endpoint, problem="authentication", message=f"{endpoint} requires authentication (HTTP {answer.status})"
         )
+    if answer.status == 400 and not scheme and _WANTS_TLS in answer.text:
+        found = await read(cluster, replace(endpoint, scheme="https"), seconds=seconds)
+        return replace(found, endpoint=endpoint)
     if answer.status != 200:
         return Scrape(endpoint, problem="unreachable", message=f"{endpoint} answers HTTP {answer.status}")
     if not answer.whole:
-        return Scrape(endpoint, problem="format", message=f"{endpoint} sends more than {SCRAPE_BYTES >> 20} MiB")
+        # Monitoring systems have no such limit.
+        return Scrape(endpoint, problem="unreachable", message=f"{endpoint} sends more than {SCRAPE_BYTES >> 20} MiB")
     try:
         return Scrape(endpoint, tuple(parse(answer.text, answer.content_type)))
     except BadFormat as error:
@@ -146,7 +152,11 @@ def endpoints(
             ways[4] += [_at(pod, number, BY_PORT) for number, _ in _ports(pod)]
     unique: dict[tuple[str, str, str, str], Endpoint] = {}
     for endpoint in (each for way in ways for each in way):
-        unique.setdefault((endpoint.namespace, endpoint.pod, endpoint.port, endpoint.path), endpoint)
+        place = (endpoint.namespace, endpoint.pod, endpoint.port, endpoint.path)
+        first = unique.setdefault(place, endpoint)
+        # Who is known by name may serve TLS, as the platform's monitoring knows.
+        if endpoint.scheme and not first.scheme:
+            unique[place] = replace(first, scheme=endpoint.scheme)
     return list(unique.values())
 
 
@@ -237,7 +247,9 @@ def _monitored(pod: Object, found: Monitors) -> list[Endpoint]:
                 or not selects(spec.get("selector") or {}, about.get("labels") or {})
             ):
                 continue
-            target_of = {port.get("name"): port.get("targetPort", port["port"]) for port in service["spec"]["ports"]}
+            # A headless Service may have no port.
+            ports = service["spec"].get("ports") or []
+            target_of = {port.get("name"): port.get("targetPort", port["port"]) for port in ports}
             for entry in spec.get("endpoints") or []:
                 places += _place(pod, entry.get("targetPort") or target_of.get(entry.get("port")), entry, why)
     return places
