@@ -13,10 +13,11 @@ from aiconform.cluster import NotFound
 from aiconform.platform import Accelerators, NodeAccelerators
 from aiconform.platform.accelerators.options import NOTHING_SAID
 from aiconform.platform.accelerators.profiles import load_profiles
-from aiconform.platform.autoscaling.cluster_autoscaler import node_group
+from aiconform.platform.autoscaling.cluster_autoscaler import node_group, node_groups
 from aiconform.platform.autoscaling.discovery import discover, known_with
 from aiconform.platform.autoscaling.hardware import Hardware, stated
 from aiconform.platform.autoscaling.karpenter import node_pool
+from aiconform.platform.autoscaling.machines import machines
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
     BY_KARPENTER,
@@ -31,6 +32,7 @@ from aiconform.platform.autoscaling.status import BadStatus, NodeGroup, parse_st
 
 Object = dict[str, Any]
 
+CAPACITY = "capacity.cluster-autoscaler.kubernetes.io"
 # The form since 1.30, as Cluster Autoscaler writes it.
 NEW_STATUS = """\
 time: 2026-05-13 09:00:05.318134374 +0000 UTC
@@ -288,6 +290,40 @@ async def test_a_group_is_found_by_its_name_that_nodes_have_as_a_label_or_an_ann
     found = await find(FakePlatform(nodes, status=f"autoscalerStatus: Running\nnodeGroups:\n{groups}"))
     assert [(pool.name, pool.by) for pool in found.usable] == [("ocid1.pool.gpu", BY_CLUSTER_AUTOSCALER)]
     assert found.unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("notes", "resource", "without"),
+    [
+        ({"machine.openshift.io/GPU": "1"}, "nvidia.com/gpu", ""),
+        ({"machine.openshift.io/GPU": "0"}, "", "its annotation machine.openshift.io/GPU is 0"),
+        ({f"{CAPACITY}/gpu-type": "amd.com/gpu", f"{CAPACITY}/gpu-count": "8"}, "amd.com/gpu", ""),
+        ({f"{CAPACITY}/cpu": "8"}, "", ""),
+        ({}, "", ""),
+    ],
+)
+def test_the_object_of_a_group_tells_its_machines(notes: dict[str, str], resource: str, without: str) -> None:
+    told = machines({"metadata": {"name": "gpu-a", "annotations": notes}, "spec": {}})
+    group = NodeGroup("MachineSet/openshift-machine-api/gpu-a", 0, 4, 0, "Healthy", "NoActivity")
+    pool = node_group(group, [], told=told)
+    assert (pool.resource, pool.without) == (resource, without)
+    full = node_group(group, [], [node("gpu-a-x", **{"habana.ai__gaudi": "8"})], told=told)
+    assert full.resource == "habana.ai/gaudi"
+
+
+def test_taints_of_a_group_without_nodes_are_those_of_its_machines() -> None:
+    spec = {"template": {"spec": {"taints": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}]}}}
+    notes = {f"{CAPACITY}/taints": "dedicated=ml:NoSchedule,other:NoExecute"}
+    told = machines({"metadata": {"name": "g", "annotations": notes}, "spec": spec})
+    assert told.taints == (("dedicated", "NoSchedule"), ("nvidia.com/gpu", "NoSchedule"), ("other", "NoExecute"))
+
+
+def test_a_node_is_of_the_group_that_its_machine_is_called_after() -> None:
+    member = node("ip-10-0-0-1", **GPU)
+    member["metadata"]["annotations"] = {"machine.openshift.io/machine": "openshift-machine-api/gpu-a-4hx2k"}
+    group = NodeGroup("MachineSet/openshift-machine-api/gpu-a", 0, 4, 1, "Healthy", "NoActivity")
+    (pool,) = node_groups([group], [member])
+    assert pool.resource == "nvidia.com/gpu"
 
 
 async def test_an_empty_group_of_unknown_hardware_is_not_taken_for_one_with_accelerators() -> None:

@@ -147,6 +147,11 @@ def _limit(settings: Settings) -> float:
         Access("", "configmaps", ("get", "list"), names=(STATUS_NAME,), everywhere=True),
         Access("apps", "deployments", ("list",), everywhere=True),
         Access("karpenter.sh", "nodepools", ("list",), everywhere=True),
+        Access("machine.openshift.io", "machinesets", ("list",), everywhere=True, optional=True),
+        *(
+            Access("cluster.x-k8s.io", name, ("list",), everywhere=True, optional=True)
+            for name in ("machinedeployments", "machinesets", "machinepools")
+        ),
     ),
 )
 async def scaling(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Scaling:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from aiconform.cluster import Forbidden, NotFound, Object
 from aiconform.platform.accelerators.profiles import Profiles
+from aiconform.platform.autoscaling.machines import NOTHING_TOLD, Machines, described
+from aiconform.platform.autoscaling.machines import names as machine_names
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
     Autoscaling,
     Pool,
     managed_labels,
+    most_offered,
     offering_nothing,
     pool_of,
     with_label,
@@ -70,9 +74,9 @@ async def cluster_autoscaler(
             problems.append(f"ConfigMap {where} of Cluster Autoscaler cannot be read: {error}; give pool=KEY=VALUE")
     if not groups and not problems:
         problems = ["Cluster Autoscaler is installed, but it reports no node group"]
-    return Autoscaling(
-        (BY_CLUSTER_AUTOSCALER,), node_groups(groups, nodes, profiles, by_dra), (looked,), tuple(problems)
-    )
+    told = await described(platform, [group.name for group in groups])
+    pools = node_groups(groups, nodes, profiles, by_dra, told)
+    return Autoscaling((BY_CLUSTER_AUTOSCALER,), pools, (looked,), tuple(problems))
 
 
 async def _named_map(platform: Platform, status: str) -> list[Object]:
@@ -126,19 +130,22 @@ def node_groups(
     nodes: Sequence[Object],
     profiles: Profiles | None = None,
     by_dra: Collection[str] = (),
+    told: Mapping[str, Machines] = MappingProxyType({}),
 ) -> tuple[Pool, ...]:
-    """The pools of all node groups."""
+    """The pools of all node groups. told: what the objects say that groups are called after."""
     names = [_short(group.name) for group in groups]
     members: dict[str, list[Object]] = {name: [] for name in names}
     for node in nodes:
         # Names of machines begin with the name of their group, and one group's name can be the beginning of another's.
-        name = node["metadata"]["name"]
         if (group := _named(node)) in members:
             members[group].append(node)
-        elif matching := [each for each in names if name.startswith(each) and name != each]:
+            continue
+        own = machine_names(node)
+        if matching := [each for each in names if any(name.startswith(each) and name != each for name in own)]:
             members[max(matching, key=len)].append(node)
     return tuple(
-        node_group(group, nodes, members[name], profiles, by_dra) for group, name in zip(groups, names, strict=True)
+        node_group(group, nodes, members[name], profiles, by_dra, told.get(group.name, NOTHING_TOLD))
+        for group, name in zip(groups, names, strict=True)
     )
 
 
@@ -148,6 +155,7 @@ def node_group(
     named_after: Sequence[Object] = (),
     profiles: Profiles | None = None,
     by_dra: Collection[str] = (),
+    told: Machines = NOTHING_TOLD,
 ) -> Pool:
     """The pool of a node group.
 
@@ -172,8 +180,11 @@ def node_group(
         "maximum": group.maximum,
         "full": full,
         "problem": problem,
-        "without": offering_nothing(members, by_dra),
+        "without": offering_nothing(members, by_dra) or told.without,
+        "taints": told.taints,
     }
+    if not most_offered(members, profiles):
+        fields["resource"] = told.resource
     return pool_of(name, BY_CLUSTER_AUTOSCALER, label, members, profiles, **fields)
 
 

@@ -1,0 +1,82 @@
+"""What Cluster API and OpenShift's Machine API say of a node group's machines, also where it has none.
+
+Cluster Autoscaler reads the same annotations to scale a group up from zero:
+https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/clusterapi/README.md,
+https://docs.redhat.com/en/documentation/openshift_container_platform/4.20/html/machine_management/applying-autoscaling
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from aiconform.cluster import Forbidden, NotFound, Object
+from aiconform.platform.inventory import Platform
+
+_KINDS = {
+    "machine.openshift.io": ("MachineSet",),
+    "cluster.x-k8s.io": ("MachineDeployment", "MachineSet", "MachinePool"),
+}
+_CAPACITY = "capacity.cluster-autoscaler.kubernetes.io"
+_TYPE = f"{_CAPACITY}/gpu-type"
+_COUNTS = (f"{_CAPACITY}/gpu-count", "machine.openshift.io/GPU")
+_USUAL = "nvidia.com/gpu"
+# Annotations of nodes with the name of their machine, which begins with that of its group.
+_MACHINES = ("machine.openshift.io/machine", "cluster.x-k8s.io/machine")
+
+
+@dataclass(frozen=True)
+class Machines:
+    """resource: the accelerator of a group's machines; without: why they have none. Both are empty if nothing is said.
+
+    taints: (key, effect) of their nodes.
+    """
+
+    resource: str = ""
+    without: str = ""
+    taints: tuple[tuple[str, str], ...] = ()
+
+
+NOTHING_TOLD = Machines()
+
+
+async def described(platform: Platform, groups: Collection[str]) -> dict[str, Machines]:
+    """What is said of these groups, which are called KIND/NAMESPACE/NAME if they are such objects. Raises ClusterError.
+
+    Nothing is said of those that these credentials may not list, or that are in another cluster.
+    """
+    kinds = {name.partition("/")[0] for name in groups}
+    served = await platform.groups() if kinds & {kind for each in _KINDS.values() for kind in each} else {}
+    found: dict[str, Machines] = {}
+    for api in _KINDS.keys() & served.keys():
+        for kind in (each for each in _KINDS[api] if each in kinds):
+            try:
+                async for item in platform.cluster.list(f"{api}/{served[api][0]}", kind):
+                    metadata = item["metadata"]
+                    found[f"{kind}/{metadata.get('namespace')}/{metadata['name']}"] = machines(item)
+            except (NotFound, Forbidden):
+                continue
+    return found
+
+
+def machines(item: Object) -> Machines:
+    """What one such object says, by its annotations and the taints of its template."""
+    notes: Mapping[str, str] = item["metadata"].get("annotations") or {}
+    template: Object = ((item.get("spec") or {}).get("template") or {}).get("spec") or {}
+    taints = {(taint["key"], taint["effect"]) for taint in template.get("taints") or []}
+    for text in filter(None, notes.get(f"{_CAPACITY}/taints", "").split(",")):
+        pair, _, effect = text.strip().rpartition(":")
+        taints.add((pair.partition("=")[0], effect))
+    count = next((name for name in _COUNTS if name in notes), "")
+    none = notes.get(count) == "0"
+    return Machines(
+        resource=notes.get(_TYPE, _USUAL) if count and not none else "",
+        without=f"its annotation {count} is 0" if none else "",
+        taints=tuple(sorted(taints)),
+    )
+
+
+def names(node: Object) -> list[str]:
+    """The names of a node and of its machine: one of them begins with the name of its group."""
+    notes = node["metadata"].get("annotations") or {}
+    return [node["metadata"]["name"], *(notes[key].rpartition("/")[2] for key in _MACHINES if key in notes)]
