@@ -59,11 +59,12 @@ def option(
 
     serves: ids of the limits of the requirement's procedure that it sets. formerly: earlier names, which `--set` still
     takes. choices: a function that returns the valid values besides the default, from a registry.
-    pattern: a regular expression that a text must match. bounds: ge, gt, le, lt.
+    pattern: a regular expression that a whole text must match. bounds: ge, gt, le, lt.
     """
     field: Any = Field
     about = OptionInfo(tuple(serves), tuple(formerly), choices)
-    return field(default, description=description, pattern=pattern, json_schema_extra={"option": about}, **bounds)
+    whole = f"^(?:{pattern})$" if pattern else None
+    return field(default, description=description, pattern=whole, json_schema_extra={"option": about}, **bounds)
 
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the usual name for a type variable of options

@@ -242,3 +242,12 @@ def test_names_that_were_set_are_a_convention_of_their_own() -> None:
     first = conventions(AcceleratorMetrics(utilization="my_util", memory="my_mem", memory_unit="bytes"))[0]
     assert first.units == {"my_util": ("utilization", "percent"), "my_mem": ("memory_used", "bytes")}
     assert "UUID" in first.device_labels
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"load_groups": "video"}, {"load_groups": "44,"}, {"load_limits": "lots"}, {"load_limits": "cpu=1,"}]
+)
+def test_a_text_that_is_only_partly_what_an_option_takes_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        AcceleratorMetrics(**wrong)
+    assert AcceleratorMetrics(load_groups="44,109", load_limits="cpu=1").groups == [44, 109]
