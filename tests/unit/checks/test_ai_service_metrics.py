@@ -27,6 +27,7 @@ from aiconform.check.testing import findings
 from aiconform.checks.ai_service_metrics import counting_workload, probes
 from aiconform.checks.ai_service_metrics.observations import Collected, CounterReading
 from aiconform.checks.ai_service_metrics.options import AiServiceMetricsOptions
+from aiconform.checks.pod_autoscaling.options import PodAutoscaling
 from aiconform.cluster import ClusterError, Forbidden, NotFound, ProxyResponse
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
@@ -187,6 +188,19 @@ def test_a_pod_monitor_gets_the_labels_that_prometheus_selects() -> None:
     assert "monitoring/k8s-1" in way.why
 
 
+def test_labels_by_which_an_agent_selects_are_given() -> None:
+    """No Prometheus object tells what an agent or OpenTelemetry's target allocator selects."""
+    options = AiServiceMetricsOptions(collection="podmonitor", collection_labels="release=stack,team=ml")
+    way = chosen(Served(OPERATOR), options.collection).labelled(options.labels)
+    declared = way.declaration("w", {"a": "b"}, "http", "/m")
+    assert declared
+    assert declared["metadata"]["labels"] == {"release": "stack", "team": "ml"}
+    assert AiServiceMetricsOptions().labels == PodAutoscaling().labels == {}
+    assert PodAutoscaling(collection_labels="release=stack").labels == {"release": "stack"}
+    with pytest.raises(ValueError, match="collection_labels"):
+        AiServiceMetricsOptions(collection_labels="release")
+
+
 @pytest.mark.parametrize(
     ("selector", "taken"),
     [
@@ -315,6 +329,7 @@ def test_an_instant_vector_is_read() -> None:
     ("status", "body", "told"),
     [
         (401, "", "requires authentication"),
+        (401, "no org id", "query_tenant=NAME"),
         (400, {"status": "error", "error": "bad query"}, "bad query"),
         (200, "<html>", "no query API"),
         (200, {"status": "success", "data": {"result": [{"metric": {}, "value": None}]}}, "no query API"),

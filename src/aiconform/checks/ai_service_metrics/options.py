@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import field_validator, model_validator
 
 from aiconform.check import Options, option
+from aiconform.cluster.guest import pairs
 from aiconform.platform.monitoring import collection as monitoring
 from aiconform.platform.monitoring import prometheus
 from aiconform.platform.monitoring.prometheus import QueryApi
@@ -18,6 +19,7 @@ class AiServiceMetricsOptions(Options):
         formerly=("way",),
         choices=lambda: monitoring.NAMES,
     )
+    collection_labels: str = option("", monitoring.LABELS_HELP, pattern=monitoring.LABELS_PATTERN)
     query: str = option(
         "",
         "The query API (Prometheus' own): a Service as NAMESPACE/SERVICE:PORT[/PREFIX], or a URL "
@@ -61,6 +63,10 @@ class AiServiceMetricsOptions(Options):
         if self.query:
             self.api()
         return self
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return pairs(filter(None, self.collection_labels.split(",")))
 
     def api(self) -> QueryApi | RemoteQueryApi:
         """The query API that is set. Raises ValueError."""

@@ -53,7 +53,8 @@ def _insist_on_certainty(options: AiServiceMetricsOptions, method: CollectionMet
         raise ClusterError(
             f"no series of a workload declared by {method} ({method.why}) in {_named(apis)} after "
             f"{options.discovery_seconds:.0f} s; the two may not belong together. Set both: "
-            "--set ai_service_metrics.collection=..., --set ai_service_metrics.query=NAMESPACE/SERVICE:PORT"
+            "--set ai_service_metrics.collection=... (and .collection_labels where it selects objects by labels), "
+            "--set ai_service_metrics.query=NAMESPACE/SERVICE:PORT"
         )
 
 
@@ -77,7 +78,8 @@ def _limit(settings: Settings) -> float:
 async def collected(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Collected:
     cluster, options = platform.cluster, settings.of(AiServiceMetricsOptions)
     apis = await _apis(platform, options)
-    method = await collection.choose(cluster, options.collection, await scratch.namespace())
+    chosen = await collection.choose(cluster, options.collection, await scratch.namespace())
+    method = chosen.labelled(options.labels)
     workload = scratch.cluster_name("workload")
     await allow(scratch, "scrapes", "Ingress")
     pod = await counting_workload.start(platform, scratch, method, workload, settings.patience)

@@ -6,6 +6,7 @@ from pydantic import ValidationInfo, field_validator
 
 from aiconform.check import Options, option
 from aiconform.checks.pod_autoscaling.scaled_workload import SERIES, shortest_delay
+from aiconform.cluster.guest import pairs
 from aiconform.platform.autoscaling.metrics_api import GROUPS
 from aiconform.platform.monitoring import collection as monitoring
 
@@ -24,6 +25,7 @@ class PodAutoscaling(Options):
         formerly=("scrape",),
         choices=lambda: monitoring.NAMES,
     )
+    collection_labels: str = option("", monitoring.LABELS_HELP, pattern=monitoring.LABELS_PATTERN)
     metric: str = option(
         SERIES,
         f"The name that the metrics API gives to the series {SERIES}, which the Pods report.",
@@ -56,6 +58,10 @@ class PodAutoscaling(Options):
         formerly=("window",),
         le=3600,
     )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return pairs(filter(None, self.collection_labels.split(",")))
 
     @field_validator("window_seconds")
     @classmethod

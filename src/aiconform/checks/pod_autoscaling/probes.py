@@ -58,9 +58,10 @@ def choose_api(served: Sequence[MetricsApi], wanted: str) -> MetricsApi:
 
 async def _choose_collection(platform: Platform, options: PodAutoscaling, namespace: str = "") -> CollectionMethod:
     try:
-        return await choose_collection(platform.cluster, options.collection, namespace)
+        chosen = await choose_collection(platform.cluster, options.collection, namespace)
     except NotFound as error:
         raise NothingToLookAt(f"nothing to look at: {error}; see --set pod_autoscaling.collection") from error
+    return chosen.labelled(options.labels)
 
 
 def _room(entry: NodeAccelerators) -> str:
@@ -203,8 +204,8 @@ async def _why_unread(
     if history.last and history.last.average is not None:
         return ""
     way_out = await denied(platform.cluster, pod, "Ingress") or (
-        "set how the Pods are scraped (--set pod_autoscaling.collection=...), the name of the metric (metric), or the "
-        "API that has it (api)"
+        "set how the Pods are scraped (--set pod_autoscaling.collection=..., .collection_labels=...), the name of the "
+        "metric (metric), or the API that has it (api)"
     )
     raise TimedOut(
         f"{api} answers, but returned no {options.metric} of the Pods in {options.scale_seconds:.0f} s: "

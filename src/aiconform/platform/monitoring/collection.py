@@ -5,7 +5,8 @@ A method is data: a kind of object with a label selector and a port, or annotati
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from aiconform.cluster import Cluster, NotFound, Object
 from aiconform.platform.monitoring.scrape import selects
@@ -39,6 +40,11 @@ KINDS = (
     ),
 )
 NAMES = (*(kind.name for kind in KINDS), ANNOTATIONS)
+LABELS_HELP = (
+    "Labels of the object that declares it, KEY=VALUE,..., for a monitoring system that selects by labels of which no "
+    "Prometheus object tells (agents, OpenTelemetry's target allocator)."
+)
+LABELS_PATTERN = r"([^=,\s]+=[^=,\s]*(,[^=,\s]+=[^=,\s]*)*)?"
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,10 @@ class CollectionMethod:
 
     def __str__(self) -> str:
         return f"{self.kind.kind} ({self.kind.api_version})" if self.kind else "annotations prometheus.io/*"
+
+    def labelled(self, labels: Mapping[str, str]) -> CollectionMethod:
+        """With these labels as well, by which the monitoring selects objects."""
+        return replace(self, labels={**self.labels, **labels})
 
     def annotations(self, port: int, path: str) -> dict[str, str]:
         """The annotations of the Pod."""

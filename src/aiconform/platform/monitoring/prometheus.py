@@ -28,6 +28,8 @@ _KNOWN = (
     ("vmselect*", "/select/0/prometheus"),
     ("mimir-*", "/prometheus"),
 )
+# What Mimir, Cortex and their like answer with the status 401 to a request without X-Scope-OrgID.
+NO_TENANT = "no org id"
 _OTHERS = ("*operator*", "*adapter*", "*node-exporter*", "*alertmanager*", "*pushgateway*", "*kube-state*")
 _PORTS = ("web", "http-web", "http", "https", "http-query", "server")
 _GIVEN = re.compile(r"(?P<namespace>[^/]+)/(?P<service>(https?:)?[^:/]+):(?P<port>[^/]+)(?P<prefix>/.*)?")
@@ -57,6 +59,9 @@ class QueryApi:
             seconds=QUERY_SECONDS,
             limit_bytes=QUERY_BYTES,
         )
+        if answer.status == 401 and NO_TENANT in answer.text:
+            way_out = "give its URL, --set ai_service_metrics.query=https://HOST/PREFIX and .query_tenant=NAME"
+            raise ClusterError(f"the query API {self} asks for a tenant: {way_out}")
         if answer.status in (401, 403):
             raise ClusterError(
                 f"the query API {self} requires authentication (HTTP {answer.status}), and the API server passes no "

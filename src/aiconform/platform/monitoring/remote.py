@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from aiconform.cluster import Cluster, ClusterError
 from aiconform.platform.monitoring.metrics import MetricSample
-from aiconform.platform.monitoring.prometheus import QUERY_BYTES, QUERY_SECONDS, vector
+from aiconform.platform.monitoring.prometheus import NO_TENANT, QUERY_BYTES, QUERY_SECONDS, vector
 
 _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 
@@ -67,6 +67,8 @@ class RemoteQueryApi:
             hint = "; give its certificate authority: --set ai_service_metrics.query_ca_file=FILE"
             why = f"{error or type(error).__name__}{hint if _CERTIFICATE in str(error) else ''}"
             raise ClusterError(f"the query API {self} cannot be reached: {why}") from error
+        if answer.status_code == 401 and NO_TENANT in text.decode("utf-8", "replace"):
+            raise ClusterError(f"the query API {self} asks for a tenant: --set ai_service_metrics.query_tenant=NAME")
         if answer.status_code in (401, 403) or answer.is_redirect:
             told = "does not accept the token" if self.token_file else "requires authentication"
             way_out = "--set ai_service_metrics.query_token_file=FILE"
