@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
 
@@ -35,6 +36,8 @@ class ClassFacts(BaseModel):
     last: str = ""
     service: str = "ClusterIP"
     address: str = ""
+    port: int = 0
+    annotations: str = ""
     source: str = ""
 
 
@@ -51,6 +54,13 @@ class GatewayClass:
     default: bool = False
     """The platform marks or names it as its default."""
     facts: ClassFacts = field(default_factory=ClassFacts)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Those that a Gateway of it needs, as the user gave them or as another Gateway of the platform has them."""
+
+    @property
+    def lacks(self) -> str:
+        """What its Gateways need and nothing shows; empty if nothing."""
+        return f"annotations {self.facts.annotations}" if self.facts.annotations and not self.annotations else ""
 
 
 # The best first: accepted, undecided, rejected.
@@ -65,6 +75,15 @@ async def served(platform: Platform) -> str | None:
     """The newest known version of the Gateway API that is served, as an apiVersion, or None."""
     versions = (await platform.groups()).get(GROUP, ())
     return next((f"{GROUP}/{version}" for version in VERSIONS if version in versions), None)
+
+
+async def unserved(platform: Platform) -> str:
+    """Why no known version of the Gateway API is served, in words."""
+    if others := (await platform.groups()).get(GROUP, ()):
+        return (
+            f"the Gateway API ({GROUP}) is served as {', '.join(others)} only; this suite knows {', '.join(VERSIONS)}"
+        )
+    return f"the Gateway API ({GROUP}) is not served"
 
 
 async def release(platform: Platform) -> str:
@@ -93,8 +112,11 @@ async def programmed_gateways(platform: Platform, api_version: str) -> list[Obje
     return [gateway async for gateway in found if condition(gateway, "Programmed")[0]]
 
 
-def port_of(class_name: str, gateways: Iterable[Object]) -> int:
-    """The port on which most of these Gateways of the class listen for HTTP: some implementations serve one only."""
+def port_of(class_name: str, gateways: Iterable[Object], usual: int = HTTP_PORT) -> int:
+    """The port on which most of these Gateways of the class listen for HTTP: some implementations serve one only.
+
+    usual: that of an implementation of which there is no Gateway yet.
+    """
     ports = Counter(
         int(listener["port"])
         for gateway in gateways
@@ -102,7 +124,7 @@ def port_of(class_name: str, gateways: Iterable[Object]) -> int:
         for listener in gateway["spec"].get("listeners") or []
         if listener.get("protocol") == "HTTP"
     )
-    return min(ports, key=lambda port: (-ports[port], port != HTTP_PORT, port), default=HTTP_PORT)
+    return min(ports, key=lambda port: (-ports[port], port != HTTP_PORT, port), default=usual)
 
 
 def condition(obj: Object, kind: str) -> tuple[bool | None, str]:
@@ -127,8 +149,10 @@ def _decided(obj: Object, status: Object | None, kind: str) -> tuple[bool | None
     return None, ""
 
 
-def read_class(obj: Object, gateways: Sequence[Object]) -> GatewayClass:
-    """gateways: the platform's programmed Gateways."""
+def read_class(
+    obj: Object, gateways: Sequence[Object], given: Mapping[str, str] = MappingProxyType({})
+) -> GatewayClass:
+    """gateways: the platform's programmed Gateways. given: annotations that the user wants for a Gateway."""
     metadata, controller = obj["metadata"], obj["spec"]["controllerName"]
     accepted, says = condition(obj, "Accepted")
     annotations = metadata.get("annotations") or {}
@@ -148,15 +172,23 @@ def read_class(obj: Object, gateways: Sequence[Object]) -> GatewayClass:
     ]
     if features and "HTTPRoute" not in features and not facts.left_out:
         facts = facts.model_copy(update={"left_out": "other routes: its supported features lack HTTPRoute"})
+    of_class = [gateway for gateway in gateways if gateway["spec"]["gatewayClassName"] == metadata["name"]]
     return GatewayClass(
         metadata["name"],
         controller,
         accepted,
         says or "no condition Accepted",
-        sum(gateway["spec"]["gatewayClassName"] == metadata["name"] for gateway in gateways),
+        len(of_class),
         marked or metadata["name"] == "default",
         facts,
+        _needed(facts.annotations, [given, *(each["metadata"].get("annotations") or {} for each in of_class)]),
     )
+
+
+def _needed(pattern: str, sources: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The annotations that fit the pattern, of the first source that has any."""
+    found = ({key: value for key, value in source.items() if fnmatchcase(key, pattern)} for source in sources)
+    return next(filter(None, found), {})
 
 
 @cache
@@ -169,8 +201,8 @@ def _known() -> tuple[ClassFacts, ...]:
 def candidates(found: Sequence[GatewayClass], wanted: str, option: str) -> list[GatewayClass]:
     """The classes to use, the best first. `wanted` names one, or is empty; `option` is how a user names one.
 
-    Accepted ones go first, then those that work in a single cluster without more, the platform's default, those that
-    most Gateways use. Raises NoGatewayClass.
+    Accepted ones go first, then those whose Gateways lack nothing, those that work in a single cluster without more,
+    the platform's default, those that most Gateways use. Raises NoGatewayClass.
     """
     names = ", ".join(each.name for each in found)
     if wanted:
@@ -185,6 +217,7 @@ def candidates(found: Sequence[GatewayClass], wanted: str, option: str) -> list[
         offered,
         key=lambda each: (
             _PREFERENCE[each.accepted],
+            bool(each.lacks),
             bool(each.facts.last),
             not each.default,
             -each.gateways,
@@ -204,11 +237,18 @@ def choose(found: Sequence[GatewayClass], wanted: str, option: str) -> tuple[Gat
         return best, "the only one" + (f" ({aside})" if aside else "")
     if best.accepted is True and not any(each.accepted for each in others):
         return best, f"the only accepted one of {names}"
+    alike = [each for each in others if each.accepted is best.accepted]
+    if alike and not _needs_more(best) and all(map(_needs_more, alike)):
+        return best, f"of {names} the one that needs nothing more; {option}=NAME chooses another"
     if best.default:
         return best, f"of {names} the platform's default; {option}=NAME chooses another"
     if best.gateways:
         return best, f"of {names} most Gateways here use it ({best.gateways}); {option}=NAME chooses another"
     return best, f"the first by name of {names}; {option}=NAME chooses another"
+
+
+def _needs_more(found: GatewayClass) -> bool:
+    return bool(found.lacks or found.facts.last)
 
 
 def _aside(found: Iterable[GatewayClass]) -> str:

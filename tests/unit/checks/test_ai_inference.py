@@ -141,7 +141,12 @@ def gateway_class(name: str, accepted: bool | None = True, **fields: Any) -> Gat
             "the only one (a is for layer 4 only)",
         ),
         ([gateway_class("a"), gateway_class("b", default=True)], "", "b", "of a, b the platform's default"),
-        ([gateway_class("a", gateways=3, facts=ClassFacts(last="a fleet")), gateway_class("b")], "", "b", "the first"),
+        (
+            [gateway_class("a", gateways=3, facts=ClassFacts(last="a fleet")), gateway_class("b")],
+            "",
+            "b",
+            "of a, b the one that needs nothing more",
+        ),
         ([gateway_class("a", facts=ClassFacts(left_out="layer 4 only"))], "a", "a", "named by --set x"),
     ],
 )
@@ -274,8 +279,8 @@ async def test_a_route_that_is_not_accepted_says_its_conditions() -> None:
 @pytest.mark.parametrize(
     ("groups", "said"),
     [
-        ({}, "does not serve gateway.networking.k8s.io"),
-        ({"gateway.networking.k8s.io": ("v1alpha2",)}, "does not serve gateway.networking.k8s.io"),
+        ({}, "(gateway.networking.k8s.io) is not served"),
+        ({"gateway.networking.k8s.io": ("v1alpha2",)}, "is served as v1alpha2 only; this suite knows v1, v1beta1"),
         ({"gateway.networking.k8s.io": ("v1", "v1beta1")}, "there is none at all"),
     ],
 )

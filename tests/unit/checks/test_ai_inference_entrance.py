@@ -41,7 +41,7 @@ class FakePlatform:
 
     def __init__(self, states: dict[str, Object], *, accepted: str = "True", gateways: tuple[Object, ...] = ()) -> None:
         self.states, self.there = states, gateways
-        self.accepted = accepted
+        self.accepted, self.listed = accepted, False
         self.created: list[Object] = []
         self.deleted: list[str] = []
         self.told: list[str] = []
@@ -59,13 +59,18 @@ class FakePlatform:
     async def delete(self, obj: Object) -> None:
         self.deleted.append(obj["metadata"]["name"])
 
-    async def get(self, api_version: str, kind: str, name: str, namespace: str) -> Object:
+    async def namespace(self) -> str:
+        return "ns"
+
+    async def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object:
         for each in (*self.there, *self.created):
             if each["metadata"]["name"] == name and each["metadata"]["namespace"] == namespace:
                 return each if each in self.there else self._seen(name)
         raise NotFound("not there")
 
     async def list(self, api_version: str, kind: str) -> AsyncIterator[Object]:
+        for each in self.there if self.listed and kind == "Gateway" else ():
+            yield each
         for name in self.states if kind == "GatewayClass" else ():
             status = {"conditions": [condition("Accepted", self.accepted, "Accepted")]}
             metadata = {"name": name, "generation": 1}
@@ -130,6 +135,27 @@ async def test_a_class_that_is_not_accepted_is_a_verdict_only_if_it_is_named() -
         require_accepted(await offer_of(FakePlatform({"c": {}}, accepted="Unknown"), named))
 
 
+@pytest.mark.parametrize("reason", ["PortUnavailable", "InvalidParameters", "UnsupportedAddress"])
+async def test_what_another_port_or_parameter_mends_is_no_verdict(reason: str) -> None:
+    listener = {"name": "http", "conditions": [condition("Accepted", "False", reason)]}
+    invalid = {"conditions": [condition("Accepted", "False", "ListenersNotValid")], "listeners": [listener]}
+    by_itself = {"conditions": [condition("Accepted", "False", reason)]}
+    for status in (invalid, by_itself):
+        with pytest.raises(TimedOut, match=rf"{reason}.*what the class needs \(port, annotations, parameters\)"):
+            await opened(FakePlatform({"c": status}), AiInferenceOptions(gateway_class="c", programmed_seconds=1))
+
+
+async def test_a_port_that_others_have_for_any_host_is_shared_by_host_name() -> None:
+    for hostname, own in (("", "models.ns.example"), ("a.example", None)):
+        other = there({"name": "any", "port": 80, "protocol": "HTTP", "hostname": hostname})
+        other["spec"]["gatewayClassName"] = "c"
+        platform = FakePlatform({"c": PROGRAMMED}, gateways=(other | {"status": PROGRAMMED},))
+        platform.listed = True
+        await opened(platform)
+        made = next(obj for obj in platform.created if obj["kind"] == "Gateway")
+        assert made["spec"]["listeners"][0].get("hostname") == own
+
+
 async def test_what_is_wrong_with_a_listener_is_told() -> None:
     wrong = {"name": "http", "conditions": [condition("Accepted", "False", "PortUnavailable")]}
     with pytest.raises(TimedOut, match=r"listener http: Accepted is False: PortUnavailable: So it is\."):
@@ -186,6 +212,34 @@ def test_an_existing_gateway_takes_the_route_by_a_listener_that_is_open_to_other
         entrance.shared(there(tls, shop), 0, "ns")
     with pytest.raises(NothingToLookAt, match="no listener for HTTP on port 81"):
         entrance.shared(there(listener("any")), 81, "ns")
+
+
+def allowing(name: str, port: int, namespaces: Object, kind: str = "") -> Object:
+    allowed = {"namespaces": namespaces} | ({"kinds": [{"kind": kind}]} if kind else {})
+    return {"name": name, "port": port, "protocol": "HTTP", "allowedRoutes": allowed}
+
+
+def test_an_existing_gateway_takes_the_route_by_a_listener_that_allows_it() -> None:
+    everybody = {"from": "All"}
+    labelled = {"from": "Selector", "selector": {"matchLabels": {"expose": "true"}}}
+    inner, grpc = allowing("inner", 8080, {"from": "Same"}), allowing("grpc", 8081, everybody, "GRPCRoute")
+    some, public = allowing("some", 8082, labelled), allowing("public", 80, everybody, "HTTPRoute")
+
+    def taken(*listeners: Object, namespace: str = "ns", labels: dict[str, str] | None = None) -> str:
+        return str(entrance.shared(there(*listeners), 0, namespace, labels).parent["sectionName"])
+
+    assert taken(inner, grpc, some, public, labels={}) == "public"
+    assert taken(inner, grpc, some, public, labels={"expose": "true"}) == "some"
+    # Nobody knows the labels of a Namespace that is not there yet.
+    assert taken(grpc, some) == "some"
+    assert taken(inner, namespace="infra") == "inner"
+    said = (
+        "takes no HTTPRoute from Namespace ns: listener inner takes only routes of its own Namespace infra "
+        r"\(--namespace infra\); listener grpc takes only GRPCRoute; listener some takes only routes of Namespaces "
+        r"with other labels \(--namespace-labels\): expose=true"
+    )
+    with pytest.raises(NothingToLookAt, match=said):
+        taken(inner, grpc, some, labels={})
 
 
 async def test_an_existing_gateway_is_used_and_never_deleted() -> None:

@@ -19,9 +19,12 @@ def class_object(name: str, controller: str, *, accepted: str = "True", **status
     return {"metadata": metadata, "spec": {"controllerName": controller}, "status": {"conditions": [said], **status}}
 
 
-def gateway(class_name: str, *ports: int, protocol: str = "HTTP") -> Object:
+def gateway(class_name: str, *ports: int, protocol: str = "HTTP", **annotations: str) -> Object:
     listeners = [{"name": f"l{port}", "port": port, "protocol": protocol} for port in ports]
-    return {"spec": {"gatewayClassName": class_name, "listeners": listeners}}
+    return {
+        "metadata": {"name": "g", "annotations": annotations},
+        "spec": {"gatewayClassName": class_name, "listeners": listeners},
+    }
 
 
 def tried(*objects: Object, gateways: tuple[Object, ...] = ()) -> list[str]:
@@ -34,6 +37,33 @@ def test_a_class_for_layer_4_is_never_tried_and_the_reason_is_told() -> None:
     best, why = choose([read_class(obj, []) for obj in found], "", "x")
     assert (best.name, best.facts.service) == ("public-alb", "NodePort")
     assert why == "the only one (internal-nlb is for layer 4 only)"
+
+
+def test_a_class_for_tcp_routes_is_never_tried() -> None:
+    found = [class_object("haproxy", "haproxy.org/gateway-controller"), class_object("hug", "gate.haproxy.org/hug")]
+    assert tried(*found) == ["hug"]
+
+
+def test_a_class_whose_gateways_need_annotations_goes_first_if_some_are_known() -> None:
+    found = [class_object("a", "alb.networking.azure.io/alb-controller"), class_object("istio", "istio.io/controller")]
+    assert tried(*found) == ["istio", "a"]
+    _, why = choose([read_class(obj, []) for obj in found], "", "x")
+    assert why == "of a, istio the one that needs nothing more; x=NAME chooses another"
+    annotations = {"alb.networking.azure.io/alb-name": "alb", "team": "one"}
+    used = (gateway("a", 80), gateway("a", 80, **annotations))
+    assert tried(*found, gateways=used) == ["a", "istio"]
+    shown = {"alb.networking.azure.io/alb-name": "alb"}
+    assert read_class(found[0], used).annotations == shown
+    given = {"alb.networking.azure.io/alb-id": "id"}
+    assert read_class(found[0], used, given).annotations == given
+    assert read_class(found[0], []).lacks == "annotations alb.networking.azure.io/alb-*"
+    assert not read_class(found[1], []).lacks
+
+
+def test_regional_load_balancers_that_need_a_subnet_go_last() -> None:
+    names = ("gke-l7-regional-external-managed", "gke-l7-rilb", "gke-l7-gxlb", "gke-l7-global-external-managed")
+    order = tried(*(class_object(name, "networking.gke.io/gateway") for name in names))
+    assert order[:2] == ["gke-l7-global-external-managed", "gke-l7-gxlb"]
 
 
 def test_waypoints_of_any_implementation_are_never_tried() -> None:
@@ -102,5 +132,7 @@ def test_the_port_is_that_of_other_gateways_of_the_class() -> None:
     traefik = [gateway("traefik", 8000), gateway("traefik", 8000, 8443), gateway("other", 9000)]
     assert port_of("traefik", traefik) == 8000
     assert port_of("nobody", traefik) == 80
+    assert port_of("nobody", traefik, 8000) == 8000
+    assert read_class(class_object("t", "traefik.io/gateway-controller"), []).facts.port == 8000
     assert port_of("c", [gateway("c", 8080), gateway("c", 80)]) == 80
     assert port_of("c", [gateway("c", 443, protocol="HTTPS")]) == 80

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from aiconform.check import NothingToLookAt
+from aiconform.checks.ai_inference import listeners
 from aiconform.checks.ai_inference.options import AiInferenceOptions
-from aiconform.cluster import NotFound, Object, TimedOut, conditions, wait
+from aiconform.cluster import Forbidden, NotFound, Object, TimedOut, conditions, wait
 from aiconform.platform import Platform, gateways
 from aiconform.platform.gateways import HTTP_PORT
 
 # Reasons of conditions that only say "not yet", or that there is no more of something at the moment:
 # https://gateway-api.sigs.k8s.io/reference/spec/
 _NOT_YET = ("Pending", "NotReconciled", "AddressNotAssigned", "Unknown", "Waiting", "NoResources")
+# Reasons of conditions that another port, address or parameter of the Gateway mends: as its implementation is set up
+# here, it cannot have this one.
+_OF_THE_REQUEST = (
+    "PortUnavailable",
+    "UnsupportedProtocol",
+    "UnsupportedAddress",
+    "AddressNotUsable",
+    "InvalidParameters",
+    "HostnameConflict",
+    "ProtocolConflict",
+)
 WAYS_OUT = (
     "Name another class (--set ai_inference.gateway_class=NAME), what the class needs (port, annotations, parameters), "
     "or an existing Gateway (gateway=NAMESPACE/NAME); programmed_seconds allows more time"
@@ -33,10 +46,28 @@ class Programming:
     refused: bool = False
 
 
-def gateway(name: str, api_version: str, class_name: str, port: int, options: AiInferenceOptions) -> Object:
-    """A Gateway with one listener for HTTP."""
-    annotations = dict(pair.split("=", 1) for pair in options.annotations.split(",") if pair)
-    infrastructure: Object = {"annotations": annotations} if annotations else {}
+def given_annotations(options: AiInferenceOptions) -> dict[str, str]:
+    """The annotations that the user wants for a Gateway."""
+    return dict(pair.split("=", 1) for pair in options.annotations.split(",") if pair)
+
+
+def gateway(
+    name: str,
+    api_version: str,
+    class_name: str,
+    port: int,
+    options: AiInferenceOptions,
+    *,
+    needed: Mapping[str, str] = MappingProxyType({}),
+    host: str = "",
+) -> Object:
+    """A Gateway with one listener for HTTP.
+
+    needed: annotations that Gateways of the class need. host: the only host name that it listens for.
+    """
+    given = given_annotations(options)
+    infrastructure: Object = {"annotations": given} if given else {}
+    noted = {**needed, **given}
     if options.parameters:
         what, _, named = options.parameters.partition("/")
         kind, _, group = what.partition(".")
@@ -46,11 +77,12 @@ def gateway(name: str, api_version: str, class_name: str, port: int, options: Ai
         "protocol": "HTTP",
         "port": port,
         "allowedRoutes": {"namespaces": {"from": "Same"}},
+        **({"hostname": host} if host else {}),
     }
     return {
         "apiVersion": api_version,
         "kind": "Gateway",
-        "metadata": {"name": name, **({"annotations": annotations} if annotations else {})},
+        "metadata": {"name": name, **({"annotations": noted} if noted else {})},
         "spec": {
             "gatewayClassName": class_name,
             **({"infrastructure": infrastructure} if infrastructure else {}),
@@ -82,9 +114,14 @@ def ports_to_ask(listener: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys((listener, HTTP_PORT)))
 
 
+def own_host(namespace: str) -> str:
+    """A host name that nobody else has."""
+    return f"models.{namespace}.example"
+
+
 def of_own(made: Object) -> Entrance:
     """The entrance by a Gateway that the check created."""
-    host = f"models.{made['metadata']['namespace']}.example"
+    host = own_host(made["metadata"]["namespace"])
     (listener,) = made["spec"]["listeners"]
     return Entrance(made, {"name": made["metadata"]["name"]}, host, ports_to_ask(listener["port"]))
 
@@ -96,24 +133,37 @@ async def existing(platform: Platform, api_version: str, options: AiInferenceOpt
         found = await platform.cluster.get(api_version, "Gateway", name, where)
     except NotFound:
         raise NothingToLookAt(f"nothing to look at: there is no Gateway {options.gateway}") from None
-    return shared(found, options.port, namespace)
+    try:
+        labels = (await platform.cluster.get("v1", "Namespace", namespace))["metadata"].get("labels") or {}
+    except (NotFound, Forbidden):
+        # `inspect` makes no Namespace.
+        labels = None
+    return shared(found, options.port, namespace, labels)
 
 
-def shared(found: Object, port: int, namespace: str) -> Entrance:
+def shared(found: Object, port: int, namespace: str, labels: Mapping[str, str] | None = None) -> Entrance:
     """The entrance by an existing Gateway. port: that of its listener, 0 for any. Raises NothingToLookAt.
 
-    A listener of one host name only is left alone: rules of the check could take requests that are for others.
+    A listener of one host name only is left alone: rules of the check could take requests that are for others. So is
+    one that takes no HTTPRoute from Namespace `namespace` with these labels (None: nobody knows them yet).
     """
     metadata = found["metadata"]
+    refused = []
     for listener in found["spec"]["listeners"]:
         hostname = listener.get("hostname") or ""
         open_to_others = not hostname or hostname.startswith("*.")
         if listener["protocol"] == "HTTP" and port in (0, listener["port"]) and open_to_others:
-            host = f"models-{namespace}{hostname[1:]}" if hostname else f"models.{namespace}.example"
+            if why := listeners.refuses(listener, metadata["namespace"], namespace, labels):
+                refused.append(f"listener {listener['name']} takes {why}")
+                continue
+            host = f"models-{namespace}{hostname[1:]}" if hostname else own_host(namespace)
             parent = {"name": metadata["name"], "namespace": metadata["namespace"], "sectionName": listener["name"]}
             return Entrance(found, parent, host, ports_to_ask(listener["port"]))
+    about = f"nothing to look at: Gateway {metadata['namespace']}/{metadata['name']}"
+    if refused:
+        raise NothingToLookAt(f"{about} takes no HTTPRoute from Namespace {namespace}: {'; '.join(refused)}")
     raise NothingToLookAt(
-        f"nothing to look at: Gateway {metadata['namespace']}/{metadata['name']} has no listener for HTTP"
+        f"{about} has no listener for HTTP"
         + (f" on port {port}" if port else "")
         + " that is open to any host name, or to all below a domain"
     )
@@ -141,29 +191,24 @@ async def programmed(
         words = [gateways.condition(last, kind)[1] for kind in ("Accepted", "Programmed")]
         if gateways.condition(last, "Programmed")[0]:
             words.append("it has no address")
-        words += _of_listeners(last)
+        words += listeners.said(last)
         return Programming(False, "; ".join(filter(None, words)) or "no condition at all", refused=_refused(last))
     return Programming(True, gateways.condition(seen, "Programmed")[1], address_of(seen, families))
 
 
 def _refused(seen: Object) -> bool:
-    """Whether a condition of this generation says that the Gateway will not be programmed, not only "not yet"."""
+    """Whether a condition of this generation says that the Gateway will not be programmed, not only "not yet".
+
+    What this platform does not do with a Gateway like that of the check, it may do with another one.
+    """
+    if any(entry.reason in _OF_THE_REQUEST for entry in listeners.problems(seen)):
+        return False
     return any(
         entry.type in ("Accepted", "Programmed")
         and entry.decided(seen["metadata"].get("generation", 0)) is False
-        and entry.reason not in _NOT_YET
+        and entry.reason not in (*_NOT_YET, *_OF_THE_REQUEST)
         for entry in conditions.read(seen.get("status"))
     )
-
-
-def _of_listeners(seen: Object) -> list[str]:
-    """What is wrong with its listeners, such as a port that the implementation does not serve."""
-    return [
-        f"listener {listener['name']}: {entry.type} is False: {entry.words}"
-        for listener in (seen.get("status") or {}).get("listeners") or []
-        for entry in conditions.read(listener)
-        if entry.is_false and entry.type in ("Accepted", "Programmed")
-    ]
 
 
 def address_of(seen: Object, families: Collection[str] = ()) -> str:

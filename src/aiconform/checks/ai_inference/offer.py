@@ -38,9 +38,18 @@ class Offer:
         """The classes to try one after the other, if the first is accepted."""
         return [self.chosen, *(each for each in self.candidates[1:] if each.accepted)][:MOST_CLASSES]
 
-    def port(self, class_name: str, options: AiInferenceOptions) -> int:
+    def port(self, of: GatewayClass, options: AiInferenceOptions) -> int:
         """The port of a listener of a Gateway of this class."""
-        return options.port or gateways.port_of(class_name, self.gateways)
+        return options.port or gateways.port_of(of.name, self.gateways, of.facts.port or gateways.HTTP_PORT)
+
+    def shares(self, of: GatewayClass, port: int) -> bool:
+        """Whether another Gateway of the class listens on this port for any host name."""
+        return any(
+            listener["port"] == port and listener.get("protocol") == "HTTP" and not listener.get("hostname")
+            for gateway in self.gateways
+            if gateway["spec"]["gatewayClassName"] == of.name
+            for listener in gateway["spec"].get("listeners") or []
+        )
 
 
 async def read_offer(
@@ -52,11 +61,12 @@ async def read_offer(
     """
     existing = await entrance.existing(platform, api_version, options, namespace) if options.gateway else None
     wanted = existing.class_name if existing else options.gateway_class
+    given = entrance.given_annotations(options)
     objects = await gateways.classes(platform, api_version)
     programmed = await gateways.programmed_gateways(platform, api_version) if objects else []
 
     def read() -> list[GatewayClass]:
-        return [gateways.read_class(entry, programmed) for entry in objects]
+        return [gateways.read_class(entry, programmed, given) for entry in objects]
 
     try:
         best, _ = gateways.choose(read(), wanted, GATEWAY_CLASS)

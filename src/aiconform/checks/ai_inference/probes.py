@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from aiconform.kit.network import allow
 from aiconform.kit.pods import pod_anywhere
 from aiconform.kit.together import gather
 from aiconform.platform import Platform, gateways
-from aiconform.platform.gateways import GROUP, OF_GATEWAY
+from aiconform.platform.gateways import OF_GATEWAY
 
 # Requests from this machine; their split is judged by itself.
 OUTSIDE_REQUESTS = 100
@@ -59,14 +59,17 @@ async def _open(
         suffix = f"-{number}" if number else ""
         place = offer.existing
         if place is None:
-            port, name = offer.port(each.name, options), scratch.name(f"gateway{suffix}")
+            port, name = offer.port(each, options), scratch.name(f"gateway{suffix}")
             # Data planes may be Pods in the Namespace of their Gateway.
             await allow(scratch, f"data-plane{suffix}", "Ingress", "Egress", pods={OF_GATEWAY: name})
-            made = await scratch.create(entrance.gateway(name, api_version, each.name, port, options))
+            # Gateways of some implementations share their listeners: of one port, each needs a host name of its own.
+            host = entrance.own_host(await scratch.namespace()) if offer.shares(each, port) else ""
+            draft = entrance.gateway(name, api_version, each.name, port, options, needed=each.annotations, host=host)
+            made = await scratch.create(draft)
             place = entrance.of_own(made)
         # Some implementations deliver a load balancer only for a Gateway with a route.
-        draft = routes.route(scratch.name(f"route{suffix}"), api_version, place.parent, place.host, services)
-        routed = await scratch.create(draft)
+        route = routes.route(scratch.name(f"route{suffix}"), api_version, place.parent, place.host, services)
+        routed = await scratch.create(route)
         seconds, what = options.programmed_seconds, f"Gateway {place.name} of class {each.name}"
         scratch.tell(f"waiting up to {seconds:.0f} s for {what} to be programmed")
         annotation = each.facts.address
@@ -93,7 +96,7 @@ async def routing(platform: Platform, scratch: Scratch, settings: Settings, targ
     options = settings.of(AiInferenceOptions)
     api_version = await gateways.served(platform)
     if api_version is None:
-        raise NothingToLookAt(f"nothing to look at: the API server does not serve {GROUP}, the Gateway API")
+        raise NothingToLookAt(f"nothing to look at: {await gateways.unserved(platform)}")
     # Only a route to a Gateway of others depends on the Namespace, which is not created before it is needed.
     namespace = await scratch.namespace() if options.gateway else ""
     offer = await read_offer(platform, api_version, options, namespace, patient=True)
@@ -212,7 +215,7 @@ async def look(platform: Platform, settings: Settings) -> Inspection:
     options = settings.of(AiInferenceOptions)
     api_version = await gateways.served(platform)
     if api_version is None:
-        return Inspection(missing=(f"the Gateway API ({GROUP}) is not served",))
+        return Inspection(missing=(await gateways.unserved(platform),))
     release = await gateways.release(platform)
     found = [f"Gateway API {api_version.rpartition('/')[2]}" + (f", release {release}" if release else "")]
     try:
@@ -228,10 +231,25 @@ async def look(platform: Platform, settings: Settings) -> Inspection:
     found.append(f"would use {chosen.name}: {offer.why}")
     if offer.existing:
         found.append(f"requests would go through Gateway {options.gateway}, ports {offer.existing.ports}")
-    elif others := [each.name for each in offer.tried[1:]]:
+    else:
+        found.append(f"a Gateway of it would listen on port {offer.port(chosen, options)}")
+    if others := [each.name for each in offer.tried[1:]]:
         found.append(f"if no Gateway of it is programmed: {', '.join(others)}")
     if not chosen.accepted:
         problem = f"GatewayClass {chosen.name} is not accepted: {chosen.says}"
         # Named and refused, it is a fail; else there is nothing to look at.
         return Inspection(tuple(found), **{"problems" if offer.named else "missing": (problem,)})
-    return Inspection(tuple(found))
+    return Inspection(tuple(found), problems=tuple(_doubts(offer, options)))
+
+
+def _doubts(offer: Offer, options: AiInferenceOptions) -> Iterator[str]:
+    """Why requests may not come to a Gateway of the accepted class."""
+    if offer.existing:
+        ready, says = gateways.condition(offer.existing.gateway, "Programmed")
+        if not ready:
+            yield f"Gateway {options.gateway} is not programmed: {says or 'it has no condition Programmed'}"
+    elif lacks := offer.chosen.lacks:
+        yield (
+            f"a Gateway of class {offer.chosen.name} needs {lacks}, and no other Gateway shows them: "
+            "--set ai_inference.annotations=KEY=VALUE,..., or gateway=NAMESPACE/NAME for one that is there"
+        )
