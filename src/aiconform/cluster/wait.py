@@ -285,6 +285,8 @@ def describe(obj: Object) -> str:
     status = obj.get("status") or {}
     parts = [str(status["phase"])] if "phase" in status else []
     if obj.get("kind") == "Pod":
+        if gates := ", ".join(gate["name"] for gate in obj.get("spec", {}).get("schedulingGates") or []):
+            parts.append(f"held by scheduling gates: {gates}")
         for container in container_statuses(obj):
             waiting = container.get("state", {}).get("waiting")
             if waiting:

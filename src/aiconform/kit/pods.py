@@ -91,9 +91,13 @@ def ready(seen: Object) -> Object | None:
 
 
 def unschedulable(seen: Object) -> Condition | None:
-    """What the scheduler says of a Pod for which it found no node; None if it found one or has not decided yet."""
+    """What the scheduler says of a Pod for which it found no node; None if it found one or has not decided yet.
+
+    It does not look at a Pod that is held by scheduling gates, as by Kueue for Pods that are not in a queue.
+    """
     scheduled = conditions.find(seen, "PodScheduled")
     waits = scheduled is not None and scheduled.is_false and not seen["spec"].get("nodeName")
+    waits = waits and scheduled is not None and scheduled.reason != "SchedulingGated"
     return scheduled if waits else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -81,6 +82,7 @@ async def test_pods_that_a_quota_refuses_are_told_in_the_platform_s_words() -> N
         (kueue.ADAPTER, "insufficient unused quota for example.com/gpu in flavor f, 1 more needed", "team", True),
         # The check's own queue has ample quota: then it is Kueue that is wrong.
         (kueue.ADAPTER, "insufficient unused quota for example.com/gpu in flavor f, 1 more needed", "", False),
+        (kueue.ADAPTER, "admission check dws is Pending: not provisioned", "team", True),
         (kueue.ADAPTER, 'topology "t" allows to fit only 1 out of 3 pod(s)', "team", False),
         (volcano.ADAPTER, "queue resource quota insufficient", "team", True),
         (volcano.ADAPTER, "3/3 tasks in gang unschedulable: 1 node is unavailable", "team", False),
@@ -124,6 +126,64 @@ def test_a_refusal_is_the_solution_s_only_if_its_webhook_refuses(
     with pytest.raises(expected) as caught:
         refuse()
     assert str(error) in str(caught.value)
+
+
+class Workloads(FakePlatform):
+    """A platform with Workloads that were made for these Jobs."""
+
+    def __init__(self, *jobs: str) -> None:
+        super().__init__()
+        self.jobs = jobs
+
+    async def list(self, api_version: str, kind: str, namespace: str, **_: Any) -> Any:
+        assert (kind, namespace) == ("Workload", "aiconform-1")
+        for name in self.jobs:
+            yield {"metadata": {"ownerReferences": [{"kind": "Job", "name": name}]}, "status": {}}
+
+
+def order(name: str) -> Any:
+    return SimpleNamespace(name=name)
+
+
+async def test_jobs_that_kueue_does_not_manage_say_nothing_of_it() -> None:
+    managed = session(platform=Workloads("two", "other"))
+    await managed.require_managed(order("one"), order("two"))
+    with pytest.raises(Stuck, match=r"made no Workload for Job one.*kueue\.openshift\.io/managed=true"):
+        await managed.require_managed(order("one"))
+    # A Kueue that is down manages nothing, which is its fault; others have no Workloads.
+    await session(platform=Workloads(), controllers=DOWN).require_managed(order("one"))
+    await session(volcano.ADAPTER, platform=Workloads()).require_managed(order("one"))
+
+
+def test_a_gang_that_no_scheduler_has_looked_at_says_nothing_of_a_solution_that_nobody_found() -> None:
+    with pytest.raises(Stuck, match=r"no Deployment of KAI Scheduler was found\. Name its scheduler"):
+        session(kai.ADAPTER).require_scheduler("")
+    session(kai.ADAPTER).require_scheduler("Unschedulable: no node")
+    session(kai.ADAPTER, controllers=DOWN).require_scheduler("")
+    session(native.ADAPTER).require_scheduler("")
+    session(kueue.ADAPTER).require_scheduler("")
+
+
+def test_what_a_queue_lacks_is_named() -> None:
+    with pytest.raises(Stuck, match=r"quota for 3 of example\.com/gpu, and that covers cpu \(--set"):
+        session(queue="team").require_quota("Pending: resource cpu unavailable in ClusterQueue")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "can only submit PodGroup to queue with state `Open`, queue `default` status is `Closed`",
+        "queue `default` is not found",
+        "unable to find job queue: queues default not found",
+    ],
+)
+def test_a_queue_that_takes_no_gangs_is_not_the_solution_s_refusal(said: str) -> None:
+    def refuse() -> None:
+        with session(volcano.ADAPTER, controllers=DOWN).refusals():
+            raise Rejected(f'admission webhook "validatepodgroup.volcano.sh" denied the request: {said}')
+
+    with pytest.raises(Stuck, match="the queue takes no gang"):
+        refuse()
 
 
 async def test_a_node_that_ends_meanwhile_is_told() -> None:

@@ -231,6 +231,7 @@ def test_kueue_s_own_queue_covers_whatever_the_pods_request() -> None:
         ("2", {}, "quota for 2 of example.com/gpu, the gang requests 3"),
         ("3", {}, ""),
         ("2", {"cohortName": "c"}, ""),
+        ("1k", {}, ""),
         ("3", {"preemption": {"reclaimWithinCohort": "LowerPriority"}}, ""),
         ("3", {"cohort": "c", "preemption": {"reclaimWithinCohort": "Any"}}, "evicts Workloads of others"),
     ],
@@ -288,6 +289,18 @@ def test_kueue_says_it_on_the_workload_of_the_job() -> None:
     assert kueue.word(workload, order("kueue")) == ""
     workload["metadata"] = {"name": "job-gang-1", "ownerReferences": [{"kind": "Job", "name": "gang"}]}
     assert kueue.word(workload, order("kueue")) == "Pending: too few nodes"
+    # With quota it waits for the admission checks of its queue.
+    checks = [{"name": "dws", "state": "Pending", "message": "not yet"}, {"name": "other", "state": "Ready"}]
+    workload["status"] = {"conditions": [{"type": "QuotaReserved", "status": "True"}], "admissionChecks": checks}
+    assert kueue.word(workload, order("kueue")) == "admission check dws is Pending: not yet"
+    workload["status"]["conditions"].append({"type": "Admitted", "status": "True"})
+    assert kueue.word(workload, order("kueue")) == ""
+
+
+def test_podgroups_of_an_earlier_kubernetes_are_told() -> None:
+    (found,) = find({"scheduling.k8s.io": ("v1", "v1alpha2")}, {}, [])
+    assert found.problem == "scheduling.k8s.io is served in v1, v1alpha2 only; this suite knows v1beta1"
+    assert find({"scheduling.k8s.io": ("v1",)}, {}, []) == []
 
 
 # Places

@@ -52,11 +52,16 @@ def find(
             found.append(
                 InstalledSolution(adapter, version, controllers, f"{version} is served without {', '.join(missing)}")
             )
-        elif adapter.group in groups and adapter is not native.ADAPTER:
+        elif adapter.group in groups and (adapter is not native.ADAPTER or _alpha(groups[adapter.group])):
             served, known = ", ".join(groups[adapter.group]), ", ".join(adapter.versions)
             problem = f"{adapter.group} is served in {served} only; this suite knows {known}"
             found.append(InstalledSolution(adapter, "", controllers, problem))
     return found
+
+
+def _alpha(versions: Iterable[str]) -> bool:
+    """Whether PodGroups or Workloads of an earlier Kubernetes are served beside PriorityClasses."""
+    return any("alpha" in version for version in versions)
 
 
 def _version(adapter: Adapter, groups: Mapping[str, Sequence[str]]) -> str:

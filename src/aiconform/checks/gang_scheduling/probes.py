@@ -56,6 +56,11 @@ async def inspect(platform: Platform, settings: Settings) -> Inspection:
     shown = [f"{each}{' - taken: ' + why if each is chosen else ''}" for each in found if not each.problem]
     problems = [f"{each.adapter.title}: {each.problem}" for each in found if each.problem]
     problems += [f"{each.adapter.title}: {name} is not available" for each in found for name in each.down]
+    if chosen.adapter.images and not chosen.controllers:
+        problems.append(
+            f"{chosen.adapter.title}: no Deployment of it was found; if its scheduler has another name than usual, "
+            "give it (--set gang_scheduling.scheduler=NAME)"
+        )
     missing: tuple[str, ...] = ()
     try:
         target, *_ = await placement.places(platform, chosen.adapter)
@@ -77,7 +82,9 @@ async def _why_not_whole(session: Session, timeline: Timeline, gang: Gang, order
     """What the solution reports about a gang that does not run. Raises Stuck if the solution is not the reason."""
     await session.require_room(_held(gang, *others))
     await session.require_pods(gang)
+    await session.require_managed(order)
     said = await session.reported(order, timeline)
+    session.require_scheduler(f"{said}{timeline.reported(order.name)}")
     session.require_quota(said)
     session.require_short_devices(f"{said}; {timeline.reported(order.name)}")
     return said
@@ -100,6 +107,7 @@ async def fitting(platform: Platform, scratch: Scratch, settings: Settings, targ
 
             whole = await timeline.until(lambda: outcome.most_at_once(gang()) >= order.size, seconds=patience)
             if whole:
+                await session.require_managed(order)
                 await timeline.until(
                     lambda: outcome.finished(gang()) is not None, seconds=session.sizes.work + _SLACK / 2
                 )
@@ -134,6 +142,7 @@ async def scarcity(platform: Platform, scratch: Scratch, settings: Settings, tar
             return timeline.gang(order.name, order.size)
 
         began = await timeline.until(lambda: bool(outcome.started(gang())), seconds=window)
+        await session.require_managed(order)
         said, released = await session.reported(order, timeline), None
         if not began:
             released = timeline.now
@@ -184,10 +193,9 @@ async def contention(platform: Platform, scratch: Scratch, settings: Settings, t
 
         # Each in its turn: a start, its work, its end.
         seconds = patience + session.sizes.work
-        if not (
-            await timeline.until(lambda: ended() > 0 or split(), seconds=seconds)
-            and await timeline.until(lambda: ended() > 1 or split(), seconds=seconds)
-        ):
+        first = await timeline.until(lambda: ended() > 0 or split(), seconds=seconds)
+        await session.require_managed(*orders)
+        if not (first and await timeline.until(lambda: ended() > 1 or split(), seconds=seconds)):
             one, two = gangs()
             await _why_not_whole(session, timeline, one, orders[0], two)
             await _why_not_whole(session, timeline, two, orders[1], one)

@@ -23,6 +23,7 @@ from aiconform.kit.together import gather
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.nodes import usable_node
 
+_UNCOVERED = re.compile(r"resource (\S+) unavailable in ClusterQueue")
 # Webhooks of policy engines: what these refuse may name the solution all the same, as in a label or a scheduler's name.
 _POLICIES = re.compile(r'webhook "[^"]*(kyverno|gatekeeper|kubewarden|polic)[^"]*"', re.IGNORECASE)
 
@@ -160,10 +161,36 @@ class Session:
         adapter = self.found.adapter
         patterns = [adapter.uncovered, adapter.quota if self.queue else ""]
         if any(pattern and re.search(pattern, said) for pattern in patterns):
+            other = next((name for name in _UNCOVERED.findall(said) if name != self.target.name), "")
+            also = f", and that covers {other}" if other else ""
             raise Stuck(
                 f"{adapter.title} keeps the gang waiting for its queue, not for nodes: {said}. Name a queue with "
-                f"quota for {self.sizes.gang} of {self.target.name} (--set gang_scheduling.queue=NAME)"
+                f"quota for {self.sizes.gang} of {self.target.name}{also} (--set gang_scheduling.queue=NAME)"
             )
+
+    async def require_managed(self, *orders: Order) -> None:
+        """Raises Stuck if Kueue does nothing with Jobs of this Namespace: what their Pods do says nothing of it."""
+        if self.found.adapter is not kueue.ADAPTER or self.found.down:
+            return
+        listed = self.platform.cluster.list(self.found.api_version, "Workload", await self.scratch.namespace())
+        managed = {name for workload in [each async for each in listed] for name in kueue.owners(workload)}
+        if not managed & {order.name for order in orders}:
+            raise Stuck(
+                f"Kueue does not manage Jobs of the run's Namespaces: it made no Workload for Job {orders[0].name}. "
+                "Let it manage Jobs (batch/job in integrations.frameworks of its configuration), and give the "
+                "Namespaces the labels that it asks for (managedJobsNamespaceSelector; --namespace-labels, on "
+                "OpenShift kueue.openshift.io/managed=true)"
+            )
+
+    def require_scheduler(self, said: str) -> None:
+        """Raises Stuck if nobody says anything of a gang, and nothing shows that its scheduler is there."""
+        adapter = self.found.adapter
+        if said or self.found.controllers or not adapter.images or not adapter.by_pods:
+            return
+        raise Stuck(
+            f"no scheduler has looked at the Pods of the gang, and no Deployment of {adapter.title} was found. Name "
+            "its scheduler (--set gang_scheduling.scheduler=NAME), or another solution (gang_scheduling.solution=NAME)"
+        )
 
     def require_short_devices(self, said: str) -> None:
         """Raises Stuck if, by what is reported, nodes are short of something else than the target's devices."""
@@ -177,6 +204,11 @@ class Session:
             yield
         except (Rejected, ServerFailed) as error:
             text = str(error)
+            of_queue = self.found.adapter.queue_refused
+            if self._is_its_own(text) and of_queue and re.search(of_queue, text):
+                raise Stuck(
+                    f"the queue takes no gang: {text}. Name another one (--set gang_scheduling.queue=NAME)"
+                ) from error
             if self._is_its_own(text):
                 raise Refused(f"{self.found} refuses: {text}") from error
             if isinstance(error, Rejected):

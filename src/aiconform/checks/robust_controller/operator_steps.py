@@ -154,8 +154,13 @@ async def _unless_stuck(cluster: Cluster, obj: Object, coming: Coroutine[Any, An
 
 
 def _refuse_unplaced(pods: Sequence[Object]) -> None:
-    """Raises TimedOut if the scheduler finds no node for one of these Pods: the operator is not the cause."""
+    """Raises TimedOut if the scheduler finds no node for one of these Pods, or others hold it back from the scheduler.
+
+    The operator is not the cause.
+    """
     for pod in pods:
+        if pod["spec"].get("schedulingGates"):
+            raise TimedOut(f"Pod {pod['metadata']['name']} is not scheduled: {wait.describe(pod)}")
         if waits := unschedulable(pod):
             raise TimedOut(f"no node has room for Pod {pod['metadata']['name']}: {waits.explanation}")
 

@@ -66,6 +66,7 @@ class Adapter:
     by_pods: it is the scheduler of the Pods, and reports in their conditions as well. retries: seconds within which it
     tries again to place what waits, even if it overlooked the event that made room. uncovered, quota: patterns of
     reports that a queue does not have the resource at all, or has too little quota: then the nodes are not the reason.
+    queue_refused: a pattern of what its webhook says of a queue that takes no gangs.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Adapter:
     retries: float = 0.0
     uncovered: str = ""
     quota: str = ""
+    queue_refused: str = ""
     access: tuple[Access, ...] = ()
     needs: str = ""
     """Why it cannot use accelerators that are offered in another way, for messages."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from aiconform.check import Access
 from aiconform.checks.gang_scheduling.solutions.adapter import MADE, Adapter, Order, condition
-from aiconform.cluster import Object
+from aiconform.cluster import Object, conditions, quantity
 
 _OTHER_QUEUE = "name another one (--set gang_scheduling.queue=NAME), or none: then the check creates its own"
 HOSTNAME = "kubernetes.io/hostname"
@@ -110,8 +110,21 @@ def gang(order: Order) -> list[Object]:
 
 
 def word(workload: Object, order: Order) -> str:
-    owners = [owner["name"] for owner in workload["metadata"].get("ownerReferences") or []]
-    return condition(workload, "QuotaReserved", "False") if order.name in owners else ""
+    if order.name not in owners(workload):
+        return ""
+    # With quota, it may wait for the admission checks of its queue.
+    checks = [
+        f"admission check {each['name']} is {each['state']}: {each.get('message', '')}".rstrip(": ")
+        for each in (workload.get("status") or {}).get("admissionChecks") or []
+        if each["state"] != "Ready"
+    ]
+    admitted = conditions.is_true(workload, "Admitted")
+    return condition(workload, "QuotaReserved", "False") or ("" if admitted else "; ".join(checks))
+
+
+def owners(workload: Object) -> set[str]:
+    """The names of the Jobs that a Workload was made for."""
+    return {owner["name"] for owner in workload["metadata"].get("ownerReferences") or []}
 
 
 def unfit_queue(cluster_queue: Object, resource: str, size: int) -> str:
@@ -121,11 +134,11 @@ def unfit_queue(cluster_queue: Object, resource: str, size: int) -> str:
     """
     name, spec = cluster_queue["metadata"]["name"], cluster_queue["spec"]
     quotas = [
-        int(entry["nominalQuota"])
+        quantity.number(entry["nominalQuota"])
         for group in spec.get("resourceGroups") or []
         for each in group["flavors"]
         for entry in each["resources"]
-        if entry["name"] == resource and str(entry["nominalQuota"]).isdigit()
+        if entry["name"] == resource
     ]
     if not quotas:
         return f"ClusterQueue {name} does not cover {resource}; {_OTHER_QUEUE}"
@@ -135,7 +148,7 @@ def unfit_queue(cluster_queue: Object, resource: str, size: int) -> str:
     in_cohort = spec.get("cohortName") or spec.get("cohort")
     if max(quotas) < size and not in_cohort:
         return (
-            f"ClusterQueue {name} has quota for {max(quotas)} of {resource}, the gang requests {size}; {_OTHER_QUEUE}"
+            f"ClusterQueue {name} has quota for {max(quotas):g} of {resource}, the gang requests {size}; {_OTHER_QUEUE}"
         )
     return ""
 
@@ -146,7 +159,7 @@ ADAPTER = Adapter(
     group="kueue.x-k8s.io",
     kinds=("ClusterQueue", "LocalQueue", "ResourceFlavor", "Topology", "Workload"),
     versions=("v1beta2", "v1beta1"),
-    images=("kueue/kueue", "kueue-rhel", "/kueue:"),
+    images=("kueue/kueue", "kueue-rhel", "/kueue:", "/kueue@"),
     ways=("device-plugin",),
     needs="Kueue counts what is free on the nodes only for extended resources",
     setup=setup,
@@ -155,7 +168,8 @@ ADAPTER = Adapter(
     word=word,
     by_pods=False,
     uncovered=r"unavailable in ClusterQueue",
-    quota=r"insufficient (unused )?quota|request > maximum capacity|is inactive|doesn't match ClusterQueue",
+    quota=r"insufficient (unused )?quota|request > maximum capacity|is inactive|doesn't match ClusterQueue"
+    r"|admission check \S+ is",
     access=(
         Access("batch", "jobs", MADE),
         Access("kueue.x-k8s.io", "clusterqueues", (*MADE, "get"), everywhere=True),

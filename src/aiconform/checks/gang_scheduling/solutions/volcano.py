@@ -37,5 +37,7 @@ ADAPTER = Adapter(
     speaks="PodGroup",
     word=word,
     quota=r"queue resource quota insufficient|overused|exceeds? .*capability",
+    # https://github.com/volcano-sh/volcano/tree/master/pkg/webhooks/admission/podgroups
+    queue_refused=r"queue .*(state|status|not found|leaf)|find .*queue",
     access=(Access(GROUP, "podgroups", MADE),),
 )
