@@ -15,6 +15,7 @@ from aiconform.check.registry import load_check
 from aiconform.checks.pod_autoscaling import probes, scaled_pods
 from aiconform.checks.pod_autoscaling.assertions import holds_at_target, metric_is_read, respects_stabilization_window
 from aiconform.checks.pod_autoscaling.observations import Sample, Scaled, Scaling
+from aiconform.checks.pod_autoscaling.options import PodAutoscaling
 from aiconform.checks.pod_autoscaling.probes import choose_api, settled
 from aiconform.checks.pod_autoscaling.scaled_pods import first_pod, why_not_running
 from aiconform.checks.pod_autoscaling.scaled_workload import autoscaler, load
@@ -173,6 +174,23 @@ def test_the_api_is_the_first_that_is_served_or_the_one_that_is_wanted() -> None
         choose_api([custom], "external")
     with pytest.raises(NothingToLookAt, match=r"neither custom\.metrics\.k8s\.io"):
         choose_api([], "")
+
+
+def test_an_api_that_serves_nothing_that_pods_report_is_no_way_to_scale_on_it() -> None:
+    keda = MetricsApi("external", "keda/keda-operator-metrics-apiserver")
+    custom = MetricsApi("custom", "monitoring/prometheus-adapter", "no endpoints available")
+    assert choose_api([custom, keda], "") is custom
+    with pytest.raises(NothingToLookAt, match=r"serves only metrics of ScaledObjects.*pod_autoscaling\.metric=NAME"):
+        choose_api([keda], "")
+    assert choose_api([keda], "", "s0-load") is keda
+
+
+def test_a_metric_has_the_name_that_its_adapter_gives_it_unless_the_user_says_another() -> None:
+    stackdriver = MetricsApi("custom", "custom-metrics/custom-metrics-stackdriver-adapter")
+    plain, named = PodAutoscaling(), PodAutoscaling(metric="mine")
+    assert probes.metric_of(stackdriver, plain) == "prometheus.googleapis.com|aiconform_load|gauge"
+    assert probes.metric_of(stackdriver, named) == "mine"
+    assert probes.metric_of(MetricsApi("custom", "monitoring/prometheus-adapter"), plain) == "aiconform_load"
 
 
 def test_the_order_of_the_assertions_is_that_of_the_procedure() -> None:

@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiconform.check import NothingToLookAt
+from aiconform.checks.cluster_autoscaling.options import ClusterAutoscaling
+from aiconform.checks.cluster_autoscaling.probes import choose
 from aiconform.checks.cluster_autoscaling.waiting_pod import waiting_pod_manifest
 from aiconform.cluster import NotFound
 from aiconform.platform import Accelerators, NodeAccelerators
@@ -270,6 +273,32 @@ async def test_a_group_that_is_called_as_its_pool_is_found_also_if_the_name_has_
     assert (found.label, found.resource) == (("oke.oraclecloud.com/pool-id", pool), "nvidia.com/gpu")
 
 
+async def test_a_group_that_is_called_by_the_identifier_of_its_pool_is_told_once() -> None:
+    name, identifier = "doks.digitalocean.com/node-pool", "doks.digitalocean.com/node-pool-id"
+    nodes = [node("a", {name: "gpu", identifier: "u-1"}, **GPU), node("b", {name: "cpu", identifier: "u-2"})]
+    found = await find(FakePlatform(nodes, status=status_of(("u-1", 1), ("u-2", 1))))
+    assert [(pool.by, pool.label, pool.resource) for pool in found.pools] == [
+        (BY_CLUSTER_AUTOSCALER, (identifier, "u-1"), "nvidia.com/gpu"),
+        (BY_CLUSTER_AUTOSCALER, (identifier, "u-2"), ""),
+    ]
+    # Without an autoscaler that people can see, the pool has the name that people gave it.
+    assert [pool.label for pool in (await find(FakePlatform(nodes))).pools] == [(name, "gpu")]
+
+
+async def test_a_pool_that_grows_only_for_a_provisioningrequest_is_not_taken_for_a_pod() -> None:
+    label = "cloud.google.com/gke-nodepool"
+    queued = node("a", {label: "dws"}, taint="cloud.google.com/gke-queued", **GPU)
+    groups = (("gke-c-dws-1-grp", 1), ("gke-c-l4-1-grp", 2))
+    nodes = [queued, *(node(name, {label: "l4"}, **GPU) for name in ("b", "c"))]
+    found = await find(FakePlatform(nodes, status=status_of(*groups)))
+    assert [pool.name for pool in found.usable] == ["gke-c-l4-1-grp"]
+    found = await find(FakePlatform([queued], status=status_of(groups[0])))
+    assert (found.usable, found.unknown) == ((), ())
+    assert "only for a ProvisioningRequest" in str(found.pools[0])
+    with pytest.raises(NothingToLookAt, match=r"only for a ProvisioningRequest.*Name a pool that grows for Pods"):
+        choose(found, ClusterAutoscaling())
+
+
 async def test_a_pool_by_its_label_is_taken_where_groups_have_names_of_the_cloud_s_own() -> None:
     label = "alibabacloud.com/nodepool-id"
     nodes = [node("a", {label: "np-cpu"}), node("b", {label: "np-gpu"}, **GPU)]
@@ -463,6 +492,8 @@ async def test_a_pool_of_instances_without_accelerators_is_never_taken() -> None
         ("karpenter.k8s.aws/instance-family", ["g4ad"], "amd.com/gpu"),
         ("karpenter.k8s.aws/instance-category", ["trn"], "aws.amazon.com/neuron"),
         ("karpenter.azure.com/sku-family", ["N"], "nvidia.com/gpu"),
+        ("karpenter.k8s.gcp/instance-gpu-name", ["nvidia-l4"], "nvidia.com/gpu"),
+        ("karpenter.k8s.alibabacloud/instance-family", ["ecs.gn7i"], "nvidia.com/gpu"),
         ("karpenter.azure.com/sku-gpu-name", ["A100"], "nvidia.com/gpu"),
         ("eks.amazonaws.com/instance-gpu-manufacturer", ["nvidia"], "nvidia.com/gpu"),
         ("eks.amazonaws.com/instance-accelerator-name", ["trainium2"], "aws.amazon.com/neuron"),

@@ -55,6 +55,12 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
         raise _none(found, looked)
     if found.usable:
         return found.usable[0]
+    if queued := [pool for pool in found.pools if pool.resource and pool.queued]:
+        raise NothingToLookAt(
+            f"nothing to look at: nodes with accelerators are added only for a ProvisioningRequest, not for a Pod that "
+            f"waits ({'; '.join(map(str, queued))}){problems}. Name a pool that grows for Pods by a label of its nodes "
+            "(--set cluster_autoscaling.pool=KEY=VALUE)"
+        )
     if found.pools:
         named = "; ".join(map(str, found.pools))
         asked = ", ".join(pool.name for pool in found.unknown)

@@ -18,6 +18,7 @@ from aiconform.checks.pod_autoscaling.scaled_workload import (
     PATH,
     REPLICAS,
     SCALED,
+    SERIES,
     TARGET,
     autoscaler,
     deployment,
@@ -43,17 +44,28 @@ HIGH = REPLICAS * TARGET
 _NAMED = 10
 
 
-def choose_api(served: Sequence[MetricsApi], wanted: str) -> MetricsApi:
-    """The metrics API to use. Raises NothingToLookAt."""
+def choose_api(served: Sequence[MetricsApi], wanted: str, metric: str = SERIES) -> MetricsApi:
+    """The metrics API to use. metric: as the user names it. Raises NothingToLookAt."""
     # An adapter that was removed leaves its registration behind.
-    for api in sorted(served, key=lambda api: bool(api.problem)):
+    for api in sorted(served, key=lambda api: (bool(api.only), bool(api.problem))):
         if wanted in ("", api.name):
+            if api.only and metric == SERIES:
+                raise NothingToLookAt(
+                    f"nothing to look at: {api} serves only {api.only}, not what Pods report. Install an adapter that "
+                    "does, for example prometheus-adapter, or name a metric that it makes of "
+                    f"{SERIES} (--set pod_autoscaling.metric=NAME)"
+                )
             return api
     missing = f"no {GROUPS[wanted]}" if wanted else f"neither {' nor '.join(GROUPS.values())}"
     raise NothingToLookAt(
         f"nothing to look at: the platform serves {missing}, so no autoscaler can read a workload's own metric. "
         "Install an adapter, for example prometheus-adapter"
     )
+
+
+def metric_of(api: MetricsApi, options: PodAutoscaling) -> str:
+    """The name of the metric in this API: as the user says, or as its adapter usually names it."""
+    return api.metric(SERIES) if options.metric == SERIES else options.metric
 
 
 async def _choose_collection(platform: Platform, options: PodAutoscaling, namespace: str = "") -> CollectionMethod:
@@ -114,7 +126,8 @@ def _limit(settings: Settings) -> float:
 async def scaling(platform: Platform, scratch: Scratch, settings: Settings, target: AcceleratorPlace) -> Scaling:
     options = settings.of(PodAutoscaling)
     cluster = platform.cluster
-    api = choose_api(await metrics_apis(cluster), options.api)
+    api = choose_api(await metrics_apis(cluster), options.api, options.metric)
+    metric = metric_of(api, options)
     way = await _choose_collection(platform, options, await scratch.namespace())
     await allow(scratch, "scrapes", "Ingress")
     made = await deployment(platform, scratch, target, way)
@@ -129,7 +142,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     async with background(history.follow_pods(cluster, namespace)):
         first = await first_pod(platform, scratch, history, target, settings.patience)
         await set_metric(platform, first, name, LOW)
-        await scratch.create(autoscaler(name, api.name, options.metric, options.window_seconds))
+        await scratch.create(autoscaler(name, api.name, metric, options.window_seconds))
         async with background(history.follow_autoscaler(cluster, namespace)):
             scratch.tell(f"the metric is set to {LOW}: waiting until the autoscaler reads it")
             read = await history.until(lambda: history.last and near(history.last.average, LOW), options.scale_seconds)
@@ -156,7 +169,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     return Scaling(
         api=api.name,
         by=api.by,
-        metric=options.metric,
+        metric=metric,
         scraped=str(way),
         way=target.way,
         resource=target.name,
@@ -208,7 +221,7 @@ async def _why_unread(
         "metric (metric), or the API that has it (api)"
     )
     raise TimedOut(
-        f"{api} answers, but returned no {options.metric} of the Pods in {options.scale_seconds:.0f} s: "
+        f"{api} answers, but returned no {metric_of(api, options)} of the Pods in {options.scale_seconds:.0f} s: "
         f"{history.said or 'the autoscaler reports no reason'}; {way_out}"
     )
 
@@ -222,7 +235,8 @@ async def inspect(platform: Platform, settings: Settings) -> Inspection:
     problems = tuple(f"{api} does not answer: {api.problem}" for api in apis if api.problem)
     missing: tuple[str, ...] = ()
     try:
-        found.append(f"would scale on {options.metric} of {choose_api(apis, options.api)}")
+        api = choose_api(apis, options.api, options.metric)
+        found.append(f"would scale on {metric_of(api, options)} of {api}")
         found.append(f"Pods would declare their metrics by {await _choose_collection(platform, options)}")
         for target in await _targets(platform, settings):
             found.append(f"Pods would run on {target}, {target.free} of {target.total} free")

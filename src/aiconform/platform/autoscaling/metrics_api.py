@@ -11,6 +11,19 @@ EXTERNAL = "external.metrics.k8s.io"
 GROUPS = {"custom": CUSTOM, "external": EXTERNAL}
 
 
+# What serves metrics by declarations of its own alone, not what is scraped of Pods: part of the Service's name -> what.
+# https://keda.sh/docs/latest/concepts/, https://docs.datadoghq.com/containers/guide/cluster_agent_autoscaling_metrics/,
+# https://github.com/awslabs/k8s-cloudwatch-adapter
+_DECLARED = {
+    "keda": "metrics of ScaledObjects",
+    "datadog-cluster-agent": "results of queries to Datadog",
+    "cloudwatch-adapter": "metrics of Amazon CloudWatch",
+}
+# The names that adapters give to a gauge of Pods, where they do not keep its own.
+# https://cloud.google.com/stackdriver/docs/managed-prometheus/hpa
+_NAMED = {"stackdriver": "prometheus.googleapis.com|{}|gauge"}
+
+
 @dataclass(frozen=True)
 class MetricsApi:
     """A served metrics API. `by`: the Service behind it; `problem`: why it does not answer, empty if it does."""
@@ -18,6 +31,15 @@ class MetricsApi:
     name: str
     by: str
     problem: str = ""
+
+    @property
+    def only(self) -> str:
+        """What it serves, if that is nothing that Pods report; else empty."""
+        return next((what for part, what in _DECLARED.items() if part in self.by), "")
+
+    def metric(self, series: str) -> str:
+        """The name of the metric that it makes of a gauge."""
+        return next((form.format(series) for part, form in _NAMED.items() if part in self.by), series)
 
     def __str__(self) -> str:
         return f"{GROUPS[self.name]} by {self.by}"

@@ -17,7 +17,9 @@ POOL_LABELS = (
     "eks.amazonaws.com/nodegroup",
     "kubernetes.azure.com/agentpool",
     "doks.digitalocean.com/node-pool",
+    "doks.digitalocean.com/node-pool-id",
     "k8s.scaleway.com/pool-name",
+    "k8s.scaleway.com/pool",
     "lke.linode.com/pool-id",
     "oke.oraclecloud.com/pool-id",
     "ibm-cloud.kubernetes.io/worker-pool-name",
@@ -32,7 +34,14 @@ POOL_LABELS = (
     "nebius.com/node-group-id",  # https://docs.nebius.com/kubernetes
     "tke.cloud.tencent.com/nodepool-id",  # https://www.tencentcloud.com/document/product/457
     "node.exoscale.net/nodepool-id",  # https://community.exoscale.com/product/compute/containers/
+    "oke.oraclecloud.com/pool.name",  # https://github.com/oracle-terraform-modules/terraform-oci-oke
 )
+# Where a pool has two labels, the one whose value is its identifier, by which Cluster Autoscaler names its group.
+# https://github.com/kubernetes/autoscaler/tree/master/cluster-autoscaler/cloudprovider (digitalocean, scaleway)
+_IDENTIFIERS = ("doks.digitalocean.com/node-pool-id", "k8s.scaleway.com/pool")
+# Taints of nodes that an autoscaler adds only for a ProvisioningRequest, not for a Pod that waits.
+# https://cloud.google.com/kubernetes-engine/docs/how-to/provisioningrequest
+QUEUED_TAINTS = ("cloud.google.com/gke-queued",)
 # Node labels of capacity that the cloud may take back at any time, with their values.
 SPOT_LABELS = (
     ("karpenter.sh/capacity-type", "spot"),
@@ -73,12 +82,15 @@ class Pool:
     """(key, effect) of its nodes' taints."""
     problem: str = ""
     """What the autoscaler reports to be wrong with it."""
+    queued: bool = False
+    """Its nodes are added only for a ProvisioningRequest, not for a Pod that waits."""
 
     def __str__(self) -> str:
         words = ["1 node" if self.size == 1 else f"{self.size} nodes"]
         if self.minimum is not None or self.maximum is not None:
             most = "no maximum" if self.maximum is None else f"maximum {self.maximum}"
             words.append(f"minimum {self.minimum or 0}, {most}")
+        words += ["only for a ProvisioningRequest"] if self.queued else []
         words += [text for text in ("spot" if self.spot else "", self.limits, self.full, self.problem) if text]
         hardware = f"no accelerator: {self.without}" if self.without else self.resource or "hardware unknown"
         return f"{self.name} ({hardware}; {'; '.join(words)})"
@@ -95,7 +107,7 @@ class Autoscaling:
 
     @property
     def usable(self) -> tuple[Pool, ...]:
-        """Pools with a known accelerator, the best one to scale first.
+        """Pools with a known accelerator that grow for a Pod, the best one to scale first.
 
         The given pool, then pools that an autoscaler reports; among them pools that can grow before those that cannot,
         spot capacity last, then the smallest: it is hardest to scale up from zero.
@@ -105,7 +117,7 @@ class Autoscaling:
         def place(pool: Pool) -> tuple[int, bool, bool, int, str]:
             return order.index(pool.by), bool(pool.full or pool.problem), pool.spot, pool.size, pool.name
 
-        return tuple(sorted((pool for pool in self.pools if pool.resource), key=place))
+        return tuple(sorted((pool for pool in self.pools if pool.resource and not pool.queued), key=place))
 
     @property
     def unknown(self) -> tuple[Pool, ...]:
@@ -116,7 +128,14 @@ class Autoscaling:
 def by_label(nodes: Iterable[Object], known: set[tuple[str, str]], profiles: Profiles | None = None) -> list[Pool]:
     """Pools of managed platforms with accelerators, without the known ones."""
     nodes = list(nodes)
-    labels = sorted(managed_labels(nodes) - known)
+    found = (with_label(nodes, label) for label in known)
+    told = {node["metadata"]["name"] for members in found for node in members}
+    labels = sorted(
+        label
+        for label in managed_labels(nodes) - known
+        if label[0] not in _IDENTIFIERS
+        and any(node["metadata"]["name"] not in told for node in with_label(nodes, label))
+    )
     pools = [pool_of(label[1], BY_LABEL, label, with_label(nodes, label), profiles) for label in labels]
     return [pool for pool in pools if pool.resource]
 
@@ -153,6 +172,7 @@ def pool_of(
         without="" if resource else without,
         spot=fields.pop("spot", bool(working) and all(is_spot(labels_of(node)) for node in working)),
         taints=tuple(sorted(taints)),
+        queued=any(key in QUEUED_TAINTS for key, _ in taints),
         **fields,
     )
 
