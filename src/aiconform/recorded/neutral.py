@@ -12,10 +12,15 @@ from typing import Any
 
 from aiconform.certify.redaction.redactor import Redaction, Redactor
 from aiconform.cluster import Object
+from aiconform.platform.accelerators.profiles import load_profiles
+from aiconform.platform.autoscaling.hardware import provider_of
+from aiconform.platform.autoscaling.pools import POOL_LABELS
 from aiconform.platform.autoscaling.status import BadStatus, parse_status
 from aiconform.spec import yamlfile
 
 _LABEL_MAPS = frozenset({"labels", "matchLabels", "nodeSelector", "selector"})
+# The cloud, at the beginning of a providerID; what follows names an account's machine.
+_PROVIDER = re.compile(r"[a-z0-9]+(?:://|\.)")
 _UUID = re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
 _SERIAL = re.compile(r"serial", re.IGNORECASE)
 _SERIAL_LABEL = re.compile(r'(\w*serial\w*=")([^"]+)(")', re.IGNORECASE)
@@ -35,8 +40,17 @@ def _in_domain(name: str, domains: Iterable[str]) -> bool:
     return any(name == domain or name.endswith(f".{domain}") for domain in domains)
 
 
+@cache
 def _of_vendor(domain: str) -> bool:
-    return _in_domain(domain, _rules()["vendors"])
+    """Whether labels of this domain are read: it is Kubernetes' or a vendor's, or a cloud's that pools are known by."""
+    return _in_domain(domain, _rules()["vendors"]) or domain in _read_domains() or bool(provider_of([domain]))
+
+
+@cache
+def _read_domains() -> frozenset[str]:
+    """The domains of labels by which pools and products are known."""
+    products = (label for profile in load_profiles().accelerators for label in (*profile.labels, *profile.counts))
+    return frozenset(label.partition("/")[0] for label in (*POOL_LABELS, *products))
 
 
 def _of_words(name: str, value: str) -> bool:
@@ -122,6 +136,8 @@ class Neutral:
             return self._image(data)
         if key == "key":
             return self._key(data)
+        if key == "providerID":
+            return found.group() if (found := _PROVIDER.match(data)) else ""
         if key in rules["hosts"]:
             return self._name("host", data)
         return self.name(data) if key in rules["names"] else self.text(data)

@@ -137,6 +137,19 @@ def test_nodes_are_still_those_of_their_autoscaler_s_group(tmp_path: Path) -> No
     assert "4hx2k" not in (folder / "objects.yaml").read_text()
 
 
+@pytest.mark.parametrize(
+    "name", ["lke-gpu", "oke-karpenter", "oke-cluster-autoscaler", "openshift-scale-from-zero", "doks-gpu", "aws-kops"]
+)
+def test_pools_of_a_cloud_are_still_known_by_its_own_names(tmp_path: Path, name: str) -> None:
+    folder, kubeconfig = tmp_path / "record", str(tmp_path / "kubeconfig")
+    with replayed(RecordedPlatform.read(Path(__file__).parents[2] / "platforms" / name), Path(kubeconfig)):
+        live = call("inspect", "-o", "json", "--kubeconfig", kubeconfig, "--record", str(folder))
+    with replayed(RecordedPlatform.read(folder), Path(kubeconfig)):
+        again = call("inspect", "-o", "json", "--kubeconfig", kubeconfig)
+    assert gist(again) == gist(live)
+    assert gist(live)["states"]["cluster_autoscaling"] == "can run"
+
+
 def test_a_folder_with_files_is_not_written_into(tmp_path: Path, platform: RecordedPlatform) -> None:
     kubeconfig, folder = tmp_path / "kubeconfig", tmp_path / "record"
     folder.mkdir()
