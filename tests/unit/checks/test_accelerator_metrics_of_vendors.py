@@ -337,6 +337,25 @@ def test_devices_of_other_nodes_in_a_page_are_not_this_nodes() -> None:
     assert "of n1, but of other nodes" in seen(objects, place).nodes[0].message
 
 
+def test_a_collector_may_report_the_devices_of_other_nodes() -> None:
+    there, other = (node({"nvidia.com/gpu": 2}, **{"nvidia.com__gpu.count": "2"}) for _ in range(2))
+    other["metadata"]["name"] = "n2"
+    collector = exporter("collector-a", "otel/opentelemetry-collector-contrib:1", 8889)
+    for options in ({}, {"exporter": "ns/collector*"}):
+        objects, place = [there, other, collector], "ns/collector-a:8889"
+        assert verdicts(seen(objects, {place: of_nodes(n1="ab", n2="cd")}, **options)) == WELL
+        assert verdicts(seen(objects, {place: of_nodes(n1="ab", n2="c")}, **options))["every_device"] is False
+        assert verdicts(seen(objects, {place: of_nodes(n1="ab")}, **options))["every_device"] is False
+    # It runs on a node without accelerators.
+    collector["spec"]["nodeName"] = "n3"
+    found = seen(objects, {place: of_nodes(n1="ab", n2="cd")}, exporter="ns/collector*")
+    assert verdicts(found) == WELL
+    assert [{device.label for device in each.devices} for each in found.nodes] == [
+        {"UUID=GPU-a", "UUID=GPU-b"},
+        {"UUID=GPU-c", "UUID=GPU-d"},
+    ]
+
+
 def test_a_devices_metrics_of_containers_and_of_the_node_are_not_added_up() -> None:
     of_node = labelled(2, 'make="nvidia",accelerator_index="{0}"', duty_cycle_gpu_node=0, memory_used_gpu_node=0)
     one = 'pod="p",namespace="team",make="nvidia",accelerator_id="GPU-{0}"'

@@ -88,9 +88,9 @@ async def find(
 ) -> dict[str, NodeSources]:
     """Node -> the sources of these accelerators' metrics. Raises ClusterError.
 
-    only: a shell pattern of NAMESPACE/POD: all TCP ports of these Pods are tried. Other endpoints are scraped only if
-    known exporters do not report accelerators of each kind. seconds: after this long no further endpoint is asked, and
-    those that are left count as not reached.
+    only: a shell pattern of NAMESPACE/POD: all TCP ports of these Pods are tried, on other nodes where none is on the
+    node. Other endpoints are scraped only if known exporters do not report accelerators of each kind. seconds: after
+    this long no further endpoint is asked, and those that are left count as not reached.
     """
     pods, found, nodes = await asyncio.gather(platform.pods(), monitors(platform), platform.nodes())
     names = {name: each["metadata"]["name"] for each in nodes for name in _names_of(each)}
@@ -100,26 +100,41 @@ async def find(
         if not only or fnmatchcase(f"{metadata['namespace']}/{metadata['name']}", only):
             of_node[pod["spec"].get("nodeName", "")].append(pod)
     gate = _Gate(seconds)
+    matching = [pod for of_one in of_node.values() for pod in of_one] if only else []
+
+    scraped: dict[Endpoint, Scrape] = {}
+
+    async def ask(node: str, chosen: Sequence[Endpoint]) -> NodeSources:
+        found = await asyncio.gather(*(gate.scrape(platform, each) for each in chosen))
+        scraped.update(zip(chosen, found, strict=True))
+        return _sources(platform, node, found, conventions, names)
 
     async def one(node: str, profiles: set[str]) -> NodeSources:
-        candidates = endpoints(of_node[node], found, conventions, every_port=bool(only))
+        candidates = endpoints(of_node[node] or matching, found, conventions, every_port=bool(only))
         chosen = [each for each in candidates if each.exporter or only]
         if only and not chosen:
-            return NodeSources(tried=(_no_place(node, only, of_node[node]),))
-        known = await _ask(platform, chosen, conventions, gate, names)
+            return NodeSources(tried=(_no_place(node, only, of_node[node] or matching),))
+        known = await ask(node, chosen)
         waiting = not_running(of_node[node], conventions)
         of_each = [known.of(profile, profiles - {profile}) for profile in profiles]
         if all(each.sources or each.problems for each in of_each):
             return known
         # What an exporter would say that does not run at the moment, nobody knows.
         others = [each for each in candidates if each not in chosen][:_TRIED]
-        guessed = await _ask(platform, others, conventions, gate, names)
+        guessed = await ask(node, others)
         return NodeSources(known.sources + guessed.sources, (*known.problems, *waiting), known.tried + guessed.tried)
 
     profiles: dict[str, set[str]] = defaultdict(set)
     for each in offered:
         profiles[each.node].add(each.profile)
-    return dict(zip(profiles, await asyncio.gather(*(one(*each) for each in profiles.items())), strict=True))
+    results = dict(zip(profiles, await asyncio.gather(*(one(*each) for each in profiles.items())), strict=True))
+    silent = {node for node, result in results.items() if not result.sources}
+    # A collector on another node may report a node's devices.
+    for scrape in scraped.values() if silent else ():
+        for node in silent & {name for sample in scrape.samples for name in _nodes_of(sample, names)}:
+            beside = _sources(platform, node, [scrape], conventions, names)
+            results[node] = replace(results[node], sources=results[node].sources + beside.sources)
+    return results
 
 
 def _no_place(node: str, only: str, pods: Sequence[Object]) -> str:
@@ -150,39 +165,44 @@ def _names_of(node: Object) -> set[str]:
     return {metadata["name"], (metadata.get("labels") or {}).get("kubernetes.io/hostname") or metadata["name"]}
 
 
-def _about(scrape: Scrape, names: Mapping[str, str]) -> Scrape:
-    """Without what is about devices of other nodes: a collector, or an exporter of a remote host, may report these.
+def _nodes_of(sample: MetricSample, names: Mapping[str, str]) -> set[str]:
+    """The Nodes that the labels of a sample name."""
+    told = (names.get(sample.labels.get(label, "").partition(":")[0]) for label in _NODE_LABELS)
+    return set(filter(None, told))
 
-    names: what nodes are called in labels -> the Node's name.
+
+def _about(scrape: Scrape, node: str, names: Mapping[str, str]) -> Scrape:
+    """Only what is about a node's devices: a collector, or an exporter of a remote host, may report others.
+
+    names: what nodes are called in labels -> the Node's name. What names no Node is about that of the exporter.
     """
 
-    def elsewhere(sample: MetricSample) -> bool:
-        told = (names.get(sample.labels.get(label, "").partition(":")[0]) for label in _NODE_LABELS)
-        found = set(filter(None, told))
-        return bool(found) and scrape.endpoint.node not in found
+    def is_here(sample: MetricSample) -> bool:
+        found = _nodes_of(sample, names)
+        return node in found if found else scrape.endpoint.node == node
 
-    kept = tuple(sample for sample in scrape.samples if not elsewhere(sample))
+    kept = tuple(sample for sample in scrape.samples if is_here(sample))
     return scrape if len(kept) == len(scrape.samples) else replace(scrape, samples=kept)
 
 
-async def _ask(
+def _sources(
     platform: Platform,
-    chosen: Sequence[Endpoint],
+    node: str,
+    scrapes: Sequence[Scrape],
     conventions: Sequence[Convention],
-    gate: _Gate,
     names: Mapping[str, str],
 ) -> NodeSources:
     sources: list[Source] = []
     problems: list[Scrape] = []
     tried: list[str] = []
-    for whole in await asyncio.gather(*(gate.scrape(platform, endpoint) for endpoint in chosen)):
-        result = _about(whole, names)
+    for whole in scrapes:
+        result = _about(whole, node, names)
         follows = conventions_of(result.samples, conventions, result.endpoint.exporter)
-        sources += [_source(platform, result, convention, names) for convention in follows]
+        sources += [_source(platform, node, result, convention, names) for convention in follows]
         if result.problem and result.endpoint.why != BY_PORT:
             problems.append(result)
         if not follows:
-            of_others = "" if result is whole else f" of {result.endpoint.node}, but of other nodes"
+            of_others = "" if result is whole else f" of {node}, but of other nodes"
             told = f"{result.endpoint}: nothing about accelerators{of_others}{_why_nothing(result)}"
             tried.append(result.message or told)
     return NodeSources(tuple(sources), tuple(problems), tuple(tried))
@@ -199,10 +219,10 @@ def _why_nothing(result: Scrape) -> str:
     return f" ({known.name} reports {', '.join(known.only_in_use)} only of devices in use: try while a workload runs)"
 
 
-def _source(platform: Platform, first: Scrape, convention: Convention, names: Mapping[str, str]) -> Source:
+def _source(platform: Platform, node: str, first: Scrape, convention: Convention, names: Mapping[str, str]) -> Source:
     endpoint = first.endpoint
 
     async def again() -> Scrape:
-        return _about(await read(platform.cluster, endpoint), names)
+        return _about(await read(platform.cluster, endpoint), node, names)
 
     return Source(str(endpoint), endpoint.why, convention, first, again)
