@@ -126,17 +126,25 @@ _OF_THE_NODE = re.compile(
 )
 
 
+# What the kubelet says of a Pod for which others left too little of a resource (Kubernetes' pkg/kubelet/lifecycle), as
+# where two schedulers give away the same device. Where nobody uses one, its plugin offers less than it did.
+_TAKEN_BY_OTHERS = re.compile(r"didn't have enough resource: .*, used: [1-9]\d*, capacity: [1-9]")
 # Why a container that the runtime created has ended without having run.
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 
 
 def trouble_of_the_node(seen: Object) -> str | None:
-    """Why a Pod ended that has nothing to do with the Pod: evicted, preempted, a full node, one that shuts down."""
+    """Why a Pod ended that has nothing to do with the Pod: evicted, preempted, a full node, one that shuts down.
+
+    Also a device that the kubelet had given to another Pod by then.
+    """
     status = seen.get("status") or {}
     disrupted = conditions.find(seen, "DisruptionTarget")
     if disrupted is not None and disrupted.is_true:
         return disrupted.words
-    if status.get("phase") == "Failed" and _OF_THE_NODE.fullmatch(status.get("reason") or ""):
+    reason, said = status.get("reason") or "", status.get("message") or ""
+    taken = reason.startswith("OutOf") and _TAKEN_BY_OTHERS.search(said)
+    if status.get("phase") == "Failed" and (taken or _OF_THE_NODE.fullmatch(reason)):
         return refused_by_kubelet(seen)
     return None
 

@@ -174,6 +174,14 @@ async def test_what_the_node_is_short_of_is_not_the_devices_fault(reason: str) -
         await outcome(FakeCluster(only_without_device(failed)))
 
 
+@pytest.mark.parametrize(("used", "capacity", "theirs"), [(8, 8, True), (1, 1, True), (0, 0, False), (0, 8, False)])
+def test_a_device_that_another_pod_was_given_is_not_the_devices_fault(used: int, capacity: int, theirs: bool) -> None:
+    """Two schedulers can give away the same device; where nobody uses one, the node offers less than it did."""
+    said = f"Node didn't have enough resource: nvidia.com/gpu, requested: 1, used: {used}, capacity: {capacity}"
+    failed = {"phase": "Failed", "reason": "OutOfnvidia.com/gpu", "message": f"Pod was rejected: {said}"}
+    assert bool(trouble_of_the_node({"status": failed, "spec": {}})) == theirs
+
+
 async def test_a_pod_that_is_disrupted_is_not_the_devices_fault() -> None:
     disrupted = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "by x"}
     with pytest.raises(Stuck, match="PreemptionByScheduler"):
