@@ -94,6 +94,8 @@ def _code(call: Callable[[], object]) -> int:
         return _exited(error)
     except OSError as error:
         return _cannot_go_on(error)
+    except UnicodeEncodeError as error:
+        return _no_text(error)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it must not end as a verdict
         return _defect(error)
     return result if isinstance(result, int) else 0
@@ -109,6 +111,15 @@ def _cannot_go_on(error: OSError) -> int:
     """Most such errors are the machine's: a full disk, a folder without permission."""
     _say(f"cannot go on: {error}. {_kept(error)}")
     _discard_output()
+    return WRONG
+
+
+def _no_text(error: UnicodeEncodeError) -> int:
+    """Arguments and names of files can hold bytes that are no text, which Python keeps as surrogates."""
+    part = error.object[error.start : error.end]
+    if not all("\ud800" <= character <= "\udfff" for character in part):
+        return _defect(error)
+    _say(f"cannot go on: an argument or a name holds what is no text ({part!a}).")
     return WRONG
 
 

@@ -177,3 +177,12 @@ def test_what_the_encoding_of_a_terminal_lacks_is_escaped(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1", errors="strict"))
     assert exit_code(lambda: click.echo("Ö™ … \udcff")) == 0
     assert written.getvalue() == b"\xd6\\u2122 \\u2026 \\udcff\n"
+
+
+def test_an_argument_that_is_no_text_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(lambda: "\udcff".encode()) == 2
+    said = capsys.readouterr().err
+    assert "no text ('\\udcff')" in said
+    assert "defect" not in said
+    assert exit_code(lambda: "ä".encode("ascii")) == 2
+    assert "defect" in capsys.readouterr().err
