@@ -68,6 +68,17 @@ async def test_products_are_kinds_by_the_attribute_that_the_driver_has(
     assert [attribute in entry.selector for entry in seen.offered] == [True, True]
 
 
+@pytest.mark.parametrize("number", [1, 8])
+async def test_devices_of_a_fabric_are_told_together(number: int) -> None:
+    fabric = resource_slice(DRIVER, *map(gpu, range(number)))
+    del fabric["spec"]["nodeName"]
+    fabric["spec"]["allNodes"] = True
+    seen = await found(node(), fabric)
+    (told,) = seen.passed_over
+    assert told.startswith("device gpu-0 of" if number == 1 else "8 devices, such as gpu-0, of")
+    assert seen.offered == ()
+
+
 def shown(entries: tuple[NodeAccelerators, ...]) -> list[tuple[str, int, int]]:
     return [(entry.product, entry.free, entry.total) for entry in entries]
 

@@ -34,6 +34,7 @@ def by_dra(
     unwell: dict[tuple[str, str], list[str]] = defaultdict(list)
     closed: dict[tuple[str, str], list[Device]] = defaultdict(list)
     skipped: set[str] = set()
+    untied: dict[str, list[str]] = defaultdict(list)
     unknown: Counter[str] = Counter()
     for device in devices:
         profile = profiles.by_driver(device.driver)
@@ -55,11 +56,15 @@ def by_dra(
             )
             closed[device.node or "", device.driver].append(device)
         elif device.node is None:
-            skipped.add(f"device {device.name} of pool {device.pool}: not tied to one node")
+            untied[device.pool].append(device.name)
         elif problem := states.get(device.node, f"node {device.node} does not exist"):
             skipped.add(problem)
         else:
             groups[device.node, device.driver].append(device)
+    for pool, names in untied.items():
+        # A pool of a fabric can have hundreds.
+        which = f"device {names[0]}" if len(names) == 1 else f"{len(names)} devices, such as {names[0]},"
+        skipped.add(f"{which} of pool {pool}: not tied to one node")
     offered = []
     for (node, driver), members in sorted(groups.items()):
         used, unused = without_overlap(count(members, held, closed[node, driver]))
