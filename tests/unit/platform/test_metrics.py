@@ -288,6 +288,20 @@ def test_rows_of_several_pods_are_one_value() -> None:
     assert one.pods == {"x/a"}
 
 
+@pytest.mark.parametrize(
+    ("metric", "labels", "about"),
+    [
+        ("hcu_utilizationrate", 'device_id="s0",hcu_pod_name="a",hcu_pod_namespace="x"', ""),
+        ("npu_chip_info_utilization", 'id="0",vdie_id="V0",pod_name="a",namespace="x",container_name="c"', ""),
+        ("enflame_gcu_usage", 'uuid="GCU-1",pod_name="a",pod_namespace="x"', ""),
+        ("mlu_utilization", 'uuid="MLU-1",mlu="0"', 'mlu_container{uuid="MLU-1",mlu="0",pod="a",namespace="x"} 1\n'),
+    ],
+)
+def test_vendors_name_pods_in_labels_of_their_own(metric: str, labels: str, about: str) -> None:
+    (one,) = read_page(rows(metric, (labels, 5)) + about)
+    assert (one.value("utilization"), one.pods) == (5, {"x/a"})
+
+
 def test_metrics_of_parts_of_memory_add_up() -> None:
     text = rows("neuroncore_utilization_ratio", ('neuroncore="0"', 0.5))
     text += rows("neuroncore_memory_usage_tensors", ('neuroncore="0"', 6))

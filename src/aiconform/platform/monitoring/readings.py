@@ -18,8 +18,11 @@ _FACTORS = {"percent": 1.0, "ratio": 100.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB
 # Quantities of which a reading of an accelerator has at least one: sensors and network ports have none.
 _OF_A_DEVICE = ("utilization", "memory_used")
 # Labels in which exporters name the Pod that holds a device, and its Namespace.
-_POD_LABELS = ("pod", "exported_pod", "pod_name", "kube_pod", "k8s_pod_name")
-_NAMESPACE_LABELS = ("namespace", "exported_namespace", "pod_namespace", "kube_namespace", "k8s_namespace_name")
+_POD_LABELS = ("pod", "exported_pod", "pod_name", "kube_pod", "k8s_pod_name", "dcu_pod_name", "hcu_pod_name")
+_NAMESPACE_LABELS = (
+    *("namespace", "exported_namespace", "pod_namespace", "kube_namespace", "k8s_namespace_name"),
+    *("dcu_pod_namespace", "hcu_pod_namespace"),
+)
 
 
 @dataclass(frozen=True)
