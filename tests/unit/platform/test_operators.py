@@ -258,6 +258,25 @@ async def test_a_webhook_of_the_same_name_that_leads_to_another_operator_is_not_
     assert [each["metadata"]["name"] for each in here.deployments] == ["lws-controller-manager"]
 
 
+async def test_an_operator_that_is_only_for_namespaces_with_labels_is_told() -> None:
+    def here(*rules: tuple[str, str, dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+        made = webhooks("any", "lws", WEBHOOK, *(f"v{resource}.kb.io" for _, resource, _ in rules[1:]))
+        for entry, (group, resource, selector) in zip(made["webhooks"], rules, strict=True):
+            entry["rules"] = [{"apiGroups": [group], "resources": [resource]}]
+            entry["namespaceSelector"] = selector
+        return crd(LWS, "v1"), made, service("lws"), deployment("lws", "lws-controller-manager")
+
+    group, name = "leaderworkerset.x-k8s.io", "leaderworkersets"
+    opted = {"matchLabels": {"team": "ai"}}
+    others = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["lws"]}]}
+    (limited,) = await found(*here((group, name, opted)))
+    assert "only for Namespaces with team=ai: give a run's the labels (--namespace-labels)" in limited.limited
+    assert limited.webhook
+    assert limited.webhook.passes_by({"team": "ai"}) == ""
+    (free,) = await found(*here((group, name, others), ("apps", "deployments", opted)))
+    assert free.limited == ""
+
+
 async def test_what_is_missing_of_an_operator_is_told() -> None:
     (here,) = await found(crd(LWS, "v9", established="False", message="the name is taken"))
     assert here.unestablished == (f"{LWS} is not established: the name is taken",)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from aiconform.cluster import Object, conditions
 from aiconform.cluster.conditions import Condition
 from aiconform.platform.gateways import GROUP
-from aiconform.platform.monitoring.scrape import selects
+from aiconform.platform.monitoring.scrape import in_words, selects
 
 
 def refuses(listener: Object, where: str, namespace: str, labels: Mapping[str, str] | None) -> str:
@@ -31,16 +31,6 @@ def refuses(listener: Object, where: str, namespace: str, labels: Mapping[str, s
             return ""
         return f"only routes of Namespaces with other labels (--namespace-labels): {in_words(wanted)}"
     return "" if said == "All" else f"routes from {said}"
-
-
-def in_words(selector: Object) -> str:
-    """A label selector, as kubectl writes it."""
-    words = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    for term in selector.get("matchExpressions") or []:
-        key, values = term["key"], ", ".join(term.get("values") or [])
-        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "DoesNotExist": f"!{key}"}
-        words.append(forms.get(term["operator"], key))
-    return ", ".join(words) or "any"
 
 
 def problems(seen: Object) -> Iterable[Condition]:

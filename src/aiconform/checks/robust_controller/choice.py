@@ -63,6 +63,8 @@ async def chosen_operators(platform: Platform, settings: Settings) -> list[Chose
         )
     if words:
         return [_chosen(each, "all were set", options) for each in complete]
+    # One that is for every Namespace goes first.
+    complete.sort(key=lambda each: bool(each.limited))
     titles = ", ".join(each.operator.title for each in complete)
     why = f"the first of {titles}" if len(complete) > 1 else "the only one fully installed"
     return [_chosen(complete[0], why, options)]
@@ -85,6 +87,8 @@ async def operators(platform: Platform, settings: Settings) -> Inspection:
     try:
         for chosen in await chosen_operators(platform, settings):
             lines.append(f"takes {chosen}: {chosen.why}; {HOW}")
+            if limited := chosen.installed.limited:
+                problems.append(f"{chosen.installed.operator.title}: {limited}")
     except NothingToLookAt as reason:
         # It names the problems, too.
         return Inspection(tuple(lines), (str(reason),))

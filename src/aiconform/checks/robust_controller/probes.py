@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from aiconform.check import Access, Settings, probe
+from aiconform.check import Access, NothingToLookAt, Settings, probe
 from aiconform.checks.robust_controller.choice import ChosenOperator, chosen_operators
 from aiconform.checks.robust_controller.controllers import controller, restart
 from aiconform.checks.robust_controller.observations import Life, Loss, Made, Restart
@@ -19,11 +19,12 @@ from aiconform.checks.robust_controller.operator_steps import (
     replaced,
 )
 from aiconform.checks.robust_controller.options import RobustControllerOptions
+from aiconform.cluster import Forbidden
 from aiconform.cluster.scratch import Scratch
 from aiconform.cluster.space import INSTEAD
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.platform import Platform
-from aiconform.platform.operators import known
+from aiconform.platform.operators import InstalledOperator, known
 
 
 def _limit(settings: Settings) -> float:
@@ -52,6 +53,23 @@ def _access() -> list[Access]:
     return found
 
 
+async def _require_called(scratch: Scratch, found: InstalledOperator) -> None:
+    """Raises NothingToLookAt if the operator's webhooks are not called for objects in the run's Namespace."""
+    webhook = found.webhook
+    if webhook is None or not webhook.namespaces:
+        return
+    try:
+        namespace = await scratch.cluster.get("v1", "Namespace", await scratch.namespace())
+    except Forbidden:
+        return
+    if wanted := webhook.passes_by(namespace["metadata"].get("labels") or {}):
+        raise NothingToLookAt(
+            f"nothing to look at: webhooks of {webhook.configuration} are called only for Namespaces with {wanted}, "
+            "and the run's has other labels: give it these (--namespace-labels), or name another operator "
+            "(--set robust_controller.operator=NAME)"
+        )
+
+
 @probe(limit=_limit, targets=chosen_operators, access=(*POD_ACCESS, *_access()))
 async def life(platform: Platform, scratch: Scratch, settings: Settings, target: ChosenOperator) -> Life:
     options, found, cluster = settings.of(RobustControllerOptions), target.installed, platform.cluster
@@ -62,6 +80,7 @@ async def life(platform: Platform, scratch: Scratch, settings: Settings, target:
     unique = hashlib.sha256(scratch.cluster_name("").encode()).hexdigest()[:8]
     name = f"{operator.name}-{unique}"
     objects = operator.objects(name=name, image=platform.images["shell"], version=found.version)
+    await _require_called(scratch, found)
     prepared = {obj["kind"]: await scratch.create(obj) for obj in objects.prepare}
     refusal = await offer(scratch, objects.invalid, seconds=settings.patience)
 

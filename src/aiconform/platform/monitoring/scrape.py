@@ -284,3 +284,13 @@ def selects(selector: Object, labels: dict[str, str]) -> bool:
         if not holds.get(term["operator"], False):
             return False
     return True
+
+
+def in_words(selector: Object) -> str:
+    """A label selector, as kubectl writes it."""
+    words = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
+    for term in selector.get("matchExpressions") or []:
+        key, values = term["key"], ", ".join(term.get("values") or [])
+        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "DoesNotExist": f"!{key}"}
+        words.append(forms.get(term["operator"], key))
+    return ", ".join(words) or "any"

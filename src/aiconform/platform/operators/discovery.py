@@ -7,20 +7,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiconform.cluster import Cluster, NotFound, Object, conditions
+from aiconform.cluster.space import INSTEAD
+from aiconform.platform.monitoring.scrape import in_words, selects
 from aiconform.platform.operators.definitions import Operator, known
 
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+# Labels that every Namespace of a run has.
+_OF_A_RUN = {"app.kubernetes.io/managed-by": "aiconform", "kubernetes.io/metadata.name": "aiconform"}
 WEBHOOKS = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """The configuration of an operator's webhook. `service` is (namespace, name), or None if it has a URL."""
+    """The configuration of an operator's webhook. `service` is (namespace, name), or None if it has a URL.
+
+    namespaces: selectors of the Namespaces for whose objects it, and others of its configuration, are called.
+    """
 
     configuration: str
     name: str
     failure_policy: str
     service: tuple[str, str] | None
+    namespaces: tuple[Object, ...] = ()
+
+    def passes_by(self, labels: Mapping[str, str]) -> str:
+        """The Namespaces for which they are called instead of one with these labels; empty if for that, too."""
+        return next((in_words(each) for each in self.namespaces if not selects(each, dict(labels))), "")
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,16 @@ class InstalledOperator:
     namesakes: tuple[str, ...]
     """Other configurations with a webhook of the same name."""
     deployments: tuple[Object, ...]
+
+    @property
+    def limited(self) -> str:
+        """Why it may do nothing in a Namespace of a run that has no labels of the user; empty if it does."""
+        wanted = self.webhook.passes_by(_OF_A_RUN) if self.webhook else ""
+        if not wanted:
+            return ""
+        return (
+            f"its webhooks are called only for Namespaces with {wanted}: give a run's the labels (--namespace-labels)"
+        )
 
     def __str__(self) -> str:
         places = []
@@ -147,9 +169,28 @@ def _webhooks(operator: Operator, configurations: Sequence[Object]) -> list[Webh
                         name=entry["name"],
                         failure_policy=entry.get("failurePolicy", "Fail"),
                         service=(service["namespace"], service["name"]) if service else None,
+                        namespaces=_selectors(operator, configuration["webhooks"]),
                     )
                 )
     return found
+
+
+def _selectors(operator: Operator, webhooks: Sequence[Object]) -> tuple[Object, ...]:
+    """Of webhooks for what a check makes in a Namespace, the selectors of Namespaces.
+
+    Of a cluster-scoped object such a selector says nothing.
+    """
+    made = {(group, each) for group, resources in operator.makes.items() for each in resources if each not in INSTEAD}
+    return tuple(
+        entry["namespaceSelector"]
+        for entry in webhooks
+        if entry.get("namespaceSelector")
+        and any(
+            group in (rule.get("apiGroups") or []) and resource in (rule.get("resources") or [])
+            for rule in entry.get("rules") or []
+            for group, resource in made
+        )
+    )
 
 
 async def _behind(cluster: Cluster, webhook: Webhook) -> list[Object]:
