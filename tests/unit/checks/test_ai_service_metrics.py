@@ -115,6 +115,34 @@ def test_missing_series_are_a_verdict_only_where_declaration_and_query_belong_to
         probes._insist_on_certainty(AiServiceMetricsOptions(**options), way, apis)
 
 
+def test_a_query_api_beside_it_that_does_not_answer_may_have_the_series() -> None:
+    """Of two Prometheus in one Namespace, one needs a token: the other one has no series of what the first collects."""
+
+    class Two:
+        async def list(self, *_: str) -> AsyncIterator[Object]:
+            for name in ("prometheus-a", "prometheus-b", "prometheus-msteams"):
+                yield service(name, {"name": "web", "port": 9090})
+
+        async def proxied(self, _: str, __: str, name: str, *___: str, **____: Any) -> ProxyResponse:
+            vector = '{"status": "success", "data": {"result": []}}'
+            if name.startswith("prometheus-msteams"):
+                return ProxyResponse(404, "text/plain", "not found", True)
+            return ProxyResponse(401, "", "", True) if "-a:" in name else ProxyResponse(200, "", vector, True)
+
+    way = collection.CollectionMethod("Prometheus mon/a selects it", namespace="mon")
+    platform: Any = type("P", (), {"cluster": Two()})()
+    options = AiServiceMetricsOptions()
+    apis, silent = asyncio.run(probes._apis(platform, options))
+    assert ([each.service for each in apis if isinstance(each, QueryApi)], silent) == (
+        ["prometheus-b:9090"],
+        {"mon"},
+    )
+    with pytest.raises(ClusterError, match="the two may not belong together"):
+        probes._insist_on_certainty(options, way, apis, silent)
+    # What is no query API says nothing.
+    probes._insist_on_certainty(options, way, apis)
+
+
 class Answering:
     """Query APIs by Namespace: those that are None do not answer, the others have a series of this value or none."""
 

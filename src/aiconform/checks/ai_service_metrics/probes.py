@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from aiconform.check import Access, Inspection, NothingToLookAt, Settings, inspection, probe
 from aiconform.checks.ai_service_metrics import counting_workload
@@ -18,7 +18,7 @@ from aiconform.platform import Platform
 from aiconform.platform.monitoring import collection, prometheus
 from aiconform.platform.monitoring.collection import KINDS, CollectionMethod
 from aiconform.platform.monitoring.metrics import MetricSample
-from aiconform.platform.monitoring.prometheus import QueryApi
+from aiconform.platform.monitoring.prometheus import NoQueryApi, QueryApi
 from aiconform.platform.monitoring.remote import RemoteQueryApi
 
 Api = QueryApi | RemoteQueryApi
@@ -27,28 +27,35 @@ _POLL_SECONDS = 2.0
 _MOST_POLL_SECONDS = 5.0
 
 
-async def _apis(platform: Platform, options: AiServiceMetricsOptions) -> list[Api]:
-    """The query APIs that may have the series. Raises NothingToLookAt."""
+async def _apis(platform: Platform, options: AiServiceMetricsOptions) -> tuple[list[Api], set[str]]:
+    """(query APIs that may have the series, Namespaces of others that do not answer). Raises NothingToLookAt."""
     if options.query:
-        return [options.api()]
-    answering, tried = await prometheus.find(platform.cluster)
+        return [options.api()], set()
+    answering, refused = await prometheus.find(platform.cluster)
     if not answering:
-        why = "; ".join(tried) or "no Service has a known name"
+        why = "; ".join(map(str, refused.values())) or "no Service has a known name"
         raise NothingToLookAt(
             f"nothing to look at: no query API of a monitoring system answers ({why}); "
             "name its Service or URL: --set ai_service_metrics.query=NAMESPACE/SERVICE:PORT"
         )
-    return list(answering)
+    return list(answering), {api.namespace for api, why in refused.items() if not isinstance(why, NoQueryApi)}
 
 
 def _named(apis: Sequence[Api]) -> str:
     return ", ".join(map(str, apis))
 
 
-def _insist_on_certainty(options: AiServiceMetricsOptions, method: CollectionMethod, apis: Sequence[Api]) -> None:
-    """Raises ClusterError if the series may be missing because the check declared or queried in the wrong place."""
+def _insist_on_certainty(
+    options: AiServiceMetricsOptions, method: CollectionMethod, apis: Sequence[Api], silent: Collection[str] = ()
+) -> None:
+    """Raises ClusterError if the series may be missing because the check declared or queried in the wrong place.
+
+    silent: Namespaces with query APIs that do not answer.
+    """
     declared = bool(options.collection or method.namespace)
-    asked = bool(options.query) or any(api.namespace == method.namespace for api in apis)
+    asked = bool(options.query) or (
+        method.namespace not in silent and any(api.namespace == method.namespace for api in apis)
+    )
     if not (declared and asked):
         raise ClusterError(
             f"no series of a workload declared by {method} ({method.why}) in {_named(apis)} after "
@@ -77,7 +84,7 @@ def _limit(settings: Settings) -> float:
 )
 async def collected(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Collected:
     cluster, options = platform.cluster, settings.of(AiServiceMetricsOptions)
-    apis = await _apis(platform, options)
+    apis, silent = await _apis(platform, options)
     chosen = await collection.choose(cluster, options.collection, await scratch.namespace())
     method = chosen.labelled(options.labels)
     workload = scratch.cluster_name("workload")
@@ -115,7 +122,7 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
     if sample is None:
         if why := await denied(cluster, pod, "Ingress"):
             raise ClusterError(f"no series of the workload in {_named(apis)}, and {why}")
-        _insist_on_certainty(options, method, apis)
+        _insist_on_certainty(options, method, apis, silent)
     if sample and sample.value != FIRST:
         rounds[0], _ = await reading(FIRST, options.counter_seconds, lambda now: now.value == FIRST)
     if sample:
@@ -171,7 +178,7 @@ async def monitoring(platform: Platform, settings: Settings) -> Inspection:
     method = await collection.choose(platform.cluster, options.collection)
     told = f"workloads are declared by {method} ({method.why})"
     try:
-        apis = await _apis(platform, options)
+        apis, _ = await _apis(platform, options)
     except NothingToLookAt as reason:
         return Inspection((told,), (str(reason),))
     read = "; ".join(f"{api} ({api.why})" for api in apis)

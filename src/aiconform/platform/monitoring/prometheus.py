@@ -35,6 +35,10 @@ _PORTS = ("web", "http-web", "http", "https", "http-query", "server")
 _GIVEN = re.compile(r"(?P<namespace>[^/]+)/(?P<service>(https?:)?[^:/]+):(?P<port>[^/]+)(?P<prefix>/.*)?")
 
 
+class NoQueryApi(ClusterError):
+    """What answers is something else."""
+
+
 @dataclass(frozen=True)
 class QueryApi:
     """A query API behind a Service. `service` is its name for the API server's proxy, `why` says how it was found."""
@@ -78,7 +82,7 @@ def vector(api: str, status: int, text: str) -> list[MetricSample]:
             raise ClusterError(f"the query API {api} refused: {found.get('error', status)}")
         return [_sample(entry) for entry in found["data"]["result"]]
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise ClusterError(f"{api} is no query API: HTTP {status}, {text[:60]!r}") from error
+        raise NoQueryApi(f"{api} is no query API: HTTP {status}, {text[:60]!r}") from error
 
 
 def _sample(entry: Object) -> MetricSample:
@@ -128,10 +132,10 @@ def _port(ports: Sequence[Object]) -> Object | None:
     return next(iter((*by_number, *by_name, *rest)), None)
 
 
-async def find(cluster: Cluster) -> tuple[list[QueryApi], list[str]]:
+async def find(cluster: Cluster) -> tuple[list[QueryApi], dict[QueryApi, ClusterError]]:
     """(the query APIs that answer, the errors of the others). Raises Forbidden without access to the proxy."""
     services = [item async for item in cluster.list("v1", "Service")]
-    tried: list[str] = []
+    refused: dict[QueryApi, ClusterError] = {}
 
     async def answers(api: QueryApi) -> bool:
         try:
@@ -139,10 +143,10 @@ async def find(cluster: Cluster) -> tuple[list[QueryApi], list[str]]:
         except Forbidden:
             raise
         except ClusterError as error:
-            tried.append(str(error))
+            refused[api] = error
             return False
         return True
 
     listed = candidates(services)
     good = await asyncio.gather(*(answers(api) for api in listed))
-    return [api for api, works in zip(listed, good, strict=True) if works], tried
+    return [api for api, works in zip(listed, good, strict=True) if works], refused
