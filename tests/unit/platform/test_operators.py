@@ -203,7 +203,7 @@ def service(namespace: str) -> dict[str, Any]:
 
 
 def deployment(namespace: str, name: str) -> dict[str, Any]:
-    template = {"metadata": {"labels": {"app": namespace, "more": "yes"}}}
+    template: dict[str, Any] = {"metadata": {"labels": {"app": namespace, "more": "yes"}}, "spec": {}}
     return {
         "kind": "Deployment",
         "metadata": {"name": name, "namespace": namespace},
@@ -275,6 +275,27 @@ async def test_an_operator_that_is_only_for_namespaces_with_labels_is_told() -> 
     assert limited.webhook.passes_by({"team": "ai"}) == ""
     (free,) = await found(*here((group, name, others), ("apps", "deployments", opted)))
     assert free.limited == ""
+
+
+@pytest.mark.parametrize(
+    ("container", "watched"),
+    [
+        ({"args": ["--watch-namespace=a,b", "--x"]}, ("a", "b")),
+        ({"args": ["--watch-namespace", "a"]}, ("a",)),
+        ({"args": ["--watch-namespace=", "--x"]}, ()),
+        ({"env": [{"name": "WATCH_NAMESPACE", "value": "c"}]}, ("c",)),
+        ({"env": [{"name": "WATCH_NAMESPACE", "value": ""}]}, ()),
+        ({"command": ["/manager"]}, ()),
+    ],
+)
+async def test_an_operator_that_watches_some_namespaces_only_is_told(
+    container: dict[str, Any], watched: tuple[str, ...]
+) -> None:
+    controller = deployment("lws", "lws-controller-manager")
+    controller["spec"]["template"]["spec"] = {"containers": [container]}
+    (here,) = await found(crd(LWS, "v1"), webhooks("any", "lws", WEBHOOK), service("lws"), controller)
+    assert here.watched == watched
+    assert ("(--namespace)" in here.limited) == bool(watched)
 
 
 async def test_what_is_missing_of_an_operator_is_told() -> None:

@@ -54,7 +54,9 @@ def _access() -> list[Access]:
 
 
 async def _require_called(scratch: Scratch, found: InstalledOperator) -> None:
-    """Raises NothingToLookAt if the operator's webhooks are not called for objects in the run's Namespace."""
+    """Raises NothingToLookAt if the operator or its webhooks are for other Namespaces than the run's."""
+    if found.watched and await scratch.namespace() not in found.watched:
+        raise NothingToLookAt(f"nothing to look at: {found.operator.title}: {found.limited}")
     webhook = found.webhook
     if webhook is None or not webhook.namespaces:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from aiconform.platform.monitoring.scrape import in_words, selects
 from aiconform.platform.operators.definitions import Operator, known
 
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+_WATCHES, _VARIABLE = re.compile(r"--?watch-namespaces?[= ]([^\s-]\S*)"), "WATCH_NAMESPACE"
 # Labels that every Namespace of a run has.
 _OF_A_RUN = {"app.kubernetes.io/managed-by": "aiconform", "kubernetes.io/metadata.name": "aiconform"}
 WEBHOOKS = ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
@@ -53,8 +55,17 @@ class InstalledOperator:
     deployments: tuple[Object, ...]
 
     @property
+    def watched(self) -> tuple[str, ...]:
+        """The only Namespaces that its controller watches; empty if it watches all."""
+        return next(filter(None, map(_watched, self.deployments)), ())
+
+    @property
     def limited(self) -> str:
         """Why it may do nothing in a Namespace of a run that has no labels of the user; empty if it does."""
+        if self.watched:
+            return (
+                f"its controller watches only Namespaces {', '.join(self.watched)}: let a run work there (--namespace)"
+            )
         wanted = self.webhook.passes_by(_OF_A_RUN) if self.webhook else ""
         if not wanted:
             return ""
@@ -173,6 +184,21 @@ def _webhooks(operator: Operator, configurations: Sequence[Object]) -> list[Webh
                     )
                 )
     return found
+
+
+def _watched(deployment: Object) -> tuple[str, ...]:
+    """The Namespaces that a flag or a variable of a controller names: KubeRay's, and that of the Operator SDK.
+
+    https://github.com/ray-project/kuberay/blob/master/ray-operator/main.go
+    https://sdk.operatorframework.io/docs/building-operators/golang/operator-scope/
+    """
+    said = ""
+    for container in deployment["spec"]["template"]["spec"].get("containers") or []:
+        words = " ".join(map(str, [*(container.get("command") or ()), *(container.get("args") or ())]))
+        if flag := _WATCHES.search(words):
+            said = flag[1]
+        said = next((each.get("value", "") for each in container.get("env") or [] if each["name"] == _VARIABLE), said)
+    return tuple(filter(None, said.split(",")))
 
 
 def _selectors(operator: Operator, webhooks: Sequence[Object]) -> tuple[Object, ...]:
