@@ -38,7 +38,7 @@ _TABLES = {
 # The tables, the one that tells products apart best first.
 _EXACTNESS = ("makers", "names", "types", "labels", "categories", "present")
 _COUNTS = ("instance-gpu-count", "instance-accelerator-count", "sku-gpu-count")
-_ABSENT, _PRESENT = "DoesNotExist", ("Exists", "Gt", "Gte")
+_ABSENT, _PRESENT, _NOT = "DoesNotExist", ("Exists", "Gt", "Gte"), "NotIn"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def stated(requirements: Iterable[Object], labels: Mapping[str, str], provider: 
         table, allowed = _allowed(requirement, provider)
         if allowed == [NONE]:
             values = ", ".join(map(str, requirement.get("values") or ["absent"]))
-            absent = f"its {requirement['key']} is {values}"
+            absent = f"its {requirement['key']} is {'not ' if requirement.get('operator') == _NOT else ''}{values}"
             if table != "present":
                 return Hardware(without=absent)
         found.setdefault(table, []).extend(each for each in allowed if each not in (NONE, _UNKNOWN))
@@ -97,18 +97,19 @@ def _allowed(requirement: Object, provider: str) -> tuple[str, list[str]]:
             return "present", [NONE]
         some = operator in _PRESENT or (operator == "In" and "0" not in values)
         return "present", [_match(_content()["present"], part)] if some else []
+    cloud = provider_of([domain]) or provider
+    accelerated = _of_cloud(cloud).get("accelerated")
+    if part == "instance-category" and operator == _NOT and accelerated and {*accelerated} <= {*values}:
+        return table, [NONE]
     if not table or operator != "In":
         return table, []
-    cloud = provider_of([domain]) or provider
     return table, list(dict.fromkeys(_of_value(table, value, cloud) for value in values))
 
 
 def _of_value(table: str, value: str, cloud: str) -> str:
     if table in ("names", "makers"):
         return _match(_content()[table], value.lower())
-    known: Mapping[str, list[dict[str, str]]] = next(
-        (entry for entry in _content()["providers"] if entry["name"] == cloud), {}
-    )
+    known = _of_cloud(cloud)
     if table == "types" and (exact := _match(known.get("types", ()), value)) != _UNKNOWN:
         return exact
     if table == "types":
@@ -116,6 +117,11 @@ def _of_value(table: str, value: str, cloud: str) -> str:
         family, dot, _ = value.partition(".")
         value = family if dot else value.partition("-")[0]
     return _match(known.get("categories", ()), value)
+
+
+def _of_cloud(cloud: str) -> Mapping[str, Any]:
+    """The tables of a cloud; empty if it is not known."""
+    return next((entry for entry in _content()["providers"] if entry["name"] == cloud), {})
 
 
 def _match(table: Iterable[Mapping[str, str]], value: str) -> str:
