@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from aiconform.check import NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.cluster import ProxyResponse
+from aiconform.platform import Platform
+from aiconform.platform.images import Images
 from aiconform.platform.monitoring.conventions import load_conventions
+from aiconform.platform.monitoring.exporters import NodeSources, find
 
 
 def gpu(index: int, **attributes: str) -> Object:
@@ -354,6 +358,43 @@ def test_a_collector_may_report_the_devices_of_other_nodes() -> None:
         {"UUID=GPU-a", "UUID=GPU-b"},
         {"UUID=GPU-c", "UUID=GPU-d"},
     ]
+
+
+def test_each_endpoint_is_asked_once_and_only_what_is_read_is_kept() -> None:
+    class Counting(Served):
+        asked: Counter[str]
+
+        async def proxied(self, *args: Any, **options: Any) -> ProxyResponse:
+            self.asked[args[2]] += 1
+            return await super().proxied(*args, **options)
+
+    objects: list[Object] = []
+    for number in range(6):
+        objects.append(node({"nvidia.com/gpu": 1}))
+        objects[-1]["metadata"]["name"] = f"n{number}"
+    others = page({"http_requests_total": {f'path="{number}"': 1.0 for number in range(500)}})
+    pages = {}
+    for number in (0, 1, 2):
+        pod = exporter(f"dcgm-exporter-{number}", DCGM[1], 9400)
+        pod["spec"]["nodeName"] = f"n{number}"
+        objects.append(pod)
+        # The last one reports a node without an exporter, too.
+        reported = of_nodes(n2="c", n4="e") if number == 2 else of_nodes(**{f"n{number}": "a"})
+        pages[f"ns/dcgm-exporter-{number}:9400"] = reported + others
+    for only in ("", "ns/dcgm*"):
+        served = Counting(objects, pages)
+        served.asked = Counter()
+        found = asyncio.run(_found(served, only))
+        assert served.asked == {f"dcgm-exporter-{number}:9400": 1 for number in (0, 1, 2)}
+        assert {name for name, each in found.items() if each.sources} == {"n0", "n1", "n2", "n4"}
+        kept = [sample for each in found.values() for source in each.sources for sample in source.first.samples]
+        assert len(kept) == 2 * 4
+
+
+async def _found(served: Any, only: str = "", conventions: Any = None) -> dict[str, NodeSources]:
+    platform = Platform(served, Images())
+    offered = (await platform.accelerators()).offered
+    return await find(platform, offered, conventions or load_conventions(), only=only, seconds=60)
 
 
 def test_a_devices_metrics_of_containers_and_of_the_node_are_not_added_up() -> None:

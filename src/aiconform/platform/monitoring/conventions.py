@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -124,6 +124,18 @@ def _convention(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> Convent
 def has_exporter(profile: str) -> bool:
     """Whether the suite knows an exporter for accelerators of this profile."""
     return any(profile in convention.accelerators for convention in load_conventions())
+
+
+def used_samples(samples: Iterable[MetricSample], conventions: Sequence[Convention]) -> Iterator[MetricSample]:
+    """Those that some convention reads, or that tell it how many cores a device has."""
+    cores = {each.cores_label for each in conventions if each.cores_label}
+    # Pages have thousands of samples, and few names.
+    readers: dict[str, list[Convention]] = {}
+    for sample in samples:
+        if sample.name not in readers:
+            readers[sample.name] = [each for each in conventions if each.entry(sample.name) is not None]
+        if any(each.reads(sample) for each in readers[sample.name]) or not cores.isdisjoint(sample.labels):
+            yield sample
 
 
 def conventions_of(

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.offered import NodeAccelerators
 from aiconform.platform.inventory import Platform
-from aiconform.platform.monitoring.conventions import Convention, conventions_of, load_conventions
+from aiconform.platform.monitoring.conventions import Convention, conventions_of, load_conventions, used_samples
 from aiconform.platform.monitoring.metrics import MetricSample
 from aiconform.platform.monitoring.readings import Readings, by_device, each_once
 from aiconform.platform.monitoring.scrape import (
@@ -99,42 +99,55 @@ async def find(
         metadata = pod["metadata"]
         if not only or fnmatchcase(f"{metadata['namespace']}/{metadata['name']}", only):
             of_node[pod["spec"].get("nodeName", "")].append(pod)
-    gate = _Gate(seconds)
-    matching = [pod for of_one in of_node.values() for pod in of_one] if only else []
+    asking = _Asking(platform, conventions, names, seconds)
 
-    scraped: dict[Endpoint, Scrape] = {}
-
-    async def ask(node: str, chosen: Sequence[Endpoint]) -> NodeSources:
-        found = await asyncio.gather(*(gate.scrape(platform, each) for each in chosen))
-        scraped.update(zip(chosen, found, strict=True))
-        return _sources(platform, node, found, conventions, names)
+    def ports(of: Iterable[Object]) -> tuple[list[Endpoint], list[Endpoint]]:
+        """(the endpoints to ask, those to try if these report nothing)."""
+        listed = endpoints(of, found, conventions, every_port=bool(only))
+        chosen = [each for each in listed if each.exporter or only]
+        return chosen, [each for each in listed if not (each.exporter or only)][:_TRIED]
 
     async def one(node: str, profiles: set[str]) -> NodeSources:
-        candidates = endpoints(of_node[node] or matching, found, conventions, every_port=bool(only))
-        chosen = [each for each in candidates if each.exporter or only]
+        chosen, others = ports(of_node[node])
         if only and not chosen:
-            return NodeSources(tried=(_no_place(node, only, of_node[node] or matching),))
-        known = await ask(node, chosen)
+            return NodeSources(tried=(_no_place(node, only, of_node[node]),))
+        known = asking.sources(node, await asking.ask(chosen))
         waiting = not_running(of_node[node], conventions)
         of_each = [known.of(profile, profiles - {profile}) for profile in profiles]
         if all(each.sources or each.problems for each in of_each):
             return known
         # What an exporter would say that does not run at the moment, nobody knows.
-        others = [each for each in candidates if each not in chosen][:_TRIED]
-        guessed = await ask(node, others)
+        guessed = asking.sources(node, await asking.ask(others))
         return NodeSources(known.sources + guessed.sources, (*known.problems, *waiting), known.tried + guessed.tried)
 
     profiles: dict[str, set[str]] = defaultdict(set)
     for each in offered:
         profiles[each.node].add(each.profile)
-    results = dict(zip(profiles, await asyncio.gather(*(one(*each) for each in profiles.items())), strict=True))
-    silent = {node for node, result in results.items() if not result.sources}
-    # A collector on another node may report a node's devices.
-    for scrape in scraped.values() if silent else ():
-        for node in silent & {name for sample in scrape.samples for name in _nodes_of(sample, names)}:
-            beside = _sources(platform, node, [scrape], conventions, names)
+    try:
+        results = dict(zip(profiles, await asyncio.gather(*(one(*each) for each in profiles.items())), strict=True))
+        silent = {node for node, result in results.items() if not result.sources}
+        # A collector on another node may report a node's devices.
+        if only and silent:
+            elsewhere, _ = ports(pod for of_one in of_node.values() for pod in of_one)
+            answers = await asking.ask(elsewhere)
+            for node in silent:
+                if not of_node[node] and answers:
+                    results[node] = _nowhere(node, answers)
+    finally:
+        asking.stop()
+    for answer in asking.answers():
+        for node in silent & answer.of_node.keys():
+            beside = asking.sources(node, [answer])
             results[node] = replace(results[node], sources=results[node].sources + beside.sources)
     return results
+
+
+def _nowhere(node: str, answers: Sequence[_Answer]) -> NodeSources:
+    """For a node without a Pod of the name that was given: what kept those on other nodes from reporting it."""
+    problems = tuple(each.scrape for each in answers if each.is_problem)
+    told = [_told_nothing(each, node) for each in answers[:_TRIED] if node not in each.of_node]
+    more = (f"and {len(answers) - _TRIED} more",) if len(answers) > _TRIED else ()
+    return NodeSources((), problems, (*told, *more))
 
 
 def _no_place(node: str, only: str, pods: Sequence[Object]) -> str:
@@ -144,20 +157,80 @@ def _no_place(node: str, only: str, pods: Sequence[Object]) -> str:
     return f"no container of {names} declares a TCP port, or it does not run"
 
 
-class _Gate:
-    """Lets some endpoints be scraped at a time, for so many seconds from now."""
+@dataclass(frozen=True)
+class _Answer:
+    """What an endpoint answered: `scrape` without the samples, and those about accelerators by the node they are of."""
 
-    def __init__(self, seconds: float) -> None:
+    scrape: Scrape
+    of_node: Mapping[str, tuple[MetricSample, ...]]
+
+    @property
+    def is_problem(self) -> bool:
+        return bool(self.scrape.problem) and self.scrape.endpoint.why != BY_PORT
+
+    def about(self, node: str) -> Scrape:
+        return replace(self.scrape, samples=self.of_node.get(node, ()))
+
+
+class _Asking:
+    """Asks each endpoint once, some at a time, for so many seconds from now.
+
+    names: what nodes are called in labels -> the Node's name.
+    """
+
+    def __init__(
+        self, platform: Platform, conventions: Sequence[Convention], names: Mapping[str, str], seconds: float
+    ) -> None:
+        self._platform, self._conventions, self._names = platform, conventions, names
         self._seconds, self._loop = seconds, asyncio.get_running_loop()
         self._ends = self._loop.time() + seconds
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._asked: dict[Endpoint, asyncio.Task[_Answer]] = {}
 
-    async def scrape(self, platform: Platform, endpoint: Endpoint) -> Scrape:
+    async def ask(self, chosen: Sequence[Endpoint]) -> list[_Answer]:
+        for each in chosen:
+            if each not in self._asked:
+                self._asked[each] = asyncio.ensure_future(self._ask(each))
+        return await asyncio.gather(*(self._asked[each] for each in chosen))
+
+    async def _ask(self, endpoint: Endpoint) -> _Answer:
         async with self._places:
             if self._loop.time() < self._ends:
-                return await read_first(platform.cluster, endpoint)
+                whole = await read_first(self._platform.cluster, endpoint)
+                # A thousand whole pages do not fit into memory.
+                return _Answer(replace(whole, samples=()), _by_node(whole, self._conventions, self._names))
         told = f"{endpoint}: not asked, as other endpoints took {self._seconds:.0f} s; use a larger --patience"
-        return Scrape(endpoint, problem="unreachable", message=told)
+        return _Answer(Scrape(endpoint, problem="unreachable", message=told), {})
+
+    def answers(self) -> list[_Answer]:
+        return [task.result() for task in self._asked.values()]
+
+    def stop(self) -> None:
+        for task in self._asked.values():
+            task.cancel()
+
+    def sources(self, node: str, answers: Iterable[_Answer]) -> NodeSources:
+        sources: list[Source] = []
+        problems: list[Scrape] = []
+        tried: list[str] = []
+        for answer in answers:
+            result = answer.about(node)
+            follows = conventions_of(result.samples, self._conventions, result.endpoint.exporter)
+            sources += [self._source(node, result, convention) for convention in follows]
+            if answer.is_problem:
+                problems.append(result)
+            if not follows:
+                tried.append(_told_nothing(answer, node))
+        return NodeSources(tuple(sources), tuple(problems), tuple(tried))
+
+    def _source(self, node: str, first: Scrape, convention: Convention) -> Source:
+        cluster, endpoint, conventions, names = self._platform.cluster, first.endpoint, self._conventions, self._names
+
+        async def again() -> Scrape:
+            whole = await read(cluster, endpoint)
+            return replace(whole, samples=_by_node(whole, conventions, names).get(node, ()))
+
+        return Source(str(endpoint), endpoint.why, convention, first, again)
 
 
 def _names_of(node: Object) -> set[str]:
@@ -171,58 +244,33 @@ def _nodes_of(sample: MetricSample, names: Mapping[str, str]) -> set[str]:
     return set(filter(None, told))
 
 
-def _about(scrape: Scrape, node: str, names: Mapping[str, str]) -> Scrape:
-    """Only what is about a node's devices: a collector, or an exporter of a remote host, may report others.
+def _by_node(
+    scrape: Scrape, conventions: Sequence[Convention], names: Mapping[str, str]
+) -> dict[str, tuple[MetricSample, ...]]:
+    """Node -> the samples about its accelerators: a collector, or an exporter of a remote host, may report others.
 
-    names: what nodes are called in labels -> the Node's name. What names no Node is about that of the exporter.
+    What names no Node is about that of the exporter.
     """
-
-    def is_here(sample: MetricSample) -> bool:
-        found = _nodes_of(sample, names)
-        return node in found if found else scrape.endpoint.node == node
-
-    kept = tuple(sample for sample in scrape.samples if is_here(sample))
-    return scrape if len(kept) == len(scrape.samples) else replace(scrape, samples=kept)
+    found: dict[str, list[MetricSample]] = defaultdict(list)
+    for sample in used_samples(scrape.samples, conventions):
+        for node in _nodes_of(sample, names) or {scrape.endpoint.node}:
+            found[node].append(sample)
+    return {node: tuple(samples) for node, samples in found.items()}
 
 
-def _sources(
-    platform: Platform,
-    node: str,
-    scrapes: Sequence[Scrape],
-    conventions: Sequence[Convention],
-    names: Mapping[str, str],
-) -> NodeSources:
-    sources: list[Source] = []
-    problems: list[Scrape] = []
-    tried: list[str] = []
-    for whole in scrapes:
-        result = _about(whole, node, names)
-        follows = conventions_of(result.samples, conventions, result.endpoint.exporter)
-        sources += [_source(platform, node, result, convention, names) for convention in follows]
-        if result.problem and result.endpoint.why != BY_PORT:
-            problems.append(result)
-        if not follows:
-            of_others = "" if result is whole else f" of {node}, but of other nodes"
-            told = f"{result.endpoint}: nothing about accelerators{of_others}{_why_nothing(result)}"
-            tried.append(result.message or told)
-    return NodeSources(tuple(sources), tuple(problems), tuple(tried))
+def _told_nothing(answer: _Answer, node: str) -> str:
+    of_others = f" of {node}, but of other nodes" if answer.of_node.keys() - {node} else ""
+    endpoint = answer.scrape.endpoint
+    told = f"{endpoint}: nothing about accelerators{of_others}{_why_nothing(endpoint)}"
+    return answer.scrape.message or told
 
 
 def _known(endpoint: Endpoint) -> Convention | None:
     return next((each for each in load_conventions() if each.name == endpoint.exporter), None)
 
 
-def _why_nothing(result: Scrape) -> str:
-    known = _known(result.endpoint)
+def _why_nothing(endpoint: Endpoint) -> str:
+    known = _known(endpoint)
     if known is None or not known.only_in_use:
         return ""
     return f" ({known.name} reports {', '.join(known.only_in_use)} only of devices in use: try while a workload runs)"
-
-
-def _source(platform: Platform, node: str, first: Scrape, convention: Convention, names: Mapping[str, str]) -> Source:
-    endpoint = first.endpoint
-
-    async def again() -> Scrape:
-        return _about(await read(platform.cluster, endpoint), node, names)
-
-    return Source(str(endpoint), endpoint.why, convention, first, again)
