@@ -11,6 +11,7 @@ from dataclasses import replace
 from aiconform.check import Access
 from aiconform.cluster import BeyondNamespace, Conflict, Object, Rejected, Stuck, wait
 from aiconform.cluster.scratch import Scratch
+from aiconform.platform.accelerators.offered import extended_resources
 
 VALUE = -10
 """The lowest priority for which Cluster Autoscaler still adds nodes (its flag expendable-pods-priority-cutoff). Real
@@ -21,7 +22,7 @@ https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md
 PRIORITY_ACCESS = (
     Access("scheduling.k8s.io", "priorityclasses", ("create", "get", "list", "watch", "delete"), everywhere=True),
 )
-# Of a probe whose Pods wait only where few devices are free, and only beside Pods of lower priority.
+# Of a probe whose Pods wait only where few devices are free, and only beside Pods of lower priority that hold some.
 WAITING_ACCESS = tuple(replace(each, optional=True) for each in PRIORITY_ACCESS)
 
 
@@ -60,15 +61,26 @@ async def evicting_nobody(scratch: Scratch) -> str:
 
 
 async def for_waiting(scratch: Scratch, beside: Object) -> str:
-    """The PriorityClass of a Pod that may have to wait on the node of `beside`, a running Pod of the same probe.
+    """The PriorityClass of a Pod that may have to wait for devices on the node of `beside`.
 
-    Empty if nobody there could be evicted for a Pod without one: then no class is made. Raises Stuck, ClusterError.
+    beside: a running Pod of the same probe, which asked for the same. Empty if nobody there could be evicted for a Pod
+    without a class: then none is made. The scheduler evicts Pods only where the waiting one fits without them, so only
+    those that hold some of what it lacks are in danger. Raises Stuck, ClusterError.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/#preemption
     """
-    priority, node = beside["spec"].get("priority") or 0, beside["spec"]["nodeName"]
+    priority, node, wanted = beside["spec"].get("priority") or 0, beside["spec"]["nodeName"], _held(beside)
     async for other in scratch.cluster.list("v1", "Pod", fields=f"spec.nodeName={node}"):
-        if not wait.ended(other) and (other["spec"].get("priority") or 0) < priority:
+        lower = not wait.ended(other) and (other["spec"].get("priority") or 0) < priority
+        if lower and wanted & _held(other):
             return await evicting_nobody(scratch)
     return ""
+
+
+def _held(pod: Object) -> set[str]:
+    """The extended resources that a Pod holds, and "claims" if it holds devices by DRA."""
+    by_dra = pod["spec"].get("resourceClaims") or (pod.get("status") or {}).get("extendedResourceClaimStatus")
+    return {*extended_resources(pod), *(("claims",) if by_dra else ())}
 
 
 async def _harmless(scratch: Scratch, name: str) -> str:

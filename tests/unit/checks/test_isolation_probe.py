@@ -224,13 +224,21 @@ async def test_a_second_pod_that_waits_for_something_else_shows_nothing() -> Non
             await seen(waits(message), target=one)
 
 
+def other(priority: int | None, phase: str = "Running", resource: str = "nvidia.com/gpu", **spec: Any) -> Object:
+    asks = [{"resources": {"limits": {"cpu": "1", **({resource: "1"} if resource else {})}}}]
+    return {"spec": {"priority": priority, "containers": asks, **spec}, "status": {"phase": phase}}
+
+
 @pytest.mark.parametrize(
     ("others", "has_class"),
     [
         ([], False),
-        ([{"spec": {"priority": 0}}, {"spec": {}}, {"spec": {"priority": 2000001000}}], False),
-        ([{"spec": {"priority": -10}, "status": {"phase": "Running"}}], True),
-        ([{"spec": {"priority": -10}, "status": {"phase": "Succeeded"}}], False),
+        ([other(0), other(None), other(2000001000)], False),
+        ([other(-10)], True),
+        ([other(-10, "Succeeded")], False),
+        # Whoever holds no such device gives none by leaving, such as a placeholder for CPUs or a Pod with a NIC.
+        ([other(-10, resource="")], False),
+        ([other(-10, resource="rdma/hca"), other(-10, resource="", resourceClaims=[{"name": "nic"}])], False),
     ],
 )
 async def test_nobody_is_evicted_for_the_pod_that_finds_no_free_device(others: list[Object], has_class: bool) -> None:
