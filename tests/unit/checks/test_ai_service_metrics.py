@@ -143,6 +143,36 @@ def test_a_query_api_beside_it_that_does_not_answer_may_have_the_series() -> Non
     probes._insist_on_certainty(options, way, apis)
 
 
+@pytest.mark.parametrize(
+    ("status", "text", "silent"),
+    [
+        (302, '<a href="/oauth2/start">Found</a>', {"mon"}),
+        (400, "Client sent an HTTP request to an HTTPS server.", {"mon"}),
+        (429, "too many requests", {"mon"}),
+        (502, "<html>Bad Gateway</html>", {"mon"}),
+        (503, "<html>Service Unavailable</html>", {"mon"}),
+        (200, "<html>", set()),
+        (404, "not found", set()),
+    ],
+)
+def test_what_answers_in_place_of_a_query_api_does_not_say_that_there_is_none(
+    status: int, text: str, silent: set[str]
+) -> None:
+    """An authenticating proxy redirects, and a load balancer says that what is behind it is away."""
+
+    class Two:
+        async def list(self, *_: str) -> AsyncIterator[Object]:
+            for name in ("prometheus-a", "prometheus-b"):
+                yield service(name, {"name": "web", "port": 9090})
+
+        async def proxied(self, _: str, __: str, name: str, *___: str, **____: Any) -> ProxyResponse:
+            vector = '{"status": "success", "data": {"result": []}}'
+            return ProxyResponse(status, "", text, True) if "-a:" in name else ProxyResponse(200, "", vector, True)
+
+    platform: Any = type("P", (), {"cluster": Two()})()
+    assert asyncio.run(probes._apis(platform, AiServiceMetricsOptions()))[1] == silent
+
+
 class Answering:
     """Query APIs by Namespace: those that are None do not answer, the others have a series of this value or none."""
 
@@ -358,6 +388,9 @@ def test_an_instant_vector_is_read() -> None:
     [
         (401, "", "requires authentication"),
         (401, "no org id", "query_tenant=NAME"),
+        (302, "", "query_token_file=FILE"),
+        (502, "<html>", "does not answer: HTTP 502"),
+        (503, {"status": "error", "error": "starting up"}, "starting up"),
         (400, {"status": "error", "error": "bad query"}, "bad query"),
         (200, "<html>", "no query API"),
         (200, {"status": "success", "data": {"result": [{"metric": {}, "value": None}]}}, "no query API"),

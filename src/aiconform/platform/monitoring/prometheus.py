@@ -66,7 +66,8 @@ class QueryApi:
         if answer.status == 401 and NO_TENANT in answer.text:
             way_out = "give its URL, --set ai_service_metrics.query=https://HOST/PREFIX and .query_tenant=NAME"
             raise ClusterError(f"the query API {self} asks for a tenant: {way_out}")
-        if answer.status in (401, 403):
+        # Proxies in front of it redirect to where users log in.
+        if answer.status in (401, 403) or 300 <= answer.status < 400:
             raise ClusterError(
                 f"the query API {self} requires authentication (HTTP {answer.status}), and the API server passes no "
                 "token on: give its URL, --set ai_service_metrics.query=https://HOST/PREFIX and .query_token_file=FILE"
@@ -75,14 +76,19 @@ class QueryApi:
 
 
 def vector(api: str, status: int, text: str) -> list[MetricSample]:
-    """The samples in the response of a query API. Raises ClusterError with the response if that has none."""
+    """The samples in the response of a query API. Raises ClusterError with the response if that has none.
+
+    NoQueryApi for a page or a missing path; any other status can be that of a proxy before a query API.
+    """
     try:
         found = json.loads(text)
         if found["status"] != "success":
             raise ClusterError(f"the query API {api} refused: {found.get('error', status)}")
         return [_sample(entry) for entry in found["data"]["result"]]
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise NoQueryApi(f"{api} is no query API: HTTP {status}, {text[:60]!r}") from error
+        if status in (200, 404):
+            raise NoQueryApi(f"{api} is no query API: HTTP {status}, {text[:60]!r}") from error
+        raise ClusterError(f"the query API {api} does not answer: HTTP {status}, {text[:60]!r}") from error
 
 
 def _sample(entry: Object) -> MetricSample:
