@@ -185,6 +185,22 @@ def test_an_api_that_serves_nothing_that_pods_report_is_no_way_to_scale_on_it() 
     assert choose_api([keda], "", "s0-load") is keda
 
 
+@pytest.mark.parametrize("namespace", ["keda", "datadog-cluster-agent", "cloudwatch-adapter", "stackdriver"])
+def test_what_an_adapter_serves_is_told_by_its_service_not_its_namespace(namespace: str) -> None:
+    adapter = MetricsApi("custom", f"{namespace}/prometheus-adapter")
+    assert (adapter.only, adapter.metric("aiconform_load")) == ("", "aiconform_load")
+    assert choose_api([adapter], "") is adapter
+
+
+def test_a_metric_that_the_user_names_is_read_from_an_api_that_answers() -> None:
+    keda = MetricsApi("external", "keda/keda-operator-metrics-apiserver")
+    stale = MetricsApi("custom", "monitoring/prometheus-adapter", "no endpoints available")
+    custom = MetricsApi("custom", "monitoring/prometheus-adapter")
+    assert choose_api([stale, keda], "", "s0-load") is keda
+    assert choose_api([custom, keda], "", "s0-load") is custom
+    assert choose_api([stale, keda], "custom", "s0-load") is stale
+
+
 def test_a_metric_has_the_name_that_its_adapter_gives_it_unless_the_user_says_another() -> None:
     stackdriver = MetricsApi("custom", "custom-metrics/custom-metrics-stackdriver-adapter")
     plain, named = PodAutoscaling(), PodAutoscaling(metric="mine")

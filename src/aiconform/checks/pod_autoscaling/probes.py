@@ -46,8 +46,13 @@ _NAMED = 10
 
 def choose_api(served: Sequence[MetricsApi], wanted: str, metric: str = SERIES) -> MetricsApi:
     """The metrics API to use. metric: as the user names it. Raises NothingToLookAt."""
-    # An adapter that was removed leaves its registration behind.
-    for api in sorted(served, key=lambda api: (bool(api.only), bool(api.problem))):
+
+    def preference(api: MetricsApi) -> tuple[bool, bool]:
+        # An adapter that was removed leaves its registration behind.
+        stale, other = bool(api.problem), bool(api.only)
+        return (other, stale) if metric == SERIES else (stale, other)
+
+    for api in sorted(served, key=preference):
         if wanted in ("", api.name):
             if api.only and metric == SERIES:
                 raise NothingToLookAt(

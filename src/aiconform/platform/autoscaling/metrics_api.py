@@ -33,13 +33,18 @@ class MetricsApi:
     problem: str = ""
 
     @property
+    def _service(self) -> str:
+        """The Service's name alone: other adapters run in Namespaces of these names, too."""
+        return self.by.rpartition("/")[2]
+
+    @property
     def only(self) -> str:
         """What it serves, if that is nothing that Pods report; else empty."""
-        return next((what for part, what in _DECLARED.items() if part in self.by), "")
+        return next((what for part, what in _DECLARED.items() if part in self._service), "")
 
     def metric(self, series: str) -> str:
         """The name of the metric that it makes of a gauge."""
-        return next((form.format(series) for part, form in _NAMED.items() if part in self.by), series)
+        return next((form.format(series) for part, form in _NAMED.items() if part in self._service), series)
 
     def __str__(self) -> str:
         return f"{GROUPS[self.name]} by {self.by}"
