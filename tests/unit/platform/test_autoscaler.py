@@ -324,8 +324,12 @@ async def test_a_group_is_found_by_its_name_that_nodes_have_as_a_label_or_an_ann
 @pytest.mark.parametrize(
     ("notes", "resource", "without"),
     [
-        ({"machine.openshift.io/GPU": "1"}, "nvidia.com/gpu", ""),
-        ({"machine.openshift.io/GPU": "0"}, "", "its annotation machine.openshift.io/GPU is 0"),
+        # Neither says whose accelerators they are: on AWS it counts GPUs of every vendor, and no others.
+        ({"machine.openshift.io/GPU": "1"}, "", ""),
+        ({"machine.openshift.io/GPU": "0"}, "", ""),
+        ({"machine.openshift.io/GPU": "8", f"{CAPACITY}/gpu-type": "amd.com/gpu"}, "amd.com/gpu", ""),
+        ({f"{CAPACITY}/gpu-count": "8"}, "", ""),
+        ({f"{CAPACITY}/gpu-count": "0"}, "", f"its annotation {CAPACITY}/gpu-count is 0"),
         ({f"{CAPACITY}/gpu-type": "amd.com/gpu", f"{CAPACITY}/gpu-count": "8"}, "amd.com/gpu", ""),
         ({f"{CAPACITY}/cpu": "8"}, "", ""),
         ({}, "", ""),
@@ -340,11 +344,56 @@ def test_the_object_of_a_group_tells_its_machines(notes: dict[str, str], resourc
     assert full.resource == "habana.ai/gaudi"
 
 
+@pytest.mark.parametrize(
+    ("provider", "count", "resource", "without"),
+    [
+        ({"kind": "AWSMachineProviderConfig", "instanceType": "g5.xlarge"}, "1", "nvidia.com/gpu", ""),
+        ({"kind": "AWSMachineProviderConfig", "instanceType": "g4ad.xlarge"}, "1", "amd.com/gpu", ""),
+        ({"kind": "AWSMachineProviderConfig", "instanceType": "dl1.24xlarge"}, "8", "habana.ai/gaudi", ""),
+        ({"kind": "AWSMachineProviderConfig", "instanceType": "inf2.xlarge"}, "0", "aws.amazon.com/neuron", ""),
+        ({"kind": "AWSMachineProviderConfig", "instanceType": "m6i.large"}, "0", "", "its instance-type is m6i.large"),
+        ({"kind": "AzureMachineProviderSpec", "vmSize": "Standard_NC4as_T4_v3"}, "1", "nvidia.com/gpu", ""),
+        ({"kind": "GCPMachineProviderSpec", "machineType": "a2-highgpu-1g"}, "1", "nvidia.com/gpu", ""),
+        (
+            {"kind": "GCPMachineProviderSpec", "machineType": "n1-standard-4", "gpus": [{"type": "nvidia-tesla-t4"}]},
+            "1",
+            "nvidia.com/gpu",
+            "",
+        ),
+        ({"kind": "SomebodysMachineProviderSpec", "instanceType": "g5.xlarge"}, "1", "", ""),
+        ({"kind": "GCPMachineProviderSpec", "machineType": "n1-standard-4"}, "0", "", ""),
+    ],
+)
+def test_the_instances_that_openshift_orders_tell_whose_accelerators_a_group_has(
+    provider: Object, count: str, resource: str, without: str
+) -> None:
+    spec = {"template": {"spec": {"providerSpec": {"value": provider}}}}
+    told = machines({"metadata": {"name": "g", "annotations": {"machine.openshift.io/GPU": count}}, "spec": spec})
+    assert (told.resource, told.without) == (resource, without)
+
+
+@pytest.mark.parametrize("notes", [{f"{CAPACITY}/gpu-count": "0"}, {f"{CAPACITY}/gpu-type": "amd.com/gpu"}])
+def test_what_is_told_of_machines_does_not_override_the_nodes_that_work(notes: dict[str, str]) -> None:
+    told = machines({"metadata": {"name": "g", "annotations": {f"{CAPACITY}/gpu-count": "1"} | notes}, "spec": {}})
+    group = NodeGroup("MachineSet/openshift-machine-api/g", 0, 4, 1, "Healthy", "NoActivity")
+    by_dra = node_group(group, [], [node("g-x")], by_dra=("g-x",), told=told)
+    assert (by_dra.resource, by_dra.without) == ("", "")
+    silent = node_group(group, [], [node("g-x")], told=told)
+    # A driver that does not run yet is no reason to call the group one without accelerators.
+    assert (silent.resource, bool(silent.without)) == ("", bool(told.without))
+
+
 def test_taints_of_a_group_without_nodes_are_those_of_its_machines() -> None:
     spec = {"template": {"spec": {"taints": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}]}}}
     notes = {f"{CAPACITY}/taints": "dedicated=ml:NoSchedule,other:NoExecute"}
     told = machines({"metadata": {"name": "g", "annotations": notes}, "spec": spec})
     assert told.taints == (("dedicated", "NoSchedule"), ("nvidia.com/gpu", "NoSchedule"), ("other", "NoExecute"))
+
+
+def test_a_taint_tells_whose_accelerators_are_counted() -> None:
+    spec = {"template": {"spec": {"taints": [{"key": "habana.ai/gaudi", "effect": "NoSchedule"}]}}}
+    told = machines({"metadata": {"name": "g", "annotations": {"machine.openshift.io/GPU": "8"}}, "spec": spec})
+    assert told.resource == "habana.ai/gaudi"
 
 
 def test_a_node_is_of_the_group_that_its_machine_is_called_after() -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from aiconform.cluster import Forbidden, NotFound, Object
+from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.autoscaling.machines import NOTHING_TOLD, Machines, described
 from aiconform.platform.autoscaling.machines import names as machine_names
@@ -74,7 +75,7 @@ async def cluster_autoscaler(
             problems.append(f"ConfigMap {where} of Cluster Autoscaler cannot be read: {error}; give pool=KEY=VALUE")
     if not groups and not problems:
         problems = ["Cluster Autoscaler is installed, but it reports no node group"]
-    told = await described(platform, [group.name for group in groups])
+    told = await described(platform, [group.name for group in groups], profiles)
     pools = node_groups(groups, nodes, profiles, by_dra, told)
     return Autoscaling((BY_CLUSTER_AUTOSCALER,), pools, (looked,), tuple(problems))
 
@@ -180,10 +181,13 @@ def node_group(
         "maximum": group.maximum,
         "full": full,
         "problem": problem,
-        "without": offering_nothing(members, by_dra) or told.without,
+        "without": told.without,
         "taints": told.taints,
     }
-    if not most_offered(members, profiles):
+    if any(usable_node(node) is None for node in members):
+        # Nodes that work show what the group has. If they offer nothing of what is told, nothing is known.
+        fields["without"] = "" if told.resource else offering_nothing(members, by_dra)
+    elif not most_offered(members, profiles):
         fields["resource"] = told.resource
     return pool_of(name, BY_CLUSTER_AUTOSCALER, label, members, profiles, **fields)
 

@@ -1,6 +1,7 @@
 """What Cluster API and OpenShift's Machine API say of a node group's machines, also where it has none.
 
-Cluster Autoscaler reads the same annotations to scale a group up from zero:
+Cluster Autoscaler reads the same annotations to scale a group up from zero. OpenShift writes one with the number of
+GPUs by itself: it says nothing of their vendor, and nothing of accelerators that are no GPUs.
 https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/clusterapi/README.md,
 https://docs.redhat.com/en/documentation/openshift_container_platform/4.20/html/machine_management/applying-autoscaling
 """
@@ -11,6 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aiconform.cluster import Forbidden, NotFound, Object
+from aiconform.platform.accelerators.profiles import Profiles, load_profiles
+from aiconform.platform.autoscaling.hardware import Hardware, stated
 from aiconform.platform.inventory import Platform
 
 _KINDS = {
@@ -19,8 +22,15 @@ _KINDS = {
 }
 _CAPACITY = "capacity.cluster-autoscaler.kubernetes.io"
 _TYPE = f"{_CAPACITY}/gpu-type"
-_COUNTS = (f"{_CAPACITY}/gpu-count", "machine.openshift.io/GPU")
-_USUAL = "nvidia.com/gpu"
+_COUNT = f"{_CAPACITY}/gpu-count"
+_COUNTS = (_COUNT, "machine.openshift.io/GPU")
+# The kind of a Machine's providerSpec -> (its field with the type of the instance, the cloud in instances.yaml).
+# https://github.com/openshift/api/tree/master/machine/v1beta1
+_INSTANCES = {
+    "AWSMachineProviderConfig": ("instanceType", "AWS"),
+    "AzureMachineProviderSpec": ("vmSize", "Azure"),
+    "GCPMachineProviderSpec": ("machineType", "Google Cloud"),
+}
 # Annotations of nodes with the name of their machine, which begins with that of its group.
 _MACHINES = ("machine.openshift.io/machine", "cluster.x-k8s.io/machine")
 
@@ -40,7 +50,9 @@ class Machines:
 NOTHING_TOLD = Machines()
 
 
-async def described(platform: Platform, groups: Collection[str]) -> dict[str, Machines]:
+async def described(
+    platform: Platform, groups: Collection[str], profiles: Profiles | None = None
+) -> dict[str, Machines]:
     """What is said of these groups, which are called KIND/NAMESPACE/NAME if they are such objects. Raises ClusterError.
 
     Nothing is said of those that these credentials may not list, or that are in another cluster.
@@ -53,14 +65,17 @@ async def described(platform: Platform, groups: Collection[str]) -> dict[str, Ma
             try:
                 async for item in platform.cluster.list(f"{api}/{served[api][0]}", kind):
                     metadata = item["metadata"]
-                    found[f"{kind}/{metadata.get('namespace')}/{metadata['name']}"] = machines(item)
+                    found[f"{kind}/{metadata.get('namespace')}/{metadata['name']}"] = machines(item, profiles)
             except (NotFound, Forbidden):
                 continue
     return found
 
 
-def machines(item: Object) -> Machines:
-    """What one such object says, by its annotations and the taints of its template."""
+def machines(item: Object, profiles: Profiles | None = None) -> Machines:
+    """What one such object says, by its annotations and the taints and instances of its template.
+
+    profiles: the known accelerators, by default those that come with the suite.
+    """
     notes: Mapping[str, str] = item["metadata"].get("annotations") or {}
     template: Object = ((item.get("spec") or {}).get("template") or {}).get("spec") or {}
     taints = {(taint["key"], taint["effect"]) for taint in template.get("taints") or []}
@@ -68,12 +83,26 @@ def machines(item: Object) -> Machines:
         pair, _, effect = text.strip().rpartition(":")
         taints.add((pair.partition("=")[0], effect))
     count = next((name for name in _COUNTS if name in notes), "")
-    none = notes.get(count) == "0"
-    return Machines(
-        resource=notes.get(_TYPE, _USUAL) if count and not none else "",
-        without=f"its annotation {count} is 0" if none else "",
-        taints=tuple(sorted(taints)),
-    )
+    some = bool(count) and notes[count] != "0"
+    known = profiles or load_profiles()
+    tainted = next((key for key, _ in sorted(taints) if known.by_resource(key)), "")
+    hardware = _ordered(template, notes)
+    named = notes.get(_TYPE, tainted) if some else ""
+    resource = named or next(iter(hardware.resources), "")
+    without = hardware.without or (f"its annotation {_COUNT} is 0" if notes.get(_COUNT) == "0" else "")
+    return Machines(resource, "" if resource or some else without, tuple(sorted(taints)))
+
+
+def _ordered(template: Object, notes: Mapping[str, str]) -> Hardware:
+    """What the instances that a template orders have, by their type and by the labels of their nodes."""
+    pairs = (text.strip().partition("=") for text in notes.get(f"{_CAPACITY}/labels", "").split(","))
+    labels = {key: value for key, _, value in pairs if key}
+    instance: Object = (template.get("providerSpec") or {}).get("value") or {}
+    field, cloud = _INSTANCES.get(str(instance.get("kind")), ("", ""))
+    requirements = [{"key": "instance-type", "values": [instance[field]]}] if instance.get(field) else []
+    if cloud and (attached := [each["type"] for each in instance.get("gpus") or [] if each.get("type")]):
+        requirements.append({"key": "instance-gpu-name", "values": attached})
+    return stated(requirements, labels, cloud)
 
 
 def names(node: Object) -> list[str]:
