@@ -625,6 +625,13 @@ def test_a_pool_that_may_have_none_of_an_accelerator_is_one_without() -> None:
     assert node_pool(both, []).resource == "aws.amazon.com/neuron"
 
 
+def test_a_limit_of_0_of_one_accelerator_says_nothing_of_others_that_a_pool_may_order() -> None:
+    for made in (karpenter_pool(), requiring("p", "kubernetes.io/arch", "amd64")):
+        made["spec"]["limits"] = {"nvidia.com/gpu": "0"}
+        pool = node_pool(made, [])
+        assert (pool.resource, pool.without) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("part", "operator", "values", "resource"),
     [

@@ -78,7 +78,8 @@ def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = 
         # A limit or a taint tells an NVIDIA GPU with its own resource name from one that is partitioned.
         told = [_accelerator({*limits, *dict(taints)} - {*refused}, profiles), *hardware.resources]
         shown = next((name for name in told if name and name not in refused), "")
-        without = f"its limit of {refused[0]} is 0" if refused and not shown else ""
+        # A pool that does not say what it orders can still order accelerators of another name.
+        without = f"its limit of {refused[0]} is 0" if refused and hardware.resources and not shown else ""
     return pool_of(
         name,
         BY_KARPENTER,
