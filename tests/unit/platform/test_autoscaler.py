@@ -593,6 +593,29 @@ def test_the_name_of_an_instance_tells_hardware_only_where_its_cloud_is_known(
 
 
 @pytest.mark.parametrize(
+    ("node_class", "ids", "resource"),
+    [
+        ({"kind": "EC2NodeClass", "name": "default"}, [], "nvidia.com/gpu"),
+        ({"kind": "AKSNodeClass", "name": "default"}, ["aws:///a/i-1"], ""),
+        ({"name": "default"}, ["aws:///a/i-1", "aws:///a/i-2"], "nvidia.com/gpu"),
+        ({"group": "karpenter.cluster.x-k8s.io", "kind": "ClusterAPINodeClass"}, ["aws:///a/i-1"], "nvidia.com/gpu"),
+        ({"name": "default"}, ["aws:///a/i-1", "openstack:///1"], ""),
+        ({"name": "default"}, ["openstack:///1"], ""),
+        ({"name": "default"}, [], ""),
+    ],
+)
+def test_without_a_group_the_kind_of_the_node_class_or_the_nodes_tell_the_cloud(
+    node_class: Object, ids: list[str], resource: str
+) -> None:
+    made = requiring("p", "node.kubernetes.io/instance-type", "g5.xlarge")
+    made["spec"]["template"]["spec"]["nodeClassRef"] = node_class
+    nodes = [node(each) for each in ids]
+    for each, provider_id in zip(nodes, ids, strict=True):
+        each["spec"]["providerID"] = provider_id
+    assert node_pool(made, nodes).resource == resource
+
+
+@pytest.mark.parametrize(
     ("provider_id", "pool", "instance", "resource"),
     [
         ("linode://1", "lke.linode.com/pool-id", "g6-standard-4", ""),

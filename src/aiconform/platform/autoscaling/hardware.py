@@ -63,6 +63,11 @@ def provider_of(domains: Iterable[str], provider_id: str = "") -> str:
     return ""
 
 
+def provider_of_class(kind: str) -> str:
+    """The cloud whose node classes of Karpenter are of this kind; empty if unknown."""
+    return next((str(entry["name"]) for entry in _content()["providers"] if kind in entry.get("classes", ())), "")
+
+
 def stated(requirements: Iterable[Object], labels: Mapping[str, str], provider: str = "") -> Hardware:
     """What requirements and labels of a pool's nodes say together. provider: the cloud, if a key does not tell it."""
     found: dict[str, list[str]] = {}

@@ -7,11 +7,12 @@ from typing import Any
 
 from aiconform.cluster import NotFound, Object, conditions, quantity
 from aiconform.platform.accelerators.profiles import Profiles, load_profiles
-from aiconform.platform.autoscaling.hardware import provider_of, stated
+from aiconform.platform.autoscaling.hardware import provider_of, provider_of_class, stated
 from aiconform.platform.autoscaling.pools import (
     BY_KARPENTER,
     Autoscaling,
     Pool,
+    cloud_of,
     is_spot,
     most_offered,
     pool_of,
@@ -67,8 +68,9 @@ def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = 
     ready = conditions.find(obj, "Ready")
     name = obj["metadata"]["name"]
     label = (POOL_LABEL, name)
+    nodes = list(nodes)
     members = with_label(nodes, label)
-    hardware = stated(requirements, labels, provider_of(_domains(of_nodes, requirements, labels)))
+    hardware = stated(requirements, labels, _cloud(of_nodes, requirements, labels, nodes))
     profiles = profiles or load_profiles()
     in_use = [name for name in used if _number(used[name])]
     refused = [name for name in sorted(limits) if _number(limits[name]) == 0 and profiles.by_resource(name)]
@@ -99,11 +101,18 @@ def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = 
     )
 
 
-def _domains(of_nodes: Object, requirements: Iterable[Object], labels: Iterable[str]) -> list[str]:
-    """Domains by which the cloud of a pool can be known: of its node class (v1beta1 has an apiVersion) and of keys."""
+def _cloud(of_nodes: Object, requirements: Iterable[Object], labels: Iterable[str], nodes: Iterable[Object]) -> str:
+    """The cloud of a pool, by its node class, by keys, or else the only one that all nodes are of; empty if unknown.
+
+    v1beta1 has an apiVersion of the node class in place of its group, and can have neither.
+    """
     node_class: Object = of_nodes.get("nodeClassRef") or {}
     group = node_class.get("group") or str(node_class.get("apiVersion") or "").partition("/")[0]
-    return [group, *(key.rpartition("/")[0] for key in (*(entry["key"] for entry in requirements), *labels))]
+    domains = [group, *(key.rpartition("/")[0] for key in (*(entry["key"] for entry in requirements), *labels))]
+    if known := provider_of(domains) or provider_of_class(str(node_class.get("kind") or "")):
+        return known
+    clouds = {cloud_of(node) for node in nodes}
+    return clouds.pop() if len(clouds) == 1 else ""
 
 
 def _only_spot(requirements: Iterable[Object]) -> bool:

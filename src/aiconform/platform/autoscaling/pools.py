@@ -210,11 +210,11 @@ def is_spot(labels: Mapping[str, str]) -> bool:
 
 def _labelled(nodes: Iterable[Object]) -> str:
     """The accelerator that the nodes' labels name, for nodes whose driver does not run yet."""
-    found = (stated([], labels_of(node), _provider(node)).resources for node in nodes)
+    found = (stated([], labels_of(node), cloud_of(node)).resources for node in nodes)
     return next((resources[0] for resources in found if resources), "")
 
 
-def _provider(node: Object) -> str:
+def cloud_of(node: Object) -> str:
     """The cloud that a node is of, by its providerID or else its labels; empty if neither says so."""
     return provider_of((), str(node["spec"].get("providerID") or "")) or provider_of(
         key.rpartition("/")[0] for key in labels_of(node)
