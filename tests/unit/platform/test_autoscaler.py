@@ -574,6 +574,9 @@ def test_what_a_pool_requires_tells_its_hardware(key: str, values: list[str], re
         ("karpenter.k8s.oracle", ["BM.GPU.H100.8"], "nvidia.com/gpu"),
         ("karpenter.k8s.oracle", ["BM.GPU.MI300X.8"], "amd.com/gpu"),
         ("karpenter.k8s.oracle", ["VM.Standard.E5.Flex"], "none"),
+        ("karpenter.k8s.alibabacloud", ["ecs.gn7i-c8g1.2xlarge"], "nvidia.com/gpu"),
+        ("karpenter.k8s.alibabacloud", ["ecs.ebmgn7e.32xlarge"], "nvidia.com/gpu"),
+        ("karpenter.k8s.alibabacloud", ["ecs.g7.xlarge"], "unknown"),
         # Another cloud's names, though they look alike.
         ("karpenter.k8s.gcp", ["inf2.xlarge"], "unknown"),
         ("karpenter.somebody.example", ["h100-380"], "unknown"),
