@@ -34,6 +34,7 @@ class ClassFacts(BaseModel):
     name: str = "*"
     left_out: str = ""
     last: str = ""
+    needs: str = ""
     service: str = "ClusterIP"
     address: str = ""
     port: int = 0
@@ -61,6 +62,12 @@ class GatewayClass:
     def lacks(self) -> str:
         """What its Gateways need and nothing shows; empty if nothing."""
         return f"annotations {self.facts.annotations}" if self.facts.annotations and not self.annotations else ""
+
+    @property
+    def last(self) -> str:
+        """Why it is chosen only if there is no other; empty if it is like others, as with a Gateway that works."""
+        unmet = f"it needs {self.facts.needs}" if self.facts.needs and not self.gateways else ""
+        return self.facts.last or unmet
 
 
 # The best first: accepted, undecided, rejected.
@@ -218,7 +225,7 @@ def candidates(found: Sequence[GatewayClass], wanted: str, option: str) -> list[
         key=lambda each: (
             _PREFERENCE[each.accepted],
             bool(each.lacks),
-            bool(each.facts.last),
+            bool(each.last),
             not each.default,
             -each.gateways,
             each.name,
@@ -248,7 +255,7 @@ def choose(found: Sequence[GatewayClass], wanted: str, option: str) -> tuple[Gat
 
 
 def _needs_more(found: GatewayClass) -> bool:
-    return bool(found.lacks or found.facts.last)
+    return bool(found.lacks or found.last)
 
 
 def _aside(found: Iterable[GatewayClass]) -> str:

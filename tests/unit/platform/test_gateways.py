@@ -66,6 +66,17 @@ def test_regional_load_balancers_that_need_a_subnet_go_last() -> None:
     assert order[:2] == ["gke-l7-global-external-managed", "gke-l7-gxlb"]
 
 
+def test_a_gateway_that_works_shows_what_its_class_needs_of_the_platform() -> None:
+    gke, regional = "networking.gke.io/gateway", "gke-l7-regional-external-managed"
+    found = [class_object(name, gke) for name in ("gke-l7-global-external-managed", regional)]
+    assert tried(*found, gateways=(gateway(regional, 80),)) == [regional, "gke-l7-global-external-managed"]
+    _, why = choose([read_class(obj, [gateway(regional, 80)]) for obj in found], "", "x")
+    assert why == f"of gke-l7-global-external-managed, {regional} most Gateways here use it (1); x=NAME chooses another"
+    # A fleet's Gateways take other backends, whoever uses them.
+    fleet = "gke-l7-global-external-managed-mc"
+    assert tried(found[0], class_object(fleet, gke), gateways=(gateway(fleet, 80),))[-1] == fleet
+
+
 def test_waypoints_of_any_implementation_are_never_tried() -> None:
     found = [class_object(name, "kgateway.dev/kgateway") for name in ("kgateway", "kgateway-waypoint")]
     used = tuple(gateway("kgateway-waypoint", 15088) for _ in range(3))
@@ -101,9 +112,9 @@ def test_classes_are_tried_in_an_order_that_makes_sense() -> None:
     ]
     assert tried(*found, gateways=(gateway("used", 80), gateway("gke-l7-rilb", 80))) == [
         "marked",
+        "gke-l7-rilb",
         "used",
         "gke-l7-global-external-managed",
-        "gke-l7-rilb",
         "amazon-vpc-lattice",
         "gke-l7-global-external-managed-mc",
         "broken",

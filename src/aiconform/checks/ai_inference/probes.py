@@ -225,7 +225,7 @@ async def look(platform: Platform, settings: Settings) -> Inspection:
     for each in offer.classes:
         words = [each.controller, "accepted" if each.accepted else each.says]
         words += [f"for {each.facts.left_out}"] if each.facts.left_out else []
-        words += [each.facts.last] if each.facts.last else []
+        words += [each.last] if each.last else []
         found.append(f"GatewayClass {each.name} of {'; '.join(words)}")
     chosen = offer.chosen
     found.append(f"would use {chosen.name}: {offer.why}")
