@@ -61,8 +61,9 @@ def load(given: str | None, context: str | None, *, again: bool = False) -> Targ
     Names on standard error the fields that have no effect, unless it is read `again`.
     """
     files = kubeconfig_files(given)
-    present = [path for path in files if _is_there(path)]
-    if not present and not given and not os.environ.get("KUBECONFIG") and (SERVICE_ACCOUNT / "token").is_file():
+    unnamed = not given and not os.environ.get("KUBECONFIG")
+    present = [path for path in files if _is_there(path, unnamed=unnamed)]
+    if not present and unnamed and (SERVICE_ACCOUNT / "token").is_file():
         return _target(_of_a_pod(), given)
     if not present:
         raise NoCluster(f"No kubeconfig at {', '.join(files) or '~/.kube/config, as the user has no home'}. {TWO_WAYS}")
@@ -89,12 +90,22 @@ def _in_the_clear(server: str) -> bool:
         return parts.scheme == "http" and host != "localhost"
 
 
-def _is_there(path: str) -> bool:
-    """As for kubectl, files that are absent are passed over; others have to be read. Raises NoCluster."""
+def _is_there(path: str, *, unnamed: bool) -> bool:
+    """As for kubectl, files that are absent are passed over; others have to be read. Raises NoCluster.
+
+    unnamed: nobody named the file. Where no such file can be, as with HOME=/dev/null or a directory that a container
+    runtime made for a mount, it is absent.
+    """
     try:
+        if unnamed and Path(path).is_dir():
+            return False
         Path(path).stat()
     except FileNotFoundError:
         return False
+    except NotADirectoryError:
+        if unnamed:
+            return False
+        raise NoCluster(f"The kubeconfig {path} cannot be read: Not a directory") from None
     except (OSError, ValueError) as error:
         raise NoCluster(f"The kubeconfig {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return True

@@ -13,6 +13,7 @@ from support.api_server import issue, serving, tls_of, usual, write_kubeconfig
 
 from aiconform.cli import main
 from aiconform.cluster import Cluster, ClusterError, config, connect
+from aiconform.cluster.errors import NoCluster
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "ns"}}
 
@@ -56,6 +57,29 @@ async def test_every_kind_of_request_impersonates(kind: str, tmp_path: Path) -> 
             assert headers.get_all("Impersonate-Uid") == ["1"]
             assert headers.get_all("Impersonate-Extra-k") == ["v"]
             assert headers.get_all("Authorization") == ["Bearer t"]
+
+
+@pytest.mark.parametrize("home", ["null", "directory"])
+def test_a_kubeconfig_that_nobody_named_and_that_cannot_be_is_absent(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = tmp_path / "account"
+    account.mkdir()
+    (account / "ca.crt").write_bytes(issue("authority").certificate)
+    (account / "token").write_text("t\n")
+    (tmp_path / ".kube" / "config").mkdir(parents=True)
+    monkeypatch.setattr(config, "SERVICE_ACCOUNT", account)
+    monkeypatch.setenv("HOME", {"null": "/dev/null", "directory": str(tmp_path)}[home])
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    assert config.load(None, None).source == "the Pod's service account"
+    named = str(Path.home() / ".kube" / "config")
+    with pytest.raises(NoCluster, match="kubeconfig"):
+        config.load(named, None)
+    monkeypatch.setenv("KUBECONFIG", named)
+    with pytest.raises(NoCluster, match="kubeconfig"):
+        config.load(None, None)
 
 
 def test_inside_a_pod_its_service_account_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
