@@ -286,6 +286,11 @@ async def test_an_operator_that_is_only_for_namespaces_with_labels_is_told() -> 
         ({"env": [{"name": "WATCH_NAMESPACE", "value": "c"}]}, ("c",)),
         ({"env": [{"name": "WATCH_NAMESPACE", "value": ""}]}, ()),
         ({"command": ["/manager"]}, ()),
+        # No shell takes quotes away, and some operators do it themselves.
+        ({"args": ['--watch-namespace=""']}, ()),
+        ({"args": ["--watch-namespace='a','b'"]}, ("a", "b")),
+        ({"args": ["--watch-namespace=$(POD_NAMESPACE)"]}, ()),
+        ({"env": [{"name": "WATCH_NAMESPACE", "value": "a,$(POD_NAMESPACE)"}]}, ()),
     ],
 )
 async def test_an_operator_that_watches_some_namespaces_only_is_told(

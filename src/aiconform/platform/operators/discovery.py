@@ -198,7 +198,9 @@ def _watched(deployment: Object) -> tuple[str, ...]:
         if flag := _WATCHES.search(words):
             said = flag[1]
         said = next((each.get("value", "") for each in container.get("env") or [] if each["name"] == _VARIABLE), said)
-    return tuple(filter(None, said.split(",")))
+    names = (each.strip("\"' ") for each in said.split(","))
+    # What the kubelet fills in from another variable is not known here.
+    return () if "$(" in said else tuple(filter(None, names))
 
 
 def _selectors(operator: Operator, webhooks: Sequence[Object]) -> tuple[Object, ...]:
