@@ -659,6 +659,25 @@ def test_a_limit_of_0_of_one_accelerator_says_nothing_of_others_that_a_pool_may_
 
 
 @pytest.mark.parametrize(
+    ("key", "operator", "values", "without"),
+    [
+        # A number of GPUs says nothing of their vendor, and a name that is not known nothing at all.
+        ("karpenter.k8s.aws/instance-gpu-count", "Gt", ["0"], False),
+        ("karpenter.k8s.aws/instance-family", "In", ["g5", "somebody-s-own"], False),
+        ("karpenter.k8s.aws/instance-family", "In", ["g5", "m7i"], True),
+        ("karpenter.k8s.aws/instance-gpu-manufacturer", "In", ["nvidia"], True),
+    ],
+)
+def test_a_limit_of_0_is_none_only_of_what_a_pool_orders_for_certain(
+    key: str, operator: str, values: list[str], without: bool
+) -> None:
+    made = requiring("p", key, *values)
+    made["spec"]["template"]["spec"]["requirements"][0]["operator"] = operator
+    made["spec"]["limits"] = {"nvidia.com/gpu": "0"}
+    assert (node_pool(made, []).resource, bool(node_pool(made, []).without)) == ("", without)
+
+
+@pytest.mark.parametrize(
     ("part", "operator", "values", "resource"),
     [
         ("instance-gpu-count", "Gt", ["0"], "nvidia.com/gpu"),

@@ -45,11 +45,12 @@ _ABSENT, _PRESENT, _NOT = "DoesNotExist", ("Exists", "Gt", "Gte"), "NotIn"
 class Hardware:
     """The accelerators that nodes can have: extended resources, the likeliest first. without: why they have none.
 
-    Both are empty if nothing is known.
+    Both are empty if nothing is known. others: nodes may have accelerators that are not among the resources.
     """
 
     resources: tuple[str, ...] = ()
     without: str = ""
+    others: bool = False
 
 
 def provider_of(domains: Iterable[str], provider_id: str = "") -> str:
@@ -72,6 +73,8 @@ def stated(requirements: Iterable[Object], labels: Mapping[str, str], provider: 
     """What requirements and labels of a pool's nodes say together. provider: the cloud, if a key does not tell it."""
     found: dict[str, list[str]] = {}
     absent = ""
+    # The tables that leave something open: that there are GPUs does not tell whose.
+    vague = {"present"}
     for requirement in [*requirements, *({"key": key, "operator": "In", "values": [labels[key]]} for key in labels)]:
         table, allowed = _allowed(requirement, provider)
         if allowed == [NONE]:
@@ -79,10 +82,12 @@ def stated(requirements: Iterable[Object], labels: Mapping[str, str], provider: 
             absent = f"its {requirement['key']} is {'not ' if requirement.get('operator') == _NOT else ''}{values}"
             if table != "present":
                 return Hardware(without=absent)
+        vague |= {table} if _UNKNOWN in allowed else set()
         found.setdefault(table, []).extend(each for each in allowed if each not in (NONE, _UNKNOWN))
-    exact = next((found[table] for table in _EXACTNESS if found.get(table)), [])
+    best = next((table for table in _EXACTNESS if found.get(table)), "")
+    exact = found.get(best, [])
     # A pool without GPUs can have accelerators of another kind, which say so themselves.
-    return Hardware(tuple(dict.fromkeys(exact)), "" if exact else absent)
+    return Hardware(tuple(dict.fromkeys(exact)), "" if exact else absent, others=best in vague)
 
 
 def _allowed(requirement: Object, provider: str) -> tuple[str, list[str]]:

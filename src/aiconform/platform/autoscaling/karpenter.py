@@ -81,7 +81,8 @@ def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = 
         told = [_accelerator({*limits, *dict(taints)} - {*refused}, profiles), *hardware.resources]
         shown = next((name for name in told if name and name not in refused), "")
         # A pool that does not say what it orders can still order accelerators of another name.
-        without = f"its limit of {refused[0]} is 0" if refused and hardware.resources and not shown else ""
+        certain = hardware.resources and not hardware.others
+        without = f"its limit of {refused[0]} is 0" if refused and certain and not shown else ""
     return pool_of(
         name,
         BY_KARPENTER,
