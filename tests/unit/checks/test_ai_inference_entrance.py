@@ -145,6 +145,40 @@ async def test_what_another_port_or_parameter_mends_is_no_verdict(reason: str) -
             await opened(FakePlatform({"c": status}), AiInferenceOptions(gateway_class="c", programmed_seconds=1))
 
 
+async def test_another_port_is_tried_if_the_usual_one_of_the_implementation_is_not_served() -> None:
+    unavailable = {"name": "http", "conditions": [condition("Accepted", "False", "PortUnavailable")]}
+
+    class Traefik(FakePlatform):
+        """It serves port `served` alone, and its class is of Traefik's controller."""
+
+        served = 80
+
+        async def list(self, api_version: str, kind: str) -> AsyncIterator[Object]:
+            async for each in super().list(api_version, kind):
+                yield each | {"spec": each["spec"] | {"controllerName": "traefik.io/gateway-controller"}}
+
+        def _seen(self, name: str) -> Object:
+            seen = super()._seen(name)
+            served = seen["spec"]["listeners"][0]["port"] == self.served
+            return seen if served else {**seen, "status": {**PENDING, "listeners": [unavailable]}}
+
+    # It is not waited for a port that is not served.
+    patient = AiInferenceOptions(programmed_seconds=50)
+    platform = Traefik({"c": PROGRAMMED})
+    found = await asyncio.wait_for(opened(platform, patient), 20)
+    assert (found.came.programmed, found.place.ports) == (True, (80,))
+    assert "has no port 8000: " in found.why
+    assert platform.deleted == ["routing-route", "routing-gateway"]
+    platform.served = 8000
+    assert (await opened(platform, patient)).place.ports == (8000, 80)
+    platform.served = 9000
+    with pytest.raises(TimedOut, match=r"has no port 8000: .* \| .* was not programmed within 1 s: .*PortUnavailable"):
+        await opened(platform)
+    # What the user says is tried alone.
+    with pytest.raises(TimedOut, match=r"^Gateway routing-gateway of class c was not programmed within 1 s"):
+        await opened(platform, OPTIONS.model_copy(update={"port": 8000}))
+
+
 async def test_a_port_that_others_have_for_any_host_is_shared_by_host_name() -> None:
     for hostname, own in (("", "models.ns.example"), ("a.example", None)):
         other = there({"name": "any", "port": 80, "protocol": "HTTP", "hostname": hostname})

@@ -37,13 +37,15 @@ WAYS_OUT = (
 class Programming:
     """What became of a Gateway. programmed: it has an address, or its routes will have one.
 
-    says: its conditions in words. refused: they say that it will not be programmed.
+    says: its conditions in words. refused: they say that it will not be programmed. port_unavailable: that another port
+    would do.
     """
 
     programmed: bool
     says: str
     address: str = ""
     refused: bool = False
+    port_unavailable: bool = False
 
 
 def given_annotations(options: AiInferenceOptions) -> dict[str, str]:
@@ -170,11 +172,18 @@ def shared(found: Object, port: int, namespace: str, labels: Mapping[str, str] |
 
 
 async def programmed(
-    platform: Platform, made: Object, seconds: float, families: Collection[str] = (), *, addressless: bool = False
+    platform: Platform,
+    made: Object,
+    seconds: float,
+    families: Collection[str] = (),
+    *,
+    addressless: bool = False,
+    other_port: bool = False,
 ) -> Programming:
     """What became of a Gateway within `seconds`. addressless: its routes have addresses, not the Gateway itself.
 
-    families: see `address_of`.
+    families: see `address_of`. other_port: there is another port to try, so that nobody waits for one that is not
+    available.
     """
     last = made
 
@@ -182,18 +191,35 @@ async def programmed(
         nonlocal last
         last = seen
         ready = gateways.condition(seen, "Programmed")[0] and (addressless or address_of(seen, families))
-        return seen if ready else None
+        return seen if ready or (other_port and _port_unavailable(seen)) else None
 
     name = made["metadata"]["name"]
     try:
         seen = await wait.until(platform.cluster, made, condition, seconds=seconds, what=f"Gateway {name}")
+        ended = other_port and _port_unavailable(seen)
     except TimedOut:
+        ended = True
+    if ended:
         words = [gateways.condition(last, kind)[1] for kind in ("Accepted", "Programmed")]
         if gateways.condition(last, "Programmed")[0]:
             words.append("it has no address")
         words += listeners.said(last)
-        return Programming(False, "; ".join(filter(None, words)) or "no condition at all", refused=_refused(last))
+        return Programming(
+            False,
+            "; ".join(filter(None, words)) or "no condition at all",
+            refused=_refused(last),
+            port_unavailable=_port_unavailable(last),
+        )
     return Programming(True, gateways.condition(seen, "Programmed")[1], address_of(seen, families))
+
+
+def _port_unavailable(seen: Object) -> bool:
+    """Whether a listener's conditions of this generation say that nothing serves its port."""
+    generation = seen["metadata"].get("generation", 0)
+    return any(
+        entry.reason == "PortUnavailable" and entry.decided(generation) is not None
+        for entry in listeners.problems(seen)
+    )
 
 
 def _refused(seen: Object) -> bool:

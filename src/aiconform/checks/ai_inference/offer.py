@@ -38,9 +38,15 @@ class Offer:
         """The classes to try one after the other, if the first is accepted."""
         return [self.chosen, *(each for each in self.candidates[1:] if each.accepted)][:MOST_CLASSES]
 
-    def port(self, of: GatewayClass, options: AiInferenceOptions) -> int:
-        """The port of a listener of a Gateway of this class."""
-        return options.port or gateways.port_of(of.name, self.gateways, of.facts.port or gateways.HTTP_PORT)
+    def ports(self, of: GatewayClass, options: AiInferenceOptions) -> tuple[int, ...]:
+        """The ports to try for a listener of a Gateway of this class.
+
+        Several only where neither the user nor another Gateway of the class tells which one is served.
+        """
+        if options.port:
+            return (options.port,)
+        used = gateways.port_of(of.name, self.gateways, 0)
+        return (used,) if used else tuple(dict.fromkeys((of.facts.port or gateways.HTTP_PORT, gateways.HTTP_PORT)))
 
     def shares(self, of: GatewayClass, port: int) -> bool:
         """Whether another Gateway of the class listens on this port for any host name."""

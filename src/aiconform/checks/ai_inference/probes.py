@@ -55,11 +55,15 @@ async def _open(
     families: of the addresses that Pods have. Raises TimedOut if there is none, or if what the user named says nothing.
     """
     failures: list[str] = []
-    for number, each in enumerate(offer.tried):
+    left = [(each, offer.ports(each, options)) for each in offer.tried]
+    number = 0
+    while left:
+        (each, (port, *ports)), *left = left
         suffix = f"-{number}" if number else ""
+        number += 1
         place = offer.existing
         if place is None:
-            port, name = offer.port(each, options), scratch.name(f"gateway{suffix}")
+            name = scratch.name(f"gateway{suffix}")
             # Data planes may be Pods in the Namespace of their Gateway.
             await allow(scratch, f"data-plane{suffix}", "Ingress", "Egress", pods={OF_GATEWAY: name})
             # Gateways of some implementations share their listeners: of one port, each needs a host name of its own.
@@ -73,11 +77,18 @@ async def _open(
         seconds, what = options.programmed_seconds, f"Gateway {place.name} of class {each.name}"
         scratch.tell(f"waiting up to {seconds:.0f} s for {what} to be programmed")
         annotation = each.facts.address
-        came = await entrance.programmed(platform, place.gateway, seconds, families, addressless=bool(annotation))
+        other_port = bool(ports) and offer.existing is None
+        came = await entrance.programmed(
+            platform, place.gateway, seconds, families, addressless=bool(annotation), other_port=other_port
+        )
         if came.programmed or (offer.named and came.refused):
             why = f"{offer.why}; {' | '.join(failures)}" if failures else offer.why
             return _Opened(place, routed, came, why, annotation)
-        failures.append(f"{what} was not programmed within {seconds:.0f} s: {came.says}")
+        if other_port and came.port_unavailable:
+            left.insert(0, (each, tuple(ports)))
+            failures.append(f"{what} has no port {port}: {came.says}")
+        else:
+            failures.append(f"{what} was not programmed within {seconds:.0f} s: {came.says}")
         scratch.tell(failures[-1])
         await gather(*(platform.cluster.delete(obj) for obj in (routed, place.gateway) if obj is not _kept(offer)))
     raise TimedOut(f"{' | '.join(failures)}. {entrance.WAYS_OUT}")
@@ -232,7 +243,8 @@ async def look(platform: Platform, settings: Settings) -> Inspection:
     if offer.existing:
         found.append(f"requests would go through Gateway {options.gateway}, ports {offer.existing.ports}")
     else:
-        found.append(f"a Gateway of it would listen on port {offer.port(chosen, options)}")
+        ports = " or ".join(map(str, offer.ports(chosen, options)))
+        found.append(f"a Gateway of it would listen on port {ports}")
     if others := [each.name for each in offer.tried[1:]]:
         found.append(f"if no Gateway of it is programmed: {', '.join(others)}")
     if not chosen.accepted:
