@@ -12,6 +12,8 @@ from support.exporters import CHECK, DCGM, WELL, Object, Served, dcgm, exporter,
 from aiconform.check import NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
+from aiconform.checks.accelerator_metrics import probes
+from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
 from aiconform.cluster import ProxyResponse
 from aiconform.platform import Platform
 from aiconform.platform.images import Images
@@ -389,6 +391,54 @@ def test_each_endpoint_is_asked_once_and_only_what_is_read_is_kept() -> None:
         assert {name for name, each in found.items() if each.sources} == {"n0", "n1", "n2", "n4"}
         kept = [sample for each in found.values() for source in each.sources for sample in source.first.samples]
         assert len(kept) == 2 * 4
+
+
+def test_the_load_finds_a_collector_on_another_node_and_the_next_one_asks_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    class Counting(Served):
+        async def proxied(self, *args: Any, **options: Any) -> ProxyResponse:
+            asked.append(args[2])
+            return await super().proxied(*args, **options)
+
+    objects = [node({"nvidia.com/gpu": 1}) for _ in range(5)]
+    for number, there in enumerate(objects):
+        there["metadata"]["name"] = f"n{number}"
+    pods = [exporter(f"{name}-a", name, 8889) for name in ("collector", "web")]
+    for number, pod in enumerate(pods):
+        pod["spec"]["nodeName"] = f"n{number}"
+    pages = {"ns/collector-a:8889": of_nodes(n0="a", n2="c", n3="d"), "ns/web-a:8889": page({"up": {'a="b"': 1}})}
+
+    async def under_load(*args: Any) -> Any:
+        return args[3]
+
+    monkeypatch.setattr(probes, "under_load", under_load)
+
+    async def load_each(**options: Any) -> None:
+        served: Any = Counting([*objects, *pods], pages)
+        platform = Platform(served, Images())
+        settings = Settings(patience=60, options=(AcceleratorMetrics(**options),))
+        targets = {each.node: each for each in (await platform.all_accelerators()).offered}
+        anything: Any = None
+
+        async def load(name: str) -> Any:
+            asked.clear()
+            return await probes.load(platform, anything, settings, targets[name])
+
+        source: Any = await load("n2")
+        assert (source.place, [each.label for each in source.devices]) == (
+            "ns/collector-a:8889/metrics",
+            ["UUID=GPU-c"],
+        )
+        source = await load("n3")
+        assert ([each.label for each in source.devices], asked) == (["UUID=GPU-d"], ["collector-a:8889"])
+        with pytest.raises(NothingToLookAt, match="no endpoint reports accelerators"):
+            await load("n4")
+
+    asyncio.run(load_each())
+    asyncio.run(load_each(exporter="ns/*-a"))
 
 
 async def _found(served: Any, only: str = "", conventions: Any = None) -> dict[str, NodeSources]:

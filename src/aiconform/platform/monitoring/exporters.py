@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from weakref import WeakKeyDictionary
 
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.offered import NodeAccelerators
@@ -33,6 +34,10 @@ _NODE_LABELS = (
     *("Hostname", "hostname", "host", "host_name", "node", "node_name", "nodename", "kubernetes_node"),
     *("k8s_node_name", "instance", "exported_instance"),
 )
+
+
+# (the pattern of names, a node) -> endpoints on other nodes that reported it: the next search asks these first.
+_REPORTERS: WeakKeyDictionary[Platform, dict[tuple[str, str], dict[Endpoint, None]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,9 @@ async def find(
     """Node -> the sources of these accelerators' metrics. Raises ClusterError.
 
     only: a shell pattern of NAMESPACE/POD: all TCP ports of these Pods are tried, on other nodes where none is on the
-    node. Other endpoints are scraped only if known exporters do not report accelerators of each kind. seconds: after
-    this long no further endpoint is asked, and those that are left count as not reached.
+    node. Other endpoints are scraped only if known exporters do not report accelerators of each kind, and those of
+    other nodes only for a node that its own do not report. seconds: after this long no further endpoint is asked, and those
+    that are left count as not reached.
     """
     pods, found, nodes = await asyncio.gather(platform.pods(), monitors(platform), platform.nodes())
     names = {name: each["metadata"]["name"] for each in nodes for name in _names_of(each)}
@@ -123,22 +129,36 @@ async def find(
     profiles: dict[str, set[str]] = defaultdict(set)
     for each in offered:
         profiles[each.node].add(each.profile)
+    results: dict[str, NodeSources] = {}
+
+    def silent() -> set[str]:
+        return {node for node, result in results.items() if not result.sources}
+
+    async def ask_beside(chosen: Iterable[Endpoint]) -> list[_Answer]:
+        """A collector on another node may report a node's devices."""
+        answers, without = await asking.ask(list(dict.fromkeys(chosen))), silent()
+        for answer in answers:
+            for node in answer.of_node.keys() - {answer.scrape.endpoint.node}:
+                reporters.setdefault((only, node), {})[answer.scrape.endpoint] = None
+            for node in without & answer.of_node.keys():
+                beside = asking.sources(node, [answer])
+                results[node] = replace(results[node], sources=results[node].sources + beside.sources)
+        return answers
+
+    reporters = _REPORTERS.setdefault(platform, {})
     try:
-        results = dict(zip(profiles, await asyncio.gather(*(one(*each) for each in profiles.items())), strict=True))
-        silent = {node for node, result in results.items() if not result.sources}
-        # A collector on another node may report a node's devices.
-        if only and silent:
-            elsewhere, _ = ports(pod for of_one in of_node.values() for pod in of_one)
-            answers = await asking.ask(elsewhere)
-            for node in silent:
-                if not of_node[node] and answers:
+        results |= zip(profiles, await asyncio.gather(*(one(*each) for each in profiles.items())), strict=True)
+        await ask_beside(asking.asked)
+        await ask_beside([each for node in silent() for each in reporters.get((only, node), ())])
+        if silent():
+            others = {each.node for each in (await platform.all_accelerators()).offered}
+            places = [of_node[node] for node in (list(of_node) if only else others - profiles.keys())]
+            answers = await ask_beside([each for of_one in places for some in ports(of_one) for each in some])
+            for node in silent() if only and answers else ():
+                if not of_node[node]:
                     results[node] = _nowhere(node, answers)
     finally:
         asking.stop()
-    for answer in asking.answers():
-        for node in silent & answer.of_node.keys():
-            beside = asking.sources(node, [answer])
-            results[node] = replace(results[node], sources=results[node].sources + beside.sources)
     return results
 
 
@@ -202,8 +222,9 @@ class _Asking:
         told = f"{endpoint}: not asked, as other endpoints took {self._seconds:.0f} s; use a larger --patience"
         return _Answer(Scrape(endpoint, problem="unreachable", message=told), {})
 
-    def answers(self) -> list[_Answer]:
-        return [task.result() for task in self._asked.values()]
+    @property
+    def asked(self) -> list[Endpoint]:
+        return list(self._asked)
 
     def stop(self) -> None:
         for task in self._asked.values():
