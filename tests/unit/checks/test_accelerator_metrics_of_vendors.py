@@ -441,6 +441,18 @@ def test_the_load_finds_a_collector_on_another_node_and_the_next_one_asks_it_alo
     asyncio.run(load_each(exporter="ns/*-a"))
 
 
+def test_accelerators_of_two_vendors_may_be_reported_by_two_collectors_on_other_nodes() -> None:
+    there, other = node({"nvidia.com/gpu": 1, "amd.com/gpu": 1}), node({"nvidia.com/gpu": 1})
+    other["metadata"]["name"] = "n2"
+    collectors = [exporter(f"collector-{letter}", "otel/collector:1", 8889) for letter in "ab"]
+    collectors[0]["spec"]["nodeName"], collectors[1]["spec"]["nodeName"] = "n2", "n3"
+    rows = page({metric: {'gpu_id="0",hostname="n1"': 1.0} for metric in ("gpu_gfx_activity", "gpu_used_vram")})
+    objects, nvidia = [there, other, *collectors], {"ns/collector-a:8889": of_nodes(n1="a", n2="b")}
+    assert verdicts(seen(objects, {**nvidia, "ns/collector-b:8889": rows}, exporter="ns/collector*")) == WELL
+    # The other one cannot be reached: what it would say, nobody knows.
+    assert verdicts(seen(objects, nvidia, exporter="ns/collector*")) == {**WELL, "standard_format": None}
+
+
 async def _found(served: Any, only: str = "", conventions: Any = None) -> dict[str, NodeSources]:
     platform = Platform(served, Images())
     offered = (await platform.accelerators()).offered

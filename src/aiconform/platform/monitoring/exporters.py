@@ -34,8 +34,6 @@ _NODE_LABELS = (
     *("Hostname", "hostname", "host", "host_name", "node", "node_name", "nodename", "kubernetes_node"),
     *("k8s_node_name", "instance", "exported_instance"),
 )
-
-
 # (the pattern of names, a node) -> endpoints on other nodes that reported it: the next search asks these first.
 _REPORTERS: WeakKeyDictionary[Platform, dict[tuple[str, str], dict[Endpoint, None]]] = WeakKeyDictionary()
 
@@ -95,8 +93,7 @@ async def find(
 
     only: a shell pattern of NAMESPACE/POD: all TCP ports of these Pods are tried, on other nodes where none is on the
     node. Other endpoints are scraped only if known exporters do not report accelerators of each kind, and those of
-    other nodes only for a node that its own do not report. seconds: after this long no further endpoint is asked, and those
-    that are left count as not reached.
+    other nodes only if the node's own do not. seconds: after this long, what is left counts as not reached.
     """
     pods, found, nodes = await asyncio.gather(platform.pods(), monitors(platform), platform.nodes())
     names = {name: each["metadata"]["name"] for each in nodes for name in _names_of(each)}
@@ -132,7 +129,9 @@ async def find(
     results: dict[str, NodeSources] = {}
 
     def silent() -> set[str]:
-        return {node for node, result in results.items() if not result.sources}
+        """The nodes with accelerators of a profile that nothing reports."""
+        found = ((node, each, profiles[node] - {each}) for node in results for each in profiles[node])
+        return {node for node, profile, beside in found if not results[node].of(profile, beside).sources}
 
     async def ask_beside(chosen: Iterable[Endpoint]) -> list[_Answer]:
         """A collector on another node may report a node's devices."""
@@ -141,6 +140,8 @@ async def find(
             for node in answer.of_node.keys() - {answer.scrape.endpoint.node}:
                 reporters.setdefault((only, node), {})[answer.scrape.endpoint] = None
             for node in without & answer.of_node.keys():
+                if answer.scrape.endpoint in (each.first.endpoint for each in results[node].sources):
+                    continue
                 beside = asking.sources(node, [answer])
                 results[node] = replace(results[node], sources=results[node].sources + beside.sources)
         return answers
@@ -156,7 +157,7 @@ async def find(
             answers = await ask_beside([each for of_one in places for some in ports(of_one) for each in some])
             for node in silent() if only and answers else ():
                 if not of_node[node]:
-                    results[node] = _nowhere(node, answers)
+                    results[node] = replace(_nowhere(node, answers), sources=results[node].sources)
     finally:
         asking.stop()
     return results
