@@ -545,6 +545,18 @@ def test_endpoints_are_asked_for_as_long_as_the_user_is_patient() -> None:
     assert "--patience" in findings(CHECK, found)["standard_format"].reason
 
 
+def test_a_port_of_a_named_pod_that_was_not_asked_in_time_decides_nothing() -> None:
+    pod = exporter("mine-a", "mine:1", 8080, "web")
+    served: Any = Served([node({"nvidia.com/gpu": 1}), pod], {})
+
+    async def found() -> NodeSources:
+        platform = Platform(served, Images())
+        offered = (await platform.accelerators()).offered
+        return (await find(platform, offered, load_conventions(), only="ns/mine*", seconds=-1.0))["n1"]
+
+    assert ["--patience" in each.message for each in asyncio.run(found()).problems] == [True]
+
+
 def test_limits_follow_the_patience_of_the_user() -> None:
     for check, name, waits in (
         ("accelerator_metrics", "coverage", 1),

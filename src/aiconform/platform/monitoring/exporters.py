@@ -184,10 +184,11 @@ class _Answer:
 
     scrape: Scrape
     of_node: Mapping[str, tuple[MetricSample, ...]]
+    asked: bool = True
 
     @property
     def is_problem(self) -> bool:
-        return bool(self.scrape.problem) and self.scrape.endpoint.why != BY_PORT
+        return bool(self.scrape.problem) and (not self.asked or self.scrape.endpoint.why != BY_PORT)
 
     def about(self, node: str) -> Scrape:
         return replace(self.scrape, samples=self.of_node.get(node, ()))
@@ -221,7 +222,7 @@ class _Asking:
                 # A thousand whole pages do not fit into memory.
                 return _Answer(replace(whole, samples=()), _by_node(whole, self._conventions, self._names))
         told = f"{endpoint}: not asked, as other endpoints took {self._seconds:.0f} s; use a larger --patience"
-        return _Answer(Scrape(endpoint, problem="unreachable", message=told), {})
+        return _Answer(Scrape(endpoint, problem="unreachable", message=told), {}, asked=False)
 
     @property
     def asked(self) -> list[Endpoint]:
