@@ -276,6 +276,28 @@ def test_an_existing_gateway_takes_the_route_by_a_listener_that_allows_it() -> N
         taken(inner, grpc, some, labels={})
 
 
+async def test_inspect_holds_no_unknown_namespace_against_a_listener() -> None:
+    settings = Settings(options=(AiInferenceOptions(gateway="infra/shared"),))
+    inner = allowing("inner", 8080, {"from": "Same"})
+    some = allowing("some", 8082, {"from": "Selector", "selector": {"matchLabels": {"expose": "true"}}})
+
+    async def looked(*listeners: Object) -> Any:
+        platform: Any = FakePlatform({"c": PROGRAMMED}, gateways=(there(*listeners) | {"status": PROGRAMMED},))
+        platform.groups = groups
+        return await probes.look(platform, settings)
+
+    async def groups() -> dict[str, tuple[str, ...]]:
+        return {"gateway.networking.k8s.io": ("v1",)}
+
+    for listener_, said in ((inner, "--namespace infra"), (some, "--namespace-labels")):
+        found = await looked(listener_)
+        assert not found.missing
+        (problem,) = found.problems
+        assert said in problem
+    assert not (await looked(inner, allowing("public", 80, {"from": "All"}))).problems
+    assert "takes only GRPCRoute" in (await looked(allowing("grpc", 80, {"from": "All"}, "GRPCRoute"))).missing[0]
+
+
 async def test_an_existing_gateway_is_used_and_never_deleted() -> None:
     options = OPTIONS.model_copy(update={"gateway": "infra/shared"})
     platform = FakePlatform({"c": PROGRAMMED, "other": {}}, gateways=(there(listener("any")),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -27,6 +28,8 @@ _OF_THE_REQUEST = (
     "HostnameConflict",
     "ProtocolConflict",
 )
+# In the place of a Namespace of which nothing is known; no Namespace can have this name.
+ANY_OTHER = "-"
 WAYS_OUT = (
     "Name another class (--set ai_inference.gateway_class=NAME), what the class needs (port, annotations, parameters), "
     "or an existing Gateway (gateway=NAMESPACE/NAME); programmed_seconds allows more time"
@@ -129,17 +132,19 @@ def of_own(made: Object) -> Entrance:
 
 
 async def existing(platform: Platform, api_version: str, options: AiInferenceOptions, namespace: str) -> Entrance:
-    """The entrance by the Gateway that the user names, for a route in `namespace`. Raises NothingToLookAt."""
+    """The entrance by the Gateway that the user names, for a route in `namespace`. Raises NothingToLookAt.
+
+    namespace: empty if it is not known, as for `inspect`, which makes none.
+    """
     where, _, name = options.gateway.partition("/")
     try:
         found = await platform.cluster.get(api_version, "Gateway", name, where)
     except NotFound:
         raise NothingToLookAt(f"nothing to look at: there is no Gateway {options.gateway}") from None
-    try:
-        labels = (await platform.cluster.get("v1", "Namespace", namespace))["metadata"].get("labels") or {}
-    except (NotFound, Forbidden):
-        # `inspect` makes no Namespace.
-        labels = None
+    labels = None
+    if namespace:
+        with suppress(NotFound, Forbidden):
+            labels = (await platform.cluster.get("v1", "Namespace", namespace))["metadata"].get("labels") or {}
     return shared(found, options.port, namespace, labels)
 
 
@@ -147,11 +152,15 @@ def shared(found: Object, port: int, namespace: str, labels: Mapping[str, str] |
     """The entrance by an existing Gateway. port: that of its listener, 0 for any. Raises NothingToLookAt.
 
     A listener of one host name only is left alone: rules of the check could take requests that are for others. So is
-    one that takes no HTTPRoute from Namespace `namespace` with these labels (None: nobody knows them yet).
+    one that takes no HTTPRoute from Namespace `namespace` with these labels (None: nobody knows them yet). If
+    nobody knows the Namespace, one that takes routes from any goes first.
     """
     metadata = found["metadata"]
     refused = []
-    for listener in found["spec"]["listeners"]:
+    every = found["spec"]["listeners"]
+    if not namespace:
+        every = sorted(every, key=lambda each: bool(listeners.refuses(each, metadata["namespace"], ANY_OTHER, {})))
+    for listener in every:
         hostname = listener.get("hostname") or ""
         open_to_others = not hostname or hostname.startswith("*.")
         if listener["protocol"] == "HTTP" and port in (0, listener["port"]) and open_to_others:

@@ -13,8 +13,8 @@ from aiconform.platform.monitoring.scrape import in_words, selects
 def refuses(listener: Object, where: str, namespace: str, labels: Mapping[str, str] | None) -> str:
     """What a listener takes instead of an HTTPRoute from this Namespace, in words; empty if it takes it.
 
-    where: the Namespace of its Gateway. labels: of the route's Namespace; None if nobody knows them, which is not held
-    against the listener. https://gateway-api.sigs.k8s.io/reference/spec/#allowedroutes
+    where: the Namespace of its Gateway. namespace: empty, and labels, those of the route's Namespace: None, if nobody
+    knows them, which is not held against the listener. https://gateway-api.sigs.k8s.io/reference/spec/#allowedroutes
     """
     allowed = listener.get("allowedRoutes") or {}
     kinds = [each["kind"] for each in allowed.get("kinds") or [] if each.get("group", GROUP) == GROUP]
@@ -24,7 +24,7 @@ def refuses(listener: Object, where: str, namespace: str, labels: Mapping[str, s
     # The API server fills in what a listener does not say.
     said = namespaces.get("from", "All")
     if said == "Same":
-        return "" if where == namespace else f"only routes of its own Namespace {where} (--namespace {where})"
+        return "" if namespace in ("", where) else f"only routes of its own Namespace {where} (--namespace {where})"
     if said == "Selector":
         wanted = namespaces.get("selector") or {}
         if labels is None or selects(wanted, dict(labels)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiconform.check import Inspection, NothingToLookAt, Settings, inspection, probe
-from aiconform.checks.ai_inference import entrance, model_servers, routes, traffic
+from aiconform.checks.ai_inference import entrance, listeners, model_servers, routes, traffic
 from aiconform.checks.ai_inference.entrance import Entrance, Programming
 from aiconform.checks.ai_inference.observations import GatewayClassStatus, Routing
 from aiconform.checks.ai_inference.offer import Offer, read_offer, require_accepted
@@ -230,7 +230,7 @@ async def look(platform: Platform, settings: Settings) -> Inspection:
     release = await gateways.release(platform)
     found = [f"Gateway API {api_version.rpartition('/')[2]}" + (f", release {release}" if release else "")]
     try:
-        offer = await read_offer(platform, api_version, options, "aiconform", patient=False)
+        offer = await read_offer(platform, api_version, options, "", patient=False)
     except NothingToLookAt as error:
         return Inspection(tuple(found), (str(error),))
     for each in offer.classes:
@@ -260,6 +260,10 @@ def _doubts(offer: Offer, options: AiInferenceOptions) -> Iterator[str]:
         ready, says = gateways.condition(offer.existing.gateway, "Programmed")
         if not ready:
             yield f"Gateway {options.gateway} is not programmed: {says or 'it has no condition Programmed'}"
+        made, name = offer.existing.gateway, offer.existing.parent["sectionName"]
+        listener = next(each for each in made["spec"]["listeners"] if each["name"] == name)
+        if limit := listeners.refuses(listener, made["metadata"]["namespace"], entrance.ANY_OTHER, {}):
+            yield f"listener {name} of Gateway {options.gateway} takes {limit}"
     elif lacks := offer.chosen.lacks:
         yield (
             f"a Gateway of class {offer.chosen.name} needs {lacks}, and no other Gateway shows them: "
