@@ -102,8 +102,8 @@ class Platform:
         return await self._once("devices", self._devices)
 
     async def _devices(self) -> tuple[list[Device], list[IncompletePool]]:
-        pools = DevicePools()
         api = await self.resource_api()
+        pools = DevicePools(await self.nodes() if api else ())
         try:
             if api is not None:
                 async for item in self.cluster.list(api, "ResourceSlice"):

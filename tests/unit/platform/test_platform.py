@@ -94,6 +94,12 @@ def test_a_node_can_be_named_in_each_way() -> None:
     assert published([resource_slice(["a"], nodeName=None, nodeSelector=labelled)])[0][0].node == "n7"
     several = {"nodeSelectorTerms": [{"matchExpressions": [{**by_host, "values": ["n7", "n8"]}]}]}
     assert published([resource_slice(["a"], nodeName=None, nodeSelector=several)])[0][0].node is None
+    # A host name can be another than the name of its node, even that of another node.
+    hosts = [node("i-1"), node("n7")]
+    for named, host in zip(hosts, ("n7", "x"), strict=True):
+        named["metadata"]["labels"]["kubernetes.io/hostname"] = host
+    assert published([resource_slice(["a"], nodeName=None, nodeSelector=labelled)], hosts)[0][0].node == "i-1"
+    assert published([resource_slice(["a"], nodeName=None, nodeSelector=selector)], hosts)[0][0].node == "n7"
     each = resource_slice([], pool="p", perDeviceNodeSelection=True)
     each["spec"]["devices"] = [{"name": "x", "nodeName": "n8"}, {"name": "y", "allNodes": True}]
     everywhere = resource_slice(["z"], pool="q", nodeName=None, allNodes=True)

@@ -7,7 +7,7 @@ counts only with the slices of its newest generation, and only if all `resourceS
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -30,10 +30,8 @@ KEEPING_AWAY = ("NoSchedule", "NoExecute")
 # False where the driver publishes a device that is not well without a taint:
 # https://github.com/intel/intel-resource-drivers-for-kubernetes/blob/main/doc/gaudi/USAGE.md
 _HEALTHY = "healthy"
-
-
-# A field and a label that name a node.
-_NODE_NAMES = ("metadata.name", "kubernetes.io/hostname")
+# A field and a label that tell a node; the label's value can be another than the node's name.
+_NODE_NAME, _HOST_NAME = "metadata.name", "kubernetes.io/hostname"
 
 
 class Version(str):
@@ -163,9 +161,13 @@ class _Generation:
 
 
 class DevicePools:
-    """The pools of devices. Reads ResourceSlices one by one and keeps only what counts: there may be thousands."""
+    """The pools of devices. Reads ResourceSlices one by one and keeps only what counts: there may be thousands.
 
-    def __init__(self) -> None:
+    nodes: those whose labels tell host names; any other host name is taken for that of its node."""
+
+    def __init__(self, nodes: Iterable[Object] = ()) -> None:
+        labels = ((node["metadata"]["name"], node["metadata"].get("labels") or {}) for node in nodes)
+        self._hosts = {each[_HOST_NAME]: name for name, each in labels if _HOST_NAME in each}
         self._newest: dict[tuple[str, str], _Generation] = {}
 
     def add(self, item: Object) -> None:
@@ -178,15 +180,14 @@ class DevicePools:
             newest = self._newest[driver, pool] = _Generation(number, spec["pool"]["resourceSliceCount"])
         if number == newest.number:
             newest.slices += 1
-            newest.devices += [_device(driver, pool, spec, entry) for entry in spec.get("devices") or []]
+            newest.devices += [_device(driver, pool, spec, entry, self._hosts) for entry in spec.get("devices") or []]
             for shared in spec.get("sharedCounters") or []:
                 for name, counter in shared["counters"].items():
                     newest.counters[shared["name"], name] = quantity.number(counter["value"])
 
     def result(self) -> tuple[list[Device], list[IncompletePool]]:
         """The devices of all complete pools, and the pools that are not complete."""
-        devices: list[Device] = []
-        incomplete: list[IncompletePool] = []
+        devices, incomplete = list[Device](), list[IncompletePool]()
         for (driver, pool), seen in sorted(self._newest.items()):
             if seen.slices == seen.expected:
                 devices += [_with_counters(device, seen.counters) for device in seen.devices]
@@ -196,29 +197,28 @@ class DevicePools:
         return devices, incomplete
 
 
-def published(slices: Iterable[Object]) -> tuple[list[Device], list[IncompletePool]]:
+def published(slices: Iterable[Object], nodes: Iterable[Object] = ()) -> tuple[list[Device], list[IncompletePool]]:
     """The devices of all complete pools, and the pools that are not complete, of these ResourceSlices."""
-    pools = DevicePools()
+    pools = DevicePools(nodes)
     for item in slices:
         pools.add(item)
     return pools.result()
 
 
-def _device(driver: str, pool: str, spec: Object, entry: Object) -> Device:
+def _device(driver: str, pool: str, spec: Object, entry: Object, hosts: Mapping[str, str]) -> Device:
     body = entry.get("basic") or entry
     node = body.get("nodeName") if spec.get("perDeviceNodeSelection") else spec.get("nodeName")
     if node is None:
-        node = _single_node(body.get("nodeSelector") or spec.get("nodeSelector"))
+        node = _single_node(body.get("nodeSelector") or spec.get("nodeSelector"), hosts)
     taints = [taint_text(taint) for taint in body.get("taints") or [] if taint["effect"] in KEEPING_AWAY]
     read = {sys.intern(name): _value(value) for name, value in (body.get("attributes") or {}).items()}
     attributes = {name: value for name, value in read.items() if value is not None}
-    node = node if node is None else sys.intern(node)
     shareable = body.get("allowMultipleAllocations") is True
     return Device(
         driver,
         pool,
         sys.intern(entry["name"]),
-        node,
+        node if node is None else sys.intern(node),
         attributes,
         tainted=", ".join(taints),
         shareable=shareable,
@@ -254,14 +254,16 @@ def _with_counters(device: Device, counters: dict[tuple[str, str], float]) -> De
     return replace(device, consumes=tuple(consumes))
 
 
-def _single_node(selector: Object | None) -> str | None:
-    """The node that a selector selects by metadata.name or the host name, if it is exactly one."""
+def _single_node(selector: Object | None, hosts: Mapping[str, str]) -> str | None:
+    """The node that a selector selects by its name or its host name (hosts: host name -> node), if it is one."""
     terms = (selector or {}).get("nodeSelectorTerms") or []
     if len(terms) != 1:
         return None
     wanted = [*(terms[0].get("matchFields") or []), *(terms[0].get("matchExpressions") or [])]
-    named = [each for each in wanted if each["key"] in _NODE_NAMES and each["operator"] == "In"]
-    names = {name for each in named for name in each["values"]}
+    named = [each for each in wanted if each["key"] in (_NODE_NAME, _HOST_NAME) and each["operator"] == "In"]
+    names = {
+        hosts.get(value, value) if each["key"] == _HOST_NAME else value for each in named for value in each["values"]
+    }
     return str(names.pop()) if len(names) == 1 else None
 
 
