@@ -97,7 +97,6 @@ def test_nodes_that_are_left_alone(lab: Lab) -> None:
         ("pod-labels", (f"every Pod needs the labels {' and '.join(POD_LABELS)}", "--pod-template")),
         ("namespace-labels", (f"every Namespace needs the label {TEAM}", "--namespace-labels")),
         ("digests", ("every image needs a digest",)),
-        ("tight-quotas", ("exceeded quota: tight-quotas",)),
     ],
 )
 def test_a_refusal_is_an_error_with_the_policy_s_words_and_the_way_out(
@@ -105,8 +104,13 @@ def test_a_refusal_is_an_error_with_the_policy_s_words_and_the_way_out(
 ) -> None:
     with lab.traits(trait):
         done = lab.run(DRA, ACCESS)
-    for check in (DRA, ACCESS) if trait != "tight-quotas" else (ACCESS,):
+    for check in (DRA, ACCESS):
         cannot_decide(done, check, *words)
+
+
+def test_a_quota_without_room_is_an_error_after_the_patience_of_the_run(lab: Lab) -> None:
+    with lab.traits("tight-quotas"):
+        cannot_decide(lab.run(ACCESS, "--patience", "20"), ACCESS, "exceeded quota: tight-quotas")
 
 
 def test_a_run_brings_the_labels_that_it_is_given(lab: Lab, tmp_path: Path) -> None:
