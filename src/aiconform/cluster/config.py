@@ -102,11 +102,9 @@ def _is_there(path: str, *, unnamed: bool) -> bool:
         Path(path).stat()
     except FileNotFoundError:
         return False
-    except NotADirectoryError:
-        if unnamed:
-            return False
-        raise NoCluster(f"The kubeconfig {path} cannot be read: Not a directory") from None
     except (OSError, ValueError) as error:
+        if unnamed and isinstance(error, NotADirectoryError):
+            return False
         raise NoCluster(f"The kubeconfig {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     return True
 

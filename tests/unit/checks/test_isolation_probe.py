@@ -203,25 +203,27 @@ async def test_a_quota_that_is_full_refuses_no_environment() -> None:
         await isolation(platform, Full(cluster), Settings(patience=5.0), TARGET)  # type: ignore[arg-type]
 
 
-async def test_a_second_pod_that_waits_for_something_else_shows_nothing() -> None:
-    def waits(message: str) -> FakeCluster:
+class SecondWaits(FakeCluster):
+    """The scheduler finds no node for the second Pod, and says why."""
+
+    def __init__(self, message: str) -> None:
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        super().__init__(PRINTED, {"second": {"phase": "Pending", "conditions": [condition]}})
 
-        class Waiting(FakeCluster):
-            def seen(self, obj: Object) -> Object:
-                made = super().seen(obj)
-                if obj["metadata"]["name"].endswith("second"):
-                    del made["spec"]["nodeName"]
-                return made
+    def seen(self, obj: Object) -> Object:
+        made = super().seen(obj)
+        if obj["metadata"]["name"].endswith("second"):
+            del made["spec"]["nodeName"]
+        return made
 
-        return Waiting(PRINTED, {"second": {"phase": "Pending", "conditions": [condition]}})
 
+async def test_a_second_pod_that_waits_for_something_else_shows_nothing() -> None:
     one = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "H100", total=1, free=1)
     for message in ("1 Insufficient nvidia.com/gpu, 1 Too many pods", "cannot allocate all claims", "no room"):
-        assert (await seen(waits(message), target=one)).second_waited
+        assert (await seen(SecondWaits(message), target=one)).second_waited
     for message in ("1 Too many pods", "1 Insufficient cpu"):
         with pytest.raises(Stuck, match=message):
-            await seen(waits(message), target=one)
+            await seen(SecondWaits(message), target=one)
 
 
 def other(priority: int | None, phase: str = "Running", resource: str = "nvidia.com/gpu", **spec: Any) -> Object:
@@ -242,16 +244,7 @@ def other(priority: int | None, phase: str = "Running", resource: str = "nvidia.
     ],
 )
 async def test_nobody_is_evicted_for_the_pod_that_finds_no_free_device(others: list[Object], has_class: bool) -> None:
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no room"}
-
-    class Waiting(FakeCluster):
-        def seen(self, obj: Object) -> Object:
-            made = super().seen(obj)
-            if obj["metadata"]["name"].endswith("second"):
-                del made["spec"]["nodeName"]
-            return made
-
-    cluster = Waiting(PRINTED, {"second": {"phase": "Pending", "conditions": [condition]}})
+    cluster = SecondWaits("no room")
     cluster.others = others
     one = NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "H100", total=8, free=1)
     assert (await seen(cluster, target=one)).second_waited
