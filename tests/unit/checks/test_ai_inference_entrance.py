@@ -145,6 +145,24 @@ async def test_what_another_port_or_parameter_mends_is_no_verdict(reason: str) -
             await opened(FakePlatform({"c": status}), AiInferenceOptions(gateway_class="c", programmed_seconds=1))
 
 
+async def test_parameters_that_the_platform_wrote_into_the_gateway_are_its_own() -> None:
+    refused = {"conditions": [condition("Accepted", "False", "InvalidParameters")]}
+
+    class Platform(FakePlatform):
+        async def create(self, obj: Object) -> Object:
+            made = await super().create(obj)
+            if obj["kind"] == "Gateway":
+                made["spec"] = {**obj["spec"], "infrastructure": {"parametersRef": {"name": "of-the-platform"}}}
+            return made
+
+    named = AiInferenceOptions(gateway_class="c", programmed_seconds=1)
+    found = await opened(Platform({"c": refused}), named)
+    assert (found.came.programmed, found.came.refused) == (False, True)
+    given = named.model_copy(update={"parameters": "EnvoyProxy.gateway.envoyproxy.io/settings"})
+    with pytest.raises(TimedOut, match="InvalidParameters"):
+        await opened(FakePlatform({"c": refused}), given)
+
+
 async def test_another_port_is_tried_if_the_usual_one_of_the_implementation_is_not_served() -> None:
     unavailable = {"name": "http", "conditions": [condition("Accepted", "False", "PortUnavailable")]}
 

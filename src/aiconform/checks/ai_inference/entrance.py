@@ -17,6 +17,7 @@ from aiconform.platform.gateways import HTTP_PORT
 # Reasons of conditions that only say "not yet", or that there is no more of something at the moment:
 # https://gateway-api.sigs.k8s.io/reference/spec/
 _NOT_YET = ("Pending", "NotReconciled", "AddressNotAssigned", "Unknown", "Waiting", "NoResources")
+_OF_PARAMETERS = "InvalidParameters"
 # Reasons of conditions that another port, address or parameter of the Gateway mends: as its implementation is set up
 # here, it cannot have this one.
 _OF_THE_REQUEST = (
@@ -24,7 +25,7 @@ _OF_THE_REQUEST = (
     "UnsupportedProtocol",
     "UnsupportedAddress",
     "AddressNotUsable",
-    "InvalidParameters",
+    _OF_PARAMETERS,
     "HostnameConflict",
     "ProtocolConflict",
 )
@@ -188,11 +189,12 @@ async def programmed(
     *,
     addressless: bool = False,
     other_port: bool = False,
+    draft: Object | None = None,
 ) -> Programming:
     """What became of a Gateway within `seconds`. addressless: its routes have addresses, not the Gateway itself.
 
     families: see `address_of`. other_port: there is another port to try, so that nobody waits for one that is not
-    available.
+    available. draft: the Gateway as the check wrote it; None for one of others.
     """
     last = made
 
@@ -216,7 +218,7 @@ async def programmed(
         return Programming(
             False,
             "; ".join(filter(None, words)) or "no condition at all",
-            refused=_refused(last),
+            refused=_refused(last, draft),
             port_unavailable=_port_unavailable(last),
         )
     return Programming(True, gateways.condition(seen, "Programmed")[1], address_of(seen, families))
@@ -231,19 +233,26 @@ def _port_unavailable(seen: Object) -> bool:
     )
 
 
-def _refused(seen: Object) -> bool:
+def _refused(seen: Object, draft: Object | None) -> bool:
     """Whether a condition of this generation says that the Gateway will not be programmed, not only "not yet".
 
-    What this platform does not do with a Gateway like that of the check, it may do with another one.
+    What this platform does not do with a Gateway like that of the check, it may do with another one: but parameters
+    that the platform itself wrote into it are not the check's.
     """
-    if any(entry.reason in _OF_THE_REQUEST for entry in listeners.problems(seen)):
+    ours = draft is None or _parameters(draft) == _parameters(seen)
+    excused = [reason for reason in _OF_THE_REQUEST if ours or reason != _OF_PARAMETERS]
+    if any(entry.reason in excused for entry in listeners.problems(seen)):
         return False
     return any(
         entry.type in ("Accepted", "Programmed")
         and entry.decided(seen["metadata"].get("generation", 0)) is False
-        and entry.reason not in (*_NOT_YET, *_OF_THE_REQUEST)
+        and entry.reason not in (*_NOT_YET, *excused)
         for entry in conditions.read(seen.get("status"))
     )
+
+
+def _parameters(gateway: Object) -> Object | None:
+    return (gateway["spec"].get("infrastructure") or {}).get("parametersRef") or None
 
 
 def address_of(seen: Object, families: Collection[str] = ()) -> str:

@@ -61,7 +61,7 @@ async def _open(
         (each, (port, *ports)), *left = left
         suffix = f"-{number}" if number else ""
         number += 1
-        place = offer.existing
+        place, draft = offer.existing, None
         if place is None:
             name = scratch.name(f"gateway{suffix}")
             # Data planes may be Pods in the Namespace of their Gateway.
@@ -79,7 +79,13 @@ async def _open(
         annotation = each.facts.address
         other_port = bool(ports) and offer.existing is None
         came = await entrance.programmed(
-            platform, place.gateway, seconds, families, addressless=bool(annotation), other_port=other_port
+            platform,
+            place.gateway,
+            seconds,
+            families,
+            addressless=bool(annotation),
+            other_port=other_port,
+            draft=draft,
         )
         if came.programmed or (offer.named and came.refused):
             why = f"{offer.why}; {' | '.join(failures)}" if failures else offer.why
