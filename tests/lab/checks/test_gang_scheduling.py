@@ -72,6 +72,16 @@ def test_what_is_made_for_a_solution_is_valid_by_its_own_definitions(lab: Lab, s
                 create(lab, tmp_path, wrong, "--dry-run=server", "--validate=strict")
 
 
+def test_jobs_that_kueue_does_not_manage_are_no_verdict(lab: Lab) -> None:
+    with lab.traits("unqueued-jobs"):
+        done = lab.run(
+            CHECK, *ON_HEALTHY_NODES, *options({f"{CHECK}.solution": "kueue", f"{CHECK}.observe_seconds": 6})
+        )
+    found = done.check(CHECK)
+    assert (done.code, found["verdict"]) == (3, "error"), done.stderr
+    assert "batch/job in integrations.frameworks" in found["reason"]
+
+
 def test_a_queue_without_quota_is_no_verdict(lab: Lab, tmp_path: Path) -> None:
     queue = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ClusterQueue", "metadata": {"name": "team"}, "spec": {}}
     create(lab, tmp_path, queue)

@@ -46,7 +46,7 @@ def test_a_fault_that_disturbs_every_other_check_is_alone() -> None:
 
 
 def test_bad_faults_are_refused_when_they_register() -> None:
-    fault = FAULTS["kueue-ignores-jobs"]
+    fault = FAULTS["kueue-counts-quota-only"]
     assert collect([fault]) == {fault.name: fault}
     with pytest.raises(ValueError, match="two faults"):
         collect([fault, fault])

@@ -149,7 +149,7 @@ def test_a_fault_that_does_not_come_in_force_is_an_error(lab: FakeLab, monkeypat
 
 def test_a_fault_of_an_add_on_that_is_not_installed_says_which(lab: FakeLab) -> None:
     lab.add_ons = ()
-    result = run("kueue-ignores-jobs")
+    result = run("kueue-counts-quota-only")
     assert result.exit_code == 2
     assert "needs add-on kueue, which is not installed: `aiconform lab up --with kueue`" in result.stderr
 
@@ -297,7 +297,7 @@ def test_changes_in_the_cluster_are_side_by_side_and_one_that_fails_is_named(
 
 
 def test_changes_of_one_check_take_turns(lab: FakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They can change the same objects: both of these give Kueue's Deployment another Pod."""
+    """They can change the same objects, such as the Deployment of Kueue."""
     told: list[str] = []
 
     def telling(name: str) -> InCluster:
@@ -308,7 +308,7 @@ def test_changes_of_one_check_take_turns(lab: FakeLab, monkeypatch: pytest.Monke
 
         return InCluster(change, change)
 
-    names = ("kueue-ignores-jobs", "kueue-counts-quota-only")
+    names = ("kueue-webhooks-down", "kueue-counts-quota-only")
     changed = {name: replace(FAULTS[name], how=telling(name)) for name in names}
     monkeypatch.setattr("aiconform.lab.faults.registry.FAULTS", {**FAULTS, **changed})
     monkeypatch.setattr("aiconform.cluster.connect", contextlib.asynccontextmanager(_no_cluster))

@@ -15,13 +15,12 @@ from aiconform.lab.faults.workloads import admission, configure, leads, restart
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
 
-_NAMESPACE = "kueue-system"
-_DEPLOYMENT = "kueue-controller-manager"
+NAMESPACE = "kueue-system"
+DEPLOYMENT = "kueue-controller-manager"
 _ADMISSION = "admissionregistration.k8s.io/v1"
 _WEBHOOKS = "kueue-webhook-service"
 _ASKED_ABOUT_JOBS = {"Mutating": "mjob.kb.io", "Validating": "vjob.kb.io"}
 _LABELS = "control-plane=controller-manager"
-_CONFIG = ("kueue-manager-config", "controller_manager_config.yaml")
 # Kueue refuses to start with any of these feature gates on while topology-aware scheduling is off.
 _FLAG = "--feature-gates="
 _GATES = _FLAG + ",".join(
@@ -62,9 +61,10 @@ _JOB: dict[str, Any] = {
 # Kueue
 
 
-async def _works(cluster: Cluster) -> None:
+async def works(cluster: Cluster) -> None:
+    """Wait until Kueue's webhooks answer and a controller leads. Raises TimedOut."""
     await admission(cluster, _FLAVOR, reached=True)
-    await leads(cluster, _NAMESPACE, _LABELS)
+    await leads(cluster, NAMESPACE, _LABELS)
 
 
 def _without_webhooks_for_jobs() -> InCluster:
@@ -92,31 +92,14 @@ def _without_webhooks_for_jobs() -> InCluster:
     return InCluster(on, off)
 
 
-def _without_jobs() -> InCluster:
-    name = "kueue-ignores-jobs"
-
-    async def on(cluster: Cluster) -> None:
-        map_, key = _CONFIG
-        config = yaml.safe_load((await cluster.get("v1", "ConfigMap", map_, _NAMESPACE))["data"][key])
-        config["integrations"]["frameworks"].remove("batch/job")
-        await configure(cluster, _NAMESPACE, _DEPLOYMENT, _CONFIG, name, yaml.safe_dump(config))
-        await _works(cluster)
-
-    async def off(cluster: Cluster) -> None:
-        await configure(cluster, _NAMESPACE, _DEPLOYMENT, _CONFIG, name, None)
-        await _works(cluster)
-
-    return InCluster(on, off)
-
-
 def _arguments(*wanted: str) -> Change:
     def change(spec: Object) -> None:
         (container,) = spec["containers"]
         container["args"] = [each for each in container["args"] if not each.startswith(_FLAG)] + list(wanted)
 
     async def act(cluster: Cluster) -> None:
-        await restart(cluster, _NAMESPACE, _DEPLOYMENT, change)
-        await _works(cluster)
+        await restart(cluster, NAMESPACE, DEPLOYMENT, change)
+        await works(cluster)
 
     return act
 
@@ -161,12 +144,6 @@ FAULTS = (
         "Kueue's webhooks for Jobs in a queue do not answer.",
         "gang_runs",
         how=_without_webhooks_for_jobs(),
-    ),
-    _fault(
-        "kueue-ignores-jobs",
-        "Kueue ignores Jobs, so their Pods are scheduled one by one.",
-        *("no_pod_starts", "no_partial_hold"),
-        how=_without_jobs(),
     ),
     _fault(
         "kueue-counts-quota-only",
