@@ -142,14 +142,17 @@ async def scarcity(platform: Platform, scratch: Scratch, settings: Settings, tar
             return timeline.gang(order.name, order.size)
 
         began = await timeline.until(lambda: bool(outcome.started(gang())), seconds=window)
-        await session.require_managed(order)
         said, released = await session.reported(order, timeline), None
-        if not began:
+        if began:
+            await session.require_managed(order)
+        else:
             released = timeline.now
             scratch.tell("making room for the gang")
             for filler in fillers:
                 await platform.cluster.delete(filler)
-            if not await timeline.until(lambda: outcome.most_at_once(gang()) >= order.size, seconds=patience):
+            if await timeline.until(lambda: outcome.most_at_once(gang()) >= order.size, seconds=patience):
+                await session.require_managed(order)
+            else:
                 await _why_not_whole(session, timeline, gang(), order)
         return Scarcity(
             **session.about(),
