@@ -42,10 +42,13 @@ NEVER: dict[str, dict[str, object]] = {
     "metrics-down": {"pod_autoscaling.scale_seconds": 10},
     "metrics-of-another": {"pod_autoscaling.scale_seconds": 30},
     "metrics-creep": {"pod_autoscaling.scale_seconds": 50},
-    # Its answers are wrong; where they are late, the operator's own Service of the same Prometheus is asked.
+    # What it answers is wrong or lacking; where it is late, the operator's own Service of the same Prometheus is asked.
     "monitoring-answers-stale": {"ai_service_metrics.query": "monitoring/prometheus-k8s:9090"},
     "monitoring-answers-tenfold": {"ai_service_metrics.query": "monitoring/prometheus-k8s:9090"},
-    "monitoring-drops-targets": {"ai_service_metrics.discovery_seconds": 40},
+    "monitoring-drops-targets": {
+        "ai_service_metrics.discovery_seconds": 40,
+        "ai_service_metrics.query": "monitoring/prometheus-k8s:9090",
+    },
     "no-driver": {"cluster_autoscaling.node_added_seconds": 45},
     "operator-does-not-come-back": {"robust_controller.restart_seconds": 15},
     "operator-lease-stuck": {"robust_controller.restart_seconds": 45},
