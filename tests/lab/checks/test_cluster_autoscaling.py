@@ -35,6 +35,16 @@ def test_to_say_that_there_is_no_autoscaler_where_there_is_one_is_an_error(undec
     assert "there is Karpenter" in undecided.check(CHECK)["reason"]
 
 
+def test_a_pool_at_its_limit_is_no_defect_of_its_autoscaler(lab: Lab) -> None:
+    with lab.traits("full-pool"):
+        done = lab.run(CHECK)
+    assert done.code == 3, done.stderr
+    found = done.check(CHECK)
+    assert found["verdict"] == "error"
+    for words in ("no pool with accelerators may grow (accelerators", "its limit of 0 cpu is reached", "Raise the max"):
+        assert words in found["reason"]
+
+
 @pytest.mark.parametrize(
     ("word", "told"),
     [

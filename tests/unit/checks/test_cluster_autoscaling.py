@@ -34,7 +34,14 @@ from aiconform.kit.starting import BLAME_SECONDS
 from aiconform.platform.accelerators.nodes import Toleration
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.autoscaling.discovery import known_with
-from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, Autoscaling, Pool
+from aiconform.platform.autoscaling.pools import (
+    BY_CLUSTER_AUTOSCALER,
+    BY_KARPENTER,
+    BY_LABEL,
+    GIVEN,
+    Autoscaling,
+    Pool,
+)
 
 Object = dict[str, Any]
 GPU = "nvidia.com/gpu"
@@ -121,11 +128,6 @@ def test_a_pool_that_grows_and_shrinks_passes() -> None:
 @pytest.mark.parametrize(
     ("what", "breaks", "undecided"),
     [
-        (
-            seen(nodes=(), full="full", bounds="its maximum of 1 nodes is reached", **NOT_PLACED),
-            {ADDED},
-            {KIND, READY, OFFERS, RUNS, REMOVED},
-        ),
         (seen(came(of_pool=False), **NOT_PLACED), {ADDED}, {KIND, READY, OFFERS, RUNS, REMOVED}),
         (seen(came(offers={"amd.com/gpu": 8}, gone=None), **NOT_PLACED), {KIND}, {OFFERS, RUNS, REMOVED}),
         (
@@ -155,6 +157,31 @@ def test_a_pool_of_which_only_a_label_is_known_is_not_blamed_for_not_growing() -
     what = seen(nodes=(), autoscaler=BY_LABEL, **NOT_PLACED)
     assert broken(what) == set()
     assert ADDED in open_(what)
+
+
+LIMITS = "FailedScheduling: Failed to schedule pod, all available instance types exceed limits for nodepool"
+
+
+@pytest.mark.parametrize(
+    ("fields", "way_out"),
+    [
+        # Earlier versions tried a pool that may not grow.
+        ({"full": "its maximum of 1 nodes is reached"}, "raise its maximum above its size, or free a node"),
+        ({"said": (f'{LIMITS} "gpu"',)}, "raise them"),
+        ({"said": (f'{LIMITS}: "gpu", other words',)}, "raise them"),
+        ({"said": (f"{LIMITS} (NodePool=gpu)",)}, "raise them"),
+    ],
+)
+def test_an_autoscaler_that_keeps_to_the_bounds_of_its_pool_does_not_fail(fields: dict[str, Any], way_out: str) -> None:
+    what = seen(came("cpu-7", of_pool=False, offers={}), **fields, **NOT_PLACED)
+    assert broken(what) == set()
+    assert open_(what) == {ADDED, KIND, READY, OFFERS, RUNS, REMOVED}
+    assert way_out in findings(CHECK, what)[ADDED].reason
+
+
+@pytest.mark.parametrize("said", [f'{LIMITS} "gpu-2"', f"{LIMITS} (NodePool=cpu)", "max node group size reached"])
+def test_the_bounds_of_other_pools_excuse_nothing(said: str) -> None:
+    assert broken(seen(came("cpu-7", of_pool=False, offers={}), said=(said,), **NOT_PLACED)) == {ADDED}
 
 
 def test_the_reason_says_the_bounds_what_was_said_and_what_else_came() -> None:
@@ -266,6 +293,34 @@ def test_a_pool_without_a_known_accelerator_is_told_with_the_way_out() -> None:
     with pytest.raises(NothingToLookAt, match=r"cpu \(no accelerator: its family is m; 2 nodes\)\)\. Name the pool"):
         choose(pools(Pool("cpu", BY_KARPENTER, size=2, without="its family is m")), ClusterAutoscaling())
     assert choose(pools(Pool("gpu", BY_KARPENTER, resource=GPU)), ClusterAutoscaling()).name == "gpu"
+
+
+@pytest.mark.parametrize(
+    ("by", "fields"),
+    [
+        (BY_CLUSTER_AUTOSCALER, {"size": 2, "minimum": 2, "maximum": 2, "full": "its minimum is its maximum, 2"}),
+        (BY_CLUSTER_AUTOSCALER, {"size": 4, "maximum": 4, "full": "its maximum of 4 nodes is reached"}),
+        (BY_KARPENTER, {"size": 1, "limits": "limits cpu: 8", "full": "its limit of 8 cpu is reached"}),
+        (GIVEN, {"full": "it is of fixed size"}),
+    ],
+)
+def test_a_pool_that_may_not_grow_is_no_verdict_and_is_told_with_its_bounds(by: str, fields: dict[str, Any]) -> None:
+    full, cpu = Pool("gpu", by, resource=GPU, **fields), Pool("cpu", by, without="its family is m")
+    with pytest.raises(
+        NothingToLookAt, match=r"no pool with accelerators may grow \(gpu \(.*Raise the maximum"
+    ) as raised:
+        choose(pools(full, cpu), ClusterAutoscaling())
+    assert fields["full"] in str(raised.value)
+    assert "cpu (" not in str(raised.value)
+
+
+def test_a_pool_that_may_grow_is_tried_whichever_autoscaler_scales_it() -> None:
+    full = Pool("full", BY_KARPENTER, resource=GPU, full="its limit of 8 cpu is reached")
+    grows = Pool("grows", BY_CLUSTER_AUTOSCALER, resource=GPU, size=1, maximum=2)
+    assert choose(pools(full, grows), ClusterAutoscaling()) == grows
+    # Nothing shows that anybody scales a pool that only has a label.
+    with pytest.raises(NothingToLookAt, match="full"):
+        choose(pools(full, Pool("label", BY_LABEL, resource=GPU)), ClusterAutoscaling())
 
 
 def test_the_limits_of_the_user_bound_the_probe() -> None:

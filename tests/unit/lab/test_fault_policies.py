@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from aiconform.cluster import Rejected
+from aiconform.lab.faults.autoscaling import FAULTS
+from aiconform.lab.faults.fault import InCluster
 from aiconform.lab.faults.policies import refusing
+from aiconform.lab.traits.catalog import TRAITS
 
 Object = dict[str, Any]
 
@@ -59,3 +63,44 @@ async def test_a_policy_is_on_when_it_refuses_its_canary() -> None:
     assert len(cluster.bindings) == 1
     await fault.off(cluster)  # type: ignore[arg-type]
     assert cluster.applied == {}
+
+
+async def test_a_pool_that_meets_a_lower_limit_still_declares_room() -> None:
+    """At its declared limit it would be no defect: the fault touches the orders, and not the NodePool."""
+
+    class WithoutNodes(FakeCluster):
+        async def list(self, *of: str) -> AsyncIterator[Object]:
+            assert of == ("karpenter.sh/v1", "NodeClaim")
+            for claim in ():
+                yield claim
+
+    fault = next(fault for fault in FAULTS if fault.name == "autoscaler-at-limit")
+    assert fault.breaks == {"cluster_autoscaling/node_is_added"}
+    assert isinstance(fault.how, InCluster)
+    cluster = WithoutNodes()
+    await fault.how.on(cluster)  # type: ignore[arg-type]
+    (policy,) = (obj["spec"] for (kind, _), obj in cluster.applied.items() if kind == "ValidatingAdmissionPolicy")
+    rules = policy["matchConstraints"]["resourceRules"]
+    assert [(rule["operations"], rule["resources"]) for rule in rules] == [
+        (["CREATE"], ["nodeclaims"]),
+        (["CREATE"], ["configmaps"]),
+    ]
+    await fault.how.off(cluster)  # type: ignore[arg-type]
+    assert cluster.applied == {}
+
+
+async def test_a_full_pool_is_full_by_a_limit_that_says_nothing_of_accelerators() -> None:
+    asked: list[Object] = []
+
+    class OfNodePool(FakeCluster):
+        async def get(self, *of: str) -> Object:
+            return {"kind": of[1], "spec": {"limits": {"example.com/gpu": "8"}}}
+
+        async def patch(self, pool: Object, change: Object) -> None:
+            asked.append(change)
+
+    how = TRAITS["full-pool"].how
+    assert isinstance(how, InCluster)
+    await how.on(OfNodePool())  # type: ignore[arg-type]
+    await how.off(OfNodePool())  # type: ignore[arg-type]
+    assert asked == [{"spec": {"limits": {"cpu": "0"}}}, {"spec": {"limits": {"cpu": None}}}]

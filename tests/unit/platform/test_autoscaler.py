@@ -826,6 +826,15 @@ async def test_a_given_label_goes_before_all_and_keeps_what_is_known_of_it() -> 
         await find(platform, given="ml")
 
 
+async def test_of_a_given_pool_s_groups_the_one_that_may_grow_is_tried() -> None:
+    label = "cloud.google.com/gke-nodepool"
+    zones = [f"gke-c-gpu-{zone}-grp" for zone in ("11112222", "33334444")]
+    members = [node(f"gke-c-gpu-{zone}-x", {label: "gpu"}, **GPU) for zone in ("11112222", "33334444")]
+    text = status_of((zones[0], 4), (zones[1], 1))
+    (pool,) = (await find(FakePlatform(members, status=text), given=f"{label}=gpu")).usable
+    assert (pool.name, pool.full) == (zones[1], "")
+
+
 async def test_an_empty_pool_is_asked_for_what_others_offer_unless_something_is_given() -> None:
     platform = FakePlatform([node("a", **GPU)])
     assert (await find(platform, given="pool=new")).usable[0].resource == "nvidia.com/gpu"

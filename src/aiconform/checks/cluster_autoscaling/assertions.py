@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from aiconform.check import Finding, assertion, holds, undecided
 from aiconform.checks.cluster_autoscaling.observations import NodeSeen, Scaling
 from aiconform.platform.autoscaling.pools import BY_LABEL
 
 NO_NODE = "no node was added"
+# Karpenter's words where a NodePool's limits leave room for less than a node:
+# https://github.com/kubernetes-sigs/karpenter/blob/main/pkg/controllers/provisioning/scheduling/scheduler.go
+_NO_ROOM = r'exceed limits for nodepool:? (\(NodePool=|")?{}(?![\w.-])'
 
 
 def subject(seen: Scaling) -> NodeSeen | None:
@@ -34,6 +39,10 @@ def node_is_added(seen: Scaling) -> Finding:
     words += [seen.bounds] if seen.bounds else []
     words += [f"other nodes that were added: {others}"] if others else []
     words += [f"reported about the Pod: {' | '.join(seen.said) or seen.unschedulable}"]
+    if seen.full:
+        return undecided(f"{'; '.join(words)}. It may not grow: raise its maximum above its size, or free a node")
+    if any(re.search(_NO_ROOM.format(re.escape(seen.pool)), text) for text in seen.said):
+        return undecided(f"{'; '.join(words)}. Its limits have no room for another node: raise them")
     if seen.autoscaler == BY_LABEL:
         return undecided(f"{'; '.join(words)}. Nothing shows that this pool is scaled automatically")
     return holds(False, "; ".join(words), subjects=1)

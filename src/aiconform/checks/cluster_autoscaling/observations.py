@@ -25,10 +25,11 @@ class Scaling(Observation):
     """A Pod that waits for an accelerator, and the nodes of the platform while it waits and afterwards.
 
     size: nodes of the pool before. bounds: the pool's limits and problems, as the autoscaler reports them. full: why
-    the pool cannot grow. held: nodes with a placeholder Pod; lost: those of them that were removed. unschedulable: the
-    scheduler's first message about the waiting Pod; said: later events about it. pod_node: where it was scheduled
-    (empty if nowhere). ran: when it ran there; None if it did not, and `problem` says why. released: when it was
-    deleted. waited_up, waited_down: how long the platform had for each direction, in seconds.
+    the pool cannot grow, in runs of earlier versions, which tried it all the same. held: nodes with a placeholder Pod;
+    lost: those of them that were removed. unschedulable: the scheduler's first message about the waiting Pod; said:
+    later events about it. pod_node: where it was scheduled (empty if nowhere). ran: when it ran there; None if it did
+    not, and `problem` says why. released: when it was deleted. waited_up, waited_down: how long the platform had for
+    each direction, in seconds.
     """
 
     autoscaler: str
@@ -37,7 +38,7 @@ class Scaling(Observation):
     simulated: bool
     size: int
     bounds: str
-    full: str
+    full: str = ""
     held: tuple[str, ...]
     lost: tuple[str, ...]
     unschedulable: str

@@ -36,10 +36,6 @@ from aiconform.platform.autoscaling.cluster_autoscaler import STATUS_NAME
 from aiconform.platform.autoscaling.discovery import discover, known_with
 from aiconform.platform.autoscaling.pools import BY_LABEL, Autoscaling, Pool
 
-# A pool that by its own bounds cannot grow is given only this long.
-FULL_SECONDS = 60.0
-
-
 # What to scale
 
 
@@ -54,7 +50,10 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
     if options.none:
         raise _none(found, looked)
     if found.usable:
-        return found.usable[0]
+        pool = found.usable[0]
+        if pool.full:
+            raise _full([each for each in found.usable if each.full], problems)
+        return pool
     if queued := [pool for pool in found.pools if pool.resource and pool.queued]:
         raise NothingToLookAt(
             f"nothing to look at: nodes with accelerators are added only for a ProvisioningRequest, not for a Pod that "
@@ -78,6 +77,16 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
     raise NothingToLookAt(
         f"nothing to look at: no autoscaler of nodes was found{problems}; {looked}. Set the node label of a pool "
         "(--set cluster_autoscaling.pool=KEY=VALUE), or say that none exists (--set cluster_autoscaling.none=true)"
+    )
+
+
+def _full(pools: Sequence[Pool], problems: str) -> NothingToLookAt:
+    """That an autoscaler keeps to the bounds of its pools says nothing against it."""
+    return NothingToLookAt(
+        f"nothing to look at: no pool with accelerators may grow ({'; '.join(map(str, pools))}){problems}. Raise the "
+        "maximum (Karpenter: the limits) of one of them above its size; or free a node, if its minimum allows, and run "
+        "again when it is removed; or name another pool by a label of its nodes (--set "
+        "cluster_autoscaling.pool=KEY=VALUE)"
     )
 
 
@@ -112,7 +121,7 @@ async def inspect(platform: Platform, settings: Settings) -> Inspection:
     problems = list(seen.problems)
     if pool.by == BY_LABEL:
         problems.append(f"nothing shows that an autoscaler scales pool {pool.name}")
-    problems += [f"pool {pool.name} may not grow: {text}" for text in (pool.full, pool.problem) if text]
+    problems += [f"pool {pool.name} may not grow: {pool.problem}"] if pool.problem else []
     return Inspection(tuple(found), problems=tuple(problems))
 
 
@@ -172,7 +181,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     made = waiting_pod_manifest(scratch.name("waiting"), pool, platform.images["shell"], priority, tolerated)
     created = await scratch.create(made)
     waiting = WaitingPod(created, changes)
-    up = min(options.node_added_seconds, FULL_SECONDS) if pool.full else options.node_added_seconds
+    up = options.node_added_seconds
     ran = released = None
     async with background(history.follow(platform.cluster)):
         async with background(waiting.follow(platform.cluster)):
@@ -204,8 +213,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
         resource=pool.resource,
         simulated=bool(profile and profile.simulated),
         size=pool.size,
-        bounds="; ".join(text for text in (pool.limits, pool.full, pool.problem) if text),
-        full=pool.full,
+        bounds="; ".join(text for text in (pool.limits, pool.problem) if text),
         held=held,
         lost=tuple(name for name in held if name in history.lost),
         unschedulable=waiting.unschedulable,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiconform.lab.addons.karpenter import LIMIT, NODE_POOL
+from aiconform.lab.addons.karpenter import NODE_POOL
 from aiconform.lab.build.images import BUSYBOX
 from aiconform.lab.faults.fault import Fault, InCluster, assertions
+from aiconform.lab.faults.policies import refusing
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
@@ -26,19 +27,16 @@ async def _pool(cluster: Cluster) -> Object:
     return await cluster.get(KARPENTER, "NodePool", NODE_POOL)
 
 
-async def _set_limit(cluster: Cluster, limit: int) -> None:
-    pool = await _pool(cluster)
-    await cluster.patch(pool, {"spec": {"limits": dict.fromkeys(pool["spec"]["limits"], str(limit))}})
+def _below_limit() -> InCluster:
+    """Whoever orders a node is refused, as by a quota that no pool declares: Karpenter's pool still has room."""
+    denied = refusing("autoscaler-at-limit", "karpenter.sh", "nodeclaims", "false", operation="CREATE")
 
+    async def on(cluster: Cluster) -> None:
+        await denied.on(cluster)
+        # So the pool's limit is far from its size.
+        await _remove_nodes(cluster)
 
-async def _at_limit(cluster: Cluster) -> None:
-    """The pool is empty while no Pod uses it, so a limit of zero equals its size."""
-    await _remove_nodes(cluster)
-    await _set_limit(cluster, 0)
-
-
-async def _within_limit(cluster: Cluster) -> None:
-    await _set_limit(cluster, LIMIT)
+    return InCluster(on, denied.off)
 
 
 async def _set_budget(cluster: Cluster, nodes: str) -> None:
@@ -123,9 +121,9 @@ FAULTS = tuple(
     for name, description, breaks, how in (
         (
             "autoscaler-at-limit",
-            "The autoscaler's pool cannot grow: its limit equals its size.",
+            "The autoscaler adds no node: it meets a limit below the one that its pool declares.",
             "node_is_added",
-            InCluster(_at_limit, _within_limit),
+            _below_limit(),
         ),
         (
             "autoscaler-never-removes",

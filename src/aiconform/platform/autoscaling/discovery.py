@@ -70,11 +70,14 @@ def _given(
     """The pool with this label. A user who names an empty pool means what other nodes of the platform offer."""
     members = with_label(nodes, label)
     elsewhere = "" if members else most_offered(nodes, profiles)
-    for pool in pools:
+
+    def named(pool: Pool) -> bool:
         unlabelled = pool.label is None and pool.by == BY_CLUSTER_AUTOSCALER
-        if pool.label == label or (unlabelled and in_name(label[1], pool.name)):
-            found = replace(pool, by=GIVEN, label=label)
-            break
+        return pool.label == label or (unlabelled and in_name(label[1], pool.name))
+
+    # A managed pool can have a node group in each zone: one that can grow is enough.
+    if matching := sorted(filter(named, pools), key=lambda pool: (bool(pool.full), bool(pool.problem))):
+        found = replace(matching[0], by=GIVEN, label=label)
     else:
         name = f"{label[0]}={label[1]}"
         found = pool_of(name, GIVEN, label, members, profiles, without=offering_nothing(members, by_dra))

@@ -109,13 +109,14 @@ class Autoscaling:
     def usable(self) -> tuple[Pool, ...]:
         """Pools with a known accelerator that grow for a Pod, the best one to scale first.
 
-        The given pool, then pools that an autoscaler reports; among them pools that can grow before those that cannot,
-        spot capacity last, then the smallest: it is hardest to scale up from zero.
+        The given pool, then pools that an autoscaler reports; among them, whichever autoscaler's they are, pools that
+        can grow before those that cannot, spot capacity last, then the smallest: it is hardest to scale up from zero.
         """
         order = (GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER, BY_LABEL)
 
-        def place(pool: Pool) -> tuple[int, bool, bool, int, str]:
-            return order.index(pool.by), bool(pool.full or pool.problem), pool.spot, pool.size, pool.name
+        def place(pool: Pool) -> tuple[bool, bool, bool, bool, int, bool, int, str]:
+            found = pool.by != GIVEN, pool.by == BY_LABEL
+            return *found, bool(pool.full), bool(pool.problem), order.index(pool.by), pool.spot, pool.size, pool.name
 
         return tuple(sorted((pool for pool in self.pools if pool.resource and not pool.queued), key=place))
 
