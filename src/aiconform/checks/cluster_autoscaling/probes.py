@@ -162,6 +162,7 @@ def _limit(settings: Settings) -> float:
         Access("", "configmaps", ("get", "list"), names=(STATUS_NAME,), everywhere=True),
         Access("apps", "deployments", ("list",), everywhere=True),
         Access("karpenter.sh", "nodepools", ("list",), everywhere=True),
+        Access("cloud.google.com", "computeclasses", ("list",), everywhere=True, optional=True),
         Access("machine.openshift.io", "machinesets", ("list",), everywhere=True, optional=True),
         *(
             Access("cluster.x-k8s.io", name, ("list",), everywhere=True, optional=True)

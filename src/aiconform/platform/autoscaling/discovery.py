@@ -9,6 +9,7 @@ from dataclasses import replace
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.autoscaling.cluster_autoscaler import cluster_autoscaler, in_name
+from aiconform.platform.autoscaling.compute_class import compute_classes
 from aiconform.platform.autoscaling.karpenter import karpenter
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
@@ -37,7 +38,9 @@ async def discover(platform: Platform, *, given: str = "", resource: str = "", s
     nodes = await platform.nodes()
     by_dra = frozenset(entry.node for entry in (await platform.all_accelerators()).offered if entry.way == "dra")
     sources = await asyncio.gather(
-        karpenter(platform, nodes, profiles), cluster_autoscaler(platform, nodes, status, profiles, by_dra)
+        karpenter(platform, nodes, profiles),
+        cluster_autoscaler(platform, nodes, status, profiles, by_dra),
+        compute_classes(platform, nodes, profiles),
     )
     reported = [pool for source in sources for pool in source.pools]
     pools = [*reported, *by_label(nodes, known={pool.label for pool in reported if pool.label}, profiles=profiles)]

@@ -51,7 +51,8 @@ SPOT_LABELS = (
     ("cloud.google.com/gke-preemptible", "true"),
 )
 # How a pool was found, the most reliable way first.
-GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER, BY_LABEL = "given", "Karpenter", "Cluster Autoscaler", "label"
+GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER = "given", "Karpenter", "Cluster Autoscaler"
+BY_COMPUTE_CLASS, BY_LABEL = "ComputeClass", "label"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Pool:
 
     name: str
     by: str
-    """What scales it: Karpenter, Cluster Autoscaler, `label` if only its nodes' label is known, or `given`."""
+    """What scales it: Karpenter, Cluster Autoscaler, a ComputeClass, `label` if only its nodes' label is known, or
+    `given`."""
     label: tuple[str, str] | None = None
     """The label of its nodes, if it is known."""
     size: int = 0
@@ -112,7 +114,7 @@ class Autoscaling:
         The given pool, then pools that an autoscaler reports; among them, whichever autoscaler's they are, pools that
         can grow before those that cannot, spot capacity last, then the smallest: it is hardest to scale up from zero.
         """
-        order = (GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER, BY_LABEL)
+        order = (GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER, BY_COMPUTE_CLASS, BY_LABEL)
 
         def place(pool: Pool) -> tuple[bool, bool, bool, bool, int, bool, int, str]:
             found = pool.by != GIVEN, pool.by == BY_LABEL
@@ -169,7 +171,7 @@ def pool_of(
         label,
         size=fields.pop("size", len(members)),
         resource=resource,
-        amount=_together(resource, members, profiles or load_profiles()),
+        amount=fields.pop("amount", None) or _together(resource, members, profiles or load_profiles()),
         without="" if resource else without,
         spot=fields.pop("spot", bool(working) and all(is_spot(labels_of(node)) for node in working)),
         taints=tuple(sorted(taints)),
