@@ -16,6 +16,7 @@ from aiconform.platform.operators import (
     Operator,
     installed_operators,
     known,
+    other_operators,
     read,
 )
 
@@ -329,3 +330,59 @@ async def test_of_several_versions_the_best_that_is_served_is_taken() -> None:
     (here,) = await found(*(crd(name, "v1beta1", "v1beta2") for name in kueue[:-1]))
     assert here.version == "v1beta2"
     assert here.unestablished == (f"{kueue[-1]} is not installed",)
+
+
+# Others
+
+
+def own_webhooks(namespace: str, *rules: tuple[str, str]) -> dict[str, Any]:
+    """A configuration with a webhook for each of these (API group, resource)."""
+    made = webhooks(f"{namespace}-config", namespace, *(f"v{resource}.example.com" for _, resource in rules))
+    for entry, (group, resource) in zip(made["webhooks"], rules, strict=True):
+        entry["rules"] = [{"apiGroups": [group], "resources": [resource, f"{resource}/status"]}]
+    return made
+
+
+def operator_in(namespace: str, *rules: tuple[str, str], controller: str = "") -> list[dict[str, Any]]:
+    """A whole operator with CRDs, webhooks and a controller."""
+    return [
+        *(crd(f"{resource}.{group}", "v1") for group, resource in rules),
+        own_webhooks(namespace, *rules),
+        service(namespace),
+        deployment(namespace, controller or f"{namespace}-manager"),
+    ]
+
+
+async def others(*objects: dict[str, Any]) -> list[str]:
+    return [str(each) for each in await other_operators(FakeCluster(*objects), known())]  # type: ignore[arg-type]
+
+
+async def test_an_operator_that_the_suite_does_not_know_is_named_with_what_its_definition_needs() -> None:
+    found = await others(*operator_in("ml", ("models.example.com", "trainings"), ("models.example.com", "tunings")))
+    assert found == [
+        "ml/ml-manager: CRD trainings.models.example.com (v1), webhook vtrainings.example.com of ml-config"
+    ]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [("cert-manager.io", "certificates")],
+        [("gateway.networking.k8s.io", "httproutes")],
+        [("", "pods"), ("apps", "deployments")],
+        [("models.example.com", "*"), ("*", "*")],
+        # A known operator, which is told elsewhere, also by its other kinds.
+        [("leaderworkerset.x-k8s.io", "others"), ("leaderworkerset.x-k8s.io", "leaderworkersets")],
+    ],
+)
+async def test_what_runs_the_cluster_and_what_is_known_is_not_offered(rules: list[tuple[str, str]]) -> None:
+    assert await others(*operator_in("some", *rules)) == []
+
+
+async def test_an_operator_is_more_than_its_webhook() -> None:
+    whole = operator_in("ml", ("models.example.com", "trainings"))
+    for kind in ("CustomResourceDefinition", "Service", "Deployment"):
+        assert await others(*(obj for obj in whole if obj["kind"] != kind)) == []
+    assert (
+        await others(*operator_in("x", ("models.example.com", "trainings"), controller="lws-controller-manager")) == []
+    )

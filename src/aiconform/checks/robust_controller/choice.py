@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiconform.check import Inspection, NothingToLookAt, PlatformComponent, Settings, inspection
@@ -11,12 +12,14 @@ from aiconform.checks.robust_controller.options import (
     defined_operators,
     operator_names,
 )
+from aiconform.cluster import Forbidden
 from aiconform.platform import Platform
-from aiconform.platform.operators import InstalledOperator, installed_operators
+from aiconform.platform.operators import InstalledOperator, Operator, installed_operators, other_operators
 
+_MOST_NAMED = 10
 HOW = (
     "--set robust_controller.operator=NAME chooses one, --set robust_controller.definitions=FILE defines others "
-    "(in the form of platform/operators/operators.yaml)"
+    "(in the form of platform/operators/operators.yaml), which operator=NAME then takes"
 )
 
 
@@ -57,9 +60,10 @@ async def chosen_operators(platform: Platform, settings: Settings) -> list[Chose
     if not complete:
         looked = ", ".join(entry.crds[0] for entry in defined)
         seen = "; ".join(f"{each.operator.title}: {', '.join(each.missing)}" for each in found)
+        others = "; ".join(await _others(platform, defined))
         raise NothingToLookAt(
             f"nothing to look at: no operator with custom resources and webhooks that the suite knows "
-            f"({seen or f'none of the CRDs {looked}'}); {HOW}"
+            f"({seen or f'none of the CRDs {looked}'}); {f'{others}; ' if others else ''}{HOW}"
         )
     if words:
         return [_chosen(each, "all were set", options) for each in complete]
@@ -74,10 +78,21 @@ def _chosen(found: InstalledOperator, why: str, options: RobustControllerOptions
     return ChosenOperator(found.operator.name, found, why, options.restart)
 
 
+async def _others(platform: Platform, defined: Sequence[Operator]) -> list[str]:
+    """What is said of operators that only their user can tell how to test. Raises ClusterError."""
+    try:
+        found = list(map(str, await other_operators(platform.cluster, defined)))
+    except Forbidden as error:
+        return [f"other operators are not known: {error}"]
+    more = [f"and {len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
+    return [f"not known to the suite: {each}" for each in found[:_MOST_NAMED]] + more
+
+
 @inspection
 async def operators(platform: Platform, settings: Settings) -> Inspection:
     options = settings.of(RobustControllerOptions)
-    found = await installed_operators(platform.cluster, defined_operators(options.definitions))
+    defined = defined_operators(options.definitions)
+    found = await installed_operators(platform.cluster, defined)
     lines, problems = [], []
     for each in found:
         if wrong := (*each.missing, *each.unestablished):
@@ -90,6 +105,6 @@ async def operators(platform: Platform, settings: Settings) -> Inspection:
             if limited := chosen.installed.limited:
                 problems.append(f"{chosen.installed.operator.title}: {limited}")
     except NothingToLookAt as reason:
-        # It names the problems, too.
+        # It names the problems, and others if none is known.
         return Inspection(tuple(lines), (str(reason),))
-    return Inspection(tuple(lines), problems=tuple(problems))
+    return Inspection((*lines, *await _others(platform, defined)), problems=tuple(problems))

@@ -58,7 +58,10 @@ class RobustControllerOptions(Options):
         names = [entry.name for entry in defined_operators(info.data.get("definitions", ""))]
         for word in operator_names(words):
             if word not in (*names, ALL):
-                raise ValueError(f"there is no operator {word!r}; the suite knows {', '.join(names)}, and {ALL}")
+                raise ValueError(
+                    f"there is no operator {word!r}; the suite knows {', '.join(names)}, and {ALL}; "
+                    "definitions=FILE defines others"
+                )
         return words
 
 

@@ -10,6 +10,7 @@ from aiconform.platform.operators.definitions import (
     read,
 )
 from aiconform.platform.operators.discovery import InstalledOperator, installed_operators
+from aiconform.platform.operators.others import OtherOperator, other_operators
 
 __all__ = [
     "BadDefinition",
@@ -18,7 +19,9 @@ __all__ = [
     "InstalledOperator",
     "Operator",
     "OperatorChange",
+    "OtherOperator",
     "installed_operators",
     "known",
+    "other_operators",
     "read",
 ]

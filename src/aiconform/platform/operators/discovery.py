@@ -140,7 +140,7 @@ async def _installed(
     others = {name for other in known() if other.name != operator.name for name in other.controllers}
     found: list[tuple[bool, Webhook, list[Object]]] = []
     for candidate in webhooks:
-        behind = await _behind(cluster, candidate)
+        behind = await deployments_behind(cluster, candidate)
         names = {deployment["metadata"]["name"] for deployment in behind}
         if not names & others:
             found.append((not names & set(operator.controllers), candidate, behind))
@@ -221,7 +221,7 @@ def _selectors(operator: Operator, webhooks: Sequence[Object]) -> tuple[Object, 
     )
 
 
-async def _behind(cluster: Cluster, webhook: Webhook) -> list[Object]:
+async def deployments_behind(cluster: Cluster, webhook: Webhook) -> list[Object]:
     """The Deployments whose Pods the webhook's Service selects."""
     if webhook.service is None:
         return []
