@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,17 @@ def load(given: str | None, context: str | None, *, again: bool = False) -> Targ
     """
     files = kubeconfig_files(given)
     unnamed = not given and not os.environ.get("KUBECONFIG")
-    present = [path for path in files if _is_there(path, unnamed=unnamed)]
-    if not present and unnamed and (SERVICE_ACCOUNT / "token").is_file():
+    # A context is one of a kubeconfig: who names one does not mean the Pod's own cluster.
+    in_pod = unnamed and not context and _has_service_account()
+    try:
+        present = [path for path in files if _is_there(path, unnamed=unnamed)]
+    except NoCluster as error:
+        if not (in_pod and all(_api_server_of_a_pod())):
+            raise NoCluster(f"{error} {TWO_WAYS}" if unnamed else str(error)) from None
+        present = []
+        if not again:
+            print(f"warning: {error} Nobody named it, so the Pod's service account is used.", file=sys.stderr)
+    if not present and in_pod:
         return _target(_of_a_pod(), given)
     if not present:
         raise NoCluster(f"No kubeconfig at {', '.join(files) or '~/.kube/config, as the user has no home'}. {TWO_WAYS}")
@@ -96,17 +106,32 @@ def _is_there(path: str, *, unnamed: bool) -> bool:
     unnamed: nobody named the file. Where no such file can be, as with HOME=/dev/null or a directory that a container
     runtime made for a mount, it is absent.
     """
+    file = Path(path)
     try:
-        if unnamed and Path(path).is_dir():
+        mode = file.stat().st_mode
+        if unnamed and stat.S_ISDIR(mode):
             return False
-        Path(path).stat()
+        if unnamed and stat.S_ISREG(mode):
+            file.open("rb").close()
     except FileNotFoundError:
         return False
     except (OSError, ValueError) as error:
         if unnamed and isinstance(error, NotADirectoryError):
             return False
-        raise NoCluster(f"The kubeconfig {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise NoCluster(f"The kubeconfig {path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
     return True
+
+
+def _has_service_account() -> bool:
+    try:
+        return (SERVICE_ACCOUNT / "token").is_file()
+    except OSError:
+        return False
+
+
+def _api_server_of_a_pod() -> tuple[str, str]:
+    """(host, port) of the API server, as Kubernetes tells the containers of a Pod; empty where it does not."""
+    return os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "")
 
 
 def can_be_read_again(target: Target) -> bool:
@@ -168,7 +193,7 @@ def _server(chosen: Chosen, *, tls: bool) -> str:
 
 def _of_a_pod() -> Chosen:
     """What Kubernetes gives to the containers of a Pod."""
-    host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}", "") for part in ("HOST", "PORT"))
+    host, port = _api_server_of_a_pod()
     if not host or not port:
         raise NoCluster(
             "There is a service account, but KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set. "
