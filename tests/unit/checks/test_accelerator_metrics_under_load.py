@@ -13,11 +13,12 @@ from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.checks.accelerator_metrics import device_load
 from aiconform.checks.accelerator_metrics.device_metrics import Advertised
-from aiconform.checks.accelerator_metrics.holders import Holder, Holders
+from aiconform.checks.accelerator_metrics.holders import Holder, Holders, watched
 from aiconform.checks.accelerator_metrics.observations import Load
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
 from aiconform.checks.accelerator_metrics.page import Page
-from aiconform.platform import Device, NodeAccelerators
+from aiconform.cluster import Forbidden
+from aiconform.platform import Accelerators, Device, NodeAccelerators
 from aiconform.platform.monitoring.conventions import conventions_of, load_conventions
 from aiconform.platform.monitoring.exporters import Source
 from aiconform.platform.monitoring.matching import Counted
@@ -290,6 +291,29 @@ def test_holders_are_kept_after_they_end() -> None:
         holders.note(pod)
     assert [each.name for each in holders.besides(None).values()] == ["team/a"]
     assert not holders.besides(holding("a", 1, "Running"))
+
+
+async def test_holders_that_may_not_be_followed_are_an_error_and_not_absent() -> None:
+    class Refusing:
+        """Lists, and refuses to watch."""
+
+        async def snapshot(self, *_: Any, **__: Any) -> tuple[list[Object], str]:
+            return [], "1"
+
+        async def watch(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
+            for event in ():
+                yield event
+            raise Forbidden("cannot watch pods", verb="watch", resource="pods")
+
+        async def accelerators(self) -> Accelerators:
+            return Accelerators((), ())
+
+        cluster = property(lambda self: self)
+
+    about = Advertised(NodeAccelerators("device-plugin", "n1", "nvidia.com/gpu", "", 2, 2), (), (), Counted("g", 2))
+    with pytest.raises(Forbidden, match="cannot watch pods"):
+        async with watched(Refusing(), about):  # type: ignore[arg-type]
+            await asyncio.sleep(10)
 
 
 def test_who_holds_the_hardware_by_another_name_holds_it() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiconform.checks.accelerator_metrics.device_metrics import Advertised
 from aiconform.cluster import Cluster, Object, wait
+from aiconform.kit.following import background
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import results
 from aiconform.platform.accelerators.offered import extended_resources
@@ -63,7 +63,7 @@ class Holders:
 
 @asynccontextmanager
 async def watched(platform: Platform, about: Advertised) -> AsyncIterator[Holders]:
-    """The holders, kept up to date."""
+    """The holders, kept up to date. Raises ClusterError if they cannot be: those who come later would decide unseen."""
     target = about.target
     others = (await platform.accelerators()).others
     names = [each.name for each in others if (each.node, each.same_as) == (target.node, target.kind)]
@@ -72,13 +72,8 @@ async def watched(platform: Platform, about: Advertised) -> AsyncIterator[Holder
     # The same hardware may be had by DRA and by a device plugin.
     if target.way == "device-plugin" or names:
         kinds.append(("v1", "Pod", f"spec.nodeName={target.node}"))
-    watching = [asyncio.create_task(_watch(platform.cluster, *what, holders.note)) for what in kinds]
-    try:
+    async with background(*(_watch(platform.cluster, *what, holders.note) for what in kinds)):
         yield holders
-    finally:
-        for each in watching:
-            each.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
 
 
 async def _watch(cluster: Cluster, api_version: str, kind: str, fields: str, note: Callable[[Object], None]) -> None:

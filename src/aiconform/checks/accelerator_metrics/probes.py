@@ -85,7 +85,19 @@ def _limit(settings: Settings) -> float:
 
 
 # It reserves all free devices of the node: no other probe of this run uses one at the same time.
-@probe(limit=_limit, targets=accelerators, devices=(1, 1024), access=(*METRICS_ACCESS, *CLAIM_ACCESS, *POD_ACCESS))
+@probe(
+    limit=_limit,
+    targets=accelerators,
+    devices=(1, 1024),
+    access=(
+        *METRICS_ACCESS,
+        *CLAIM_ACCESS,
+        *POD_ACCESS,
+        # Whoever holds accelerators meanwhile.
+        Access("", "pods", ("list", "watch"), everywhere=True),
+        Access("resource.k8s.io", "resourceclaims", ("list", "watch"), everywhere=True),
+    ),
+)
 async def load(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Load:
     if target.room < 1:
         raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
