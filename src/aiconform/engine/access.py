@@ -21,6 +21,7 @@ _EVERY_RUN = (
     Access("resource.k8s.io", "resourceslices", ("list",), everywhere=True),
     Access("resource.k8s.io", "resourceclaims", ("list",), everywhere=True),
     Access("resource.k8s.io", "deviceclasses", ("list",), everywhere=True),
+    Access("resource.k8s.io", "devicetaintrules", ("list",), everywhere=True, optional=True),
 )
 # Namespaces are created, watched until they are deleted, and read for the cluster's identity (kube-system's UID).
 RUN = (
@@ -52,14 +53,14 @@ def needed(checks: Iterable[Check], more: Iterable[Access] = (), *, optional: bo
 
     optional: also what it uses where it may.
     """
-    return _verbs((*RUN, *more, *_of(checks, optional)))
+    return _verbs(_of((*RUN, *more), checks, optional))
 
 
 def needed_within(
     checks: Iterable[Check], more: Iterable[Access] = (), *, optional: bool = True
 ) -> tuple[dict[Subject, set[str]], dict[Subject, set[str]]]:
     """The same for a run in a Namespace that is given: (what it uses there, what it reads elsewhere)."""
-    every = (*AS_GUEST, *more, *_of(checks, optional))
+    every = _of((*AS_GUEST, *more), checks, optional)
     elsewhere = [replace(each, verbs=tuple(READING & {*each.verbs})) for each in every if each.everywhere]
     return _verbs(each for each in every if not each.everywhere), _verbs(elsewhere)
 
@@ -80,8 +81,9 @@ def beyond(check: Check) -> dict[str, str]:
     return found
 
 
-def _of(checks: Iterable[Check], optional: bool) -> list[Access]:
-    return [access for check in checks for access in check.access if optional or not access.optional]
+def _of(every_run: Iterable[Access], checks: Iterable[Check], optional: bool) -> list[Access]:
+    declared = (*every_run, *(access for check in checks for access in check.access))
+    return [access for access in declared if optional or not access.optional]
 
 
 def _verbs(accesses: Iterable[Access]) -> dict[Subject, set[str]]:

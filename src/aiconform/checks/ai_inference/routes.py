@@ -29,6 +29,8 @@ ACCESS = (
     Access("", "services", ("create", "get", "list", "watch", "delete")),
     Access(GROUP, "gatewayclasses", ("list", "watch"), everywhere=True),
     Access(GROUP, "gateways", ("create", "get", "list", "watch", "delete")),
+    # The platform's own show what one of their class needs.
+    Access(GROUP, "gateways", ("get", "list"), everywhere=True),
     Access(GROUP, "httproutes", ("create", "get", "list", "watch", "patch", "delete")),
     Access("apiextensions.k8s.io", "customresourcedefinitions", ("get",), everywhere=True),
 )

@@ -43,7 +43,7 @@ def _access() -> list[Access]:
         Access("apps", "replicasets", ("list",), everywhere=True),
         Access("", "events", ("list",), everywhere=True),
         # The controller's Pods, which are restarted.
-        Access("", "pods", ("delete",), everywhere=True),
+        Access("", "pods", ("list", "watch", "delete"), everywhere=True),
     ]
     for operator in known():
         for group, resources in operator.makes.items():
