@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from aiconform.cluster import Rejected
+from aiconform.lab.accelerators.identity import find_identity
+from aiconform.lab.addons import karpenter
 from aiconform.lab.faults.autoscaling import FAULTS
 from aiconform.lab.faults.fault import InCluster
 from aiconform.lab.faults.policies import refusing
 from aiconform.lab.traits.catalog import TRAITS
+from aiconform.platform.autoscaling.karpenter import node_pool
 
 Object = dict[str, Any]
 
@@ -104,3 +109,11 @@ async def test_a_full_pool_is_full_by_a_limit_that_says_nothing_of_accelerators(
     await how.on(OfNodePool())  # type: ignore[arg-type]
     await how.off(OfNodePool())  # type: ignore[arg-type]
     assert asked == [{"spec": {"limits": {"cpu": "0"}}}, {"spec": {"limits": {"cpu": None}}}]
+
+
+@pytest.mark.parametrize(("limits", "full"), [({}, ""), ({"cpu": "0"}, "its limit of 0 cpu is reached")])
+def test_the_lab_s_pool_has_accelerators_and_room_unless_it_is_full(limits: dict[str, str], full: str) -> None:
+    made = karpenter.node_pool(find_identity("simulated").extended_resource)
+    made["spec"]["limits"] |= limits
+    pool = node_pool(made, [])
+    assert (pool.resource, pool.full) == ("aiconform.dev/simulated-accelerator", full)

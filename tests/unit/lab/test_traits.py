@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -273,6 +274,23 @@ def test_the_last_node_alone_has_no_addresses_left(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(switch, "administrator", connected)
     switch.reapply(lab)
     assert ranges() == full
+
+
+def test_of_what_is_not_installed_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make(LabConfig(), None, tmp_path)
+    lab: Any = SimpleNamespace(plan=plan, state=tmp_path, kubeconfig=tmp_path, follow_traits=lambda: None)
+
+    @asynccontextmanager
+    async def connected(_: Path) -> AsyncIterator[None]:
+        # There is no cluster to ask.
+        yield
+
+    monkeypatch.setattr(switch, "administrator", connected)
+    in_add_ons = [name for name, trait in TRAITS.items() if trait.needs]
+    assert {"full-pool", "monitored-namespaces"} <= {*in_add_ons}
+    switch.turn(lab, in_add_ons, on=False)
+    with pytest.raises(LabError, match="full-pool needs add-on karpenter"):
+        switch.turn(lab, ["full-pool"], on=True)
 
 
 # Which are on

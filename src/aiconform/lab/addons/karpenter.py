@@ -94,7 +94,7 @@ def _objects(site: Site) -> Sequence[Object]:
             "data": {_TYPES.rpartition("/")[2]: json.dumps(_instance_types(resource), indent=1)},
         },
         {"apiVersion": "karpenter.kwok.sh/v1alpha1", "kind": "KWOKNodeClass", "metadata": {"name": "lab"}},
-        _node_pool(resource),
+        node_pool(resource),
     ]
 
 
@@ -126,7 +126,7 @@ def _instance_types(resource: str) -> list[Object]:
     ]
 
 
-def _node_pool(resource: str) -> Object:
+def node_pool(resource: str) -> Object:
     """A pool of zero to four nodes, each removed a few seconds after its last Pod."""
     return {
         "apiVersion": "karpenter.sh/v1",

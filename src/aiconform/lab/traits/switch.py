@@ -64,13 +64,18 @@ def turn(lab: RestrictedLab, names: Iterable[str], *, on: bool) -> None:
         # Before anything is changed: what fails can be repeated, and a helper must not make again what is removed.
         record(lab.state, [trait.name for trait in traits], on)
         lab.follow_traits()
-        _change(lab, traits, on)
+        # Of a component that is not installed, nothing is left.
+        _change(lab, [trait for trait in traits if _possible(lab, trait)], on)
+
+
+def _possible(lab: RestrictedLab, trait: Trait) -> bool:
+    return set(trait.needs) <= set(lab.plan.add_ons)
 
 
 def reapply(lab: RestrictedLab) -> None:
     """Turn on the traits that the state folder records, in a lab that has just come up. Raises LabError."""
     with changing(lab.state):
-        traits = [trait for trait in traits_on(lab.state) if set(trait.needs) <= set(lab.plan.add_ons)]
+        traits = [trait for trait in traits_on(lab.state) if _possible(lab, trait)]
         lab.write_networks()
         _change(lab, traits, on=True)
 
