@@ -29,7 +29,8 @@ from aiconform.kit.devices import CLAIM_ACCESS, CLAIM_DEVICES_MAX, request_devic
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, waits_for_devices
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import NodeAccelerators, Platform
-from aiconform.platform.accelerators.devices import Attribute, DevicePools, allocated_names, results
+from aiconform.platform.accelerators.devices import Attribute, allocated_names, results
+from aiconform.platform.accelerators.resource_slices import DevicePools
 from aiconform.platform.accelerators.selecting import DeviceClass, selector_for
 
 GROUP = "resource.k8s.io"

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from aiconform.cluster import Cluster, ClusterError, Forbidden, NotFound, Object, Rejected
-from aiconform.platform.accelerators.devices import Device, DevicePools, IncompletePool
+from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.hardware import together
 from aiconform.platform.accelerators.nodes import is_trouble
 from aiconform.platform.accelerators.offered import Accelerators, requested
 from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
 from aiconform.platform.accelerators.plugins import by_device_plugin
 from aiconform.platform.accelerators.published import by_dra
+from aiconform.platform.accelerators.resource_slices import DevicePools, IncompletePool
 from aiconform.platform.accelerators.taint_rules import KIND, VERSIONS, tainted
 from aiconform.platform.images import Images
 

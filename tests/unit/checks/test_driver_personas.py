@@ -24,9 +24,9 @@ from aiconform.lab.accelerators.objects import node_labels
 from aiconform.lab.accelerators.prepared import environment
 from aiconform.lab.accelerators.slices import describe, plan
 from aiconform.lab.faults.drivers import FAULTS
-from aiconform.platform.accelerators.devices import published
 from aiconform.platform.accelerators.drivers import family_of
 from aiconform.platform.accelerators.profiles import load_profiles
+from aiconform.platform.accelerators.resource_slices import published
 
 CHECK = load_check("driver_runtime_management")
 KERNEL = "6.8.0-41-generic"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from support.served import claim, device, device_class, found, node, resource_slice, result
 
 from aiconform.platform import NodeAccelerators
-from aiconform.platform.accelerators.devices import Device, Version, published
+from aiconform.platform.accelerators.devices import Device, Version
 from aiconform.platform.accelerators.offered import AcceleratorGroup, Accelerators, told_apart
+from aiconform.platform.accelerators.resource_slices import published
 from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression, selector_for
 
 DRIVER = "gpu.nvidia.com"

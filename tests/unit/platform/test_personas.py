@@ -13,10 +13,10 @@ from aiconform.lab.accelerators import Offer, cluster_objects, identities, split
 from aiconform.lab.accelerators.devices import by_resource
 from aiconform.lab.accelerators.objects import node_labels
 from aiconform.lab.accelerators.slices import describe, plan, shared_counters
-from aiconform.platform.accelerators.devices import published
 from aiconform.platform.accelerators.offered import Accelerators
 from aiconform.platform.accelerators.plugins import by_device_plugin
 from aiconform.platform.accelerators.published import by_dra
+from aiconform.platform.accelerators.resource_slices import published
 
 COUNT = 2
 # Persona -> what it offers by DRA: (product, how many, class).

@@ -15,12 +15,12 @@ from aiconform.cluster import Unreachable
 from aiconform.engine.capacity import Capacity
 from aiconform.lab.build.images import BUSYBOX
 from aiconform.platform import Accelerators, NodeAccelerators, Platform
-from aiconform.platform.accelerators.devices import published
 from aiconform.platform.accelerators.nodes import tolerations, usable_node
 from aiconform.platform.accelerators.offered import requested
 from aiconform.platform.accelerators.plugins import by_device_plugin
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.accelerators.published import by_dra
+from aiconform.platform.accelerators.resource_slices import published
 from aiconform.platform.images import IMAGES, Images
 
 Object = dict[str, Any]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from aiconform.platform.accelerators.devices import Device, published
+from aiconform.platform.accelerators.devices import Device
+from aiconform.platform.accelerators.resource_slices import published
 from aiconform.platform.accelerators.taint_rules import tainted
 
 Object = dict[str, Any]

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.counting import Kind, count, holdings, to_request, without_overlap
-from aiconform.platform.accelerators.devices import Device, IncompletePool
+from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.nodes import closed_node, worries
 from aiconform.platform.accelerators.offered import Accelerators, NodeAccelerators, ask
 from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
+from aiconform.platform.accelerators.resource_slices import IncompletePool
 from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression
 
 
