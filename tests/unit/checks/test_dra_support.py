@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.check import Settings
-from aiconform.checks import dra_support as check
-from aiconform.checks.dra_support import KINDS, VERBS, Allocation, Excess, Published, ServedApi
+from aiconform.checks.dra_support import CHECK
+from aiconform.checks.dra_support import assertions as check
+from aiconform.checks.dra_support.assertions import KINDS, VERBS
+from aiconform.checks.dra_support.observations import Allocation, Excess, Published, ServedApi
 from aiconform.platform import Device, NodeAccelerators
 from aiconform.platform.accelerators.selecting import selector_for
 
@@ -129,7 +131,7 @@ def test_a_selector_prefers_what_tells_devices_apart() -> None:
 async def test_an_excess_that_cannot_be_asked_for_is_left_out(published: int, shareable: bool, told: str) -> None:
     devices = tuple(Device("d", "p", f"x{i}", "n", {}, shareable=shareable) for i in range(published))
     target = NodeAccelerators("dra", "n", "d", "P", published, published, devices=devices, published=published)
-    probe = next(each for each in check.CHECK.probes if each.name == "excess")
+    probe = next(each for each in CHECK.probes if each.name == "excess")
     seen = await probe.function(None, None, Settings(), target)
     finding = check.excess_claim_stays_unallocated(seen)
     assert (finding.holds, finding.applies) == (None, False)
@@ -142,7 +144,7 @@ async def test_an_excess_that_devices_of_several_nodes_can_satisfy_is_left_out()
             return [Device("d", "p", "x0", "n", {}), Device("d", "fabric", "x1", None, {})], []
 
     target = NodeAccelerators("dra", "n", "d", "P", 1, 1, published=1)
-    probe = next(each for each in check.CHECK.probes if each.name == "excess")
+    probe = next(each for each in CHECK.probes if each.name == "excess")
     seen = await probe.function(There(), None, Settings(), target)
     assert "several nodes can use devices of d" in seen.not_possible
 

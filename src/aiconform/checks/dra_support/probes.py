@@ -1,94 +1,36 @@
-"""dra_support: Pods get devices through Dynamic Resource Allocation, and never more than exist.
-
-The API group is served with its four kinds. A driver publishes devices. A claim with a CEL selector is allocated a
-device that satisfies it, and the Pod that holds the claim starts. A claim for more devices than a node has stays
-unallocated.
-"""
+"""What dra_support does: it reads what is served and published, and makes claims that can and cannot be satisfied."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-from aiconform.check import (
-    Finding,
-    NothingToLookAt,
-    Observation,
-    Settings,
-    assertion,
-    collect,
-    holds,
-    left_out,
-    probe,
-    undecided,
-)
+from aiconform.check import NothingToLookAt, Settings, probe
 from aiconform.check import accelerators as any_accelerators
+from aiconform.checks.dra_support.observations import PLACED, Allocation, Excess, Published, ServedApi
 from aiconform.cluster import Object, TimedOut, conditions, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, CLAIM_DEVICES_MAX, request_devices
-from aiconform.kit.pods import POD_ACCESS, STAY, container, pod, waits_for_devices
+from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import NodeAccelerators, Platform
-from aiconform.platform.accelerators.devices import Attribute, allocated_names, results
+from aiconform.platform.accelerators.devices import allocated_names, results
 from aiconform.platform.accelerators.resource_slices import DevicePools
 from aiconform.platform.accelerators.selecting import DeviceClass, selector_for
+from aiconform.platform.inventory import RESOURCE_API
 
-GROUP = "resource.k8s.io"
-KINDS = ("DeviceClass", "ResourceClaim", "ResourceClaimTemplate", "ResourceSlice")
-VERBS = ("create", "delete", "get", "list", "patch", "update", "watch")
 # How long a claim that cannot be satisfied is watched after the scheduler's first decision.
 EXCESS_WINDOW = 2.0
-PLACED = "Scheduled"
-
-
-class ServedApi(Observation):
-    """What the API server serves of resource.k8s.io: version -> kind -> verbs."""
-
-    kubernetes: str
-    versions: dict[str, dict[str, list[str]]]
 
 
 @probe(limit=30)
 async def api(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> ServedApi:
-    served = (await platform.groups()).get(GROUP, ())
+    served = (await platform.groups()).get(RESOURCE_API, ())
     versions = {}
     for version in served:
-        kinds = await platform.cluster.resources(f"{GROUP}/{version}")
+        kinds = await platform.cluster.resources(f"{RESOURCE_API}/{version}")
         versions[version] = {kind: sorted(entry.verbs) for kind, entry in sorted(kinds.items())}
     return ServedApi(kubernetes=await platform.version(), versions=versions)
-
-
-@assertion(
-    "api_is_served",
-    "The DRA API is served with its four kinds and all their verbs",
-    serves=("api_is_served", "verbs_are_complete"),
-)
-def api_is_served(seen: ServedApi) -> Finding:
-    minor = int(seen.kubernetes.split(".")[1])
-    # v1 came with Kubernetes 1.34; 1.33 has beta versions only.
-    wanted = ["v1"] if minor >= 34 else ["v1beta2", "v1beta1"]
-    version = next((version for version in wanted if version in seen.versions), None)
-    if version is None:
-        offered = ", ".join(seen.versions) or "nothing"
-        return holds(False, f"{GROUP}/{wanted[0]} is not served; served of the group: {offered}", subjects=1)
-    missing = [f"{verb} {kind}" for kind in KINDS for verb in VERBS if verb not in seen.versions[version].get(kind, [])]
-    said = (
-        f"{GROUP}/{version} lacks {', '.join(missing)}" if missing else f"{GROUP}/{version} serves {', '.join(KINDS)}"
-    )
-    return holds(not missing, said, subjects=len(KINDS))
-
-
-class Published(Observation):
-    """How many accelerators each driver publishes, pools that are not complete, and the names of DeviceClasses.
-
-    others: drivers whose devices are not known to be accelerators; in runs made before it was recorded, `devices` has
-    them, too.
-    """
-
-    devices: dict[str, int]
-    incomplete: list[str]
-    classes: list[str]
-    others: tuple[str, ...] = ()
 
 
 @probe(limit=30, access=CLAIM_ACCESS)
@@ -111,34 +53,6 @@ async def publishing(platform: Platform, scratch: Scratch, settings: Settings, t
             + (f"; {'; '.join(told)}" if told else "")
         )
     return Published(devices=accelerators, incomplete=missing, classes=sorted(classes), others=others)
-
-
-@assertion("devices_are_published", "A DRA driver publishes devices")
-def devices_are_published(seen: Published) -> Finding:
-    if seen.devices:
-        said = ", ".join(f"{driver}: {count}" for driver, count in sorted(seen.devices.items()))
-        return holds(True, f"devices by driver: {said}", subjects=sum(seen.devices.values()))
-    why = f"incomplete pools: {'; '.join(seen.incomplete)}" if seen.incomplete else "no ResourceSlice lists any"
-    named = ", ".join(seen.classes) or "none"
-    return holds(False, f"no device is published (DeviceClasses: {named}); {why}", subjects=1)
-
-
-class Allocation(Observation):
-    """A claim with a selector, the device that was allocated to it, and the Pod that holds it.
-
-    wanted: the attribute values that the selector requires. given: the values that the allocated device publishes once
-    the Pod runs; None if the device is no longer published.
-    """
-
-    node: str
-    driver: str
-    simulated: bool
-    selector: str
-    wanted: dict[str, Attribute]
-    allocated: list[str]
-    given: dict[str, Attribute | None]
-    started: bool
-    problem: str
 
 
 async def by_dra(platform: Platform, settings: Settings) -> list[NodeAccelerators]:
@@ -198,43 +112,6 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
     )
 
 
-@assertion("selector_is_satisfied", "A claim with a selector is allocated one device that satisfies it")
-def selector_is_satisfied(seen: Allocation) -> Finding:
-    if len(seen.allocated) != 1:
-        got = ", ".join(seen.allocated) or "nothing"
-        return holds(False, f"asked for one device where {seen.selector}; allocated: {got}", subjects=1)
-    wrong = [
-        f"{name} is {seen.given.get(name)!r}, asked for {value!r}"
-        for name, value in seen.wanted.items()
-        if seen.given.get(name) != value
-    ]
-    reason = f"{seen.allocated[0]} does not satisfy the claim: {'; '.join(wrong)}"
-    return holds(not wrong, reason if wrong else f"{seen.allocated[0]} satisfies {seen.selector}", subjects=1)
-
-
-@assertion("pod_starts", "The Pod that holds an allocated claim starts")
-def pod_starts(seen: Allocation) -> Finding:
-    if seen.started:
-        return holds(True, f"the Pod runs on {seen.node} with {', '.join(seen.allocated)}", subjects=1)
-    return holds(False, f"the Pod did not start on {seen.node}: {seen.problem}", subjects=1)
-
-
-class Excess(Observation):
-    """A claim for one device more than the node has, watched for `window` seconds after the first decision.
-
-    not_possible: why there can be no such claim; then none was made.
-    """
-
-    node: str
-    driver: str
-    published: int
-    asked: int
-    window: float
-    scheduler: str
-    allocated: list[str]
-    not_possible: str = ""
-
-
 @probe(limit=60, targets=by_dra, access=(*CLAIM_ACCESS, *POD_ACCESS))
 async def excess(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Excess:
     published = target.published or target.total
@@ -274,20 +151,3 @@ def _scheduled(pod_seen: Object) -> str | None:
 
 def _allocated(claim_seen: Object) -> list[str] | None:
     return allocated_names(claim_seen) or None
-
-
-@assertion("excess_claim_stays_unallocated", "A claim for more devices than a node has stays unallocated")
-def excess_claim_stays_unallocated(seen: Excess) -> Finding:
-    if seen.not_possible:
-        return left_out(f"{seen.not_possible}: it is not possible to request one more")
-    asked = f"asked for {seen.asked} where {seen.node} publishes {seen.published}"
-    if seen.allocated:
-        return holds(False, f"{asked}; allocated: {', '.join(seen.allocated)}", subjects=1)
-    if seen.scheduler == PLACED:
-        return undecided(f"{asked}; the scheduler placed the Pod, but the claim shows no allocation")
-    if not waits_for_devices(seen.scheduler, seen.driver):
-        return undecided(f"{asked}, which the scheduler did not come to: {seen.scheduler}")
-    return holds(True, f"{asked}; unallocated for {seen.window:.0f} s; scheduler: {seen.scheduler}", subjects=1)
-
-
-CHECK = collect("dra_support", __name__)
