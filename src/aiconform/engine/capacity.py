@@ -124,6 +124,11 @@ class Capacity:
             self._queue = [each for position, each in enumerate(self._queue) if position not in begun]
 
 
+def held(target: Target, at_most: int) -> int:
+    """How many devices a probe holds that uses so many units at most, of what was free when it was looked at."""
+    return sum(count for (_, kind), count in _wanted(target, at_most).items() if kind != _NODE)
+
+
 def _wanted(target: Target, at_most: int) -> dict[Key, int]:
     """How many devices to hold of each kind on each node, the first nodes first."""
     wanted: dict[Key, int] = {}

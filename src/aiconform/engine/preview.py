@@ -10,6 +10,7 @@ from typing import TypeVar
 from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Probe, Settings
 from aiconform.cluster import ClusterError
 from aiconform.engine.access import Permissions
+from aiconform.engine.capacity import held
 from aiconform.engine.evidence import WHOLE_CLUSTER
 from aiconform.engine.plan import Item, Plan
 from aiconform.platform import BadSelector, Platform
@@ -132,6 +133,6 @@ async def _attempts(platform: Platform, probe: Probe, settings: Settings) -> lis
     if probe.targets is None:
         return [Attempt(probe.name, WHOLE_CLUSTER, 0, limit)]
     return [
-        Attempt(probe.name, str(target or WHOLE_CLUSTER), min(probe.devices[1], getattr(target, "free", 0)), limit)
+        Attempt(probe.name, str(target or WHOLE_CLUSTER), held(target, probe.devices[1]), limit)
         for target in await probe.targets(platform, settings)
     ]

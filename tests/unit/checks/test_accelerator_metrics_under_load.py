@@ -19,6 +19,7 @@ from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
 from aiconform.checks.accelerator_metrics.page import Page
 from aiconform.cluster import Forbidden
 from aiconform.platform import Accelerators, Device, NodeAccelerators
+from aiconform.platform.accelerators.offered import AllocationWay
 from aiconform.platform.monitoring.conventions import conventions_of, load_conventions
 from aiconform.platform.monitoring.exporters import Source
 from aiconform.platform.monitoring.matching import Counted
@@ -46,6 +47,9 @@ class World:
         self.cluster = self
         self.images = {"shell": "shell"}
 
+    async def resource_api(self) -> str:
+        return "resource.k8s.io/v1"
+
     async def node(self, _: str) -> Object:
         return NODE
 
@@ -56,6 +60,8 @@ class World:
 
     async def create(self, obj: Object) -> Object:
         self.made.append(obj)
+        if obj["kind"] != "Pod":
+            return {**obj, "metadata": {**obj["metadata"], "namespace": "run", "uid": "claim"}}
         self.now = "during"
         return {**obj, "metadata": {"name": "user", "namespace": "run", "uid": "own"}}
 
@@ -89,13 +95,25 @@ def followed(
     unit: int = 1,
     physical: int = 0,
     simulated: bool = False,
+    devices: tuple[Device, ...] = (),
     **options: Any,
 ) -> Load:
-    """The observation of a load with an image of the user's."""
+    """The observation of a load with an image of the user's. devices: those of a DRA driver."""
+    way: AllocationWay = "dra" if devices else "device-plugin"
     target = NodeAccelerators(
-        "device-plugin", "n1", resource, "", total, total, unit=unit, physical=physical, simulated=simulated
+        way,
+        "n1",
+        resource,
+        "",
+        total,
+        total,
+        unit=unit,
+        physical=physical,
+        simulated=simulated,
+        devices=devices,
+        device_class="any",
     )
-    about = Advertised(target, (), (), Counted(resource, total, physical=physical))
+    about = Advertised(target, devices, devices, Counted(resource, total, physical=physical))
 
     @asynccontextmanager
     async def watched(*_: Any) -> AsyncIterator[Holders]:
@@ -255,6 +273,29 @@ def test_all_chips_of_a_host_under_numbers_of_their_runtime(monkeypatch: pytest.
     world = World(host, busy + used, host)
     seen = followed(monkeypatch, world, total=4, unit=4, physical=4, resource="google.com/tpu")
     assert verdicts(seen) == {**ALL, "idle_devices_stay": None}
+
+
+@pytest.mark.parametrize("busy", [(90, 90, 90, 90), (0, 0, 90, 0)])
+def test_all_chips_of_a_host_by_one_claim(monkeypatch: pytest.MonkeyPatch, busy: tuple[int, ...]) -> None:
+    chips = tuple(Device("tpu.google.com", "n1", f"accel{n}", "n1", {"index": n, "tpuGen": "v6e"}) for n in range(4))
+
+    def said(*values: int) -> str:
+        return page("duty_cycle", {f'accelerator_id="{n}",index="{n}"': value for n, value in enumerate(values)})
+
+    world = World(said(0, 0, 0, 0), said(*busy), said(0, 0, 0, 0))
+    seen = followed(monkeypatch, world, total=4, unit=4, resource="tpu.google.com", devices=chips)
+    (asked,) = world.made[0]["spec"]["devices"]["requests"]
+    assert asked["exactly"]["count"] == seen.held == 4
+    # The load may use any of them.
+    assert (seen.device, seen.label) == ("", "")
+    assert verdicts(seen) == {**ALL, "idle_devices_stay": None}
+    stays = World(said(0, 0, 0, 0), said(*busy), said(*busy))
+    seen = followed(monkeypatch, stays, total=4, unit=4, resource="tpu.google.com", devices=chips)
+    assert verdicts(seen)["utilization_falls"] is False
+    # Who comes later may use the device that was busy.
+    other = Holder("team/theirs", devices=frozenset({"accel1"}))
+    assert device_load._may_have(other, device_load._User())
+    assert not device_load._may_have(other, device_load._User(device="accel0"))
 
 
 def test_a_load_that_ends_by_itself_says_nothing_of_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import cel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.served import claim, device, device_class, found, node, resource_slice, result
+from support.served import claim, device, device_class, found, node, resource_slice, result, taint
 
 from aiconform.platform import NodeAccelerators
 from aiconform.platform.accelerators.devices import Device, Version
@@ -231,7 +231,7 @@ async def test_lists_and_versions_are_not_used_for_selecting() -> None:
     (entry,) = (await found(node(), resource_slice(DRIVER, *devices))).offered
     assert "numaNode" not in entry.devices[0].attributes
     assert isinstance(entry.devices[0].attributes["revision"], Version)
-    text, wanted = selector_for(entry.devices[0], entry.devices)
+    text, wanted = selector_for(entry.devices[:1], entry.devices)
     assert wanted == {"index": 0, "driverVersion": "7"}
     assert '["index"] == 0' in text
     assert '["driverVersion"] == "7"' in text
@@ -333,7 +333,41 @@ async def test_no_vendors_device_for_virtual_machines_is_tried(driver: str) -> N
 async def test_the_chips_of_a_host_are_devices_although_they_have_one_uuid() -> None:
     chips = [device(f"accel{n}", index=n, tpuGen="v4", uuid="tpu-25541d5c") for n in range(4)]
     (entry,) = (await found(node(), resource_slice("tpu.google.com", *chips))).offered
-    assert (entry.free, entry.total, entry.physical) == (4, 4, 4)
+    assert (entry.free, entry.total, entry.physical, entry.unit, entry.room) == (4, 4, 4, 4, 1)
+
+
+def chips(number: int, count: int = 0, **fields: Any) -> list[dict[str, Any]]:
+    said = {"chipCount": count} if count else {}
+    first, *others = (device(f"accel{n}", index=n, tpuGen="v6e", **said) for n in range(number))
+    return [{**first, **fields}, *others]
+
+
+@pytest.mark.parametrize(
+    ("published", "held", "numbers", "worry"),
+    [
+        (chips(4), (), (4, 4, 4, 1), ""),
+        (chips(4, 4), (), (4, 4, 4, 1), ""),
+        (chips(1), (), (1, 1, 1, 1), ""),
+        (chips(4), ("accel0", "accel1", "accel2", "accel3"), (0, 4, 4, 0), ""),
+        # None of these gives a whole host, which is all that its driver prepares.
+        (chips(4), ("accel2",), (3, 4, 4, 0), ""),
+        (chips(4, taints=[taint("broken:NoSchedule")]), (), (3, 3, 4, 0), "device accel0 is tainted"),
+        (chips(3, 4), (), (3, 3, 4, 0), "tpu.google.com publishes 3 of 4 devices"),
+    ],
+)
+async def test_the_chips_of_a_host_are_had_together(
+    published: list[dict[str, Any]], held: tuple[str, ...], numbers: tuple[int, ...], worry: str
+) -> None:
+    taken = [claim("holder", *(result("tpu.google.com", name) for name in held))]
+    (entry,) = (await found(node(), resource_slice("tpu.google.com", *published), *taken)).offered
+    assert (entry.free, entry.total, entry.unit, entry.room) == numbers
+    assert entry.worries == ((worry,) if worry else ())
+
+
+async def test_devices_that_can_be_had_one_by_one_are_one_each_whatever_their_driver_counts() -> None:
+    gpus = [device(f"gpu-{n}", productName="A", chipCount=4) for n in range(2)]
+    (entry,) = (await found(node(), resource_slice(DRIVER, *gpus))).offered
+    assert (entry.unit, entry.room, entry.worries) == (1, 2, ())
 
 
 async def test_a_device_that_its_driver_calls_unhealthy_is_not_asked_for() -> None:

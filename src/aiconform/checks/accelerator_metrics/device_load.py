@@ -114,7 +114,7 @@ async def under_load(
             "idle": tuple(idle),
             "foreign": max(0, sum(each.count for each in others.values()) - len(during.of_others(*own))),
             "sharing": _sharing(others, user, during, label, own, shared=shared),
-            "followed_by": tuple(each.name for each in later.values() if each.count or user.device in each.devices),
+            "followed_by": tuple(each.name for each in later.values() if each.count or _may_have(each, user)),
             "seconds_during": round(took, 1),
             "seconds_after": round(left, 1),
             "ended": ended_early,
@@ -123,6 +123,11 @@ async def under_load(
             "samples": {"before": before.samples, "during": during.samples, "after": after.samples},
         }
     )
+
+
+def _may_have(other: Holder, user: _User) -> bool:
+    """Whether another claim has the device that was used, or may have it where that is not known."""
+    return user.device in other.devices if user.device else bool(other.devices)
 
 
 async def _how_it_ended(cluster: Cluster, pod: Object) -> str:
@@ -245,6 +250,9 @@ async def _user(
     running, problem = await holder_started(platform, scratch, created, seconds=patience)
     if running is None:
         return _User(problem=problem)
+    if target.unit > 1:
+        # It has all devices of the host, and which of them it uses is not known.
+        return _User(request.claim, running)
     if request.claim is not None:
         made = request.claim["metadata"]
         claim = await cluster.get(request.claim["apiVersion"], "ResourceClaim", made["name"], made["namespace"])

@@ -100,7 +100,7 @@ def _limit(settings: Settings) -> float:
 )
 async def load(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Load:
     if target.room < 1:
-        raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
+        raise NothingToLookAt(f"nothing to look at: of the devices of {target}, {target.occupied}")
     options = settings.of(AcceleratorMetrics)
     found = await find(platform, [target], conventions(options), only=options.exporter, seconds=settings.patience)
     sources = found[target.node].of(target.profile, _beside(target, (await platform.accelerators()).offered))

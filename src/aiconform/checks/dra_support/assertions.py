@@ -41,18 +41,24 @@ def devices_are_published(seen: Published) -> Finding:
     return holds(False, f"no device is published (DeviceClasses: {named}); {why}", subjects=1)
 
 
-@assertion("selector_is_satisfied", "A claim with a selector is allocated one device that satisfies it")
+@assertion(
+    "selector_is_satisfied",
+    "A claim with a selector is allocated as many devices as it requests, and they satisfy it",
+    formerly=("A claim with a selector is allocated one device that satisfies it",),
+)
 def selector_is_satisfied(seen: Allocation) -> Finding:
-    if len(seen.allocated) != 1:
-        got = ", ".join(seen.allocated) or "nothing"
-        return holds(False, f"asked for one device where {seen.selector}; allocated: {got}", subjects=1)
+    given = ", ".join(seen.allocated) or "nothing"
+    if len(seen.allocated) != seen.asked:
+        many = "one device" if seen.asked == 1 else f"{seen.asked} devices"
+        return holds(False, f"asked for {many} where {seen.selector}; allocated: {given}", subjects=1)
     wrong = [
         f"{name} is {seen.given.get(name)!r}, asked for {value!r}"
         for name, value in seen.wanted.items()
         if seen.given.get(name) != value
     ]
-    reason = f"{seen.allocated[0]} does not satisfy the claim: {'; '.join(wrong)}"
-    return holds(not wrong, reason if wrong else f"{seen.allocated[0]} satisfies {seen.selector}", subjects=1)
+    if wrong:
+        return holds(False, f"{given} does not satisfy the claim: {'; '.join(wrong)}", subjects=1)
+    return holds(True, f"for {seen.selector}: {given}", subjects=seen.asked)
 
 
 @assertion("pod_starts", "The Pod that holds an allocated claim starts")

@@ -30,10 +30,11 @@ class Published(Observation):
 
 
 class Allocation(Observation):
-    """A claim with a selector, the device that was allocated to it, and the Pod that holds it.
+    """A claim with a selector, the devices that were allocated to it, and the Pod that holds it.
 
-    wanted: the attribute values that the selector requires. given: the values that the allocated device publishes once
-    the Pod runs; None if the device is no longer published.
+    asked: how many devices the claim requests: more than one where only all of a host can be had. wanted: the attribute
+    values that the selector requires. given: the values that the allocated device publishes once the Pod runs; None if
+    the device is no longer published. Of several devices, the first value that is not the one that is wanted.
     """
 
     node: str
@@ -45,6 +46,7 @@ class Allocation(Observation):
     given: dict[str, Attribute | None]
     started: bool
     problem: str
+    asked: int = 1
 
 
 class Excess(Observation):

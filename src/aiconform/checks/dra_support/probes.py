@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiconform.check import NothingToLookAt, Settings, probe
@@ -14,7 +15,7 @@ from aiconform.kit.devices import CLAIM_ACCESS, CLAIM_DEVICES_MAX, request_devic
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import NodeAccelerators, Platform
-from aiconform.platform.accelerators.devices import allocated_names, results
+from aiconform.platform.accelerators.devices import Attribute, Device, allocated_names, results
 from aiconform.platform.accelerators.resource_slices import DevicePools
 from aiconform.platform.accelerators.selecting import DeviceClass, selector_for
 from aiconform.platform.inventory import RESOURCE_API
@@ -83,11 +84,15 @@ async def claiming_pod(
 
 @probe(limit=60 + BLAME_SECONDS, targets=by_dra, devices=(1, 1), access=(*CLAIM_ACCESS, *POD_ACCESS))
 async def allocation(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Allocation:
-    if not target.devices:
-        raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
-    # Schedulers allocate the first device that fits, so the last one is the most likely to stay free.
-    device = target.devices[-1]
-    selector, wanted = selector_for(device, target.devices)
+    if not target.devices or target.room < 1:
+        raise NothingToLookAt(f"nothing to look at: of the devices of {target}, {target.occupied}")
+    if target.unit > CLAIM_DEVICES_MAX:
+        raise NothingToLookAt(
+            f"nothing to look at: a Pod must ask for {target.unit} devices of {target} at once, and a claim can "
+            f"request {CLAIM_DEVICES_MAX} at most"
+        )
+    # Schedulers allocate the first devices that fit, so the last ones are the most likely to stay free.
+    selector, wanted = selector_for(target.devices[-target.unit :], target.devices)
     made, created = await claiming_pod(platform, scratch, target, selector=selector)
     running, problem = await holder_started(platform, scratch, created, seconds=settings.patience)
     metadata = made["metadata"]
@@ -106,10 +111,19 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
         selector=selector,
         wanted=wanted,
         allocated=allocated_names(found),
-        given={name: entry.attributes.get(name) if entry else None for entry in chosen for name in wanted},
+        given=_given(chosen, wanted),
         started=running is not None,
         problem=problem,
+        asked=target.unit,
     )
+
+
+def _given(chosen: Sequence[Device | None], wanted: Mapping[str, Attribute]) -> dict[str, Attribute | None]:
+    """The values of these attributes, as in Allocation; empty if no device was chosen."""
+    if not chosen:
+        return {}
+    values = {name: [each.attributes.get(name) if each else None for each in chosen] for name in wanted}
+    return {name: next((each for each in values[name] if each != value), value) for name, value in wanted.items()}
 
 
 @probe(limit=60, targets=by_dra, access=(*CLAIM_ACCESS, *POD_ACCESS))

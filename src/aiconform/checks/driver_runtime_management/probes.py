@@ -69,7 +69,7 @@ async def looked_at(platform: Platform, settings: Settings) -> Sequence[NodeAcce
 @probe(limit=60 + BLAME_SECONDS, targets=looked_at, devices=(1, 1), access=(*CLAIM_ACCESS, *POD_ACCESS))
 async def installed(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Installed:
     if target.room < 1:
-        raise NothingToLookAt(f"nothing to look at: every device of {target} is in use")
+        raise NothingToLookAt(f"nothing to look at: of the devices of {target}, {target.occupied}")
     options, cluster = settings.of(DriverRuntimeManagement), platform.cluster
     family, root = family_of(target.profile), containers.kernel_root(simulated=target.simulated)
     (advertised,) = await advertisements(platform, [target], options)

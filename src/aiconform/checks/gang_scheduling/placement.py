@@ -18,7 +18,7 @@ from aiconform.kit.priority import evicting_nobody
 from aiconform.kit.together import gather
 from aiconform.platform import AcceleratorGroup, NodeAccelerators, Platform
 from aiconform.platform.accelerators.holders import holders
-from aiconform.platform.accelerators.offered import AllocationWay
+from aiconform.platform.accelerators.offered import AllocationWay, Kind
 
 # Seconds that each Pod of a gang works: long enough that none ends before the last one starts.
 WORK = 8
@@ -91,9 +91,10 @@ def _places_by(way: AllocationWay, offered: Sequence[NodeAccelerators]) -> list[
     )
     if large:
         return list(large)
-    kinds: dict[tuple[str, str, str], list[NodeAccelerators]] = defaultdict(list)
+    # Pods of one template ask for as many devices each.
+    kinds: dict[tuple[Kind, int], list[NodeAccelerators]] = defaultdict(list)
     for entry in sorted(alike, key=lambda entry: -entry.room):
-        kinds[entry.kind].append(entry)
+        kinds[entry.kind, entry.unit].append(entry)
     groups = [_group(members) for members in kinds.values()]
     best = max(groups, key=lambda group: group.room, default=None)
     if best and best.room > 1:

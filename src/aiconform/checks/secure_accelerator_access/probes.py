@@ -71,10 +71,7 @@ def _limit(settings: Settings) -> float:
 )
 async def isolation(platform: Platform, scratch: Scratch, settings: Settings, target: NodeAccelerators) -> Isolation:
     if target.room < 1:
-        free = (
-            f"{target.free} are free of the {target.unit} that a Pod must ask for" if target.free else "all are in use"
-        )
-        raise NothingToLookAt(f"nothing to look at: of the devices of {target}, {free}")
+        raise NothingToLookAt(f"nothing to look at: of the devices of {target}, {target.occupied}")
     cluster, patience = platform.cluster, settings.patience
     containers = Containers(platform, scratch, target, patience)
     pods, problem, waited = await _started_pair(platform, scratch, containers, target, patience)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -60,6 +60,12 @@ class NodeAccelerators:
     def room(self) -> int:
         """How many Pods that each ask for one unit find devices."""
         return self.free // self.unit
+
+    @property
+    def occupied(self) -> str:
+        """Why there is no room, in words."""
+        few = f"{self.free} are free of the {self.unit} that a Pod must ask for"
+        return few if self.free and self.unit > 1 else "all are in use"
 
     @property
     def place(self) -> str:
@@ -168,7 +174,7 @@ class Accelerators:
                 found.append(alone)
                 continue
             taken: list[NodeAccelerators] = []
-            for each in ranked:
+            for each in _alike(ranked):
                 if sum(member.room for member in taken) < count:
                     taken.append(each)
             if sum(member.room for member in taken) >= count:
@@ -186,6 +192,12 @@ class Accelerators:
         found = [entry for entry in self.offered if entry.way in ways]
         known = {(entry.node, entry.kind) for entry in found}
         return (*found, *(each for each in self.others if each.way in ways and (each.node, each.same_as) not in known))
+
+
+def _alike(entries: Sequence[NodeAccelerators]) -> list[NodeAccelerators]:
+    """Those of these from which Pods of one template can have devices: whose unit is that of the most."""
+    common = Counter(each.unit for each in entries).most_common(1)
+    return [each for each in entries if each.unit == common[0][0]]
 
 
 def _merit(entry: NodeAccelerators) -> tuple[bool, int, int]:

@@ -14,6 +14,10 @@ from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOpt
 from aiconform.platform.accelerators.resource_slices import IncompletePool
 from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression
 
+# What a driver says of the number of devices of a host. That of TPUs publishes only those that are well, and prepares a
+# claim only if it has all of the host: https://github.com/kubernetes-sigs/dra-driver-google-tpu
+_ON_HOST = ("chipCount",)
+
 
 def by_dra(
     nodes: Iterable[Object],
@@ -79,6 +83,9 @@ def by_dra(
         for kind in used:
             hardware = tuple(sorted({device.physical for device in kind.devices}))
             others = [each for product, each in examples[driver].items() if product != kind.devices[0].product]
+            there = kind.total + len(unwell[node, driver])
+            unit = max(there, _on_host(kind)) if profile and profile.whole_host else 1
+            missing = (f"{driver} publishes {there} of {unit} devices",) if unit > there else ()
             offered.append(
                 NodeAccelerators(
                     way="dra",
@@ -94,7 +101,8 @@ def by_dra(
                     selector=expression(driver, kind.devices[0].kind) if others else "",
                     capacity=tuple(sorted(to_request(kind.free, held).items())),
                     published=len(kind.devices),
-                    worries=(*worries(known[node]), *unwell[node, driver]),
+                    unit=unit,
+                    worries=(*worries(known[node]), *unwell[node, driver], *missing),
                     physical=len(hardware),
                     hardware=hardware,
                     divisible=any(device.consumes for device in kind.devices),
@@ -102,6 +110,12 @@ def by_dra(
             )
     asked = [ask(f"driver {name} publishes {number} device(s)", name) for name, number in sorted(unknown.items())]
     return Accelerators(tuple(offered), (*asked, *passed_over, *sorted(skipped)))
+
+
+def _on_host(kind: Kind) -> int:
+    """How many devices the host has by their driver's own word, which may publish fewer; 0 if it does not say."""
+    said = kind.devices[0].attribute(*_ON_HOST)
+    return said if isinstance(said, int) else 0
 
 
 def _simulated(kind: Kind) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -36,20 +36,20 @@ def expression(driver: str, wanted: Mapping[str, Attribute]) -> str:
     return " && ".join(terms)
 
 
-def selector_for(device: Device, among: Iterable[Device]) -> tuple[str, dict[str, Attribute]]:
-    """A CEL expression that this device and as few others as possible satisfy, and the values in it.
+def selector_for(devices: Sequence[Device], among: Iterable[Device]) -> tuple[str, dict[str, Attribute]]:
+    """A CEL expression that these devices and as few others as possible satisfy, and the values in it.
 
-    Versions are left out, because CEL compares them only by functions.
+    devices: one or more, of one driver. Versions are left out, because CEL compares them only by functions.
     """
-    among = list(among)
+    first, among = devices[0], list(among)
     counts = {
         name: sum(1 for other in among if other.attributes.get(name) == value)
-        for name, value in device.attributes.items()
-        if not isinstance(value, Version)
+        for name, value in first.attributes.items()
+        if not isinstance(value, Version) and all(each.attributes.get(name) == value for each in devices)
     }
     telling = sorted(counts, key=lambda name: (counts[name], "uuid" not in name.lower(), name))[:2]
-    wanted = {name: device.attributes[name] for name in telling}
-    return expression(device.driver, wanted), wanted
+    wanted = {name: first.attributes[name] for name in telling}
+    return expression(first.driver, wanted), wanted
 
 
 class DeviceClass:
