@@ -91,6 +91,12 @@ async def request_devices(
     )
 
 
+async def untold_taints(platform: Platform, way: AllocationWay) -> str:
+    """What else may keep a Pod from free devices, to be put after a reason; empty if nothing is known to."""
+    untold = await platform.untold_taints() if way == "dra" else ""
+    return f"; {untold}" if untold else ""
+
+
 def served_by(target: NodeAccelerators, pods: Iterable[Object]) -> AllocationWay:
     """Which way really gave running Pods their devices: DRA can serve extended resources, too."""
     by_claim = any(each["status"].get("extendedResourceClaimStatus") for each in pods)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from aiconform.cluster import ClusterError, NotCreated, NotFound, Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.devices import untold_taints
 from aiconform.kit.pods import STAY, container, pod, refused_by_kubelet, started
 from aiconform.platform import Platform
 
@@ -28,6 +29,11 @@ async def holder_started(
     """
     try:
         running, problem = await started(platform.cluster, created, seconds=seconds)
+    except TimedOut as error:
+        # It was not scheduled.
+        if created["spec"].get("resourceClaims") and (untold := await untold_taints(platform, "dra")):
+            raise TimedOut(f"{error}{untold}") from error
+        raise
     except NotCreated as error:
         running, problem = None, str(error)
     if running is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from aiconform.cluster import Cluster, ClusterError, Forbidden, NotFound, Object, Rejected
@@ -15,7 +16,7 @@ from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOpt
 from aiconform.platform.accelerators.plugins import by_device_plugin
 from aiconform.platform.accelerators.published import by_dra
 from aiconform.platform.accelerators.resource_slices import DevicePools, IncompletePool
-from aiconform.platform.accelerators.taint_rules import KIND, VERSIONS, tainted
+from aiconform.platform.accelerators.taint_rules import KIND, UNTOLD, VERSIONS, tainted
 from aiconform.platform.images import Images
 
 T = TypeVar("T")
@@ -116,17 +117,26 @@ class Platform:
             devices = tainted(devices, rules, await self.device_classes())
         return devices, incomplete
 
-    async def _taint_rules(self) -> list[Object]:
-        """The DeviceTaintRules; none if these credentials may not list them, since most platforms have none."""
+    async def untold_taints(self) -> str:
+        """Why nobody can tell which devices DeviceTaintRules taint, and the way out; empty if it is known."""
+        return UNTOLD if await self._taint_rules() is None else ""
+
+    async def _taint_rules(self) -> list[Object] | None:
+        """The DeviceTaintRules; None if these credentials may not list them."""
+        return await self._once("taint_rules", self._read_taint_rules)
+
+    async def _read_taint_rules(self) -> list[Object] | None:
         served = (await self.groups()).get(RESOURCE_API, ())
-        for version in (each for each in VERSIONS if each in served):
+        for api in (f"{RESOURCE_API}/{each}" for each in VERSIONS if each in served):
             try:
-                return [slim(item) async for item in self.cluster.list(f"{RESOURCE_API}/{version}", KIND)]
+                return [slim(item) async for item in self.cluster.list(api, KIND)]
             except NotFound:
                 # The version is served without the kind.
                 continue
             except Forbidden:
-                return []
+                # Nobody may list a kind that is not there, either.
+                if KIND in await self.cluster.resources(api):
+                    return None
         return []
 
     async def accelerators(self) -> Accelerators:
@@ -167,6 +177,8 @@ class Platform:
             self.pods(),
         )
         dra = by_dra(nodes, devices, incomplete, claims, classes, self.said)
+        if dra.offered and (untold := await self.untold_taints()):
+            dra = replace(dra, passed_over=(untold, *dra.passed_over))
         plugins = by_device_plugin(nodes, requested(pods), self.said)
         return together(dra, plugins, nodes, classes, self.said.profiles)
 

@@ -12,16 +12,16 @@ import pytest
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.checks.accelerator_metrics import device_load
-from aiconform.checks.accelerator_metrics.device_metrics import Advertised
+from aiconform.checks.accelerator_metrics.device_metrics import Advertised, describe
 from aiconform.checks.accelerator_metrics.holders import Holder, Holders, watched
-from aiconform.checks.accelerator_metrics.observations import Load
+from aiconform.checks.accelerator_metrics.observations import Coverage, Load
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
 from aiconform.checks.accelerator_metrics.page import Page
 from aiconform.cluster import Forbidden
 from aiconform.platform import Accelerators, Device, NodeAccelerators
 from aiconform.platform.accelerators.offered import AllocationWay
 from aiconform.platform.monitoring.conventions import conventions_of, load_conventions
-from aiconform.platform.monitoring.exporters import Source
+from aiconform.platform.monitoring.exporters import NodeSources, Source
 from aiconform.platform.monitoring.matching import Counted
 from aiconform.platform.monitoring.metrics import parse
 from aiconform.platform.monitoring.readings import by_device
@@ -195,6 +195,25 @@ def test_a_device_of_dra_that_no_label_names(during: tuple[int, ...], alone: boo
     convention = conventions_of(parse(dcgm(0)), load_conventions())[0]
     pages = [Page(tuple(by_device(parse(dcgm(*values)), convention))) for values in ((5, 0, 0), during)]
     assert device_load._by_its_rise("gpu-1-128", about, *pages, alone=alone) == (label, joined)
+
+
+@pytest.mark.parametrize(
+    ("there", "untold", "holds"), [(2, "", True), (2, "told", True), (1, "", False), (1, "told", None)]
+)
+def test_a_missing_device_may_be_one_that_a_rule_taints_which_nobody_may_read(
+    there: int, untold: str, holds: bool | None
+) -> None:
+    target = NodeAccelerators("dra", "n1", "gpu.nvidia.com", "", 2, 2)
+    devices = tuple(Device("gpu.nvidia.com", "n1", f"gpu-{n}", "n1", {"uuid": f"GPU-00{n}"}) for n in range(2))
+    about = Advertised(target, devices, devices, Counted("gpu.nvidia.com", 2), untold)
+    scrape = Scrape(ENDPOINT, tuple(parse(dcgm(*[0] * there))))
+    source = Source("ns/exporter", "known", conventions_of(scrape.samples, load_conventions())[0], scrape, None)
+    found = describe(about, NodeSources((source,)))
+    finding = findings(CHECK, Coverage(nodes=[found]))["every_device"]
+    assert finding.holds is holds
+    assert found.undecided == (untold if there < 2 else "")
+    # Without an exporter on the node all are missing.
+    assert describe(about, NodeSources()).undecided == untold
 
 
 def test_a_time_slice_that_others_hold_slices_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from aiconform.checks.gang_scheduling.solutions import kai, kueue, native, volca
 from aiconform.checks.gang_scheduling.solutions.adapter import Adapter, InstalledSolution, SolutionController
 from aiconform.cluster import ClusterError, Object, Rejected, Stuck, WebhookUnreached
 from aiconform.platform import NodeAccelerators
+from aiconform.platform.accelerators.offered import AllocationWay
 from aiconform.platform.accelerators.options import NOTHING_SAID
 
 TARGET = NodeAccelerators("device-plugin", "node-1", "example.com/gpu", "model", total=8, free=8)
@@ -25,6 +27,7 @@ class FakePlatform:
 
     def __init__(self, *events: Object, ready: str = "True", nodes: int = 1) -> None:
         self.events = events
+        self.untold = ""
         self.said = NOTHING_SAID
         self.cluster = self
         node = {"metadata": {"name": "node-1"}, "spec": {}}
@@ -36,6 +39,9 @@ class FakePlatform:
 
     async def nodes(self) -> list[Object]:
         return self._nodes
+
+    async def untold_taints(self) -> str:
+        return self.untold
 
     async def namespace(self) -> str:
         return "aiconform-1"
@@ -64,6 +70,22 @@ def gang(*names: str) -> Gang:
 
 def failed(message: str, name: str = "gang") -> Object:
     return {"reason": "FailedCreate", "message": message, "involvedObject": {"kind": "Job", "name": name}}
+
+
+@pytest.mark.parametrize(
+    ("way", "untold", "blamed"), [("dra", "told", True), ("dra", "", False), ("device-plugin", "told", False)]
+)
+async def test_a_gang_may_have_too_little_room_for_taints_that_nobody_may_read(
+    way: AllocationWay, untold: str, blamed: bool
+) -> None:
+    asked = session()
+    asked = replace(asked, target=replace(TARGET, way=way))
+    asked.platform.untold = untold  # type: ignore[attr-defined]
+    if not blamed:
+        await asked.require_known_taints()
+        return
+    with pytest.raises(Stuck, match=r"not known whether it fits; told"):
+        await asked.require_known_taints()
 
 
 async def test_pods_that_a_quota_refuses_are_told_in_the_platform_s_words() -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from aiconform.cluster import Object, Stuck, WatchEvent
+from aiconform.cluster import Object, Stuck, TimedOut, WatchEvent
 from aiconform.kit import starting
 from aiconform.kit.pods import trouble_of_the_node
 from aiconform.kit.starting import holder_started
@@ -191,3 +191,22 @@ async def test_a_pod_that_is_disrupted_is_not_the_devices_fault() -> None:
 @pytest.mark.parametrize("reason", ["UnexpectedAdmissionError", "OutOfnvidia.com/gpu", ""])
 def test_what_may_be_the_devices_fault_is_no_trouble_of_the_node(reason: str) -> None:
     assert trouble_of_the_node({"status": {"phase": "Failed", "reason": reason}, "spec": {}}) is None
+
+
+@pytest.mark.parametrize(
+    ("claims", "untold", "told"), [(True, "told", True), (True, "", False), (False, "told", False)]
+)
+async def test_a_claim_that_waits_may_wait_for_taints_that_nobody_may_read(
+    claims: bool, untold: str, told: bool
+) -> None:
+    class Unscheduled(FakeCluster):
+        def _seen(self, name: str) -> Object:
+            spec = {"resourceClaims": [{"name": "device"}]} if claims else {}
+            return {**super()._seen(name), "spec": spec}
+
+        async def untold_taints(self) -> str:
+            return untold
+
+    with pytest.raises(TimedOut) as ended:
+        await outcome(Unscheduled(lambda name, asked: {"phase": "Pending"}))
+    assert str(ended.value).endswith("; told") is told

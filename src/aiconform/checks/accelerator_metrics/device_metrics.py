@@ -28,13 +28,15 @@ class Advertised:
     """What the platform says of the accelerators of one kind on one node.
 
     devices: all of them, in use or not; empty where only their number is known. published: all devices of their driver
-    on the node, also of other kinds. counted: how they are counted where they have no names.
+    on the node, also of other kinds. counted: how they are counted where they have no names. untold: why nobody can
+    tell whether some of the devices are tainted, which need no metrics; empty if it is known.
     """
 
     target: NodeAccelerators
     devices: tuple[Device, ...]
     published: tuple[Device, ...]
     counted: Counted
+    untold: str = ""
 
     def covered(self, source: Source, of_others: Collection[str] = (), taken: Collection[str] = ()) -> Covered:
         """These devices in the metrics of a source.
@@ -56,7 +58,9 @@ class Advertised:
 async def advertised(platform: Platform, target: NodeAccelerators, shares: int = 0) -> Advertised:
     """shares: how many of an extended resource are one device, as the user says."""
     published: list[Device] = []
+    untold = ""
     if target.way == "dra":
+        untold = await platform.untold_taints()
         devices, _ = await platform.devices()
         published = [device for device in devices if (device.node, device.driver) == (target.node, target.name)]
     own = [device for device in published if device.product == target.product and not device.trouble]
@@ -70,7 +74,7 @@ async def advertised(platform: Platform, target: NodeAccelerators, shares: int =
         has_exporter(target.profile) or target.simulated,
         target.partitions,
     )
-    return Advertised(target, tuple(own), tuple(published), counted)
+    return Advertised(target, tuple(own), tuple(published), counted, untold)
 
 
 def best(sources: Sequence[Source], devices: Sequence[Device]) -> Source | None:
@@ -101,7 +105,7 @@ def describe(
             missing=tuple(device.name for device in about.devices),
             problem=problem.problem if problem else "",
             message=problem.message if problem else "; ".join(found.tried) or "no endpoint for metrics on this node",
-            undecided="" if about.counted.known else _unknown_exporter(target),
+            undecided=about.untold if about.counted.known else _unknown_exporter(target),
         )
     seen = about.covered(source, of_others, taken)
     return NodeMetrics(
@@ -117,7 +121,7 @@ def describe(
         reported=tuple(sorted({quantity for each in source.devices for quantity in each.reported} - {"info"})),
         expected=seen.expected,
         counted=seen.counted,
-        undecided=seen.undecided,
+        undecided=seen.undecided or (about.untold if seen.missing else ""),
         only_in_use=source.convention.only_in_use,
     )
 

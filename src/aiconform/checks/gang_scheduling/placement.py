@@ -11,7 +11,7 @@ from aiconform.checks.gang_scheduling.outcome import TOGETHER
 from aiconform.checks.gang_scheduling.solutions.adapter import GANG_LABEL, WORKER, Adapter
 from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.devices import request_devices
+from aiconform.kit.devices import request_devices, untold_taints
 from aiconform.kit.meshes import without_sidecar
 from aiconform.kit.pods import STAY, container, pod, pod_on_one_of, started
 from aiconform.kit.priority import evicting_nobody
@@ -158,6 +158,7 @@ async def fill(platform: Platform, scratch: Scratch, target: Place, count: int, 
     except TimedOut as error:
         raise TimedOut(
             f"{error}; the accelerators of {target} are held by {await now_held(platform, target)}"
+            f"{await untold_taints(platform, target.way)}"
         ) from error
     for _, problem in outcomes:
         if problem:

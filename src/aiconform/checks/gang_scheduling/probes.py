@@ -81,6 +81,7 @@ def _held(*gangs: Gang) -> int:
 async def _why_not_whole(session: Session, timeline: Timeline, gang: Gang, order: Order, *others: Gang) -> str:
     """What the solution reports about a gang that does not run. Raises Stuck if the solution is not the reason."""
     await session.require_room(_held(gang, *others))
+    await session.require_known_taints()
     await session.require_pods(gang)
     await session.require_managed(order)
     said = await session.reported(order, timeline)

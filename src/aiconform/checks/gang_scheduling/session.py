@@ -18,6 +18,7 @@ from aiconform.checks.gang_scheduling.solutions.adapter import InstalledSolution
 from aiconform.checks.gang_scheduling.timeline import Timeline
 from aiconform.cluster import NotFound, Object, Rejected, ServerFailed, Stuck, admission
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.devices import untold_taints
 from aiconform.kit.pods import waits_for_devices
 from aiconform.kit.together import gather
 from aiconform.platform import Platform
@@ -155,6 +156,11 @@ class Session:
         said = [str(each.get("message")) async for each in found if each["involvedObject"].get("name") == gang.name]
         if said:
             raise Stuck(f"the platform refuses Pods of a gang: {said[-1]}. What helps: {admission.way_out(said[-1])}")
+
+    async def require_known_taints(self) -> None:
+        """Raises Stuck if a gang may have too little room because of taints of devices that nobody can tell."""
+        if untold := await untold_taints(self.platform, self.target.way):
+            raise Stuck(f"a gang does not run on {self.target}, and it is not known whether it fits{untold}")
 
     def require_quota(self, said: str) -> None:
         """Raises Stuck if, by what the solution reports, a queue and not the nodes keeps a gang from running."""

@@ -7,6 +7,7 @@ from aiconform.checks.pod_autoscaling.scaled_workload import REPLICAS, load
 from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory
 from aiconform.cluster import Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.devices import untold_taints
 from aiconform.kit.pods import refused_pods
 from aiconform.kit.starting import LATE_SECONDS, blame_device
 from aiconform.kit.together import gather
@@ -32,6 +33,7 @@ async def first_pod(
         raise TimedOut(
             f"the first Pod does not run after {patience:.0f} s: {_states(history) or 'it does not exist'}; the "
             f"accelerators of {target} are held by {await now_held(platform, target)}"
+            f"{await untold_taints(platform, target.way)}"
         )
     return history.running()[0]
 
@@ -67,7 +69,7 @@ async def why_not_running(
     if any(not each["spec"].get("nodeName") for each in waiting):
         raise Stuck(
             f"the autoscaler requested more Pods, and they are unschedulable on {target}; its accelerators "
-            f"are held by {await now_held(platform, target)}"
+            f"are held by {await now_held(platform, target)}{await untold_taints(platform, target.way)}"
         )
     said = _states(history)
     late = await gather(*(blame_device(platform, scratch, each, said) for each in waiting))
