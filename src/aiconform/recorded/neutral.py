@@ -12,6 +12,7 @@ from typing import Any
 
 from aiconform.certify.redaction.redactor import Redaction, Redactor
 from aiconform.cluster import Object
+from aiconform.platform.accelerators.drivers import families
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.autoscaling.hardware import provider_of
 from aiconform.platform.autoscaling.pools import POOL_LABELS
@@ -51,6 +52,13 @@ def _read_domains() -> frozenset[str]:
     """The domains of labels by which pools and products are known."""
     products = (label for profile in load_profiles().accelerators for label in (*profile.labels, *profile.counts))
     return frozenset(label.partition("/")[0] for label in (*POOL_LABELS, *products))
+
+
+@cache
+def _driver_annotations() -> frozenset[str]:
+    """The annotations of nodes that can have the version of a driver or of a runtime."""
+    names = (name for each in families() for name in (*each.labels, *each.runtime, *each.integration))
+    return frozenset(part for name in names for part in ((name,) if isinstance(name, str) else name))
 
 
 def _of_words(name: str, value: str) -> bool:
@@ -146,8 +154,8 @@ class Neutral:
         if key in _LABEL_MAPS and all(isinstance(value, str) for value in data.values()):
             return {self._key(name): self._label(name, value) for name, value in data.items()}
         if key == "annotations":
-            kept = _rules()["annotations"]
-            return {name: self.text(text) for name, text in data.items() if any(fnmatchcase(name, one) for one in kept)}
+            shown = {name: self._annotation(name, text) for name, text in data.items()}
+            return {name: text for name, text in shown.items() if text is not None}
         if _SERIAL.search(key) and isinstance(data.get("string"), str):
             return {"string": self._name("serial", data["string"])}
         if {"key", "operator", "values"} <= data.keys():
@@ -158,6 +166,22 @@ class Neutral:
             for name, value in data.items()
             if name not in _rules()["dropped"] and not (name == "data" and isinstance(value, dict))
         }
+
+    def _annotation(self, name: str, text: str) -> str | None:
+        """The value of an annotation; None if it is dropped."""
+        rules = _rules()
+        if name in rules["pairs"]:
+            return ",".join(self._pair(each.strip()) for each in text.split(","))
+        if any(fnmatchcase(name, pattern) for pattern in rules["keys"]):
+            return self._name("value", text)
+        kept = name in _driver_annotations() or any(fnmatchcase(name, pattern) for pattern in rules["annotations"])
+        return self.text(text) if kept else None
+
+    def _pair(self, text: str) -> str:
+        """A label or taint in one text: KEY=VALUE, KEY=VALUE:EFFECT or KEY:EFFECT."""
+        about, colon, effect = text.partition(":")
+        name, equals, value = about.partition("=")
+        return f"{self._key(name)}{equals}{self._label(name, value)}{colon}{effect}"
 
     def _key(self, name: str) -> str:
         """The key of a label or taint."""

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner, Result
 from support.replayed import replayed
+from support.served import node
+from support.served import platform as platform_of
 
 from aiconform.cli import main
+from aiconform.platform.autoscaling.discovery import discover
+from aiconform.platform.autoscaling.machines import machines
+from aiconform.platform.autoscaling.pools import POOL_LABELS, SPOT_LABELS
 from aiconform.recorded import RecordedPlatform
+from aiconform.recorded.neutral import Neutral
 
 OURS = ("acme", "rocket", "10.1.2.3", "hunter2", "7d44c8a1", "SN4711", "123456789012")
 OBJECTS = """
@@ -158,3 +164,121 @@ def test_a_folder_with_files_is_not_written_into(tmp_path: Path, platform: Recor
         done = call("inspect", "--kubeconfig", str(kubeconfig), "--record", str(folder))
     assert done.exit_code == 2
     assert "is not empty: name a new folder" in done.stderr
+
+
+# What readers look at
+
+
+class Noted(dict[str, str]):
+    """Labels or annotations that note what is looked up in them by name."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.asked.add(str(key))
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> str:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+
+STATUS = """
+autoscalerStatus: Running
+nodeGroups:
+  - name: MachineDeployment/ns/group
+    health: {status: Healthy, minSize: 0, maxSize: 3, cloudProviderTarget: 1}
+  - name: MachineSet/ns/other
+    health: {status: Healthy, minSize: 0, maxSize: 3, cloudProviderTarget: 1}
+"""
+
+
+async def looked_up(field: str, values: dict[str, str]) -> set[str]:
+    """The names of labels or annotations that reading pools and accelerators looks up, where objects have these."""
+    # Of an empty one, readers make another.
+    noted = Noted({"kubernetes.io/os": "linux", **values})
+    about = {"annotations": {}, "labels": {}, field: noted}
+    one = node(**{"nvidia.com/gpu": "1"})
+    one["metadata"] |= about
+    machines = [
+        {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": "ns", **about}, "spec": {}}
+        for api, kind, name in (
+            ("cluster.x-k8s.io/v1beta1", "MachineDeployment", "group"),
+            ("machine.openshift.io/v1beta1", "MachineSet", "other"),
+        )
+    ]
+    node_pool = {
+        "apiVersion": "karpenter.sh/v1",
+        "kind": "NodePool",
+        "metadata": {"name": "pool", **about},
+        "spec": {"template": {"metadata": about, "spec": {}}},
+    }
+    status = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "cluster-autoscaler-status", "namespace": "kube-system"},
+        "data": {"status": STATUS},
+    }
+    Noted.asked.clear()
+    await discover(platform_of(one, *machines, node_pool, status))
+    return set(Noted.asked)
+
+
+CAPACITY = "capacity.cluster-autoscaler.kubernetes.io"
+NOTES = {f"{CAPACITY}/gpu-count": "1", f"{CAPACITY}/gpu-type": "nvidia.com/gpu", f"{CAPACITY}/labels": "a=b"}
+
+
+async def test_a_record_keeps_every_annotation_by_which_pools_are_known() -> None:
+    asked = await looked_up("annotations", {}) | await looked_up("annotations", NOTES)
+    known = {f"{CAPACITY}/{name}" for name in ("labels", "taints", "gpu-type", "gpu-count")}
+    assert asked >= known | {"oci.oraclecloud.com/node-pool-id", "machine.openshift.io/GPU", "cluster.x-k8s.io/machine"}
+    for name in asked:
+        obj = {"kind": "Node", "metadata": {"name": "n", "annotations": {name: "0"}}}
+        assert name in Neutral([obj], (), ()).object(obj)["metadata"]["annotations"], name
+
+
+async def test_a_record_keeps_every_label_by_which_pools_are_known() -> None:
+    asked = await looked_up("labels", {}) | await looked_up("labels", {POOL_LABELS[0]: "a"})
+    assert asked >= {*POOL_LABELS, *(name for name, _ in SPOT_LABELS)}
+    for name in asked:
+        obj = {"kind": "Node", "metadata": {"name": "n", "labels": {name: "true"}}}
+        assert Neutral([obj], (), ()).object(obj)["metadata"]["labels"] == {name: "true"}, name
+
+
+@pytest.mark.parametrize("name", ["cloud.google.com/cuda.driver-version.full", "nvidia.com/cuda.driver.minor"])
+def test_a_record_keeps_the_annotations_with_a_driver_s_version(name: str) -> None:
+    obj = {"kind": "Node", "metadata": {"name": "n", "annotations": {name: "580.95.05"}}}
+    assert Neutral([obj], (), ()).object(obj)["metadata"]["annotations"] == {name: "580.95.05"}
+
+
+def test_labels_and_taints_in_an_annotation_name_nobody() -> None:
+    notes = {
+        f"{CAPACITY}/labels": "cloud.google.com/gke-accelerator=nvidia-l4, acme.example/team=rocket,owner=acme",
+        f"{CAPACITY}/taints": "nvidia.com/gpu=present:NoSchedule,acme.example/team=rocket:NoExecute,"
+        "acme.example/x:NoSchedule",
+        "service.beta.openshift.io/serving-cert-secret-name": "rocket-tls",
+        "acme.example/note": "rocket",
+    }
+    labels = {"acme.example/team": "rocket"}
+    obj = {"kind": "MachineSet", "metadata": {"name": "m", "annotations": notes, "labels": labels}}
+    shown = Neutral([obj], (), ()).object(obj)["metadata"]
+    told = shown["annotations"]
+    assert not [word for word in ("acme", "rocket") if word in json.dumps(shown)]
+    assert told[f"{CAPACITY}/labels"].startswith("cloud.google.com/gke-accelerator=nvidia-l4,")
+    first, second, third = told[f"{CAPACITY}/taints"].split(",")
+    assert first == "nvidia.com/gpu=present:NoSchedule"
+    # As its labels are named.
+    (team,) = shown["labels"].items()
+    assert second == "=".join(team) + ":NoExecute"
+    assert third.endswith(".invalid/x:NoSchedule")
+    assert {*told} == {*notes} - {"acme.example/note"}
+
+
+def test_a_group_without_nodes_is_still_known_by_the_labels_of_its_machines() -> None:
+    notes = {f"{CAPACITY}/labels": "cloud.google.com/gke-tpu-accelerator=tpu-v6e-slice,acme.example/team=rocket"}
+    obj: Any = {"kind": "MachineSet", "metadata": {"name": "m", "annotations": notes}, "spec": {}}
+    assert machines(obj).resource == machines(Neutral([obj], (), ()).object(obj)).resource == "google.com/tpu"
