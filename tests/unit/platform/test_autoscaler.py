@@ -426,6 +426,53 @@ async def test_a_pool_whose_accelerators_are_offered_by_dra_alone_is_not_one_wit
     assert [bool(each.without) for each in found.pools] == [False, True]
 
 
+def labelled_host(name: str, **allocatable: str) -> Object:
+    """A node of a pool with TPUs by its labels."""
+    one = node(name, **allocatable)
+    one["metadata"]["labels"] = {GKE_POOL: "v6e", GKE_TPU: "tpu-v6e-slice", "karpenter.sh/nodepool": "v6e"}
+    return one
+
+
+GKE_POOL, GKE_TPU = "cloud.google.com/gke-nodepool", "cloud.google.com/gke-tpu-accelerator"
+PLUGIN = {"google.com__tpu": "4"}
+
+
+@pytest.mark.parametrize(
+    ("allocatable", "by_dra", "resource"),
+    [
+        ({}, (), "google.com/tpu"),
+        ({}, ("a",), ""),
+        # By both ways, or by the device plugin on some of its nodes.
+        (PLUGIN, ("a",), "google.com/tpu"),
+        (PLUGIN, (), "google.com/tpu"),
+    ],
+)
+async def test_of_a_pool_that_offers_accelerators_to_claims_alone_no_pod_requests_a_resource(
+    allocatable: dict[str, str], by_dra: tuple[str, ...], resource: str
+) -> None:
+    nodes = [labelled_host("a", **allocatable)]
+    made = karpenter_pool("v6e")
+    made["spec"]["template"] = {"metadata": {"labels": {GKE_TPU: "tpu-v6e-slice"}}, "spec": {}}
+    for platform in (
+        FakePlatform(nodes, by_dra=by_dra),
+        FakePlatform(nodes, status=status_of(("gke-v6e-abc", 1)), by_dra=by_dra),
+        FakePlatform(nodes, pools=[made], served=("v1",), by_dra=by_dra),
+    ):
+        found = await find(platform)
+        pool = next(each for each in found.pools if each.name in ("v6e", "gke-v6e-abc"))
+        assert (pool.resource, pool.by_claims, pool.without) == (resource, not resource, "")
+        assert bool(found.usable) is bool(resource)
+        if resource:
+            continue
+        with pytest.raises(NothingToLookAt, match=r"offer accelerators to claims alone .*cluster_autoscaling\.pool"):
+            choose(found, ClusterAutoscaling())
+        assert "by Dynamic Resource Allocation alone" in str(pool)
+        # The user has the last word.
+        given = await find(platform, given=f"{GKE_POOL}=v6e", resource="google.com/tpu")
+        assert choose(given, ClusterAutoscaling()).resource == "google.com/tpu"
+        assert not choose(given, ClusterAutoscaling()).by_claims
+
+
 async def test_the_status_is_found_in_any_namespace_and_its_nodes_by_their_names() -> None:
     text = status_of(("MachineSet/openshift-machine-api/gpu", 0), ("MachineSet/openshift-machine-api/gpu-zone1", 1))
     nodes = [node("gpu-zone1-abc", **{"nvidia.com__gpu": "1"})]

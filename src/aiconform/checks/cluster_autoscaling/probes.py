@@ -62,6 +62,14 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
         )
     if found.pools:
         named = "; ".join(map(str, found.pools))
+        claimed = [pool.name for pool in found.pools if pool.by_claims]
+        if claimed and len(claimed) == len(found.unknown):
+            raise NothingToLookAt(
+                f"nothing to look at: the nodes of {', '.join(claimed)} offer accelerators to claims alone (Dynamic "
+                f"Resource Allocation), and the Pod of this check requests an extended resource{problems}. Name a pool "
+                "whose nodes offer one by a label of its nodes (--set cluster_autoscaling.pool=KEY=VALUE --set "
+                "cluster_autoscaling.resource=NAME)"
+            )
         asked = ", ".join(pool.name for pool in found.unknown)
         raise NothingToLookAt(
             f"nothing to look at: no pool is known to have accelerators ({named}){problems}. "

@@ -189,7 +189,7 @@ def node_group(
         fields["without"] = "" if told.resource else offering_nothing(members, by_dra)
     elif not most_offered(members, profiles):
         fields["resource"] = told.resource
-    return pool_of(name, BY_CLUSTER_AUTOSCALER, label, members, profiles, **fields)
+    return pool_of(name, BY_CLUSTER_AUTOSCALER, label, members, profiles, by_dra, **fields)
 
 
 def _named(node: Object) -> str:

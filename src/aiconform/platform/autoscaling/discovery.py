@@ -38,12 +38,13 @@ async def discover(platform: Platform, *, given: str = "", resource: str = "", s
     nodes = await platform.nodes()
     by_dra = frozenset(entry.node for entry in (await platform.all_accelerators()).offered if entry.way == "dra")
     sources = await asyncio.gather(
-        karpenter(platform, nodes, profiles),
+        karpenter(platform, nodes, profiles, by_dra),
         cluster_autoscaler(platform, nodes, status, profiles, by_dra),
         compute_classes(platform, nodes, profiles),
     )
     reported = [pool for source in sources for pool in source.pools]
-    pools = [*reported, *by_label(nodes, known={pool.label for pool in reported if pool.label}, profiles=profiles)]
+    known = {pool.label for pool in reported if pool.label}
+    pools = [*reported, *by_label(nodes, known, profiles, by_dra)]
     if given:
         key, equals, value = given.partition("=")
         if not (key and equals and value):
@@ -83,8 +84,9 @@ def _given(
         found = replace(matching[0], by=GIVEN, label=label)
     else:
         name = f"{label[0]}={label[1]}"
-        found = pool_of(name, GIVEN, label, members, profiles, without=offering_nothing(members, by_dra))
-    return found if found.resource or found.without else replace(found, resource=elsewhere)
+        found = pool_of(name, GIVEN, label, members, profiles, by_dra, without=offering_nothing(members, by_dra))
+    told = found.resource or found.without or found.by_claims
+    return found if told else replace(found, resource=elsewhere)
 
 
 def _offering(resource: str, pools: Sequence[Pool], nodes: Sequence[Object], profiles: Profiles) -> list[Pool]:
@@ -102,14 +104,14 @@ def _offering(resource: str, pools: Sequence[Pool], nodes: Sequence[Object], pro
     shown = []
     for pool in pools:
         if can(pool):
-            shown.append(replace(pool, resource=resource, without=""))
+            shown.append(replace(pool, resource=resource, without="", by_claims=False))
         elif pool.resource:
             shown.append(replace(pool, resource="", without=f"it offers {pool.resource}"))
         else:
             shown.append(pool)
     unknown = [pool for pool in shown if not pool.resource and not pool.without]
     if len(unknown) == 1 and not any(pool.resource for pool in shown):
-        return [replace(pool, resource=resource) if pool is unknown[0] else pool for pool in shown]
+        return [replace(pool, resource=resource, by_claims=False) if pool is unknown[0] else pool for pool in shown]
     return shown
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from aiconform.cluster import NotFound, Object, conditions, quantity
@@ -15,6 +15,7 @@ from aiconform.platform.autoscaling.pools import (
     cloud_of,
     is_spot,
     most_offered,
+    only_by_claims,
     pool_of,
     with_label,
 )
@@ -26,8 +27,10 @@ VERSIONS = ("v1", "v1beta1")
 POOL_LABEL = "karpenter.sh/nodepool"
 
 
-async def karpenter(platform: Platform, nodes: Sequence[Object], profiles: Profiles | None = None) -> Autoscaling:
-    """Karpenter with its pools, if its API is served. Raises ClusterError."""
+async def karpenter(
+    platform: Platform, nodes: Sequence[Object], profiles: Profiles | None = None, by_dra: Collection[str] = ()
+) -> Autoscaling:
+    """Karpenter with its pools, if its API is served. by_dra: as in `pool_of`. Raises ClusterError."""
     looked = (f"NodePools of {GROUP}",)
     served = (await platform.groups()).get(GROUP, ())
     if not served:
@@ -44,10 +47,13 @@ async def karpenter(platform: Platform, nodes: Sequence[Object], profiles: Profi
     except NotFound:
         return Autoscaling(looked=looked, problems=(f"{GROUP}/{version} is served without NodePools",))
     problems = () if found else ("Karpenter is installed, but there is no NodePool",)
-    return Autoscaling((BY_KARPENTER,), tuple(node_pool(pool, nodes, profiles) for pool in found), looked, problems)
+    pools = tuple(node_pool(pool, nodes, profiles, by_dra) for pool in found)
+    return Autoscaling((BY_KARPENTER,), pools, looked, problems)
 
 
-def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = None) -> Pool:
+def node_pool(
+    obj: Object, nodes: Iterable[Object], profiles: Profiles | None = None, by_dra: Collection[str] = ()
+) -> Pool:
     """The pool of a NodePool. Its status, requirements, labels, limits, taints or nodes show its accelerator.
 
     Nodes without an accelerator do not show that it has none: a NodePool can order several kinds of nodes.
@@ -76,7 +82,8 @@ def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = 
     refused = [name for name in sorted(limits) if _number(limits[name]) == 0 and profiles.by_resource(name)]
     shown = _accelerator(in_use, profiles) or most_offered(members, profiles)
     without = hardware.without
-    if not shown and not without:
+    # What nodes that work do not offer, further ones will not, either.
+    if not shown and not without and not only_by_claims(members, by_dra, profiles):
         # A limit or a taint tells an NVIDIA GPU with its own resource name from one that is partitioned.
         told = [_accelerator({*limits, *dict(taints)} - {*refused}, profiles), *hardware.resources]
         shown = next((name for name in told if name and name not in refused), "")
@@ -89,6 +96,7 @@ def node_pool(obj: Object, nodes: Iterable[Object], profiles: Profiles | None = 
         label,
         members,
         profiles,
+        by_dra,
         # Karpenter removes every unused node, except in a pool of fixed size.
         minimum=int(spec.get("replicas") or 0),
         maximum=spec.get("replicas"),

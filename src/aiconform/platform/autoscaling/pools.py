@@ -86,6 +86,8 @@ class Pool:
     """What the autoscaler reports to be wrong with it."""
     queued: bool = False
     """Its nodes are added only for a ProvisioningRequest, not for a Pod that waits."""
+    by_claims: bool = False
+    """Its nodes offer accelerators to claims by Dynamic Resource Allocation alone: no Pod can request a resource."""
 
     def __str__(self) -> str:
         words = ["1 node" if self.size == 1 else f"{self.size} nodes"]
@@ -94,7 +96,8 @@ class Pool:
             words.append(f"minimum {self.minimum or 0}, {most}")
         words += ["only for a ProvisioningRequest"] if self.queued else []
         words += [text for text in ("spot" if self.spot else "", self.limits, self.full, self.problem) if text]
-        hardware = f"no accelerator: {self.without}" if self.without else self.resource or "hardware unknown"
+        unknown = "accelerators by Dynamic Resource Allocation alone" if self.by_claims else "hardware unknown"
+        hardware = f"no accelerator: {self.without}" if self.without else self.resource or unknown
         return f"{self.name} ({hardware}; {'; '.join(words)})"
 
 
@@ -128,8 +131,13 @@ class Autoscaling:
         return tuple(pool for pool in self.pools if not pool.resource and not pool.without)
 
 
-def by_label(nodes: Iterable[Object], known: set[tuple[str, str]], profiles: Profiles | None = None) -> list[Pool]:
-    """Pools of managed platforms with accelerators, without the known ones."""
+def by_label(
+    nodes: Iterable[Object],
+    known: set[tuple[str, str]],
+    profiles: Profiles | None = None,
+    by_dra: Collection[str] = (),
+) -> list[Pool]:
+    """Pools of managed platforms with accelerators, without the known ones. by_dra: as in `pool_of`."""
     nodes = list(nodes)
     found = (with_label(nodes, label) for label in known)
     told = {node["metadata"]["name"] for members in found for node in members}
@@ -139,8 +147,8 @@ def by_label(nodes: Iterable[Object], known: set[tuple[str, str]], profiles: Pro
         if label[0] not in _IDENTIFIERS
         and any(node["metadata"]["name"] not in told for node in with_label(nodes, label))
     )
-    pools = [pool_of(label[1], BY_LABEL, label, with_label(nodes, label), profiles) for label in labels]
-    return [pool for pool in pools if pool.resource]
+    pools = [pool_of(label[1], BY_LABEL, label, with_label(nodes, label), profiles, by_dra) for label in labels]
+    return [pool for pool in pools if pool.resource or pool.by_claims]
 
 
 def managed_labels(nodes: Iterable[Object]) -> set[tuple[str, str]]:
@@ -154,16 +162,21 @@ def pool_of(
     label: tuple[str, str] | None,
     members: Sequence[Object],
     profiles: Profiles | None = None,
+    by_dra: Collection[str] = (),
     **fields: Any,
 ) -> Pool:
     """The pool of these nodes; `fields` take precedence over what the nodes show, and taints are added to theirs.
 
-    profiles: the known accelerators, by default those that come with the suite.
+    profiles: the known accelerators, by default those that come with the suite. by_dra: names of nodes whose
+    accelerators are offered by Dynamic Resource Allocation.
     """
     working = [node for node in members if usable_node(node) is None]
     taints = {(taint["key"], taint["effect"]) for node in working for taint in node["spec"].get("taints") or []}
     taints |= set(fields.pop("taints", ()))
-    resource = fields.pop("resource", "") or most_offered(members, profiles) or _labelled(members)
+    claimed = only_by_claims(members, by_dra, profiles)
+    resource = fields.pop("resource", "") or most_offered(members, profiles)
+    # For nodes whose driver does not run yet.
+    resource = resource or ("" if claimed else _labelled(members))
     without = fields.pop("without", "")
     return Pool(
         name,
@@ -176,6 +189,7 @@ def pool_of(
         spot=fields.pop("spot", bool(working) and all(is_spot(labels_of(node)) for node in working)),
         taints=tuple(sorted(taints)),
         queued=any(key in QUEUED_TAINTS for key, _ in taints),
+        by_claims=claimed and not resource,
         **fields,
     )
 
@@ -186,6 +200,12 @@ def _together(resource: str, members: Iterable[Object], profiles: Profiles) -> i
     if profile is None or not profile.whole_host:
         return 1
     return max((offers(node, profiles).get(resource, 1) for node in members), default=1)
+
+
+def only_by_claims(members: Sequence[Object], by_dra: Collection[str], profiles: Profiles | None = None) -> bool:
+    """Whether nodes that work offer accelerators by DRA, whose names are by_dra, and none as an extended resource."""
+    working = (node["metadata"]["name"] for node in members if usable_node(node) is None)
+    return any(name in by_dra for name in working) and not most_offered(members, profiles)
 
 
 def offering_nothing(members: Sequence[Object], by_dra: Collection[str]) -> str:
@@ -212,7 +232,7 @@ def is_spot(labels: Mapping[str, str]) -> bool:
 
 
 def _labelled(nodes: Iterable[Object]) -> str:
-    """The accelerator that the nodes' labels name, for nodes whose driver does not run yet."""
+    """The accelerator that the nodes' labels name."""
     found = (stated([], labels_of(node), cloud_of(node)).resources for node in nodes)
     return next((resources[0] for resources in found if resources), "")
 
