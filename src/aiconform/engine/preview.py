@@ -124,8 +124,10 @@ async def _taken(platform: Platform, probe: Probe, settings: Settings) -> str:
     members = [member for target in targets if target for member in target.members]
     if not members or any(member.room for member in members):
         return ""
-    places = "; ".join(map(str, members[:_NAMED]))
-    return f"no device is free ({places}); held by {await holders(platform, members)}"
+    some = any(member.free for member in members)
+    places = "; ".join(f"{each}: {each.occupied}" if some else str(each) for each in members[:_NAMED])
+    few = "too few devices are free" if some else "no device is free"
+    return f"{few} ({places}); held by {await holders(platform, members)}"
 
 
 async def _attempts(platform: Platform, probe: Probe, settings: Settings) -> list[Attempt]:

@@ -18,6 +18,7 @@ from aiconform.cluster import NotCreated, Object, Rejected, Stuck, WatchEvent
 from aiconform.kit.container_view import LOOKED
 from aiconform.platform import AcceleratorOptions, NodeAccelerators
 from aiconform.platform.accelerators.device_nodes import known_nodes
+from aiconform.platform.accelerators.offered import AllocationWay
 
 READY = {"type": "Ready", "status": "True"}
 KERNEL = {"kernelVersion": "6.8.0", "bootID": "boot-1"}
@@ -48,6 +49,7 @@ class FakeCluster:
         self.printed, self.states = printed, states or {}
         self.created: dict[str, Object] = {}
         self.others: list[Object] = []
+        self.claims: list[Object] = []
 
     async def list(self, api_version: str, kind: str, *, fields: str) -> AsyncIterator[Object]:
         assert (kind, fields) == ("Pod", "spec.nodeName=n1")
@@ -87,6 +89,9 @@ class FakePlatform:
     async def devices(self) -> tuple[list[Any], list[Any]]:
         return [], []
 
+    async def resource_api(self) -> str:
+        return "resource.k8s.io/v1"
+
 
 class FakeScratch:
     def __init__(self, cluster: FakeCluster) -> None:
@@ -107,7 +112,10 @@ class FakeScratch:
 
     async def create(self, obj: Object) -> Object:
         made = {**obj, "metadata": {**obj["metadata"], "namespace": "ns", "uid": obj["metadata"]["name"]}}
-        self.cluster.created[obj["metadata"]["name"]] = made
+        if obj["kind"] == "ResourceClaim":
+            self.cluster.claims.append(made)
+        else:
+            self.cluster.created[obj["metadata"]["name"]] = made
         return made
 
 
@@ -285,9 +293,18 @@ async def test_what_says_that_devices_are_shared() -> None:
     assert found.shared == "20 nvidia.com/gpu are shares of 2 device(s)"
 
 
-async def test_all_devices_that_are_allocated_only_together_are_asked_for() -> None:
-    tpu = NodeAccelerators("device-plugin", "n1", "google.com/tpu", "v5e", total=4, free=4, unit=4)
-    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no tpu"}
+@pytest.mark.parametrize(
+    ("way", "name", "message"),
+    [
+        ("device-plugin", "google.com/tpu", "no tpu"),
+        ("dra", "tpu.google.com", "0/1 nodes are available: 1 cannot allocate all claims"),
+    ],
+)
+async def test_all_devices_that_are_allocated_only_together_are_asked_for(
+    way: AllocationWay, name: str, message: str
+) -> None:
+    tpu = NodeAccelerators(way, "n1", name, "v5e", total=4, free=4, unit=4, device_class="tpu")
+    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
     waits = {"phase": "Pending", "conditions": [unschedulable]}
 
     class Waiting(FakeCluster):
@@ -300,4 +317,9 @@ async def test_all_devices_that_are_allocated_only_together_are_asked_for() -> N
     cluster = Waiting(PRINTED, {"second": waits})
     found = await seen(cluster, target=tpu)
     assert (found.asked, found.total, found.second, found.second_waited) == (4, 4, None, True)
-    assert cluster.created["probe-holder"]["spec"]["containers"][0]["resources"]["limits"]["google.com/tpu"] == "4"
+    if way == "device-plugin":
+        assert cluster.created["probe-holder"]["spec"]["containers"][0]["resources"]["limits"][name] == "4"
+    else:
+        claims = [each for each in cluster.claims if each["metadata"]["name"] in ("probe-holder", "probe-second")]
+        counts = [each["spec"]["devices"]["requests"][0]["exactly"]["count"] for each in claims]
+        assert counts == [4, 4]

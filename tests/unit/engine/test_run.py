@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support import served
 from support.empty_cluster import EmptyCluster
 from support.plugins import CHECK, forget, install, rewrite
 
@@ -260,6 +261,29 @@ async def test_a_preview_says_what_would_be_done_and_disturbed(fabric: Path) -> 
     assert found["acme.fabric"].level == "extension"
     assert found["acme.fabric"].disturbs.startswith("Holds one device of a node")
     assert found["robust_controller"].disturbs
+
+
+def tpus(way: str, held: int) -> list[Object]:
+    """A host with four TPUs, of which some are in use."""
+    if way == "device-plugin":
+        return [served.node(**{"google.com/tpu": "4"}), served.pod(**{"google.com/tpu": str(held)})]
+    chips = [served.device(f"accel{n}", index=n, tpuGen="v6e") for n in range(4)]
+    taken = served.claim("holder", *(served.result("tpu.google.com", f"accel{n}") for n in range(held)))
+    return [served.node(), served.resource_slice("tpu.google.com", *chips), taken]
+
+
+@pytest.mark.parametrize("way", ["device-plugin", "dra"])
+async def test_a_preview_counts_all_devices_of_a_host_where_only_these_can_be_had(way: str) -> None:
+    plan = make_plan(load_standard(), "v1.37", ["secure_accelerator_access"])
+    (free,) = await preview(served.platform(*tpus(way, 0)), plan, Settings())
+    assert ([each.devices for each in free.attempts], free.missing) == ([4], ())
+    (partly,) = await preview(served.platform(*tpus(way, 1)), plan, Settings())
+    assert any(
+        each.startswith("too few devices are free") and "3 are free of the 4 that a Pod must ask for" in each
+        for each in partly.missing
+    )
+    (taken,) = await preview(served.platform(*tpus(way, 4)), plan, Settings())
+    assert any(each.startswith("no device is free") for each in taken.missing)
 
 
 class Forgetful(EmptyCluster):

@@ -87,6 +87,14 @@ async def test_where_only_a_whole_host_can_be_had_there_is_room_for_one_pod(held
     assert (entry.free, entry.total, entry.unit, entry.physical, entry.room) == (4 - int(held), 4, 4, 4, room)
 
 
+async def test_a_host_that_lost_a_device_is_not_had_in_part() -> None:
+    (entry,) = (await found(node(capacity={"google.com/tpu": "4"}, **{"google.com/tpu": "3"}))).offered
+    assert (entry.free, entry.total, entry.unit, entry.room) == (3, 3, 4, 0)
+    assert entry.worries == ("1 of 4 google.com/tpu cannot be allocated",)
+    (entry,) = (await found(node(capacity={GPU: "4"}, **{GPU: "3"}))).offered
+    assert (entry.free, entry.unit, entry.room) == (3, 1, 3)
+
+
 def both(count: int = 2) -> list[dict[str, object]]:
     devices = [device(f"gpu-{n}", type="gpu", productName="H100", uuid=f"U{n}") for n in range(count)]
     return [resource_slice(DRIVER, *devices), device_class(DRIVER, f"device.driver == '{DRIVER}'")]

@@ -81,8 +81,9 @@ def _entry(
     devices = profile.devices(labels, node["metadata"].get("annotations") or {}) or (most if shares > 1 else 0)
     # Whoever holds a part of a device, such as a core, holds the device.
     taken = sum(math.ceil(number * total / counts[name]) for name, number in held.items())
-    unit = total if profile.whole_host else 1
     capacity = quantity.number((node["status"].get("capacity") or {}).get(resource, total))
+    # A host that has lost one of its devices gives none of the others.
+    unit = max(total, int(capacity)) if profile.whole_host else 1
     unwell = (f"{capacity - total:.0f} of {capacity:.0f} {resource} cannot be allocated",) if capacity > total else ()
     return NodeAccelerators(
         way="device-plugin",
