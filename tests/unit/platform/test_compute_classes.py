@@ -136,3 +136,13 @@ def test_a_class_is_tried_where_no_group_of_nodes_may_grow() -> None:
     full = Pool("full", BY_CLUSTER_AUTOSCALER, resource=GPU, size=2, maximum=2, full="its maximum of 2 is reached")
     assert choose(Autoscaling(pools=(class_, group)), ClusterAutoscaling()) == group
     assert choose(Autoscaling(pools=(class_, full)), ClusterAutoscaling()) == class_
+
+
+def test_a_class_whose_nodes_offer_accelerators_to_claims_alone_is_not_scaled_for_an_extended_resource() -> None:
+    class_, member = a_class(L4), node("n", "c")
+    assert compute_class(class_, [member]).resource == GPU
+    claimed = compute_class(class_, [member], by_dra={"n"})
+    assert (claimed.resource, claimed.by_claims) == ("", True)
+    offering = node("n", "c", **{"nvidia.com__gpu": "1"})
+    both = compute_class(class_, [offering], by_dra={"n"})
+    assert (both.resource, both.by_claims) == (GPU, False)

@@ -5,14 +5,21 @@ https://cloud.google.com/kubernetes-engine/docs/reference/crds/computeclass
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import prod
 from typing import Any
 
 from aiconform.cluster import Forbidden, NotFound, Object, conditions
 from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.autoscaling.hardware import stated
-from aiconform.platform.autoscaling.pools import BY_COMPUTE_CLASS, Autoscaling, Pool, pool_of, with_label
+from aiconform.platform.autoscaling.pools import (
+    BY_COMPUTE_CLASS,
+    Autoscaling,
+    Pool,
+    only_by_claims,
+    pool_of,
+    with_label,
+)
 from aiconform.platform.inventory import Platform
 
 GROUP = "cloud.google.com"
@@ -23,8 +30,10 @@ _CLOUD = "Google Cloud"
 _ACCELERATORS = {"gpu": "nvidia.com/gpu", "tpu": "google.com/tpu"}
 
 
-async def compute_classes(platform: Platform, nodes: Sequence[Object], profiles: Profiles | None = None) -> Autoscaling:
-    """The ComputeClasses as pools, if their API is served. Raises ClusterError."""
+async def compute_classes(
+    platform: Platform, nodes: Sequence[Object], profiles: Profiles | None = None, by_dra: Collection[str] = ()
+) -> Autoscaling:
+    """The ComputeClasses as pools, if their API is served. by_dra: as in `pool_of`. Raises ClusterError."""
     if "v1" not in (await platform.groups()).get(GROUP, ()):
         return Autoscaling()
     looked = (f"ComputeClasses of {GROUP}",)
@@ -36,7 +45,7 @@ async def compute_classes(platform: Platform, nodes: Sequence[Object], profiles:
         return Autoscaling(looked=looked, problems=(f"ComputeClasses are not known: {error}",))
     # The nodes of a class that creates no pools are in pools that are found as such.
     pools = [
-        compute_class(item, nodes, profiles)
+        compute_class(item, nodes, profiles, by_dra)
         for item in found
         if creates_pools(item) or not with_label(nodes, (CLASS_LABEL, item["metadata"]["name"]))
     ]
@@ -50,7 +59,9 @@ def creates_pools(item: Object) -> bool:
     return any((spec.get(name) or {}).get("enabled") is True for name in ("nodePoolAutoCreation", "autopilot"))
 
 
-def compute_class(item: Object, nodes: Sequence[Object], profiles: Profiles | None = None) -> Pool:
+def compute_class(
+    item: Object, nodes: Sequence[Object], profiles: Profiles | None = None, by_dra: Collection[str] = ()
+) -> Pool:
     """The pool of a ComputeClass. Its priorities or its nodes show its accelerator.
 
     Nothing shows whether one that creates no node pools has any: it is asked about.
@@ -69,6 +80,8 @@ def compute_class(item: Object, nodes: Sequence[Object], profiles: Profiles | No
     members = with_label(nodes, label)
     if not creates_pools(item):
         return pool_of(name, BY_COMPUTE_CLASS, label, (), profiles, limits="it creates no node pools", **fields)
+    if only_by_claims(members, by_dra, profiles):
+        return pool_of(name, BY_COMPUTE_CLASS, label, members, profiles, by_dra, **fields)
     if usable:
         resource = _ACCELERATORS[usable[0][1]]
         alike = [each for each, kind in usable if _ACCELERATORS[kind] == resource]

@@ -40,7 +40,7 @@ async def discover(platform: Platform, *, given: str = "", resource: str = "", s
     sources = await asyncio.gather(
         karpenter(platform, nodes, profiles, by_dra),
         cluster_autoscaler(platform, nodes, status, profiles, by_dra),
-        compute_classes(platform, nodes, profiles),
+        compute_classes(platform, nodes, profiles, by_dra),
     )
     reported = [pool for source in sources for pool in source.pools]
     known = {pool.label for pool in reported if pool.label}
