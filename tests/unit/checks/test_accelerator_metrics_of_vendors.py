@@ -18,7 +18,8 @@ from aiconform.cluster import ProxyResponse
 from aiconform.platform import Platform
 from aiconform.platform.images import Images
 from aiconform.platform.monitoring.conventions import load_conventions
-from aiconform.platform.monitoring.exporters import NodeSources, find
+from aiconform.platform.monitoring.exporters import find
+from aiconform.platform.monitoring.sources import NodeSources
 
 
 def gpu(index: int, **attributes: str) -> Object:

@@ -21,11 +21,11 @@ from aiconform.cluster import Forbidden
 from aiconform.platform import Accelerators, Device, NodeAccelerators
 from aiconform.platform.accelerators.offered import AllocationWay
 from aiconform.platform.monitoring.conventions import conventions_of, load_conventions
-from aiconform.platform.monitoring.exporters import NodeSources, Source
 from aiconform.platform.monitoring.matching import Counted
 from aiconform.platform.monitoring.metrics import parse
 from aiconform.platform.monitoring.readings import by_device
 from aiconform.platform.monitoring.scrape import Endpoint, Scrape
+from aiconform.platform.monitoring.sources import NodeSources, Source
 
 CHECK = load_check("accelerator_metrics")
 ENDPOINT = Endpoint("ns", "exporter", "n1", "9400", "/metrics", "", "known")

@@ -22,8 +22,8 @@ from aiconform.kit.pods import STAY, container, pod
 from aiconform.kit.starting import holder_started
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import results
-from aiconform.platform.monitoring.exporters import Source
 from aiconform.platform.monitoring.matching import match, may_be, plain
+from aiconform.platform.monitoring.sources import Source
 
 # Exporters sample every second at best.
 _POLL_SECONDS = 1.0

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from aiconform.checks.accelerator_metrics.observations import DeviceMetrics, NodeMetrics
 from aiconform.platform import Device, NodeAccelerators, Platform
 from aiconform.platform.monitoring.conventions import has_exporter
-from aiconform.platform.monitoring.exporters import NodeSources, Source
 from aiconform.platform.monitoring.matching import Counted, Covered, count, cover, match
 from aiconform.platform.monitoring.readings import Readings
+from aiconform.platform.monitoring.sources import NodeSources, Source
 
 # The quantities of which the samples themselves are kept: the ones that are judged.
 _JUDGED = ("utilization", "memory_used", "memory_total")

@@ -20,7 +20,8 @@ from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.kit.starting import BLAME_SECONDS
 from aiconform.platform import NodeAccelerators, Platform
-from aiconform.platform.monitoring.exporters import NodeSources, find
+from aiconform.platform.monitoring.exporters import find
+from aiconform.platform.monitoring.sources import NodeSources
 
 METRICS_ACCESS = (
     Access("", "pods/proxy", ("get",), everywhere=True),
