@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
-from aiconform.checks.accelerator_metrics.observations import MARGIN, Coverage, DeviceMetrics, Load, NodeMetrics
+from aiconform.checks.accelerator_metrics.observations import IN_USE, MARGIN, Coverage, DeviceMetrics, Load, NodeMetrics
 
 # Rounding may exceed 100 percent a little.
 FULL = 100.5
-_IN_USE = "run the check while workloads use all devices of the node"
 _ELSEWHERE = "run the check on a node whose accelerators are idle (--nodes SELECTOR)"
 
 
@@ -53,7 +52,7 @@ def every_device(seen: Coverage) -> Finding:
             if node.undecided:
                 unsure.append(f"{told}: {node.undecided}")
             elif node.endpoint and not node.unnamed and {"utilization", "memory_used"} <= {*node.only_in_use}:
-                unsure.append(f"{told}: {node.convention} reports nothing of devices that are idle; {_IN_USE}")
+                unsure.append(f"{told}: {node.convention} reports nothing of devices that are idle; {IN_USE}")
             else:
                 wrong.append(told)
         elif node.endpoint:
@@ -108,21 +107,29 @@ def _reported(
     """Whether every device has a value without a problem. Exporters that report it only in use decide nothing else."""
     wrong: list[str] = []
     idle: dict[str, None] = {}
+    unsure: dict[str, None] = {}
     count = 0
     for node in _answered(seen):
-        for device in node.devices:
-            count += 1
+        count += len(node.devices)
+        # What stands for these by number is judged as they are.
+        others = [each for each in node.by_number if value(each) is not None]
+        lacking = [device for device in node.devices if value(device) is None]
+        by_number = bool(lacking) and len(others) == len(node.by_number) == len(node.devices)
+        for device in (*node.devices, *(others if by_number else ())):
             if told := problem(device):
                 wrong.append(f"{node.node}: {told} for {device.label}")
-            elif value(device) is None and quantity in node.only_in_use:
+        for device in () if by_number else lacking:
+            if quantity in node.only_in_use:
                 idle[f"{node.convention} reports it only of devices in use, and has none on {node.node}"] = None
-            elif value(device) is None:
+            elif quantity in node.unsure:
+                unsure[f"{node.node}: none for {device.label}: {node.unsure[quantity]}"] = None
+            else:
                 wrong.append(f"{node.node}: none for {device.label}")
     if not count:
         return undecided("the metrics name no device")
-    if wrong or not idle:
+    if wrong or not (idle or unsure):
         return holds(not wrong, "; ".join(wrong) or f"reported for {count} devices", subjects=count)
-    return undecided(f"{'; '.join(idle)}; {_IN_USE}")
+    return undecided("; ".join((*unsure, *idle, *([IN_USE] if idle else []))))
 
 
 # Under load

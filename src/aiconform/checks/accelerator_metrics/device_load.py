@@ -84,7 +84,7 @@ async def under_load(
         again = await _read(source)
         during = again if again.readings else during
         others = holders.besides(user.claim, user.pod)
-        covered = about.covered(source)
+        covered = about.covered(source.devices)
         shared = covered.expected < about.counted.advertised
         label, joined = _identified(user, during, own, shared=shared)
         if user.device and not label:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from aiconform.checks.accelerator_metrics.observations import DeviceMetrics, NodeMetrics
+from aiconform.checks.accelerator_metrics.together import BESIDE, together
 from aiconform.platform import Device, NodeAccelerators, Platform
-from aiconform.platform.monitoring.conventions import has_exporter
-from aiconform.platform.monitoring.matching import Counted, Covered, count, cover, match
+from aiconform.platform.monitoring.conventions import QUANTITIES, has_exporter
+from aiconform.platform.monitoring.matching import Counted, Covered, count, cover
 from aiconform.platform.monitoring.readings import Readings
-from aiconform.platform.monitoring.sources import NodeSources, Source
-
-# The quantities of which the samples themselves are kept: the ones that are judged.
-_JUDGED = ("utilization", "memory_used", "memory_total")
-_MUST_BE_REPORTED = {"utilization", "memory_used"}
-
+from aiconform.platform.monitoring.sources import NodeSources
 
 WHATEVER_IS_LEFT = 2
 """The exactness of devices of which nothing but their number is known."""
@@ -38,13 +34,15 @@ class Advertised:
     counted: Counted
     untold: str = ""
 
-    def covered(self, source: Source, of_others: Collection[str] = (), taken: Collection[str] = ()) -> Covered:
-        """These devices in the metrics of a source.
+    def covered(
+        self, reported: Sequence[Readings], of_others: Collection[str] = (), taken: Collection[str] = ()
+    ) -> Covered:
+        """These devices in what exporters report.
 
         of_others: labels of devices of other families. taken: those of other devices of this family, which cannot be
         these as well.
         """
-        readings = [each for each in source.devices if each.label not in of_others]
+        readings = [each for each in reported if each.label not in of_others]
         if self.devices:
             return cover(self.devices, self.published, readings, taken)
         return count(self.counted, readings, taken)
@@ -77,27 +75,13 @@ async def advertised(platform: Platform, target: NodeAccelerators, shares: int =
     return Advertised(target, tuple(own), tuple(published), counted, untold)
 
 
-def best(sources: Sequence[Source], devices: Sequence[Device]) -> Source | None:
-    """The source that reports the most of these devices, or the most devices if their names are not known.
-
-    Of several, the one that reports utilization and memory of the most.
-    """
-
-    def reported(source: Source) -> tuple[int, int, int]:
-        readings = source.devices
-        whole = sum(1 for each in readings if each.label and each.reported >= _MUST_BE_REPORTED)
-        return len(match(devices, readings)), sum(1 for each in readings if each.label), whole
-
-    return max(sources, key=reported, default=None)
-
-
 def describe(
     about: Advertised, found: NodeSources, of_others: Collection[str] = (), taken: Collection[str] = ()
 ) -> NodeMetrics:
     """The metrics of one kind of accelerator on one node. `found` is of its family; the labels are as in `covered`."""
     target = about.target
-    source = best(found.sources, about.devices)
-    if source is None:
+    reported = together(about.devices, found, lambda readings: about.covered(readings, of_others, taken))
+    if reported is None:
         problem = found.problems[0] if found.problems else None
         return NodeMetrics(
             **target.facts,
@@ -107,23 +91,35 @@ def describe(
             message=problem.message if problem else "; ".join(found.tried) or "no endpoint for metrics on this node",
             undecided=about.untold if about.counted.known else _unknown_exporter(target),
         )
-    seen = about.covered(source, of_others, taken)
+    seen, sources = reported.covered, reported.sources
+    conventions = [source.convention for source in sources]
+    readings = [*reported.by_number, *(each for source in sources for each in source.devices)]
+    in_use = {quantity for each in conventions for quantity in each.only_in_use}
+    counted = [seen.counted] if seen.counted else []
+    if reported.by_number:
+        counted.append(f"what one exporter lacks by number: {reported.numbered} has as many devices")
     return NodeMetrics(
         **target.facts,
         advertised=about.counted.advertised,
         missing=seen.missing,
         devices=tuple(_device(name, each) for name, each in seen.readings),
-        unnamed=sum(1 for each in source.devices if not each.label),
-        endpoint=source.place,
-        found_by=source.found_by,
-        convention=source.convention.name,
-        opentelemetry=source.convention.opentelemetry,
-        reported=tuple(sorted({quantity for each in source.devices for quantity in each.reported} - {"info"})),
+        unnamed=sum(1 for each in sources[0].devices if not each.label),
+        endpoint=_all(source.place for source in sources),
+        found_by=_all(source.found_by for source in sources),
+        convention=_all(each.name for each in conventions),
+        opentelemetry=all(each.opentelemetry for each in conventions),
+        reported=tuple(sorted({quantity for each in readings for quantity in each.reported} - {"info"})),
         expected=seen.expected,
-        counted=seen.counted,
+        counted="; ".join(counted),
         undecided=seen.undecided or (about.untold if seen.missing else ""),
-        only_in_use=source.convention.only_in_use,
+        only_in_use=tuple(each for each in QUANTITIES if each in in_use),
+        by_number=tuple(_device("", each) for each in reported.by_number),
+        unsure=reported.unsure,
     )
+
+
+def _all(names: Iterable[str]) -> str:
+    return BESIDE.join(dict.fromkeys(names))
 
 
 def _unknown_exporter(target: NodeAccelerators) -> str:
@@ -135,17 +131,19 @@ def _unknown_exporter(target: NodeAccelerators) -> str:
 
 def _device(name: str, readings: Readings) -> DeviceMetrics:
     values: dict[str, list[float]] = defaultdict(list)
-    for sample in readings.samples:
+    for sample in (*readings.samples, *(sample for each in readings.also for sample in each.samples)):
         if math.isfinite(sample.value):
             values[sample.name].append(sample.value)
-    kept = [str(sample) for quantity in _JUDGED for sample in readings.samples_of(quantity)]
+    utilization, memory = readings.reporting("utilization"), readings.reporting("memory_used")
+    # Exporters may count the memory of a device in different ways: what is used is part of what the same one counts.
+    judged = ((utilization, "utilization"), (memory, "memory_used"), (memory, "memory_total"))
     return DeviceMetrics(
         device=name,
         label=readings.label,
-        utilization=readings.value("utilization"),
-        memory_used=readings.value("memory_used"),
-        memory_total=readings.value("memory_total"),
+        utilization=utilization.value("utilization"),
+        memory_used=memory.value("memory_used"),
+        memory_total=memory.value("memory_total"),
         values=values,
-        memory_unit=readings.unit("memory_used") or "bytes",
-        samples=tuple(kept),
+        memory_unit=memory.unit("memory_used") or "bytes",
+        samples=tuple(str(sample) for each, quantity in judged for sample in each.samples_of(quantity)),
     )

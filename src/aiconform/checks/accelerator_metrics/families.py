@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from aiconform.checks.accelerator_metrics.device_metrics import WHATEVER_IS_LEFT, Advertised
 from aiconform.checks.accelerator_metrics.observations import NodeMetrics
+from aiconform.checks.accelerator_metrics.together import BESIDE
 from aiconform.platform.accelerators.hardware import of_one_family
 
 
@@ -31,7 +32,8 @@ def unsure_of_parts(of_node: Iterable[tuple[Advertised, NodeMetrics]]) -> list[N
     families: dict[tuple[str, str], list[NodeMetrics]] = defaultdict(list)
     for about, seen in found:
         if about.exactness == WHATEVER_IS_LEFT and of_one_family(about.target, about.target):
-            families[about.target.profile, seen.endpoint].append(seen)
+            # What another exporter adds for one resource makes no devices of their own.
+            families[about.target.profile, seen.endpoint.partition(BESIDE)[0]].append(seen)
     told: dict[str, str] = {}
     for (_, place), members in families.items():
         if place and (why := _too_few(members)):

@@ -12,6 +12,7 @@ from aiconform.platform.monitoring.scrape import Problem
 
 MARGIN = 10.0
 """A difference in utilization (percentage points) that is no noise."""
+IN_USE = "run the check while workloads use all devices of the node"
 
 
 class DeviceMetrics(Observation):
@@ -43,6 +44,9 @@ class NodeMetrics(Observation):
     expected: how many devices have to be in the metrics, where that differs from what is advertised (None if not):
     shares of one device and partitions that can be made are not devices of their own. counted: how devices were counted
     that no label tells. undecided: why it cannot be said whether devices are missing, with the way out.
+
+    by_number: what another exporter reports of as many devices, where no label says which is which: together they have
+    what a device here lacks. unsure: a quantity -> why it cannot be said whether it is reported of those that lack it.
     """
 
     node: str
@@ -65,6 +69,8 @@ class NodeMetrics(Observation):
     counted: str = ""
     undecided: str = ""
     only_in_use: tuple[str, ...] = ()
+    by_number: tuple[DeviceMetrics, ...] = ()
+    unsure: dict[str, str] = Field(default_factory=dict)
 
     @property
     def devices_expected(self) -> int:

@@ -11,17 +11,18 @@ from collections.abc import Sequence
 
 from aiconform.check import Access, Inspection, NothingToLookAt, Settings, accelerators, inspection, probe
 from aiconform.checks.accelerator_metrics.device_load import under_load
-from aiconform.checks.accelerator_metrics.device_metrics import Advertised, advertised, best, describe
+from aiconform.checks.accelerator_metrics.device_metrics import Advertised, advertised, describe
 from aiconform.checks.accelerator_metrics.families import apart, labels, unsure_of_parts
 from aiconform.checks.accelerator_metrics.observations import Coverage, Load, NodeMetrics
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, conventions
+from aiconform.checks.accelerator_metrics.together import ranked
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.pods import POD_ACCESS
 from aiconform.kit.starting import BLAME_SECONDS
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.monitoring.exporters import find
-from aiconform.platform.monitoring.sources import NodeSources
+from aiconform.platform.monitoring.sources import NodeSources, Source
 
 METRICS_ACCESS = (
     Access("", "pods/proxy", ("get",), everywhere=True),
@@ -103,15 +104,44 @@ async def load(platform: Platform, scratch: Scratch, settings: Settings, target:
     if target.room < 1:
         raise NothingToLookAt(f"nothing to look at: of the devices of {target}, {target.occupied}")
     options = settings.of(AcceleratorMetrics)
-    found = await find(platform, [target], conventions(options), only=options.exporter, seconds=settings.patience)
+    found = await find(
+        platform,
+        [target],
+        conventions(options),
+        only=options.exporter,
+        quantities=("utilization",),
+        seconds=settings.patience,
+    )
     sources = found[target.node].of(target.profile, _beside(target, (await platform.accelerators()).offered))
     about = await advertised(platform, target, options.shares)
-    source = best(sources.sources, about.devices)
-    if source is None:
+    if not sources.sources:
         raise NothingToLookAt(nowhere({target.node: sources}))
+    source, *others = ranked(sources.sources, about.devices, "utilization")
     if not any(each.label for each in source.devices):
         raise NothingToLookAt(f"nothing to look at: {source.place} does not label its samples by device")
-    return await under_load(platform, scratch, about, source, options, settings.patience)
+    if not _followed(source) and (why := _may_be_followed(sources)):
+        raise NothingToLookAt(f"nothing to look at: {source.place} reports no utilization, and {why}")
+    seen = await under_load(platform, scratch, about, source, options, settings.patience)
+    more = [each.place for each in others if _followed(each)]
+    if more and _followed(source) < about.covered(source.devices).expected:
+        why = (
+            f"{source.place} reports utilization of {_followed(source)} devices; {', '.join(more)} may have the others"
+        )
+        seen = seen.model_copy(update={"unread": {"during": why, **seen.unread}})
+    return seen
+
+
+def _followed(source: Source) -> int:
+    """Of how many devices the source reports the utilization, in use at least."""
+    return sum(1 for each in source.devices if each.label and source.may_report(each, "utilization"))
+
+
+def _may_be_followed(found: NodeSources) -> str:
+    """Which exporter may report utilization that none of the sources does; empty if none may."""
+    for each in found.unread:
+        return each.message
+    idle = [each.name for each in found.idle if "utilization" in each.only_in_use]
+    return f"{', '.join(idle)} does only of devices in use: run the check while workloads use some" if idle else ""
 
 
 @inspection
@@ -124,15 +154,17 @@ async def sources(platform: Platform, settings: Settings) -> Inspection:
     silent = [f"no metrics of {node.name} on {node.node}: {node.message}" for node in nodes if not node.endpoint]
     why: dict[tuple[str, str], list[str]] = defaultdict(list)
     for node in nodes:
-        if node.endpoint and node.undecided:
-            why[node.node, node.undecided].append(node.name)
+        for told in dict.fromkeys((node.undecided, *node.unsure.values())) if node.endpoint else ():
+            if told:
+                why[node.node, told].append(node.name)
     unsure = [f"{', '.join(names)} on {place}: {text}" for (place, text), names in why.items()]
     return Inspection(tuple(_told(node) for node in nodes if node.endpoint), problems=(*silent, *unsure))
 
 
 def _told(node: NodeMetrics) -> str:
-    utilization = sum(device.utilization is not None for device in node.devices)
-    memory = sum(device.memory_used is not None for device in node.devices)
+    devices = (*node.devices, *node.by_number)
+    utilization = sum(device.utilization is not None for device in devices)
+    memory = sum(device.memory_used is not None for device in devices)
     found_by = "" if node.convention in node.found_by else f" ({node.found_by})"
     count, expected = len(node.devices), node.devices_expected
     reports = f"reports {count} of {expected} {node.name}"

@@ -81,6 +81,7 @@ class Asking:
         sources: list[Source] = []
         problems: list[Scrape] = []
         tried: list[str] = []
+        idle: list[Convention] = []
         for answer in answers:
             result = answer.about(node)
             follows = conventions_of(result.samples, self._conventions, result.endpoint.exporter)
@@ -89,7 +90,9 @@ class Asking:
                 problems.append(result)
             if not follows:
                 tried.append(told_nothing(answer, node))
-        return NodeSources(tuple(sources), tuple(problems), tuple(tried))
+                if not result.problem and (convention := known(result.endpoint)) and convention.only_in_use:
+                    idle.append(convention)
+        return NodeSources(tuple(sources), tuple(problems), tuple(tried), tuple(idle))
 
     def _source(self, node: str, first: Scrape, convention: Convention) -> Source:
         cluster, endpoint, conventions, names = self._platform.cluster, first.endpoint, self._conventions, self._names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from weakref import WeakKeyDictionary
@@ -14,6 +14,7 @@ from aiconform.platform.accelerators.offered import NodeAccelerators
 from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring.asking import Answer, Asking, names_of, told_nothing
 from aiconform.platform.monitoring.conventions import Convention
+from aiconform.platform.monitoring.readings import MUST_BE_REPORTED
 from aiconform.platform.monitoring.scrape import Endpoint, endpoints, monitors, not_running
 from aiconform.platform.monitoring.sources import NodeSources
 
@@ -29,13 +30,14 @@ async def find(
     conventions: Sequence[Convention],
     *,
     only: str = "",
+    quantities: Collection[str] = MUST_BE_REPORTED,
     seconds: float,
 ) -> dict[str, NodeSources]:
     """Node -> the sources of these accelerators' metrics. Raises ClusterError.
 
     only: a shell pattern of NAMESPACE/POD: all TCP ports of these Pods are tried, on other nodes where none is on the
-    node. Other endpoints are scraped only if known exporters do not report accelerators of each kind, and those of
-    other nodes only if the node's own do not. seconds: after this long, what is left counts as not reached.
+    node. Other endpoints are scraped only if no known exporter reports these quantities of accelerators of each kind,
+    and those of other nodes only if none of the node does. seconds: after so long, what is left counts as not reached.
     """
     pods, found, nodes = await asyncio.gather(platform.pods(), monitors(platform), platform.nodes())
     names = {name: each["metadata"]["name"] for each in nodes for name in names_of(each)}
@@ -59,25 +61,25 @@ async def find(
         known = asking.sources(node, await asking.ask(chosen))
         waiting = not_running(of_node[node], conventions)
         of_each = [known.of(profile, profiles - {profile}) for profile in profiles]
-        if all(each.sources or each.problems for each in of_each):
+        if all(each.is_whole(quantities) or (each.problems and not each.sources) for each in of_each):
             return known
         # What an exporter would say that does not run at the moment, nobody knows.
         guessed = asking.sources(node, await asking.ask(others))
-        return NodeSources(known.sources + guessed.sources, (*known.problems, *waiting), known.tried + guessed.tried)
+        return known + replace(guessed, problems=tuple(waiting))
 
     profiles: dict[str, set[str]] = defaultdict(set)
     for each in offered:
         profiles[each.node].add(each.profile)
     results: dict[str, NodeSources] = {}
 
-    def silent() -> set[str]:
-        """The nodes with accelerators of a profile that nothing reports."""
+    def lacking() -> set[str]:
+        """The nodes with accelerators of a profile that nothing reports, or of which some quantity is missing."""
         found = ((node, each, profiles[node] - {each}) for node in results for each in profiles[node])
-        return {node for node, profile, beside in found if not results[node].of(profile, beside).sources}
+        return {node for node, profile, beside in found if not results[node].of(profile, beside).is_whole(quantities)}
 
     async def ask_beside(chosen: Iterable[Endpoint]) -> list[Answer]:
         """A collector on another node may report a node's devices."""
-        answers, without = await asking.ask(list(dict.fromkeys(chosen))), silent()
+        answers, without = await asking.ask(list(dict.fromkeys(chosen))), lacking()
         for answer in answers:
             for node in answer.of_node.keys() - {answer.scrape.endpoint.node}:
                 reporters.setdefault((only, node), {})[answer.scrape.endpoint] = None
@@ -92,12 +94,12 @@ async def find(
     try:
         results |= zip(profiles, await asyncio.gather(*(one(*each) for each in profiles.items())), strict=True)
         await ask_beside(asking.asked)
-        await ask_beside([each for node in silent() for each in reporters.get((only, node), ())])
-        if silent():
+        await ask_beside([each for node in lacking() for each in reporters.get((only, node), ())])
+        if lacking():
             others = {each.node for each in (await platform.all_accelerators()).offered}
             places = [of_node[node] for node in (list(of_node) if only else others - profiles.keys())]
             answers = await ask_beside([each for of_one in places for some in ports(of_one) for each in some])
-            for node in silent() if only and answers else ():
+            for node in lacking() if only and answers else ():
                 if not of_node[node]:
                     results[node] = replace(_nowhere(node, answers), sources=results[node].sources)
     finally:

@@ -17,8 +17,8 @@ INDEX_LABELS = (
     *("accelerator_index", "deviceidx"),
 )
 # A shorter value can match by chance.
-_TELLING_LENGTH = 4
-_PCI_ADDRESS = re.compile(r"([0-9a-f]{4})?[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]", re.IGNORECASE)
+TELLING_LENGTH = 4
+PCI_ADDRESS = re.compile(r"([0-9a-f]{4})?[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]", re.IGNORECASE)
 _LONG_PCI_DOMAIN = re.compile(r"0000([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])")
 # The attribute of a partition with the UUID of its device: https://github.com/NVIDIA/k8s-dra-driver-gpu
 _PARENT = ("parentUUID", "parentUuid")
@@ -31,7 +31,7 @@ def plain(value: str) -> str:
     if match:
         return match[1]
     uuid = value.removeprefix("gpu-")
-    return uuid if len(uuid) >= _TELLING_LENGTH else value
+    return uuid if len(uuid) >= TELLING_LENGTH else value
 
 
 def _in_resources(profile: str) -> str:
@@ -49,7 +49,7 @@ def telling(devices: Sequence[Device]) -> dict[str, frozenset[str]]:
     Most values of a partition are those of its physical device, which partitions of other kinds have, too.
     """
     values = {
-        device.name: {plain(text) for text in (device.name, *_identities(device)) if len(text) >= _TELLING_LENGTH}
+        device.name: {plain(text) for text in (device.name, *_identities(device)) if len(text) >= TELLING_LENGTH}
         for device in devices
     }
     counts = Counter(value for own in values.values() for value in own)
@@ -166,7 +166,7 @@ def _values(readings: Iterable[Readings]) -> Iterator[str]:
 
 def _addresses(values: Iterable[str]) -> set[str]:
     """The PCI addresses among these values."""
-    return {plain(value) for value in values if _PCI_ADDRESS.fullmatch(value)}
+    return {plain(value) for value in values if PCI_ADDRESS.fullmatch(value)}
 
 
 def _both_have_addresses(devices: Iterable[Device], readings: Iterable[Readings]) -> bool:

@@ -15,8 +15,8 @@ from aiconform.platform.monitoring.conventions import Convention
 from aiconform.platform.monitoring.metrics import MetricSample
 
 _FACTORS = {"percent": 1.0, "ratio": 100.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
-# Quantities of which a reading of an accelerator has at least one: sensors and network ports have none.
-_OF_A_DEVICE = ("utilization", "memory_used")
+MUST_BE_REPORTED = ("utilization", "memory_used")
+"""Quantities of every device. A reading of an accelerator has at least one: sensors and network ports have none."""
 # Labels in which exporters name the Pod that holds a device, and its Namespace.
 _POD_LABELS = ("pod", "exported_pod", "pod_name", "kube_pod", "k8s_pod_name", "dcu_pod_name", "hcu_pod_name")
 _NAMESPACE_LABELS = (
@@ -30,17 +30,27 @@ class Readings:
     """The samples of one device, or of one partition of a device.
 
     label: the labels that identify it, `NAME=value, ...`; empty if the samples name no device. device: that of the
-    physical device, which partitions have in common.
+    physical device, which partitions have in common. also: what other exporters report of the same device.
     """
 
     label: str
     device: str
     samples: tuple[MetricSample, ...]
     convention: Convention
+    also: tuple[Readings, ...] = ()
 
     @cached_property
     def labels(self) -> frozenset[tuple[str, str]]:
-        return frozenset(pair for sample in self.samples for pair in sample.labels.items())
+        own = frozenset(pair for sample in self.samples for pair in sample.labels.items())
+        return own.union(*(each.labels for each in self.also))
+
+    def reporting(self, quantity: str) -> Readings:
+        """The first that reports the quantity: this exporter's, or that of another one; this one's if none does."""
+        return next((each for each in (self, *self.also) if quantity in each.reported), self)
+
+    def reports(self, quantity: str) -> bool:
+        """Whether any exporter reports the quantity of the device."""
+        return quantity in self.reporting(quantity).reported
 
     @property
     def identity(self) -> frozenset[tuple[str, str]]:
@@ -155,7 +165,7 @@ def by_device(samples: Iterable[MetricSample], convention: Convention) -> list[R
     found = [
         replace(each, samples=(*each.samples, *about.get(each.device, ()))) if each.is_partition else each
         for each in found
-        if not each.reported.isdisjoint(_OF_A_DEVICE)
+        if not each.reported.isdisjoint(MUST_BE_REPORTED)
     ]
     divided = {each.device for each in found if each.is_partition}
     # A device that is divided is there as its partitions.

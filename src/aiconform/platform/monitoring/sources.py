@@ -29,14 +29,44 @@ class Source:
         """The first readings of each device."""
         return each_once(self.readings(self.first))
 
+    def may_report(self, reading: Readings, quantity: str) -> bool:
+        """Whether it reports the quantity of a device, or would while that is in use."""
+        return quantity in reading.reported or quantity in self.convention.only_in_use
+
+    def is_whole(self, quantities: Collection[str]) -> bool:
+        """Whether it reports these of each device that it names."""
+        named = [each for each in self.devices if each.label]
+        return bool(named) and all(self.may_report(each, quantity) for each in named for quantity in quantities)
+
 
 @dataclass(frozen=True)
 class NodeSources:
-    """What was found for one node: sources, problems of known exporters, and everything that was tried."""
+    """What was found for one node: sources, problems of known exporters, and everything that was tried.
+
+    idle: the conventions of known exporters that report some quantities only of devices in use, and nothing now.
+    """
 
     sources: tuple[Source, ...] = ()
     problems: tuple[Scrape, ...] = ()
     tried: tuple[str, ...] = ()
+    idle: tuple[Convention, ...] = ()
+
+    @property
+    def unread(self) -> tuple[Scrape, ...]:
+        """The known exporters of which nobody knows what they report."""
+        return tuple(each for each in self.problems if each.problem in ("authentication", "unreachable"))
+
+    def is_whole(self, quantities: Collection[str]) -> bool:
+        """Whether one source reports these of each device that it names: what others add is not needed."""
+        return any(each.is_whole(quantities) for each in self.sources)
+
+    def __add__(self, other: NodeSources) -> NodeSources:
+        return NodeSources(
+            self.sources + other.sources,
+            self.problems + other.problems,
+            self.tried + other.tried,
+            self.idle + other.idle,
+        )
 
     def of(self, profile: str, beside: Collection[str] = ()) -> NodeSources:
         """Only what can be about accelerators of this profile: an exporter belongs to a vendor.
@@ -50,7 +80,8 @@ class NodeSources:
             for each in self.problems
             if (convention := known(each.endpoint)) is None or convention.describes(profile, beside)
         ]
-        return NodeSources(theirs, tuple(problems), (*told, *self.tried))
+        idle = tuple(each for each in self.idle if each.describes(profile, beside))
+        return NodeSources(theirs, tuple(problems), (*told, *self.tried), idle)
 
 
 def known(endpoint: Endpoint) -> Convention | None:

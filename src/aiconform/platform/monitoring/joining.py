@@ -1,0 +1,118 @@
+"""Which readings of two exporters are about the same device: one may report its utilization, the other its memory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from aiconform.platform.accelerators.devices import Device
+from aiconform.platform.monitoring.matching import PCI_ADDRESS, TELLING_LENGTH, match, plain
+from aiconform.platform.monitoring.readings import Readings
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The readings of two exporters of one node.
+
+    readings: those of the first, each with what the other one reports of the same device. more: those of devices that
+    only the other one names. apart: readings of the other one that may be about any of these, as no label says.
+    """
+
+    readings: tuple[Readings, ...]
+    more: tuple[Readings, ...]
+    apart: tuple[Readings, ...]
+
+
+def join(devices: Sequence[Device], first: Sequence[Readings], second: Sequence[Readings]) -> Joined:
+    """By the name of the device, where the driver publishes names; else by a label that only one device has."""
+    pairs = _by_name(devices, first, second)
+    left, right = _others(first, pairs), _others(second, pairs.values())
+    same, kinds = _by_label(left, right)
+    pairs |= same
+    left, right = _others(left, pairs), _others(right, pairs.values())
+    named = {each.label for one in (first, second) for each in match(devices, one).values()}
+    more: list[Readings] = []
+    apart: list[Readings] = []
+    for each in right:
+        if any(_is_device_of(each, other) for other in first):
+            # What is reported of a divided device is about none of its partitions.
+            continue
+        differs = all(_differ(other, each, kinds, named) for other in left)
+        (more if differs and (pairs or left) else apart).append(each)
+    both = [replace(each, also=(*each.also, pairs[each.label])) if each.label in pairs else each for each in first]
+    return Joined(tuple(both), tuple(more), tuple(apart))
+
+
+def _others(readings: Iterable[Readings], taken: Iterable[Readings | str]) -> list[Readings]:
+    labels = {each if isinstance(each, str) else each.label for each in taken}
+    return [each for each in readings if each.label and each.label not in labels]
+
+
+def _by_name(devices: Sequence[Device], first: Sequence[Readings], second: Sequence[Readings]) -> dict[str, Readings]:
+    """Label of a reading of the first -> that of the second about the same device of the driver."""
+    one, other = match(devices, first), match(devices, second)
+    return {one[name].label: other[name] for name in one if name in other}
+
+
+def _by_label(
+    first: Sequence[Readings], second: Sequence[Readings]
+) -> tuple[dict[str, Readings], set[tuple[str, str]]]:
+    """(label of a reading of the first -> the one of the second, pairs of label names of which values were equal)."""
+    one, other = _of_values(first), _of_values(second)
+    found: dict[str, dict[str, Readings]] = defaultdict(dict)
+    kinds: set[tuple[str, str]] = set()
+    for value, (name, reading) in one.items():
+        if value in other:
+            found[reading.label][other[value][1].label] = other[value][1]
+            kinds.add((name, other[value][0]))
+    wanted = [label for partners in found.values() for label in partners]
+    pairs = {label: next(iter(partners.values())) for label, partners in found.items() if len(partners) == 1}
+    return {label: each for label, each in pairs.items() if wanted.count(each.label) == 1}, kinds
+
+
+def _of_values(readings: Sequence[Readings]) -> dict[tuple[str, ...], tuple[str, Readings]]:
+    """What only one device or partition of an exporter has -> (the label's name, its reading)."""
+    found: dict[tuple[str, ...], list[tuple[str, Readings]]] = defaultdict(list)
+    for each in readings:
+        # Exporters of one kind number devices alike.
+        found[each.convention.name, each.label].append((each.label.partition("=")[0], each))
+        for name, value in _identifying(each):
+            found[(value, *_partition(each))].append((name, each))
+    return {value: those[0] for value, those in found.items() if len({reading.label for _, reading in those}) == 1}
+
+
+def _identifying(reading: Readings) -> set[tuple[str, str]]:
+    """(label, value as it is compared) of what tells devices apart wherever they are named: no numbers."""
+    return {
+        (name, plain(value))
+        for each in (reading, *reading.also)
+        for name, value in each.identity
+        if len(value) >= TELLING_LENGTH and (name in each.convention.device_labels or PCI_ADDRESS.fullmatch(value))
+    }
+
+
+def _partition(reading: Readings) -> tuple[str, ...]:
+    if not reading.is_partition:
+        return ()
+    names = reading.convention.partition_labels
+    return tuple(value for name, value in sorted(reading.labels) if name in names)
+
+
+def _is_device_of(whole: Readings, partition: Readings) -> bool:
+    same = {value for _, value in _identifying(whole)} & {value for _, value in _identifying(partition)}
+    return bool(same) and partition.is_partition and not whole.is_partition
+
+
+def _differ(one: Readings, other: Readings, kinds: set[tuple[str, str]], named: set[str]) -> bool:
+    """Whether two readings without an equal label are about two devices: what is comparable in them is not equal."""
+    if one.is_partition != other.is_partition:
+        return False
+    if {one.label, other.label} <= named or (_has_address(one) and _has_address(other)):
+        return True
+    ours, theirs = ({name for name, value in each.identity if value} for each in (one, other))
+    return any(name in ours and equal in theirs for name, equal in kinds)
+
+
+def _has_address(reading: Readings) -> bool:
+    return any(PCI_ADDRESS.fullmatch(value) for _, value in reading.labels)

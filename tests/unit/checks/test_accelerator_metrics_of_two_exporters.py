@@ -1,0 +1,278 @@
+"""What accelerator_metrics finds where no exporter alone reports utilization and memory of every device."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.check import NothingToLookAt, Settings
+from aiconform.check.testing import findings
+from aiconform.checks.accelerator_metrics import probes
+from aiconform.checks.accelerator_metrics.observations import Coverage, Load
+from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
+from aiconform.cluster import ProxyResponse
+from aiconform.platform import Platform
+from aiconform.platform.images import Images
+from tests.support.exporters import CHECK, DCGM, WELL, Served, exporter, node, page, published, seen, verdicts
+
+UTILIZATION, MEMORY = "utilization", "memory"
+SMI = ("nvidia-gpu-exporter-b", "utkuozdemir/nvidia_gpu_exporter:1.4", 9835)
+OTHER = ("monitor-b", "registry/monitor:1", 9999)
+NAMES = {
+    DCGM: {UTILIZATION: "DCGM_FI_DEV_GPU_UTIL", MEMORY: "DCGM_FI_DEV_FB_USED"},
+    SMI: {UTILIZATION: "nvidia_smi_utilization_gpu_ratio", MEMORY: "nvidia_smi_memory_used_bytes"},
+    OTHER: {UTILIZATION: "all_smi_gpu_utilization", MEMORY: "all_smi_gpu_memory_used_bytes"},
+}
+Reported = Mapping[int, Collection[str]]
+"""Device -> the quantities that an exporter has of it."""
+
+
+def by_uuid(which: tuple[str, str, int], device: int) -> str:
+    uuid = f"{device:08x}-0000-4000-8000-000000000000"
+    return f'UUID="GPU-{uuid}"' if which == DCGM else f'uuid="{uuid}"'
+
+
+def by_address(which: tuple[str, str, int], device: int) -> str:
+    if which == DCGM:
+        return f'gpu="{device}",pci_bus_id="00000000:{device + 16:02X}:00.0"'
+    return f'index="{device}",uuid="smi-{device}",bus="0000:{device + 16:02x}:00.0"'
+
+
+def by_number(which: tuple[str, str, int], device: int) -> str:
+    """Exporters number devices in their own ways."""
+    return f'gpu="{device}"' if which == DCGM else f'uuid="{7 - device}",index="{7 - device}"'
+
+
+def text(which: tuple[str, str, int], labels: Any, reported: Reported) -> str:
+    names = NAMES[which]
+    return page(
+        {
+            name: {labels(which, device): 0.0 for device, has in reported.items() if of in has}
+            for of, name in names.items()
+        }
+    )
+
+
+def found(count: int, labels: Any, pages: Mapping[tuple[str, str, int], Reported], **more: Any) -> Coverage:
+    objects = [node({"nvidia.com/gpu": count}), *(exporter(*each) for each in pages)]
+    served = {f"ns/{each[0]}:{each[2]}": text(each, labels, reported) for each, reported in pages.items()}
+    return seen(objects, served, **more)
+
+
+BOTH = (UTILIZATION, MEMORY)
+
+
+@pytest.mark.parametrize("labels", [by_uuid, by_address, by_number])
+@pytest.mark.parametrize("other", [SMI, OTHER])
+def test_one_exporter_has_the_utilization_and_another_one_the_memory(labels: Any, other: tuple[str, str, int]) -> None:
+    has = {0: (UTILIZATION,), 1: (UTILIZATION,)}, {0: (MEMORY,), 1: (MEMORY,)}
+    for first, second in (has, has[::-1]):
+        coverage = found(2, labels, {DCGM: first, other: second})
+        assert verdicts(coverage) == WELL
+        (of_node,) = coverage.nodes
+        assert {each.utilization is None for each in of_node.devices} in ({False}, {labels is by_number})
+
+
+@pytest.mark.parametrize("labels", [by_uuid, by_address])
+def test_what_neither_exporter_reports_of_a_device_is_missing(labels: Any) -> None:
+    coverage = found(2, labels, {DCGM: {0: (UTILIZATION,), 1: (UTILIZATION,)}, SMI: {0: (MEMORY,)}})
+    assert verdicts(coverage) == {**WELL, "memory_reported": False}
+    coverage = found(3, labels, {DCGM: {0: BOTH, 1: (UTILIZATION,)}, SMI: {1: (MEMORY,)}})
+    assert verdicts(coverage) == {**WELL, "every_device": False}
+
+
+def test_devices_of_each_exporter_count_together() -> None:
+    coverage = found(3, by_uuid, {DCGM: {0: BOTH, 1: BOTH}, SMI: {1: BOTH, 2: BOTH}})
+    assert verdicts(coverage) == WELL
+
+
+def test_fewer_devices_that_no_label_joins_are_too_few_for_all_of_them() -> None:
+    two = {0: (UTILIZATION,), 1: (UTILIZATION,)}
+    assert verdicts(found(2, by_number, {DCGM: two, SMI: {0: (MEMORY,)}})) == {**WELL, "memory_reported": False}
+    # The one device may be that of which the memory is missing, or the other one.
+    told = found(2, by_number, {DCGM: {0: BOTH, 1: (UTILIZATION,)}, SMI: {1: (MEMORY,)}})
+    assert verdicts(told) == {**WELL, "memory_reported": None}
+    assert "let both exporters report the UUID or the PCI address" in findings(CHECK, told)["memory_reported"].reason
+    told = found(2, by_number, {DCGM: {0: BOTH}, SMI: {1: BOTH}})
+    assert verdicts(told) == {**WELL, "every_device": None}
+
+
+def test_uuids_of_which_none_are_equal_may_be_of_other_devices() -> None:
+    objects = [node({"nvidia.com/gpu": 1}), exporter(*DCGM), exporter(*SMI)]
+    pages = {
+        "ns/dcgm-exporter-a:9400": 'DCGM_FI_DEV_GPU_UTIL{UUID="GPU-11111111"} 0\n',
+        "ns/nvidia-gpu-exporter-b:9835": 'nvidia_smi_memory_used_bytes{uuid="22222222"} 0\n',
+    }
+    assert verdicts(seen(objects, pages)) == {**WELL, "memory_reported": None}
+
+
+def test_the_memory_of_a_divided_device_is_not_that_of_its_partitions() -> None:
+    objects = [node({"nvidia.com/mig-1g.10gb": 2}), exporter(*DCGM), exporter(*SMI)]
+    instances = {f'UUID="GPU-11111111",GPU_I_ID="{n}",GPU_I_PROFILE="1g.10gb"': 0.0 for n in (7, 8)}
+    pages = {
+        "ns/dcgm-exporter-a:9400": page({"DCGM_FI_PROF_GR_ENGINE_ACTIVE": instances}),
+        "ns/nvidia-gpu-exporter-b:9835": 'nvidia_smi_memory_used_bytes{uuid="11111111"} 0\n',
+    }
+    assert verdicts(seen(objects, pages)) == {**WELL, "memory_reported": False}
+    parts = {f'uuid="11111111",gpu_instance_id="{n}"': 0.0 for n in (7, 8)}
+    pages["ns/nvidia-gpu-exporter-b:9835"] = page({"nvidia_smi_mig_memory_used_bytes": parts})
+    assert verdicts(seen(objects, pages)) == WELL
+
+
+def test_devices_of_a_driver_are_joined_by_what_each_exporter_says_of_them() -> None:
+    devices = [
+        {"name": f"gpu-{n}", "attributes": {"uuid": {"string": f"GPU-{n}1111111"}, "index": {"int": n}}}
+        for n in range(2)
+    ]
+    objects = [node({}), published("gpu.nvidia.com", *devices), exporter(*DCGM), exporter(*OTHER)]
+    pages = {
+        "ns/dcgm-exporter-a:9400": page({"DCGM_FI_DEV_GPU_UTIL": {f'UUID="GPU-{n}1111111"': 0.0 for n in range(2)}}),
+        "ns/monitor-b:9999": page({"all_smi_gpu_memory_used_bytes": {f'index="{n}"': n for n in range(2)}}),
+    }
+    coverage = seen(objects, pages)
+    assert verdicts(coverage) == WELL
+    assert [(each.device, each.memory_used) for each in coverage.nodes[0].devices] == [("gpu-0", 0.0), ("gpu-1", 1.0)]
+
+
+QUANTITIES = st.sets(st.sampled_from([UTILIZATION, MEMORY]))
+PAGES = st.integers(1, 3).flatmap(
+    lambda count: st.tuples(*(st.lists(QUANTITIES, min_size=count, max_size=count) for _ in range(2)))
+)
+
+
+@pytest.mark.parametrize("labels", [by_uuid, by_address, by_number])
+@given(PAGES)
+def test_whatever_exporters_share_no_device_passes_or_fails_wrongly(
+    labels: Any, pages: tuple[list[set[str]], list[set[str]]]
+) -> None:
+    reported = [dict(enumerate(each)) for each in pages]
+    count = len(pages[0])
+    try:
+        coverage = found(count, labels, dict(zip((DCGM, SMI), reported, strict=True)), shares=1)
+    except NothingToLookAt:
+        assert not any(map(any, pages))
+        return
+    together = [one | other for one, other in zip(*pages, strict=True)]
+    right = {
+        "every_device": all(together),
+        "utilization_reported": all(UTILIZATION in each for each in together if each),
+        "memory_reported": all(MEMORY in each for each in together if each),
+    }
+    got = verdicts(coverage)
+    # What no reading is joined with has a verdict by every_device alone.
+    assert got["every_device"] in (None, right["every_device"])
+    assert all(holds or not right[name] for name, holds in got.items() if name in right and holds is not None)
+    assert not all(got.values()) or all(right.values())
+    if labels is by_uuid and any(one and other for one, other in zip(*pages, strict=True)):
+        assert None not in got.values()
+
+
+class Refusing(Served):
+    """Answers with this status, or with a page that is none, where there is no page."""
+
+    def __init__(self, objects: list[dict[str, Any]], pages: Mapping[str, str], status: int) -> None:
+        super().__init__(objects, pages)
+        self.status = status
+
+    async def proxied(self, what: str, namespace: str, pod: str, path: str, **more: Any) -> ProxyResponse:
+        if f"{namespace}/{pod}" in self.pages:
+            return await super().proxied(what, namespace, pod, path, **more)
+        return ProxyResponse(self.status, "text/html", "<html>Unauthorized</html>", True)
+
+
+UTILIZATION_ALONE = {"ns/dcgm-exporter-a:9400": text(DCGM, by_uuid, {0: (UTILIZATION,), 1: (UTILIZATION,)})}
+MEMORY_ALONE = {"ns/dcgm-exporter-a:9400": text(DCGM, by_uuid, {0: (MEMORY,), 1: (MEMORY,)})}
+
+
+@pytest.mark.parametrize(("status", "holds"), [(401, None), (503, None), (200, False)])
+def test_an_exporter_that_may_have_the_rest_and_cannot_be_read_decides_nothing(status: int, holds: bool | None) -> None:
+    objects = [node({"nvidia.com/gpu": 2}), exporter(*DCGM), exporter(*SMI)]
+    coverage = seen(objects, {}, served=Refusing(objects, UTILIZATION_ALONE, status))
+    assert verdicts(coverage) == {**WELL, "memory_reported": holds}
+    # What is whole needs no other exporter.
+    whole = {"ns/dcgm-exporter-a:9400": text(DCGM, by_uuid, {0: BOTH, 1: BOTH})}
+    assert verdicts(seen(objects, {}, served=Refusing(objects, whole, status))) == WELL
+    # One device is missing.
+    part = {"ns/dcgm-exporter-a:9400": text(DCGM, by_uuid, {0: BOTH})}
+    coverage = seen(objects, {}, served=Refusing(objects, part, status), shares=1)
+    assert verdicts(coverage) == {**WELL, "every_device": holds}
+
+
+def test_an_exporter_that_has_the_rest_only_in_use_decides_nothing_while_devices_are_idle() -> None:
+    neuron = ("neuron-monitor-a", "public.ecr.aws/neuron/neuron-monitor:1.2", 8000)
+    objects = [node({"aws.amazon.com/neuron": 1}), exporter(*neuron), exporter(*OTHER)]
+    pages = {"ns/monitor-b:9999": 'all_smi_gpu_utilization{uuid="neuron-0"} 0\n', "ns/neuron-monitor-a:8000": "x 1\n"}
+    coverage = seen(objects, pages)
+    assert verdicts(coverage) == {**WELL, "memory_reported": None}
+    assert "AWS Neuron Monitor reports it only of devices in use" in coverage.nodes[0].unsure["memory_used"]
+
+
+def followed(monkeypatch: pytest.MonkeyPatch, served: Served, **fields: Any) -> Load:
+    """What comes of the probe of the load, with these fields of what is seen while a Pod uses a device."""
+    platform = Platform(served, Images())  # type: ignore[arg-type]
+
+    async def under_load(_: Any, __: Any, about: Any, source: Any, *___: Any) -> Load:
+        return Load(**about.target.facts, endpoint=source.place, load="work", **fields)
+
+    async def run() -> Load:
+        monkeypatch.setattr(probes, "under_load", under_load)
+        (target,) = (await platform.accelerators()).offered
+        settings = Settings(options=(AcceleratorMetrics(),))
+        scratch: Any = None
+        found = await probes.load(platform, scratch, settings, target)
+        assert isinstance(found, Load)
+        return found
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("other", [SMI, OTHER])
+def test_a_load_is_followed_at_the_exporter_that_has_the_utilization(
+    monkeypatch: pytest.MonkeyPatch, other: tuple[str, str, int]
+) -> None:
+    objects = [node({"nvidia.com/gpu": 2}), exporter(*DCGM), exporter(*other)]
+    second = {f"ns/{other[0]}:{other[2]}": text(other, by_uuid, {0: (UTILIZATION,), 1: (UTILIZATION,)})}
+    load = followed(monkeypatch, Served(objects, {**MEMORY_ALONE, **second}))
+    assert (load.endpoint, load.unread) == (f"ns/{other[0]}:{other[2]}/metrics", {})
+
+
+def test_a_load_that_an_exporter_of_some_devices_does_not_show_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = [node({"nvidia.com/gpu": 3}), exporter(*DCGM), exporter(*SMI)]
+    pages = {
+        "ns/dcgm-exporter-a:9400": text(DCGM, by_uuid, {0: BOTH, 1: BOTH}),
+        "ns/nvidia-gpu-exporter-b:9835": text(SMI, by_uuid, {2: BOTH}),
+    }
+    idle = {"before": {"a": 0.0, "b": 0.0}, "during": {"a": 0.0, "b": 0.0}}
+    load = followed(monkeypatch, Served(objects, pages), **idle)
+    assert findings(CHECK, load)["utilization_rises"].holds is None
+    del pages["ns/nvidia-gpu-exporter-b:9835"]
+    load = followed(monkeypatch, Served(objects[:-1], pages), **idle)
+    assert findings(CHECK, load)["utilization_rises"].holds is False
+
+
+def test_no_load_is_put_where_the_exporter_of_utilization_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = [node({"nvidia.com/gpu": 2}), exporter(*DCGM), exporter(*SMI)]
+    with pytest.raises(NothingToLookAt, match="reports no utilization, and ns/nvidia-gpu-exporter-b:9835"):
+        followed(monkeypatch, Refusing(objects, MEMORY_ALONE, 401))
+
+
+def test_inspect_says_what_is_not_decided() -> None:
+    objects = [node({"nvidia.com/gpu": 2}), exporter(*DCGM), exporter(*SMI)]
+    settings = Settings(options=(AcceleratorMetrics(),))
+
+    async def inspected(served: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        found = await probes.sources(Platform(served, Images()), settings)
+        return found.found, found.problems
+
+    uses, problems = asyncio.run(inspected(Refusing(objects, UTILIZATION_ALONE, 401)))
+    assert "utilization of 2, memory of 0" in uses[0]
+    assert "another exporter may report it: ns/nvidia-gpu-exporter-b:9835" in problems[0]
+    memory = {"ns/nvidia-gpu-exporter-b:9835": text(SMI, by_uuid, {0: (MEMORY,), 1: (MEMORY,)})}
+    uses, problems = asyncio.run(inspected(Served(objects, {**UTILIZATION_ALONE, **memory})))
+    assert "dcgm-exporter-a:9400/metrics and ns/nvidia-gpu-exporter-b:9835/metrics on n1" in uses[0]
+    assert ("utilization of 2, memory of 2" in uses[0], problems) == (True, ())
