@@ -14,7 +14,7 @@ from aiconform.check import Access
 from aiconform.cluster import Cluster, ClusterError, Forbidden, NotFound, Object, Rejected
 from aiconform.cluster.removal import RUN_LABEL
 from aiconform.cluster.scratch import Scratch
-from aiconform.platform.monitoring.scrape import selects
+from aiconform.platform.selectors import selects
 
 API = "networking.k8s.io/v1"
 Direction = Literal["Ingress", "Egress"]

@@ -29,7 +29,8 @@ from aiconform.platform.monitoring.conventions import (
 from aiconform.platform.monitoring.matching import Counted, count, cover, match, may_be
 from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
 from aiconform.platform.monitoring.readings import Readings, by_device, each_once
-from aiconform.platform.monitoring.scrape import Endpoint, Monitors, endpoints, read, read_first, selects
+from aiconform.platform.monitoring.scrape import Endpoint, Monitors, endpoints, read, read_first
+from aiconform.platform.selectors import selects
 from aiconform.spec import yamlfile
 
 DCGM = """

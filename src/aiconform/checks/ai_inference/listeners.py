@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from aiconform.cluster import Object, conditions
 from aiconform.cluster.conditions import Condition
 from aiconform.platform.gateways import GROUP
-from aiconform.platform.monitoring.scrape import in_words, selects
+from aiconform.platform.selectors import in_words, selects
 
 
 def refuses(listener: Object, where: str, namespace: str, labels: Mapping[str, str] | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from aiconform.cluster import Cluster, NotFound, Object
-from aiconform.platform.monitoring.scrape import selects
+from aiconform.platform.selectors import selects
 
 ANNOTATIONS = "annotations"
 

@@ -15,6 +15,7 @@ from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut
 from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring.conventions import Convention
 from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
+from aiconform.platform.selectors import selects
 
 # The default timeout of Prometheus, and more than any exporter sends.
 SCRAPE_SECONDS = 10.0
@@ -267,30 +268,3 @@ def _in_namespace(monitor: Object, namespace: str) -> bool:
     chosen = monitor["spec"].get("namespaceSelector") or {}
     names = chosen.get("matchNames") or [monitor["metadata"]["namespace"]]
     return bool(chosen.get("any")) or namespace in names
-
-
-def selects(selector: Object, labels: dict[str, str]) -> bool:
-    """Whether a label selector selects these labels; an empty one selects all."""
-    if not (selector.get("matchLabels") or {}).items() <= labels.items():
-        return False
-    for term in selector.get("matchExpressions") or []:
-        value = labels.get(term["key"])
-        holds = {
-            "In": value in (term.get("values") or []),
-            "NotIn": value not in (term.get("values") or []),
-            "Exists": value is not None,
-            "DoesNotExist": value is None,
-        }
-        if not holds.get(term["operator"], False):
-            return False
-    return True
-
-
-def in_words(selector: Object) -> str:
-    """A label selector, as kubectl writes it."""
-    words = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    for term in selector.get("matchExpressions") or []:
-        key, values = term["key"], ", ".join(term.get("values") or [])
-        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "DoesNotExist": f"!{key}"}
-        words.append(forms.get(term["operator"], key))
-    return ", ".join(words) or "any"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from aiconform.cluster import Cluster, NotFound, Object, conditions
 from aiconform.cluster.space import INSTEAD
-from aiconform.platform.monitoring.scrape import in_words, selects
 from aiconform.platform.operators.definitions import Operator, known
+from aiconform.platform.selectors import in_words, selects
 
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 _WATCHES, _VARIABLE = re.compile(r"--?watch-namespaces?[= ]([^\s-]\S*)"), "WATCH_NAMESPACE"
