@@ -19,6 +19,7 @@ MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 # NAME, NAME:PORT or SCHEME:NAME:PORT.
 _TARGET = re.compile(r"[A-Za-z0-9.:_-]+")
+_OF_A_PATH = ' cannot get path "'
 _ROUTE = re.compile(r"/api/v1/namespaces/[^/]+/(pods|services)/[^/]+/proxy/")
 
 
@@ -72,4 +73,7 @@ def api_status(text: str) -> dict[str, Any] | None:
         status = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return status if isinstance(status, dict) and status.get("kind") == "Status" else None
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        return None
+    # What is made with the API server's libraries answers as that does: a Pod has paths where the API has resources.
+    return None if _OF_A_PATH in str(status.get("message", "")) else status

@@ -276,3 +276,28 @@ def test_inspect_says_what_is_not_decided() -> None:
     uses, problems = asyncio.run(inspected(Served(objects, {**UTILIZATION_ALONE, **memory})))
     assert "dcgm-exporter-a:9400/metrics and ns/nvidia-gpu-exporter-b:9835/metrics on n1" in uses[0]
     assert ("utilization of 2, memory of 2" in uses[0], problems) == (True, ())
+
+
+WAY_OUT = "let the exporter, or the proxy before it, answer without one (kube-rbac-proxy: --ignore-paths=/metrics)"
+
+
+def test_an_exporter_behind_authentication_is_no_missing_exporter() -> None:
+    objects = [node({"nvidia.com/gpu": 2, "amd.com/gpu": 1}), exporter(*DCGM), exporter(*SMI)]
+    with pytest.raises(NothingToLookAt, match="exporters cannot be read: ns/dcgm-exporter-a:9400/metrics") as error:
+        seen(objects, {}, served=Refusing(objects, {}, 401))
+    assert (str(error.value).count(WAY_OUT), "Install" in str(error.value)) == (1, False)
+    # Beside accelerators that are reported.
+    amd = ("amd-metrics-exporter-a", "rocm/device-metrics-exporter:1.4", 5000)
+    objects.append(exporter(*amd))
+    page_of_amd = 'gpu_gfx_activity{serial_number="S1"} 0\ngpu_used_vram{serial_number="S1"} 0\n'
+    served = Refusing(objects, {"ns/amd-metrics-exporter-a:5000": page_of_amd}, 401)
+    told = findings(CHECK, seen(objects, {}, served=served))["standard_format"]
+    assert (told.holds, told.reason.count(WAY_OUT)) == (None, 1)
+
+
+def test_an_unknown_endpoint_behind_authentication_is_told_beside_the_others() -> None:
+    objects = [node({"nvidia.com/gpu": 1}), exporter(*OTHER)]
+    with pytest.raises(NothingToLookAt, match="ns/monitor-b:9999/metrics requires authentication") as error:
+        seen(objects, {}, served=Refusing(objects, {}, 403))
+    assert 'nonResourceURLs ["/metrics"]' in str(error.value)
+    assert "Install the vendor's exporter" in str(error.value)

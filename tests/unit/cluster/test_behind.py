@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.api_server import serving, write_kubeconfig
 
-from aiconform.cluster import ClusterError, Stuck, connect
+from aiconform.cluster import ClusterError, Forbidden, Stuck, connect
 from aiconform.cluster.behind import redirected, route
 
 SERVER = "https://api.example.com:6443"
@@ -84,3 +84,20 @@ async def test_redirects_on_the_wire(tmp_path: Path) -> None:
             server.redirects["/version"] = "https://login.example.com/"
             with pytest.raises(ClusterError, match="redirect"):
                 await cluster.version()
+
+
+async def test_a_pod_that_answers_in_the_words_of_the_api_server(tmp_path: Path) -> None:
+    """Its refusal is not that of the API server: nobody lacks the right to ask it."""
+    said = 'forbidden: User "system:anonymous" cannot get path "/metrics"'
+    refused = 'pods "q:80" is forbidden: User "jane" cannot get resource "pods/proxy" in API group ""'
+
+    def answer(path: str, _: Message) -> tuple[int, Any]:
+        return 403, {"kind": "Status", "message": said if "/pods/p:80/" in path else refused, "reason": "Forbidden"}
+
+    with serving() as server:
+        server.answer = answer
+        async with connect(str(write_kubeconfig(tmp_path / "k", server.url))) as cluster:
+            found = await cluster.proxied("pods", "ns", "p:80", "/metrics", seconds=60)
+            assert (found.status, "system:anonymous" in found.text) == (403, True)
+            with pytest.raises(Forbidden):
+                await cluster.proxied("pods", "ns", "q:80", "/metrics", seconds=60)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.fake_kubelet import configuration
 
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, conventions
-from aiconform.cluster import Forbidden, ProxyResponse, TimedOut, Unreachable
+from aiconform.cluster import Forbidden, ProxyResponse, ServerFailed, TimedOut, Unauthorized, Unreachable
 from aiconform.lab.accelerators import DriverFault, devices_of, identities
 from aiconform.lab.accelerators.telemetry import labels, telemetry
 from aiconform.platform import monitoring
@@ -663,6 +663,40 @@ def test_an_endpoint_that_nobody_reaches_is_not_slow(again: ProxyResponse | Exce
     cluster: Any = Late(again)
     found = asyncio.run(read_first(cluster, ENDPOINT))
     assert (found.problem, len(cluster.asked)) == (problem, 2)
+
+
+TLS = "error trying to reach service: remote error: tls: certificate required"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told", "way_out"),
+    [
+        (
+            ProxyResponse(401, "text/plain", "Unauthorized\n", True),
+            "HTTP 401 (Unauthorized)",
+            "--ignore-paths=/metrics",
+        ),
+        (
+            ProxyResponse(403, "text/plain", "Forbidden (user=system:anonymous, verb=get, resource=)\n", True),
+            "HTTP 403 (Forbidden (user=system:anonymous",
+            'nonResourceURLs ["/metrics"]',
+        ),
+        (ProxyResponse(403, "text/html", "<html>log in</html>", True), "HTTP 403", "nonResourceURLs"),
+        (ProxyResponse(302, "text/html", "", True), "it redirects elsewhere (HTTP 302)", "answer without one"),
+        (ServerFailed(TLS, status=503), "it refuses TLS (certificate required)", "no client certificate"),
+        (Unauthorized("The credentials are not accepted", status=401), "HTTP 401, unless", "--ignore-paths=/metrics"),
+    ],
+)
+def test_an_exporter_that_asks_who_reads_it_is_told_with_the_way_out(
+    answer: ProxyResponse | Exception, told: str, way_out: str
+) -> None:
+    cluster: Any = Behind(answer)
+    found = asyncio.run(read(cluster, ENDPOINT))
+    assert found.problem == "authentication"
+    assert found.message.startswith("ns/x:9400/metrics requires authentication")
+    assert told in found.message
+    assert way_out in found.way_out
+    assert "--set accelerator_metrics.exporter=NAMESPACE/POD*" in found.way_out
 
 
 def test_missing_rights_are_said_as_such() -> None:

@@ -22,11 +22,12 @@ def _answered(seen: Coverage) -> list[NodeMetrics]:
 @assertion("standard_format", "The exporters that were found answer a scrape in a standard format")
 def standard_format(seen: Coverage) -> Finding:
     bad = [node.message for node in seen.nodes if node.problem in ("slow", "format")]
-    closed = [node.message for node in seen.nodes if node.problem in ("authentication", "unreachable")]
+    closed = [node for node in seen.nodes if node.problem in ("authentication", "unreachable")]
     if bad:
         return holds(False, "; ".join(dict.fromkeys(bad)), subjects=len(bad))
     if closed:
-        return undecided("; ".join(dict.fromkeys(closed)))
+        told = "; ".join(dict.fromkeys(node.message for node in closed))
+        return undecided(". ".join((told, *dict.fromkeys(node.way_out for node in closed if node.way_out))))
     places = dict.fromkeys(f"{node.endpoint} ({node.found_by})" for node in _answered(seen))
     return holds(True, ", ".join(places), subjects=len(places))
 

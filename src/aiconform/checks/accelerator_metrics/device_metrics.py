@@ -89,6 +89,7 @@ def describe(
             missing=tuple(device.name for device in about.devices),
             problem=problem.problem if problem else "",
             message=problem.message if problem else "; ".join(found.tried) or "no endpoint for metrics on this node",
+            way_out=problem.way_out if problem else "",
             undecided=about.untold if about.counted.known else _unknown_exporter(target),
         )
     seen, sources = reported.covered, reported.sources

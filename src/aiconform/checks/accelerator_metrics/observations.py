@@ -37,9 +37,9 @@ class DeviceMetrics(Observation):
 class NodeMetrics(Observation):
     """The metrics of the accelerators of one kind on one node, and what the platform advertises of them.
 
-    endpoint: empty if no endpoint reports them; then `problem` says why a known exporter could not be read. unnamed:
-    how many readings have no label that identifies a device. reported: the quantities that the endpoint reports, and
-    only_in_use: those that it reports only of devices in use.
+    endpoint: empty if no endpoint reports them; then `problem` and `message` say why a known exporter could not be
+    read, and way_out what helps. unnamed: how many readings have no label that identifies a device. reported: the
+    quantities that the endpoint reports, and only_in_use: those that it reports only of devices in use.
 
     expected: how many devices have to be in the metrics, where that differs from what is advertised (None if not):
     shares of one device and partitions that can be made are not devices of their own. counted: how devices were counted
@@ -65,6 +65,7 @@ class NodeMetrics(Observation):
     reported: tuple[str, ...] = ()
     problem: Problem = ""
     message: str = ""
+    way_out: str = ""
     expected: int | None = None
     counted: str = ""
     undecided: str = ""

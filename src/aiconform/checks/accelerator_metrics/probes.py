@@ -73,11 +73,16 @@ def _beside(target: NodeAccelerators, offered: Sequence[NodeAccelerators]) -> se
 
 def nowhere(found: dict[str, NodeSources]) -> str:
     tried = "; ".join(dict.fromkeys(line for each in found.values() for line in each.tried))
-    return (
-        f"nothing to look at: no endpoint reports accelerators ({tried or 'no Pod of these nodes has one'}). "
+    ways_out = dict.fromkeys(way_out for each in found.values() for way_out in each.ways_out)
+    if any(each.unread for each in found.values()):
+        unread = dict.fromkeys(scrape.message for each in found.values() for scrape in each.unread)
+        return ". ".join((f"nothing to look at: exporters cannot be read: {'; '.join(unread)}", *ways_out))
+    install = (
         "Install the vendor's exporter, or name its Pods: --set accelerator_metrics.exporter=NAMESPACE/POD* "
         "(and .utilization, .memory if the suite does not know its metrics)"
     )
+    told = f"nothing to look at: no endpoint reports accelerators ({tried or 'no Pod of these nodes has one'})"
+    return ". ".join((told, *ways_out, install))
 
 
 def _limit(settings: Settings) -> float:
@@ -139,7 +144,7 @@ def _followed(source: Source) -> int:
 def _may_be_followed(found: NodeSources) -> str:
     """Which exporter may report utilization that none of the sources does; empty if none may."""
     for each in found.unread:
-        return each.message
+        return ". ".join(filter(None, (each.message, each.way_out)))
     idle = [each.name for each in found.idle if "utilization" in each.only_in_use]
     return f"{', '.join(idle)} does only of devices in use: run the check while workloads use some" if idle else ""
 
@@ -151,7 +156,11 @@ async def sources(platform: Platform, settings: Settings) -> Inspection:
         # The probe of the load says what was passed over.
         return Inspection()
     nodes = await _covered(platform, offered, settings.of(AcceleratorMetrics), settings.patience)
-    silent = [f"no metrics of {node.name} on {node.node}: {node.message}" for node in nodes if not node.endpoint]
+    silent = [
+        ". ".join(filter(None, (f"no metrics of {node.name} on {node.node}: {node.message}", node.way_out)))
+        for node in nodes
+        if not node.endpoint
+    ]
     why: dict[tuple[str, str], list[str]] = defaultdict(list)
     for node in nodes:
         for told in dict.fromkeys((node.undecided, *node.unsure.values())) if node.endpoint else ():

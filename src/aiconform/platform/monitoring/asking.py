@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aiconform.cluster import Object
@@ -77,7 +77,7 @@ class Asking:
         for task in self._asked.values():
             task.cancel()
 
-    def sources(self, node: str, answers: Iterable[Answer]) -> NodeSources:
+    def sources(self, node: str, answers: Sequence[Answer]) -> NodeSources:
         sources: list[Source] = []
         problems: list[Scrape] = []
         tried: list[str] = []
@@ -92,7 +92,8 @@ class Asking:
                 tried.append(told_nothing(answer, node))
                 if not result.problem and (convention := known(result.endpoint)) and convention.only_in_use:
                     idle.append(convention)
-        return NodeSources(tuple(sources), tuple(problems), tuple(tried), tuple(idle))
+        ways_out = tuple(dict.fromkeys(each.scrape.way_out for each in answers if each.scrape.way_out))
+        return NodeSources(tuple(sources), tuple(problems), tuple(tried), tuple(idle), ways_out)
 
     def _source(self, node: str, first: Scrape, convention: Convention) -> Source:
         cluster, endpoint, conventions, names = self._platform.cluster, first.endpoint, self._conventions, self._names

@@ -112,7 +112,8 @@ def _nowhere(node: str, answers: Sequence[Answer]) -> NodeSources:
     problems = tuple(each.scrape for each in answers if each.is_problem)
     told = [told_nothing(each, node) for each in answers[:_TRIED] if node not in each.of_node]
     more = (f"and {len(answers) - _TRIED} more",) if len(answers) > _TRIED else ()
-    return NodeSources((), problems, (*told, *more))
+    ways_out = tuple(dict.fromkeys(each.way_out for each in problems if each.way_out))
+    return NodeSources((), problems, (*told, *more), ways_out=ways_out)
 
 
 def _no_place(node: str, only: str, pods: Sequence[Object]) -> str:

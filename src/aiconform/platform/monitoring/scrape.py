@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut, wait
+from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut, Unauthorized, wait
 from aiconform.platform.inventory import Platform
+from aiconform.platform.monitoring import closed
 from aiconform.platform.monitoring.conventions import Convention
 from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
 from aiconform.platform.selectors import selects
@@ -50,12 +51,13 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Scrape:
-    """The outcome of scraping an endpoint: its samples, or a problem."""
+    """The outcome of scraping an endpoint: its samples, or a problem. way_out: what helps, besides the message."""
 
     endpoint: Endpoint
     samples: tuple[MetricSample, ...] = ()
     problem: Problem = ""
     message: str = ""
+    way_out: str = ""
 
 
 async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_SECONDS) -> Scrape:
@@ -75,24 +77,34 @@ async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_
         raise
     except TimedOut as error:
         return Scrape(endpoint, problem="slow", message=f"{endpoint}: {error}")
+    except Unauthorized:
+        return _closed(endpoint, *closed.in_words_of_the_api())
     except ClusterError as error:
-        return Scrape(endpoint, problem="unreachable", message=f"{endpoint}: {error}")
-    if answer.status in (401, 403):
-        return Scrape(
-            endpoint, problem="authentication", message=f"{endpoint} requires authentication (HTTP {answer.status})"
-        )
+        told = closed.by_tls(str(error))
+        return _closed(endpoint, *told) if told[0] else _unreached(endpoint, f": {error}")
+    told = closed.by_status(answer.status, answer.text)
+    if told[0]:
+        return _closed(endpoint, *told)
     if answer.status == 400 and not scheme and _WANTS_TLS in answer.text:
         found = await read(cluster, replace(endpoint, scheme="https"), seconds=seconds)
         return replace(found, endpoint=endpoint)
     if answer.status != 200:
-        return Scrape(endpoint, problem="unreachable", message=f"{endpoint} answers HTTP {answer.status}")
+        return _unreached(endpoint, f" answers HTTP {answer.status}")
     if not answer.whole:
         # Monitoring systems have no such limit.
-        return Scrape(endpoint, problem="unreachable", message=f"{endpoint} sends more than {SCRAPE_BYTES >> 20} MiB")
+        return _unreached(endpoint, f" sends more than {SCRAPE_BYTES >> 20} MiB")
     try:
         return Scrape(endpoint, tuple(parse(answer.text, answer.content_type)))
     except BadFormat as error:
         return Scrape(endpoint, problem="format", message=f"{endpoint}: {error}")
+
+
+def _closed(endpoint: Endpoint, why: str, way_out: str) -> Scrape:
+    return Scrape(endpoint, problem="authentication", message=f"{endpoint} {why}", way_out=way_out)
+
+
+def _unreached(endpoint: Endpoint, why: str) -> Scrape:
+    return Scrape(endpoint, problem="unreachable", message=f"{endpoint}{why}")
 
 
 async def read_first(cluster: Cluster, endpoint: Endpoint) -> Scrape:

@@ -44,12 +44,14 @@ class NodeSources:
     """What was found for one node: sources, problems of known exporters, and everything that was tried.
 
     idle: the conventions of known exporters that report some quantities only of devices in use, and nothing now.
+    ways_out: what helps where something could not be read.
     """
 
     sources: tuple[Source, ...] = ()
     problems: tuple[Scrape, ...] = ()
     tried: tuple[str, ...] = ()
     idle: tuple[Convention, ...] = ()
+    ways_out: tuple[str, ...] = ()
 
     @property
     def unread(self) -> tuple[Scrape, ...]:
@@ -66,6 +68,7 @@ class NodeSources:
             self.problems + other.problems,
             self.tried + other.tried,
             self.idle + other.idle,
+            self.ways_out + other.ways_out,
         )
 
     def of(self, profile: str, beside: Collection[str] = ()) -> NodeSources:
@@ -81,7 +84,7 @@ class NodeSources:
             if (convention := known(each.endpoint)) is None or convention.describes(profile, beside)
         ]
         idle = tuple(each for each in self.idle if each.describes(profile, beside))
-        return NodeSources(theirs, tuple(problems), (*told, *self.tried), idle)
+        return NodeSources(theirs, tuple(problems), (*told, *self.tried), idle, self.ways_out)
 
 
 def known(endpoint: Endpoint) -> Convention | None:

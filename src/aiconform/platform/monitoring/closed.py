@@ -1,0 +1,49 @@
+"""Why an endpoint does not let a run read its metrics, and what helps.
+
+A run reads through the API server's proxy. The API server takes the credential out of a request before it sends that
+on, and a run has no other way to a Pod: it gives its own credential to none, since the Pod could use it.
+"""
+
+from __future__ import annotations
+
+_NAMED = "or name Pods that can be read so, --set accelerator_metrics.exporter=NAMESPACE/POD*"
+_WITHOUT = "The API server's proxy hands on no credential: let the exporter, or the proxy before it, answer without one"
+UNAUTHENTICATED = f"{_WITHOUT} (kube-rbac-proxy: --ignore-paths=/metrics), {_NAMED}"
+UNAUTHORIZED = (
+    f"{_WITHOUT} (kube-rbac-proxy: --ignore-paths=/metrics; where RBAC decides about anonymous requests: `get` of "
+    f'nonResourceURLs ["/metrics"] for the group system:unauthenticated), {_NAMED}'
+)
+WITHOUT_CERTIFICATE = f"The API server's proxy has no client certificate: let the exporter ask for none, {_NAMED}"
+_TLS_ALERT = "remote error: tls:"
+"""What Go's clients say, such as the API server, when the other side ends the handshake."""
+_MOST = 120
+
+
+def by_status(status: int, text: str) -> tuple[str, str]:
+    """(how an answer asks who reads, what helps); empty if it does not. Login pages are asked for by redirects."""
+    if status == 401:
+        return f"requires authentication: it answers HTTP 401{_quoted(text)}", UNAUTHENTICATED
+    if status == 403:
+        return f"requires authentication: it answers HTTP 403{_quoted(text)}", UNAUTHORIZED
+    if status in (301, 302, 303, 307, 308):
+        return f"requires authentication, or moved: it redirects elsewhere (HTTP {status})", UNAUTHENTICATED
+    return "", ""
+
+
+def in_words_of_the_api() -> tuple[str, str]:
+    """The same for a 401 in the API server's words. Exporters that are made with its libraries say the same."""
+    return "requires authentication: it answers HTTP 401, unless that is the API server's own answer", UNAUTHENTICATED
+
+
+def by_tls(error: str) -> tuple[str, str]:
+    """The same for the API server's error, if the endpoint refuses TLS without a client certificate."""
+    if _TLS_ALERT not in error:
+        return "", ""
+    alert = error.partition(_TLS_ALERT)[2].strip().splitlines()[0][:_MOST]
+    return f"requires authentication: it refuses TLS ({alert})", WITHOUT_CERTIFICATE
+
+
+def _quoted(text: str) -> str:
+    """The first line of an answer in parentheses, if it is one for people: it can name the user that it knows."""
+    line = next(iter(text.strip().splitlines()), "")[:_MOST].strip()
+    return f" ({line})" if line.isprintable() and line and line[0] not in "<{" else ""
