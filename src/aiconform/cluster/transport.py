@@ -70,6 +70,7 @@ class Transport:
         self._target = target
         self._renewing = asyncio.Lock()
         self._retired: list[Connection] = []
+        self._closed = False
         self._shown = Proof()
         """What the last request showed."""
         self._connection = self._connect(None)
@@ -183,8 +184,9 @@ class Transport:
                     raise
 
     async def close(self) -> None:
-        for client in (*self._retired, self._connection):
-            await client.close()
+        """From now on nothing is sent: what still runs would open a connection that nobody closes."""
+        self._closed = True
+        await asyncio.gather(*(each.close() for each in (*self._retired, self._connection)), return_exceptions=True)
 
     async def _send(self, request: Request, *, whole: bool) -> tuple[rest.RESTResponse, bytes]:
         """(the response, its body if `whole`); repeated while the server is busy, and as long as the task is patient.
@@ -238,6 +240,8 @@ class Transport:
             headers["Accept-Encoding"] = "identity"
         # Without this, a read from a silently dropped connection would never end.
         silence = SILENT_SECONDS if request.verb == "watch" else None
+        if self._closed:
+            raise Unreachable(f"The connections to {self.server} are closed.", lasting=True)
         limits = aiohttp.ClientTimeout(total=request.seconds, connect=CONNECT_SECONDS, sock_read=silence)
         try:
             return await self._connection.request(
