@@ -4,6 +4,7 @@
 """
 
 from aiconform.cluster.api import Cluster, Object, Resource, WatchEvent, connect
+from aiconform.cluster.behind import ProxyResponse
 from aiconform.cluster.errors import (
     AdmissionBehind,
     ApiError,
@@ -26,7 +27,6 @@ from aiconform.cluster.errors import (
     WebhookBehind,
     WebhookUnreached,
 )
-from aiconform.cluster.transport import ProxyResponse
 
 __all__ = [
     "AdmissionBehind",

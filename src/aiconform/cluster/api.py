@@ -13,7 +13,7 @@ from aiconform.cluster import behind, config
 from aiconform.cluster.errors import Conflict, NotFound
 from aiconform.cluster.reading import a_list, an_event, an_object, reading
 from aiconform.cluster.refusals import refusal
-from aiconform.cluster.transport import ProxyResponse, Request, Transport
+from aiconform.cluster.transport import Request, Transport
 
 Object = dict[str, Any]
 PAGE = 500  # objects per page, as kubectl asks for
@@ -213,7 +213,7 @@ class Cluster:
         seconds: float = 10.0,
         limit_bytes: int = 8 << 20,
         repeat: bool = False,
-    ) -> ProxyResponse:
+    ) -> behind.ProxyResponse:
         """A GET to a Pod or Service through the API server; `name` is NAME, NAME:PORT or SCHEME:NAME:PORT.
 
         Its answer is a ProxyResponse, also an HTTP error of its own (401, 500). Raises NoAnswer, or ClusterError if the

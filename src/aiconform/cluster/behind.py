@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -21,6 +22,16 @@ REDIRECTS = (301, 302, 303, 307, 308)
 _TARGET = re.compile(r"[A-Za-z0-9.:_-]+")
 _OF_A_PATH = ' cannot get path "'
 _ROUTE = re.compile(r"/api/v1/namespaces/[^/]+/(pods|services)/[^/]+/proxy/")
+
+
+@dataclass(frozen=True)
+class ProxyResponse:
+    """A response through the API server's proxy. `whole` is false if it is longer than what was read."""
+
+    status: int
+    content_type: str
+    text: str
+    whole: bool
 
 
 def route(kind: Literal["pods", "services"], namespace: str, name: str, path: str) -> str:

@@ -18,8 +18,18 @@ from multidict import CIMultiDict
 from aiconform import __version__
 from aiconform.cluster import answers, behind, config, requests
 from aiconform.cluster.answers import Answer
+from aiconform.cluster.behind import ProxyResponse
 from aiconform.cluster.connection import Connection
-from aiconform.cluster.errors import ClusterError, Conflict, Forbidden, NoAnswer, NoCluster, ServerFailed, Unreachable
+from aiconform.cluster.errors import (
+    ClusterError,
+    Conflict,
+    Forbidden,
+    NoAnswer,
+    NoCluster,
+    ServerFailed,
+    Unauthorized,
+    Unreachable,
+)
 from aiconform.cluster.patience import Tries
 from aiconform.cluster.proof import Proof
 from aiconform.cluster.refusals import refusal
@@ -49,16 +59,6 @@ class Request:
     def url(self, server: str) -> str:
         parameters = {key: value for key, value in (self.query or {}).items() if value}
         return server + self.path + (f"?{urlencode(parameters)}" if parameters else "")
-
-
-@dataclass(frozen=True)
-class ProxyResponse:
-    """A response through the API server's proxy. `whole` is false if it is longer than what was read."""
-
-    status: int
-    content_type: str
-    text: str
-    whole: bool
 
 
 class Transport:
@@ -105,11 +105,16 @@ class Transport:
         Raises NoAnswer after `seconds`, and the same errors as other requests if the API server itself refuses. With
         `repeat` it is repeated as long as the task is patient.
         """
-        tries = Tries()
+        tries, renewed = Tries(), False
         while True:
+            target = self._target
             try:
                 return await self._behind_once(request, seconds, limit_bytes)
             except ClusterError as error:
+                if isinstance(error, Unauthorized) and not renewed:
+                    renewed = True
+                    await self._renew(target)
+                    continue
                 if not (repeat and await tries.again(error)):
                     raise
 

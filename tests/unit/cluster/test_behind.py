@@ -101,3 +101,18 @@ async def test_a_pod_that_answers_in_the_words_of_the_api_server(tmp_path: Path)
             assert (found.status, "system:anonymous" in found.text) == (403, True)
             with pytest.raises(Forbidden):
                 await cluster.proxied("pods", "ns", "q:80", "/metrics", seconds=60)
+
+
+async def test_an_expired_token_is_read_again_for_what_is_asked_behind_the_proxy(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "k"
+
+    def answer(_: str, headers: Message) -> tuple[int, Any]:
+        if headers["Authorization"] == "Bearer expired":
+            write_kubeconfig(kubeconfig, server.url, {"token": "renewed"})
+            return 401, {"kind": "Status", "message": "Unauthorized"}
+        return 200, {}
+
+    with serving() as server:
+        server.answer = answer
+        async with connect(str(write_kubeconfig(kubeconfig, server.url, {"token": "expired"}))) as cluster:
+            assert (await cluster.proxied("pods", "ns", "p:80", "/metrics")).status == 200
