@@ -105,15 +105,17 @@ class Transport:
         Raises NoAnswer after `seconds`, and the same errors as other requests if the API server itself refuses. With
         `repeat` it is repeated as long as the task is patient.
         """
-        tries, renewed = Tries(), False
+        tries = Tries()
         while True:
             target = self._target
             try:
                 return await self._behind_once(request, seconds, limit_bytes)
             except ClusterError as error:
-                if isinstance(error, Unauthorized) and not renewed:
-                    renewed = True
-                    await self._renew(target)
+                if isinstance(error, Unauthorized):
+                    # Whose answer that was, the API server itself says: a refused token is read again meanwhile.
+                    await self.text(Request("GET", "/version", "get", "/version"))
+                    if self._target is target:
+                        return ProxyResponse(401, "", "", whole=True)
                     continue
                 if not (repeat and await tries.again(error)):
                     raise

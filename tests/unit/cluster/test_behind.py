@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.api_server import serving, write_kubeconfig
 
-from aiconform.cluster import ClusterError, Forbidden, Stuck, connect
+from aiconform.cluster import ClusterError, Forbidden, Stuck, Unauthorized, connect
 from aiconform.cluster.behind import redirected, route
 
 SERVER = "https://api.example.com:6443"
@@ -101,6 +101,29 @@ async def test_a_pod_that_answers_in_the_words_of_the_api_server(tmp_path: Path)
             assert (found.status, "system:anonymous" in found.text) == (403, True)
             with pytest.raises(Forbidden):
                 await cluster.proxied("pods", "ns", "q:80", "/metrics", seconds=60)
+
+
+@pytest.mark.parametrize("user", [{}, {"token": "of-a-user"}])
+async def test_a_pod_that_asks_who_reads_in_the_words_of_the_api_server(user: dict[str, str], tmp_path: Path) -> None:
+    """The API server accepts the same credentials: they are not read again, and nobody has to log in."""
+
+    def answer(path: str, _: Message) -> tuple[int, Any]:
+        return (401, {"kind": "Status", "message": "Unauthorized"}) if "/pods/" in path else (200, {})
+
+    with serving() as server:
+        server.answer = answer
+        kubeconfig = write_kubeconfig(tmp_path / "k", server.url, user)
+        async with connect(str(kubeconfig)) as cluster:
+            kubeconfig.unlink()
+            assert (await cluster.proxied("pods", "ns", "p:80", "/metrics")).status == 401
+
+
+async def test_credentials_that_nobody_accepts_are_not_those_of_a_pod(tmp_path: Path) -> None:
+    with serving() as server:
+        server.answer = lambda *_: (401, {"kind": "Status", "message": "Unauthorized"})
+        async with connect(str(write_kubeconfig(tmp_path / "k", server.url, {"token": "of-a-user"}))) as cluster:
+            with pytest.raises(Unauthorized):
+                await cluster.proxied("pods", "ns", "p:80", "/metrics")
 
 
 async def test_an_expired_token_is_read_again_for_what_is_asked_behind_the_proxy(tmp_path: Path) -> None:

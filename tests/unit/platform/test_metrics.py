@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.fake_kubelet import configuration
 
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics, conventions
-from aiconform.cluster import Forbidden, ProxyResponse, ServerFailed, TimedOut, Unauthorized, Unreachable
+from aiconform.cluster import Forbidden, ProxyResponse, ServerFailed, TimedOut, Unreachable
 from aiconform.lab.accelerators import DriverFault, devices_of, identities
 from aiconform.lab.accelerators.telemetry import labels, telemetry
 from aiconform.platform import monitoring
@@ -684,7 +684,7 @@ TLS = "error trying to reach service: remote error: tls: certificate required"
         (ProxyResponse(403, "text/html", "<html>log in</html>", True), "HTTP 403", "nonResourceURLs"),
         (ProxyResponse(302, "text/html", "", True), "it redirects elsewhere (HTTP 302)", "answer without one"),
         (ServerFailed(TLS, status=503), "it refuses TLS (certificate required)", "no client certificate"),
-        (Unauthorized("The credentials are not accepted", status=401), "HTTP 401, unless", "--ignore-paths=/metrics"),
+        (ProxyResponse(401, "", "", True), "it answers HTTP 401", "--ignore-paths=/metrics"),
     ],
 )
 def test_an_exporter_that_asks_who_reads_it_is_told_with_the_way_out(

@@ -30,11 +30,6 @@ def by_status(status: int, text: str) -> tuple[str, str]:
     return "", ""
 
 
-def in_words_of_the_api() -> tuple[str, str]:
-    """The same for a 401 in the API server's words. Exporters that are made with its libraries say the same."""
-    return "requires authentication: it answers HTTP 401, unless that is the API server's own answer", UNAUTHENTICATED
-
-
 def by_tls(error: str) -> tuple[str, str]:
     """The same for the API server's error, if the endpoint refuses TLS without a client certificate."""
     if _TLS_ALERT not in error:

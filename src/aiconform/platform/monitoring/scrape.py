@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut, Unauthorized, wait
+from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut, wait
 from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring import closed
 from aiconform.platform.monitoring.conventions import Convention
@@ -77,8 +77,6 @@ async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_
         raise
     except TimedOut as error:
         return Scrape(endpoint, problem="slow", message=f"{endpoint}: {error}")
-    except Unauthorized:
-        return _closed(endpoint, *closed.in_words_of_the_api())
     except ClusterError as error:
         told = closed.by_tls(str(error))
         return _closed(endpoint, *told) if told[0] else _unreached(endpoint, f": {error}")
