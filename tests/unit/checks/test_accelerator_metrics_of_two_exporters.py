@@ -286,6 +286,8 @@ def test_an_exporter_behind_authentication_is_no_missing_exporter() -> None:
     with pytest.raises(NothingToLookAt, match="exporters cannot be read: ns/dcgm-exporter-a:9400/metrics") as error:
         seen(objects, {}, served=Refusing(objects, {}, 401))
     assert (str(error.value).count(WAY_OUT), "Install" in str(error.value)) == (1, False)
+    with pytest.raises(NothingToLookAt, match=r"HTTP 503.* Name others: --set accelerator_metrics.exporter="):
+        seen(objects, {}, served=Refusing(objects, {}, 503))
     # Beside accelerators that are reported.
     amd = ("amd-metrics-exporter-a", "rocm/device-metrics-exporter:1.4", 5000)
     objects.append(exporter(*amd))

@@ -76,7 +76,8 @@ def nowhere(found: dict[str, NodeSources]) -> str:
     ways_out = dict.fromkeys(way_out for each in found.values() for way_out in each.ways_out)
     if any(each.unread for each in found.values()):
         unread = dict.fromkeys(scrape.message for each in found.values() for scrape in each.unread)
-        return ". ".join((f"nothing to look at: exporters cannot be read: {'; '.join(unread)}", *ways_out))
+        others = ways_out or ("Name others: --set accelerator_metrics.exporter=NAMESPACE/POD*",)
+        return ". ".join((f"nothing to look at: exporters cannot be read: {'; '.join(unread)}", *others))
     install = (
         "Install the vendor's exporter, or name its Pods: --set accelerator_metrics.exporter=NAMESPACE/POD* "
         "(and .utilization, .memory if the suite does not know its metrics)"
