@@ -14,10 +14,11 @@ from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.checks.cluster_autoscaling import probes
 from aiconform.checks.cluster_autoscaling.assertions import subject
+from aiconform.checks.cluster_autoscaling.choice import choose
 from aiconform.checks.cluster_autoscaling.node_history import NodeHistory
 from aiconform.checks.cluster_autoscaling.observations import NodeSeen, Scaling
 from aiconform.checks.cluster_autoscaling.options import ClusterAutoscaling
-from aiconform.checks.cluster_autoscaling.probes import choose, scaling
+from aiconform.checks.cluster_autoscaling.probes import scaling
 from aiconform.checks.cluster_autoscaling.waiting_pod import (
     MOST_HELD,
     WaitingPod,

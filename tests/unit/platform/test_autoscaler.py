@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.check import NothingToLookAt
+from aiconform.checks.cluster_autoscaling.choice import choose
 from aiconform.checks.cluster_autoscaling.options import ClusterAutoscaling
-from aiconform.checks.cluster_autoscaling.probes import choose
 from aiconform.checks.cluster_autoscaling.waiting_pod import waiting_pod_manifest
 from aiconform.cluster import NotFound
 from aiconform.platform import Accelerators, NodeAccelerators

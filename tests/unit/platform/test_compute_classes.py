@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from aiconform.checks.cluster_autoscaling.choice import choose
 from aiconform.checks.cluster_autoscaling.options import ClusterAutoscaling
-from aiconform.checks.cluster_autoscaling.probes import choose
 from aiconform.checks.cluster_autoscaling.waiting_pod import waiting_pod_manifest
 from aiconform.cluster import Forbidden, NotFound
 from aiconform.platform.autoscaling.compute_class import compute_class, compute_classes
