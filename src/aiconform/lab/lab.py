@@ -49,7 +49,7 @@ def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
             family = config.ip_family or (old.ip_family if old else IP_FAMILIES[0])
             staying = [name for name in (old.add_ons if old else ()) if name not in config.without_add_ons]
             names = (*staying, *config.add_ons)
-            host.install_packages(progress, packages_of(chosen(names, minor)))
+            host.install_packages(progress, packages_of(chosen(names, minor)), root)
             host.raise_limits()
             # Before anything is written: a failed build leaves no incomplete lab.
             add_ons = chosen(names, minor, family)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_missing_commands_are_named_with_their_packages_where_there_is_no_apt(
     monkeypatch.setattr(host, "_PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(LabError, match=r"iptables-restore, runc.*Debian packages: iptables runc"):
-        host.install_packages(host.quiet)
+        host.install_packages(host.quiet, root=tmp_path / "labs")
 
 
 def test_missing_packages_are_installed_after_an_update_where_lists_are_old(
@@ -83,9 +84,25 @@ def test_missing_packages_are_installed_after_an_update_where_lists_are_old(
     monkeypatch.setattr(host, "_PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     said: list[str] = []
-    host.install_packages(said.append)
+    host.install_packages(said.append, root=tmp_path / "labs")
     assert said == ["installing runc"]
     assert log.read_text().split() == ["install", "update", "install"]
+
+
+def test_labs_that_come_up_together_install_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As apt does, this one refuses to run beside another one."""
+    for name in ("ip", "unshare", "nsenter", "setpriv", "mount", "modprobe", "busybox", "iptables-restore"):
+        command(tmp_path / "bin", name)
+    runc, lock = tmp_path / "bin" / "runc", tmp_path / "lock"
+    script = f"mkdir {lock} || exit 100; sleep 0.2; echo '#!/bin/sh' > {runc}; chmod 755 {runc}; rmdir {lock}"
+    command(tmp_path / "bin", "apt-get", script)
+    monkeypatch.setattr(host, "_PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    said: list[str] = []
+    with ThreadPoolExecutor() as threads:
+        labs = [threads.submit(host.install_packages, said.append, root=tmp_path / "labs") for _ in range(3)]
+    assert [lab.result() for lab in labs] == [None] * 3
+    assert said == ["installing runc"]
 
 
 def test_a_failed_installation_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +110,7 @@ def test_a_failed_installation_says_why(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(host, "_PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     with pytest.raises(LabError, match="no route to mirror"):
-        host.install_packages(host.quiet)
+        host.install_packages(host.quiet, root=tmp_path / "labs")
 
 
 def test_a_lock_holds_also_when_its_folder_is_removed_and_made_anew(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ _COMMANDS = {
 }
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+_APT_SECONDS = 300
 _MADE = ".mount-points.json"
 INOTIFY_INSTANCES = 8192
 
@@ -65,26 +66,40 @@ def raise_limits() -> None:
         limit.write_text(str(INOTIFY_INSTANCES))
 
 
-def install_packages(progress: Progress, more: Mapping[str, str] | None = None) -> None:
+def install_packages(progress: Progress, more: Mapping[str, str] | None = None, root: Path = ROOT) -> None:
     """Install missing system packages with apt; `more` are further commands -> packages.
 
-    Raises LabError naming the missing commands on a system without apt.
+    Labs that come up at the same time wait for each other, since a second apt gives up at once. Raises LabError naming
+    the missing commands on a system without apt.
     """
     wanted = {**_COMMANDS, **(more or {})}
-    missing = {command: package for command, package in wanted.items() if not shutil.which(command, path=_PATH)}
-    apt = shutil.which("apt-get")
-    if apt and not Path(_AUTHORITIES).exists() and "SSL_CERT_FILE" not in os.environ:
-        missing[_AUTHORITIES] = "ca-certificates"  # Go asks for them when it fetches modules
-    if not missing:
+    if not _missing(wanted):
         return
-    packages = sorted(set(missing.values()))
-    if apt is None:
-        raise LabError(
-            f"commands missing: {', '.join(sorted(missing))}. Install them (Debian packages: {' '.join(packages)})"
-        )
+    with locked(root):
+        missing = _missing(wanted)
+        packages = sorted(set(missing.values()))
+        if packages and (apt := shutil.which("apt-get")):
+            _install(apt, packages, progress)
+        elif packages:
+            raise LabError(
+                f"commands missing: {', '.join(sorted(missing))}. Install them (Debian packages: {' '.join(packages)})"
+            )
+
+
+def _missing(wanted: Mapping[str, str]) -> dict[str, str]:
+    """Missing command, or file -> its package."""
+    missing = {command: package for command, package in wanted.items() if not shutil.which(command, path=_PATH)}
+    if shutil.which("apt-get") and not Path(_AUTHORITIES).exists() and "SSL_CERT_FILE" not in os.environ:
+        missing[_AUTHORITIES] = "ca-certificates"  # Go asks for them when it fetches modules
+    return missing
+
+
+def _install(apt: str, packages: Sequence[str], progress: Progress) -> None:
     progress(f"installing {', '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = [apt, "install", "-y", "-qq", "--no-install-recommends", *packages]
+    # A machine that has just started may install updates by itself.
+    patient = ["-o", f"DPkg::Lock::Timeout={_APT_SECONDS}"]
+    install = [apt, "install", "-y", "-qq", "--no-install-recommends", *patient, *packages]
     for step in (install, [apt, "update", "-qq"], install):
         done = subprocess.run(step, env=environment, capture_output=True, text=True, check=False)
         if step is install and done.returncode == 0:
