@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ from aiconform.platform.autoscaling.pools import (
     Autoscaling,
     Pool,
 )
+from aiconform.platform.autoscaling.shortages import reported
 
 Object = dict[str, Any]
 GPU = "nvidia.com/gpu"
@@ -531,3 +533,48 @@ async def test_an_added_node_is_waited_for_if_the_pod_is_seen_on_it_first() -> N
     assert await placed == "2"
     with pytest.raises(NothingToLookAt, match="an existing node"):
         await probes._placed(_scheduled("old", waited=True), history, BEFORE, changes, 5.0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FailedScaleUp: Node scale up in zones z associated with this pod failed: GCE out of resources.",
+        "NotTriggerScaleUp: pod didn't trigger scale-up: 1 in backoff after failed scale-up",
+        "InsufficientCapacityError: creating instance, insufficient capacity: UnfulfillableCapacity",
+        "its last scale-up failed (QUOTA_EXCEEDED: GPUs), and it backs off before the next",
+        "FailedScaleUp: SkuNotAvailable",
+    ],
+)
+def test_a_cloud_without_a_machine_is_no_defect_of_the_autoscaler(said: str) -> None:
+    for fields in ({"said": (said,)}, {"bounds": said}, {"unknown": "events of NodeClaims may not be listed"}):
+        what = seen(came("cpu-7", of_pool=False, offers={}), **fields, **NOT_PLACED)  # type: ignore[arg-type]
+        assert broken(what) == set()
+        assert ADDED in open_(what)
+    short = seen(came("cpu-7", of_pool=False, offers={}), said=(said,), **NOT_PLACED)
+    assert "raise the quota" in findings(CHECK, short)[ADDED].reason
+    assert "may not be listed" in findings(CHECK, what)[ADDED].reason
+
+
+def test_what_karpenter_says_of_machines_for_a_pool_is_read() -> None:
+    def event(claim: str, message: str) -> Object:
+        return {"involvedObject": {"name": claim}, "reason": "InsufficientCapacityError", "message": message}
+
+    class Platform:
+        def __init__(self) -> None:
+            self.cluster = self
+
+        async def list(self, *what: str, fields: str) -> Any:
+            assert (what, fields) == (("v1", "Event", "default"), "involvedObject.kind=NodeClaim")
+            for each in (event("gpu-x7k2p", "a"), event("gpu-9s8d7", "a"), event("cpu-1", "b")):
+                yield each
+
+    own = Pool("gpu", BY_KARPENTER, ("karpenter.sh/nodepool", "gpu"))
+    found = asyncio.run(reported(Platform(), own))  # type: ignore[arg-type]
+    assert found == ("InsufficientCapacityError: a",)
+    assert asyncio.run(reported(Platform(), Pool("gpu", BY_LABEL, ("pool", "gpu")))) == ()  # type: ignore[arg-type]
+
+
+def test_a_pool_that_never_removes_nodes_is_told_before_a_node_is_ordered() -> None:
+    pool = Pool("gpu", BY_KARPENTER, resource=GPU, keeps_seconds=math.inf)
+    with pytest.raises(NothingToLookAt, match="for ever"):
+        choose(pools(pool), ClusterAutoscaling())

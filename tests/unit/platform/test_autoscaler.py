@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ nodeGroups:
   scaleUp: {status: NoActivity}
   scaleDown: {status: NoCandidates}
 - name: eks-cpu-6ac2b4ad-0000
-  health: {status: Unhealthy, cloudProviderTarget: 3, minSize: 3, maxSize: 3}
+  health: {status: Unhealthy, nodeCounts: {registered: {total: 3}}, cloudProviderTarget: 3, minSize: 3, maxSize: 3}
   scaleUp: {status: Backoff}
 """
 
@@ -88,8 +89,8 @@ NodeGroups:
 """  # noqa: E501
 URL = "https://www.example.com/compute/v1/projects/p/zones/z/instanceGroups/gke-ai-gpu-pool-1b2c3d4e-grp"
 GROUPS = (
-    NodeGroup(URL, 0, 4, 1, "Healthy", "NoActivity"),
-    NodeGroup("eks-cpu-6ac2b4ad-0000", 3, 3, 3, "Unhealthy", "Backoff"),
+    NodeGroup(URL, 0, 4, 1, "Healthy", "NoActivity", 1),
+    NodeGroup("eks-cpu-6ac2b4ad-0000", 3, 3, 3, "Unhealthy", "Backoff", 3),
 )
 
 
@@ -818,12 +819,45 @@ async def test_what_its_nodes_offer_goes_before_what_its_limits_name() -> None:
         ({"cpu": "500m"}, {"cpu": "0.5"}, "its limit of 500m cpu is reached"),
         ({"cpu": "a lot"}, {"cpu": "1"}, ""),
         ({}, {"cpu": "1"}, ""),
+        # Nodes that have none of a device are added all the same.
+        ({"nvidia.com/gpu": "8", "amd.com/gpu": "0"}, {}, ""),
+        ({"nvidia.com/gpu": "8", "vpc.amazonaws.com/efa": "0"}, {}, ""),
     ],
 )
 def test_a_limit_that_is_reached_is_told(limits: dict[str, str], used: dict[str, str], full: str) -> None:
     pool = karpenter_pool(limits=limits)
     pool["status"]["resources"] = used
     assert node_pool(pool, []).full == full
+
+
+@pytest.mark.parametrize(
+    ("after", "seconds"),
+    [("3s", 3), ("1h30m", 5400), ("Never", math.inf), ("720h", 2_592_000), ("500ms", 0.5), (None, 0)],
+)
+def test_how_long_a_node_pool_keeps_unused_nodes_is_read(after: str | None, seconds: float) -> None:
+    pool = karpenter_pool(
+        disruption={"consolidationPolicy": "WhenEmpty", **({"consolidateAfter": after} if after else {})}
+    )
+    assert node_pool(pool, []).keeps_seconds == seconds
+
+
+def test_a_group_whose_nodes_have_not_come_is_not_full() -> None:
+    assert "maximum of 2" in node_group(NodeGroup("g", 0, 2, 2, "Healthy", "NoActivity", 2), []).full
+    assert "maximum of 2" in node_group(NodeGroup("g", 0, 2, 2), []).full
+    short = node_group(NodeGroup("g", 0, 2, 2, "Healthy", "Backoff", 1, "QUOTA_EXCEEDED: of GPUs"), [])
+    assert short.full == ""
+    assert short.problem == (
+        "of 2 nodes that were requested, its maximum, 1 have come; "
+        "its last scale-up failed (QUOTA_EXCEEDED: of GPUs), and it backs off before the next"
+    )
+
+
+def test_why_a_scale_up_failed_is_read() -> None:
+    text = NEW_STATUS.replace(
+        "scaleUp: {status: Backoff}",
+        "scaleUp: {status: Backoff, backoffInfo: {errorCode: QUOTA_EXCEEDED, errorMessage: no GPUs left}}",
+    )
+    assert parse_status(text)[1].why == "QUOTA_EXCEEDED: no GPUs left"
 
 
 def test_a_pool_of_fixed_size_and_one_that_is_not_ready_are_told() -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from aiconform.check import NothingToLookAt
 from aiconform.checks.cluster_autoscaling.choice import choose
 from aiconform.checks.cluster_autoscaling.options import ClusterAutoscaling
 from aiconform.checks.cluster_autoscaling.waiting_pod import waiting_pod_manifest
 from aiconform.cluster import Forbidden, NotFound
 from aiconform.platform.autoscaling.compute_class import compute_class, compute_classes
 from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, BY_COMPUTE_CLASS, Autoscaling, Pool
+from aiconform.platform.autoscaling.shortages import shortage
 
 Object = dict[str, Any]
 GPU, TPU = "nvidia.com/gpu", "google.com/tpu"
@@ -146,3 +148,14 @@ def test_a_class_whose_nodes_offer_accelerators_to_claims_alone_is_not_scaled_fo
     offering = node("n", "c", **{"nvidia.com__gpu": "1"})
     both = compute_class(class_, [offering], by_dra={"n"})
     assert (both.resource, both.by_claims) == (GPU, False)
+
+
+def test_what_a_class_says_of_the_time_that_its_nodes_take_is_read() -> None:
+    slow = compute_class(a_class(L4, autoscalingPolicy={"consolidationDelayMinutes": 120}), [])
+    assert slow.keeps_seconds == 7200
+    with pytest.raises(NothingToLookAt, match=r"keeps nodes that nothing uses for 7200 s.*node_removed_seconds=8100"):
+        choose(Autoscaling(pools=(slow,)), ClusterAutoscaling())
+    assert choose(Autoscaling(pools=(slow,)), ClusterAutoscaling(node_removed_seconds=8100)) == slow
+    flexible = compute_class(a_class({**L4, "flexStart": {"enabled": True}}), [])
+    assert shortage([flexible.limits])
+    assert not shortage([compute_class(a_class({**L4, "flexStart": {"enabled": True}}, L4), []).limits])

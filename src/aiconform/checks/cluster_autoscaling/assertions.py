@@ -7,6 +7,7 @@ import re
 from aiconform.check import Finding, assertion, holds, undecided
 from aiconform.checks.cluster_autoscaling.observations import NodeSeen, Scaling
 from aiconform.platform.autoscaling.pools import BY_LABEL
+from aiconform.platform.autoscaling.shortages import shortage
 
 NO_NODE = "no node was added"
 # Karpenter's words where a NodePool's limits leave room for less than a node:
@@ -43,6 +44,13 @@ def node_is_added(seen: Scaling) -> Finding:
         return undecided(f"{'; '.join(words)}. It may not grow: raise its maximum above its size, or free a node")
     if any(re.search(_NO_ROOM.format(re.escape(seen.pool)), text) for text in seen.said):
         return undecided(f"{'; '.join(words)}. Its limits have no room for another node: raise them")
+    if shortage((*seen.said, seen.bounds)):
+        return undecided(
+            f"{'; '.join(words)}. The cloud had no machine for it: run again when it has capacity, raise the quota, or "
+            "name another pool (--set cluster_autoscaling.pool=KEY=VALUE)"
+        )
+    if seen.unknown:
+        return undecided(f"{'; '.join(words)}. Whether the cloud had a machine for it is not known: {seen.unknown}")
     if seen.autoscaler == BY_LABEL:
         return undecided(f"{'; '.join(words)}. Nothing shows that this pool is scaled automatically")
     return holds(False, "; ".join(words), subjects=1)

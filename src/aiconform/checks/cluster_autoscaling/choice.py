@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from aiconform.check import NotApplicable, NothingToLookAt
@@ -9,6 +10,10 @@ from aiconform.checks.cluster_autoscaling.options import ClusterAutoscaling
 from aiconform.platform import Platform
 from aiconform.platform.autoscaling.discovery import discover
 from aiconform.platform.autoscaling.pools import BY_LABEL, Autoscaling, Pool
+
+# For the autoscaler to notice, and the cloud to take the machine back.
+_SLACK_SECONDS = 900
+_OR_NONE = ", or say that no autoscaler exists (--set cluster_autoscaling.none=true)"
 
 
 async def look(platform: Platform, options: ClusterAutoscaling) -> Autoscaling:
@@ -26,6 +31,8 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
         pool = found.usable[0]
         if pool.full:
             raise _full([each for each in found.usable if each.full], problems)
+        if pool.keeps_seconds >= options.node_removed_seconds:
+            raise _keeps(pool, options.node_removed_seconds)
         return pool
     if queued := [pool for pool in found.pools if pool.resource and pool.queued]:
         raise NothingToLookAt(
@@ -41,7 +48,7 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
                 f"nothing to look at: the nodes of {', '.join(claimed)} offer accelerators to claims alone (Dynamic "
                 f"Resource Allocation), and the Pod of this check requests an extended resource{problems}. Name a pool "
                 "whose nodes offer one by a label of its nodes (--set cluster_autoscaling.pool=KEY=VALUE --set "
-                "cluster_autoscaling.resource=NAME)"
+                "cluster_autoscaling.resource=NAME)" + ("" if found.autoscalers else f"{_OR_NONE}; {looked}")
             )
         asked = ", ".join(pool.name for pool in found.unknown)
         raise NothingToLookAt(
@@ -57,7 +64,7 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
         )
     raise NothingToLookAt(
         f"nothing to look at: no autoscaler of nodes was found{problems}; {looked}. Set the node label of a pool "
-        "(--set cluster_autoscaling.pool=KEY=VALUE), or say that none exists (--set cluster_autoscaling.none=true)"
+        f"(--set cluster_autoscaling.pool=KEY=VALUE){_OR_NONE}"
     )
 
 
@@ -68,6 +75,21 @@ def _full(pools: Sequence[Pool], problems: str) -> NothingToLookAt:
         "maximum (Karpenter: the limits) of one of them above its size; or free a node, if its minimum allows, and run "
         "again when it is removed; or name another pool by a label of its nodes (--set "
         "cluster_autoscaling.pool=KEY=VALUE)"
+    )
+
+
+def _keeps(pool: Pool, seconds: float) -> NothingToLookAt:
+    """A node that stays as long as its pool declares says nothing against the autoscaler."""
+    about = f"nothing to look at: pool {pool.name} keeps nodes that nothing uses"
+    if math.isinf(pool.keeps_seconds):
+        return NothingToLookAt(
+            f"{about} for ever (consolidateAfter: Never). Let it remove them, or name another pool by a label of its "
+            "nodes (--set cluster_autoscaling.pool=KEY=VALUE)"
+        )
+    return NothingToLookAt(
+        f"{about} for {pool.keeps_seconds:.0f} s, and node_removed_seconds is {seconds:.0f}. Allow more "
+        f"(--set cluster_autoscaling.node_removed_seconds={pool.keeps_seconds + _SLACK_SECONDS:.0f}), or let the pool "
+        "keep them for less"
     )
 
 

@@ -43,6 +43,7 @@ class Scaling(Observation):
     lost: tuple[str, ...]
     unschedulable: str
     said: tuple[str, ...]
+    unknown: str = ""
     nodes: tuple[NodeSeen, ...]
     pod_node: str
     ran: float | None

@@ -23,7 +23,7 @@ from aiconform.checks.cluster_autoscaling.waiting_pod import (
     pods_in_the_way,
     waiting_pod_manifest,
 )
-from aiconform.cluster import Object, Stuck, TimedOut, wait
+from aiconform.cluster import Forbidden, Object, Stuck, TimedOut, wait
 from aiconform.cluster.removal import CLEANUP_SECONDS
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.following import ChangeSignal, background
@@ -35,6 +35,7 @@ from aiconform.platform import Platform
 from aiconform.platform.autoscaling.cluster_autoscaler import STATUS_NAME
 from aiconform.platform.autoscaling.discovery import known_with
 from aiconform.platform.autoscaling.pools import BY_LABEL, Pool
+from aiconform.platform.autoscaling.shortages import reported, shortage
 
 
 @inspection
@@ -92,6 +93,8 @@ def _limit(settings: Settings) -> float:
         *PRIORITY_ACCESS,
         Access("", "nodes", ("list", "watch"), everywhere=True),
         Access("", "configmaps", ("get", "list"), names=(STATUS_NAME,), everywhere=True),
+        # Those of Karpenter's NodeClaims.
+        Access("", "events", ("list",), everywhere=True, optional=True),
         Access("apps", "deployments", ("list",), everywhere=True),
         Access("karpenter.sh", "nodepools", ("list",), everywhere=True),
         Access("cloud.google.com", "computeclasses", ("list",), everywhere=True, optional=True),
@@ -124,7 +127,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
             if waiting.started:
                 ran = history.now
         placed = await _placed(waiting, history, before, changes, settings.patience)
-        said = () if ran is not None else await _events(platform, created)
+        said, unknown = ((), "") if ran is not None else await _said(platform, created, pool, options)
         # The Pod's state before it is deleted.
         node, problem = waiting.node, waiting.problem
         if placed is not None and ran is None and not waiting.deleted:
@@ -151,6 +154,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
         lost=tuple(name for name in held if name in history.lost),
         unschedulable=waiting.unschedulable,
         said=said,
+        unknown=unknown,
         nodes=tuple(
             NodeSeen(
                 name=entry.name,
@@ -213,8 +217,21 @@ async def _placed(
     )
 
 
+async def _said(
+    platform: Platform, created: Object, pool: Pool, options: ClusterAutoscaling
+) -> tuple[tuple[str, ...], str]:
+    """What is reported about the Pod, and about machines for the pool meanwhile; and why the latter is not known."""
+    again = (await look(platform, options)).pools
+    problems = [each.problem for each in again if each.name == pool.name and each.problem not in ("", pool.problem)]
+    try:
+        machines, unknown = [text for text in await reported(platform, pool) if shortage([text])], ""
+    except Forbidden as error:
+        machines, unknown = [], str(error)
+    return (*(await _events(platform, created)), *machines[-3:], *problems), unknown
+
+
 async def _events(platform: Platform, created: Object) -> tuple[str, ...]:
-    """What schedulers and autoscalers reported about the Pod, each message once."""
+    """What is reported about the Pod, each message once."""
     metadata = created["metadata"]
     fields = f"involvedObject.uid={metadata['uid']}"
     found = [event async for event in platform.cluster.list("v1", "Event", metadata["namespace"], fields=fields)]

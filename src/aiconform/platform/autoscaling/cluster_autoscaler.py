@@ -172,15 +172,20 @@ def node_group(
         full = f"its minimum is its maximum, {group.maximum}"
     elif group.target >= group.maximum:
         full = f"its maximum of {group.maximum} nodes is reached"
-    problem = "" if group.health in ("", "Healthy") else f"its health is {group.health}"
+    problems = [] if group.health in ("", "Healthy") else [f"its health is {group.health}"]
+    if full and group.there is not None and group.there < group.target:
+        # So it is not full of nodes, and nothing is freed by removing one.
+        full = ""
+        problems.append(f"of {group.target} nodes that were requested, its maximum, {group.there} have come")
     if group.scale_up == "Backoff":
-        problem = "; ".join(filter(None, (problem, "its last scale-up failed, and it backs off before the next")))
+        why = f" ({group.why})" if group.why else ""
+        problems.append(f"its last scale-up failed{why}, and it backs off before the next")
     fields: dict[str, Any] = {
         "size": group.target,
         "minimum": group.minimum,
         "maximum": group.maximum,
         "full": full,
-        "problem": problem,
+        "problem": "; ".join(problems),
         "without": told.without,
         "taints": told.taints,
     }

@@ -25,6 +25,7 @@ from aiconform.platform.inventory import Platform
 GROUP = "cloud.google.com"
 CLASS_LABEL = "cloud.google.com/compute-class"
 """The label of a class's nodes, and the key of their taint."""
+FLEX_START = "flex start: its nodes come when there is capacity"
 _CLOUD = "Google Cloud"
 # What a priority asks for -> the extended resource of its nodes.
 _ACCELERATORS = {"gpu": "nvidia.com/gpu", "tpu": "google.com/tpu"}
@@ -76,6 +77,7 @@ def compute_class(
     fields: dict[str, Any] = {
         "taints": [(CLASS_LABEL, "NoSchedule"), *((taint["key"], taint["effect"]) for taint in own)],
         "problem": f"its Health is False: {health.explanation}" if health and health.is_false else "",
+        "keeps_seconds": 60.0 * int((spec.get("autoscalingPolicy") or {}).get("consolidationDelayMinutes") or 0),
     }
     members = with_label(nodes, label)
     if not creates_pools(item):
@@ -86,6 +88,8 @@ def compute_class(
         resource = _ACCELERATORS[usable[0][1]]
         alike = [each for each, kind in usable if _ACCELERATORS[kind] == resource]
         fields |= {"resource": resource, "spot": all(each.get("spot") is True for each in alike)}
+        if all((each.get("flexStart") or {}).get("enabled") is True for each in alike):
+            fields |= {"limits": FLEX_START, "spot": True}
         if usable[0][1] == "tpu":
             fields["amount"] = int(usable[0][0]["tpu"].get("count") or 1)
     elif accelerated:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -66,11 +68,6 @@ def node_pool(
     taints = [(taint["key"], taint["effect"]) for taint in of_nodes.get("taints") or []]
     limits: dict[str, Any] = spec.get("limits") or {}
     used: dict[str, Any] = status.get("resources") or {}
-    reached = [
-        f"its limit of {limit} {name} is reached"
-        for name, limit in sorted(limits.items())
-        if (most := _number(limit)) is not None and (_number(used.get(name, "0")) or 0.0) >= most
-    ]
     ready = conditions.find(obj, "Ready")
     name = obj["metadata"]["name"]
     label = (POOL_LABEL, name)
@@ -90,6 +87,13 @@ def node_pool(
         # A pool that does not say what it orders can still order accelerators of another name.
         certain = hardware.resources and not hardware.others
         without = f"its limit of {refused[0]} is 0" if refused and certain and not shown else ""
+    reached = [
+        f"its limit of {limit} {name} is reached"
+        for name, limit in sorted(limits.items())
+        # One of another kind of device keeps no node away that has none of these.
+        if name == shown or not shown or "/" not in name
+        if (most := _number(limit)) is not None and (_number(used.get(name, "0")) or 0.0) >= most
+    ]
     return pool_of(
         name,
         BY_KARPENTER,
@@ -107,7 +111,16 @@ def node_pool(
         spot=_only_spot(requirements) or is_spot(labels),
         taints=taints,
         problem=f"not Ready: {ready.explanation}" if ready and ready.is_false else "",
+        keeps_seconds=_keeps((spec.get("disruption") or {}).get("consolidateAfter")),
     )
+
+
+def _keeps(after: object) -> float:
+    """Seconds for which an unused node stays, by a duration of Go such as 1h30m, or Never; 0 if it is not known."""
+    if after == "Never":
+        return math.inf
+    parts = re.findall(r"(\d+(?:\.\d+)?)(h|ms|m|s)", str(after or ""))
+    return sum(float(number) * {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}[unit] for number, unit in parts)
 
 
 def _cloud(of_nodes: Object, requirements: Iterable[Object], labels: Iterable[str], nodes: Iterable[Object]) -> str:

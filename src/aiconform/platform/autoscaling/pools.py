@@ -79,7 +79,7 @@ class Pool:
     without: str = ""
     """Why its nodes have no accelerator; empty if they have, or if nothing is known of them."""
     spot: bool = False
-    """The cloud may take its nodes back at any time."""
+    """The cloud may take its nodes back at any time, or give none for long."""
     taints: tuple[tuple[str, str], ...] = ()
     """(key, effect) of its nodes' taints."""
     problem: str = ""
@@ -88,6 +88,8 @@ class Pool:
     """Its nodes are added only for a ProvisioningRequest, not for a Pod that waits."""
     by_claims: bool = False
     """Its nodes offer accelerators to claims by Dynamic Resource Allocation alone: no Pod can request a resource."""
+    keeps_seconds: float = 0.0
+    """How long it keeps a node that nothing uses, as far as it says so itself; infinite if for ever."""
 
     def __str__(self) -> str:
         words = ["1 node" if self.size == 1 else f"{self.size} nodes"]

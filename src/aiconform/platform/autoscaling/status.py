@@ -15,7 +15,11 @@ class BadStatus(ValueError):
 
 @dataclass(frozen=True)
 class NodeGroup:
-    """A node group, by the name that the cloud gives it. target: the requested size."""
+    """A node group, by the name that the cloud gives it. target: the requested size.
+
+    there: the nodes that have registered; None if the status does not say. why: why its last scale-up failed, by the
+    cloud's code and words; newer autoscalers say it while they back off.
+    """
 
     name: str
     minimum: int
@@ -23,6 +27,8 @@ class NodeGroup:
     target: int
     health: str = ""
     scale_up: str = ""
+    there: int | None = None
+    why: str = ""
 
 
 def parse_status(text: str) -> tuple[NodeGroup, ...]:
@@ -46,19 +52,24 @@ def parse_status(text: str) -> tuple[NodeGroup, ...]:
 
 
 def _group(entry: dict[str, Any]) -> NodeGroup:
-    health = entry["health"]
+    health, scale_up = entry["health"], entry.get("scaleUp") or {}
+    backoff = scale_up.get("backoffInfo") or {}
+    registered = ((health.get("nodeCounts") or {}).get("registered") or {}).get("total")
     return NodeGroup(
         name=str(entry["name"]),
         minimum=int(health.get("minSize", 0)),
         maximum=int(health["maxSize"]),
         target=int(health.get("cloudProviderTarget", 0)),
         health=str(health.get("status", "")),
-        scale_up=str((entry.get("scaleUp") or {}).get("status", "")),
+        scale_up=str(scale_up.get("status", "")),
+        there=None if registered is None else int(registered),
+        why=": ".join(str(backoff[key]) for key in ("errorCode", "errorMessage") if backoff.get(key)),
     )
 
 
 _NAME = re.compile(r"^\s*Name:\s+(\S+)", re.MULTILINE)
 _HEALTH = re.compile(r"^\s*Health:\s+(\w+).*?cloudProviderTarget=(\d+) \(minSize=(\d+), maxSize=(\d+)\)", re.MULTILINE)
+_REGISTERED = re.compile(r"^\s*Health:.*?\bregistered=(\d+)", re.MULTILINE)
 _SCALE_UP = re.compile(r"^\s*ScaleUp:\s+(\w+)", re.MULTILINE)
 
 
@@ -72,8 +83,16 @@ def _from_text(text: str) -> tuple[NodeGroup, ...]:
         if name is None or health is None:
             raise BadStatus(f"the node group {name[1] if name else '?'} has no Health with its sizes")
         status, target, minimum, maximum = health.groups()
-        scale_up = _SCALE_UP.search(block)
+        scale_up, registered = _SCALE_UP.search(block), _REGISTERED.search(block)
         groups.append(
-            NodeGroup(name[1], int(minimum), int(maximum), int(target), status, scale_up[1] if scale_up else "")
+            NodeGroup(
+                name[1],
+                int(minimum),
+                int(maximum),
+                int(target),
+                status,
+                scale_up[1] if scale_up else "",
+                int(registered[1]) if registered else None,
+            )
         )
     return tuple(groups)

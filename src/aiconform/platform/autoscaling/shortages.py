@@ -1,0 +1,53 @@
+"""What autoscalers report if the cloud gives them no machine for now: its capacity, or the quota of the account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from aiconform.cluster import Object
+from aiconform.platform.autoscaling.compute_class import FLEX_START
+from aiconform.platform.autoscaling.karpenter import POOL_LABEL
+from aiconform.platform.autoscaling.pools import Pool
+from aiconform.platform.inventory import Platform
+
+_SHORTAGE = re.compile(
+    # GKE: https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-autoscaler-visibility
+    r"GCE out of resources|GCE quota exceeded|scale\.up\.error\.(out\.of\.resources|quota\.exceeded)"
+    r"|RESOURCE_POOL_EXHAUSTED|QUOTA_EXCEEDED|stockout"
+    # Cluster Autoscaler, which does not always say why the cloud refused:
+    # https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md
+    r"|in backoff after failed scale-up|OutOfResource"
+    # Karpenter: https://karpenter.sh/docs/troubleshooting/, and the codes of EC2
+    r"|insufficient capacity|InsufficientCapacity|InsufficientInstanceCapacity|UnfulfillableCapacity"
+    r"|ReservationCapacityExceeded|VcpuLimitExceeded|InstanceLimitExceeded|MaxSpotInstanceCountExceeded"
+    # https://learn.microsoft.com/en-us/troubleshoot/azure/azure-kubernetes/
+    r"|ZonalAllocationFailed|AllocationFailed|OverconstrainedAllocationRequest|SkuNotAvailable|QuotaExceeded"
+    # What a ComputeClass declares, see compute_class.py.
+    rf"|{FLEX_START}",
+    re.IGNORECASE,
+)
+# Events of objects without a Namespace are in this one.
+_OF_NODE_CLAIMS = ("default", "involvedObject.kind=NodeClaim")
+
+
+def shortage(texts: Iterable[str]) -> str:
+    """The first of these reports by which the cloud has no machine for now; empty if none says so."""
+    return next((text for text in texts if _SHORTAGE.search(text)), "")
+
+
+async def reported(platform: Platform, pool: Pool) -> tuple[str, ...]:
+    """What Karpenter reports about machines that it ordered for this pool, each message once; () of other pools.
+
+    These are events of NodeClaims, whose names begin with that of their pool. Raises ClusterError.
+    """
+    if pool.label is None or pool.label[0] != POOL_LABEL:
+        return ()
+    namespace, fields = _OF_NODE_CLAIMS
+    events = [each async for each in platform.cluster.list("v1", "Event", namespace, fields=fields)]
+    own = [each for each in events if _is_of(each, pool.label[1])]
+    return tuple(dict.fromkeys(f"{event.get('reason')}: {event.get('message')}" for event in own))
+
+
+def _is_of(event: Object, pool: str) -> bool:
+    return str((event.get("involvedObject") or {}).get("name", "")).startswith(f"{pool}-")
