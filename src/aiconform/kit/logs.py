@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from aiconform.cluster import Cluster, Object, TimedOut
+from aiconform.cluster import Cluster, NotFound, Object, TimedOut
+from aiconform.kit.pods import trouble_of_the_node
+from aiconform.platform.accelerators.nodes import usable_node
 
 
 async def read_until(cluster: Cluster, pod: Object, container: str, line: str, *, seconds: float) -> list[str]:
-    """The lines that a container of a running Pod prints before `line`. Raises TimedOut with the last of them."""
+    """The lines that a container of a running Pod prints before `line`.
+
+    Raises TimedOut with the last of them, and with what became of the Pod or its node meanwhile.
+    """
     metadata = pod["metadata"]
     lines: list[str] = []
     async for each in cluster.follow(metadata["namespace"], metadata["name"], container, seconds=seconds):
@@ -14,4 +19,16 @@ async def read_until(cluster: Cluster, pod: Object, container: str, line: str, *
             return lines
         lines.append(each)
     tail = " / ".join(lines[-3:]) or "nothing"
-    raise TimedOut(f"container {container} of Pod {metadata['name']} did not print {line!r}; its last output: {tail}")
+    words = [f"container {container} of Pod {metadata['name']} did not print {line!r}; its last output: {tail}"]
+    raise TimedOut("; ".join([*words, *await _meanwhile(cluster, pod)]))
+
+
+async def _meanwhile(cluster: Cluster, pod: Object) -> list[str]:
+    metadata, name = pod["metadata"], pod["spec"].get("nodeName", "")
+    try:
+        seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
+    except NotFound:
+        return ["someone else deleted the Pod"]
+    found = [trouble_of_the_node(seen)]
+    found += [usable_node(node) async for node in cluster.list("v1", "Node", fields=f"metadata.name={name}")]
+    return [trouble for trouble in found if trouble]

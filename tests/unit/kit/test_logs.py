@@ -7,19 +7,33 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import Object, TimedOut
+from aiconform.cluster import NotFound, Object, TimedOut
 from aiconform.kit.logs import read_until
 
-POD: Object = {"metadata": {"namespace": "ns", "name": "p"}}
+POD: Object = {"metadata": {"namespace": "ns", "name": "p"}, "spec": {"nodeName": "n"}}
+READY: Object = {
+    "metadata": {"name": "n"},
+    "spec": {},
+    "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+}
 
 
 class FakeCluster:
-    def __init__(self, *lines: str) -> None:
-        self.lines = lines
+    def __init__(self, *lines: str, pod: Object | None = POD, node: Object = READY) -> None:
+        self.lines, self.pod, self.node = lines, pod, node
 
     async def follow(self, *about: Any, seconds: float) -> AsyncIterator[str]:
         for line in self.lines:
             yield line
+
+    async def get(self, *about: str) -> Object:
+        if self.pod is None:
+            raise NotFound("not there")
+        return self.pod
+
+    async def list(self, *about: str, fields: str) -> AsyncIterator[Object]:
+        assert fields == "metadata.name=n"
+        yield self.node
 
 
 async def read(*lines: str) -> list[str]:
@@ -35,3 +49,22 @@ async def test_the_lines_before_the_last_one_are_read() -> None:
 async def test_an_output_that_ends_early_is_quoted(lines: tuple[str, ...], tail: str) -> None:
     with pytest.raises(TimedOut, match=f"container c of Pod p did not print 'done'; its last output: {tail}"):
         await read(*lines)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "told"),
+    [
+        ({"pod": None}, "someone else deleted the Pod"),
+        (
+            {"node": {**READY, "status": {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "Silent"}]}}},
+            "node n is not Ready",
+        ),
+        (
+            {"pod": {**POD, "status": {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}}},
+            "low on memory",
+        ),
+    ],
+)
+async def test_what_became_of_the_pod_or_its_node_is_told(meanwhile: dict[str, Any], told: str) -> None:
+    with pytest.raises(TimedOut, match=f"its last output: a; .*{told}"):
+        await read_until(FakeCluster("a", **meanwhile), POD, "c", "done", seconds=1)  # type: ignore[arg-type]
