@@ -172,6 +172,41 @@ def test_whatever_exporters_share_no_device_passes_or_fails_wrongly(
         assert None not in got.values()
 
 
+COLLECTOR = ("host-monitor-b", "registry/otel-collector:1", 8889)
+DIMM = 'hw_memory_usage_bytes{hw_id="DIMM-A1",hw_type="memory"} 1e9\n'
+
+
+def by_opentelemetry(devices: int) -> str:
+    ids = [f'hw_id="GPU-{n:08x}-0000-4000-8000-000000000000"' for n in range(devices)]
+    names = ("hw_gpu_utilization_ratio", "hw_gpu_memory_usage_bytes")
+    return page({name: dict.fromkeys(ids, 0.0) for name in names}) + DIMM
+
+
+@pytest.mark.parametrize(("gpus", "reported"), [(3, 3), (3, 2), (3, 0), (1, 0)])
+@pytest.mark.parametrize("labels", [by_uuid, by_number])
+def test_memory_of_the_host_is_no_accelerator(labels: Any, gpus: int, reported: int) -> None:
+    objects = [node({"nvidia.com/gpu": 3}), exporter(*DCGM), exporter(*COLLECTOR)]
+    pages = {
+        "ns/dcgm-exporter-a:9400": text(DCGM, labels, dict.fromkeys(range(gpus), BOTH)),
+        "ns/host-monitor-b:8889": by_opentelemetry(reported),
+    }
+    coverage = seen(objects, pages, shares=1)
+    assert verdicts(coverage) == {**WELL, "every_device": gpus == 3}
+    assert len(coverage.nodes[0].devices) == gpus
+
+
+def test_memory_of_the_host_alone_is_nothing_to_look_at() -> None:
+    with pytest.raises(NothingToLookAt, match="no endpoint reports accelerators"):
+        seen([node({"nvidia.com/gpu": 1}), exporter(*COLLECTOR)], {"ns/host-monitor-b:8889": DIMM})
+
+
+def test_an_exporter_that_lacks_nothing_comes_before_one_that_names_more() -> None:
+    # The one more is a device that no resource counts, such as the processor's own.
+    for other in (SMI, OTHER):
+        coverage = found(2, by_number, {DCGM: {0: BOTH, 1: BOTH}, other: {0: BOTH, 1: BOTH, 2: (MEMORY,)}})
+        assert verdicts(coverage) == WELL
+
+
 class Refusing(Served):
     """Answers with this status, or with a page that is none, where there is no page."""
 

@@ -317,6 +317,17 @@ def test_sensors_of_other_hardware_are_no_devices() -> None:
     )
     text += rows("hw_temperature_celsius", ('hw_id="cpu-0"', 50)) + rows("hw_memory_size_bytes", ('hw_id="dimm-0"', 50))
     assert [each.label for each in read_page(text)] == ["hw_id=a-1"]
+    text += rows("hw_memory_usage_bytes", ('hw_id="dimm-0",hw_type="memory"', 50), ('hw_id="dimm-1"', 50))
+    assert [each.label for each in read_page(text)] == ["hw_id=a-1"]
+    # Memory that says whose it is needs no other metric.
+    text += rows("hw_memory_usage_bytes", ('hw_id="b-2",hw_type="gpu"', 50), ('hw_id="c-3",pci_bdf="0000:01:00.0"', 5))
+    assert [each.label for each in read_page(text)] == ["hw_id=a-1", "hw_id=b-2", "hw_id=c-3"]
+
+
+@pytest.mark.parametrize("metric", ["hw_memory_usage_bytes", "hw_memory_size_bytes", "hw_power_watts"])
+def test_a_page_of_other_hardware_follows_no_convention(metric: str) -> None:
+    page = parse(rows(metric, ('hw_id="dimm-0"', 50), ('hw_id="dimm-1",hw_type="memory"', 50)))
+    assert conventions_of(page, load_conventions()) == []
 
 
 TPU = "4371783459163393063"

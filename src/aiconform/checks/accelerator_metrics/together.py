@@ -36,18 +36,27 @@ class Together:
         return [each for _, each in self.covered.readings]
 
 
-def ranked(sources: Sequence[Source], devices: Sequence[Device], quantity: str = "") -> list[Source]:
+def ranked(
+    sources: Sequence[Source],
+    devices: Sequence[Device],
+    quantity: str = "",
+    covered: Callable[[Sequence[Readings]], Covered] | None = None,
+) -> list[Source]:
     """Those that report the most of these devices come first, or the most devices if their names are not known.
 
     Of several, the one that reports utilization and memory of the most. quantity: only devices of which it is reported
-    decide, at first.
+    decide, at first. covered: as in `together`; one that lacks nothing comes before one that only names more devices,
+    which may be other hardware.
     """
 
     def reported(source: Source) -> tuple[int, ...]:
         readings = source.devices
         with_it = [each for each in readings if quantity and source.may_report(each, quantity)]
         whole = sum(1 for each in readings if each.label and each.reported >= {*MUST_BE_REPORTED})
-        return *_named(devices, with_it), *_named(devices, readings), whole
+        matched, labels = _named(devices, readings)
+        seen = covered(readings) if covered else None
+        enough = seen is not None and _lacks(seen) == (0, 0) and not seen.undecided
+        return *_named(devices, with_it), matched, enough, labels, whole
 
     return sorted(sources, key=reported, reverse=True)
 
@@ -63,7 +72,7 @@ def together(
 
     covered: which of some readings are of these devices.
     """
-    sources = ranked(found.sources, devices)
+    sources = ranked(found.sources, devices, covered=covered)
     if not sources:
         return None
     readings: tuple[Readings, ...] = tuple(sources[0].devices)

@@ -37,6 +37,8 @@ class Convention:
     part_labels: tuple[str, ...] = ()
     only: tuple[tuple[str, str], ...] = ()
     generic: bool = False
+    any_hardware: tuple[str, ...] = ()
+    accelerator_has: tuple[tuple[str, str], ...] = ()
     container_level: tuple[str, ...] = ()
     only_in_use: tuple[str, ...] = ()
     units: dict[str, tuple[str, str]] = field(default_factory=dict, hash=False)
@@ -66,6 +68,23 @@ class Convention:
         """Whether a sample follows this convention and is about a device itself."""
         apart = any(sample.labels.get(label, value) != value for label, value in self.only)
         return not apart and self.entry(sample.name) is not None
+
+    def of_accelerators(self, samples: Iterable[MetricSample]) -> list[MetricSample]:
+        """The samples of a page that follow this convention, without those of hardware that is no accelerator."""
+        theirs = [sample for sample in samples if self.reads(sample)]
+        known = {self.named(sample) for sample in theirs if self._is_of_accelerator(sample)}
+        return [sample for sample in theirs if self.named(sample) in known]
+
+    def _is_of_accelerator(self, sample: MetricSample) -> bool:
+        labels = sample.labels
+        return not any(fnmatchcase(sample.name, pattern) for pattern in self.any_hardware) or any(
+            label in labels and fnmatchcase(labels[label], pattern) for label, pattern in self.accelerator_has
+        )
+
+    def named(self, sample: MetricSample) -> tuple[str, str]:
+        """(label, value) that identify the device; empty if none does."""
+        label = next((name for name in self.device_labels if sample.labels.get(name)), "")
+        return label, sample.labels.get(label, "")
 
     def is_named(self, sample: MetricSample) -> bool:
         """Whether its labels identify a device."""
@@ -98,7 +117,10 @@ def load_conventions() -> tuple[Convention, ...]:
 
 
 def _convention(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> Convention:
-    lists = ("accelerators", "exporters", "partition_labels", "part_labels", "container_level", "only_in_use")
+    lists = (
+        *("accelerators", "exporters", "partition_labels", "part_labels"),
+        *("any_hardware", "container_level", "only_in_use"),
+    )
     return Convention(
         name=entry["name"],
         port=entry.get("port", 0),
@@ -107,6 +129,7 @@ def _convention(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> Convent
         device_labels=tuple(entry["device_labels"]),
         device_node=tuple(entry.get("device_node", {}).items()),
         only=tuple(entry.get("only", {}).items()),
+        accelerator_has=tuple(entry.get("accelerator_has", {}).items()),
         generic=entry.get("generic", False),
         profile_label=entry.get("profile_label", ""),
         core_label=entry.get("core_label", ""),
@@ -157,7 +180,7 @@ def conventions_of(
 
 def _names(samples: Iterable[MetricSample], convention: Convention, exporter: str) -> Counter[str]:
     """Metric that follows the convention -> its number of samples; none if other software may have written them."""
-    theirs = [sample for sample in samples if convention.reads(sample)]
+    theirs = convention.of_accelerators(samples)
     if convention.generic and convention.name != exporter and not any(map(convention.is_named, theirs)):
         return Counter()
     return Counter(sample.name for sample in theirs)

@@ -152,14 +152,13 @@ def by_device(samples: Iterable[MetricSample], convention: Convention) -> list[R
     groups: dict[tuple[str, str], list[MetricSample]] = defaultdict(list)
     samples = list(samples)
     cores = _cores_of_one(samples, convention)
-    for sample in samples:
-        if convention.reads(sample):
-            device = next((name for name in convention.device_labels if sample.labels.get(name)), "")
-            names = (device, *(name for name in convention.partition_labels if sample.labels.get(name) and device))
-            told = [f"{name}={sample.labels[name]}" for name in dict.fromkeys(names) if name]
-            if cores and device == convention.core_label and sample.labels[device].isdecimal():
-                told = [f"{convention.device_labels[0]}={int(sample.labels[device]) // cores}"]
-            groups[", ".join(told), told[0] if told else ""].append(sample)
+    for sample in convention.of_accelerators(samples):
+        device, value = convention.named(sample)
+        names = (device, *(name for name in convention.partition_labels if sample.labels.get(name) and device))
+        told = [f"{name}={sample.labels[name]}" for name in dict.fromkeys(names) if name]
+        if cores and device == convention.core_label and value.isdecimal():
+            told = [f"{convention.device_labels[0]}={int(value) // cores}"]
+        groups[", ".join(told), told[0] if told else ""].append(sample)
     found = [Readings(label, device, tuple(group), convention) for (label, device), group in sorted(groups.items())]
     about = {each.device: _information(each) for each in found if each.label and not each.is_partition}
     found = [
