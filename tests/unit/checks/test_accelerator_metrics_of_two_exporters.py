@@ -238,6 +238,27 @@ def test_an_exporter_that_may_have_the_rest_and_cannot_be_read_decides_nothing(s
     assert verdicts(coverage) == {**WELL, "every_device": holds}
 
 
+@pytest.mark.parametrize("status", [401, 503])
+def test_another_port_of_an_exporter_that_is_read_decides_nothing(status: int) -> None:
+    pod = exporter(*DCGM)
+    pod["spec"]["containers"].append(
+        {"name": "p", "image": "proxy", "ports": [{"name": "metrics-tls", "containerPort": 1}]}
+    )
+    objects = [node({"nvidia.com/gpu": 2}), pod]
+    assert verdicts(seen(objects, {}, served=Refusing(objects, UTILIZATION_ALONE, status))) == {
+        **WELL,
+        "memory_reported": False,
+    }
+    part = {"ns/dcgm-exporter-a:9400": text(DCGM, by_uuid, {0: BOTH})}
+    for options in ({}, {"exporter": "ns/dcgm*"}):
+        coverage = seen(objects, {}, served=Refusing(objects, part, status), shares=1, **options)
+        assert verdicts(coverage) == {**WELL, "every_device": False}
+    # What is read in its Pod is of something else: nobody knows what the exporter itself says.
+    other = {"ns/dcgm-exporter-a:1": text(OTHER, by_uuid, {0: (UTILIZATION,), 1: (UTILIZATION,)})}
+    coverage = seen(objects, {}, served=Refusing(objects, other, status))
+    assert verdicts(coverage) == {**WELL, "memory_reported": None}
+
+
 def test_an_exporter_that_has_the_rest_only_in_use_decides_nothing_while_devices_are_idle() -> None:
     neuron = ("neuron-monitor-a", "public.ecr.aws/neuron/neuron-monitor:1.2", 8000)
     objects = [node({"aws.amazon.com/neuron": 1}), exporter(*neuron), exporter(*OTHER)]

@@ -29,6 +29,12 @@ class Source:
         """The first readings of each device."""
         return each_once(self.readings(self.first))
 
+    def is_of(self, endpoint: Endpoint) -> bool:
+        """Whether it is the exporter of this endpoint, read at another port of the same Pod."""
+        own = self.first.endpoint
+        in_pod = (own.namespace, own.pod) == (endpoint.namespace, endpoint.pod)
+        return in_pod and endpoint.exporter in ("", self.convention.name)
+
     def may_report(self, reading: Readings, quantity: str) -> bool:
         """Whether it reports the quantity of a device, or would while that is in use."""
         return quantity in reading.reported or quantity in self.convention.only_in_use
@@ -55,8 +61,9 @@ class NodeSources:
 
     @property
     def unread(self) -> tuple[Scrape, ...]:
-        """The known exporters of which nobody knows what they report."""
-        return tuple(each for each in self.problems if each.problem in ("authentication", "unreachable"))
+        """The known exporters of which nobody knows what they report: what one port says, no other port has to."""
+        unread = (each for each in self.problems if each.problem in ("authentication", "unreachable"))
+        return tuple(each for each in unread if not any(source.is_of(each.endpoint) for source in self.sources))
 
     def is_whole(self, quantities: Collection[str]) -> bool:
         """Whether one source reports these of each device that it names: what others add is not needed."""
