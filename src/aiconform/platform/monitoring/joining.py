@@ -16,7 +16,8 @@ class Joined:
     """The readings of two exporters of one node.
 
     readings: those of the first, each with what the other one reports of the same device. more: those of devices that
-    only the other one names. apart: readings of the other one that may be about any of these, as no label says.
+    only the other one names, and identifies as both do others. apart: readings of the other one that may be about any
+    of these, as no label says.
     """
 
     readings: tuple[Readings, ...]
@@ -28,8 +29,8 @@ def join(devices: Sequence[Device], first: Sequence[Readings], second: Sequence[
     """By the name of the device, where the driver publishes names; else by a label that only one device has."""
     pairs = _by_name(devices, first, second)
     left, right = _others(first, pairs), _others(second, pairs.values())
-    same, kinds = _by_label(left, right)
-    pairs |= same
+    pairs |= _by_label(left, right)[0]
+    _, kinds = _by_label(first, second)
     left, right = _others(left, pairs), _others(right, pairs.values())
     named = {each.label for one in (first, second) for each in match(devices, one).values()}
     more: list[Readings] = []
@@ -38,8 +39,10 @@ def join(devices: Sequence[Device], first: Sequence[Readings], second: Sequence[
         if any(_is_device_of(each, other) for other in first):
             # What is reported of a divided device is about none of its partitions.
             continue
-        differs = all(_differ(other, each, kinds, named) for other in left)
-        (more if differs and (pairs or left) else apart).append(each)
+        if not all(_differ(other, each, kinds, named) for other in left):
+            apart.append(each)
+        elif _is_identified(each, first, kinds, named):
+            more.append(each)
     both = [replace(each, also=(*each.also, pairs[each.label])) if each.label in pairs else each for each in first]
     return Joined(tuple(both), tuple(more), tuple(apart))
 
@@ -112,6 +115,16 @@ def _differ(one: Readings, other: Readings, kinds: set[tuple[str, str]], named: 
         return True
     ours, theirs = ({name for name, value in each.identity if value} for each in (one, other))
     return any(name in ours and equal in theirs for name, equal in kinds)
+
+
+def _is_identified(reading: Readings, others: Sequence[Readings], kinds: set[tuple[str, str]], named: set[str]) -> bool:
+    """Whether it is identified as these others are: as a device of the driver, by its address, or by such a label."""
+    names = {reading.label.partition("=")[0], *(name for name, _ in _identifying(reading))}
+    return (
+        reading.label in named
+        or (_has_address(reading) and any(map(_has_address, others)))
+        or any(equal in names for _, equal in kinds)
+    )
 
 
 def _has_address(reading: Readings) -> bool:
