@@ -338,10 +338,11 @@ WAY_OUT = "let the exporter, or the proxy before it, answer without one (kube-rb
 
 
 def test_an_exporter_behind_authentication_is_no_missing_exporter() -> None:
-    objects = [node({"nvidia.com/gpu": 2, "amd.com/gpu": 1}), exporter(*DCGM), exporter(*SMI)]
-    with pytest.raises(NothingToLookAt, match="exporters cannot be read: ns/dcgm-exporter-a:9400/metrics") as error:
-        seen(objects, {}, served=Refusing(objects, {}, 401))
-    assert (str(error.value).count(WAY_OUT), "Install" in str(error.value)) == (1, False)
+    for resources, install in (({"nvidia.com/gpu": 2}, False), ({"nvidia.com/gpu": 2, "amd.com/gpu": 1}, True)):
+        objects = [node(resources), exporter(*DCGM), exporter(*SMI)]
+        with pytest.raises(NothingToLookAt, match="exporters cannot be read: ns/dcgm-exporter-a:9400/metrics") as error:
+            seen(objects, {}, served=Refusing(objects, {}, 401))
+        assert (str(error.value).count(WAY_OUT), "Install" in str(error.value)) == (1, install)
     with pytest.raises(NothingToLookAt, match=r"HTTP 503.* Name others: --set accelerator_metrics.exporter="):
         seen(objects, {}, served=Refusing(objects, {}, 503))
     # Beside accelerators that are reported.
@@ -357,5 +358,29 @@ def test_an_unknown_endpoint_behind_authentication_is_told_beside_the_others() -
     objects = [node({"nvidia.com/gpu": 1}), exporter(*OTHER)]
     with pytest.raises(NothingToLookAt, match="ns/monitor-b:9999/metrics requires authentication") as error:
         seen(objects, {}, served=Refusing(objects, {}, 403))
-    assert 'nonResourceURLs ["/metrics"]' in str(error.value)
+    # It may be no exporter of accelerators: nobody is told to open it.
+    assert "answer without one" not in str(error.value)
     assert "Install the vendor's exporter" in str(error.value)
+    with pytest.raises(NothingToLookAt, match="answer without one"):
+        seen(objects, {}, served=Refusing(objects, {}, 403), exporter="ns/monitor*")
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_a_closed_exporter_of_another_vendor_is_not_in_the_way(status: int) -> None:
+    objects = [node({"nvidia.com/gpu": 1}), exporter("amd-metrics-exporter-a", "amd:1", 5000), exporter(*OTHER)]
+    with pytest.raises(NothingToLookAt, match=r"no endpoint reports accelerators \(ns/amd-metrics-exporter-a") as error:
+        seen(objects, {}, served=Refusing(objects, {}, status))
+    told = str(error.value)
+    assert "ns/monitor-b:9999/metrics" in told
+    assert (WAY_OUT in told, "Install the vendor's exporter" in told) == (False, True)
+
+
+def test_a_closed_exporter_of_any_vendor_is_told_beside_the_others() -> None:
+    objects = [node({"nvidia.com/gpu": 1}), exporter("all-smi-a", "all-smi:1", 9090), exporter(*DCGM)]
+    served = Refusing(objects, {"ns/dcgm-exporter-a:9400": "up 1\n"}, 401)
+    with pytest.raises(NothingToLookAt, match="exporters cannot be read: ns/all-smi-a:9090/metrics") as error:
+        seen(objects, {}, served=served)
+    told = str(error.value)
+    assert told.count("ns/all-smi-a:9090/metrics") == 1
+    assert "No other endpoint reports accelerators (ns/dcgm-exporter-a:9400/metrics: nothing about" in told
+    assert told.index(WAY_OUT) < told.index("Install the vendor's exporter")

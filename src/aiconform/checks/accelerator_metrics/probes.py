@@ -49,6 +49,7 @@ async def _covered(
     found = await find(platform, offered, conventions(options), only=options.exporter, seconds=patience)
     every = [await advertised(platform, each, options.shares) for each in offered]
     by_node: dict[str, list[tuple[Advertised, NodeMetrics]]] = defaultdict(list)
+    of_each: list[NodeSources] = []
     for about in sorted(every, key=lambda each: each.exactness):
         target = about.target
         beside = _beside(target, offered)
@@ -57,12 +58,13 @@ async def _covered(
             device.label for other, seen in before if other.target.profile in beside for device in seen.devices
         }
         taken = {label for other, seen in before if apart(other, about) for label in labels(seen)}
-        before.append((about, describe(about, found[target.node].of(target.profile, beside), of_others, taken)))
+        of_each.append(found[target.node].of(target.profile, beside))
+        before.append((about, describe(about, of_each[-1], of_others, taken)))
     nodes = [seen for of_node in by_node.values() for seen in unsure_of_parts(of_node)]
     order = {(each.node, each.kind): number for number, each in enumerate(offered)}
     nodes.sort(key=lambda seen: order[seen.node, (seen.way, seen.name, seen.product)])
     if not any(node.endpoint or node.problem in ("slow", "format") for node in nodes):
-        raise NothingToLookAt(nowhere(found))
+        raise NothingToLookAt(nowhere(of_each))
     return nodes
 
 
@@ -71,19 +73,25 @@ def _beside(target: NodeAccelerators, offered: Sequence[NodeAccelerators]) -> se
     return {each.profile for each in offered if each.node == target.node} - {target.profile}
 
 
-def nowhere(found: dict[str, NodeSources]) -> str:
-    tried = "; ".join(dict.fromkeys(line for each in found.values() for line in each.tried))
-    ways_out = dict.fromkeys(way_out for each in found.values() for way_out in each.ways_out)
-    if any(each.unread for each in found.values()):
-        unread = dict.fromkeys(scrape.message for each in found.values() for scrape in each.unread)
-        others = ways_out or ("Name others: --set accelerator_metrics.exporter=NAMESPACE/POD*",)
-        return ". ".join((f"nothing to look at: exporters cannot be read: {'; '.join(unread)}", *others))
-    install = (
-        "Install the vendor's exporter, or name its Pods: --set accelerator_metrics.exporter=NAMESPACE/POD* "
-        "(and .utilization, .memory if the suite does not know its metrics)"
+def nowhere(found: Sequence[NodeSources]) -> str:
+    """Why nothing reports these accelerators, and the ways out. Each is of one kind of them on one node."""
+    unread = dict.fromkeys(scrape.message for each in found for scrape in each.unread)
+    tried = "; ".join(
+        line for line in dict.fromkeys(line for each in found for line in each.tried) if line not in unread
     )
-    told = f"nothing to look at: no endpoint reports accelerators ({tried or 'no Pod of these nodes has one'})"
-    return ". ".join((told, *ways_out, install))
+    ways_out = list(dict.fromkeys(way_out for each in found for way_out in each.ways_out))
+    if unread:
+        told = [f"nothing to look at: exporters cannot be read: {'; '.join(unread)}"]
+        told += [f"No other endpoint reports accelerators ({tried})"] if tried else []
+        ways_out = ways_out or ["Name others: --set accelerator_metrics.exporter=NAMESPACE/POD*"]
+    else:
+        told = [f"nothing to look at: no endpoint reports accelerators ({tried or 'no Pod of these nodes has one'})"]
+    if not all(each.is_closed for each in found):
+        ways_out.append(
+            "Install the vendor's exporter, or name its Pods: --set accelerator_metrics.exporter=NAMESPACE/POD* "
+            "(and .utilization, .memory if the suite does not know its metrics)"
+        )
+    return ". ".join((*told, *ways_out))
 
 
 def _limit(settings: Settings) -> float:
@@ -121,7 +129,7 @@ async def load(platform: Platform, scratch: Scratch, settings: Settings, target:
     sources = found[target.node].of(target.profile, _beside(target, (await platform.accelerators()).offered))
     about = await advertised(platform, target, options.shares)
     if not sources.sources:
-        raise NothingToLookAt(nowhere({target.node: sources}))
+        raise NothingToLookAt(nowhere([sources]))
     source, *others = ranked(sources.sources, about.devices, "utilization")
     if not any(each.label for each in source.devices):
         raise NothingToLookAt(f"nothing to look at: {source.place} does not label its samples by device")

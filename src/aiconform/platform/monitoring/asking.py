@@ -92,8 +92,8 @@ class Asking:
                 tried.append(told_nothing(answer, node))
                 if not result.problem and (convention := known(result.endpoint)) and convention.only_in_use:
                     idle.append(convention)
-        ways_out = tuple(dict.fromkeys(each.scrape.way_out for each in answers if each.scrape.way_out))
-        return NodeSources(tuple(sources), tuple(problems), tuple(tried), tuple(idle), ways_out)
+        closed = tuple(each.scrape for each in answers if each.scrape.way_out)
+        return NodeSources(tuple(sources), tuple(problems), tuple(tried), tuple(idle), closed)
 
     def _source(self, node: str, first: Scrape, convention: Convention) -> Source:
         cluster, endpoint, conventions, names = self._platform.cluster, first.endpoint, self._conventions, self._names

@@ -63,9 +63,10 @@ async def find(
         of_each = [known.of(profile, profiles - {profile}) for profile in profiles]
         if all(each.is_whole(quantities) or (each.problems and not each.sources) for each in of_each):
             return known
-        # What an exporter would say that does not run at the moment, nobody knows.
+        # What an exporter would say that does not run at the moment, nobody knows. What is guessed may be none at all:
+        # nobody has to open it.
         guessed = asking.sources(node, await asking.ask(others))
-        return known + replace(guessed, problems=tuple(waiting))
+        return known + replace(guessed, problems=tuple(waiting), closed=())
 
     profiles: dict[str, set[str]] = defaultdict(set)
     for each in offered:
@@ -112,8 +113,7 @@ def _nowhere(node: str, answers: Sequence[Answer]) -> NodeSources:
     problems = tuple(each.scrape for each in answers if each.is_problem)
     told = [told_nothing(each, node) for each in answers[:_TRIED] if node not in each.of_node]
     more = (f"and {len(answers) - _TRIED} more",) if len(answers) > _TRIED else ()
-    ways_out = tuple(dict.fromkeys(each.way_out for each in problems if each.way_out))
-    return NodeSources((), problems, (*told, *more), ways_out=ways_out)
+    return NodeSources((), problems, (*told, *more), closed=tuple(each for each in problems if each.way_out))
 
 
 def _no_place(node: str, only: str, pods: Sequence[Object]) -> str:

@@ -50,20 +50,31 @@ class NodeSources:
     """What was found for one node: sources, problems of known exporters, and everything that was tried.
 
     idle: the conventions of known exporters that report some quantities only of devices in use, and nothing now.
-    ways_out: what helps where something could not be read.
+    closed: what asks who reads it, each with what helps.
     """
 
     sources: tuple[Source, ...] = ()
     problems: tuple[Scrape, ...] = ()
     tried: tuple[str, ...] = ()
     idle: tuple[Convention, ...] = ()
-    ways_out: tuple[str, ...] = ()
+    closed: tuple[Scrape, ...] = ()
+
+    @property
+    def ways_out(self) -> tuple[str, ...]:
+        """What helps where something could not be read."""
+        return tuple(dict.fromkeys(each.way_out for each in self.closed))
 
     @property
     def unread(self) -> tuple[Scrape, ...]:
         """The known exporters of which nobody knows what they report: what one port says, no other port has to."""
         unread = (each for each in self.problems if each.problem in ("authentication", "unreachable"))
         return tuple(each for each in unread if not any(source.is_of(each.endpoint) for source in self.sources))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether an exporter of one vendor cannot be read, or one that the user named: none has to be installed."""
+        exporters = [known(each.endpoint) for each in self.unread]
+        return any(exporter is None or exporter.accelerators for exporter in exporters)
 
     def is_whole(self, quantities: Collection[str]) -> bool:
         """Whether one source reports these of each device that it names: what others add is not needed."""
@@ -75,7 +86,7 @@ class NodeSources:
             self.problems + other.problems,
             self.tried + other.tried,
             self.idle + other.idle,
-            self.ways_out + other.ways_out,
+            self.closed + other.closed,
         )
 
     def of(self, profile: str, beside: Collection[str] = ()) -> NodeSources:
@@ -85,13 +96,15 @@ class NodeSources:
         """
         theirs = tuple(source for source in self.sources if source.convention.describes(profile, beside))
         told = [f"{each.place}: {each.convention.name}, of others" for each in self.sources if each not in theirs]
-        problems = [
-            each
-            for each in self.problems
-            if (convention := known(each.endpoint)) is None or convention.describes(profile, beside)
-        ]
+
+        def about(scrapes: Collection[Scrape]) -> tuple[Scrape, ...]:
+            exporters = ((each, known(each.endpoint)) for each in scrapes)
+            return tuple(
+                each for each, exporter in exporters if exporter is None or exporter.describes(profile, beside)
+            )
+
         idle = tuple(each for each in self.idle if each.describes(profile, beside))
-        return NodeSources(theirs, tuple(problems), (*told, *self.tried), idle, self.ways_out)
+        return NodeSources(theirs, about(self.problems), (*told, *self.tried), idle, about(self.closed))
 
 
 def known(endpoint: Endpoint) -> Convention | None:
