@@ -690,9 +690,9 @@ TLS = "error trying to reach service: remote error: tls: certificate required"
         (
             ProxyResponse(403, "text/plain", "Forbidden (user=system:anonymous, verb=get, resource=)\n", True),
             "HTTP 403 (Forbidden (user=system:anonymous",
-            'nonResourceURLs ["/metrics"]',
+            "--ignore-paths=/metrics",
         ),
-        (ProxyResponse(403, "text/html", "<html>log in</html>", True), "HTTP 403", "nonResourceURLs"),
+        (ProxyResponse(403, "text/html", "<html>log in</html>", True), "HTTP 403", "answer without one"),
         (ProxyResponse(302, "text/html", "", True), "it redirects elsewhere (HTTP 302)", "answer without one"),
         (ServerFailed(TLS, status=503), "it refuses TLS (certificate required)", "no client certificate"),
         (ProxyResponse(401, "", "", True), "it answers HTTP 401", "--ignore-paths=/metrics"),
@@ -708,6 +708,9 @@ def test_an_exporter_that_asks_who_reads_it_is_told_with_the_way_out(
     assert told in found.message
     assert way_out in found.way_out
     assert "--set accelerator_metrics.exporter=NAMESPACE/POD*" in found.way_out
+    # A rule of RBAC would open the API server's own metrics, too.
+    assert "unauthenticated" not in found.way_out
+    assert "nonResourceURLs" not in found.way_out
 
 
 def test_missing_rights_are_said_as_such() -> None:

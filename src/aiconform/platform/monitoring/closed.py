@@ -7,12 +7,9 @@ on, and a run has no other way to a Pod: it gives its own credential to none, si
 from __future__ import annotations
 
 _NAMED = "or name Pods that can be read so, --set accelerator_metrics.exporter=NAMESPACE/POD*"
+# Never a rule of RBAC for all users: it is one of the whole cluster, and opens the API server's own metrics, too.
 _WITHOUT = "The API server's proxy hands on no credential: let the exporter, or the proxy before it, answer without one"
-UNAUTHENTICATED = f"{_WITHOUT} (kube-rbac-proxy: --ignore-paths=/metrics), {_NAMED}"
-UNAUTHORIZED = (
-    f"{_WITHOUT} (kube-rbac-proxy: --ignore-paths=/metrics; where RBAC decides about anonymous requests: `get` of "
-    f'nonResourceURLs ["/metrics"] for the group system:unauthenticated), {_NAMED}'
-)
+WITH_CREDENTIAL = f"{_WITHOUT} (kube-rbac-proxy: --ignore-paths=/metrics), {_NAMED}"
 WITHOUT_CERTIFICATE = f"The API server's proxy has no client certificate: let the exporter ask for none, {_NAMED}"
 _TLS_ALERT = "remote error: tls:"
 """What Go's clients say, such as the API server, when the other side ends the handshake."""
@@ -21,12 +18,10 @@ _MOST = 120
 
 def by_status(status: int, text: str) -> tuple[str, str]:
     """(how an answer asks who reads, what helps); empty if it does not. Login pages are asked for by redirects."""
-    if status == 401:
-        return f"requires authentication: it answers HTTP 401{_quoted(text)}", UNAUTHENTICATED
-    if status == 403:
-        return f"requires authentication: it answers HTTP 403{_quoted(text)}", UNAUTHORIZED
+    if status in (401, 403):
+        return f"requires authentication: it answers HTTP {status}{_quoted(text)}", WITH_CREDENTIAL
     if status in (301, 302, 303, 307, 308):
-        return f"requires authentication, or moved: it redirects elsewhere (HTTP {status})", UNAUTHENTICATED
+        return f"requires authentication, or moved: it redirects elsewhere (HTTP {status})", WITH_CREDENTIAL
     return "", ""
 
 
