@@ -15,7 +15,7 @@ from aiconform.check.testing import findings
 from aiconform.checks.accelerator_metrics import probes
 from aiconform.checks.accelerator_metrics.observations import Coverage, Load
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
-from aiconform.cluster import ProxyResponse
+from aiconform.cluster import Forbidden, ProxyResponse
 from aiconform.platform import Platform
 from aiconform.platform.images import Images
 from tests.support.exporters import CHECK, DCGM, WELL, Served, exporter, node, page, published, seen, verdicts
@@ -315,6 +315,44 @@ def test_no_load_is_put_where_the_exporter_of_utilization_cannot_be_read(monkeyp
     objects = [node({"nvidia.com/gpu": 2}), exporter(*DCGM), exporter(*SMI)]
     with pytest.raises(NothingToLookAt, match="reports no utilization, and ns/nvidia-gpu-exporter-b:9835"):
         followed(monkeypatch, Refusing(objects, MEMORY_ALONE, 401))
+
+
+class Limited(Served):
+    """Lets Pods of one Namespace be read, and no others."""
+
+    async def proxied(self, what: str, namespace: str, pod: str, path: str, **more: Any) -> ProxyResponse:
+        if namespace != "ns":
+            raise Forbidden(f"no permission to get pods/proxy in {namespace}", verb="get", resource="pods/proxy")
+        return await super().proxied(what, namespace, pod, path, **more)
+
+
+def test_rights_in_the_namespace_of_the_exporter_are_enough_for_what_it_says() -> None:
+    """A guessed endpoint may have what is lacking: that alone is not decided."""
+    objects = [node({"nvidia.com/gpu": 2}), node({"nvidia.com/gpu": 1}), exporter(*OTHER)]
+    objects += [exporter(*DCGM), exporter("dcgm-exporter-c", *DCGM[1:])]
+    objects[1]["metadata"]["name"] = objects[4]["spec"]["nodeName"] = "n2"
+    objects[2]["metadata"]["namespace"] = "monitoring"
+
+    def of(first: Reported, second: Reported, **more: Any) -> Coverage:
+        pages = {f"ns/dcgm-exporter-{at}:9400": text(DCGM, by_uuid, has) for at, has in (("a", first), ("c", second))}
+        return seen(objects, {}, served=Limited(objects, pages), shares=1, **more)
+
+    coverage = of({0: BOTH, 1: (UTILIZATION,)}, {4: BOTH})
+    assert verdicts(coverage) == {**WELL, "memory_reported": None}
+    assert "no permission to get pods/proxy in monitoring" in findings(CHECK, coverage)["memory_reported"].reason
+    assert verdicts(of({0: BOTH}, {4: BOTH})) == {**WELL, "every_device": False}
+    assert verdicts(of({0: BOTH, 1: BOTH}, {4: BOTH})) == WELL
+    # What is lacking on a node where nothing else is tried is lacking.
+    assert verdicts(of({0: BOTH, 1: BOTH}, {4: (UTILIZATION,)})) == {**WELL, "memory_reported": False}
+    # The exporter itself may not be read, or nothing else reports a node.
+    with pytest.raises(Forbidden):
+        of({0: BOTH, 1: BOTH}, {4: BOTH}, exporter="monitoring/*")
+    objects[3]["metadata"]["namespace"] = "monitoring"
+    with pytest.raises(Forbidden):
+        of({0: BOTH, 1: BOTH}, {4: BOTH})
+    del objects[3]
+    with pytest.raises(Forbidden):
+        of({}, {4: BOTH})
 
 
 def test_inspect_says_what_is_not_decided() -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aiconform.cluster import Object
+from aiconform.cluster import Forbidden, Object
 from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring.conventions import Convention, conventions_of, used_samples
 from aiconform.platform.monitoring.metrics import MetricSample
@@ -42,12 +42,20 @@ class Answer:
 class Asking:
     """Asks each endpoint once, some at a time, for so many seconds from now.
 
-    names: what nodes are called in labels -> the Node's name.
+    names: what nodes are called in labels -> the Node's name. guesses: whether what is no known exporter is only tried.
+    What of that may not be read is in `forbidden`; of others, Forbidden is raised.
     """
 
     def __init__(
-        self, platform: Platform, conventions: Sequence[Convention], names: Mapping[str, str], seconds: float
+        self,
+        platform: Platform,
+        conventions: Sequence[Convention],
+        names: Mapping[str, str],
+        seconds: float,
+        *,
+        guesses: bool = False,
     ) -> None:
+        self._guesses, self.forbidden = guesses, dict[Endpoint, Forbidden]()
         self._platform, self._conventions, self._names = platform, conventions, names
         self._seconds, self._loop = seconds, asyncio.get_running_loop()
         self._ends = self._loop.time() + seconds
@@ -63,7 +71,13 @@ class Asking:
     async def _ask(self, endpoint: Endpoint) -> Answer:
         async with self._places:
             if self._loop.time() < self._ends:
-                whole = await read_first(self._platform.cluster, endpoint)
+                try:
+                    whole = await read_first(self._platform.cluster, endpoint)
+                except Forbidden as error:
+                    if endpoint.exporter or not self._guesses:
+                        raise
+                    self.forbidden[endpoint] = error
+                    whole = Scrape(endpoint, problem="unreachable", message=f"{endpoint}: {error}")
                 # A thousand whole pages do not fit into memory.
                 return Answer(replace(whole, samples=()), _by_node(whole, self._conventions, self._names))
         told = f"{endpoint}: not asked, as other endpoints took {self._seconds:.0f} s; use a larger --patience"

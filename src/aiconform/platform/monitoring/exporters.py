@@ -38,6 +38,7 @@ async def find(
     only: a shell pattern of NAMESPACE/POD: all TCP ports of these Pods are tried, on other nodes where none is on the
     node. Other endpoints are scraped only if no known exporter reports these quantities of accelerators of each kind,
     and those of other nodes only if none of the node does. seconds: after so long, what is left counts as not reached.
+    Rights that are missing for these other endpoints are an error only where nothing else reports any accelerators.
     """
     pods, found, nodes = await asyncio.gather(platform.pods(), monitors(platform), platform.nodes())
     names = {name: each["metadata"]["name"] for each in nodes for name in names_of(each)}
@@ -46,7 +47,7 @@ async def find(
         metadata = pod["metadata"]
         if not only or fnmatchcase(f"{metadata['namespace']}/{metadata['name']}", only):
             of_node[pod["spec"].get("nodeName", "")].append(pod)
-    asking = Asking(platform, conventions, names, seconds)
+    asking = Asking(platform, conventions, names, seconds, guesses=not only)
 
     def ports(of: Iterable[Object]) -> tuple[list[Endpoint], list[Endpoint]]:
         """(the endpoints to ask, those to try if these report nothing)."""
@@ -103,6 +104,11 @@ async def find(
             for node in lacking() if only and answers else ():
                 if not of_node[node]:
                     results[node] = replace(_nowhere(node, answers), sources=results[node].sources)
+        for node in lacking() if asking.forbidden else ():
+            if not results[node].sources:
+                raise next(iter(asking.forbidden.values()))
+            # They may report what is lacking.
+            results[node] += NodeSources(problems=tuple(each.scrape for each in await asking.ask([*asking.forbidden])))
     finally:
         asking.stop()
     return results
