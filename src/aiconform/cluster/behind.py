@@ -26,12 +26,16 @@ _ROUTE = re.compile(r"/api/v1/namespaces/[^/]+/(pods|services)/[^/]+/proxy/")
 
 @dataclass(frozen=True)
 class ProxyResponse:
-    """A response through the API server's proxy. `whole` is false if it is longer than what was read."""
+    """A response through the API server's proxy. `whole` is false if it is longer than what was read.
+
+    location: where a redirect leads that was not followed.
+    """
 
     status: int
     content_type: str
     text: str
     whole: bool
+    location: str = ""
 
 
 def route(kind: Literal["pods", "services"], namespace: str, name: str, path: str) -> str:

@@ -138,7 +138,7 @@ class Transport:
         kind = response.headers.get("Content-Type", "")
         query = request.query or {}
         answers.tell(Answer(request.verb, request.path, query, text, response.status, kind, proxied=True))
-        return ProxyResponse(response.status, kind, text, whole)
+        return ProxyResponse(response.status, kind, text, whole, response.headers.get("Location", ""))
 
     async def _once_behind(self, request: Request) -> rest.RESTResponse:
         """The first response that is no redirect, or the redirect if it leads elsewhere."""

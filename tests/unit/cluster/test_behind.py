@@ -78,7 +78,8 @@ async def test_redirects_on_the_wire(tmp_path: Path) -> None:
         async with connect(str(write_kubeconfig(tmp_path / "k", server.url))) as cluster:
             assert HERE + "metrics/" in (await cluster.proxied("pods", "ns", "p:80", "/metrics", seconds=60)).text
             for name in ("/loop", "/secrets"):
-                assert (await cluster.proxied("pods", "ns", "p:80", name, seconds=60)).status == 302
+                answered = await cluster.proxied("pods", "ns", "p:80", name, seconds=60)
+                assert (answered.status, answered.location) == (302, to[name])
             assert not any("/secrets" in path and "/proxy/" not in path for path, _ in server.seen)
             assert sum(path.endswith("/loop") for path, _ in server.seen) < 10
             server.redirects["/version"] = "https://login.example.com/"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -711,6 +712,31 @@ def test_an_exporter_that_asks_who_reads_it_is_told_with_the_way_out(
     # A rule of RBAC would open the API server's own metrics, too.
     assert "unauthenticated" not in found.way_out
     assert "nonResourceURLs" not in found.way_out
+
+
+PROXY = "https://10.0.0.1:6443/api/v1/namespaces/ns/pods/https:x:9400/proxy"
+
+
+@pytest.mark.parametrize(
+    ("location", "problem"),
+    [
+        ("https://10.244.0.7:8443/metrics", "unreachable"),
+        (f"{PROXY}/metrics", "authentication"),
+        ("https://login.example/oauth2/authorize?rd=/metrics", "authentication"),
+        (f"{PROXY}/oauth2/start?rd=/metrics", "authentication"),
+        ("http://10.244.0.7:8080/metrics", "authentication"),
+        ("https://[/metrics", "authentication"),
+        ("", "authentication"),
+    ],
+)
+def test_a_redirect_to_https_asks_nobody_who_reads(location: str, problem: str) -> None:
+    cluster: Any = Behind(ProxyResponse(301, "text/html", "", True, location))
+    assert asyncio.run(read(cluster, ENDPOINT)).problem == "authentication"
+    found = asyncio.run(read(cluster, replace(ENDPOINT, scheme="")))
+    assert found.problem == problem
+    assert ("redirects to https (HTTP 301)" in found.message) is (problem == "unreachable")
+    assert ("prometheus.io/scheme: https" in found.way_out) is (problem == "unreachable")
+    assert ("requires authentication" in found.message) is (problem == "authentication")
 
 
 def test_missing_rights_are_said_as_such() -> None:

@@ -80,6 +80,9 @@ async def read(cluster: Cluster, endpoint: Endpoint, *, seconds: float = SCRAPE_
     except ClusterError as error:
         told = closed.by_tls(str(error))
         return _closed(endpoint, *told) if told[0] else _unreached(endpoint, f": {error}")
+    told = closed.over_tls(answer.status, answer.location, endpoint.path)
+    if told[0] and not scheme:
+        return replace(_unreached(endpoint, told[0]), way_out=told[1])
     told = closed.by_status(answer.status, answer.text)
     if told[0]:
         return _closed(endpoint, *told)
