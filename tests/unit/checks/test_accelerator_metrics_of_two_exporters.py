@@ -139,6 +139,28 @@ def test_devices_of_a_driver_are_joined_by_what_each_exporter_says_of_them() -> 
     assert [(each.device, each.memory_used) for each in coverage.nodes[0].devices] == [("gpu-0", 0.0), ("gpu-1", 1.0)]
 
 
+@pytest.mark.parametrize("label", ["uuid", "index"])
+@pytest.mark.parametrize(("parts", "holds"), [(1, True), (2, False)])
+def test_another_exporter_adds_the_memory_of_amds_devices_and_not_of_their_partitions(
+    label: str, parts: int, holds: bool
+) -> None:
+    amd = ("amd-metrics-exporter-a", "rocm/device-metrics-exporter:1.4", 5000)
+    smi = ("all-smi-a", "all-smi:1", 9090)
+    uuids = [f"{device:04x}aaaa" for device in range(2)]
+    rows = {
+        f'gpu_uuid="{uuid}",serial_number="PCB{device}",gpu_id="{parts * device + part}",gpu_partition_id="{part}"': 0.0
+        for device, uuid in enumerate(uuids)
+        for part in range(parts)
+    }
+    others = [f'uuid="{uuid}"' if label == "uuid" else f'index="{n}"' for n, uuid in enumerate(uuids)]
+    pages = {
+        "ns/amd-metrics-exporter-a:5000": page({"gpu_gfx_activity": rows}),
+        "ns/all-smi-a:9090": page({"all_smi_gpu_memory_used_bytes": dict.fromkeys(others, 0.0)}),
+    }
+    coverage = seen([node({"amd.com/gpu": 2 * parts}), exporter(*amd), exporter(*smi)], pages, shares=1)
+    assert verdicts(coverage) == {**WELL, "memory_reported": holds}
+
+
 QUANTITIES = st.sets(st.sampled_from([UTILIZATION, MEMORY]))
 PAGES = st.integers(1, 3).flatmap(
     lambda count: st.tuples(*(st.lists(QUANTITIES, min_size=count, max_size=count) for _ in range(2)))

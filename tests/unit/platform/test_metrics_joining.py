@@ -61,6 +61,40 @@ def test_a_device_that_only_one_exporter_names_is_one_of_the_driver() -> None:
     assert joined(FIRST, read(ALL_SMI, SAME, 'index="9"'), devices)[1] == [driver_knows.label]
 
 
+def amd(device: int, part: int = 0, kind: str = "spx") -> str:
+    return (
+        f'gpu_uuid="{device:04x}aaaa",serial_number="PCB{device}",gpu_id="{10 * device + part}",'
+        f'gpu_partition_id="{part}",gpu_compute_partition_type="{kind}"'
+    )
+
+
+WHOLE = ['uuid="0000aaaa"', 'uuid="0001aaaa"']
+
+
+def test_whole_devices_that_have_labels_of_partitions_are_joined() -> None:
+    one, other = read(AMD, amd(0), amd(1)), read(ALL_SMI, *WHOLE)
+    pairs, more, apart = joined(one, other)
+    assert (sorted(pairs.values()), more, apart) == (["uuid=0000aaaa", "uuid=0001aaaa"], [], [])
+    pairs, more, apart = joined(other, one)
+    assert (sorted(pairs), len(set(pairs.values())), more, apart) == (["uuid=0000aaaa", "uuid=0001aaaa"], 2, [], [])
+    pairs, more, apart = joined(read(AMD, amd(0)), other)
+    assert (list(pairs.values()), more, apart) == (["uuid=0000aaaa"], ["uuid=0001aaaa"], [])
+
+
+@pytest.mark.parametrize("parts", [[amd(0, 0), amd(0, 1)], [amd(0, 0, "cpx")], [amd(0, 0, "CPX"), amd(0, 1, "CPX")]])
+def test_what_is_reported_of_a_divided_device_is_about_none_of_its_partitions(parts: list[str]) -> None:
+    assert joined(read(AMD, *parts), read(ALL_SMI, WHOLE[0])) == ({}, [], [])
+    assert joined(read(ALL_SMI, WHOLE[0]), read(AMD, *parts))[0] == {}
+    # The driver knows one of them.
+    devices = [Device("gpu.amd.com", "n1", "gpu-0", "n1", {"index": 0})]
+    assert joined(read(AMD, amd(0, 0), amd(0, 1)), read(ALL_SMI, 'index="0"', WHOLE[0]), devices)[0].keys() <= {
+        "serial_number=PCB0, gpu_id=0, gpu_partition_id=0"
+    }
+    # One instance alone is a partition, where its label is that of partitions only.
+    instance = read(DCGM, 'UUID="GPU-0000aaaa",GPU_I_ID="7",GPU_I_PROFILE="7g.80gb"')
+    assert joined(instance, read(ALL_SMI, WHOLE[0])) == ({}, [], [])
+
+
 def test_labels_that_the_driver_joins_are_compared_for_others_too() -> None:
     devices = [Device("gpu.nvidia.com", "n1", "gpu-0", "n1", {"uuid": "GPU-aaaa0000"})]
     pairs, others, apart = joined(FIRST, read(ALL_SMI, SAME, 'uuid="bbbb1111"'), devices)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from aiconform.checks.accelerator_metrics.observations import IN_USE
 from aiconform.platform import Device
-from aiconform.platform.monitoring.joining import join
+from aiconform.platform.monitoring.joining import join, partitions
 from aiconform.platform.monitoring.matching import Covered, match
 from aiconform.platform.monitoring.readings import MUST_BE_REPORTED, Readings
 from aiconform.platform.monitoring.sources import NodeSources, Source
@@ -147,6 +147,7 @@ def _as_many(
 ) -> bool:
     """Whether both exporters name as many devices, all of this kind, and nothing says that these are not the same."""
     named, others = ([each for each in one if each.label] for one in (readings, theirs))
-    alike = len({each.is_partition for each in (*ours, *apart)}) == 1
+    parts = partitions(readings) | partitions(theirs)
+    alike = len({each.label in parts for each in (*ours, *apart)}) == 1
     uuids = [any(name.lower().endswith("uuid") for each in one for name, _ in each.labels) for one in (named, others)]
     return alike and len(named) == len(ours) == len(others) == len(apart) and not all(uuids)

@@ -30,6 +30,7 @@ class Convention:
     opentelemetry: bool = False
     device_labels: tuple[str, ...] = ()
     partition_labels: tuple[str, ...] = ()
+    partition_has: tuple[tuple[str, str], ...] = ()
     device_node: tuple[tuple[str, str], ...] = ()
     profile_label: str = ""
     core_label: str = ""
@@ -127,6 +128,7 @@ def _convention(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> Convent
         path=entry.get("path", "/metrics"),
         opentelemetry=entry.get("opentelemetry", False),
         device_labels=tuple(entry["device_labels"]),
+        partition_has=tuple(entry.get("partition_has", {}).items()),
         device_node=tuple(entry.get("device_node", {}).items()),
         only=tuple(entry.get("only", {}).items()),
         accelerator_has=tuple(entry.get("accelerator_has", {}).items()),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.monitoring.matching import PCI_ADDRESS, TELLING_LENGTH, match, plain
@@ -29,22 +30,40 @@ def join(devices: Sequence[Device], first: Sequence[Readings], second: Sequence[
     """By the name of the device, where the driver publishes names; else by a label that only one device has."""
     pairs = _by_name(devices, first, second)
     left, right = _others(first, pairs), _others(second, pairs.values())
-    pairs |= _by_label(left, right)[0]
-    _, kinds = _by_label(first, second)
+    parts = partitions(first) | partitions(second)
+    pairs |= _by_label(left, right, parts)[0]
+    _, kinds = _by_label(first, second, parts)
     left, right = _others(left, pairs), _others(right, pairs.values())
     named = {each.label for one in (first, second) for each in match(devices, one).values()}
     more: list[Readings] = []
     apart: list[Readings] = []
     for each in right:
-        if any(_is_device_of(each, other) for other in first):
+        if any(_is_device_of(each, other, parts) for other in first):
             # What is reported of a divided device is about none of its partitions.
             continue
-        if not all(_differ(other, each, kinds, named) for other in left):
+        if not all(_differ(other, each, kinds, named, parts) for other in left):
             apart.append(each)
         elif _is_identified(each, first, kinds, named):
             more.append(each)
     both = [replace(each, also=(*each.also, pairs[each.label])) if each.label in pairs else each for each in first]
     return Joined(tuple(both), tuple(more), tuple(apart))
+
+
+def partitions(readings: Iterable[Readings]) -> set[str]:
+    """The labels of an exporter's readings that are about partitions, also where whole devices have such labels.
+
+    There it is what says so, and what is not the only one of its device.
+    """
+    found = [each for each in readings if each.is_partition]
+    number = Counter(each.device for each in found)
+    return {each.label for each in found if number[each.device] > 1 or _says_partition(each)}
+
+
+def _says_partition(reading: Readings) -> bool:
+    says = reading.convention.partition_has
+    return not says or any(
+        name == label and fnmatchcase(value, pattern) for name, value in reading.labels for label, pattern in says
+    )
 
 
 def _others(readings: Iterable[Readings], taken: Iterable[Readings | str]) -> list[Readings]:
@@ -59,10 +78,10 @@ def _by_name(devices: Sequence[Device], first: Sequence[Readings], second: Seque
 
 
 def _by_label(
-    first: Sequence[Readings], second: Sequence[Readings]
+    first: Sequence[Readings], second: Sequence[Readings], parts: set[str]
 ) -> tuple[dict[str, Readings], set[tuple[str, str]]]:
     """(label of a reading of the first -> the one of the second, pairs of label names of which values were equal)."""
-    one, other = _of_values(first), _of_values(second)
+    one, other = _of_values(first, parts), _of_values(second, parts)
     found: dict[str, dict[str, Readings]] = defaultdict(dict)
     kinds: set[tuple[str, str]] = set()
     for value, (name, reading) in one.items():
@@ -74,14 +93,14 @@ def _by_label(
     return {label: each for label, each in pairs.items() if wanted.count(each.label) == 1}, kinds
 
 
-def _of_values(readings: Sequence[Readings]) -> dict[tuple[str, ...], tuple[str, Readings]]:
+def _of_values(readings: Sequence[Readings], parts: set[str]) -> dict[tuple[str, ...], tuple[str, Readings]]:
     """What only one device or partition of an exporter has -> (the label's name, its reading)."""
     found: dict[tuple[str, ...], list[tuple[str, Readings]]] = defaultdict(list)
     for each in readings:
         # Exporters of one kind number devices alike.
         found[each.convention.name, each.label].append((each.label.partition("=")[0], each))
         for name, value in _identifying(each):
-            found[(value, *_partition(each))].append((name, each))
+            found[(value, *(_partition(each) if each.label in parts else ()))].append((name, each))
     return {value: those[0] for value, those in found.items() if len({reading.label for _, reading in those}) == 1}
 
 
@@ -96,20 +115,18 @@ def _identifying(reading: Readings) -> set[tuple[str, str]]:
 
 
 def _partition(reading: Readings) -> tuple[str, ...]:
-    if not reading.is_partition:
-        return ()
     names = reading.convention.partition_labels
     return tuple(value for name, value in sorted(reading.labels) if name in names)
 
 
-def _is_device_of(whole: Readings, partition: Readings) -> bool:
+def _is_device_of(whole: Readings, partition: Readings, parts: set[str]) -> bool:
     same = {value for _, value in _identifying(whole)} & {value for _, value in _identifying(partition)}
-    return bool(same) and partition.is_partition and not whole.is_partition
+    return bool(same) and partition.label in parts and whole.label not in parts
 
 
-def _differ(one: Readings, other: Readings, kinds: set[tuple[str, str]], named: set[str]) -> bool:
+def _differ(one: Readings, other: Readings, kinds: set[tuple[str, str]], named: set[str], parts: set[str]) -> bool:
     """Whether two readings without an equal label are about two devices: what is comparable in them is not equal."""
-    if one.is_partition != other.is_partition:
+    if (one.label in parts) != (other.label in parts):
         return False
     if {one.label, other.label} <= named or (_has_address(one) and _has_address(other)):
         return True
