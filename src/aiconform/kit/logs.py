@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiconform.cluster import Cluster, NotFound, Object, TimedOut
+from aiconform.cluster import Cluster, ClusterError, NotFound, Object, TimedOut
 from aiconform.kit.pods import trouble_of_the_node
 from aiconform.platform.accelerators.nodes import usable_node
 
@@ -24,11 +24,13 @@ async def read_until(cluster: Cluster, pod: Object, container: str, line: str, *
 
 
 async def _meanwhile(cluster: Cluster, pod: Object) -> list[str]:
-    metadata, name = pod["metadata"], pod["spec"].get("nodeName", "")
+    metadata = pod["metadata"]
     try:
         seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
+        fields = f"metadata.name={seen['spec'].get('nodeName', '')}"
+        nodes = [node async for node in cluster.list("v1", "Node", fields=fields)]
     except NotFound:
         return ["someone else deleted the Pod"]
-    found = [trouble_of_the_node(seen)]
-    found += [usable_node(node) async for node in cluster.list("v1", "Node", fields=f"metadata.name={name}")]
-    return [trouble for trouble in found if trouble]
+    except ClusterError as error:
+        return [str(error)]
+    return [trouble for trouble in (trouble_of_the_node(seen), *map(usable_node, nodes)) if trouble]

@@ -35,6 +35,7 @@ from aiconform.kit.following import ChangeSignal
 from aiconform.kit.starting import BLAME_SECONDS
 from aiconform.platform.accelerators.nodes import Toleration
 from aiconform.platform.accelerators.profiles import load_profiles
+from aiconform.platform.autoscaling.cluster_autoscaler import BACKS_OFF
 from aiconform.platform.autoscaling.discovery import known_with
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
@@ -539,9 +540,9 @@ async def test_an_added_node_is_waited_for_if_the_pod_is_seen_on_it_first() -> N
     "said",
     [
         "FailedScaleUp: Node scale up in zones z associated with this pod failed: GCE out of resources.",
-        "NotTriggerScaleUp: pod didn't trigger scale-up: 1 in backoff after failed scale-up",
+        "its last scale-up failed (OutOfResource: placeholder-cannot-be-fulfilled), and it backs off",
         "InsufficientCapacityError: creating instance, insufficient capacity: UnfulfillableCapacity",
-        "its last scale-up failed (QUOTA_EXCEEDED: GPUs), and it backs off before the next",
+        "its last scale-up failed (QUOTA_EXCEEDED: GPUs), and it backs off",
         "FailedScaleUp: SkuNotAvailable",
     ],
 )
@@ -556,8 +557,18 @@ def test_a_cloud_without_a_machine_is_no_defect_of_the_autoscaler(said: str) -> 
 
 
 def test_what_karpenter_says_of_machines_for_a_pool_is_read() -> None:
-    def event(claim: str, message: str) -> Object:
-        return {"involvedObject": {"name": claim}, "reason": "InsufficientCapacityError", "message": message}
+    def event(claim: str, message: str, **times: Any) -> Object:
+        about = {"involvedObject": {"name": claim}, "reason": "InsufficientCapacityError", "message": message}
+        return about | times
+
+    now, before = "2026-05-13T09:00:05Z", "2026-05-13T08:00:05Z"
+    found = (
+        event("gpu-x7k2p", "a", lastTimestamp=now),
+        event("gpu-9s8d7", "a", eventTime="2026-05-13T09:00:05.123456Z"),
+        event("gpu-b2b2b", "of another time", lastTimestamp=before),
+        event("gpu-large-x7k2p", "of another pool", lastTimestamp=now),
+        event("gpu-c3c3c", "b", lastTimestamp=before, series={"lastObservedTime": "2026-05-13T09:00:09.000001Z"}),
+    )
 
     class Platform:
         def __init__(self) -> None:
@@ -565,16 +576,48 @@ def test_what_karpenter_says_of_machines_for_a_pool_is_read() -> None:
 
         async def list(self, *what: str, fields: str) -> Any:
             assert (what, fields) == (("v1", "Event", "default"), "involvedObject.kind=NodeClaim")
-            for each in (event("gpu-x7k2p", "a"), event("gpu-9s8d7", "a"), event("cpu-1", "b")):
+            for each in found:
                 yield each
 
+    def read(pool: Pool) -> tuple[str, ...]:
+        return asyncio.run(reported(Platform(), pool, now))  # type: ignore[arg-type]
+
     own = Pool("gpu", BY_KARPENTER, ("karpenter.sh/nodepool", "gpu"))
-    found = asyncio.run(reported(Platform(), own))  # type: ignore[arg-type]
-    assert found == ("InsufficientCapacityError: a",)
-    assert asyncio.run(reported(Platform(), Pool("gpu", BY_LABEL, ("pool", "gpu")))) == ()  # type: ignore[arg-type]
+    assert read(own) == ("InsufficientCapacityError: a", "InsufficientCapacityError: b")
+    assert read(Pool("gpu", BY_LABEL, ("pool", "gpu"))) == ()
 
 
 def test_a_pool_that_never_removes_nodes_is_told_before_a_node_is_ordered() -> None:
     pool = Pool("gpu", BY_KARPENTER, resource=GPU, keeps_seconds=math.inf)
     with pytest.raises(NothingToLookAt, match="for ever"):
         choose(pools(pool), ClusterAutoscaling())
+
+
+@pytest.mark.parametrize(
+    ("problem", "new", "unknown"),
+    [
+        ("", (), ""),
+        ("its health is Unhealthy", ("its health is Unhealthy",), ""),
+        (BACKS_OFF, (BACKS_OFF,), BACKS_OFF),
+        ("as before", (), ""),
+    ],
+)
+async def test_what_is_reported_of_any_group_of_the_pool_is_read_after_a_node_did_not_come(
+    monkeypatch: pytest.MonkeyPatch, problem: str, new: tuple[str, ...], unknown: str
+) -> None:
+    pool = Pool("gpu-a", BY_CLUSTER_AUTOSCALER, ("pool", "gpu"), problem="as before")
+    elsewhere = Pool("cpu", BY_CLUSTER_AUTOSCALER, ("pool", "cpu"), problem="of another pool")
+
+    async def discovered(*_: Any, **__: Any) -> Autoscaling:
+        return pools(pool, Pool("gpu-b", BY_CLUSTER_AUTOSCALER, ("pool", "gpu"), problem=problem), elsewhere)
+
+    async def nothing(*_: Any) -> tuple[str, ...]:
+        return ("an event",)
+
+    monkeypatch.setattr(probes, "discover", discovered)
+    monkeypatch.setattr(probes, "_events", nothing)
+    created = {"metadata": {"creationTimestamp": "2026-05-13T09:00:05Z"}}
+    assert await probes._said(None, created, pool, ClusterAutoscaling()) == (  # type: ignore[arg-type]
+        ("an event", *new),
+        unknown,
+    )

@@ -17,7 +17,7 @@ from aiconform.cluster import NotFound
 from aiconform.platform import Accelerators, NodeAccelerators
 from aiconform.platform.accelerators.options import NOTHING_SAID
 from aiconform.platform.accelerators.profiles import load_profiles
-from aiconform.platform.autoscaling.cluster_autoscaler import node_group, node_groups
+from aiconform.platform.autoscaling.cluster_autoscaler import BACKS_OFF, node_group, node_groups
 from aiconform.platform.autoscaling.discovery import discover, known_with
 from aiconform.platform.autoscaling.hardware import Hardware, stated
 from aiconform.platform.autoscaling.karpenter import node_pool
@@ -822,6 +822,7 @@ async def test_what_its_nodes_offer_goes_before_what_its_limits_name() -> None:
         # Nodes that have none of a device are added all the same.
         ({"nvidia.com/gpu": "8", "amd.com/gpu": "0"}, {}, ""),
         ({"nvidia.com/gpu": "8", "vpc.amazonaws.com/efa": "0"}, {}, ""),
+        ({"nvidia.com/gpu": "8", "amd.com/gpu": "1"}, {"amd.com/gpu": "2"}, "its limit of 1 amd.com/gpu is reached"),
     ],
 )
 def test_a_limit_that_is_reached_is_told(limits: dict[str, str], used: dict[str, str], full: str) -> None:
@@ -841,15 +842,18 @@ def test_how_long_a_node_pool_keeps_unused_nodes_is_read(after: str | None, seco
     assert node_pool(pool, []).keeps_seconds == seconds
 
 
-def test_a_group_whose_nodes_have_not_come_is_not_full() -> None:
-    assert "maximum of 2" in node_group(NodeGroup("g", 0, 2, 2, "Healthy", "NoActivity", 2), []).full
-    assert "maximum of 2" in node_group(NodeGroup("g", 0, 2, 2), []).full
-    short = node_group(NodeGroup("g", 0, 2, 2, "Healthy", "Backoff", 1, "QUOTA_EXCEEDED: of GPUs"), [])
-    assert short.full == ""
-    assert short.problem == (
-        "of 2 nodes that were requested, its maximum, 1 have come; "
-        "its last scale-up failed (QUOTA_EXCEEDED: of GPUs), and it backs off before the next"
-    )
+def test_a_group_whose_nodes_have_not_come_says_so() -> None:
+    assert node_group(NodeGroup("g", 0, 2, 2, there=2), []).full == "its maximum of 2 nodes is reached"
+    assert node_group(NodeGroup("g", 0, 2, 2), []).full == "its maximum of 2 nodes is reached"
+    assert node_group(NodeGroup("g", 0, 2, 2, there=1), []).full.endswith("is reached, of which 1 have come")
+    # It is not scaled at all.
+    assert node_group(NodeGroup("g", 2, 2, 2, there=1), []).full == "its minimum is its maximum, 2"
+
+
+def test_why_a_group_backs_off_is_told_if_its_autoscaler_says_so() -> None:
+    known = node_group(NodeGroup("g", 0, 2, 1, "Healthy", "Backoff", 1, "QUOTA_EXCEEDED: of GPUs"), [])
+    assert known.problem == "its last scale-up failed (QUOTA_EXCEEDED: of GPUs), and it backs off"
+    assert node_group(NodeGroup("g", 0, 2, 1, "Healthy", "Backoff"), []).problem == BACKS_OFF
 
 
 def test_why_a_scale_up_failed_is_read() -> None:

@@ -31,7 +31,8 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
         pool = found.usable[0]
         if pool.full:
             raise _full([each for each in found.usable if each.full], problems)
-        if pool.keeps_seconds >= options.node_removed_seconds:
+        slack = min(_SLACK_SECONDS, options.node_removed_seconds / 2)
+        if pool.keeps_seconds + slack > options.node_removed_seconds:
             raise _keeps(pool, options.node_removed_seconds)
         return pool
     if queued := [pool for pool in found.pools if pool.resource and pool.queued]:
@@ -73,8 +74,8 @@ def _full(pools: Sequence[Pool], problems: str) -> NothingToLookAt:
     return NothingToLookAt(
         f"nothing to look at: no pool with accelerators may grow ({'; '.join(map(str, pools))}){problems}. Raise the "
         "maximum (Karpenter: the limits) of one of them above its size; or free a node, if its minimum allows, and run "
-        "again when it is removed; or name another pool by a label of its nodes (--set "
-        "cluster_autoscaling.pool=KEY=VALUE)"
+        "again when it is removed; or wait for nodes that were requested and have not come; or name another pool by a "
+        "label of its nodes (--set cluster_autoscaling.pool=KEY=VALUE)"
     )
 
 

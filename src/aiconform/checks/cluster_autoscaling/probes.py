@@ -32,8 +32,8 @@ from aiconform.kit.priority import PRIORITY_ACCESS, evicting_nobody
 from aiconform.kit.starting import BLAME_SECONDS, blame_device
 from aiconform.kit.together import gather
 from aiconform.platform import Platform
-from aiconform.platform.autoscaling.cluster_autoscaler import STATUS_NAME
-from aiconform.platform.autoscaling.discovery import known_with
+from aiconform.platform.autoscaling.cluster_autoscaler import BACKS_OFF, STATUS_NAME
+from aiconform.platform.autoscaling.discovery import discover, known_with
 from aiconform.platform.autoscaling.pools import BY_LABEL, Pool
 from aiconform.platform.autoscaling.shortages import reported, shortage
 
@@ -221,13 +221,22 @@ async def _said(
     platform: Platform, created: Object, pool: Pool, options: ClusterAutoscaling
 ) -> tuple[tuple[str, ...], str]:
     """What is reported about the Pod, and about machines for the pool meanwhile; and why the latter is not known."""
-    again = (await look(platform, options)).pools
-    problems = [each.problem for each in again if each.name == pool.name and each.problem not in ("", pool.problem)]
+    again = (await discover(platform, status=options.status)).pools
+    problems = [each.problem for each in again if each.problem and _same(each, pool)]
     try:
-        machines, unknown = [text for text in await reported(platform, pool) if shortage([text])], ""
+        since = created["metadata"]["creationTimestamp"]
+        machines, unknown = [text for text in await reported(platform, pool, since) if shortage([text])], ""
     except Forbidden as error:
         machines, unknown = [], str(error)
-    return (*(await _events(platform, created)), *machines[-3:], *problems), unknown
+    if BACKS_OFF in "; ".join(problems):
+        unknown = BACKS_OFF
+    new = [text for text in problems if text != pool.problem]
+    return (*(await _events(platform, created)), *machines[-3:], *new), unknown
+
+
+def _same(group: Pool, pool: Pool) -> bool:
+    """A managed pool can have a node group in each zone: any of them may get the node."""
+    return group.name == pool.name if pool.label is None else group.label == pool.label
 
 
 async def _events(platform: Platform, created: Object) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ from aiconform.platform.inventory import Platform
 
 STATUS_NAME = "cluster-autoscaler-status"
 """The name of its ConfigMap unless a flag gives another. The namespace differs: kube-system, openshift-machine-api."""
+BACKS_OFF = "its last scale-up failed, and it backs off; its autoscaler's log says why"
+"""A problem of a group of which only that is known."""
 # Labels and annotations of nodes that have the whole name of their group, where it is no name that users give:
 # https://cloud.ibm.com/docs/containers?topic=containers-worker-tag-label, https://github.com/oracle/oci-cloud-controller-manager
 _GROUP_LABEL = "ibm-cloud.kubernetes.io/worker-pool-id"
@@ -172,14 +174,11 @@ def node_group(
         full = f"its minimum is its maximum, {group.maximum}"
     elif group.target >= group.maximum:
         full = f"its maximum of {group.maximum} nodes is reached"
+        if group.there is not None and group.there < group.target:
+            full += f", of which {group.there} have come"
     problems = [] if group.health in ("", "Healthy") else [f"its health is {group.health}"]
-    if full and group.there is not None and group.there < group.target:
-        # So it is not full of nodes, and nothing is freed by removing one.
-        full = ""
-        problems.append(f"of {group.target} nodes that were requested, its maximum, {group.there} have come")
     if group.scale_up == "Backoff":
-        why = f" ({group.why})" if group.why else ""
-        problems.append(f"its last scale-up failed{why}, and it backs off before the next")
+        problems.append(f"its last scale-up failed ({group.why}), and it backs off" if group.why else BACKS_OFF)
     fields: dict[str, Any] = {
         "size": group.target,
         "minimum": group.minimum,

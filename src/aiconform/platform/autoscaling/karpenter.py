@@ -90,9 +90,9 @@ def node_pool(
     reached = [
         f"its limit of {limit} {name} is reached"
         for name, limit in sorted(limits.items())
-        # One of another kind of device keeps no node away that has none of these.
-        if name == shown or not shown or "/" not in name
-        if (most := _number(limit)) is not None and (_number(used.get(name, "0")) or 0.0) >= most
+        if (most := _number(limit)) is not None
+        # One of another kind of device keeps no node away that has none of these, until it is exceeded.
+        and _is_reached(_number(used.get(name, "0")) or 0.0, most, own=name == shown or not shown or "/" not in name)
     ]
     return pool_of(
         name,
@@ -113,6 +113,10 @@ def node_pool(
         problem=f"not Ready: {ready.explanation}" if ready and ready.is_false else "",
         keeps_seconds=_keeps((spec.get("disruption") or {}).get("consolidateAfter")),
     )
+
+
+def _is_reached(used: float, most: float, *, own: bool) -> bool:
+    return used >= most if own else used > most
 
 
 def _keeps(after: object) -> float:
