@@ -96,7 +96,9 @@ def in_round(lab: Lab, request: pytest.FixtureRequest) -> Outcome:
     checks = sorted({check for fault in faults for check in fault.checks})
     at_ordered = [fault.name for fault in faults if fault.scope is Scope.NODE]
     with ExitStack() as on:
-        on.enter_context(lab.fault(*(fault.name for fault in faults if fault.scope is Scope.LAB)))
+        # Of one check alone, a round can be without either.
+        if in_cluster := [fault.name for fault in faults if fault.scope is Scope.LAB]:
+            on.enter_context(lab.fault(*in_cluster))
         if at_ordered:
             on.enter_context(lab.fault(*at_ordered, where=["--autoscaled"]))
         slowness = lab.slowness
