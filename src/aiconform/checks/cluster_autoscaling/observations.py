@@ -27,7 +27,8 @@ class Scaling(Observation):
     size: nodes of the pool before. bounds: the pool's limits and problems, as the autoscaler reports them. full: why
     the pool cannot grow, in runs of earlier versions, which tried it all the same. held: nodes with a placeholder Pod;
     lost: those of them that were removed. unschedulable: the scheduler's first message about the waiting Pod; said:
-    later events about it. pod_node: where it was scheduled (empty if nowhere). ran: when it ran there; None if it did
+    later events about it, and what the autoscaler reports of its pool and machines; unknown: why nobody knows whether
+    the cloud had a machine. pod_node: where it was scheduled (empty if nowhere). ran: when it ran there; None if it did
     not, and `problem` says why. released: when it was deleted. waited_up, waited_down: how long the platform had for
     each direction, in seconds.
     """
