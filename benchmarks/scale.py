@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.cluster import Cluster, Object, connect
-from aiconform.lab.accelerators.config import DEFAULT_IDENTITY
+from aiconform.lab.accelerators.identity import DEFAULT_IDENTITY, find_identity
+
+SIMULATED = find_identity(DEFAULT_IDENTITY)
 
 LAB = "bench"
 DEVICES = 8
@@ -57,15 +59,15 @@ def resource_slice(number: int) -> Object:
         {
             "name": f"accel-{index}",
             "attributes": {
-                "model": {"string": DEFAULT_IDENTITY.product},
+                "model": {"string": SIMULATED.product},
                 "uuid": {"string": f"SIM-{number:05}-{index:02}-4f6c-9d0e-aiconformbench"},
                 "index": {"int": index},
                 "minor": {"int": index},
-                "driverVersion": {"version": DEFAULT_IDENTITY.driver_version},
-                "runtimeVersion": {"version": DEFAULT_IDENTITY.runtime_version},
+                "driverVersion": {"version": SIMULATED.driver_version},
+                "runtimeVersion": {"version": SIMULATED.runtime_version},
                 "simulated": {"bool": True},
             },
-            "capacity": {"memory": {"value": DEFAULT_IDENTITY.memory}},
+            "capacity": {"memory": {"value": SIMULATED.memory}},
         }
         for index in range(DEVICES)
     ]
@@ -74,7 +76,7 @@ def resource_slice(number: int) -> Object:
         "kind": "ResourceSlice",
         "metadata": {"name": f"{name}-slice"},
         "spec": {
-            "driver": DEFAULT_IDENTITY.driver,
+            "driver": SIMULATED.driver,
             "nodeName": name,
             "pool": {"name": name, "generation": 1, "resourceSliceCount": 1},
             "devices": devices,
