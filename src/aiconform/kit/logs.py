@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from aiconform.cluster import Cluster, ClusterError, NotFound, Object, TimedOut
-from aiconform.kit.pods import trouble_of_the_node
-from aiconform.platform.accelerators.nodes import usable_node
+from aiconform.kit.pods import lost_node, trouble_of_the_node
 
 
 async def read_until(cluster: Cluster, pod: Object, container: str, line: str, *, seconds: float) -> list[str]:
@@ -27,10 +26,9 @@ async def _meanwhile(cluster: Cluster, pod: Object) -> list[str]:
     metadata = pod["metadata"]
     try:
         seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
-        fields = f"metadata.name={seen['spec'].get('nodeName', '')}"
-        nodes = [node async for node in cluster.list("v1", "Node", fields=fields)]
+        found = (trouble_of_the_node(seen), await lost_node(cluster, seen["spec"].get("nodeName", "")))
     except NotFound:
         return ["someone else deleted the Pod"]
     except ClusterError as error:
         return [str(error)]
-    return [trouble for trouble in (trouble_of_the_node(seen), *map(usable_node, nodes)) if trouble]
+    return [trouble for trouble in found if trouble]

@@ -149,6 +149,12 @@ def trouble_of_the_node(seen: Object) -> str | None:
     return None
 
 
+async def lost_node(cluster: Cluster, name: str) -> str | None:
+    """Why no Pod can use the node of this name; None if one can, or if there is no such node. Raises ClusterError."""
+    found = [usable_node(node) async for node in cluster.list("v1", "Node", fields=f"metadata.name={name}")]
+    return next(filter(None, found), None)
+
+
 async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple[Object | None, str]:
     """(the running Pod, "") or (None, why the Pod did not start on its node).
 
@@ -170,9 +176,8 @@ async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple
         node = last["spec"].get("nodeName")
         if not node:
             raise
-        async for found in cluster.list("v1", "Node", fields=f"metadata.name={node}"):
-            if lost := usable_node(found):
-                raise Stuck(f"{what}: {lost}") from error
+        if lost := await lost_node(cluster, node):
+            raise Stuck(f"{what}: {lost}") from error
         return None, f"{error}; {await events(cluster, last)}"
     if trouble := trouble_of_the_node(found):
         raise Stuck(f"{what}: {trouble}")
