@@ -54,7 +54,7 @@ def once(kubeconfig: str, checks: list[str]) -> tuple[Figures, dict[str, Any]]:
 def measure(kubeconfig: str, checks: list[str], runs: int, name: str) -> float:
     """Median seconds; prints a row."""
     rows, reports = zip(*(once(kubeconfig, checks) for _ in range(runs)), strict=True)
-    seconds, requests, peak = (statistics.median(column) for column in zip(*rows, strict=True))
+    seconds, requests, peak = (float(statistics.median(column)) for column in zip(*rows, strict=True))
     spread = f"{min(row[0] for row in rows):.1f}-{max(row[0] for row in rows):.1f}"
     figures = f"{seconds:>7.1f} s ({spread})  {requests:>6.0f} requests  {peak:>5.0f} MiB"
     print(f"{name:<28} {figures}  {', '.join(sorted({report['verdict'] for report in reports}))}")

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiconform.lab.config import Paths
@@ -47,9 +48,9 @@ class Meter:
             self._cpu[key] = name, (int(fields[11]) + int(fields[12])) / TICKS
             self._written[key] = int(written)
 
-    def cpu(self) -> Counter[str]:
+    def cpu(self) -> dict[str, float]:
         """Seconds of each component, and `short-lived`, `total`."""
-        found: Counter[str] = Counter()
+        found: defaultdict[str, float] = defaultdict(float)
         for name, seconds in self._cpu.values():
             found[name] += seconds
         found["total"] = self._total()
@@ -62,7 +63,7 @@ class Meter:
 
     def memory(self) -> float:
         """MiB of processes: each shared page is divided among those that share it."""
-        total = 0
+        total = 0.0
         for pid in cgroups.processes(self._cgroup):
             try:
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -81,9 +82,9 @@ class Meter:
         return 0.0
 
 
-def table(title: str, found: Counter[str]) -> None:
+def table(title: str, found: Mapping[str, float]) -> None:
     print(f"\n{title}")
-    for name, seconds in found.most_common():
+    for name, seconds in sorted(found.items(), key=lambda item: -item[1]):
         if seconds >= 0.1:
             print(f"  {seconds:8.1f}  {name}")
 
@@ -125,8 +126,7 @@ def main() -> None:
         print(f"\nMiB written for disks: {written:.0f}; MiB of memory: {meter.memory():.0f}")
         time.sleep(options.idle)
         meter.look()
-        idle = meter.cpu()
-        idle.subtract(start)
+        idle = {name: seconds - start.get(name, 0.0) for name, seconds in meter.cpu().items()}
         table(f"CPU seconds while idle for {options.idle:.0f} s", idle)
         print(f"\nMiB written for disks while idle: {meter.written() - written:.0f}")
     finally:

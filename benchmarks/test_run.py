@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def kind_of(command: list[str]) -> str:
     return " ".join(command[:2] if command[0] == "lab" else command[:1])
 
 
-def table(title: str, rows: list[tuple[str, float]], unit: str = "s") -> None:
+def table(title: str, rows: Sequence[tuple[str, float]], unit: str = "s") -> None:
     print(f"\n{title}")
     for name, value in rows:
         print(f"  {value:>8.1f} {unit}  {name}")
