@@ -17,14 +17,22 @@ pytest_plugins = ["support.record"]
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
-LABS = ("tests/lab/checks/test_faults_of_nodes.py", "tests/lab/checks/", "tests/lab/")
-"""Each is one scope, which stays with one worker. The first two share a lab, the third has labs of its own."""
+OF_NODES = "tests/lab/checks/test_faults_of_nodes.py"
+STRICT, PERSONAS = "tests/lab/test_strict_clusters.py", "tests/lab/test_personas.py"
+LABS = (OF_NODES, STRICT, PERSONAS, "tests/lab/checks/", "tests/lab/")
+"""Each is one scope, which stays with one worker. Those of checks share a lab, the others have labs of their own."""
 
 
 def scope(nodeid: str) -> str:
     """What stays together on one worker: the tests of a lab, or of one file."""
     file = nodeid.partition("::")[0]
     return next((place for place in LABS if file.startswith(place)), file)
+
+
+def _part(nodeid: str) -> str:
+    """A lab, or a folder of tests that need none."""
+    where = scope(nodeid)
+    return where if where in LABS else "/".join(where.split("/")[:2])
 
 
 class ByLab(LoadScopeScheduling):
@@ -65,10 +73,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _rank(nodeid: str) -> int:
-    """The longest first; what shares the lab of the checks comes when that is up."""
-    order = (LABS[1], LABS[2], "tests/browser/", "tests/sigstore/", LABS[0])
-    where = scope(nodeid)
-    return next((i for i, place in enumerate(order) if where.startswith(place)), len(order))
+    """The longest first, and what fills gaps last; what shares the lab of the checks comes when that is up."""
+    order = ("tests/lab/checks/", "tests/lab/", "tests/browser", "tests/sigstore", OF_NODES, STRICT, PERSONAS)
+    part = _part(nodeid)
+    return order.index(part) if part in order else len(order)
 
 
 def _is_of(item: pytest.Item, check: str) -> bool:
@@ -93,9 +101,7 @@ def _phases() -> Iterator[tuple[str, float]]:
     spans: dict[str, list[float]] = {}
     for line in _lines(Path(folder) / "tests-main.jsonl"):
         begin, end = line["at"] - line["seconds"], line["at"]
-        where = scope(line["test"])
-        where = where if where in LABS else "/".join(where.split("/")[:2])
-        span = spans.setdefault(where, [begin, end])
+        span = spans.setdefault(_part(line["test"]), [begin, end])
         span[:] = [min(span[0], begin), max(span[1], end)]
     for where, (begin, end) in spans.items():
         yield f"tests of {where}", end - begin

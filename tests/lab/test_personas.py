@@ -1,9 +1,9 @@
 """The checks on every persona: right when it is healthy, and each defect that such hardware can have is caught.
 
-Each persona is a node of one lab, so that a run looks at all of them, each with another fault. It takes long, so it
-runs only when it is asked for: `--personas once` is one run in which the personas have every defect between them, and
-what is not defective has to be right; `--personas all`, or some of their names, shows every defect of each. What that
-shows is recorded for docs/personas.md (support/matrix.py).
+Each persona is a node of one lab, so that a run looks at all of them, each with another fault. `--personas once`, a
+part of `./dev test`, is one run in which the personas have most defects between them, and what is not defective has to
+be right. `--personas all`, or some of their names, shows every defect of each, which takes long; what that shows is
+recorded for docs/personas.md (support/matrix.py).
 """
 
 from __future__ import annotations
