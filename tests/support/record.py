@@ -53,17 +53,21 @@ class Sampler(threading.Thread):
         super().__init__(daemon=True)
         self._ended = threading.Event()
         self._seconds: Counter[str] = Counter()
+        self._system: Counter[str] = Counter()
 
     def run(self) -> None:
         before = _processes()
         machine = _machine()
         while not self._ended.wait(_SAMPLE_SECONDS):
             now = _processes()
-            for key, (name, seconds) in now.items():
-                self._seconds[name] += seconds - before.get(key, (name, 0.0))[1]
+            for key, (name, seconds, system) in now.items():
+                _, seconds_before, system_before = before.get(key, (name, 0.0, 0.0))
+                self._seconds[name] += seconds - seconds_before
+                self._system[name] += system - system_before
             before = now
             current = _machine()
-            write("machine", cpu=dict(self._seconds), total={k: current[k] - machine[k] for k in current})
+            total = {k: current[k] - machine[k] for k in current}
+            write("machine", cpu=dict(self._seconds), system=dict(self._system), total=total)
 
     def stop(self) -> None:
         self._ended.set()
@@ -77,8 +81,8 @@ def _machine() -> dict[str, float]:
     return {"user": user + nice, "system": system + irq + softirq, "idle": idle, "iowait": iowait, "steal": steal}
 
 
-def _processes() -> dict[tuple[int, str], tuple[str, float]]:
-    """(pid, start) -> (what it is, CPU seconds) of every process."""
+def _processes() -> dict[tuple[int, str], tuple[str, float, float]]:
+    """(pid, start) -> (what it is, CPU seconds, those of them in the kernel) of every process."""
     found = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -87,8 +91,8 @@ def _processes() -> dict[tuple[int, str], tuple[str, float]]:
                 arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue
-            seconds = (int(words[11]) + int(words[12])) / _TICKS
-            found[int(folder.name), words[19]] = (_name(arguments, folder), seconds)
+            user, system = int(words[11]) / _TICKS, int(words[12]) / _TICKS
+            found[int(folder.name), words[19]] = (_name(arguments, folder), user + system, system)
     return found
 
 
