@@ -12,6 +12,7 @@ from aiconform.checks.dra_support import CHECK
 from aiconform.platform import AcceleratorOptions
 from aiconform.platform.accelerators.nodes import Toleration
 from aiconform.platform.accelerators.profiles import NAMED, BadProfile, Profile, load_profiles, read_profiles
+from aiconform.platform.accelerators.sharing import shared
 
 OTHERS = [
     "qat.intel.com",
@@ -90,13 +91,40 @@ async def test_the_user_is_right_about_known_names_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["nvidia.com/gpumem", "nvidia.com/gpucores", "aliyun.com/gpu-mem", "gpu.intel.com/i915_monitoring",
-             "gpu.intel.com/memory.max", "huawei.com/Ascend910-memory", "cambricon.com/mlu.smlu.vcore"],
+    "part", ["nvidia.com/gpumem", "nvidia.com/gpucores", "aliyun.com/gpu-mem", "gpu.intel.com/memory.max",
+             "huawei.com/Ascend910-memory", "huawei.com/npu-core", "cambricon.com/mlu.smlu.vcore",
+             "cambricon.com/mlu370.smlu.vcore", "cambricon.com/mlu370.smlu.vmemory", "volcano.sh/vgpu-number",
+             "enflame.com/vgcu-percentage", "koordinator.sh/gpu-memory-ratio"],
 )  # fmt: skip
 async def test_memory_and_compute_of_a_device_are_no_devices(part: str) -> None:
-    seen = await found(node(**{part: "80"}))
-    assert seen.offered == ()
-    assert seen.passed_over == ()
+    beside = await found(node(**{part: "80", "amd.com/gpu": "1"}))
+    assert [entry.name for entry in beside.offered] == ["amd.com/gpu"]
+    assert beside.passed_over == ()
+    # Of accelerators that nothing else stands for, nobody can tell how many there are.
+    alone = await found(node("n1", **{part: "80"}), node("n2", **{part: "80"}))
+    assert alone.offered == ()
+    assert [text for text in alone.passed_over if f"2 node(s), such as n1, offer {part}: " in text]
+    assert len(alone.passed_over) == 1
+    named = await found(node(**{part: "80"}), accelerators=(part,))
+    assert ([entry.name for entry in named.offered], named.passed_over) == ([part], ())
+    assert (await found(node(**{part: "80"}), not_accelerators=(part,))).passed_over == ()
+
+
+@pytest.mark.parametrize(
+    ("resource", "profile", "is_share"),
+    [
+        ("enflame.com/vgcu", "Enflame GCU", True),
+        ("iluvatar.ai/vgpu", "Iluvatar GPU", True),
+        ("cambricon.com/mlu370.share", "Cambricon MLU", True),
+        ("cambricon.com/mlu370.mim-2m.8gb", "Cambricon MLU", False),
+        ("huawei.com/npu", "Huawei Ascend", False),
+        ("tenstorrent.com/n150", "Tenstorrent", False),
+    ],
+)
+async def test_devices_and_shares_of_vendors_are_known(resource: str, profile: str, is_share: bool) -> None:
+    (entry,) = (await found(node(**{resource: "4"}))).offered
+    assert (entry.profile, entry.total) == (profile, 4)
+    assert bool(shared(resource, {})) is is_share
 
 
 def test_a_profile_file_names_further_accelerators(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiconform.cluster import Object, quantity
 from aiconform.platform.accelerators.nodes import closed_node, worries
@@ -21,6 +21,7 @@ def by_device_plugin(
     offered: list[NodeAccelerators] = []
     passed_over: list[str] = []
     unknown: dict[str, list[str]] = defaultdict(list)
+    alone: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for node in nodes:
         name = node["metadata"]["name"]
         known: dict[Profile, dict[str, int]] = defaultdict(dict)
@@ -29,6 +30,8 @@ def by_device_plugin(
                 known[profile][resource] = count
             elif not options.profiles.is_other(resource):
                 unknown[resource].append(name)
+        if not known and (parts := tuple(filter(options.profiles.is_part, _extended(node)))):
+            alone[parts].append(name)
         if (known or _lost(node, options)) and (problem := closed_node(node, options.profiles, options.tolerated)):
             passed_over.append(problem)
             continue
@@ -42,7 +45,17 @@ def by_device_plugin(
         ask(f"extended resource {resource} is on {len(names)} node(s), such as {names[0]}", resource)
         for resource, names in sorted(unknown.items())
     ]
+    asked += [_only_parts(parts, names) for parts, names in sorted(alone.items())]
     return Accelerators(tuple(offered), (*asked, *dict.fromkeys(passed_over)))
+
+
+def _only_parts(parts: Sequence[str], nodes: Sequence[str]) -> str:
+    return (
+        f"{len(nodes)} node(s), such as {nodes[0]}, offer {', '.join(parts)}: these are parts of accelerators, and "
+        "nothing that is known to stand for a whole one is offered beside them. They are not tried. If a Pod that asks "
+        f"for one of them alone gets a device, say --accelerator {parts[-1]} (and --pod-template FILE, if it needs a "
+        "scheduler of its own)"
+    )
 
 
 def _extended(node: Object) -> dict[str, int]:

@@ -77,7 +77,8 @@ class Profile(BaseModel):
 class Profiles:
     """What is an accelerator and what is not. The first profile that fits a name counts.
 
-    others: patterns of drivers and resources that are something else, unless the user says otherwise.
+    others: patterns of drivers and resources that are something else, unless the user says otherwise. parts: of
+    resources that are no device, although they are of one.
     own, named, refused: what the user said: profiles, patterns of accelerators, patterns of what is none.
     """
 
@@ -86,6 +87,7 @@ class Profiles:
     own: tuple[Profile, ...] = ()
     named: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     def by_driver(self, driver: str) -> Profile | None:
         """The profile of a DRA driver, or None if its devices are not known to be accelerators."""
@@ -97,13 +99,17 @@ class Profiles:
 
     def is_other(self, name: str) -> bool:
         """Whether a driver or resource without a profile is known to be something else, so that nobody is asked."""
-        return _fits(name, self.refused) or _fits(name, self.others)
+        return _fits(name, (*self.refused, *self.others, *self.parts))
+
+    def is_part(self, resource: str) -> bool:
+        """Whether an extended resource is a part of accelerators that no Pod asks for alone; the user may say no."""
+        return _fits(resource, self.parts) and not _fits(resource, self.refused) and self.by_resource(resource) is None
 
     def _of(self, name: str, patterns: Callable[[Profile], tuple[str, ...]]) -> Profile | None:
         if _fits(name, self.refused):
             return None
         named = _fits(name, self.named)
-        known = self.accelerators if named or not _fits(name, self.others) else ()
+        known = self.accelerators if named or not _fits(name, (*self.others, *self.parts)) else ()
         found = next((each for each in (*self.own, *known) if _fits(name, patterns(each))), None)
         # What has a profile keeps its name in reports.
         return found or (Profile(name=NAMED) if named else None)
@@ -127,7 +133,8 @@ def load_profiles() -> Profiles:
     """The profiles that come with the suite."""
     content = yamlfile.parse(Path("profiles.yaml"), files(__package__).joinpath("profiles.yaml").read_bytes()).data
     others = (*content["other_drivers"], *content["other_resources"])
-    return Profiles(tuple(map(Profile.model_validate, content["accelerators"])), others)
+    accelerators = tuple(map(Profile.model_validate, content["accelerators"]))
+    return Profiles(accelerators, others, parts=tuple(content["parts_of_accelerators"]))
 
 
 class _File(BaseModel):
