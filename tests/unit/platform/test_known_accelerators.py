@@ -91,6 +91,16 @@ async def test_the_user_is_right_about_known_names_too() -> None:
 
 
 @pytest.mark.parametrize(
+    "resource", ["openshift.io/mlxnics", "nvidia.com/hostdev", "amd.com/vnic", "aliyun/member-eni", "aliyun/erdma",
+                 "tke.cloud.tencent.com/direct-eni", "ovs-cni.network.kubevirt.io/br1", "github.com/fuse",
+                 "kata.peerpods.io/vm", "cmk.intel.com/exclusive-cores", "intel.com/intel_fec_acc100"],
+)  # fmt: skip
+async def test_interfaces_and_other_devices_of_hosts_are_no_accelerators(resource: str) -> None:
+    seen = await found(node(**{resource: "8"}))
+    assert (seen.offered, seen.passed_over) == ((), ())
+
+
+@pytest.mark.parametrize(
     "part", ["nvidia.com/gpumem", "nvidia.com/gpucores", "aliyun.com/gpu-mem", "gpu.intel.com/memory.max",
              "huawei.com/Ascend910-memory", "huawei.com/npu-core", "cambricon.com/mlu.smlu.vcore",
              "cambricon.com/mlu370.smlu.vcore", "cambricon.com/mlu370.smlu.vmemory", "volcano.sh/vgpu-number",
