@@ -427,6 +427,25 @@ async def test_a_pool_whose_accelerators_are_offered_by_dra_alone_is_not_one_wit
     assert [bool(each.without) for each in found.pools] == [False, True]
 
 
+@pytest.mark.parametrize("offered", ["aliyun.com/gpu-mem", "example.com/npu"])
+async def test_a_pool_whose_nodes_offer_accelerators_by_no_known_name_is_asked_about(offered: str) -> None:
+    labels = {"karpenter.sh/nodepool": "ai", "alibabacloud.com/nodepool-id": "ai", "nvidia.com/gpu.product": "T4"}
+    nodes = [node("ai-1", labels, **{offered.replace("/", "__"): "30"}), node("cpu-1", {}, **{"amd.com__nic": "8"})]
+    # A Pod that requests a GPU would wait for ever, whatever labels and taints say of the hardware.
+    for platform in (
+        FakePlatform(nodes, status=status_of(("ai", 1), ("cpu", 1))),
+        FakePlatform(nodes, pools=[karpenter_pool("ai")], served=("v1",)),
+    ):
+        found = await find(platform)
+        assert (found.usable, [each.name for each in found.unknown]) == ((), ["ai"])
+        with pytest.raises(NothingToLookAt, match="Nothing shows the hardware of ai: name"):
+            choose(found, ClusterAutoscaling())
+        with pytest.raises(NothingToLookAt, match="none is set, but there is"):
+            choose(found, ClusterAutoscaling(none=True))
+        given = await find(platform, given="alibabacloud.com/nodepool-id=ai", resource=offered)
+        assert choose(given, ClusterAutoscaling()).resource == offered
+
+
 def labelled_host(name: str, **allocatable: str) -> Object:
     """A node of a pool with TPUs by its labels."""
     one = node(name, **allocatable)

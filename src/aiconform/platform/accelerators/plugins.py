@@ -25,12 +25,12 @@ def by_device_plugin(
     for node in nodes:
         name = node["metadata"]["name"]
         known: dict[Profile, dict[str, int]] = defaultdict(dict)
-        for resource, count in _extended(node).items():
+        for resource, count in extended(node).items():
             if profile := options.profiles.by_resource(resource):
                 known[profile][resource] = count
             elif not options.profiles.is_other(resource):
                 unknown[resource].append(name)
-        if not known and (parts := tuple(filter(options.profiles.is_part, _extended(node)))):
+        if not known and (parts := tuple(filter(options.profiles.is_part, extended(node)))):
             alone[parts].append(name)
         if (known or _lost(node, options)) and (problem := closed_node(node, options.profiles, options.tolerated)):
             passed_over.append(problem)
@@ -58,7 +58,7 @@ def _only_parts(parts: Sequence[str], nodes: Sequence[str]) -> str:
     )
 
 
-def _extended(node: Object) -> dict[str, int]:
+def extended(node: Object) -> dict[str, int]:
     """The extended resources that are allocatable on a node."""
     allocatable = (node["status"].get("allocatable") or {}).items()
     found = {name: quantity.number(amount) for name, amount in sorted(allocatable) if "/" in name}

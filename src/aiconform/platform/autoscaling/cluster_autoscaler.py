@@ -190,7 +190,7 @@ def node_group(
     }
     if any(usable_node(node) is None for node in members):
         # Nodes that work show what the group has. If they offer nothing of what is told, nothing is known.
-        fields["without"] = "" if told.resource else offering_nothing(members, by_dra)
+        fields["without"] = "" if told.resource else offering_nothing(members, by_dra, profiles)
     elif not most_offered(members, profiles):
         fields["resource"] = told.resource
     return pool_of(name, BY_CLUSTER_AUTOSCALER, label, members, profiles, by_dra, **fields)

@@ -84,7 +84,8 @@ def _given(
         found = replace(matching[0], by=GIVEN, label=label)
     else:
         name = f"{label[0]}={label[1]}"
-        found = pool_of(name, GIVEN, label, members, profiles, by_dra, without=offering_nothing(members, by_dra))
+        without = offering_nothing(members, by_dra, profiles)
+        found = pool_of(name, GIVEN, label, members, profiles, by_dra, without=without)
     told = found.resource or found.without or found.by_claims
     return found if told else replace(found, resource=elsewhere)
 

@@ -17,6 +17,7 @@ from aiconform.platform.autoscaling.pools import (
     cloud_of,
     is_spot,
     most_offered,
+    offering_others,
     only_by_claims,
     pool_of,
     with_label,
@@ -80,7 +81,7 @@ def node_pool(
     shown = _accelerator(in_use, profiles) or most_offered(members, profiles)
     without = hardware.without
     # What nodes that work do not offer, further ones will not, either.
-    if not shown and not without and not only_by_claims(members, by_dra, profiles):
+    if not (shown or without or only_by_claims(members, by_dra, profiles) or offering_others(members, profiles)):
         # A limit or a taint tells an NVIDIA GPU with its own resource name from one that is partitioned.
         told = [_accelerator({*limits, *dict(taints)} - {*refused}, profiles), *hardware.resources]
         shown = next((name for name in told if name and name not in refused), "")

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.nodes import usable_node
+from aiconform.platform.accelerators.plugins import extended
 from aiconform.platform.accelerators.profiles import Profiles, load_profiles
 from aiconform.platform.autoscaling.hardware import provider_of, stated
 
@@ -178,7 +179,8 @@ def pool_of(
     claimed = only_by_claims(members, by_dra, profiles)
     resource = fields.pop("resource", "") or most_offered(members, profiles)
     # For nodes whose driver does not run yet.
-    resource = resource or ("" if claimed else _labelled(members))
+    told = "" if claimed or offering_others(members, profiles) else _labelled(members)
+    resource = resource or told
     without = fields.pop("without", "")
     return Pool(
         name,
@@ -210,15 +212,24 @@ def only_by_claims(members: Sequence[Object], by_dra: Collection[str], profiles:
     return any(name in by_dra for name in working) and not most_offered(members, profiles)
 
 
-def offering_nothing(members: Sequence[Object], by_dra: Collection[str]) -> str:
+def offering_nothing(members: Sequence[Object], by_dra: Collection[str], profiles: Profiles | None = None) -> str:
     """Why a pool of like nodes has no accelerator, by the nodes that it has; empty if they do not show that.
 
     by_dra: names of nodes whose accelerators are offered by Dynamic Resource Allocation.
     """
     working = [node for node in members if usable_node(node) is None]
-    if any(node["metadata"]["name"] in by_dra for node in working):
+    if any(node["metadata"]["name"] in by_dra for node in working) or offering_others(working, profiles):
         return ""
     return "its nodes offer no extended resource of a known accelerator" if working else ""
+
+
+def offering_others(members: Iterable[Object], profiles: Profiles | None = None) -> bool:
+    """Whether nodes that work may have accelerators that no known name stands for: unlisted ones, or parts of some."""
+    profiles = profiles or load_profiles()
+    offered = [name for node in members if usable_node(node) is None for name in extended(node)]
+    if any(map(profiles.by_resource, offered)):
+        return False
+    return any(profiles.is_part(name) or not profiles.is_other(name) for name in offered)
 
 
 def labels_of(node: Object) -> dict[str, str]:
