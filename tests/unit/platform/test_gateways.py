@@ -66,6 +66,13 @@ def test_regional_load_balancers_that_need_a_subnet_go_last() -> None:
     assert order[:2] == ["gke-l7-global-external-managed", "gke-l7-gxlb"]
 
 
+def test_load_balancers_of_layer_4_are_never_tried() -> None:
+    http = class_object("gke-l7-global-external-managed", "networking.gke.io/gateway")
+    names = ("gke-passthrough-lb-external-managed", "gke-persistent-regional-external-managed")
+    others = [class_object(name, "networking.gke.io/persistent-ip-controller") for name in names]
+    assert tried(http, *others) == ["gke-l7-global-external-managed"]
+
+
 def test_a_gateway_that_works_shows_what_its_class_needs_of_the_platform() -> None:
     gke, regional = "networking.gke.io/gateway", "gke-l7-regional-external-managed"
     found = [class_object(name, gke) for name in ("gke-l7-global-external-managed", regional)]
