@@ -26,12 +26,14 @@ from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
     BY_KARPENTER,
     BY_LABEL,
+    FLEX_START,
     GIVEN,
     Autoscaling,
     Pool,
     offers,
     pool_of,
 )
+from aiconform.platform.autoscaling.shortages import shortage
 from aiconform.platform.autoscaling.status import BadStatus, NodeGroup, parse_status
 
 Object = dict[str, Any]
@@ -611,6 +613,8 @@ async def test_a_pool_of_instances_without_accelerators_is_never_taken() -> None
         ("karpenter.k8s.gcp/instance-gpu-name", ["nvidia-l4"], "nvidia.com/gpu"),
         ("karpenter.k8s.alibabacloud/instance-family", ["ecs.gn7i"], "nvidia.com/gpu"),
         ("karpenter.azure.com/sku-gpu-name", ["A100"], "nvidia.com/gpu"),
+        ("karpenter.azure.com/sku-gpu-name", ["V100"], "nvidia.com/gpu"),
+        ("karpenter.azure.com/sku-gpu-name", ["V710"], "amd.com/gpu"),
         ("eks.amazonaws.com/instance-gpu-manufacturer", ["nvidia"], "nvidia.com/gpu"),
         ("eks.amazonaws.com/instance-accelerator-name", ["trainium2"], "aws.amazon.com/neuron"),
         ("karpenter.k8s.oracle/instance-shape-name", ["VM.GPU.A10.1", "BM.GPU.H100.8"], "nvidia.com/gpu"),
@@ -636,7 +640,11 @@ def test_what_a_pool_requires_tells_its_hardware(key: str, values: list[str], re
         ("karpenter.k8s.gcp", ["ct6e-standard-4t"], "google.com/tpu"),
         ("karpenter.k8s.gcp", ["n1-standard-8"], "unknown"),
         ("karpenter.k8s.gcp", ["e2-medium"], "none"),
+        ("karpenter.k8s.gcp", ["g1-small"], "none"),
+        ("karpenter.k8s.gcp", ["g4-standard-48"], "nvidia.com/gpu"),
         ("karpenter.azure.com", ["Standard_ND96isr_MI300X_v5"], "amd.com/gpu"),
+        ("karpenter.azure.com", ["Standard_ND96isr_MI355X_v6"], "amd.com/gpu"),
+        ("karpenter.azure.com", ["Standard_ND96isr_H200_v5"], "nvidia.com/gpu"),
         ("karpenter.azure.com", ["Standard_D4s_v5"], "none"),
         ("karpenter.k8s.oracle", ["BM.GPU.H100.8"], "nvidia.com/gpu"),
         ("karpenter.k8s.oracle", ["BM.GPU.MI300X.8"], "amd.com/gpu"),
@@ -977,6 +985,17 @@ def test_spot_capacity_is_told_by_the_pool_or_by_its_nodes() -> None:
     spot, usual = {"kubernetes.azure.com/scalesetpriority": "spot"}, {"pool": "p"}
     assert pool_of("p", BY_LABEL, label, [node("a", spot)]).spot
     assert not pool_of("p", BY_LABEL, label, [node("a", spot), node("b", usual)]).spot
+
+
+def test_a_pool_that_grows_when_there_is_capacity_says_so() -> None:
+    label, flexible = ("cloud.google.com/gke-nodepool", "p"), {"cloud.google.com/gke-flex-start": "true"}
+    found = pool_of("p", BY_LABEL, label, [node("a", flexible)])
+    assert (found.spot, found.limits) == (True, FLEX_START)
+    # That its nodes did not come says nothing against the autoscaler.
+    assert shortage([found.limits])
+    for others in ([node("a")], [node("a", flexible), node("b")], []):
+        found = pool_of("p", BY_LABEL, label, others)
+        assert (found.spot, found.limits) == (False, "")
 
 
 def test_taints_of_a_node_that_goes_away_are_not_of_its_pool() -> None:

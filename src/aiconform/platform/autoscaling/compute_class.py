@@ -14,6 +14,7 @@ from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.autoscaling.hardware import stated
 from aiconform.platform.autoscaling.pools import (
     BY_COMPUTE_CLASS,
+    FLEX_START,
     Autoscaling,
     Pool,
     only_by_claims,
@@ -25,7 +26,6 @@ from aiconform.platform.inventory import Platform
 GROUP = "cloud.google.com"
 CLASS_LABEL = "cloud.google.com/compute-class"
 """The label of a class's nodes, and the key of their taint."""
-FLEX_START = "flex start: its nodes come when there is capacity"
 _CLOUD = "Google Cloud"
 # What a priority asks for -> the extended resource of its nodes.
 _ACCELERATORS = {"gpu": "nvidia.com/gpu", "tpu": "google.com/tpu"}

@@ -50,7 +50,11 @@ SPOT_LABELS = (
     ("kubernetes.azure.com/scalesetpriority", "spot"),
     ("cloud.google.com/gke-spot", "true"),
     ("cloud.google.com/gke-preemptible", "true"),
+    ("cloud.google.com/gke-flex-start", "true"),
 )
+# https://cloud.google.com/kubernetes-engine/docs/concepts/dws: a pool that grows for Pods, whenever the cloud can
+FLEX_START = "flex start: its nodes come when there is capacity"
+_FLEXIBLE = "cloud.google.com/gke-flex-start"
 # How a pool was found, the most reliable way first.
 GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER = "given", "Karpenter", "Cluster Autoscaler"
 BY_COMPUTE_CLASS, BY_LABEL = "ComputeClass", "label"
@@ -182,6 +186,7 @@ def pool_of(
     told = "" if claimed or offering_others(members, profiles) else _labelled(members)
     resource = resource or told
     without = fields.pop("without", "")
+    flexible = bool(working) and all(labels_of(node).get(_FLEXIBLE) == "true" for node in working)
     return Pool(
         name,
         by,
@@ -190,6 +195,7 @@ def pool_of(
         resource=resource,
         amount=fields.pop("amount", None) or _together(resource, members, profiles or load_profiles()),
         without="" if resource else without,
+        limits=fields.pop("limits", "") or (FLEX_START if flexible else ""),
         spot=fields.pop("spot", bool(working) and all(is_spot(labels_of(node)) for node in working)),
         taints=tuple(sorted(taints)),
         queued=any(key in QUEUED_TAINTS for key, _ in taints),

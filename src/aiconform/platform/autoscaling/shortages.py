@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 
 from aiconform.cluster import Object
-from aiconform.platform.autoscaling.compute_class import FLEX_START
 from aiconform.platform.autoscaling.karpenter import POOL_LABEL
-from aiconform.platform.autoscaling.pools import Pool
+from aiconform.platform.autoscaling.pools import FLEX_START, Pool
 from aiconform.platform.inventory import Platform
 
 _SHORTAGE = re.compile(
@@ -23,7 +22,7 @@ _SHORTAGE = re.compile(
     # https://learn.microsoft.com/en-us/troubleshoot/azure/azure-kubernetes/
     r"|ZonalAllocationFailed|AllocationFailed|OverconstrainedAllocationRequest|SkuNotAvailable|QuotaExceeded"
     r"|exceeding approved .* quota"
-    # What a ComputeClass declares, see compute_class.py.
+    # What a ComputeClass or the labels of nodes declare, see pools.py.
     rf"|{FLEX_START}",
     re.IGNORECASE,
 )
