@@ -77,6 +77,7 @@ def _print(rows: list[dict[str, Any]], output: str) -> None:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         needed = [*row["needs"], *(f"{role} nodes" for role in row["roles"])]
+        needed += [" or ".join(row["ways"])] if row["ways"] else []
         needs = f" (needs {', '.join(needed)})" if needed else ""
         where = f" [at {', '.join(row['nodes'])}]" if row["nodes"] else ""
         click.echo(f"{'on ' if row['on'] else 'off'}  {row['name']:{width}}  {row['description']}{needs}{where}")

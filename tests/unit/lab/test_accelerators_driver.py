@@ -107,6 +107,7 @@ async def test_the_device_plugin_gives_the_same_files(make: Any) -> None:
     assert [mount.container_path for mount in answer.mounts] == [
         "/run/simulated-kernel/sys/module/simulated_accelerator/version",
         "/usr/lib/simulated-accelerator/libsimulated-accelerator.so.1.4.2",
+        f"/run/simulated-kernel/sys/module/simulated_accelerator/devices/{one}",
     ]
     assert all(mount.read_only for mount in answer.mounts)
     assert Path(answer.mounts[0].host_path).read_text() == "1.4.2\n"

@@ -26,11 +26,13 @@ from aiconform.lab import LabError
 from aiconform.lab.accelerators import (
     AcceleratorConfig,
     DriverFault,
+    Offer,
     devices_of,
     identities,
     read_config,
     write_config,
 )
+from aiconform.lab.accelerators.sharing import WAYS, plugged
 from aiconform.lab.accelerators.status import digest
 from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.faults.fault import InCluster
@@ -63,8 +65,17 @@ class FakeNode:
     def reload_accelerators(self) -> None:
         self.signals += 1
         if self.listens:
-            held = {"published": True, "dra_registered": True, "plugin_registered": True, "allocatable": 0}
+            runs = DriverFault.NO_DRIVER not in self.config.faults
+            counts = {resource: len(ids) if runs else 0 for resource, ids in plugged(self.config).items()}
+            held = {"published": True, "dra_registered": True, "plugins_registered": [*counts], "allocatable": counts}
             write_json(self.config.state_dir / "status.json", {"config": digest(self.config), "problem": "", **held})
+
+    def become(self, identity: str, offer: Offer) -> None:
+        """Have accelerators of another identity, which Pods request in this way."""
+        assert self.accelerators
+        changed = self.config.model_copy(update={"identity": identities()[identity], "offer": offer})
+        write_config(self.accelerators, changed)
+        self.reload_accelerators()
 
 
 class FakeLab:
@@ -109,9 +120,9 @@ def test_the_list_names_every_fault_and_says_which_are_on(lab: FakeLab) -> None:
     assert all(row["description"].endswith(".") and "\n" not in row["description"] for row in rows.values())
     assert rows["driver-prepares-all"]["scope"] == "node"
     assert "secure_accelerator_access/holders_are_disjoint" in rows["driver-prepares-all"]["breaks"]
-    assert rows["driver-prepares-all"]["disturbs"] == ["accelerator_metrics"]
+    assert rows["driver-prepares-all"]["disturbs"] == ["accelerator_metrics", "gpu_sharing"]
     assert "on   driver-prepares-all" in run("--list").stdout
-    for told in ("; disturbs accelerator_metrics\n", "; disturbs every other check\n"):
+    for told in ("; disturbs accelerator_metrics, gpu_sharing\n", "; disturbs every other check\n"):
         assert told in run("--list").stdout
 
 
@@ -179,6 +190,11 @@ def test_a_process_that_is_only_starting_gets_no_signal(lab: FakeLab) -> None:
 
 @pytest.mark.parametrize("name", [fault.value for fault in DriverFault])
 def test_a_driver_fault_reaches_every_driver_and_leaves_it(lab: FakeLab, name: str) -> None:
+    if name in WAYS:
+        for node in lab.nodes[:2]:
+            node.become("nvidia-mig-mixed", Offer.BOTH)
+    if name == DriverFault.MORE_SHARES:
+        lab.nodes[0].become("nvidia-time-slicing", Offer.DEVICE_PLUGIN)
     assert run(name).stdout == f"{name} is on\n"
     assert [node.config.faults for node in lab.nodes[:2]] == [(name,), (name,)]
     assert run(name, "--off").stdout == f"{name} is off\n"
@@ -437,6 +453,32 @@ def test_a_fault_of_nodes_that_the_accelerators_do_not_have_is_refused(lab: Fake
     done = run("runtime-leaks-companion-nodes")
     assert done.exit_code == 2
     assert "needs accelerators with companion nodes: start a lab with another --identity" in done.output
+
+
+def test_a_fault_of_shares_is_refused_where_devices_are_not_shared_so(lab: FakeLab) -> None:
+    every = run("more-shares-than-advertised")
+    assert every.exit_code == 2
+    assert (
+        "more-shares-than-advertised needs accelerators with shares: consumable capacity or partitions by DRA or "
+        "replicas that node labels count: start a lab with another --identity, such as simulated-shared"
+    ) in every.output
+    lab.nodes[0].become("nvidia-mps", Offer.DEVICE_PLUGIN)
+    lab.nodes[1].become("intel-gpu-shared", Offer.DEVICE_PLUGIN)
+    one = run("more-shares-than-advertised", "--node", "node-1", "--node", "node-2")
+    assert one.exit_code == 2
+    assert "which those of node-2 have not" in one.output
+    assert names_on(lab.state) == ()
+    assert run("more-shares-than-advertised", "--node", "node-1").exit_code == 0
+    # At a node that does not share its devices so, it does nothing.
+    assert run("more-shares-than-advertised").exit_code == 0
+    assert [len(ids) for node in lab.nodes[:2] for ids in plugged(node.config).values()] == [9, 20]
+
+
+def test_the_list_says_in_which_ways_devices_have_to_be_shared(lab: FakeLab) -> None:
+    rows = {row["name"]: row for row in json.loads(run("--list", "-o", "json").stdout)}
+    assert rows["partition-shows-whole-memory"]["ways"] == ["partitions as extended resources", "partitions by DRA"]
+    assert rows["driver-prepares-all"]["ways"] == []
+    assert "(needs partitions as extended resources or partitions by DRA)" in run("--list").stdout
 
 
 @pytest.mark.parametrize(

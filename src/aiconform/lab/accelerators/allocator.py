@@ -1,7 +1,9 @@
-"""The faulty allocator of allocator-overcommits: it allocates claims that its node cannot satisfy.
+"""The faulty allocator of allocator-overcommits and more-shares-than-advertised: it allocates claims that its node
+cannot satisfy.
 
-A sound scheduler leaves them unallocated. This one writes an allocation that names devices twice. It looks only at
-claims of Pods that may run on its node, so that the fault can be on at a single node.
+A sound scheduler leaves them unallocated. This one writes an allocation that names devices twice, or a device that
+others hold all shares of. It looks only at claims of Pods that may run on its node, so that the fault can be on at a
+single node.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from itertools import cycle, islice
 
 from aiconform.cluster import Cluster, ClusterError, Conflict, NotFound, Object
-from aiconform.lab.accelerators.config import AcceleratorConfig
+from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault
 from aiconform.lab.accelerators.identity import AcceleratorError
+from aiconform.lab.accelerators.prepared import Prepared
 from aiconform.lab.accelerators.publisher import Publisher
+from aiconform.lab.accelerators.sharing import Way, acts
 from aiconform.lab.accelerators.slices import GROUP
 
 RETRY_SECONDS = 1.0
@@ -28,10 +33,11 @@ MOST_RESULTS = 32
 class RogueAllocator:
     """Allocates claims on one node."""
 
-    def __init__(self, cluster: Cluster, config: AcceleratorConfig, publisher: Publisher) -> None:
+    def __init__(self, cluster: Cluster, config: AcceleratorConfig, publisher: Publisher, prepared: Prepared) -> None:
+        self.config = config
         self._cluster = cluster
-        self._config = config
         self._publisher = publisher
+        self._prepared = prepared
 
     async def run(self) -> None:
         """Watch unscheduled Pods and allocate their excessive claims; never returns. Errors are printed once."""
@@ -39,7 +45,7 @@ class RogueAllocator:
         while True:
             try:
                 async for event in self._cluster.watch("v1", "Pod", fields="spec.nodeName="):
-                    if event.type in ("ADDED", "MODIFIED") and may_run_on(event.object, self._config.node_name):
+                    if event.type in ("ADDED", "MODIFIED") and may_run_on(event.object, self.config.node_name):
                         for name in claim_names(event.object):
                             # Meanwhile deleted, or allocated by another node.
                             with contextlib.suppress(NotFound, Conflict):
@@ -54,17 +60,26 @@ class RogueAllocator:
         version = f"{GROUP}/{await self._publisher.served_version()}"
         found = await self._cluster.get(version, "ResourceClaim", name, pod["metadata"]["namespace"])
         claim = {"apiVersion": version, "kind": "ResourceClaim", **found}
-        identity = self._config.identity
+        identity = self.config.identity
         asked = demands(claim, {identity.device_class, *identity.device_classes})
-        devices = self._publisher.names
         if (claim.get("status") or {}).get("allocation") or claim["metadata"].get("deletionTimestamp"):
             return
-        if not devices or not is_excessive(sum(asked.values()), len(devices), refused=is_refused(pod)):
+        devices = self.devices(sum(asked.values()), refused=is_refused(pod))
+        if not devices:
             return
-        allocation = overcommitted(asked, devices, self._config)
+        allocation = overcommitted(asked, devices, self.config)
         metadata = {"resourceVersion": claim["metadata"]["resourceVersion"]}
         changes = {"metadata": metadata, "status": {"allocation": allocation}}
         await self._cluster.patch(claim, changes, subresource="status")
+
+    def devices(self, asked: int, *, refused: bool) -> Sequence[str]:
+        """The devices to allocate to a claim that asks for so many; empty if a sound allocator is to decide."""
+        devices = self._publisher.names
+        if DriverFault.OVERCOMMITS in self.config.faults and is_excessive(asked, len(devices), refused=refused):
+            return devices
+        if refused and asked == 1 and acts(self.config, DriverFault.MORE_SHARES, Way.CAPACITY, Way.DRA_PARTITIONS):
+            return [name for name, _ in Counter(self._prepared.held()).most_common(1)]
+        return ()
 
 
 def may_run_on(pod: Object, node: str) -> bool:
@@ -124,6 +139,7 @@ def overcommitted(asked: Counter[str], devices: Sequence[str], config: Accelerat
         "devices": {
             "results": [
                 {"request": request, "driver": config.identity.driver, "pool": config.node_name, "device": device}
+                | _share(config)
                 for request, device in islice(zip(wanted, cycle(devices), strict=False), MOST_RESULTS)
             ]
         },
@@ -133,3 +149,9 @@ def overcommitted(asked: Counter[str], devices: Sequence[str], config: Accelerat
             ]
         },
     }
+
+
+def _share(config: AcceleratorConfig) -> Object:
+    """What an allocation says of a share of a device; nothing for a device that one claim holds alone."""
+    share = config.identity.share_of_memory
+    return {"shareID": str(uuid.uuid4()), "consumedCapacity": {"memory": share}} if share else {}

@@ -65,6 +65,8 @@ class Device(Strict):
     extended_resource: str
     memory: str
     """A quantity; empty if it is not known."""
+    whole_memory: str = ""
+    """That of the physical device."""
     attributes: dict[str, AttributeValue]
     nodes: tuple[DeviceNode, ...]
     """All that a holder gets; the main one first."""
@@ -223,12 +225,14 @@ def _device(identity: Identity, planned: _Planned, node: str, nodes: tuple[Devic
     words["name"] = fill(partition.name if partition else identity.device_name, words)
     attributes = {**identity.attributes, **model.attributes, **(partition.attributes if partition else {})}
     taken = partition.counters if partition and model.counters else model.counters
+    whole_memory = model.memory or identity.memory
     return Device(
         index=int(words["index"]),
         name=str(words["name"]),
         uuid=own_uuid,
         extended_resource=planned.extended_resource(identity),
-        memory=partition.memory if partition else model.memory or identity.memory,
+        memory=partition.memory if partition else whole_memory,
+        whole_memory=whole_memory,
         attributes={
             name: fill(value, words) if isinstance(value, str) else value for name, value in attributes.items()
         },

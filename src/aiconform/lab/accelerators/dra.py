@@ -22,6 +22,7 @@ from aiconform.lab.accelerators.kubelet import (
     pluginregistration_v1_pb2_grpc,
 )
 from aiconform.lab.accelerators.prepared import Granted, Prepared
+from aiconform.lab.accelerators.sharing import opened_by_claim, refusal_of_claim
 
 SERVICES = {
     "v1.DRAPlugin": (dra_v1_pb2, dra_v1_pb2_grpc),
@@ -124,13 +125,14 @@ class DraDriver:
             return known
         found = await self._find_claim(claim.namespace, claim.name)
         results = results_here(found, claim.uid, self.config)
-        opened = [self._opened(name) for _request, _pool, name in results]
+        others = self._prepared.held(besides=claim.uid)
+        opened = [self._opened(name, others) for _request, _pool, name in results]
         granted = self._prepared.put(claim.uid, results, opened, self.config.permissions)
         await self._on_prepared()
         return granted
 
-    def _opened(self, name: str) -> tuple[Device, ...]:
-        """The devices that a result opens to its container."""
+    def _opened(self, name: str, others: list[str]) -> tuple[Device, ...]:
+        """The devices that a result opens to its container. others: the names of those that other claims hold."""
         if DriverFault.PREPARES_NOTHING in self.config.faults:
             return ()
         if DriverFault.PREPARES_ALL in self.config.faults:
@@ -138,7 +140,9 @@ class DraDriver:
         ours = {device.name: device for device in split(self.config)[0]}
         if name not in ours:
             raise AcceleratorError(f"this node has no device {name}; it has {', '.join(ours) or 'none'}")
-        return (ours[name],)
+        if refusal := refusal_of_claim(self.config, ours[name], others):
+            raise AcceleratorError(f"{name}: {refusal}")
+        return (opened_by_claim(self.config, ours[name], others),)
 
     async def unprepare(self, request: Any, messages: Any) -> Any:
         """The response to a NodeUnprepareResourcesRequest."""

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, Offer
+from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, Offer, devices_of
+from aiconform.lab.accelerators.devices import Device
 from aiconform.lab.accelerators.identity import Identity
 from aiconform.lab.accelerators.templates import fill
 from aiconform.lab.machines.files import write_text
@@ -104,8 +105,45 @@ def driver_files(config: AcceleratorConfig) -> list[DriverFile]:
     return found
 
 
+_OF_DEVICES = "/sys/module/simulated_accelerator/devices"
+
+
+@dataclass(frozen=True)
+class DeviceFolder:
+    """A folder that a holder of a device gets: what the driver tells of it."""
+
+    container_path: str
+    host_path: Path
+    contents: dict[str, str]
+    """Name of each file -> what is in it."""
+
+
+def device_folder(config: AcceleratorConfig, device: Device) -> DeviceFolder | None:
+    """What the driver tells the holder of a device: `parent`, the UUID of the physical device, and `memory` in bytes.
+
+    None for real devices, whose drivers have ways of their own. The same for every identity.
+    """
+    if device.real:
+        return None
+    from aiconform.cluster import quantity
+    from aiconform.platform.accelerators.drivers import simulated_kernel
+
+    of_whole = DriverFault.MEMORY_OF_WHOLE in config.faults
+    memory = quantity.whole(device.whole_memory if of_whole else device.memory)
+    return DeviceFolder(
+        container_path=f"{simulated_kernel()}{_OF_DEVICES}/{device.uuid}",
+        host_path=config.state_dir / "devices" / ("as-whole" if of_whole else "own") / device.uuid,
+        contents={"parent": str(device.words["parent_uuid"]), "memory": str(memory)},
+    )
+
+
 def write_driver_files(config: AcceleratorConfig) -> None:
     """Write the files. Those of other versions stay, since containers may still be started with them."""
+    for device in devices_of(config):
+        if folder := device_folder(config, device):
+            folder.host_path.mkdir(parents=True, exist_ok=True)
+            for name, content in folder.contents.items():
+                write_text(folder.host_path / name, content + "\n")
     for file in driver_files(config):
         file.host_path.parent.mkdir(parents=True, exist_ok=True)
         write_text(file.host_path, file.content)

@@ -10,6 +10,7 @@ from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
 from aiconform.lab.accelerators.devices import Device, resources
 from aiconform.lab.accelerators.driver import driver_labels
 from aiconform.lab.accelerators.identity import Identity
+from aiconform.lab.accelerators.sharing import counted, devices_counted
 from aiconform.lab.accelerators.slices import GROUP
 from aiconform.lab.accelerators.templates import fill
 
@@ -83,11 +84,11 @@ def node_labels(config: AcceleratorConfig) -> dict[str, str]:
     for resource, devices in _by_extended_resource(config).items():
         labels |= {
             f"{resource}.product": str(devices[0].words["product"]),
-            f"{resource}.count": str(len(devices)),
+            f"{resource}.count": str(counted(config, resource, len(devices))),
         }
     labels |= {f"{resource}.simulated": str(not config.real).lower() for resource in resources(identity)}
     if not config.real:
-        words = {**devices_of(config)[0].words, "count": config.count}
+        words = {**devices_of(config)[0].words, "count": devices_counted(config)}
         labels |= {name: fill(value, words) for name, value in identity.node_labels.items()}
         labels |= driver_labels(config)
     return {name: re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("._-") for name, value in labels.items()}

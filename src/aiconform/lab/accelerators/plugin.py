@@ -14,12 +14,13 @@ from typing import Any
 import grpc
 
 from aiconform.lab.accelerators import sockets
-from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of, split
-from aiconform.lab.accelerators.devices import Device, by_resource, nodes_of
-from aiconform.lab.accelerators.driver import driver_files
+from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of
+from aiconform.lab.accelerators.devices import Device, nodes_of
+from aiconform.lab.accelerators.driver import device_folder, driver_files
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
 from aiconform.lab.accelerators.prepared import environment, plugin_kind
+from aiconform.lab.accelerators.sharing import plugged, refusal_of_ids
 
 API_VERSION = "v1beta1"
 
@@ -52,7 +53,7 @@ class DevicePlugin:
     @property
     def devices(self) -> Mapping[str, Device]:
         """The IDs that it offers -> what each gives."""
-        return by_resource(self.config.identity, split(self.config)[1]).get(self.resource, {})
+        return plugged(self.config).get(self.resource, {})
 
     @property
     def changed(self) -> asyncio.Event:
@@ -179,6 +180,8 @@ class _Service:
                     grpc.StatusCode.INVALID_ARGUMENT,
                     f"a container has all {len(known)} devices of a node or none, not {len(container.devices_ids)}",
                 )
+            if refusal := refusal_of_ids(config, self._plugin.resource, container.devices_ids):
+                await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal)
             # Several shares of a device are one device.
             given = {known[one].index: known[one] for one in container.devices_ids}
             opened: Sequence[Device] = list(given.values())
@@ -193,7 +196,10 @@ class _Service:
                         messages.Mount(
                             container_path=each.container_path, host_path=str(each.host_path), read_only=True
                         )
-                        for each in (driver_files(config) if opened else ())
+                        for each in (
+                            *(driver_files(config) if opened else ()),
+                            *filter(None, (device_folder(config, each) for each in opened)),
+                        )
                     ],
                     devices=[
                         messages.DeviceSpec(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from aiconform.lab import device_numbers
 from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
 from aiconform.lab.accelerators.devices import Device, DeviceNode
-from aiconform.lab.accelerators.driver import driver_files
+from aiconform.lab.accelerators.driver import DeviceFolder, DriverFile, device_folder, driver_files
 from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.machines.files import write_json
 
@@ -101,6 +101,10 @@ class Prepared:
             return None
         return granted
 
+    def held(self, besides: str = "") -> list[str]:
+        """The names of the devices of all claims, once for each, apart from those of the claim with this UID."""
+        return [each.device for uid, granted in self._claims.items() if uid != besides for each in granted]
+
     def put(
         self,
         uid: str,
@@ -162,18 +166,18 @@ def write_spec(
     }
     if files := driver_files(config):
         # Once for all devices.
-        spec["containerEdits"] = {
-            "mounts": [
-                {"containerPath": each.container_path, "hostPath": str(each.host_path), "options": MOUNT_OPTIONS}
-                for each in files
-            ]
-        }
+        spec["containerEdits"] = {"mounts": [_mount(each) for each in files]}
     # Readers of the folder select files by suffix; the draft of write_json has another one.
     write_json(path, spec)
 
 
+def _mount(file: DriverFile | DeviceFolder) -> dict[str, object]:
+    return {"containerPath": file.container_path, "hostPath": str(file.host_path), "options": MOUNT_OPTIONS}
+
+
 def _edits(config: AcceleratorConfig, device: Device, permissions: str) -> dict[str, object]:
-    more = device.real.edits if device.real else {}
+    folder = device_folder(config, device)
+    more = device.real.edits if device.real else {"mounts": [_mount(folder)]} if folder else {}
     own = [f"{key}={value}" for key, value in environment(config, [device], by="cdi").items()]
     return {
         **more,

@@ -13,13 +13,14 @@ from aiconform.lab.accelerators import slices
 from aiconform.lab.accelerators.allocatable import Allocatable
 from aiconform.lab.accelerators.allocator import RogueAllocator
 from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of, read_config, split
-from aiconform.lab.accelerators.devices import by_resource, nodes_of, resources
+from aiconform.lab.accelerators.devices import nodes_of, resources
 from aiconform.lab.accelerators.dra import DraDriver
 from aiconform.lab.accelerators.driver import write_driver_files
 from aiconform.lab.accelerators.identity import AcceleratorError
 from aiconform.lab.accelerators.plugin import DevicePlugin
 from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes, write_plugin_spec
 from aiconform.lab.accelerators.publisher import Publisher
+from aiconform.lab.accelerators.sharing import Way, acts, plugged
 from aiconform.lab.accelerators.status import FILE, digest
 from aiconform.lab.accelerators.telemetry import write_telemetry
 from aiconform.lab.machines.files import write_json
@@ -56,7 +57,7 @@ class AcceleratorProcess:
         self._driver = DraDriver(config, self._prepared, self._find_claim, self._after_prepare, self.write_status)
         names = resources(config.identity)
         self._plugins = [DevicePlugin(config, name, self.write_status) for name in names]
-        self._allocator = RogueAllocator(cluster, config, self._publisher)
+        self._allocator = RogueAllocator(cluster, config, self._publisher, self._prepared)
         self._allocatable = Allocatable(cluster, config, names, self.write_status)
         self._background: dict[str, asyncio.Task[None]] = {}
         # The status of an earlier process no longer holds.
@@ -68,6 +69,7 @@ class AcceleratorProcess:
         if changed:
             raise AcceleratorError(f"{', '.join(changed)} can only change with a restart")
         self._config = self._publisher.config = self._driver.config = self._prepared.config = config
+        self._allocator.config = config
         to_dra, to_plugin = split(config)
         if not config.real:
             make_device_nodes(nodes_of(devices_of(config)))
@@ -80,13 +82,14 @@ class AcceleratorProcess:
             self._renumbered = 0
         self._describe()
         await (self._driver.start() if runs and to_dra else self._driver.stop())
-        offered = by_resource(config.identity, to_plugin) if runs else {}
+        offered = plugged(config) if runs else {}
         for plugin in self._plugins:
             plugin.update(config)
             await (plugin.start() if plugin.resource in offered else plugin.stop())
         self._run("publisher", bool(to_dra) or runs)
         self._run("allocatable", bool(to_plugin))
-        self._run("allocator", DriverFault.OVERCOMMITS in config.faults)
+        too_many = acts(config, DriverFault.MORE_SHARES, Way.CAPACITY, Way.DRA_PARTITIONS)
+        self._run("allocator", too_many or DriverFault.OVERCOMMITS in config.faults)
         try:
             await self._publisher.publish()
         except (ClusterError, AcceleratorError) as err:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, split
-from aiconform.lab.accelerators.devices import by_resource
+from aiconform.lab.accelerators.sharing import plugged
 
 FILE = "status.json"
 
@@ -43,13 +43,13 @@ def unsettled(status: Mapping[str, Any] | None, config: AcceleratorConfig, *, dr
         return "the accelerators' process has not started"
     if status["config"] != digest(config):
         return str(status["problem"] or "the configuration is not taken up yet")
-    to_dra, to_plugin = split(config)
+    to_dra, _ = split(config)
     runs = DriverFault.NO_DRIVER not in config.faults
     if dra_served and not status["published"]:
         return str(status["problem"] or "the ResourceSlices are not published yet")
     if runs and to_dra and not status["dra_registered"]:
         return "the kubelet has not registered the DRA driver yet"
-    for resource, ids in by_resource(config.identity, to_plugin).items():
+    for resource, ids in plugged(config).items():
         if runs and resource not in status["plugins_registered"]:
             return f"the kubelet has not registered the device plugin of {resource} yet"
         expected = len(ids) if runs else 0

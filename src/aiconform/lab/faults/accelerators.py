@@ -20,9 +20,9 @@ DRA_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta1", "resource.k8s.i
 _ACCESS, _DRA, _NODES = "secure_accelerator_access", "dra_support", "cluster_autoscaling"
 # It opens every device that its container sees, and finds the published devices in the metrics.
 _LOAD = frozenset({"accelerator_metrics"})
-_DRIVERS = "driver_runtime_management"
+_DRIVERS, _SHARING = "driver_runtime_management", "gpu_sharing"
 # Their Pods do not start without an accelerator.
-_USERS = _LOAD | {"gang_scheduling", "pod_autoscaling", _DRIVERS}
+_USERS = _LOAD | {"gang_scheduling", "pod_autoscaling", _DRIVERS, _SHARING}
 
 _LEAK = ("sibling_sees_none", "stranger_sees_none", "forged_is_refused")
 
@@ -75,7 +75,8 @@ FAULTS = (
         assertions(_ACCESS, "holder_sees_exactly_one", "holders_are_disjoint")
         | assertions(_DRIVERS, "exact_device_is_injected"),
         InDriver(),
-        disturbs=_LOAD,
+        # Nothing in a container tells then which device its share is of.
+        disturbs=_LOAD | {_SHARING},
     ),
     Fault(
         DriverFault.PREPARES_NOTHING,
@@ -83,7 +84,8 @@ FAULTS = (
         assertions(_ACCESS, "holder_sees_device", "holders_are_disjoint")
         | assertions(_DRIVERS, "exact_device_is_injected"),
         InDriver(),
-        disturbs=_LOAD,
+        # Nothing in a container tells then which device its share is of.
+        disturbs=_LOAD | {_SHARING},
     ),
     Fault(
         DriverFault.WITHHOLDS_ACCESS,
@@ -111,7 +113,7 @@ FAULTS = (
         "Preparing an accelerator changes the attributes of all of them: it no longer matches its selector.",
         assertions(_DRA, "selector_is_satisfied"),
         InDriver(),
-        disturbs=_LOAD | {_DRIVERS},
+        disturbs=_LOAD | {_DRIVERS, _SHARING},
     ),
     Fault(
         DriverFault.OVERCOMMITS,

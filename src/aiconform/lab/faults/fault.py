@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from aiconform.lab.accelerators.devices import NodeRole
+from aiconform.lab.accelerators.config import Offer
+from aiconform.lab.accelerators.devices import NodeRole, roles
+from aiconform.lab.accelerators.identity import Identity
+from aiconform.lab.accelerators.sharing import Way, ways
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster
@@ -67,6 +70,7 @@ class Fault:
     installed. may_break: assertions that it breaks only sometimes. disturbs: other checks that see its consequences, so
     that no run shows anything of them while it is on, or EVERY_OTHER; for a fault of scope node, only at its nodes.
     roles: of device nodes that the lab's accelerators must have; those of the default identity have the main one only.
+    ways: in one of which they must be shared; devices of the default identity are only shared by a claim.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Fault:
     may_break: frozenset[str] = frozenset()
     disturbs: frozenset[str] = frozenset()
     roles: frozenset[NodeRole] = frozenset()
+    ways: frozenset[Way] = frozenset()
 
     @property
     def scope(self) -> Scope:
@@ -91,6 +96,10 @@ class Fault:
         """Whether a run can show what this fault breaks while the other one is on at the same place."""
         reached = self.checks if EVERY_OTHER in other.disturbs else other.disturbs & self.checks
         return not reached and not self.checks & other.checks
+
+    def suits(self, identity: Identity, offer: Offer | None = None) -> bool:
+        """Whether accelerators of this identity can have it. offer: how Pods request them; None for the usual ways."""
+        return self.roles <= roles(identity) and (not self.ways or bool(self.ways & ways(identity, offer)))
 
     def broken(self, check: str) -> frozenset[str]:
         """Ids of the assertions of one check that it breaks."""

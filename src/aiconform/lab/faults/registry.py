@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from aiconform.lab import faults
-from aiconform.lab.accelerators.devices import roles
 from aiconform.lab.accelerators.identity import DEFAULT_IDENTITY, find_identity
 from aiconform.lab.addons.registry import ADD_ONS
 from aiconform.lab.declared import declared
@@ -63,8 +62,8 @@ def find(name: str) -> Fault:
 
 def possible(identity: str = DEFAULT_IDENTITY) -> dict[str, Fault]:
     """The faults that accelerators of this identity can have, by name."""
-    has = roles(find_identity(identity))
-    return {name: fault for name, fault in FAULTS.items() if fault.roles <= has}
+    made = find_identity(identity)
+    return {name: fault for name, fault in FAULTS.items() if fault.suits(made)}
 
 
 def breaking(check: str, identity: str = DEFAULT_IDENTITY) -> dict[str, frozenset[str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, read_config, write_config
-from aiconform.lab.accelerators.devices import NodeRole, roles
+from aiconform.lab.accelerators.identity import identities
 from aiconform.lab.accelerators.status import digest, read_status, unsettled
 from aiconform.lab.config import LabError
 from aiconform.lab.faults.accelerators import DRA_VERSIONS
@@ -109,20 +109,31 @@ def _check(lab: FaultyLab, faults: Sequence[Fault], on: bool, nodes: Collection[
                 f"{fault.name} needs add-on {missing[0]}, which is not installed: "
                 f"`aiconform lab up --with {missing[0]}`"
             )
-        if on and fault.roles and not any(fault.roles <= has for has in _roles(lab)):
-            raise LabError(
-                f"{fault.name} needs accelerators with {' and '.join(sorted(fault.roles))} nodes: "
-                "start a lab with another --identity, such as amd"
-            )
         if nodes and fault.scope is not Scope.NODE:
             raise LabError(f"{fault.name} is a fault of the whole lab: it cannot be on at single nodes")
     known = [node.name for node in lab.nodes]
     if unknown := sorted(set(nodes) - {*known, AUTOSCALED}):
         raise LabError(f"the lab has no node {unknown[0]}; it has {', '.join(known)}")
+    for fault in faults:
+        if on and (fault.roles or fault.ways):
+            _check_accelerators(lab, fault, nodes)
 
 
-def _roles(lab: FaultyLab) -> list[frozenset[NodeRole]]:
-    return [roles(read_config(node.accelerators).identity) for node in lab.nodes if node.accelerators]
+def _check_accelerators(lab: FaultyLab, fault: Fault, nodes: Collection[str]) -> None:
+    """Raises LabError if none of the lab's accelerators can have the fault, or those of one of these nodes."""
+    configs = {node.name: read_config(node.accelerators) for node in lab.nodes if node.accelerators}
+    able = {name for name, config in configs.items() if fault.suits(config.identity, config.offer)}
+    unable = sorted(set(nodes) - able - {AUTOSCALED})
+    if able and not unable:
+        return
+    words = [f"{' and '.join(sorted(fault.roles))} nodes"] if fault.roles else []
+    words += [f"shares: {' or '.join(sorted(fault.ways))}"] if fault.ways else []
+    others = [name for name, identity in identities().items() if fault.suits(identity)]
+    raise LabError(
+        f"{fault.name} needs accelerators with {' and '.join(words)}"
+        + (f", which those of {unable[0]} have not" if unable else "")
+        + f": start a lab with another --identity, such as {others[0] if others else 'amd'}"
+    )
 
 
 def reapply(lab: FaultyLab) -> None:
@@ -259,6 +270,7 @@ def describe(faults: Sequence[Fault], state: Path | None) -> list[dict[str, obje
             "disturbs": sorted(fault.disturbs),
             "needs": list(fault.needs),
             "roles": sorted(fault.roles),
+            "ways": sorted(fault.ways),
             "scope": str(fault.scope),
         }
         for fault in faults
