@@ -27,8 +27,10 @@ EACH_KIND = [
     "dra-taint-rules",
     "gke-compute-classes",
     "gke-gpu-node-pools",
+    "gke-own-exporter",
     "oke-karpenter",
     "onprem-other-operators",
+    "onprem-victoria-metrics",
     "openshift-gpu",
     "openshift-scale-from-zero",
 ]

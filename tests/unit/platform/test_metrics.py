@@ -29,8 +29,9 @@ from aiconform.platform.monitoring.conventions import (
 )
 from aiconform.platform.monitoring.matching import Counted, count, cover, match, may_be
 from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
+from aiconform.platform.monitoring.monitors import KINDS, MonitorKind, Monitors, monitors
 from aiconform.platform.monitoring.readings import Readings, by_device, each_once
-from aiconform.platform.monitoring.scrape import Endpoint, Monitors, endpoints, read, read_first
+from aiconform.platform.monitoring.scrape import Endpoint, endpoints, read, read_first
 from aiconform.platform.selectors import selects
 from aiconform.spec import yamlfile
 
@@ -558,6 +559,50 @@ def test_monitors_lead_to_pods() -> None:
     }
     found = places([target], Monitors(services=(by_service,), targets=(service,)))
     assert found == [("ns/a:7000/x", "ServiceMonitor ns/sm")]
+
+
+class Declared:
+    """A platform and its cluster, in which one object makes a monitoring system scrape. refused: nobody may list it."""
+
+    def __init__(self, kind: MonitorKind, item: Object, refused: bool = False) -> None:
+        self.cluster, self._kind, self._item, self._refused = self, kind, item, refused
+
+    async def groups(self) -> dict[str, tuple[str, ...]]:
+        return {self._kind.group: (self._kind.api_version.partition("/")[2],)}
+
+    async def resources(self, api_version: str) -> dict[str, str]:
+        assert api_version in (self._kind.api_version, "monitoring.coreos.com/v1")
+        return {self._kind.kind: self._kind.plural} if api_version == self._kind.api_version else {}
+
+    async def list(self, api_version: str, kind: str) -> Any:
+        if kind == "Service":
+            yield {
+                "metadata": {"name": "s", "namespace": "ns", "labels": {"app": "a"}},
+                "spec": {"selector": {"app": "a"}, "ports": [{"name": "web", "port": 80, "targetPort": "web"}]},
+            }
+            return
+        assert (api_version, kind) == (self._kind.api_version, self._kind.kind)
+        if self._refused:
+            raise Forbidden("no", verb="list", resource=self._kind.plural)
+        yield self._item
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.group}-{kind.kind}")
+async def test_what_any_monitoring_system_scrapes_is_found(kind: MonitorKind) -> None:
+    target = pod("a", ports={"web": 7000}, labels={"app": "a"})
+    metadata = {"name": "m", **({"namespace": "ns"} if kind.namespaced else {})}
+    spec = {"selector": {"matchLabels": {"app": "a"}}, kind.endpoints: [{"port": "web", "path": "/x"}]}
+    about: Any = Declared(kind, {"metadata": metadata, "spec": spec})
+    place = "ns/m" if kind.namespaced else "m"
+    assert places([target], await monitors(about)) == [("ns/a:7000/x", f"{kind.kind} {place}")]
+    elsewhere: Any = Declared(kind, {"metadata": {**metadata, "namespace": "other"}, "spec": spec})
+    assert bool(places([target], await monitors(elsewhere))) is not kind.namespaced
+    refused: Any = Declared(kind, {}, refused=True)
+    if kind.optional:
+        assert await monitors(refused) == Monitors()
+    else:
+        with pytest.raises(Forbidden):
+            await monitors(refused)
 
 
 def test_a_known_exporter_is_asked_by_the_scheme_that_monitoring_uses() -> None:

@@ -22,13 +22,13 @@ from aiconform.kit.pods import POD_ACCESS
 from aiconform.kit.starting import BLAME_SECONDS
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.monitoring.exporters import find
+from aiconform.platform.monitoring.monitors import KINDS
 from aiconform.platform.monitoring.sources import NodeSources, Source
 
 METRICS_ACCESS = (
     Access("", "pods/proxy", ("get",), everywhere=True),
     Access("", "services", ("list",), everywhere=True),
-    Access("monitoring.coreos.com", "podmonitors", ("list",), everywhere=True),
-    Access("monitoring.coreos.com", "servicemonitors", ("list",), everywhere=True),
+    *(Access(kind.group, kind.plural, ("list",), everywhere=True, optional=kind.optional) for kind in KINDS),
 )
 
 

@@ -14,8 +14,9 @@ from aiconform.platform.accelerators.offered import NodeAccelerators
 from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring.asking import Answer, Asking, names_of, told_nothing
 from aiconform.platform.monitoring.conventions import Convention
+from aiconform.platform.monitoring.monitors import monitors
 from aiconform.platform.monitoring.readings import MUST_BE_REPORTED
-from aiconform.platform.monitoring.scrape import Endpoint, endpoints, monitors, not_running
+from aiconform.platform.monitoring.scrape import Endpoint, endpoints, not_running
 from aiconform.platform.monitoring.sources import NodeSources
 
 # How many endpoints of a node are tried if no exporter is known.

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aiconform.cluster import Cluster, ClusterError, Forbidden, Object, TimedOut, wait
-from aiconform.platform.inventory import Platform
 from aiconform.platform.monitoring import closed
 from aiconform.platform.monitoring.conventions import Convention
 from aiconform.platform.monitoring.metrics import BadFormat, MetricSample, parse
+from aiconform.platform.monitoring.monitors import Monitors
 from aiconform.platform.selectors import selects
 
 # The default timeout of Prometheus, and more than any exporter sends.
@@ -26,7 +26,6 @@ _WANTS_TLS = "HTTP request to an HTTPS server"
 UNREACHED_SECONDS = 35.0
 """API servers say after 30 s that a connection cannot be made (the timeout of Go's default transport)."""
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4"
-MONITORING = "monitoring.coreos.com/v1"
 BY_PORT = "its declared port"
 """Why a port is tried of which nothing says that it serves metrics."""
 Problem = Literal["", "authentication", "slow", "format", "unreachable"]
@@ -121,30 +120,6 @@ async def read_first(cluster: Cluster, endpoint: Endpoint) -> Scrape:
     again = await read(cluster, endpoint, seconds=UNREACHED_SECONDS)
     in_time = not again.problem and loop.time() - begun < SCRAPE_SECONDS
     return again if in_time or again.problem == "unreachable" else found
-
-
-@dataclass(frozen=True)
-class Monitors:
-    """Where a platform's monitoring scrapes: PodMonitors, ServiceMonitors, and Services as their targets."""
-
-    pods: tuple[Object, ...] = ()
-    services: tuple[Object, ...] = ()
-    targets: tuple[Object, ...] = ()
-
-
-async def monitors(platform: Platform) -> Monitors:
-    """All of them in the cluster; empty if the API of the Prometheus operator is not served."""
-    cluster = platform.cluster
-    served = await cluster.resources(MONITORING)
-    kinds = [kind for kind in ("PodMonitor", "ServiceMonitor") if kind in served]
-    found = dict(zip(kinds, await asyncio.gather(*(_all(cluster, MONITORING, kind) for kind in kinds)), strict=True))
-    of_services = found.get("ServiceMonitor", ())
-    services = await _all(cluster, "v1", "Service") if of_services else ()
-    return Monitors(found.get("PodMonitor", ()), of_services, services)
-
-
-async def _all(cluster: Cluster, api_version: str, kind: str) -> tuple[Object, ...]:
-    return tuple([item async for item in cluster.list(api_version, kind)])
 
 
 def endpoints(
@@ -244,13 +219,13 @@ def _monitored(pod: Object, found: Monitors) -> list[Endpoint]:
     for monitor in found.pods:
         spec = monitor["spec"]
         if _in_namespace(monitor, namespace) and selects(spec.get("selector") or {}, labels):
-            why = f"PodMonitor {monitor['metadata']['namespace']}/{monitor['metadata']['name']}"
+            why = _named_monitor(monitor, "PodMonitor")
             for entry in spec.get("podMetricsEndpoints") or []:
                 port = entry.get("portNumber") or entry.get("port") or entry.get("targetPort")
                 places += _place(pod, port, entry, why)
     for monitor in found.services:
         spec = monitor["spec"]
-        why = f"ServiceMonitor {monitor['metadata']['namespace']}/{monitor['metadata']['name']}"
+        why = _named_monitor(monitor, "ServiceMonitor")
         for service in found.targets:
             about, chosen = service["metadata"], service["spec"].get("selector") or {}
             if (
@@ -267,6 +242,11 @@ def _monitored(pod: Object, found: Monitors) -> list[Endpoint]:
             for entry in spec.get("endpoints") or []:
                 places += _place(pod, entry.get("targetPort") or target_of.get(entry.get("port")), entry, why)
     return places
+
+
+def _named_monitor(monitor: Object, usual: str) -> str:
+    place = "/".join(filter(None, (monitor["metadata"]["namespace"], monitor["metadata"]["name"])))
+    return f"{monitor.get('kind', usual)} {place}"
 
 
 def _place(pod: Object, port: str | int | None, entry: Object, why: str) -> list[Endpoint]:
