@@ -18,6 +18,7 @@ from aiconform.cli.certify_registry import command as registry
 from aiconform.cli.certify_validate import validate
 from aiconform.cli.common import Failure, fail, note, output_option
 from aiconform.cli.ending import end
+from aiconform.cli.extras import ExtraGroup
 
 if TYPE_CHECKING:
     from aiconform.certify.answers import Requirement
@@ -29,18 +30,27 @@ UNDECIDED = 3
 REQUIRABLE = ("consistent", "vouched", "shown", "valid", "challenged")
 
 
-class CertifyGroup(click.Group):
+class CertifyGroup(ExtraGroup):
     """Exits with code 2 and one sentence when a command is used wrongly."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        from aiconform.certify.checklist import BadChecklists
-        from aiconform.certify.validate import NothingToValidate
-        from aiconform.spec import SpecError
+    extra = "certify"
 
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (BadChecklists, NothingToValidate, SpecError) as error:
+        except (click.ClickException, click.exceptions.Exit):
+            # --help ends so, and needs none of what is imported here.
+            raise
+        except _wrong_use() as error:
             raise Failure(str(error)) from error
+
+
+def _wrong_use() -> tuple[type[Exception], ...]:
+    from aiconform.certify.checklist import BadChecklists
+    from aiconform.certify.validate import NothingToValidate
+    from aiconform.spec import SpecError
+
+    return BadChecklists, NothingToValidate, SpecError
 
 
 @click.group("certify", cls=CertifyGroup)

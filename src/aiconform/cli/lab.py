@@ -12,6 +12,7 @@ import click
 
 from aiconform.cli.common import Failure, note, output_option, print_json
 from aiconform.cli.ending import INTERRUPTED, end
+from aiconform.cli.extras import ExtraGroup
 from aiconform.cli.progress import Progress
 from aiconform.lab.config import ALLOCATIONS, IP_FAMILIES
 
@@ -23,8 +24,10 @@ _MODULES = {
 }
 
 
-class _Group(click.Group):
+class _Group(ExtraGroup):
     """Imports those that have modules of their own only when they are called."""
+
+    extra = "lab"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), *_MODULES]
@@ -59,10 +62,6 @@ name_option = click.option(
 @click.group(cls=_Group)
 def command() -> None:
     """Run a reference AI platform of real components on this machine (needs root on Linux)."""
-    from aiconform.lab import require_linux
-
-    with clear_errors():
-        require_linux()
 
 
 @command.command()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aiconform.cli.common import fail
+from aiconform.cli.extras import need
 from aiconform.cli.progress import Progress
 from aiconform.engine.gates import Gate, NeverReady
 
@@ -137,6 +138,7 @@ def lab_of(requirements: Iterable[Requirement], *, at_once: bool) -> tuple[Lab, 
 
     `at_once` brings it up with all of them. Ends the process if that fails. Call it where an event loop may start.
     """
+    need("lab", "aiconform run --lab")
     from aiconform.lab import LabConfig, LabError
     from aiconform.lab.addons.registry import chosen, components_of, needed
     from aiconform.lab.build.assets import absent
