@@ -174,6 +174,34 @@ def test_an_exporter_that_does_not_run_at_the_moment_is_not_decided() -> None:
     assert "ns/dcgm-exporter-b, known as NVIDIA DCGM exporter, does not run: Pending" in found.nodes[1].message
 
 
+def test_an_exporter_that_runs_outside_of_pods_is_not_decided() -> None:
+    there, managed = node({"nvidia.com/gpu": 1}), node({"nvidia.com/gpu": 1})
+    managed["metadata"]["name"] = "n2"
+    labels = managed["metadata"]["labels"]
+    objects, pages = [there, managed, exporter("dcgm-exporter-a", DCGM[1], 9400)], {}
+    pages["ns/dcgm-exporter-a:9400"] = of_nodes(n1="a")
+    assert verdicts(seen(objects, pages))["every_device"] is False
+    labels["kubernetes.azure.com/dcgm-exporter"] = "enabled"
+    found = seen(objects, pages)
+    assert verdicts(found) == {**WELL, "standard_format": None}
+    assert "runs on n2 outside of Pods" in found.nodes[1].message
+    assert "accelerator_metrics.exporter=NAMESPACE/POD*" in found.nodes[1].way_out
+    # Whoever names Pods is heard, and a collector may have its metrics.
+    assert verdicts(seen(objects, pages, exporter="ns/dcgm*"))["every_device"] is False
+    pages["ns/dcgm-exporter-a:9400"] = of_nodes(n1="a", n2="b")
+    assert verdicts(seen(objects, pages)) == WELL
+    labels["kubernetes.azure.com/dcgm-exporter"] = "disabled"
+    pages["ns/dcgm-exporter-a:9400"] = of_nodes(n1="a")
+    assert verdicts(seen(objects, pages))["every_device"] is False
+
+
+def test_where_every_exporter_runs_outside_of_pods_it_is_said() -> None:
+    there = node({"nvidia.com/gpu": 1}, **{"kubernetes.azure.com__dcgm-exporter": "enabled"})
+    with pytest.raises(NothingToLookAt, match=r"cannot be read: .* outside of Pods .*A run reads only") as told:
+        seen([there], {})
+    assert "Install" not in str(told.value)
+
+
 def test_a_vendors_workloads_are_no_exporters() -> None:
     job = exporter("train-0", "vault.habana.ai/gaudi-docker/pytorch:1", 8000, "http")
     plugin = exporter("habanalabs-device-plugin-x", "vault.habana.ai/docker-k8s-device-plugin:1", 1)

@@ -17,6 +17,7 @@ OVER_TLS = (
     "Declare the port that serves TLS, and say so where monitoring reads it (annotation prometheus.io/scheme: https, "
     f"or `scheme` of the PodMonitor or ServiceMonitor), {_NAMED}"
 )
+OUTSIDE_PODS = f"A run reads only what Pods answer: let Pods have these metrics, too, such as a collector's, {_NAMED}"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TLS_ALERT = "remote error: tls:"
 """What Go's clients say, such as the API server, when the other side ends the handshake."""

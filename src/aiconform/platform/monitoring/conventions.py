@@ -27,6 +27,7 @@ class Convention:
     exporters: tuple[str, ...] = ()
     port: int = 0
     path: str = "/metrics"
+    host_labels: tuple[tuple[str, str], ...] = ()
     opentelemetry: bool = False
     device_labels: tuple[str, ...] = ()
     partition_labels: tuple[str, ...] = ()
@@ -126,6 +127,7 @@ def _convention(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> Convent
         name=entry["name"],
         port=entry.get("port", 0),
         path=entry.get("path", "/metrics"),
+        host_labels=tuple(entry.get("host_labels", {}).items()),
         opentelemetry=entry.get("opentelemetry", False),
         device_labels=tuple(entry["device_labels"]),
         partition_has=tuple(entry.get("partition_has", {}).items()),

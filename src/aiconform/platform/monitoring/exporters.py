@@ -16,7 +16,7 @@ from aiconform.platform.monitoring.asking import Answer, Asking, names_of, told_
 from aiconform.platform.monitoring.conventions import Convention
 from aiconform.platform.monitoring.monitors import monitors
 from aiconform.platform.monitoring.readings import MUST_BE_REPORTED
-from aiconform.platform.monitoring.scrape import Endpoint, endpoints, not_running
+from aiconform.platform.monitoring.scrape import Endpoint, endpoints, not_running, outside_pods
 from aiconform.platform.monitoring.sources import NodeSources
 
 # How many endpoints of a node are tried if no exporter is known.
@@ -43,6 +43,7 @@ async def find(
     """
     pods, found, nodes = await asyncio.gather(platform.pods(), monitors(platform), platform.nodes())
     names = {name: each["metadata"]["name"] for each in nodes for name in names_of(each)}
+    by_name = {each["metadata"]["name"]: each for each in nodes}
     of_node: dict[str, list[Object]] = defaultdict(list)
     for pod in pods:
         metadata = pod["metadata"]
@@ -61,14 +62,15 @@ async def find(
         if only and not chosen:
             return NodeSources(tried=(_no_place(node, only, of_node[node]),))
         known = asking.sources(node, await asking.ask(chosen))
-        waiting = not_running(of_node[node], conventions)
+        host = [] if only else outside_pods(by_name[node], conventions)
+        waiting = [*not_running(of_node[node], conventions), *host]
         of_each = [known.of(profile, profiles - {profile}) for profile in profiles]
         if all(each.is_whole(quantities) or (each.problems and not each.sources) for each in of_each):
             return known
         # What an exporter would say that does not run at the moment, nobody knows. What is guessed may be none at all:
         # nobody has to open it.
         guessed = asking.sources(node, await asking.ask(others))
-        return known + replace(guessed, problems=tuple(waiting), closed=())
+        return known + replace(guessed, problems=tuple(waiting), closed=tuple(host))
 
     profiles: dict[str, set[str]] = defaultdict(set)
     for each in offered:

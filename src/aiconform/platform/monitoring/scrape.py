@@ -181,6 +181,19 @@ def not_running(pods: Iterable[Object], conventions: Sequence[Convention]) -> li
     return found
 
 
+def outside_pods(node: Object, conventions: Sequence[Convention]) -> list[Scrape]:
+    """The exporters that run on a node but in no Pod, by its labels, as endpoints that cannot be reached."""
+    name, labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
+    found = []
+    for convention in conventions:
+        for label, value in convention.host_labels:
+            if labels.get(label) == value:
+                place = Endpoint("", "", name, str(convention.port), convention.path, "", "", convention.name)
+                told = f"{convention.name} runs on {name} outside of Pods (its label {label} is {value})"
+                found.append(Scrape(place, problem="unreachable", message=told, way_out=closed.OUTSIDE_PODS))
+    return found
+
+
 def _convention_of(pod: Object, conventions: Sequence[Convention]) -> Convention | None:
     names = [pod["metadata"]["name"], *(container.get("image", "") for container in pod["spec"]["containers"])]
     return next((convention for convention in conventions if convention.serves(names)), None)
