@@ -17,7 +17,10 @@ from aiconform.engine.evidence import (
     Record,
     Report,
     Tool,
+    digest,
+    encode_record,
 )
+from aiconform.engine.times import Times
 from aiconform.reports.html import render_html
 from aiconform.spec import load_standard
 
@@ -100,7 +103,9 @@ def write(folder: Path, reason: str) -> str:
         for each in checks[:3]
     }
     file = folder / "report.html"
-    file.write_text(render_html(report, evidence), encoding="utf-8")
+    records = {digest(encode_record(each)): at for at, each in ((4.0, seen), (30.0, refused))}
+    times = Times(dict.fromkeys(evidence, 31.0), records, ((6.0, 12.0),))
+    file.write_text(render_html(report, evidence, times), encoding="utf-8")
     return file.as_uri()
 
 
@@ -156,7 +161,7 @@ def test_what_goes_beyond_the_programme_has_a_list_of_its_own(page: Page, url: s
     page.goto(url)
     section = page.get_by_role("article", name="Dynamic Resource Allocation")
     expect(section).to_contain_text("strict: failed")
-    asked, beyond = section.get_by_role("list").all()
+    asked, beyond = section.locator("ol.assertions").all()
     expect(asked.get_by_role("heading")).to_have_count(2)
     expect(beyond.get_by_role("heading")).to_have_text("Our own line broken")
     expect(beyond).to_contain_text("line_beyond")
@@ -183,13 +188,14 @@ def test_an_observation_opens_and_closes_by_keyboard(page: Page, url: str) -> No
     expect(page.get_by_role("link", name="Skip to the requirements")).to_be_focused()
     observation = page.get_by_role("group", name="Isolation of").first
     expect(observation).to_be_hidden()
-    page.locator("summary").first.focus()
+    summary = page.locator("summary", has=page.get_by_text("isolation")).first
+    summary.focus()
     page.keyboard.press("Enter")
     expect(observation).to_be_visible()
     expect(observation).to_contain_text("/dev/accel0")
     page.keyboard.press("Tab")
     expect(observation).to_be_focused()
-    page.locator("summary").first.press("Space")
+    summary.press("Space")
     expect(observation).to_be_hidden()
 
 
@@ -223,7 +229,43 @@ def test_a_printed_page_is_dark_on_white_and_whole(page: Page, url: str) -> None
     page.emulate_media(media="print", color_scheme="dark")
     page.goto(url)
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
-    page.locator("summary").first.click()
+    page.locator("details:has(.observation) > summary").first.click()
     cut = page.evaluate("(box => box.scrollHeight - box.clientHeight)(document.querySelector('.observation'))")
     assert cut == 0
     assert page.pdf().startswith(b"%PDF")
+
+
+def test_timelines_are_pictures_with_a_name_and_the_same_in_a_table(page: Page, url: str) -> None:
+    page.goto(url)
+    figure = page.get_by_role("region", name="Timeline").get_by_role("figure", name="What was done when")
+    picture = figure.get_by_role("img", name="What was done when")
+    expect(picture).to_be_visible()
+    expect(picture).to_have_accessible_description(re.compile("3 checks side by side.*Time since the run began"))
+    expect(figure.get_by_role("table")).to_be_hidden()
+    figure.locator("summary").click()
+    expect(figure.get_by_role("table")).to_contain_text("waits for accelerators or its turn")
+    check = page.get_by_role("article", name="Dynamic Resource Allocation")
+    expect(check.get_by_role("figure", name="Timeline")).to_contain_text("2 times a probe worked")
+
+
+def test_a_link_leads_to_a_check(page: Page, url: str) -> None:
+    page.goto(f"{url}#accelerator_metrics")
+    expect(page.get_by_role("article", name="Accelerator metrics")).to_be_in_viewport()
+
+
+def test_no_text_of_a_picture_leaves_it(page: Page, url: str) -> None:
+    """Apart from what no reader sees: names of any width are cut at its edge."""
+    for width in (360, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(url)
+        outside = page.evaluate(
+            """[...document.querySelectorAll('.drawing')].flatMap(drawing => {
+                 const room = drawing.getBoundingClientRect();
+                 return [...drawing.querySelectorAll('text:not(.name)')].filter(text => {
+                   const box = text.getBoundingClientRect();
+                   return box.left < room.left - 1 || box.right > room.right + 1 ||
+                     box.top < room.top - 1 || box.bottom > room.bottom + 1;
+                 }).map(text => text.textContent);
+               })"""
+        )
+        assert outside == [], width

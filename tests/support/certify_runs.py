@@ -128,6 +128,9 @@ def make_run(
         seconds=8.2,
         requests=93,
     )
+    recorded = {"check": CHECK, "probe": record.probe, "digest": directory.append_record(CHECK, record)}
+    directory.journal.append("recorded", recorded, at)
+    directory.drop_records(CHECK)
     evidence = Evidence(check=CHECK, suite=info.suite, seconds=8.2, requests=93, records=(record,))
     directory.journal.append("observed", {"check": CHECK, "digest": directory.write_evidence(evidence)}, at)
     result = judge_check(requirement, version, load_check(CHECK), evidence)

@@ -19,7 +19,7 @@ from aiconform.certify.submission import Submission
 from aiconform.engine.evidence import FORMAT, Report
 from aiconform.engine.plan import suite_digest
 from aiconform.engine.rundir import PACKAGE, RunDirectory
-from aiconform.reports.formats import ARTIFACTS, FORMATS, Medium, read_evidence
+from aiconform.reports.formats import ARTIFACTS, Medium, pages_of, read_evidence
 
 
 def pages(submission: Submission, checklist: Checklist, runs: Sequence[JudgedRun]) -> dict[str, bytes]:
@@ -42,9 +42,7 @@ def maker() -> str:
 
 def run_pages(run: JudgedRun) -> Iterator[tuple[str, bytes]]:
     """(path in the run's folder, content) of each page that belongs there. Raises BadRunDirectory."""
-    directory = RunDirectory(run.folder)
-    report, evidence = directory.read_report(), read_evidence(directory)
-    yield from ((each.file, each.render(report, evidence, Medium())) for each in FORMATS if each.file)
+    yield from pages_of(RunDirectory(run.folder))
 
 
 def of_this_release(run: JudgedRun) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.check.assertion import Assertion
+from aiconform.check.figures import DeclaredFigure
 from aiconform.check.options import Options, Settings
 from aiconform.check.probe import Access, Probe
 from aiconform.platform import Platform
@@ -42,7 +43,7 @@ def inspection(function: Inspect) -> Inspect:
 
 @dataclass(frozen=True)
 class Check:
-    """The probes and assertions of one requirement, in the order in which its modules define them.
+    """The probes, assertions and figures of one requirement, in the order in which its modules define them.
 
     requirement: the requirement's file, of an extension; the standard has its own. api: the version of the contract
     that the check was made for.
@@ -55,6 +56,7 @@ class Check:
     inspect: Inspect | None = None
     requirement: Path | None = None
     api: int = API_VERSION
+    figures: tuple[DeclaredFigure, ...] = ()
 
     @property
     def access(self) -> tuple[Access, ...]:
@@ -64,23 +66,28 @@ class Check:
 def collect(id_: str, *modules: str, requirement: Path | None = None, api: int = API_VERSION) -> Check:
     """The check that these imported modules define, given by name (`__name__`).
 
-    Raises TypeError if an assertion judges what no probe observes, if two assertions have one id, or if there is more
-    than one Options or @inspection.
+    Raises TypeError if an assertion or a figure is about what no probe observes, if two assertions have one id, or if
+    there is more than one Options or @inspection.
     """
     members = list(dict.fromkeys(member for name in modules for member in _members(name)))
     probes = tuple(member.__probe__ for member in members if hasattr(member, "__probe__"))
     assertions = tuple(member.__assertion__ for member in members if hasattr(member, "__assertion__"))
+    figures = tuple(member.__figure__ for member in members if hasattr(member, "__figure__"))
     observed = {declared.observes for declared in probes}
     for declared in assertions:
         if declared.over not in observed:
             raise TypeError(f"{id_}: no probe observes the {declared.over.__name__} of {declared.id}")
+    for drawn in figures:
+        if drawn.over not in observed:
+            raise TypeError(f"{id_}: no probe observes the {drawn.over.__name__} of {drawn.function.__name__}")
     if twice := [name for name, count in Counter(declared.id for declared in assertions).items() if count > 1]:
         raise TypeError(f"{id_}: more than one assertion has the id {', '.join(twice)}")
     options = [each for each in members if isinstance(each, type) and issubclass(each, Options)]
     inspects = [member for member in members if hasattr(member, "__inspection__")]
     if len(options) > 1 or len(inspects) > 1:
         raise TypeError(f"{id_}: more than one Options or @inspection")
-    return Check(id_, probes, assertions, next(iter(options), None), next(iter(inspects), None), requirement, api)
+    chosen, inspect = next(iter(options), None), next(iter(inspects), None)
+    return Check(id_, probes, assertions, chosen, inspect, requirement, api, figures)
 
 
 def _members(module: str) -> list[Any]:

@@ -37,11 +37,14 @@ def command(directory: Path, form: str, out: Path | None) -> None:
 
     A run that differs from what its observations or its journal say is not rendered; `aiconform judge` shows where.
     """
+    from aiconform.engine.rundir import RunDirectory
+    from aiconform.engine.times import read_times
+
     report, evidence = _read(directory)
     _agrees(directory)
     terminal = out is None and sys.stdout.isatty()
     medium = Medium(max(60, shutil.get_terminal_size().columns), terminal=True) if terminal else Medium()
-    data = BY_NAME[form].render(report, evidence, medium)
+    data = BY_NAME[form].render(report, evidence, medium, read_times(RunDirectory(directory)))
     if out is None:
         click.echo(data, nl=False)
         return

@@ -238,6 +238,11 @@ def encode(model: BaseModel) -> bytes:
     return encode_text(json.dumps(model.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
 
 
+def encode_record(record: Record) -> bytes:
+    """The line of a record until its check is finished; the journal keeps its digest."""
+    return encode_text(json.dumps(record.model_dump(mode="json"), ensure_ascii=False))
+
+
 def encode_text(text: str) -> bytes:
     """UTF-8. An unpaired surrogate, which JSON from a cluster can contain and UTF-8 cannot, becomes a question mark."""
     return text.encode("utf-8", "replace")

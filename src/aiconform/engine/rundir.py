@@ -23,6 +23,7 @@ from aiconform.engine.evidence import (
     Tool,
     digest,
     encode,
+    encode_record,
     encode_text,
 )
 from aiconform.engine.journal import Journal
@@ -106,7 +107,7 @@ class RunDirectory:
 
     def append_record(self, check: str, record: Record) -> str:
         """Keep what a probe of an unfinished check observed; returns its digest, which the journal records."""
-        data = encode_text(json.dumps(record.model_dump(mode="json"), ensure_ascii=False))
+        data = encode_record(record)
         path = self._unfinished(check)
         path.parent.mkdir(exist_ok=True)
         with path.open("ab") as file:

@@ -28,7 +28,7 @@ class UnreadableEvidence(ValueError):
 
 def judge_check(requirement: Requirement, version: str, check: Check, evidence: Evidence) -> CheckResult:
     """Both verdicts on one requirement at a version. Raises UnreadableEvidence."""
-    seen = [(record, _observation(check, record)) for record in evidence.records if record.outcome == "seen"]
+    seen = [(record, observation_of(check, record)) for record in evidence.records if record.outcome == "seen"]
     asked = requirement.programme_lines(version)
     assessed: list[AssertionResult] = []
     left_out: dict[str, str] = {}
@@ -91,7 +91,8 @@ def level_of(requirement: Requirement, version: str) -> ReportLevel:
     return level
 
 
-def _observation(check: Check, record: Record) -> Observation:
+def observation_of(check: Check, record: Record) -> Observation:
+    """What a record with the outcome `seen` observed. Raises UnreadableEvidence."""
     declared = next((probe for probe in check.probes if probe.name == record.probe), None)
     if declared is None or record.observes != declared.observes.__name__:
         raise UnreadableEvidence(f"{check.id}: this suite has no probe {record.probe} that observes {record.observes}")

@@ -6,12 +6,16 @@ A renderer is imported when it is called, so that `aiconform report --help` stay
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from aiconform.engine.evidence import Evidence, Report
 from aiconform.engine.rundir import RunDirectory
+from aiconform.engine.times import Times, read_times
+
+UNKNOWN = Times()
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,12 @@ class Medium:
     terminal: bool = False
 
 
-Render = Callable[[Report, Mapping[str, Evidence], Medium], bytes]
+class Render(Protocol):
+    """evidence: by check id. times: of the run, for formats that show when things were."""
+
+    def __call__(
+        self, report: Report, evidence: Mapping[str, Evidence], medium: Medium, times: Times = UNKNOWN, /
+    ) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -37,43 +46,43 @@ class Format:
     artifact: bool = False
 
 
-def _text(report: Report, evidence: Mapping[str, Evidence], medium: Medium) -> bytes:
+def _text(report: Report, evidence: Mapping[str, Evidence], medium: Medium, _: Times = UNKNOWN, /) -> bytes:
     from aiconform.reports.text import render_text
 
     return render_text(report, evidence, medium.width).encode()
 
 
-def _markdown(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
+def _markdown(report: Report, evidence: Mapping[str, Evidence], *_: object) -> bytes:
     from aiconform.reports.markdown import render_markdown
 
     return render_markdown(report, evidence).encode()
 
 
-def _html(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
+def _html(report: Report, evidence: Mapping[str, Evidence], _: Medium, times: Times = UNKNOWN, /) -> bytes:
     from aiconform.reports.html import render_html
 
-    return render_html(report, evidence).encode()
+    return render_html(report, evidence, times).encode()
 
 
-def _junit(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
+def _junit(report: Report, evidence: Mapping[str, Evidence], *_: object) -> bytes:
     from aiconform.reports.junit import render_junit
 
     return render_junit(report, evidence)
 
 
-def _go_test_events(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
+def _go_test_events(report: Report, evidence: Mapping[str, Evidence], *_: object) -> bytes:
     from aiconform.reports.gotest import render_results
 
     return render_results(report, evidence).encode()
 
 
-def _go_test_log(report: Report, evidence: Mapping[str, Evidence], _: Medium) -> bytes:
+def _go_test_log(report: Report, evidence: Mapping[str, Evidence], *_: object) -> bytes:
     from aiconform.reports.gotest import render_log
 
     return render_log(report, evidence).encode()
 
 
-def _json(report: Report, evidence: Mapping[str, Evidence], medium: Medium) -> bytes:
+def _json(report: Report, evidence: Mapping[str, Evidence], medium: Medium, _: Times = UNKNOWN, /) -> bytes:
     # JSON may hold control characters of the C1 block unescaped.
     text = json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=medium.terminal)
     return f"{text}\n".encode()
@@ -102,10 +111,14 @@ ARTIFACTS: Mapping[str, Format] = {Path(each.file).name: each for each in FORMAT
 
 def write_reports(directory: RunDirectory) -> None:
     """Write each format that belongs into the directory of a finished run."""
-    report, evidence = directory.read_report(), read_evidence(directory)
-    for each in FORMATS:
-        if each.file:
-            _write(directory.path / each.file, each.render(report, evidence, Medium()))
+    for file, data in pages_of(directory):
+        _write(directory.path / file, data)
+
+
+def pages_of(directory: RunDirectory) -> Iterator[tuple[str, bytes]]:
+    """(path in the run's folder, content) of each format that belongs there. Raises BadRunDirectory."""
+    report, evidence, times = directory.read_report(), read_evidence(directory), read_times(directory)
+    yield from ((each.file, each.render(report, evidence, Medium(), times)) for each in FORMATS if each.file)
 
 
 def write_artifacts(report: Report, evidence: Mapping[str, Evidence], folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Record, Report
+from aiconform.engine.times import Times
 from aiconform.engine.verdicts import counting
+from aiconform.reports.pictures import Pictures, pictures, run_timeline
 from aiconform.reports.plain import plain, shortened
 from aiconform.reports.summary import (
     BEYOND,
@@ -46,6 +49,9 @@ from aiconform.reports.summary import (
 REASON_LIMIT = 10_000
 OBSERVATION_LIMIT = 60_000
 EXTENSIONS_NOTE = "They are never part of a version's verdict."
+OURS = ("checks", "extensions", "timeline", "accelerators", "run", "leaks")
+"""Anchors of the page's own parts."""
+UNKNOWN = Times()
 MARKS = {True: ("pass", "holds"), False: ("fail", "broken"), None: ("error", "undecided")}
 
 
@@ -106,12 +112,16 @@ class CheckView:
     beyond: tuple[AssertionView, ...]
     left_out: tuple[AssertionView, ...]
     records: tuple[RecordView, ...]
+    pictures: Pictures
 
 
-def render_html(report: Report, evidence: Mapping[str, Evidence]) -> str:
+def render_html(report: Report, evidence: Mapping[str, Evidence], times: Times = UNKNOWN) -> str:
     """The complete page, which can always be encoded as UTF-8. `evidence` is by check id."""
     style = files("aiconform.reports").joinpath("templates/report.css").read_text(encoding="utf-8")
-    checks = tuple(_check(number, each, evidence.get(each.id)) for number, each in enumerate(report.checks, start=1))
+    anchors = _anchors(report)
+    checks = tuple(
+        _check(anchor, each, evidence.get(each.id), times) for anchor, each in zip(anchors, report.checks, strict=True)
+    )
     return (
         _environment()
         .get_template("report.html.j2")
@@ -125,6 +135,7 @@ def render_html(report: Report, evidence: Mapping[str, Evidence]) -> str:
             simulated=SIMULATED,
             tally=[(verdict, CHECK_WORDS[verdict], count) for verdict, count in tally(report.checks)],
             checks=checks,
+            timeline=run_timeline([evidence[each.id] for each in report.checks if each.id in evidence], times),
             groups=[
                 ("checks", "Requirements", "", [each for each in checks if not each.extension]),
                 ("extensions", "Extensions", EXTENSIONS_NOTE, [each for each in checks if each.extension]),
@@ -159,8 +170,18 @@ def _policy(style: str) -> str:
     return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
-def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckView:
+def _anchors(report: Report) -> list[str]:
+    """What links to each check begin with: its id, unless a foreign report has one that no link could name."""
+    anchors: list[str] = []
+    for number, check in enumerate(report.checks, start=1):
+        usual = re.fullmatch(r"[A-Za-z0-9_.-]{1,80}", check.id) and check.id not in (*OURS, *anchors)
+        anchors.append(check.id if usual else f"check:{number}")
+    return anchors
+
+
+def _check(anchor: str, check: CheckResult, evidence: Evidence | None, times: Times) -> CheckView:
     targets = targets_of(evidence)
+    unlike = frozenset(name for each in check.assertions for name, held in each.targets.items() if held is not True)
     assertions = tuple(_assertion(result, targets) for result in counting(check.assertions))
     left_out = tuple(
         AssertionView("not-applicable", "left out", "", id_, "", (("", shortened(why, REASON_LIMIT)),), 0)
@@ -168,7 +189,7 @@ def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckV
     )
     records = tuple(_record(record) for record in (evidence.records if evidence else ()))
     return CheckView(
-        anchor=f"check-{number}" if assertions or records or check.verdict != "not-run" else "",
+        anchor=anchor if assertions or records or check.verdict != "not-run" else "",
         id=check.id,
         title=check.title,
         level=check.level,
@@ -186,6 +207,7 @@ def _check(number: int, check: CheckResult, evidence: Evidence | None) -> CheckV
         beyond=tuple(_assertion(result, targets) for result in going_beyond(check)),
         left_out=left_out,
         records=records,
+        pictures=pictures(evidence, times, unlike) if evidence else Pictures(),
     )
 
 

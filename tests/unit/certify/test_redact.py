@@ -17,6 +17,8 @@ from support.certify_runs import CHECK, NODE, change_json, make_run
 from aiconform.certify.redaction.patterns import is_address
 from aiconform.certify.redaction.redactor import Redaction, Redactor
 from aiconform.cli import main
+from aiconform.engine.rundir import RunDirectory
+from aiconform.engine.times import read_times
 
 RUNS = Path(__file__).parents[2] / "runs"
 SECRETS = (
@@ -52,6 +54,16 @@ def test_a_redacted_run_judges_as_before(tmp_path: Path, kind: str) -> None:
     last = json.loads((tmp_path / "out/journal.ndjson").read_text().splitlines()[-1])
     assert last["event"] == "redacted"
     assert last["data"]["original"] == json.loads((run / "run.json").read_text())["journal"]
+
+
+def test_a_redacted_run_says_when_probes_worked_and_nothing_of_what_they_saw(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    assert certify("redact", run, "--out", tmp_path / "out").exit_code == 0
+    before, after = (read_times(RunDirectory(each)) for each in (run, tmp_path / "out"))
+    assert before.recorded.values() != {}
+    assert list(before.recorded.values()) == list(after.recorded.values())
+    assert not before.recorded.keys() & after.recorded.keys()
+    assert ">Timeline</b>" in (tmp_path / "out/report.html").read_text()
 
 
 @pytest.mark.parametrize("run", sorted(path.parent for path in RUNS.glob("*/run.json")), ids=lambda path: path.name)

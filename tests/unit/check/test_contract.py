@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Sequence
 from importlib.resources import files
+from types import ModuleType
 
 import pytest
 from support.certify_runs import CHECK, isolation
 
 import aiconform.check
-from aiconform.check import Check, Finding, Observation, assertion, holds
+from aiconform.check import Check, Finding, Observation, assertion, collect, holds
+from aiconform.check.figures import Lines, figure
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 
@@ -85,3 +88,20 @@ def test_an_observation_of_another_check_is_refused() -> None:
 
     with pytest.raises(ValueError, match="secure_accelerator_access has no assertion over Other"):
         findings(load_check(CHECK), Other())
+
+
+class Seen(Observation):
+    count: int
+
+
+def test_figures_are_collected_from_the_modules_of_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    @figure
+    def count_of(seen: Seen) -> Lines | None:
+        return None
+
+    module = ModuleType("made_up_figures")
+    count_of.__module__ = module.__name__
+    module.count_of = count_of  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    with pytest.raises(TypeError, match="no probe observes the Seen of count_of"):
+        collect("acme.fabric", module.__name__)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
+from support.page import Page
 from support.report_examples import Example, example, examples, result
 
 from aiconform.engine.events import CheckFinished
@@ -26,25 +25,6 @@ from aiconform.spec import load_standard
 
 some = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=25)
 SIMULATED = "Accelerators were simulated: this says nothing about real hardware."
-
-
-class Page(HTMLParser):
-    """What a browser makes of a page: tags, attributes, visible text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: Counter[str] = Counter()
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def record(**changes: object) -> Record:
@@ -69,7 +49,7 @@ def evidence(*records: Record, check: str = "gang_scheduling") -> dict[str, Evid
 
 OURS = """
 html head meta title style body svg symbol circle path use a header div p h1 h2 h3 em strong ul ol li b main section
-article table thead tbody tr th td code span details summary pre dl dt dd br
+article table thead tbody tr th td code span details summary pre dl dt dd br figure figcaption desc rect line text
 """
 
 

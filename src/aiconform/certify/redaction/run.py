@@ -21,7 +21,7 @@ from aiconform.certify.redaction.patterns import is_address
 from aiconform.certify.redaction.redactor import STRUCTURE, Redaction, Redactor
 from aiconform.check.registry import extended_standard, load_check
 from aiconform.engine import journal
-from aiconform.engine.evidence import Evidence, Identity, Report, RunInfo, digest
+from aiconform.engine.evidence import Evidence, Identity, Report, RunInfo, digest, encode_record
 from aiconform.engine.judge import has_no_ids, judge, without_ids
 from aiconform.engine.rundir import IDENTITY, BadRunDirectory, RunDirectory
 from aiconform.engine.verdicts import UnreadableEvidence, judge_check
@@ -115,8 +115,10 @@ class _RedactedRun:
         out.write_report(report)
         if self._identity:
             out.write_identity(self._hashed(self._identity))
+        self._journal(out, info, digests, evidence)
+        # The page of a run shows times of its journal.
         write_reports(out)
-        self._journal(out, info, digests)
+        self._seal(out)
         out.write_info(info.model_copy(update={"journal": out.journal.head}))
 
     def _judged(self, evidence: dict[str, Evidence]) -> Report:
@@ -150,18 +152,31 @@ class _RedactedRun:
         redacted: dict[str, Any] = self.redactor.data(data, kept=STRUCTURE)
         return {**redacted, "cluster": {**redacted["cluster"], "context": "redacted"}}
 
-    def _journal(self, out: RunDirectory, info: RunInfo, digests: dict[str, str]) -> None:
-        """Chain the same events again, with their original times, and a last line about the redaction."""
+    def _journal(
+        self, out: RunDirectory, info: RunInfo, digests: dict[str, str], evidence: dict[str, Evidence]
+    ) -> None:
+        """Chain the same events again, with their original times."""
+        records = {
+            digest(encode_record(record)): digest(encode_record(redacted))
+            for check, found in self._evidence.items()
+            for record, redacted in zip(found.records, evidence[check].records, strict=True)
+        }
         for line in self._lines:
             data = self.redactor.data(line.data, kept=STRUCTURE)
             if line.event == "started":
                 data = info.model_copy(update={"ended": "", "journal": ""}).model_dump(mode="json")
             elif line.event == "observed" and line.data.get("check") in digests:
                 data = {**data, "digest": digests[line.data["check"]]}
+            elif line.event == "recorded":
+                # That of the original would tell whoever guesses what was redacted that the guess is right.
+                data = {**data, "digest": records.get(str(line.data.get("digest")), "")}
             elif line.event == "identified":
                 data = {"digest": out.digests()[IDENTITY]}
             data.pop("files", None)  # the last line has those of the copy
             out.journal.append(line.event, data, line.time)
+
+    def _seal(self, out: RunDirectory) -> None:
+        """Add a last line about the redaction, with the digests of all files."""
         what = {
             "tool": f"aiconform {__version__}",
             "placeholders": self.redactor.counts,

@@ -1,0 +1,21 @@
+"""Draws a figure of any kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aiconform.check.figures import Figure, Spans
+from aiconform.reports.drawing.canvas import CannotDraw, Drawing
+from aiconform.reports.drawing.spans import draw_spans
+from aiconform.reports.plain import shortened
+
+SAYS_LIMIT = 600
+
+
+def draw(figure: Figure) -> Drawing:
+    """Raises CannotDraw."""
+    figure = replace(figure, says=shortened(figure.says, SAYS_LIMIT))
+    match figure:
+        case Spans():
+            return draw_spans(figure)
+    raise CannotDraw(f"no report draws a {type(figure).__name__}")

@@ -1,0 +1,107 @@
+"""Figures as drawings: what is where, what cannot be drawn, and any names and numbers."""
+
+from __future__ import annotations
+
+import math
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiconform.check.figures import Axis, Moment, Row, Span, Spans
+from aiconform.reports.drawing import draw
+from aiconform.reports.drawing.canvas import CannotDraw, label, scale, shown
+
+TIME = Axis("Time", "s")
+number = st.floats(allow_nan=True, allow_infinity=True)
+word = st.text(string.printable, max_size=80)
+
+
+def spans(*rows: Row, moments: tuple[Moment, ...] = ()) -> Spans:
+    return Spans("When", "What was when.", TIME, rows, moments)
+
+
+def places(drawing: object) -> list[float]:
+    """Every coordinate of a drawing as a number, of the width those in percent."""
+    found = []
+    for kind in ("grid", "strokes", "boxes", "dots", "texts"):
+        for each in getattr(drawing, kind):
+            found += [float(getattr(each, name)[:-1]) for name in ("x", "x1", "x2") if hasattr(each, name)]
+    return found
+
+
+def test_a_span_is_where_its_times_are() -> None:
+    drawing = draw(spans(Row("one", (Span("works", 0, 50), Span("waits", 50, 100, "quiet")))))
+    first, second = drawing.boxes
+    assert (first.x, first.width, first.look) == ("1.00%", "49.00%", "span good")
+    assert (second.x, second.width, second.look) == ("50.00%", "49.00%", "span quiet")
+    assert first.name == "works: 0 to 50 s"
+    assert drawing.axes == "Horizontal: Time (s)."
+    assert [each.text for each in drawing.texts if each.look == "tick"] == ["0", "20", "40", "60", "80", "100 s"]
+    assert drawing.values.rows == (("one", "works", "0", "50"), ("one", "waits", "50", "100"))
+    assert drawing.keys == [("span good", "works"), ("span quiet", "waits")]
+
+
+def test_names_of_moments_have_a_line_each() -> None:
+    moments = tuple(Moment(f"event {number}", number / 10) for number in range(5))
+    drawing = draw(spans(Row("one", (Span("works", 0, 1),)), moments=moments))
+    heights = [each.y for each in drawing.texts if each.look == "moment"]
+    assert len(set(heights)) == 5
+    assert drawing.values.rows[1] == ("", "event 0", "0", "0")
+
+
+def test_more_than_fits_is_said() -> None:
+    drawing = draw(spans(*(Row(f"node-{number}", (Span("works", 0, 1),)) for number in range(1000))))
+    assert len(drawing.boxes) == 40
+    assert drawing.left_out == ["960 more rows are not drawn."]
+    assert (len(drawing.values.rows), drawing.values.left_out) == (200, 800)
+
+
+@pytest.mark.parametrize("rows", [(), (Row("one", ()),), (Row("one", (Span("works", math.nan, 1),)),)])
+def test_what_has_no_time_is_not_drawn(rows: tuple[Row, ...]) -> None:
+    with pytest.raises(CannotDraw, match="no time was recorded"):
+        draw(spans(*rows))
+
+
+def test_what_no_axis_holds_is_not_drawn() -> None:
+    with pytest.raises(CannotDraw, match="beyond any axis"):
+        draw(spans(Row("one", (Span("works", 0, 1e300),))))
+
+
+@given(st.lists(st.tuples(word, number, number), max_size=8), st.lists(st.tuples(word, number), max_size=4))
+def test_anything_is_drawn_on_the_page_or_not_at_all(rows: list[tuple[str, float, float]], moments: list) -> None:
+    figure = spans(
+        *(Row(name, (Span(name, begin, end),)) for name, begin, end in rows),
+        moments=tuple(Moment(name, at) for name, at in moments),
+    )
+    try:
+        drawing = draw(figure)
+    except CannotDraw:
+        return
+    assert all(0 <= place <= 101 for place in places(drawing))
+    assert all(len(each.text) <= 60 and each.text.isprintable() for each in drawing.texts)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.0, "0"), (-0.0, "0"), (0.25, "0.25"), (12.3456, "12.35"), (17179869184.0, "17,179,869,184"), (1e-30, "0")],
+)
+def test_numbers_for_people(value: float, words: str) -> None:
+    assert shown(value) == words
+
+
+def test_of_a_long_name_both_ends_are_shown() -> None:
+    text = label("gang-scheduling-contention-node-2-de-6f98e626-one-0-czv8z")
+    assert text.startswith("gang-scheduling-conten")
+    assert text.endswith("6f98e626-one-0-czv8z")
+    assert len(text) < 50
+
+
+@given(st.floats(-1e14, 1e14), st.floats(-1e14, 1e14), st.integers(2, 8))
+def test_ticks_are_round_and_on_the_axis(one: float, other: float, most: int) -> None:
+    axis = scale([one, other], 0, 100)
+    ticks = axis.ticks(most)
+    assert 1 <= len(ticks) <= most
+    assert all(axis.low - 1e-6 * (axis.high - axis.low) <= tick for tick in ticks)
+    assert all(0 <= axis(tick) <= 100 for tick in ticks)
