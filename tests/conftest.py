@@ -74,7 +74,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _rank(nodeid: str) -> int:
     """The longest first, and what fills gaps last; what shares the lab of the checks comes when that is up."""
-    order = ("tests/lab/checks/", "tests/lab/", "tests/browser", "tests/package", "tests/sigstore", OF_NODES, STRICT, PERSONAS)
+    order = (
+        "tests/lab/checks/",
+        "tests/lab/",
+        "tests/browser",
+        "tests/package",
+        "tests/sigstore",
+        OF_NODES,
+        STRICT,
+        PERSONAS,
+    )
     part = _part(nodeid)
     return order.index(part) if part in order else len(order)
 

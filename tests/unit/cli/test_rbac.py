@@ -24,6 +24,7 @@ PLATFORMS = Path(__file__).parents[2] / "platforms"
 NAMES = sorted(path.parent.name for path in PLATFORMS.glob("*/expected.yaml"))
 # Together they are asked for everything that the platforms serve.
 EACH_KIND = [
+    "cks-node-pools",
     "dra-taint-rules",
     "gke-compute-classes",
     "gke-gpu-node-pools",

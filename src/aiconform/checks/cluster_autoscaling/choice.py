@@ -34,6 +34,8 @@ def choose(found: Autoscaling, options: ClusterAutoscaling) -> Pool:
         slack = min(_SLACK_SECONDS, options.node_removed_seconds / 2)
         if pool.keeps_seconds + slack > options.node_removed_seconds:
             raise _keeps(pool, options.node_removed_seconds)
+        if pool.comes_seconds > options.node_added_seconds:
+            raise _comes(pool, options.node_added_seconds)
         return pool
     if queued := [pool for pool in found.pools if pool.resource and pool.queued]:
         raise NothingToLookAt(
@@ -76,6 +78,15 @@ def _full(pools: Sequence[Pool], problems: str) -> NothingToLookAt:
         "maximum (Karpenter: the limits) of one of them above its size; or free a node, if its minimum allows, and run "
         "again when it is removed; or wait for nodes that were requested and have not come; or name another pool by a "
         "label of its nodes (--set cluster_autoscaling.pool=KEY=VALUE)"
+    )
+
+
+def _comes(pool: Pool, seconds: float) -> NothingToLookAt:
+    """A node that takes as long as its cloud declares says nothing against the autoscaler."""
+    return NothingToLookAt(
+        f"nothing to look at: a node of pool {pool.name} takes up to {pool.comes_seconds:.0f} s by its cloud's word, "
+        f"and node_added_seconds is {seconds:.0f}. Allow more (--set "
+        f"cluster_autoscaling.node_added_seconds={pool.comes_seconds + _SLACK_SECONDS:.0f})"
     )
 
 

@@ -35,6 +35,7 @@ from aiconform.platform import Platform
 from aiconform.platform.autoscaling.cluster_autoscaler import BACKS_OFF, STATUS_NAME
 from aiconform.platform.autoscaling.discovery import discover, known_with
 from aiconform.platform.autoscaling.pools import BY_LABEL, Pool
+from aiconform.platform.autoscaling.providers import KINDS
 from aiconform.platform.autoscaling.shortages import reported, shortage
 
 
@@ -98,6 +99,7 @@ def _limit(settings: Settings) -> float:
         Access("apps", "deployments", ("list",), everywhere=True),
         Access("karpenter.sh", "nodepools", ("list",), everywhere=True),
         Access("cloud.google.com", "computeclasses", ("list",), everywhere=True, optional=True),
+        *(Access(kind.group, "nodepools", ("list",), everywhere=True, optional=True) for kind in KINDS),
         Access("machine.openshift.io", "machinesets", ("list",), everywhere=True, optional=True),
         *(
             Access("cluster.x-k8s.io", name, ("list",), everywhere=True, optional=True)

@@ -13,6 +13,7 @@ from aiconform.platform.autoscaling.compute_class import compute_classes
 from aiconform.platform.autoscaling.karpenter import karpenter
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
+    BY_PROVIDER,
     GIVEN,
     POOL_LABELS,
     Autoscaling,
@@ -24,6 +25,7 @@ from aiconform.platform.autoscaling.pools import (
     pool_of,
     with_label,
 )
+from aiconform.platform.autoscaling.providers import provided
 from aiconform.platform.inventory import Platform
 
 
@@ -41,8 +43,9 @@ async def discover(platform: Platform, *, given: str = "", resource: str = "", s
         karpenter(platform, nodes, profiles, by_dra),
         cluster_autoscaler(platform, nodes, status, profiles, by_dra),
         compute_classes(platform, nodes, profiles, by_dra),
+        provided(platform, nodes, profiles, by_dra),
     )
-    reported = [pool for source in sources for pool in source.pools]
+    reported = _once([pool for source in sources for pool in source.pools])
     known = {pool.label for pool in reported if pool.label}
     pools = [*reported, *by_label(nodes, known, profiles, by_dra)]
     if given:
@@ -61,6 +64,19 @@ async def discover(platform: Platform, *, given: str = "", resource: str = "", s
         ),
         problems=tuple(problem for source in sources for problem in source.problems),
     )
+
+
+def _once(pools: Sequence[Pool]) -> list[Pool]:
+    """The same; of a pool that Cluster Autoscaler reports, its cloud only adds how long nodes take to come."""
+    described = {pool.label: pool for pool in pools if pool.by == BY_PROVIDER}
+    found = [
+        replace(pool, comes_seconds=described[pool.label].comes_seconds)
+        if pool.by == BY_CLUSTER_AUTOSCALER and pool.label in described
+        else pool
+        for pool in pools
+    ]
+    told = {pool.label for pool in found if pool.by == BY_CLUSTER_AUTOSCALER}
+    return [pool for pool in found if pool.by != BY_PROVIDER or pool.label not in told]
 
 
 def known_with(profiles: Profiles, resource: str) -> Profiles:

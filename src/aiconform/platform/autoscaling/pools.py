@@ -57,7 +57,7 @@ FLEX_START = "flex start: its nodes come when there is capacity"
 _FLEXIBLE = "cloud.google.com/gke-flex-start"
 # How a pool was found, the most reliable way first.
 GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER = "given", "Karpenter", "Cluster Autoscaler"
-BY_COMPUTE_CLASS, BY_LABEL = "ComputeClass", "label"
+BY_COMPUTE_CLASS, BY_PROVIDER, BY_LABEL = "ComputeClass", "its cloud", "label"
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Pool:
 
     name: str
     by: str
-    """What scales it: Karpenter, Cluster Autoscaler, a ComputeClass, `label` if only its nodes' label is known, or
-    `given`."""
+    """What scales it: Karpenter, Cluster Autoscaler, a ComputeClass, its cloud, `label` if only its nodes' label is
+    known, or `given`."""
     label: tuple[str, str] | None = None
     """The label of its nodes, if it is known."""
     size: int = 0
@@ -95,6 +95,8 @@ class Pool:
     """Its nodes offer accelerators to claims by Dynamic Resource Allocation alone: no Pod can request a resource."""
     keeps_seconds: float = 0.0
     """How long it keeps a node that nothing uses, as far as it says so itself; infinite if for ever."""
+    comes_seconds: float = 0.0
+    """How long its cloud says that a new node takes; 0 if it does not say."""
 
     def __str__(self) -> str:
         words = ["1 node" if self.size == 1 else f"{self.size} nodes"]
@@ -124,7 +126,7 @@ class Autoscaling:
         The given pool, then pools that an autoscaler reports; among them, whichever autoscaler's they are, pools that
         can grow before those that cannot, spot capacity last, then the smallest: it is hardest to scale up from zero.
         """
-        order = (GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER, BY_COMPUTE_CLASS, BY_LABEL)
+        order = (GIVEN, BY_KARPENTER, BY_CLUSTER_AUTOSCALER, BY_PROVIDER, BY_COMPUTE_CLASS, BY_LABEL)
 
         def place(pool: Pool) -> tuple[bool, bool, bool, bool, int, bool, int, str]:
             found = pool.by != GIVEN, pool.by == BY_LABEL
