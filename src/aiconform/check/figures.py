@@ -142,17 +142,20 @@ Figure = Lines | Spans | Shares | Matrix
 
 @dataclass(frozen=True)
 class DeclaredFigure:
-    """function: gives None where there is nothing to draw. over: the observations that it is made of."""
+    """function: gives a text where there is nothing to draw: why. over: the observations that it is made of."""
 
-    function: Callable[[Any], Figure | None]
+    function: Callable[[Any], Figure | str]
     over: type[Observation]
 
 
-F = TypeVar("F", bound=Callable[[Any], Figure | None])
+F = TypeVar("F", bound=Callable[[Any], Figure | str])
 
 
 def figure(function: F) -> F:
-    """Declare a figure; the type of the function's one parameter says of which observations it is made."""
+    """Declare a figure; the type of the function's one parameter says of which observations it is made.
+
+    Where there is nothing to draw, the function returns the reason as a text that continues "not drawn: ".
+    """
     (parameter,) = inspect.signature(function).parameters
     over = get_type_hints(function)[parameter]
     function.__figure__ = DeclaredFigure(function, over)  # type: ignore[attr-defined]

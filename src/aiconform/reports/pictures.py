@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiconform.check import Check
 from aiconform.check.figures import DeclaredFigure, Figure
 from aiconform.check.registry import NoSuchCheck, load_check
 from aiconform.engine.evidence import Evidence, Record
@@ -36,31 +35,28 @@ class Pictures:
 
 def pictures(evidence: Evidence, times: Times, first: frozenset[str] = frozenset()) -> Pictures:
     """first: the targets whose figures are drawn first, if there are too many for all."""
-    drawn: list[tuple[str, Drawing]] = []
+    own: list[tuple[str, Drawing]] = []
     left_out: list[str] = []
-    if spans := timeline.of_check(evidence, times):
-        _draw(spans, "", drawn, left_out)
-    elif evidence.records:
-        left_out.append(UNTIMED)
-    records = sorted((r for r in evidence.records if r.outcome == "seen"), key=lambda r: r.target not in first)
-    declared = _declared(evidence.check)
     more = 0
-    for record, each in ((record, each) for record in records for each in (declared.figures if declared else ())):
-        if each.over.__name__ != record.observes or declared is None:
-            continue
-        if len(drawn) > MOST:
+    seen = sorted((each for each in evidence.records if each.outcome == "seen"), key=lambda r: r.target not in first)
+    wanted = [(record, each) for record in seen for each in _declared(evidence.check, record)]
+    for record, each in wanted:
+        if len(own) == MOST or len(left_out) == MOST:
             more += 1
             continue
-        try:
-            figure = _made(declared, each, record)
-        except UnreadableEvidence as error:
-            left_out.append(f"Not drawn: {shortened(str(error), 300)}")
-            continue
-        if figure:
-            _draw(figure, record.target, drawn, left_out)
+        figure = _made(evidence.check, each, record)
+        if isinstance(figure, str):
+            left_out.append(f"Not drawn, of {shortened(record.target, 200)}: {shortened(figure, 300)}.")
+        else:
+            _draw(figure, record.target, own, left_out)
     if more:
         left_out.append(f"{more} more figures are not drawn; what was seen is below.")
-    return Pictures(tuple(drawn), tuple(dict.fromkeys(left_out)))
+    timed: list[tuple[str, Drawing]] = []
+    if spans := timeline.of_check(evidence, times):
+        _draw(spans, "", timed, left_out)
+    elif evidence.records:
+        left_out.append(UNTIMED)
+    return Pictures((*timed, *own), tuple(left_out))
 
 
 def run_timeline(evidence: Iterable[Evidence], times: Times) -> Drawing | None:
@@ -72,21 +68,20 @@ def run_timeline(evidence: Iterable[Evidence], times: Times) -> Drawing | None:
         return None
 
 
-def _declared(check: str) -> Check | None:
+def _declared(check: str, record: Record) -> tuple[DeclaredFigure, ...]:
+    """The figures of such an observation; none of a check that is not installed."""
     try:
-        return load_check(check)
+        return tuple(each for each in load_check(check).figures if each.over.__name__ == record.observes)
     except NoSuchCheck:
-        return None
+        return ()
 
 
-def _made(check: Check, declared: DeclaredFigure, record: Record) -> Figure | None:
-    """Raises UnreadableEvidence, also for an observation that the figure was not made for."""
+def _made(check: str, declared: DeclaredFigure, record: Record) -> Figure | str:
+    """The figure of an observation, or why there is none: perhaps it is one that nobody thought of."""
     try:
-        return declared.function(observation_of(check, record))
-    except UnreadableEvidence:
-        raise
-    except CAUSED_BY_CONTENT as error:
-        raise UnreadableEvidence(f"the {record.observes} of {record.target}: {error!r:.200}") from error
+        return declared.function(observation_of(load_check(check), record))
+    except (UnreadableEvidence, *CAUSED_BY_CONTENT) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def _draw(figure: Figure, target: str, drawn: list[tuple[str, Drawing]], left_out: list[str]) -> None:

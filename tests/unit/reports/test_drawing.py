@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.check.figures import Axis, Moment, Row, Span, Spans
+from aiconform.check.figures import Axis, Cell, Matrix, Moment, Row, Span, Spans
 from aiconform.reports.drawing import draw
 from aiconform.reports.drawing.canvas import CannotDraw, label, scale, shown
 
@@ -105,3 +105,17 @@ def test_ticks_are_round_and_on_the_axis(one: float, other: float, most: int) ->
     assert 1 <= len(ticks) <= most
     assert all(axis.low - 1e-6 * (axis.high - axis.low) <= tick for tick in ticks)
     assert all(0 <= axis(tick) <= 100 for tick in ticks)
+
+
+def test_a_matrix_is_a_table_and_says_what_it_leaves_out() -> None:
+    rows = tuple((f"/dev/accel{number}", (Cell("sees it", "good"),) * 20) for number in range(100))
+    drawing = draw(Matrix("Who", "Who sees what.", "Device", tuple(map(str, range(20))), rows))
+    assert drawing.matrix is not None
+    assert (len(drawing.matrix.rows), len(drawing.matrix.columns)) == (64, 16)
+    assert drawing.matrix.rows[0] == ("/dev/accel0", (("good", "sees it"),) * 16)
+    assert drawing.left_out == ["36 more rows are not shown.", "4 more columns are not shown."]
+
+
+def test_an_empty_matrix_is_not_drawn() -> None:
+    with pytest.raises(CannotDraw, match="nothing was recorded"):
+        draw(Matrix("Who", "Who sees what.", "Device", (), ()))

@@ -67,6 +67,16 @@ class Way:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """A matrix as a table, which needs no picture to be looked at. rows: (name, [(tone, word)]); corner: what the rows
+    are."""
+
+    corner: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True)
 class Values:
     """The table of what is drawn. left_out: how many rows it does not show."""
 
@@ -78,7 +88,7 @@ class Values:
 @dataclass
 class Drawing:
     """height: in pixels. keys: (look, name) of what a legend explains. axes: what is on them, in words.
-    left_out: what is not drawn, in words."""
+    left_out: what is not drawn, in words. matrix: instead of all that lies on the canvas."""
 
     title: str
     says: str
@@ -93,6 +103,7 @@ class Drawing:
     ways: list[Way] = field(default_factory=list)
     keys: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    matrix: Grid | None = None
 
     def stroke(self, x1: float, y1: float, x2: float, y2: float, look: str) -> None:
         drawn = Stroke(percent(x1), pixel(y1), percent(x2), pixel(y2), look)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aiconform.check.figures import Figure, Spans
+from aiconform.check.figures import Figure, Matrix, Spans
 from aiconform.reports.drawing.canvas import CannotDraw, Drawing
+from aiconform.reports.drawing.matrix import draw_matrix
 from aiconform.reports.drawing.spans import draw_spans
 from aiconform.reports.plain import shortened
 
@@ -18,4 +19,6 @@ def draw(figure: Figure) -> Drawing:
     match figure:
         case Spans():
             return draw_spans(figure)
+        case Matrix():
+            return draw_matrix(figure)
     raise CannotDraw(f"no report draws a {type(figure).__name__}")
