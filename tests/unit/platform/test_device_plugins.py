@@ -52,6 +52,30 @@ async def test_a_plugin_that_shares_devices_lists_the_physical_ones(listed: str)
     assert numbers(await found(one)) == [(GPU, 20, 20, 2)]
 
 
+@pytest.mark.parametrize(
+    ("resource", "annotation"),
+    [
+        ("amd.com/gpu", "hami.io/node-amd-register"),
+        ("huawei.com/Ascend310P", "hami.io/node-register-Ascend310P"),
+        ("huawei.com/Ascend910B4", "hami.io/node-register-Ascend910B4"),
+        ("cambricon.com/vmlu", "hami.io/node-mlu-register"),
+        ("hygon.com/dcunum", "hami.io/node-dcu-register"),
+        ("iluvatar.ai/vgpu", "hami.io/node-iluvatar-register"),
+        ("iluvatar.ai/MR-V100-vgpu", "hami.io/node-MR-V100-register"),
+        ("kunlunxin.com/vxpu", "hami.io/node-register-xpu"),
+    ],
+)
+async def test_shares_of_every_vendor_are_counted_by_the_devices_that_are_registered(
+    resource: str, annotation: str
+) -> None:
+    one = node(**{resource: "20"})
+    one["metadata"]["annotations"] = {annotation: GPUS}
+    assert numbers(await found(one)) == [(resource, 20, 20, 2)]
+    # Those of another vendor say nothing.
+    one["metadata"]["annotations"] = {"hami.io/node-nvidia-register": GPUS}
+    assert numbers(await found(one)) == [(resource, 20, 20, 0)]
+
+
 @pytest.mark.parametrize("listed", ["", "{}", "null", "Requesting_2026"])
 async def test_a_list_of_devices_that_cannot_be_read_says_nothing(listed: str) -> None:
     one = node(**{GPU: "2"})
