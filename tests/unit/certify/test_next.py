@@ -31,12 +31,13 @@ def steps(submission: Path, *options: str) -> dict[str, dict[str, Any]]:
 
 def test_what_a_run_can_show_is_run_again_and_documents_may_be_carried_over(tmp_path: Path) -> None:
     shared = {"status": "Implemented", "evidence": [DOCUMENT], "notes": "By time slices."}
-    folder = old(tmp_path, gpu_sharing=shared)
+    folder = old(tmp_path, virtualized_accelerator=shared)
     found = steps(folder, "--kubernetes", "v1.37")
     assert {id_ for id_, each in found.items() if each["what"] == "run"} == set(MUST)
-    assert found["gpu_sharing"]["what"] == "carry"
-    assert (found["gpu_sharing"]["evidence"], found["gpu_sharing"]["status"]) == ([DOCUMENT], "Implemented")
-    assert "read again what they say of v1.37" in found["gpu_sharing"]["why"]
+    carried = found["virtualized_accelerator"]
+    assert carried["what"] == "carry"
+    assert (carried["evidence"], carried["status"]) == ([DOCUMENT], "Implemented")
+    assert "read again what they say of v1.37" in carried["why"]
     # On the list of v1.37 alone.
     assert found["workload_sandboxing"]["what"] == "answer"
     assert "new on the list of v1.37" in found["workload_sandboxing"]["why"]
@@ -58,10 +59,10 @@ def test_what_a_run_can_show_is_run_again_and_documents_may_be_carried_over(tmp_
     ],
 )
 def test_what_is_of_one_version_is_not_carried_over(tmp_path: Path, claim: dict[str, Any], what: str, why: str) -> None:
-    folder = old(tmp_path, gpu_sharing=claim)
+    folder = old(tmp_path, virtualized_accelerator=claim)
     (folder / "sharing.log").write_text("seen")
     (folder / "junit.xml").write_text(junit(TestSharing="pass"))
-    found = steps(folder, "--kubernetes", "v1.37")["gpu_sharing"]
+    found = steps(folder, "--kubernetes", "v1.37")["virtualized_accelerator"]
     assert found["what"] == what
     assert why in found["why"]
     assert (found["evidence"], found["status"]) == ([], "")
@@ -91,7 +92,7 @@ def test_what_the_base_took_over_is_gone(tmp_path: Path) -> None:
 
 def test_the_next_file_has_what_may_be_carried_over_and_nothing_else(tmp_path: Path) -> None:
     shared = {"status": "Implemented", "evidence": [DOCUMENT], "notes": 'By "time slices": #1.'}
-    folder = old(tmp_path, gpu_sharing=shared)
+    folder = old(tmp_path, virtualized_accelerator=shared)
     out = tmp_path / "v1.37/p"
     done = certify("init", "--from", folder, "--kubernetes", "v1.37", "--no-input", "--out", out)
     assert done.exit_code == 0, done.output
@@ -100,7 +101,7 @@ def test_the_next_file_has_what_may_be_carried_over_and_nothing_else(tmp_path: P
     submission = validated(out)
     assert rules(submission["errors"]) == {"P-placeholder", "P-status"}
     assert {each["requirement"] for each in submission["errors"] if each["rule"] == "P-status"} == set(MUST)
-    assert submission["grades"]["gpu_sharing"] == "documentation-link"
+    assert submission["grades"]["virtualized_accelerator"] == "documentation-link"
     text = (out / "PRODUCT.yaml").read_text()
     assert 'kubernetesVersion: "v1.37"' in text
     assert 'platformName: "Test Platform"' in text
@@ -157,11 +158,12 @@ def test_what_a_product_adds_and_what_its_base_is_certified_for(tmp_path: Path) 
 
 
 def test_a_claim_that_rests_on_nothing_is_told(tmp_path: Path) -> None:
-    claims = {"pod_autoscaling": {"notes": "Seen."}, "gpu_sharing": {"status": "Implemented", "notes": "Layer: base."}}
+    based = {"status": "Implemented", "notes": "Layer: base."}
+    claims = {"pod_autoscaling": {"notes": "Seen."}, "virtualized_accelerator": based}
     one, base = layered(tmp_path, **claims)
     found = told(one, base, 1)
     assert found["pod_autoscaling"]["problems"] == ["the notes name no layer"]
-    assert found["gpu_sharing"]["problems"] == ["the base is not certified for it (not claimed)"]
+    assert found["virtualized_accelerator"]["problems"] == ["the base is not certified for it (not claimed)"]
     assert "problem: the base is not certified for it" in certify("layers", one, base).stdout
     found = told(one, base, 1, "2028-01-01")
     assert found[CHECK]["problems"] == ["the base's certification is expired"]

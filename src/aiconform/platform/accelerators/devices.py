@@ -36,11 +36,19 @@ class Version(str):
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """A capacity that several claims share. `default` is what a claim takes that asks for none; None for all of it."""
+    """A capacity that several claims share. `default` is what a claim takes that asks for none; None for all of it.
+
+    choices: the only amounts that can be had. least, most, step: the range of those that can be had, if it has one; an
+    amount in between is rounded up.
+    """
 
     name: str
     value: float
     default: float | None
+    choices: tuple[float, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    step: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ class Device:
 
     attributes: those with one value, because selectors cannot compare lists. shareable: several claims can hold it,
     each a part of its `capacity`. consumes: what it takes of counters that partitions of a physical device share.
+    memory: how many bytes it publishes as its own; 0 if it does not say.
     """
 
     driver: str
@@ -70,6 +79,7 @@ class Device:
     shareable: bool = False
     capacity: tuple[Capacity, ...] = ()
     consumes: tuple[Consumed, ...] = ()
+    memory: float = 0.0
 
     @property
     def id(self) -> Id:

@@ -40,12 +40,31 @@ class Told:
         return f"{self.place} {self.name}={self.value}"
 
 
+Unit = Literal["B", "KiB", "MiB", "GiB"]
+
+
+class Reading(BaseModel):
+    """A file, or an injected program, that shows something of a device; the fields are explained in drivers.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str = ""
+    program: str = ""
+    value: str
+    unit: Unit = "B"
+
+    def values(self, text: str) -> tuple[str, ...]:
+        """What the text shows, each value once."""
+        return tuple(dict.fromkeys(re.findall(self.value, text)))
+
+
 class Family(BaseModel):
     """The driver of one family of accelerators; the fields are explained at the top of drivers.yaml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     profile: str = ""
+    simulated: bool = False
     published: bool = False
     labels: tuple[str | tuple[str, ...], ...] = ()
     runtime: tuple[str, ...] = ()
@@ -56,6 +75,8 @@ class Family(BaseModel):
     files: dict[str, str] = {}
     integration: tuple[str, ...] = ()
     traces: dict[Integration, dict[str, str]] = {}
+    memory: tuple[Reading, ...] = ()
+    parent: tuple[Reading, ...] = ()
 
     def driver(self, devices: Iterable[Device], node: Object, more: Iterable[str] = ()) -> tuple[Told, ...]:
         """The versions of the driver that are advertised for these devices of a node, and for the node.
@@ -148,6 +169,11 @@ def families() -> tuple[Family, ...]:
 def family_of(profile: str) -> Family:
     """The driver of a profile of accelerators; of one that is not known, nothing but what its attributes say."""
     return next((each for each in families() if each.profile == profile), Family())
+
+
+def simulated_family() -> Family:
+    """The driver of simulated accelerators; whatever name they act under, their kernel files are its own."""
+    return next(each for each in families() if each.simulated)
 
 
 def simulated_kernel() -> str:

@@ -25,6 +25,8 @@ from aiconform.platform.accelerators.devices import (
 
 # A field and a label that tell a node; the label's value can be another than the node's name.
 _NODE_NAME, _HOST_NAME = "metadata.name", "kubernetes.io/hostname"
+# The capacity that drivers of accelerators publish as the memory of a device.
+_MEMORY = "memory"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _device(driver: str, pool: str, spec: Object, entry: Object, hosts: Mapping[
     taints = [taint_text(taint) for taint in body.get("taints") or [] if taint["effect"] in KEEPING_AWAY]
     read = {sys.intern(name): _value(value) for name, value in (body.get("attributes") or {}).items()}
     attributes = {name: value for name, value in read.items() if value is not None}
-    shareable = body.get("allowMultipleAllocations") is True
+    shareable, capacity = body.get("allowMultipleAllocations") is True, body.get("capacity") or {}
     return Device(
         driver,
         pool,
@@ -109,23 +111,40 @@ def _device(driver: str, pool: str, spec: Object, entry: Object, hosts: Mapping[
         attributes,
         tainted=", ".join(taints),
         shareable=shareable,
-        capacity=_capacity(body.get("capacity") or {}) if shareable else (),
+        capacity=_capacity(capacity) if shareable else (),
         consumes=tuple(
             Consumed(each["counterSet"], name, quantity.number(counter["value"]))
             for each in body.get("consumesCounters") or []
             for name, counter in each["counters"].items()
         ),
+        memory=next((quantity.number(each["value"]) for name, each in capacity.items() if _short(name) == _MEMORY), 0),
     )
+
+
+def _short(name: str) -> str:
+    """A name without its domain."""
+    return name.rpartition("/")[2]
 
 
 def _capacity(published: Object) -> tuple[Capacity, ...]:
     found = []
     for name, each in published.items():
-        default = (each.get("requestPolicy") or {}).get("default")
+        policy = each.get("requestPolicy") or {}
+        allowed = policy.get("validRange") or {}
         found.append(
-            Capacity(name, quantity.number(each["value"]), None if default is None else quantity.number(default))
+            Capacity(
+                name,
+                quantity.number(each["value"]),
+                _number(policy.get("default")),
+                tuple(sorted(map(quantity.number, policy.get("validValues") or ()))),
+                *(_number(allowed.get(key)) for key in ("min", "max", "step")),
+            )
         )
     return tuple(found)
+
+
+def _number(text: object) -> float | None:
+    return None if text is None else quantity.number(text)
 
 
 def _with_counters(device: Device, counters: dict[tuple[str, str], float]) -> Device:

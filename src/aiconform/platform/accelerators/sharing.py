@@ -48,6 +48,27 @@ def perhaps_shared(resource: str) -> bool:
     return _matches(resource, "unlabelled")
 
 
+def is_partition(resource: str, product: str, labels: Mapping[str, str]) -> bool:
+    """Whether an extended resource stands for partitions of the hardware, by its name, its product or labels."""
+    if _matches(resource, "partitions") or any(fnmatchcase(product, each) for each in _known()["products"]):
+        return True
+    named: Iterable[str] = _known()["modes"].get(resource, ())
+    return any(value and not value.lower().startswith("spx") for value in map(labels.get, named))
+
+
+def partition_of(resource: str, product: str) -> str:
+    """What a kind of partitions is called; empty for one that is a complete device."""
+    if any(fnmatchcase(name, each) for name in (resource, product) for each in _known()["complete"]):
+        return ""
+    named = any(fnmatchcase(product, each) for each in _known()["products"]) and not _matches(resource, "partitions")
+    return product if named else resource
+
+
+def never_shared(profile: str) -> str:
+    """The source by which devices of this profile cannot be shared; empty if none is known to say so."""
+    return str(_known()["never"].get(profile, ""))
+
+
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 

@@ -1,0 +1,174 @@
+"""The Pods that hold shares of one place: started together, looked into, and one more that must wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from aiconform.checks.gpu_sharing import container as containers
+from aiconform.checks.gpu_sharing.observations import Share
+from aiconform.cluster import ClusterError, NotFound, Object, Stuck, TimedOut, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.kit.container_view import LOOKED, View, parse_view
+from aiconform.kit.devices import DeviceRequest, request_devices
+from aiconform.kit.logs import read_until
+from aiconform.kit.pods import container, pod, trouble_of_the_node, unschedulable, waits_for_devices
+from aiconform.kit.priority import for_waiting
+from aiconform.kit.starting import holder_started
+from aiconform.kit.together import gather
+from aiconform.platform import Platform
+from aiconform.platform.accelerators.devices import allocated_names, results
+from aiconform.platform.accelerators.shares import SharedHardware, Shares, hardware_of
+
+
+@dataclass
+class Holder:
+    """A Pod with a share. running: once it runs. waits, problem: as in `Share`."""
+
+    shares: Shares
+    request: DeviceRequest
+    created: Object
+    running: Object | None = None
+    waits: str = ""
+    problem: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return str(self.created["metadata"]["name"])
+
+
+class Holders:
+    """Makes the Pods of one place. seconds: the longest time until one runs."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        scratch: Scratch,
+        hardware: SharedHardware,
+        found: containers.Sources,
+        image: str,
+        seconds: float,
+    ) -> None:
+        self._platform, self._scratch, self._hardware = platform, scratch, hardware
+        self._found, self._seconds = found, seconds
+        self._image = image or platform.images["shell"]
+        self._shared: DeviceRequest | None = None
+
+    async def start(self, wanted: Sequence[Shares]) -> list[Holder]:
+        """A Pod for each of these shares. The first has a container without a share, too. Raises ClusterError."""
+        made = [await self._made(shares, f"share-{number}", first=number == 0) for number, shares in enumerate(wanted)]
+        await gather(*(self._await(holder) for holder in made))
+        return made
+
+    async def one_more(self, shares: Shares, beside: Holder) -> Holder:
+        """A Pod for one share more, for which nobody's Pod is evicted. Raises ClusterError."""
+        priority = await for_waiting(self._scratch, beside.running or beside.created)
+        return await self._made(shares, "excess", {"priorityClassName": priority} if priority else {})
+
+    async def _made(
+        self, shares: Shares, part: str, about: Mapping[str, str] = MappingProxyType({}), *, first: bool = False
+    ) -> Holder:
+        request = self._shared or await request_devices(
+            self._platform,
+            self._scratch,
+            shares.entry,
+            name=self._scratch.name(part),
+            selector=shares.selector,
+        )
+        if self._hardware.way == "shared-claim":
+            self._shared = request
+        script = containers.share_script(self._found)
+        both = [container("holder", self._image, script, resources=request.resources)]
+        if first:
+            both.append(container("control", self._platform.images["shell"], containers.look_script()))
+        node = await self._platform.node(self._hardware.node)
+        made = pod(self._scratch.name(part), node, both, **request.pod_spec, **about)
+        return Holder(shares, request, await self._scratch.create(made))
+
+    async def _await(self, holder: Holder) -> None:
+        """Until it runs, or it is known why not."""
+        try:
+            holder.running, holder.problem = await holder_started(
+                self._platform, self._scratch, holder.created, seconds=self._seconds
+            )
+        except TimedOut:
+            holder.waits = await self._waits(holder)
+            if not holder.waits:
+                raise
+
+    async def _waits(self, holder: Holder) -> str:
+        """What the scheduler says of a Pod that waits for a share; empty if it waits for nothing of the kind."""
+        metadata = holder.created["metadata"]
+        seen = await self._platform.cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
+        found = unschedulable(seen)
+        return found.words if found and waits_for_devices(found.words, holder.shares.entry.name) else ""
+
+    async def look(self, holders: Sequence[Holder]) -> View | None:
+        """Read what the containers print; returns what the one without a share sees. Raises ClusterError."""
+        running = [holder for holder in holders if holder.running]
+        told = await gather(*(self._lines(holder, "holder") for holder in running))
+        for holder, lines in zip(running, told, strict=True):
+            holder.lines = lines
+        return parse_view(await self._lines(holders[0], "control")) if holders[0].running else None
+
+    async def _lines(self, holder: Holder, name: str) -> list[str]:
+        return await read_until(self._platform.cluster, holder.created, name, LOOKED, seconds=self._seconds)
+
+    async def together(self, holders: Sequence[Holder]) -> tuple[str, ...]:
+        """The names of those that run now. Raises Stuck for one that somebody else ended."""
+
+        async def name(holder: Holder) -> str:
+            metadata = holder.created["metadata"]
+            try:
+                seen = await self._platform.cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
+            except NotFound:
+                raise Stuck(f"Pod {holder.name} was deleted by someone else") from None
+            if trouble := trouble_of_the_node(seen):
+                raise Stuck(f"Pod {holder.name}: {trouble}")
+            runs = seen["status"].get("phase") == "Running"
+            each = wait.container_statuses(seen)
+            return holder.name if runs and all("running" in status["state"] for status in each) else ""
+
+        return tuple(filter(None, await gather(*(name(holder) for holder in holders if holder.running))))
+
+    async def recorded(self, holder: Holder, control: View | None) -> Share:
+        """The holder as it is recorded. Raises ClusterError."""
+        allocated, published = await self._given(holder.request) if not holder.waits else ((), ())
+        about: dict[str, Any] = {
+            "pod": holder.name,
+            "asked": holder.shares.name,
+            "memory": holder.shares.memory,
+            "waits": holder.waits,
+            "problem": holder.problem,
+            "allocated": allocated,
+            "published": published,
+        }
+        if holder.running is None:
+            return Share(**about)
+        view = parse_view(holder.lines)
+        answer = containers.read(self._found, holder.lines, view, control) if control else None
+        told = vars(answer) if answer else {}
+        return Share(**about, view=view, **told)
+
+    async def _given(self, request: DeviceRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(what the claims of a Pod were given, what is published of the physical devices)."""
+        if not request.claims:
+            return (), ()
+        known = {device.id: device for device in (await self._platform.devices())[0]}
+        names, hardware = list[str](), list[str]()
+        for claim in request.claims:
+            metadata = claim["metadata"]
+            try:
+                seen = await self._platform.cluster.get(
+                    claim["apiVersion"], claim["kind"], metadata["name"], metadata["namespace"]
+                )
+            except ClusterError as error:
+                raise Stuck(f"ResourceClaim {metadata['name']} cannot be read: {error}") from error
+            names += allocated_names(seen)
+            for each in results(seen):
+                device = known.get((each["driver"], each["pool"], each["device"]))
+                hardware.append(hardware_of(device) if device else f"{each['pool']}/{each['device']}")
+        return tuple(names), tuple(dict.fromkeys(hardware))

@@ -1,0 +1,88 @@
+"""Whether two shares are of one physical device, by what their containers show of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiconform.checks.gpu_sharing.observations import Share, Sharing
+from aiconform.kit.container_view import View, granted, off_node
+from aiconform.kit.device_families import families, paths, with_role
+from aiconform.platform.accelerators.device_nodes import known_nodes
+from aiconform.platform.accelerators.shares import PARTITIONS
+
+# Values of a runtime's variable that name no device.
+_NAMES_NONE = ("", "void", "none", "all", "ALL")
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Something in a container that tells its physical device.
+
+    kind: signs of one kind can be compared. only_alike: two that differ can be of one device all the same, such as the
+    nodes of two partitions.
+    """
+
+    kind: str
+    values: frozenset[str]
+    words: str
+    only_alike: bool = False
+
+
+def signs(share: Share, seen: Sharing) -> list[Sign]:
+    """What tells the physical device of a running share, the most telling first: the driver's or the kernel's word,
+    where the hardware is, its device nodes, its environment.
+    """
+    return list(_signs(share, seen))
+
+
+def _signs(share: Share, seen: Sharing) -> Iterator[Sign]:
+    if share.view is None or seen.control is None:
+        return
+    if share.parents:
+        told = frozenset(each.value for each in share.parents)
+        yield Sign("parent", told, f"{', '.join(sorted(told))} in {share.parents[0].source}")
+    # Under a kernel of its own, numbers and files of the kernel are not those of the node.
+    if not off_node(share.view, seen.release, seen.boot):
+        if share.buses:
+            told = frozenset(place for _, place in share.buses)
+            yield Sign("bus", told, f"device nodes of {', '.join(sorted(told))}")
+        yield from _nodes(share.view, seen.control, seen)
+    yield from _environment(share.view, seen.control)
+
+
+def _nodes(view: View, control: View, seen: Sharing) -> Iterator[Sign]:
+    own = granted(view, control)
+    nodes = with_role(own, "device") or [node for members in families(own, None).values() for node in members]
+    if nodes:
+        # With a capability of its own, the holder of a partition has the node of its physical device.
+        parts = seen.strategy in PARTITIONS and not with_role(own, "partition")
+        yield Sign("nodes", frozenset(node.number for node in nodes), paths(nodes), only_alike=parts)
+
+
+def _environment(view: View, control: View) -> Iterator[Sign]:
+    for name in known_nodes().environment:
+        value = view.environment.get(name, "")
+        if value not in _NAMES_NONE and value != control.environment.get(name):
+            yield Sign(name, frozenset(value.split(",")), f"{name}={value}", only_alike=True)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """alike: whether both are of one device, None if that cannot be told; words: by what."""
+
+    alike: bool | None
+    words: str
+
+
+def compare(one: Share, other: Share, known: Mapping[str, Sequence[Sign]]) -> Compared:
+    """Two running shares, by the most telling sign that both have. known: the signs of each Pod."""
+    others = {each.kind: each for each in known[other.pod]}
+    for sign in known[one.pod]:
+        if (same := others.get(sign.kind)) is None:
+            continue
+        if sign.values & same.values:
+            return Compared(True, f"{one.pod} and {other.pod} both have {sign.words}")
+        if not sign.only_alike:
+            return Compared(False, f"{one.pod} has {sign.words}, {other.pod} has {same.words}")
+    return Compared(None, f"nothing in {one.pod} and {other.pod} tells whether their physical device is the same")

@@ -1,0 +1,41 @@
+"""Whether the memory that a container sees is that of its partition."""
+
+from __future__ import annotations
+
+from aiconform.checks.gpu_sharing.observations import Share
+
+TOLERANCE = 0.1
+"""How far what is seen may be from what is advertised: names of profiles are rounded, in other units than drivers use,
+and drivers keep some memory for themselves."""
+WAY_OUT = (
+    "name a file under /proc or /sys, or a program that is injected with the partition (--set gpu_sharing.memory=...), "
+    "and if the program needs a C library, an image that has one (--set gpu_sharing.image=IMAGE)"
+)
+
+
+def judged_size(share: Share, whole: float) -> tuple[bool | None, str]:
+    """(whether a container sees the memory of its partition, None if that cannot be told; what it sees).
+
+    whole: the memory of the complete device, 0 if not known.
+    """
+    sizes = sorted({size.bytes for size in share.sizes})
+    if not sizes:
+        return None, f"nothing in the container shows its memory: {WAY_OUT}"
+    told = ", ".join(f"{amount(size.bytes)} in {size.source}" for size in share.sizes)
+    if len(sizes) > 1:
+        return None, f"the container sees more than one size, {told}: {WAY_OUT}"
+    (size,) = sizes
+    advertised = f"{share.asked} is advertised with {amount(share.memory)}, and a container sees {told}"
+    if share.memory:
+        fits = abs(size - share.memory) <= TOLERANCE * share.memory
+        # Otherwise the complete device's would do as well.
+        distinct = not whole or whole <= share.memory or size < whole
+        return fits and distinct, advertised
+    if not whole:
+        return None, f"what {share.asked} should have is advertised nowhere; a container sees {told}"
+    return size < whole * (1 - TOLERANCE), f"the complete device has {amount(whole)}, and a container sees {told}"
+
+
+def amount(size: float) -> str:
+    """Bytes for people."""
+    return f"{size / 2**30:.2f} GiB"
