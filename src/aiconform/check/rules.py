@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import cel
-
 from aiconform.check.assertion import Assertion, Finding, holds, undecided
 from aiconform.check.observation import Observation
 from aiconform.spec.container import CelRule
@@ -30,6 +28,9 @@ class BadRule(ValueError):
 
 def assertion_of(rule: CelRule) -> Assertion:
     """The assertion that a rule declares. Raises BadRule."""
+    # Here, because the package imports a command line of its own, too.
+    import cel
+
     for name in ("holds", "subjects", "reason"):
         try:
             cel.compile(getattr(rule, name))
@@ -51,6 +52,8 @@ def _judge(rule: CelRule, observed: Observed) -> Finding:
 
 
 def _of(kind: type[Any], expression: str, context: Mapping[str, Any]) -> Any:
+    import cel
+
     value = cel.evaluate(expression, dict(context))
     if type(value) is not kind:
         raise TypeError(f"{expression} is {value!r}, which is not of type {kind.__name__}")

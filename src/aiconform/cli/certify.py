@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +16,7 @@ from aiconform.cli.certify_next import delta, layers
 from aiconform.cli.certify_options import FILE, INVALID, checklists_option, print_result, sigstore_option
 from aiconform.cli.certify_registry import command as registry
 from aiconform.cli.certify_validate import validate
-from aiconform.cli.common import Failure, fail, note, output_option
+from aiconform.cli.common import ToldGroup, fail, note, output_option
 from aiconform.cli.ending import end
 from aiconform.cli.extras import ExtraGroup
 
@@ -30,27 +30,15 @@ UNDECIDED = 3
 REQUIRABLE = ("consistent", "vouched", "shown", "valid", "challenged")
 
 
-class CertifyGroup(ExtraGroup):
-    """Exits with code 2 and one sentence when a command is used wrongly."""
-
+class CertifyGroup(ExtraGroup, ToldGroup):
     extra = "certify"
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
-            # --help ends so, and needs none of what is imported here.
-            raise
-        except _wrong_use() as error:
-            raise Failure(str(error)) from error
+    def told(self) -> tuple[type[Exception], ...]:
+        from aiconform.certify.checklist import BadChecklists
+        from aiconform.certify.validate import NothingToValidate
+        from aiconform.spec import SpecError
 
-
-def _wrong_use() -> tuple[type[Exception], ...]:
-    from aiconform.certify.checklist import BadChecklists
-    from aiconform.certify.validate import NothingToValidate
-    from aiconform.spec import SpecError
-
-    return BadChecklists, NothingToValidate, SpecError
+        return BadChecklists, NothingToValidate, SpecError
 
 
 @click.group("certify", cls=CertifyGroup)

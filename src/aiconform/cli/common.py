@@ -166,6 +166,23 @@ def fail(message: str) -> NoReturn:
     raise Failure(message)
 
 
+class ToldGroup(click.Group):
+    """A group that tells some errors of its commands as one sentence, with exit code 2."""
+
+    def told(self) -> tuple[type[Exception], ...]:
+        """These errors. Called only when a command ends by an error, since to import them takes time."""
+        raise NotImplementedError
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            # --help ends so.
+            raise
+        except self.told() as error:
+            raise Failure(str(error)) from error
+
+
 def run_async(main: Coroutine[Any, Any, T]) -> T:
     """Run to completion. SIGINT and SIGTERM cancel, which cleans up; a second one exits at once. Both exit with 130."""
     try:

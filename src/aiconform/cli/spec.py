@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aiconform.cli.common import Failure, installed_standard, note, output_option, print_json
+from aiconform.cli.common import Failure, ToldGroup, installed_standard, note, output_option, print_json
 from aiconform.cli.ending import end
 from aiconform.cli.spec_new import CHECKOUT
 from aiconform.cli.spec_new import command as new
@@ -20,16 +20,11 @@ if TYPE_CHECKING:
     from aiconform.spec.suite import Citations
 
 
-class SpecGroup(click.Group):
-    """Reports every SpecError as one sentence, with exit code 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
+class SpecGroup(ToldGroup):
+    def told(self) -> tuple[type[Exception], ...]:
         from aiconform.spec import SpecError
 
-        try:
-            return super().invoke(ctx)
-        except SpecError as error:
-            raise Failure(str(error)) from error
+        return (SpecError,)
 
 
 @click.group("spec", cls=SpecGroup)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import ssl
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
 
 import aiohttp
-from kubernetes.aio.client import rest
-from kubernetes.aio.client.configuration import Configuration
 
 from aiconform.cluster.credentials import basic_authorization
 from aiconform.cluster.errors import NoCluster
@@ -20,67 +20,78 @@ from aiconform.cluster.kubeconfig import ClusterEntry
 
 SOCKS = ("socks5", "socks5h")
 PROXIES = ("http", "https", *SOCKS)
+MOST = 100
+"""Connections that are open at the same time."""
+READ_BYTES = 2**21
+"""Events of a watch can be larger than what aiohttp reads ahead."""
 
 
-class Connection(rest.RESTClientObject):  # type: ignore[misc]
-    """The client's connections, with what it lacks: SOCKS, and certificates that leave no file."""
+class Connection:
+    """The connections to one server. They follow no redirect: its address is that of the kubeconfig, and no other.
+
+    They are aiohttp's own: to import the client takes longer than to send the first requests.
+    """
 
     def __init__(self, server: str, cluster: ClusterEntry, authority: bytes, certificate: tuple[bytes, bytes] | None):
-        """certificate: (certificates, key) in PEM. Raises NoCluster."""
-        configuration = Configuration(host=server)
-        configuration.ca_cert_data = authority.decode("ascii", "ignore")
-        configuration.verify_ssl = not cluster.insecure
-        configuration.tls_server_name = cluster.tls_server_name
+        """certificate: (certificates, key) in PEM. Raises NoCluster, and ssl.SSLError for what is no certificate."""
+        self._context = ssl.create_default_context(cadata=authority.decode("ascii", "ignore") or None)
+        if cluster.insecure:
+            self._context.check_hostname = False
+            self._context.verify_mode = ssl.CERT_NONE
         # Certificates that kubectl accepts, and that Python 3.13 began to refuse: older CAs of clusters are such.
-        configuration.disable_strict_ssl_verification = True
-        # The environment's proxies are read below; a .netrc has no say in who we are.
-        configuration.client_session_kwargs = {"trust_env": False}
+        self._context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if certificate:
+            _present(self._context, *certificate)
         proxy = cluster.proxy_url or proxy_of_environment(server)
         if proxy:
             _check_proxy(proxy, cluster)
         self.secrets = _secrets(proxy)
         """What must be in no message."""
         self._socks = proxy if urlsplit(proxy).scheme in SOCKS else ""
-        configuration.proxy = None if self._socks else proxy or None
-        super().__init__(configuration)
-        if certificate:
-            _present(self.ssl_context, *certificate)
+        self._proxy = None if self._socks else proxy or None
+        self._name = cluster.tls_server_name or None
+        self._session: aiohttp.ClientSession | None = None
 
-    def _create_connector(self) -> aiohttp.TCPConnector:
+    def _opened(self) -> aiohttp.ClientSession:
+        # The environment's proxies are read above; a .netrc has no say in who we are.
+        return aiohttp.ClientSession(connector=self._connector(), trust_env=False, read_bufsize=READ_BYTES)
+
+    def _connector(self) -> aiohttp.BaseConnector:
         if not self._socks:
-            connector: aiohttp.TCPConnector = super()._create_connector()
-            return connector
+            return aiohttp.TCPConnector(limit=MOST, ssl=self._context)
         from aiohttp_socks import ProxyConnector
 
         url = self._socks.replace("socks5h:", "socks5:", 1)
-        return ProxyConnector.from_url(url, rdns=True, limit=self.maxsize, ssl=self.ssl_context)
+        return ProxyConnector.from_url(url, rdns=True, limit=MOST, ssl=self._context)
 
-    def _create_pool_manager(self) -> Any:
-        return _Session(super()._create_pool_manager())
-
-    async def request(self, *args: Any, **options: Any) -> Any:
-        """As the client's own; all failures are those of aiohttp."""
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        """Send one request; body: sent as JSON, unless it is None. All failures are those of aiohttp."""
+        if self._session is None:
+            self._session = self._opened()
+        sent = self._session.request(
+            method,
+            url,
+            headers=headers,
+            data=None if body is None else json.dumps(body),
+            timeout=limits,
+            proxy=self._proxy,
+            server_hostname=self._name,
+            allow_redirects=False,
+        )
         if not self._socks:
-            return await super().request(*args, **options)
+            return await sent
         from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
         try:
-            return await super().request(*args, **options)
+            return await sent
         except (ProxyConnectionError, ProxyError, ProxyTimeoutError) as error:
             raise aiohttp.ClientConnectionError(f"its SOCKS proxy: {error}") from error
 
-
-class _Session:
-    """A session that follows no redirect: the API server's own address is that of the kubeconfig, and no other."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def request(self, **options: Any) -> aiohttp.ClientResponse:
-        return await self._session.request(**options, allow_redirects=False)
-
     async def close(self) -> None:
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
 
 
 def _check_proxy(proxy: str, cluster: ClusterEntry) -> None:

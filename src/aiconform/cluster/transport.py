@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
-from kubernetes.aio.client import rest
 from multidict import CIMultiDict
 
 from aiconform import __version__
@@ -125,11 +124,11 @@ class Transport:
             async with asyncio.timeout(seconds):
                 response = await self._once_behind(request)
                 try:
-                    body, whole = await behind.bounded(response.response.content, limit_bytes)
+                    body, whole = await behind.bounded(response.content, limit_bytes)
                 except aiohttp.ClientError as error:
                     raise Unreachable(f"{request.path} was interrupted: {error}") from error
                 finally:
-                    response.response.close()
+                    response.close()
         except TimeoutError:
             raise NoAnswer(f"no complete answer within {seconds:.0f} s") from None
         text = body.decode("utf-8", "replace")
@@ -140,7 +139,7 @@ class Transport:
         answers.tell(Answer(request.verb, request.path, query, text, response.status, kind, proxied=True))
         return ProxyResponse(response.status, kind, text, whole, response.headers.get("Location", ""))
 
-    async def _once_behind(self, request: Request) -> rest.RESTResponse:
+    async def _once_behind(self, request: Request) -> aiohttp.ClientResponse:
         """The first response that is no redirect, or the redirect if it leads elsewhere."""
         left = behind.MOST_REDIRECTS
         while True:
@@ -150,7 +149,7 @@ class Transport:
             path = behind.redirected(self.server, request.path, to) if to else None
             if path is None:
                 return response
-            response.response.close()
+            response.close()
             request, left = replace(request, path=path, query=None), left - 1
 
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
@@ -159,7 +158,7 @@ class Transport:
         begun = b""
         try:
             # aiohttp's own line reader fails on long lines.
-            async for chunk in response.response.content.iter_any():
+            async for chunk in response.content.iter_any():
                 *whole, begun = (begun + chunk).split(b"\n")
                 for line in whole:
                     if line:
@@ -169,7 +168,7 @@ class Transport:
         except aiohttp.ClientError as error:
             raise Unreachable(f"{request.verb} {request.resource} at {self.server} was interrupted: {error}") from error
         finally:
-            response.response.close()
+            response.close()
 
     async def all_lines(self, request: Request) -> AsyncIterator[bytes]:
         """Lines of a text that only grows, for the request's seconds.
@@ -195,7 +194,7 @@ class Transport:
         self._closed = True
         await asyncio.gather(*(each.close() for each in (*self._retired, self._connection)), return_exceptions=True)
 
-    async def _send(self, request: Request, *, whole: bool) -> tuple[rest.RESTResponse, bytes]:
+    async def _send(self, request: Request, *, whole: bool) -> tuple[aiohttp.ClientResponse, bytes]:
         """(the response, its body if `whole`); repeated while the server is busy, and as long as the task is patient.
 
         A Conflict after a failed try says so: that try may have been carried out all the same.
@@ -225,14 +224,14 @@ class Transport:
                 if not await tries.again(error):
                     raise
 
-    async def _body(self, response: rest.RESTResponse) -> bytes:
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         try:
             data: bytes = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from error
         return data
 
-    async def _once(self, request: Request) -> rest.RESTResponse:
+    async def _once(self, request: Request) -> aiohttp.ClientResponse:
         proof = await self._target.credentials.current()
         if proof.certificate != self._shown.certificate:
             self._retire(self._connect(proof.certificate))
@@ -252,7 +251,7 @@ class Transport:
         limits = aiohttp.ClientTimeout(total=request.seconds, connect=CONNECT_SECONDS, sock_read=silence)
         try:
             return await self._connection.request(
-                request.method, request.url(self.server), headers=headers, body=request.body, _request_timeout=limits
+                request.method, request.url(self.server), headers, request.body, limits
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
@@ -280,7 +279,7 @@ class Transport:
         self._retired.append(self._connection)
         self._connection = successor
 
-    async def _status(self, response: rest.RESTResponse) -> dict[str, Any]:
+    async def _status(self, response: aiohttp.ClientResponse) -> dict[str, Any]:
         """The Status object of an error response, or what was sent in its place, without our credentials."""
         try:
             text = self._hidden((await response.read()).decode("utf-8", "replace"))

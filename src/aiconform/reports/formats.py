@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from aiconform.engine.evidence import Evidence, Report
-from aiconform.engine.rundir import RunDirectory
-from aiconform.engine.times import Times, read_times
-
-UNKNOWN = Times()
+if TYPE_CHECKING:
+    from aiconform.engine.evidence import Evidence, Report
+    from aiconform.engine.rundir import RunDirectory
+    from aiconform.engine.times import Times
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Render(Protocol):
     """evidence: by check id. times: of the run, for formats that show when things were."""
 
     def __call__(
-        self, report: Report, evidence: Mapping[str, Evidence], medium: Medium, times: Times = UNKNOWN, /
+        self, report: Report, evidence: Mapping[str, Evidence], medium: Medium, times: Times | None = None, /
     ) -> bytes: ...
 
 
@@ -46,7 +45,7 @@ class Format:
     artifact: bool = False
 
 
-def _text(report: Report, evidence: Mapping[str, Evidence], medium: Medium, _: Times = UNKNOWN, /) -> bytes:
+def _text(report: Report, evidence: Mapping[str, Evidence], medium: Medium, _: Times | None = None, /) -> bytes:
     from aiconform.reports.text import render_text
 
     return render_text(report, evidence, medium.width).encode()
@@ -58,10 +57,11 @@ def _markdown(report: Report, evidence: Mapping[str, Evidence], *_: object) -> b
     return render_markdown(report, evidence).encode()
 
 
-def _html(report: Report, evidence: Mapping[str, Evidence], _: Medium, times: Times = UNKNOWN, /) -> bytes:
+def _html(report: Report, evidence: Mapping[str, Evidence], _: Medium, times: Times | None = None, /) -> bytes:
+    from aiconform.engine.times import Times
     from aiconform.reports.html import render_html
 
-    return render_html(report, evidence, times).encode()
+    return render_html(report, evidence, times or Times()).encode()
 
 
 def _junit(report: Report, evidence: Mapping[str, Evidence], *_: object) -> bytes:
@@ -82,7 +82,7 @@ def _go_test_log(report: Report, evidence: Mapping[str, Evidence], *_: object) -
     return render_log(report, evidence).encode()
 
 
-def _json(report: Report, evidence: Mapping[str, Evidence], medium: Medium, _: Times = UNKNOWN, /) -> bytes:
+def _json(report: Report, evidence: Mapping[str, Evidence], medium: Medium, _: Times | None = None, /) -> bytes:
     # JSON may hold control characters of the C1 block unescaped.
     text = json.dumps(report.model_dump(mode="json"), indent=2, ensure_ascii=medium.terminal)
     return f"{text}\n".encode()
@@ -117,6 +117,8 @@ def write_reports(directory: RunDirectory) -> None:
 
 def pages_of(directory: RunDirectory) -> Iterator[tuple[str, bytes]]:
     """(path in the run's folder, content) of each format that belongs there. Raises BadRunDirectory."""
+    from aiconform.engine.times import read_times
+
     report, evidence, times = directory.read_report(), read_evidence(directory), read_times(directory)
     yield from ((each.file, each.render(report, evidence, Medium(), times)) for each in FORMATS if each.file)
 

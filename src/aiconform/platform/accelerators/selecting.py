@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import cel
-
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.devices import Attribute, Device, Version
 
@@ -92,6 +90,9 @@ def _satisfied(text: str, device: Device) -> bool:
         "attributes": attributes,
         "allowMultipleAllocations": device.shareable,
     }
+    # Here, because the package imports a command line of its own, too, and few platforms need it.
+    import cel
+
     try:
         return cel.evaluate(text, {"device": about}) is True
     except _FAILED:
