@@ -1,4 +1,4 @@
-"""Shares of a node's accelerators, sound and with each fault, on real sockets: what can be requested, and what is got."""
+"""Shares of a node's accelerators, sound and with each fault, on real sockets: what is offered, and what is given."""
 
 from __future__ import annotations
 
