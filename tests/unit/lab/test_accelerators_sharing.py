@@ -138,7 +138,7 @@ def offered(identity: str, *faults: DriverFault, **changes: Any) -> dict[str, li
         (
             "nvidia-mig-mixed",
             "nvidia.com/mig-1g.10gb",
-            {"nvidia.com/gpu.count": "2", "nvidia.com/mig-1g.10gb.count": "4"},
+            {"nvidia.com/gpu.count": "1", "nvidia.com/mig-1g.10gb.count": "4", "nvidia.com/mig-2g.20gb.count": "0"},
         ),
         ("nvidia-mig-single", "nvidia.com/gpu", {"nvidia.com/gpu.count": "4"}),
         ("amd-partitioned", "amd.com/cpx_nps4", {"amd.com/cpx_nps4.count": "4"}),
@@ -147,7 +147,8 @@ def offered(identity: str, *faults: DriverFault, **changes: Any) -> dict[str, li
 def test_shares_of_separate_devices_are_more_than_the_devices_that_labels_count(
     identity: str, resource: str, labels: dict[str, str]
 ) -> None:
-    assert offered(identity, DriverFault.SHARES_APART)[resource] == [0, 1, 2, 3]
+    found = offered(identity, DriverFault.SHARES_APART)
+    assert {name: parents for name, parents in found.items() if parents} == {resource: [0, 1, 2, 3]}
     said = node_labels(config(identity, DriverFault.SHARES_APART))
     assert {name: said[name] for name in labels} == labels
 
@@ -195,11 +196,16 @@ async def test_the_second_or_the_last_share_may_be_refused(make: Any, identity: 
 
 
 @ROOT
-async def test_partitions_of_which_a_device_has_one_are_no_shares(make: Any) -> None:
-    faults = (DriverFault.SECOND_SHARE_REFUSED, DriverFault.LAST_SHARE_REFUSED)
-    node = await make(offer="device-plugin", count=2, identity=identities()["nvidia-mig-mixed"], faults=faults)
-    ids = list(plugged(node.config)["nvidia.com/mig-3g.40gb"])
-    await plugin(node, "Allocate", wants(*([each] for each in ids)), "nvidia.com/mig-3g.40gb")
+async def test_partitions_of_several_resources_are_shares_of_one_device(make: Any) -> None:
+    node = await make(offer="device-plugin", count=2, identity=identities()["nvidia-mig-mixed"])
+    small, large = (list(plugged(node.config)[f"nvidia.com/mig-{name}"]) for name in ("1g.10gb", "3g.40gb"))
+    await node.change(faults=(DriverFault.SECOND_SHARE_REFUSED,))
+    await plugin(node, "Allocate", wants([small[0]], [small[2]]), "nvidia.com/mig-1g.10gb")
+    with pytest.raises(grpc.aio.AioRpcError, match="second-share-refused is on"):
+        await plugin(node, "Allocate", wants([large[0]]), "nvidia.com/mig-3g.40gb")
+    # Of these, a device has one: none is the last of several.
+    await node.change(faults=(DriverFault.LAST_SHARE_REFUSED,))
+    await plugin(node, "Allocate", wants(*([each] for each in large)), "nvidia.com/mig-3g.40gb")
 
 
 # By DRA

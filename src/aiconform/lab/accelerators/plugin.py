@@ -180,7 +180,7 @@ class _Service:
                     grpc.StatusCode.INVALID_ARGUMENT,
                     f"a container has all {len(known)} devices of a node or none, not {len(container.devices_ids)}",
                 )
-            if refusal := refusal_of_ids(config, self._plugin.resource, container.devices_ids):
+            if refusal := refusal_of_ids(config, self._plugin.resource, {*container.devices_ids}):
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal)
             # Several shares of a device are one device.
             given = {known[one].index: known[one] for one in container.devices_ids}

@@ -7,7 +7,7 @@ several claims.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import StrEnum
 
 from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, Offer, split
@@ -83,7 +83,7 @@ def plugged(config: AcceleratorConfig) -> Mapping[str, Mapping[str, Device]]:
     if acts(config, DriverFault.SHARES_APART, *_PLUGGED) or acts(
         config, DriverFault.SHARES_NOT_OFFERED, Way.COUNTED_REPLICAS
     ):
-        found = {resource: _one_of_each_device(ids) for resource, ids in found.items()}
+        found = _first_shares(found)
     if acts(config, DriverFault.SHARES_NOT_OFFERED, Way.DESCRIBED_PARTITIONS):
         found = {resource: {} if resource in _described(identity) else ids for resource, ids in found.items()}
     if acts(config, DriverFault.MORE_SHARES, Way.COUNTED_REPLICAS):
@@ -91,11 +91,15 @@ def plugged(config: AcceleratorConfig) -> Mapping[str, Mapping[str, Device]]:
     return found
 
 
-def _one_of_each_device(ids: Mapping[str, Device]) -> dict[str, Device]:
+def _first_shares(found: Mapping[str, Mapping[str, Device]]) -> Mapping[str, Mapping[str, Device]]:
+    """One share of each physical device: the first one, of whichever resource."""
     first: dict[int, str] = {}
-    for id_, device in ids.items():
+    for id_, device in ((id_, device) for ids in found.values() for id_, device in ids.items()):
         first.setdefault(device.parent, id_)
-    return {id_: ids[id_] for id_ in first.values()}
+    return {
+        resource: {id_: device for id_, device in ids.items() if first[device.parent] == id_}
+        for resource, ids in found.items()
+    }
 
 
 def _one_more(identity: Identity, ids: Mapping[str, Device]) -> dict[str, Device]:
@@ -108,8 +112,8 @@ def devices_counted(config: AcceleratorConfig) -> int:
     if not acts(config, DriverFault.SHARES_APART, *_PLUGGED):
         return config.count
     sound = by_resource(config.identity, split(config)[1])
-    of_one = max((most for ids in sound.values() for most in _shares_of_devices(ids).values()), default=1)
-    return -(-config.count // of_one)
+    of_one = _shares_of_devices([device for ids in sound.values() for device in ids.values()])
+    return -(-config.count // max(of_one.values(), default=1))
 
 
 def counted(config: AcceleratorConfig, resource: str, devices: int) -> int:
@@ -119,19 +123,19 @@ def counted(config: AcceleratorConfig, resource: str, devices: int) -> int:
     return devices_counted(config) if config.identity.shares > 1 else len(plugged(config).get(resource, {}))
 
 
-def _shares_of_devices(ids: Mapping[str, Device]) -> Counter[int]:
-    """Physical device -> how many of these IDs are shares of it."""
-    return Counter(device.parent for device in ids.values())
+def _shares_of_devices(shares: Iterable[Device]) -> Counter[int]:
+    """Physical device -> how many of these are shares of it."""
+    return Counter(device.parent for device in shares)
 
 
-def refusal_of_ids(config: AcceleratorConfig, resource: str, asked: Collection[str]) -> str:
+def refusal_of_ids(config: AcceleratorConfig, resource: str, asked: Set[str]) -> str:
     """Why the device plugin gives none of these IDs of a resource; empty if it does."""
-    ids = plugged(config).get(resource, {})
-    if not any(number > 1 for number in _shares_of_devices(ids).values()):
-        return ""
-    if acts(config, DriverFault.SECOND_SHARE_REFUSED, *_PLUGGED) and not {*asked} <= {*_one_of_each_device(ids)}:
+    found = plugged(config)
+    ids = found.get(resource, {})
+    if acts(config, DriverFault.SECOND_SHARE_REFUSED, *_PLUGGED) and not asked <= _first_shares(found)[resource].keys():
         return f"the fault {DriverFault.SECOND_SHARE_REFUSED} is on"
-    if acts(config, DriverFault.LAST_SHARE_REFUSED, *_PLUGGED) and [*ids][-1] in asked:
+    several = any(number > 1 for number in _shares_of_devices(ids.values()).values())
+    if several and acts(config, DriverFault.LAST_SHARE_REFUSED, *_PLUGGED) and [*ids][-1] in asked:
         return f"the fault {DriverFault.LAST_SHARE_REFUSED} is on"
     return ""
 
