@@ -99,6 +99,8 @@ FAULTS = (
         "No claim or request is ever prepared, so its Pod does not start.",
         assertions(_ACCESS, "holder_starts") | assertions(_DRA, "pod_starts") | assertions(_NODES, "pod_runs_on_node"),
         InDriver(),
+        # Where devices are shared, a bound of the shares is not reached, either.
+        may_break=assertions(_SHARING, "both_pods_run", "advertised_shares_run"),
         disturbs=_USERS,
     ),
     Fault(
@@ -106,6 +108,8 @@ FAULTS = (
         "The driver and the device plugin do not run, and no accelerator is published.",
         assertions(_DRA, "devices_are_published") | assertions(_NODES, "node_offers_accelerator"),
         InDriver(),
+        # Where labels advertise shares.
+        may_break=assertions(_SHARING, "shares_can_be_requested"),
         disturbs=_USERS | {_ACCESS},
     ),
     Fault(
