@@ -19,6 +19,7 @@ from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.accelerators.resource_slices import published
 from aiconform.platform.accelerators.shares import SharedHardware, by_dra
 from aiconform.platform.accelerators.shares_of_plugins import by_device_plugin, only_said
+from aiconform.platform.accelerators.sharing import whole_memory
 from aiconform.platform.accelerators.ways import Ways
 
 PROFILES = load_profiles()
@@ -341,3 +342,16 @@ def test_of_several_nodes_one_counts_that_has_free_shares_and_few() -> None:
     used = {("full", "nvidia.com/gpu"): 3}
     assert [each.node for each in Ways(alike, (), {}, used).best(32)] == ["small"]
     assert [each.node for each in Ways(alike[::2], (), {}, used).best(4)] == ["large"]
+
+
+@pytest.mark.parametrize(("resource", "labels", "whole"), [
+    ("nvidia.com/mig-1g.10gb", {"nvidia.com/gpu.memory": "81920"}, 80 * GIB),
+    # Where all partitions are of one kind, it is that of a partition.
+    ("nvidia.com/gpu", {"nvidia.com/gpu.memory": "10240"}, 0),
+    ("amd.com/cpx_nps4", {"amd.com/gpu.vram": "192G"}, 192 * GIB),
+    ("amd.com/gpu", {"beta.amd.com/gpu.vram": "192G"}, 192 * GIB),
+    ("amd.com/gpu", {"amd.com/gpu.vram": "plenty"}, 0),
+    ("amd.com/gpu", {}, 0),
+])  # fmt: skip
+def test_labels_may_tell_the_memory_of_the_complete_device(resource: str, labels: dict[str, str], whole: float) -> None:
+    assert whole_memory(resource, labels) == whole

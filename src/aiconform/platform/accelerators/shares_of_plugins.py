@@ -17,6 +17,7 @@ from aiconform.platform.accelerators.sharing import (
     perhaps_shared,
     shared,
     shares_of_one,
+    whole_memory,
 )
 
 _MEBI = 2.0**20
@@ -166,7 +167,7 @@ def _partitions(members: Iterable[NodeAccelerators], node: Object) -> SharedHard
         f"partitions: {said}",
         entries[0],
         tuple(Shares(each, each.total, memory=_memory(each, labels)) for each in entries),
-        whole=_whole(entries[0], labels),
+        whole=whole_memory(entries[0].name, labels),
     )
 
 
@@ -177,9 +178,3 @@ def _memory(entry: NodeAccelerators, labels: Mapping[str, str]) -> float:
         return int(told) * _MEBI
     named = _NAMED.search(partition_of(entry.name, entry.product))
     return int(named[1]) * _GIGA if named else 0.0
-
-
-def _whole(entry: NodeAccelerators, labels: Mapping[str, str]) -> float:
-    """The memory of a whole device in bytes, where a label says it beside that of partitions."""
-    told = "" if entry.name.endswith("/gpu") else labels.get(f"{entry.name.partition('/')[0]}/gpu.memory", "")
-    return int(told) * _MEBI if told.isdecimal() else 0.0

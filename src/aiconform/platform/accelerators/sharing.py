@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.spec import yamlfile
+
+_MEMORY = re.compile(r"(\d+)(G?)")
 
 
 @cache
@@ -62,6 +65,13 @@ def partition_of(resource: str, product: str) -> str:
         return ""
     named = any(fnmatchcase(product, each) for each in _known()["products"]) and not _matches(resource, "partitions")
     return product if named else resource
+
+
+def whole_memory(resource: str, labels: Mapping[str, str]) -> float:
+    """The memory of a complete device in bytes, as labels tell it beside partitions of a resource; 0 if none does."""
+    named = [name for pattern, names in _known()["whole"].items() if fnmatchcase(resource, pattern) for name in names]
+    told = (_MEMORY.fullmatch(labels.get(name, "")) for name in named)
+    return next((float(found[1]) * (2.0**30 if found[2] else 2.0**20) for found in told if found), 0.0)
 
 
 def never_shared(profile: str) -> str:
