@@ -19,7 +19,11 @@ pytestmark = pytest.mark.browser
 RUNS = Path(__file__).parents[1] / "runs"
 HOSTILE = "</text></svg><script>alert(1)</script><b onclick='alert(2)'>\x1b[31m\u202e&amp;" + "W" * 300
 NAMES = frozenset({"name", "path", "label", "device", "metric", "says", "pool", "resource"})
-FIGURES = {"secure_accelerator_access": ("Who sees which device", 2)}
+FIGURES = {
+    "secure_accelerator_access": {"Who sees which device": 2},
+    "gang_scheduling": {"A gang that has room": 1, "A gang that has no room at first": 1, "Two gangs": 1},
+    "pod_autoscaling": {"Pods over time": 1, "Metric over time": 1},
+}
 
 
 def renamed(value: Any, name: str = "") -> Any:
@@ -54,8 +58,8 @@ def opened(page: Page, url: str) -> None:
 @pytest.mark.parametrize("check", FIGURES)
 def test_each_figure_is_there(page: Page, url: str, check: str) -> None:
     page.goto(f"{url}#{check}")
-    title, count = FIGURES[check]
-    expect(page.locator(f"[id='{check}']").get_by_role("figure", name=title)).to_have_count(count)
+    for title, count in FIGURES[check].items():
+        expect(page.locator(f"[id='{check}']").get_by_role("figure", name=title)).to_have_count(count)
 
 
 def test_names_stay_text(page: Page, url: str) -> None:

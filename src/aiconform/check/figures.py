@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeVar, get_type_hints
 
 from aiconform.check.observation import Observation
 
-Tone = Literal["good", "bad", "open", "quiet"]
-"""How a part of a figure looks: as it should be, as it should not be, undecided, or neither."""
+Tone = Literal["good", "bad", "open", "soft", "quiet"]
+"""How a part of a figure looks: as it should be, as it should not be, undecided, on its way, or none of these."""
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import string
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.check.figures import Axis, Cell, Matrix, Moment, Row, Span, Spans
+from aiconform.check.figures import Axis, Cell, Curve, Lines, Matrix, Moment, Row, Span, Spans, Threshold
 from aiconform.reports.drawing import draw
 from aiconform.reports.drawing.canvas import CannotDraw, label, scale, shown
 
@@ -119,3 +120,87 @@ def test_a_matrix_is_a_table_and_says_what_it_leaves_out() -> None:
 def test_an_empty_matrix_is_not_drawn() -> None:
     with pytest.raises(CannotDraw, match="nothing was recorded"):
         draw(Matrix("Who", "Who sees what.", "Device", (), ()))
+
+
+def lines(*curves: Curve, **more: object) -> Lines:
+    return Lines("Load", "The load over time.", TIME, Axis("Load", "%"), curves, **more)  # type: ignore[arg-type]
+
+
+def test_a_curve_goes_through_its_points() -> None:
+    drawing = draw(lines(Curve("one", ((0, 0), (10, 100)))))
+    (way,) = drawing.ways
+    assert way.points == f"0.0,{17 + 190:.1f} 1000.0,17.0"
+    assert [(dot.x, dot.y) for dot in drawing.dots] == [("1.00%", "207.0"), ("99.00%", "17.0")]
+    assert drawing.axes == "Horizontal: Time (s). Vertical: Load (%)."
+    assert drawing.values.rows == (("one", "0", "0"), ("one", "10", "100"))
+
+
+def test_steps_stay_until_the_next_value_and_gaps_stay_open() -> None:
+    drawing = draw(lines(Curve("one", ((0, 1), (5, 2), (6, None), (8, 2), (10, 2)), steps=True)))
+    first, second = (len(way.points.split()) for way in drawing.ways)
+    assert (first, second) == (3, 3)
+    assert drawing.dots == []
+
+
+def test_a_value_alone_is_a_dot() -> None:
+    drawing = draw(lines(Curve("one", ((0, 1), (1, None)), steps=True)))
+    assert (len(drawing.ways), len(drawing.dots)) == (0, 1)
+
+
+def test_many_points_are_thinned_and_what_stands_out_stays() -> None:
+    points = [(float(at), 1.0) for at in range(100_000)]
+    points[54_321] = (54_321.0, 100.0)
+    points[77_777] = (77_777.0, -100.0)
+    drawing = draw(lines(Curve("one", tuple(points))))
+    (way,) = drawing.ways
+    assert len(way.points.split()) <= 402
+    heights = [float(each.split(",")[1]) for each in way.points.split()]
+    assert (min(heights), max(heights)) == (17.0, 207.0)
+    assert drawing.left_out == ["Of many points, the lowest and the highest of each stretch are drawn."]
+    assert (len(drawing.values.rows), drawing.values.left_out) == (200, 99_800)
+
+
+def test_what_a_figure_is_about_is_drawn_first_and_the_rest_is_said() -> None:
+    many = (
+        *(Curve(f"device {number}", ((0, 1), (1, 1))) for number in range(30)),
+        Curve("ours", ((0, 2), (1, 2)), strong=True),
+    )
+    drawing = draw(lines(*many))
+    assert drawing.keys[0] == ("curve s1 strong", "ours")
+    assert len(drawing.ways) == 12
+    assert drawing.left_out == ["19 more curves are not drawn."]
+
+
+def test_names_of_near_thresholds_do_not_meet() -> None:
+    limits = (Threshold("low", 10), Threshold("high", 10.5), Threshold("far", 100))
+    drawing = draw(lines(Curve("one", ((0, 0), (1, 100))), thresholds=limits))
+    heights = sorted(float(each.y) for each in drawing.texts if each.look == "threshold")
+    assert all(after - before > 10 for before, after in pairwise(heights))
+
+
+@pytest.mark.parametrize("points", [(), ((0.0, None),), ((0.0, math.inf),), ((math.nan, 1.0),)])
+def test_a_curve_without_values_is_not_drawn(points: tuple[tuple[float, float | None], ...]) -> None:
+    with pytest.raises(CannotDraw, match="no value was recorded"):
+        draw(lines(Curve("one", points)))
+
+
+@given(
+    st.lists(st.tuples(word, st.lists(st.tuples(number, st.one_of(st.none(), number)), max_size=30)), max_size=4),
+    st.lists(st.tuples(word, number), max_size=3),
+    st.booleans(),
+)
+def test_any_curves_are_drawn_on_the_page_or_not_at_all(curves: list, marks: list, steps: bool) -> None:
+    figure = lines(
+        *(Curve(name, tuple(points), steps=steps) for name, points in curves),
+        thresholds=tuple(Threshold(*each) for each in marks),
+        moments=tuple(Moment(*each) for each in marks),
+    )
+    try:
+        drawing = draw(figure)
+    except CannotDraw:
+        return
+    assert all(0 <= place <= 101 for place in places(drawing))
+    for way in drawing.ways:
+        across, down = zip(*(map(float, each.split(",")) for each in way.points.split()), strict=True)
+        assert 0 <= min(across) <= max(across) <= 1000
+        assert 0 <= min(down) <= max(down) <= drawing.height

@@ -49,7 +49,8 @@ def evidence(*records: Record, check: str = "gang_scheduling") -> dict[str, Evid
 
 OURS = """
 html head meta title style body svg symbol circle path use a header div p h1 h2 h3 em strong ul ol li b main section
-article table thead tbody tr th td code span details summary pre dl dt dd br figure figcaption desc rect line text
+article table thead tbody tr th td code span details summary pre dl dt dd br figure
+figcaption desc rect line text polyline
 """
 
 

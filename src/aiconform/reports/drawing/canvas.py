@@ -204,7 +204,7 @@ def label(text: str) -> str:
 
 
 def measured(axis: Axis) -> str:
-    return f"{axis.name} ({axis.unit})" if axis.unit else axis.name
+    return f"{label(axis.name)} ({axis.unit})" if axis.unit else label(axis.name)
 
 
 def percent(value: float) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aiconform.check.figures import Figure, Matrix, Spans
+from aiconform.check.figures import Figure, Lines, Matrix, Spans
 from aiconform.reports.drawing.canvas import CannotDraw, Drawing
+from aiconform.reports.drawing.lines import draw_lines
 from aiconform.reports.drawing.matrix import draw_matrix
 from aiconform.reports.drawing.spans import draw_spans
 from aiconform.reports.plain import shortened
@@ -17,6 +18,8 @@ def draw(figure: Figure) -> Drawing:
     """Raises CannotDraw."""
     figure = replace(figure, says=shortened(figure.says, SAYS_LIMIT))
     match figure:
+        case Lines():
+            return draw_lines(figure)
         case Spans():
             return draw_spans(figure)
         case Matrix():
