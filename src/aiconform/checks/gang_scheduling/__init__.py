@@ -9,6 +9,6 @@ and leaves other workloads of the platform undisturbed.
 """
 
 from aiconform.check import collect
-from aiconform.checks.gang_scheduling import assertions, options, probes
+from aiconform.checks.gang_scheduling import assertions, figures, options, probes
 
-CHECK = collect("gang_scheduling", options.__name__, probes.__name__, assertions.__name__)
+CHECK = collect("gang_scheduling", options.__name__, probes.__name__, assertions.__name__, figures.__name__)
