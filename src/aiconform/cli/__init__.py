@@ -17,6 +17,8 @@ from aiconform import __version__
 from aiconform.cli.ending import exit_code, own_code_for_closed_output
 from aiconform.installed import FILES
 
+COMPLETE = "_AICONFORM_COMPLETE"
+"""Environment variable by which a shell asks what comes next (`aiconform completion`), whatever the program's name."""
 # command -> its one-line help; its module is aiconform.cli.<command>, its object there is `command`
 COMMANDS = {
     "run": "Run the suite on a cluster and report the verdicts.",
@@ -30,6 +32,7 @@ COMMANDS = {
     "options": "List the options of each check.",
     "rbac": "Print the minimal ClusterRole for the chosen checks.",
     "images": "List the images of test Pods.",
+    "completion": "Print a script that lets a shell complete this command.",
     "lab": "Run a reference AI platform of real components on this machine.",
 }
 
@@ -48,6 +51,7 @@ class LazyGroup(click.Group):
 
     def main(self, *arguments: Any, standalone_mode: bool = True, **options: Any) -> Any:
         """As click's, with this command's exit codes."""
+        options.setdefault("complete_var", COMPLETE)
         call = partial(super().main, *arguments, standalone_mode=False, **options)
         if not standalone_mode:
             return call()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiconform.cli.common import fail, installed_standard, output_option, print_json
+from aiconform.cli.completion import complete_checks
 
 if TYPE_CHECKING:
     from aiconform.check import Options
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("options")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=complete_checks)
 @output_option
 def command(ids: tuple[str, ...], output: str) -> None:
     """List what `aiconform run --set ID.NAME=VALUE` can set, for the checks of the requirements ID... or for all."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from aiconform.cli.common import extensions_option, fail, installed_standard, output_option, print_json
+from aiconform.cli.completion import complete_checks
 from aiconform.cli.guest import namespace_name, require_secret_names
 
 
 @click.command("rbac")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=complete_checks)
 @click.option("--name", default="aiconform", show_default=True, help="Name of the ClusterRole, and of the Role.")
 @click.option(
     "--namespace",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from aiconform.cli.common import (
     accelerator_options,
@@ -25,6 +24,7 @@ from aiconform.cli.common import (
     set_option,
     strict_option,
 )
+from aiconform.cli.completion import complete_checks
 from aiconform.cli.ending import end
 from aiconform.cli.guest import guest_of, guest_options
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=complete_checks)
 @cluster_options
 @click.option("--kubernetes", metavar="vX.Y", help="Version of the standard; by default, the version of the cluster.")
 @click.option(
@@ -138,7 +138,7 @@ def command(
     about_accelerators = accelerators or not_accelerators or profiles or tolerations
     as_guest = pod_template or pull_secrets or namespace or namespace_labels or namespace_annotations
     given = click.get_current_context().get_parameter_source
-    paced = any(given(name) is ParameterSource.COMMANDLINE for name in ("patience", "at_once"))
+    paced = any(given(name) is click.core.ParameterSource.COMMANDLINE for name in ("patience", "at_once"))
     if resume and (
         out or ids or kubernetes or extensions or nodes or about_accelerators or as_guest or options or paced
     ):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiconform.cli.common import Failure, ToldGroup, installed_standard, note, output_option, print_json
+from aiconform.cli.completion import complete_requirements
 from aiconform.cli.ending import end
 from aiconform.cli.spec_new import CHECKOUT
 from aiconform.cli.spec_new import command as new
@@ -101,7 +102,7 @@ def _table(head: list[str], rows: list[list[str]]) -> None:
 
 
 @command.command()
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="ID", shell_complete=complete_requirements)
 @output_option
 def show(id_: str, output: str) -> None:
     """Show one requirement in full."""
