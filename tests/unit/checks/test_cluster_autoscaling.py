@@ -37,14 +37,7 @@ from aiconform.platform.accelerators.nodes import Toleration
 from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.autoscaling.cluster_autoscaler import BACKS_OFF
 from aiconform.platform.autoscaling.discovery import known_with
-from aiconform.platform.autoscaling.pools import (
-    BY_CLUSTER_AUTOSCALER,
-    BY_KARPENTER,
-    BY_LABEL,
-    GIVEN,
-    Autoscaling,
-    Pool,
-)
+from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, BY_KARPENTER, BY_LABEL, GIVEN, Autoscaling, Pool
 from aiconform.platform.autoscaling.shortages import reported
 
 Object = dict[str, Any]

@@ -22,6 +22,7 @@ from aiconform.platform.autoscaling.discovery import discover, known_with
 from aiconform.platform.autoscaling.hardware import Hardware, stated
 from aiconform.platform.autoscaling.karpenter import node_pool
 from aiconform.platform.autoscaling.machines import machines
+from aiconform.platform.autoscaling.members import offers
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
     BY_KARPENTER,
@@ -30,7 +31,6 @@ from aiconform.platform.autoscaling.pools import (
     GIVEN,
     Autoscaling,
     Pool,
-    offers,
     pool_of,
 )
 from aiconform.platform.autoscaling.shortages import shortage
@@ -996,6 +996,36 @@ def test_a_pool_that_grows_when_there_is_capacity_says_so() -> None:
     for others in ([node("a")], [node("a", flexible), node("b")], []):
         found = pool_of("p", BY_LABEL, label, others)
         assert (found.spot, found.limits) == (False, "")
+
+
+async def test_a_pool_whose_nodes_run_another_system_is_not_waited_for() -> None:
+    wanted = requiring("win", "kubernetes.io/os", "windows")
+    wanted["spec"]["template"]["spec"]["taints"] = [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}]
+    labelled = karpenter_pool("win")
+    labelled["spec"]["template"]["metadata"] = {"labels": {"kubernetes.io/os": "windows"}}
+    hosts = [node("win-1", {"kubernetes.io/os": "windows", "karpenter.sh/nodepool": "x"}, **GPU)]
+    for platform in (
+        FakePlatform([], pools=[wanted], served=("v1",)),
+        FakePlatform([], pools=[labelled], served=("v1",)),
+        FakePlatform(hosts, status=status_of(("win", 1))),
+    ):
+        found = await find(platform)
+        with pytest.raises(NothingToLookAt, match=r"win .*its nodes run windows, and Pods of a run need Linux"):
+            choose(found, ClusterAutoscaling())
+        with pytest.raises(NothingToLookAt, match="none is set, but there is"):
+            choose(found, ClusterAutoscaling(none=True))
+    both = requiring("both", "kubernetes.io/os", "windows", "linux")
+    assert node_pool(both, []).full == ""
+    assert pool_of("p", BY_LABEL, ("pool", "p"), [*hosts, node("b")]).full == ""
+
+
+def test_of_names_for_the_same_hardware_the_one_by_which_a_pod_asks_is_requested() -> None:
+    names = {"aws.amazon.com__neuron": "16", "aws.amazon.com__neurondevice": "16", "aws.amazon.com__neuroncore": "64"}
+    assert pool_of("p", BY_LABEL, ("pool", "p"), [node("a", **names)]).resource == "aws.amazon.com/neuron"
+    cores = {"aws.amazon.com__neuroncore": "8"}
+    assert pool_of("p", BY_LABEL, ("pool", "p"), [node("a", **cores)]).resource == "aws.amazon.com/neuroncore"
+    # What a new node offers is all of it: the user may have named another one.
+    assert {*offers(node("a", **names))} == {name.replace("__", "/") for name in names}
 
 
 def test_taints_of_a_node_that_goes_away_are_not_of_its_pool() -> None:

@@ -10,7 +10,7 @@ from aiconform.cluster import Cluster, Object, conditions, wait
 from aiconform.kit.following import ChangeSignal
 from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.accelerators.profiles import Profiles
-from aiconform.platform.autoscaling.pools import offers
+from aiconform.platform.autoscaling.members import offers
 
 
 @dataclass

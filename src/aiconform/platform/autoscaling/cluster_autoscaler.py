@@ -12,16 +12,8 @@ from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.autoscaling.machines import NOTHING_TOLD, Machines, described
 from aiconform.platform.autoscaling.machines import names as machine_names
-from aiconform.platform.autoscaling.pools import (
-    BY_CLUSTER_AUTOSCALER,
-    Autoscaling,
-    Pool,
-    managed_labels,
-    most_offered,
-    offering_nothing,
-    pool_of,
-    with_label,
-)
+from aiconform.platform.autoscaling.members import most_offered, offering_nothing, with_label
+from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, Autoscaling, Pool, managed_labels, pool_of
 from aiconform.platform.autoscaling.status import BadStatus, NodeGroup, parse_status
 from aiconform.platform.inventory import Platform
 

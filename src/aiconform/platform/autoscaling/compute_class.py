@@ -12,15 +12,8 @@ from typing import Any
 from aiconform.cluster import Forbidden, NotFound, Object, conditions
 from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.autoscaling.hardware import stated
-from aiconform.platform.autoscaling.pools import (
-    BY_COMPUTE_CLASS,
-    FLEX_START,
-    Autoscaling,
-    Pool,
-    only_by_claims,
-    pool_of,
-    with_label,
-)
+from aiconform.platform.autoscaling.members import only_by_claims, with_label
+from aiconform.platform.autoscaling.pools import BY_COMPUTE_CLASS, FLEX_START, Autoscaling, Pool, pool_of
 from aiconform.platform.inventory import Platform
 
 GROUP = "cloud.google.com"

@@ -11,6 +11,7 @@ from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.autoscaling.cluster_autoscaler import cluster_autoscaler, in_name
 from aiconform.platform.autoscaling.compute_class import compute_classes
 from aiconform.platform.autoscaling.karpenter import karpenter
+from aiconform.platform.autoscaling.members import most_offered, offering_nothing, offers, with_label
 from aiconform.platform.autoscaling.pools import (
     BY_CLUSTER_AUTOSCALER,
     BY_PROVIDER,
@@ -19,11 +20,7 @@ from aiconform.platform.autoscaling.pools import (
     Autoscaling,
     Pool,
     by_label,
-    most_offered,
-    offering_nothing,
-    offers,
     pool_of,
-    with_label,
 )
 from aiconform.platform.autoscaling.providers import provided
 from aiconform.platform.inventory import Platform

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiconform.cluster import NotFound, Object, conditions, quantity
 from aiconform.platform.accelerators.profiles import Profiles, load_profiles
 from aiconform.platform.autoscaling.hardware import provider_of, provider_of_class, stated
-from aiconform.platform.autoscaling.pools import (
-    BY_KARPENTER,
-    Autoscaling,
-    Pool,
+from aiconform.platform.autoscaling.members import (
+    SYSTEM,
     cloud_of,
-    is_spot,
     most_offered,
     offering_others,
     only_by_claims,
-    pool_of,
+    other_system,
     with_label,
 )
+from aiconform.platform.autoscaling.pools import BY_KARPENTER, Autoscaling, Pool, is_spot, pool_of
 from aiconform.platform.inventory import Platform
 
 GROUP = "karpenter.sh"
@@ -106,7 +104,9 @@ def node_pool(
         minimum=int(spec.get("replicas") or 0),
         maximum=spec.get("replicas"),
         limits="limits " + ", ".join(f"{key}: {value}" for key, value in sorted(limits.items())) if limits else "",
-        full="; ".join(reached) or ("it is of fixed size" if spec.get("replicas") is not None else ""),
+        full="; ".join(reached)
+        or ("it is of fixed size" if spec.get("replicas") is not None else "")
+        or other_system(_systems(requirements, labels)),
         resource=shown,
         without=without,
         spot=_only_spot(requirements) or is_spot(labels),
@@ -140,6 +140,13 @@ def _cloud(of_nodes: Object, requirements: Iterable[Object], labels: Iterable[st
         return known
     clouds = {cloud_of(node) for node in nodes}
     return clouds.pop() if len(clouds) == 1 else ""
+
+
+def _systems(requirements: Iterable[Object], labels: Mapping[str, str]) -> list[str]:
+    """The operating systems that a pool requires of its nodes."""
+    wanted = [entry for entry in requirements if entry["key"] == SYSTEM and entry.get("operator") == "In"]
+    found = [str(value) for entry in wanted for value in entry.get("values") or []]
+    return [*found, labels[SYSTEM]] if SYSTEM in labels else found
 
 
 def _only_spot(requirements: Iterable[Object]) -> bool:

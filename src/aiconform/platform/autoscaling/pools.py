@@ -8,9 +8,18 @@ from typing import Any
 
 from aiconform.cluster import Object
 from aiconform.platform.accelerators.nodes import usable_node
-from aiconform.platform.accelerators.plugins import extended
 from aiconform.platform.accelerators.profiles import Profiles, load_profiles
-from aiconform.platform.autoscaling.hardware import provider_of, stated
+from aiconform.platform.autoscaling.members import (
+    SYSTEM,
+    labelled,
+    labels_of,
+    most_offered,
+    offering_others,
+    offers,
+    only_by_claims,
+    other_system,
+    with_label,
+)
 
 # Node labels by which managed platforms name the pool of a node.
 POOL_LABELS = (
@@ -185,7 +194,7 @@ def pool_of(
     claimed = only_by_claims(members, by_dra, profiles)
     resource = fields.pop("resource", "") or most_offered(members, profiles)
     # For nodes whose driver does not run yet.
-    told = "" if claimed or offering_others(members, profiles) else _labelled(members)
+    told = "" if claimed or offering_others(members, profiles) else labelled(members)
     resource = resource or told
     without = fields.pop("without", "")
     flexible = bool(working) and all(labels_of(node).get(_FLEXIBLE) == "true" for node in working)
@@ -197,6 +206,7 @@ def pool_of(
         resource=resource,
         amount=fields.pop("amount", None) or _together(resource, members, profiles or load_profiles()),
         without="" if resource else without,
+        full=fields.pop("full", "") or other_system(labels_of(node).get(SYSTEM, "linux") for node in members),
         limits=fields.pop("limits", "") or (FLEX_START if flexible else ""),
         spot=fields.pop("spot", bool(working) and all(is_spot(labels_of(node)) for node in working)),
         taints=tuple(sorted(taints)),
@@ -214,72 +224,5 @@ def _together(resource: str, members: Iterable[Object], profiles: Profiles) -> i
     return max((offers(node, profiles).get(resource, 1) for node in members), default=1)
 
 
-def only_by_claims(members: Sequence[Object], by_dra: Collection[str], profiles: Profiles | None = None) -> bool:
-    """Whether nodes that work offer accelerators by DRA, whose names are by_dra, and none as an extended resource."""
-    working = (node["metadata"]["name"] for node in members if usable_node(node) is None)
-    return any(name in by_dra for name in working) and not most_offered(members, profiles)
-
-
-def offering_nothing(members: Sequence[Object], by_dra: Collection[str], profiles: Profiles | None = None) -> str:
-    """Why a pool of like nodes has no accelerator, by the nodes that it has; empty if they do not show that.
-
-    by_dra: names of nodes whose accelerators are offered by Dynamic Resource Allocation.
-    """
-    working = [node for node in members if usable_node(node) is None]
-    if any(node["metadata"]["name"] in by_dra for node in working) or offering_others(working, profiles):
-        return ""
-    return "its nodes offer no extended resource of a known accelerator" if working else ""
-
-
-def offering_others(members: Iterable[Object], profiles: Profiles | None = None) -> bool:
-    """Whether nodes that work may have accelerators that no known name stands for: unlisted ones, or parts of some."""
-    profiles = profiles or load_profiles()
-    offered = [name for node in members if usable_node(node) is None for name in extended(node)]
-    if any(map(profiles.by_resource, offered)):
-        return False
-    return any(profiles.is_part(name) or not profiles.is_other(name) for name in offered)
-
-
-def labels_of(node: Object) -> dict[str, str]:
-    return node["metadata"].get("labels") or {}
-
-
-def with_label(nodes: Iterable[Object], label: tuple[str, str]) -> list[Object]:
-    return [node for node in nodes if labels_of(node).get(label[0]) == label[1]]
-
-
 def is_spot(labels: Mapping[str, str]) -> bool:
     return any(labels.get(key) == value for key, value in SPOT_LABELS)
-
-
-def _labelled(nodes: Iterable[Object]) -> str:
-    """The accelerator that the nodes' labels name."""
-    found = (stated([], labels_of(node), cloud_of(node)).resources for node in nodes)
-    return next((resources[0] for resources in found if resources), "")
-
-
-def cloud_of(node: Object) -> str:
-    """The cloud that a node is of, by its providerID or else its labels; empty if neither says so."""
-    return provider_of((), str(node["spec"].get("providerID") or "")) or provider_of(
-        key.rpartition("/")[0] for key in labels_of(node)
-    )
-
-
-def offers(node: Object, profiles: Profiles | None = None) -> dict[str, int]:
-    """The known accelerators that are allocatable on a node: extended resource -> number."""
-    allocatable: Mapping[str, str] = (node.get("status") or {}).get("allocatable") or {}
-    profiles = profiles or load_profiles()
-    return {
-        name: int(count)
-        for name, count in allocatable.items()
-        if "/" in name and str(count).isdigit() and int(count) and profiles.by_resource(name)
-    }
-
-
-def most_offered(nodes: Iterable[Object], profiles: Profiles | None = None) -> str:
-    """The accelerator of which these nodes offer most; empty if they offer none."""
-    total: dict[str, int] = {}
-    for node in nodes:
-        for name, count in offers(node, profiles).items():
-            total[name] = total.get(name, 0) + count
-    return max(sorted(total), key=lambda name: total[name], default="")

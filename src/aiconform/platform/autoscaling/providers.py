@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 
 from aiconform.cluster import Forbidden, NotFound, Object
 from aiconform.platform.accelerators.profiles import Profiles
-from aiconform.platform.autoscaling.pools import BY_PROVIDER, Autoscaling, Pool, labels_of, pool_of, with_label
+from aiconform.platform.autoscaling.members import labels_of, with_label
+from aiconform.platform.autoscaling.pools import BY_PROVIDER, Autoscaling, Pool, pool_of
 from aiconform.platform.inventory import Platform
 
 
