@@ -14,8 +14,7 @@ from aiconform.engine.evidence import Evidence, Record
 from aiconform.engine.times import Times
 from aiconform.engine.verdicts import UnreadableEvidence, observation_of
 from aiconform.reports import timeline
-from aiconform.reports.drawing import Drawing, draw
-from aiconform.reports.drawing.canvas import CannotDraw
+from aiconform.reports.drawing import CannotDraw, Drawing, draw
 from aiconform.reports.plain import shortened
 from aiconform.untrusted import CAUSED_BY_CONTENT
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import string
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.check.figures import Axis, Cell, Curve, Lines, Matrix, Moment, Row, Span, Spans, Threshold
+from aiconform.check.figures import Axis, Cell, Curve, Lines, Matrix, Moment, Row, Share, Shares, Span, Spans, Threshold
 from aiconform.reports.drawing import draw
 from aiconform.reports.drawing.canvas import CannotDraw, label, scale, shown
 
@@ -204,3 +205,33 @@ def test_any_curves_are_drawn_on_the_page_or_not_at_all(curves: list, marks: lis
         across, down = zip(*(map(float, each.split(",")) for each in way.points.split()), strict=True)
         assert 0 <= min(across) <= max(across) <= 1000
         assert 0 <= min(down) <= max(down) <= drawing.height
+
+
+def share(name: str = "one", value: float = 0.5, **changes: object) -> Share:
+    return replace(Share(name, value, (0.4, 0.6), 0.8, (0.7, 0.9)), **changes)  # type: ignore[arg-type]
+
+
+def test_a_share_lies_beside_what_agrees() -> None:
+    drawing = draw(Shares("Split", "How it is split.", Axis("Answers from one"), (share(),)))
+    (band,), (dot,) = drawing.boxes, drawing.dots
+    assert (band.x, band.width, band.name) == ("69.60%", "19.60%", "agrees: 70 to 90 %")
+    assert dot.x == "50.00%"
+    assert [(each.look, each.x1) for each in drawing.strokes if each.look != "axis"] == [
+        ("expected", "79.40%"),
+        ("interval", "40.20%"),
+    ]
+    assert drawing.values.rows == (("one", "50 %", "40 to 60 %", "80 %", "70 to 90 %"),)
+
+
+@given(st.lists(st.builds(share, word, number, interval=st.tuples(number, number), expected=number), max_size=60))
+def test_any_shares_are_drawn_on_the_page_or_not_at_all(shares: list[Share]) -> None:
+    try:
+        drawing = draw(Shares("Split", "How it is split.", Axis("Answers"), tuple(shares)))
+    except CannotDraw:
+        return
+    assert all(0 <= place <= 101 for place in places(drawing))
+
+
+def test_more_shares_than_fit_are_said() -> None:
+    drawing = draw(Shares("Split", "How it is split.", Axis("Answers"), tuple(share(str(n)) for n in range(50))))
+    assert (len(drawing.dots), drawing.left_out) == (40, ["10 more rows are not drawn."])

@@ -7,6 +7,6 @@ the weights change while the client keeps sending requests with short and with l
 """
 
 from aiconform.check import collect
-from aiconform.checks.ai_inference import assertions, options, probes
+from aiconform.checks.ai_inference import assertions, figures, options, probes
 
-CHECK = collect("ai_inference", options.__name__, probes.__name__, assertions.__name__)
+CHECK = collect("ai_inference", options.__name__, probes.__name__, assertions.__name__, figures.__name__)

@@ -4,7 +4,7 @@ Nothing here knows a check. Horizontal coordinates are percent of the width and 
 fits any width while its texts keep their size.
 """
 
-from aiconform.reports.drawing.canvas import Drawing
+from aiconform.reports.drawing.canvas import CannotDraw, Drawing
 from aiconform.reports.drawing.draw import draw
 
-__all__ = ["Drawing", "draw"]
+__all__ = ["CannotDraw", "Drawing", "draw"]
