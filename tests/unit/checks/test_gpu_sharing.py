@@ -142,6 +142,16 @@ def test_a_second_pod_that_its_share_keeps_from_starting_is_a_failure() -> None:
     assert outcome(seen, "excess_share_stays_unscheduled") is None
 
 
+def test_one_pod_on_each_device_is_not_two_on_one() -> None:
+    refused = [share(number, None, problem="Allocate: in use") for number in (2, 3)]
+    seen = sharing(share(0, view(gpu(0))), share(1, view(gpu(1))), *refused, physical=2, excess=None)
+    assert broken(seen) == {"both_pods_run", "advertised_shares_run"}
+    assert "each on a device of its own" in reason(seen, "both_pods_run")
+    assert outcome(seen, "shares_are_of_one_device") is None
+    same = sharing(share(0, view(gpu(0))), share(1, view(gpu(0))), *refused, physical=2, excess=None)
+    assert broken(same) == {"advertised_shares_run"}
+
+
 def test_a_pod_that_ends_when_the_second_one_starts_did_not_run_beside_it() -> None:
     assert "share-0 started and did not go on" in reason(time_slices(together=("share-1",)), "both_pods_run")
     assert "both_pods_run" in broken(time_slices(together=("share-1",)))

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.shared_devices import FakeCluster, broken, observed, places_of, platform, settings, undecided
 
-from aiconform.check import NotApplicable, NothingToLookAt, Settings
+from aiconform.check import NotApplicable, NothingToLookAt
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.checks.gpu_sharing.observations import Sharing
-from aiconform.checks.gpu_sharing.options import GpuSharing
-from aiconform.checks.gpu_sharing.places import SharedPlace, places
-from aiconform.checks.gpu_sharing.probes import offered_shares, sharing
-from aiconform.cluster import Object, Stuck, WatchEvent
-from aiconform.kit.container_view import LOOKED
-from aiconform.platform import Platform
+from aiconform.checks.gpu_sharing.probes import offered_shares
+from aiconform.cluster import Object, Stuck
 from aiconform.platform.accelerators.drivers import simulated_kernel
 from aiconform.platform.accelerators.offered import extended_resources
-from aiconform.platform.images import Images
 
 CHECK = load_check("gpu_sharing")
-RUN = {"aiconform.dev/run": "r1"}
-API = "resource.k8s.io/v1"
-NOBODY = ["kernel 6.8.0 boot-1", "node /dev/null 1 3 character special file", "mount /"]
 
 
 def node(name: str = "n1", labels: dict[str, str] | None = None, **resources: str) -> Object:
@@ -66,85 +58,32 @@ def published(name: str, **fields: Any) -> Object:
     return {"name": name, "attributes": attributes, **fields}
 
 
-class FakeCluster:
-    """Pods are placed while resources last, claims get the first device with room, and containers print.
+class Node(FakeCluster):
+    """Pods are placed while resources last, and claims get a device as long as there are any.
 
-    device: which of the node's devices the Pod of this number, from 0, sees. states: by the end of a Pod's name, what
-    it becomes in place of running. devices: how many claims find room.
+    device: which of the node's devices the Pod of this number, from 0, sees. printed: what it prints besides. devices:
+    how many claims find room.
     """
 
     def __init__(self, *objects: Object, device: Callable[[int], int] = lambda number: number % 2) -> None:
-        self.objects = [*objects]
+        super().__init__(*objects)
         self.device = device
-        self.states: dict[str, Object] = {}
-        self.printed: dict[str, list[str]] = {}
-        self.created: list[Object] = []
+        self.printed: dict[int, list[str]] = {}
         self.devices = 4
 
-    async def groups(self) -> dict[str, tuple[str, ...]]:
-        return {"resource.k8s.io": ("v1",)} if self.of("ResourceSlice") else {}
-
-    async def resources(self, api_version: str) -> dict[str, Any]:
-        return {}
-
-    def of(self, kind: str) -> list[Object]:
-        return [each for each in (*self.objects, *self.created) if each["kind"] == kind]
-
-    async def list(
-        self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = "", fields: str = ""
-    ) -> AsyncIterator[Object]:
-        for each in self.of(kind):
-            if "spec.nodeName=" not in fields or each["spec"].get("nodeName") == fields.partition("=")[2]:
-                yield {**each, "spec": dict(each.get("spec") or {}), "status": dict(each.get("status") or {})}
-
-    async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object:
-        return next(each for each in self.of(kind) if each["metadata"]["name"] == name)
-
-    async def delete(self, obj: Object) -> None:
-        self.created = [each for each in self.created if each is not obj]
-
-    async def watch(self, api: str, kind: str, namespace: str, *, fields: str, **_: Any) -> AsyncIterator[WatchEvent]:
-        yield WatchEvent("ADDED", await self.get(api, kind, fields.removeprefix("metadata.name="), namespace))
-        await asyncio.sleep(60)
-
-    async def follow(self, namespace: str, name: str, container: str, *, seconds: float) -> AsyncIterator[str]:
-        if container == "control":
-            lines = NOBODY
-        else:
-            number = int(name.rpartition("-")[2])
-            index = self.device(number)
-            lines = [*NOBODY, f"node /dev/nvidia{index} c3 {index:x} character special file", *self.more(number)]
-        for line in (*lines, LOOKED):
-            yield line
-
-    def more(self, number: int) -> list[str]:
-        return self.printed.get(str(number), [])
-
-    def place(self, made: Object) -> None:
-        """What scheduler and kubelet make of a new Pod."""
-        if made["kind"] != "Pod":
-            return
+    def schedule(self, made: Object) -> str:
         running = [each for each in self.of("Pod") if each is not made and each["spec"].get("nodeName")]
         for resource, count in extended_resources(made).items():
             used = sum(extended_resources(each)[resource] for each in running)
-            allocatable = int(self.of("Node")[0]["status"]["allocatable"][resource])
-            if used + count > allocatable:
-                self.refuse(made, f"0/1 nodes are available: 1 Insufficient {resource}.")
-                return
-        claims = [each["resourceClaimName"] for each in made["spec"].get("resourceClaims") or []]
-        for claim in (each for each in self.of("ResourceClaim") if each["metadata"]["name"] in claims):
-            if claim["status"]:
-                continue
+            if used + count > int(self.of("Node")[0]["status"]["allocatable"][resource]):
+                return f"0/1 nodes are available: 1 Insufficient {resource}."
+        for claim in self.claims_of(made):
             held = len([each for each in self.of("ResourceClaim") if each["status"]])
-            if held >= self.devices:
-                self.refuse(made, "0/1 nodes are available: 1 cannot allocate all claims.")
-                return
-            claim["status"] = {"allocation": {"devices": {"results": [self.allocated(claim, held)]}}}
-        made["spec"]["nodeName"] = "n1"
-        names = [each["name"] for each in made["spec"]["containers"]]
-        runs = {"phase": "Running", "containerStatuses": [{"name": name, "state": {"running": {}}} for name in names]}
-        ends = [state for end, state in self.states.items() if made["metadata"]["name"].endswith(end)]
-        made["status"] = ends[0] if ends else runs
+            if not claim["status"] and held >= self.devices:
+                return "0/1 nodes are available: 1 cannot allocate all claims."
+            results = [self.allocated(claim, held)]
+            claim["status"] = claim["status"] or {"allocation": {"devices": {"results": results}}}
+        return ""
 
     def allocated(self, claim: Object, held: int) -> Object:
         (asked,) = claim["spec"]["devices"]["requests"]
@@ -156,71 +95,31 @@ class FakeCluster:
         chosen = [name for name in names if name.startswith("part")] or names
         return {**result, "device": chosen[held % len(chosen)]}
 
-    def refuse(self, made: Object, message: str) -> None:
-        waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
-        made["status"] = {"phase": "Pending", "conditions": [waits]}
+    def shows(self, name: str) -> list[str]:
+        number = int(name.rpartition("-")[2])
+        index = self.device(number)
+        return [f"node /dev/nvidia{index} c3 {index:x} character special file", *self.printed.get(number, [])]
 
 
-class FakeScratch:
-    labels = RUN
-
-    def __init__(self, cluster: FakeCluster) -> None:
-        self.cluster = cluster
-
-    def name(self, part: str) -> str:
-        return f"probe-{part}"
-
-    def cluster_name(self, part: str) -> str:
-        return f"run-probe-{part}"
-
-    @property
-    def created(self) -> list[Object]:
-        return self.cluster.created
-
-    def tell(self, message: str) -> None:
-        pass
-
-    async def create(self, obj: Object) -> Object:
-        about = {"namespace": "ns", "uid": obj["metadata"]["name"], "labels": RUN}
-        made = {**obj, "metadata": {**obj["metadata"], **about}, "spec": dict(obj["spec"]), "status": {}}
-        self.cluster.created.append(made)
-        self.cluster.place(made)
-        return made
+async def seen(cluster: Node, **options: Any) -> Sharing:
+    (place,) = await places_of(cluster, **options)
+    return await observed(cluster, place, **options)
 
 
-def settings(**options: Any) -> Settings:
-    known = {"observe_seconds": 1.0, "start_seconds": 1.0, **options}
-    return Settings(patience=1.0, options=(GpuSharing(**known),))
-
-
-async def targets(cluster: FakeCluster, **options: Any) -> list[SharedPlace]:
-    return [*await places(Platform(cluster, Images()), settings(**options))]  # type: ignore[arg-type]
-
-
-async def seen(cluster: FakeCluster, **options: Any) -> Sharing:
-    (target,) = await targets(cluster, **options)
-    platform = Platform(cluster, Images())  # type: ignore[arg-type]
-    return await sharing(platform, FakeScratch(cluster), settings(**options), target)  # type: ignore[arg-type]
-
-
-def outcomes(found: Sharing) -> set[bool | None]:
-    return {finding.holds for finding in findings(CHECK, found).values() if finding.applies}
-
-
-def broken(found: Sharing) -> set[str]:
-    return {name for name, finding in findings(CHECK, found).items() if finding.holds is False}
+def holds(found: Sharing) -> bool:
+    return not broken(found) and not undecided(found)
 
 
 async def test_time_slices_of_two_devices_are_all_held_and_one_more_waits() -> None:
-    cluster = FakeCluster(node(labels=SLICED, gpu="4"))
+    cluster = Node(node(labels=SLICED, gpu="4"))
     found = await seen(cluster)
-    assert outcomes(found) == {True}
+    assert holds(found)
     assert [each.pod for each in found.shares] == [f"probe-share-{number}" for number in range(4)]
     assert (found.strategy, found.bound, found.free, found.physical) == ("device-plugin-replicas", 4, 4, 2)
     assert found.together == tuple(each.pod for each in found.shares)
     assert found.excess is not None
     assert "Insufficient nvidia.com/gpu" in found.excess.waits
-    first, second = (each["spec"]["containers"] for each in cluster.created[:2])
+    first, second = (each["spec"]["containers"] for each in cluster.made[:2])
     assert [each["name"] for each in first] == ["holder", "control"]
     assert [each["name"] for each in second] == ["holder"]
 
@@ -233,16 +132,16 @@ async def test_shares_of_others_are_left_to_them() -> None:
         "spec": {"nodeName": "n1", "containers": [{"name": "main", **limits}]},
         "status": {"phase": "Running"},
     }
-    found = await seen(FakeCluster(node(labels=SLICED, gpu="4"), other))
+    found = await seen(Node(node(labels=SLICED, gpu="4"), other))
     assert (found.bound, found.free, len(found.shares)) == (4, 3, 3)
-    assert outcomes(found) == {True}
+    assert holds(found)
     more = [{**other, "metadata": {"name": f"job-{number}", "namespace": "team"}} for number in range(3)]
     with pytest.raises(NothingToLookAt, match=r"of the 4 shares of n1.* 1 are free"):
-        await seen(FakeCluster(node(labels=SLICED, gpu="4"), *more))
+        await seen(Node(node(labels=SLICED, gpu="4"), *more))
 
 
 async def test_more_shares_than_the_labels_say_are_too_many() -> None:
-    cluster = FakeCluster(node(labels=SLICED, gpu="6"))
+    cluster = Node(node(labels=SLICED, gpu="6"))
     found = await seen(cluster)
     assert found.bound == 4
     assert broken(found) == {"excess_share_stays_unscheduled"}
@@ -251,7 +150,7 @@ async def test_more_shares_than_the_labels_say_are_too_many() -> None:
 
 
 async def test_one_too_many_that_the_kubelet_refuses_was_scheduled_all_the_same() -> None:
-    cluster = FakeCluster(node(labels=SLICED, gpu="6"))
+    cluster = Node(node(labels=SLICED, gpu="6"))
     said = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "Allocate failed: none is left"}
     cluster.states["excess"] = said
     found = await seen(cluster)
@@ -261,7 +160,7 @@ async def test_one_too_many_that_the_kubelet_refuses_was_scheduled_all_the_same(
 
 
 async def test_a_share_that_somebody_gives_back_makes_room_for_one_more() -> None:
-    class Leaving(FakeCluster):
+    class Leaving(Node):
         def place(self, made: Object) -> None:
             if made["metadata"]["name"].endswith("excess"):
                 self.objects = [each for each in self.objects if each["kind"] != "Pod"]
@@ -276,30 +175,30 @@ async def test_a_share_that_somebody_gives_back_makes_room_for_one_more() -> Non
 
 
 async def test_a_share_that_does_not_start_is_the_devices_fault_if_a_pod_without_one_starts() -> None:
-    cluster = FakeCluster(node(labels=SLICED, gpu="4"))
+    cluster = Node(node(labels=SLICED, gpu="4"))
     refused = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "device is not shared"}
     cluster.states |= {f"share-{number}": refused for number in (1, 2, 3)}
     found = await seen(cluster)
     assert broken(found) == {"both_pods_run", "advertised_shares_run"}
     assert found.excess is None
-    cluster = FakeCluster(node(labels=SLICED, gpu="4"))
+    cluster = Node(node(labels=SLICED, gpu="4"))
     cluster.states |= {"share-3": refused, "control": {"phase": "Failed", "reason": "Evicted", "message": "disk"}}
     with pytest.raises(Stuck, match="not even one without a device"):
         await seen(cluster)
 
 
 async def test_fewer_pods_than_there_are_shares_decide_nothing_of_the_limit() -> None:
-    found = await seen(FakeCluster(node(labels=SLICED, gpu="4")), holders=3)
+    found = await seen(Node(node(labels=SLICED, gpu="4")), holders=3)
     assert len(found.shares) == 3
-    assert outcomes(found) == {True, None}
+    assert undecided(found)
     assert broken(found) == set()
 
 
 async def test_partitions_that_are_only_labels_are_recorded_without_a_pod() -> None:
-    cluster = FakeCluster(node(labels={"nvidia.com/mig-1g.10gb.count": "7"}, gpu="1"))
+    cluster = Node(node(labels={"nvidia.com/mig-1g.10gb.count": "7"}, gpu="1"))
     found = await seen(cluster)
     assert broken(found) == {"shares_can_be_requested"}
-    assert not cluster.created
+    assert not cluster.made
 
 
 async def test_instances_show_their_memory() -> None:
@@ -310,13 +209,13 @@ async def test_instances_show_their_memory() -> None:
         return [f"file {folder}/{name} {base64.b64encode(text.encode()).decode()}" for name, text in size_of.items()]
 
     labels = {"nvidia.com/mig-1g.10gb.count": "2", "nvidia.com/mig-1g.10gb.simulated": "true"}
-    cluster = FakeCluster(node(labels=labels, mig__1g="2"), device=lambda _: 0)
-    cluster.printed = {"0": shown(10 * 2**30), "1": shown(10 * 2**30)}
+    cluster = Node(node(labels=labels, mig__1g="2"), device=lambda _: 0)
+    cluster.printed = {0: shown(10 * 2**30), 1: shown(10 * 2**30)}
     found = await seen(cluster)
     assert found.simulated
-    assert outcomes(found) == {True}
-    cluster = FakeCluster(node(labels=labels, mig__1g="2"), device=lambda _: 0)
-    cluster.printed = {"0": shown(10 * 2**30), "1": shown(80 * 2**30)}
+    assert holds(found)
+    cluster = Node(node(labels=labels, mig__1g="2"), device=lambda _: 0)
+    cluster.printed = {0: shown(10 * 2**30), 1: shown(80 * 2**30)}
     assert broken(await seen(cluster)) == {"partition_memory_is_its_own"}
 
 
@@ -326,11 +225,11 @@ POLICY = {"default": "4Gi", "validRange": {"min": "4Gi", "step": "4Gi"}}
 async def test_claims_share_the_memory_of_one_device() -> None:
     capacity = {"memory": {"value": "16Gi", "requestPolicy": POLICY}}
     devices = [published(f"gpu-{index}", capacity=capacity, allowMultipleAllocations=True) for index in (0, 1)]
-    cluster = FakeCluster(node(), slice_(*devices), device=lambda _: 0)
+    cluster = Node(node(), slice_(*devices), device=lambda _: 0)
     found = await seen(cluster)
     assert (found.strategy, found.bound, found.physical) == ("consumable-capacity", 4, 1)
-    assert outcomes(found) == {True}
-    claim = next(each for each in cluster.created if each["kind"] == "ResourceClaim")
+    assert holds(found)
+    claim = next(each for each in cluster.made if each["kind"] == "ResourceClaim")
     (asked,) = claim["spec"]["devices"]["requests"]
     assert asked["exactly"]["capacity"] == {"requests": {"memory": "4294967296"}}
     assert any("gpu-1" in each["cel"]["expression"] for each in asked["exactly"]["selectors"])
@@ -340,7 +239,7 @@ async def test_claims_share_the_memory_of_one_device() -> None:
 async def test_claims_that_see_two_devices_did_not_share_one() -> None:
     capacity = {"memory": {"value": "16Gi", "requestPolicy": POLICY}}
     devices = [published("gpu-0", capacity=capacity, allowMultipleAllocations=True)]
-    found = await seen(FakeCluster(node(), slice_(*devices), device=lambda number: number))
+    found = await seen(Node(node(), slice_(*devices), device=lambda number: number))
     assert broken(found) == {"shares_are_of_one_device"}
 
 
@@ -361,7 +260,7 @@ async def test_partitions_are_taken_of_one_device() -> None:
         )
         for index in (0, 1)
     ]
-    cluster = FakeCluster(node(), slice_(whole, *parts, sharedCounters=counters), device=lambda _: 0)
+    cluster = Node(node(), slice_(whole, *parts, sharedCounters=counters), device=lambda _: 0)
     cluster.devices = 2
     found = await seen(cluster)
     assert (found.strategy, found.bound, found.whole) == ("partitions-by-DRA", 2, 80 * 2.0**30)
@@ -371,11 +270,11 @@ async def test_partitions_are_taken_of_one_device() -> None:
 
 
 async def test_two_pods_use_one_claim_where_nothing_better_is_offered() -> None:
-    cluster = FakeCluster(node(), slice_(published("gpu-0"), published("gpu-1")), device=lambda _: 0)
+    cluster = Node(node(), slice_(published("gpu-0"), published("gpu-1")), device=lambda _: 0)
     found = await seen(cluster)
     assert found.strategy == "shared-claim"
-    assert outcomes(found) == {True}
-    assert len([each for each in cluster.created if each["kind"] == "ResourceClaim"]) == 1
+    assert holds(found)
+    assert len([each for each in cluster.made if each["kind"] == "ResourceClaim"]) == 1
     assert found.shares[0].allocated == found.shares[1].allocated
 
 
@@ -383,30 +282,30 @@ async def test_what_cannot_be_shared_is_named_with_its_source() -> None:
     tpu = node(labels={"cloud.google.com/gke-tpu-accelerator": "tpu-v6e-slice"})
     tpu["status"]["allocatable"] = tpu["status"]["capacity"] = {"google.com/tpu": "4"}
     with pytest.raises(NotApplicable, match=r"tpu-v6e-slice are given to one Pod each.*Google TPU: https://"):
-        await targets(FakeCluster(tpu))
+        await places_of(Node(tpu))
     with pytest.raises(NothingToLookAt, match="no device of H100 is offered in shares"):
-        await targets(FakeCluster(node(gpu="8")))
+        await places_of(Node(node(gpu="8")))
     with pytest.raises(NothingToLookAt, match="no usable accelerator"):
-        await targets(FakeCluster(node()))
+        await places_of(Node(node()))
     with pytest.raises(NothingToLookAt, match=r"\(looked for shared-claim\)"):
-        await targets(FakeCluster(node(labels=SLICED, gpu="4")), strategy="shared-claim")
+        await places_of(Node(node(labels=SLICED, gpu="4")), strategy="shared-claim")
 
 
 async def test_inspect_says_what_would_be_tried() -> None:
-    async def inspected(cluster: FakeCluster) -> Any:
-        return await offered_shares(Platform(cluster, Images()), settings())  # type: ignore[arg-type]
+    async def inspected(cluster: Node) -> Any:
+        return await offered_shares(platform(cluster), settings())
 
-    found = await inspected(FakeCluster(node(labels=SLICED, gpu="4")))
+    found = await inspected(Node(node(labels=SLICED, gpu="4")))
     assert "n1, nvidia.com/gpu by device-plugin-replicas: 4 of 4 shares are free" in found.found[0]
     assert (found.missing, found.problems) == ((), ())
-    assert "is offered in shares" in (await inspected(FakeCluster(node(gpu="8")))).missing[0]
-    lost = await inspected(FakeCluster(node(labels={"nvidia.com/mig-1g.10gb.count": "7"}, gpu="1")))
+    assert "is offered in shares" in (await inspected(Node(node(gpu="8")))).missing[0]
+    lost = await inspected(Node(node(labels={"nvidia.com/mig-1g.10gb.count": "7"}, gpu="1")))
     assert "mig-1g.10gb" in lost.problems[0]
 
 
 async def test_a_way_of_sharing_that_ends_during_the_run_is_no_failure() -> None:
-    cluster = FakeCluster(node(labels=SLICED, gpu="4"))
-    (target,) = await targets(cluster)
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    (target,) = await places_of(cluster)
     cluster.objects = [node(gpu="2")]
     with pytest.raises(Stuck, match="no longer offered in shares"):
-        await sharing(Platform(cluster, Images()), FakeScratch(cluster), settings(), target)  # type: ignore[arg-type]
+        await observed(cluster, target)

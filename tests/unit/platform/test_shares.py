@@ -295,6 +295,18 @@ def test_partitions_that_are_resources(
     assert [(each.name, each.bound, each.memory) for each in hardware.shares] == shares
 
 
+def test_labels_tell_the_memory_of_the_complete_device() -> None:
+    def whole(labels: dict[str, str], resource: str) -> float:
+        (hardware,) = plugins(node(labels, {resource: "4"}))
+        return hardware.whole
+
+    assert whole({"nvidia.com/gpu.memory": "81920"}, "nvidia.com/mig-1g.10gb") == 80 * GIB
+    single = {"nvidia.com/gpu.product": "H100-MIG-1g.10gb", "nvidia.com/gpu.memory": "9856"}
+    assert whole(single, "nvidia.com/gpu") == 0, "it is that of a partition"
+    assert whole({"amd.com/gpu.vram": "192G"}, "amd.com/cpx_nps4") == 192 * GIB
+    assert whole({"amd.com/gpu.vram": "much"}, "amd.com/cpx_nps4") == 0
+
+
 @pytest.mark.parametrize(("labels", "resources"), [
     ({}, {"nvidia.com/gpu": "8"}),
     ({"nvidia.com/gpu.replicas": "1", "nvidia.com/gpu.sharing-strategy": "none"}, {"nvidia.com/gpu": "8"}),

@@ -33,6 +33,12 @@ def _waiting(seen: Sharing) -> str:
     return "; ".join(f"{each.pod} waits: {each.waits}" for each in seen.shares if each.waits)
 
 
+def _apart(seen: Sharing, running: list[Share]) -> bool:
+    """Whether each of these Pods is known to have another device than the others."""
+    known = {each.pod: signs(each, seen) for each in running}
+    return all(compare(one, other, known).alike is False for one, other in combinations(running, 2))
+
+
 @assertion("shares_can_be_requested", "The shares are resources or devices that a Pod can request")
 def shares_can_be_requested(seen: Sharing) -> Finding:
     if seen.not_requestable:
@@ -48,11 +54,13 @@ def shares_can_be_requested(seen: Sharing) -> Finding:
 def both_pods_run(seen: Sharing) -> Finding:
     if seen.not_requestable:
         return undecided(f"{NOT_ASKED}: {seen.not_requestable}")
-    running = _running(seen)
+    running, failed = _running(seen), _failed(seen)
+    if failed and (len(running) < 2 or _apart(seen, running)):
+        each = "each on a device of its own; " if len(running) > 1 else ""
+        said = f"{_about(seen)}: {len(running)} of {len(seen.shares)} Pods run, {each}{failed}"
+        return holds(False, said, subjects=len(seen.shares))
     if len(running) > 1:
         return holds(True, f"{_about(seen)}: {len(running)} Pods run at the same time", subjects=len(running))
-    if failed := _failed(seen):
-        return holds(False, f"{_about(seen)}: {len(running)} of {len(seen.shares)} Pods run; {failed}", subjects=2)
     return undecided(f"{_about(seen)}: {_waiting(seen) or 'fewer than two Pods asked for a share'}")
 
 
