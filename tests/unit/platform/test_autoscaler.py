@@ -248,6 +248,31 @@ async def test_a_node_group_is_found_again_by_the_managed_pool_s_label_in_its_na
     assert found.usable[0] == pool
 
 
+@pytest.mark.parametrize(
+    ("key", "filled", "empty"),
+    [
+        ("eks.amazonaws.com/nodegroup", "eks-default-36c7e1b2-0000", "eks-default-gpu-58d0a2c4-0000"),
+        ("cloud.google.com/gke-nodepool", "gke-c-default-11112222-grp", "gke-c-default-gpu-33334444-grp"),
+        ("cloud.google.com/gke-nodepool", "gke-c-default-11112222-grp", "gke-default-gpu-33334444-grp"),
+    ],
+)
+async def test_an_empty_group_is_no_pool_whose_name_is_a_part_of_its_own(key: str, filled: str, empty: str) -> None:
+    nodes = [node("a", {key: "default"})]
+    there, gone = (await find(FakePlatform(nodes, status=status_of((filled, 1), (empty, 0))))).pools
+    assert (there.label, bool(there.without)) == ((key, "default"), True)
+    # Nothing shows its hardware: it may be the one with accelerators.
+    assert (gone.label, gone.without, gone.resource) == (None, "", "")
+    given = await find(FakePlatform(nodes, status=status_of((filled, 1), (empty, 0))), given=f"{key}=default-gpu")
+    assert given.pools[0].name == (empty if "-default-gpu-" in empty else f"{key}=default-gpu")
+
+
+async def test_the_groups_of_a_pool_in_each_zone_have_its_label_also_where_they_are_empty() -> None:
+    label = ("cloud.google.com/gke-nodepool", "gpu")
+    groups = status_of(("gke-c-gpu-11112222-grp", 1), ("gke-c-gpu-33334444-grp", 0))
+    found = await find(FakePlatform([node("a", dict([label]), **GPU)], status=groups))
+    assert [(pool.label, pool.resource) for pool in found.pools] == [(label, "nvidia.com/gpu")] * 2
+
+
 def status_of(*groups: tuple[str, int]) -> str:
     """The text form, with the number of nodes of each group."""
     return "Cluster-autoscaler status at x:\nNodeGroups:\n" + "".join(

@@ -25,6 +25,8 @@ BACKS_OFF = "its last scale-up failed, and it backs off; its autoscaler's log sa
 # https://cloud.ibm.com/docs/containers?topic=containers-worker-tag-label, https://github.com/oracle/oci-cloud-controller-manager
 _GROUP_LABEL = "ibm-cloud.kubernetes.io/worker-pool-id"
 _GROUP_ANNOTATION = "oci.oraclecloud.com/node-pool-id"
+# What clouds put behind the name of a pool: https://github.com/kubernetes/autoscaler/tree/master/cluster-autoscaler/cloudprovider
+_HASH = re.compile(r"-[0-9a-f]{8}(-[0-9a-f]{4,})*(-grp)?$|-\d+-vmss$")
 _COMMAND = "cluster-autoscaler"
 _IMAGE = re.compile(r"(^|[/-])cluster-autoscaler(-(?!operator)[a-z0-9]+)*([:@]|$)")
 _NAME_FLAG = re.compile(r"^--?status-config-map-name=(\S+)$")
@@ -138,10 +140,38 @@ def node_groups(
         own = machine_names(node)
         if matching := [each for each in names if any(name.startswith(each) and name != each for name in own)]:
             members[max(matching, key=len)].append(node)
+    of_others = _named_after_others(groups, nodes)
     return tuple(
-        node_group(group, nodes, members[name], profiles, by_dra, told.get(group.name, NOTHING_TOLD))
+        node_group(
+            group,
+            nodes,
+            members[name],
+            profiles,
+            by_dra,
+            told.get(group.name, NOTHING_TOLD),
+            labelled=group.name not in of_others,
+        )
         for group, name in zip(groups, names, strict=True)
     )
+
+
+def _named_after_others(groups: Sequence[NodeGroup], nodes: Sequence[Object]) -> set[str]:
+    """The empty groups in whose names only the name of another group's pool is: default-gpu, where there is default."""
+    labels = managed_labels(nodes)
+    of_label: dict[tuple[str, str], list[NodeGroup]] = {}
+    for group in groups:
+        if label := _label_in(_short(group.name), labels):
+            of_label.setdefault(label, []).append(group)
+    found = set()
+    for sharing in of_label.values():
+        # A pool has a group in each zone: their names differ by a hash.
+        filled = {_HASH.sub("", _short(group.name)) for group in sharing if group.target}
+        found |= {
+            group.name
+            for group in sharing
+            if filled and not group.target and _HASH.sub("", _short(group.name)) not in filled
+        }
+    return found
 
 
 def node_group(
@@ -151,15 +181,17 @@ def node_group(
     profiles: Profiles | None = None,
     by_dra: Collection[str] = (),
     told: Machines = NOTHING_TOLD,
+    *,
+    labelled: bool = True,
 ) -> Pool:
-    """The pool of a node group.
+    """The pool of a node group. labelled: whether a label in its name can be its nodes'.
 
     The cloud's name of the group contains the name of the managed pool, which its nodes have as a label. Where no label
     says so, its nodes are those that are named after it.
     """
     name = _short(group.name)
     own = (_GROUP_LABEL, name)
-    label = own if with_label(nodes, own) else _label_in(name, managed_labels(nodes))
+    label = own if with_label(nodes, own) else _label_in(name, managed_labels(nodes) if labelled else ())
     members = with_label(nodes, label) if label else named_after
     full = ""
     if group.maximum <= group.minimum:
