@@ -21,6 +21,8 @@ HOSTILE = "</text></svg><script>alert(1)</script><b onclick='alert(2)'>\x1b[31m\
 NAMES = frozenset({"name", "path", "label", "device", "metric", "says", "pool", "resource"})
 FIGURES = {
     "secure_accelerator_access": {"Who sees which device": 2},
+    "accelerator_metrics": {"Utilization under load": 2},
+    "cluster_autoscaling": {"Nodes over time": 1},
     "ai_inference": {"Traffic split": 1},
     "gang_scheduling": {"A gang that has room": 1, "A gang that has no room at first": 1, "Two gangs": 1},
     "pod_autoscaling": {"Pods over time": 1, "Metric over time": 1},

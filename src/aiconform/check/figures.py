@@ -20,10 +20,11 @@ Tone = Literal["good", "bad", "open", "soft", "quiet"]
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis measures. The unit is empty for a count."""
+    """What an axis measures. Of a count the unit is empty. names: of the places 0, 1, ... without numbers."""
 
     name: str
     unit: str = ""
+    names: tuple[str, ...] = ()
 
 
 SECONDS = Axis("Time since the probe began to watch", "s")

@@ -235,3 +235,11 @@ def test_any_shares_are_drawn_on_the_page_or_not_at_all(shares: list[Share]) -> 
 def test_more_shares_than_fit_are_said() -> None:
     drawing = draw(Shares("Split", "How it is split.", Axis("Answers"), tuple(share(str(n)) for n in range(50))))
     assert (len(drawing.dots), drawing.left_out) == (40, ["10 more rows are not drawn."])
+
+
+def test_an_axis_without_numbers_has_names() -> None:
+    axis = Axis("Reading", names=("before", "under load", "afterwards"))
+    drawing = draw(Lines("Load", "The load.", axis, Axis("Load", "%"), (Curve("one", ((0, 1), (1, 50), (2, 1))),)))
+    ticks = [(each.x, each.text, each.anchor) for each in drawing.texts if each.text in axis.names]
+    assert ticks == [("1.00%", "before", "start"), ("50.00%", "under load", "middle"), ("99.00%", "afterwards", "end")]
+    assert [row[1] for row in drawing.values.rows] == list(axis.names)

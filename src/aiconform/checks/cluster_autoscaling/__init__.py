@@ -7,6 +7,6 @@ nodes with placeholders stay.
 """
 
 from aiconform.check import collect
-from aiconform.checks.cluster_autoscaling import assertions, options, probes
+from aiconform.checks.cluster_autoscaling import assertions, figures, options, probes
 
-CHECK = collect("cluster_autoscaling", options.__name__, probes.__name__, assertions.__name__)
+CHECK = collect("cluster_autoscaling", options.__name__, probes.__name__, assertions.__name__, figures.__name__)

@@ -159,13 +159,13 @@ def scale(values: Iterable[float], at_low: float, at_high: float, *, zero: bool 
 def time_axis(drawing: Drawing, axis: Axis, x: Scale, top: float, bottom: float) -> None:
     """The horizontal axis at `bottom`, with faint lines up to `top`."""
     drawing.stroke(LEFT, bottom, RIGHT, bottom, "axis")
-    ticks = x.ticks(6)
+    ticks = [float(place) for place in range(len(axis.names))] or x.ticks(6)
     for number, tick in enumerate(ticks):
         at = x(tick)
         anchor: Anchor = "start" if at < LEFT + 2 else "end" if at > RIGHT - 3 else "middle"
         drawing.stroke(at, top, at, bottom, "grid")
         unit = f" {axis.unit}" if axis.unit and number == len(ticks) - 1 else ""
-        drawing.text(at, bottom + LINE - 2, shown(tick) + unit, "tick", anchor)
+        drawing.text(at, bottom + LINE - 2, axis.names[number] if axis.names else shown(tick) + unit, "tick", anchor)
 
 
 def moments_room(moments: tuple[Moment, ...]) -> int:
@@ -201,6 +201,12 @@ def label(text: str) -> str:
         return text
     half = LABEL_LIMIT // 2 - 1
     return f"{text[:half]} … {text[-half:]}"
+
+
+def place_of(axis: Axis, value: float) -> str:
+    """A place on an axis for people: its name, or the number."""
+    named = math.isfinite(value) and value == int(value) and 0 <= value < len(axis.names)
+    return axis.names[int(value)] if named else shown(value)
 
 
 def measured(axis: Axis) -> str:

@@ -18,9 +18,11 @@ from aiconform.reports.drawing.canvas import (
     Scale,
     Values,
     Way,
+    label,
     mark_moments,
     measured,
     moments_room,
+    place_of,
     scale,
     shown,
     time_axis,
@@ -58,7 +60,7 @@ def draw_lines(figure: Lines) -> Drawing:
         look = f"curve s{number % LOOKS + 1}" + (" strong" if curve.strong else "")
         for part in parts[number]:
             _draw_part(drawing, part, look, x, y, dots=not curve.steps)
-        drawing.keys.append((look, curve.name))
+        drawing.keys.append((look, label(curve.name)))
     used: list[float] = []
     for limit in sorted(limits, key=lambda each: -each.value):
         at = y(limit.value)
@@ -123,8 +125,11 @@ def _draw_part(drawing: Drawing, part: list[Point], look: str, x: Scale, y: Scal
 
 
 def _values(figure: Lines) -> Values:
-    named = [(curve.name, at, value) for curve in figure.curves for at, value in curve.points]
-    rows = [(shortened(name, 300), shown(at), "none" if value is None else shown(value)) for name, at, value in named]
+    rows = [
+        (shortened(curve.name, 300), place_of(figure.x, at), "none" if value is None else shown(value))
+        for curve in figure.curves
+        for at, value in curve.points
+    ]
     rows += [(shortened(each.name, 300), "", shown(each.value)) for each in figure.thresholds]
     rows += [(shortened(each.name, 300), shown(each.at), "") for each in figure.moments]
     columns = ("Curve", measured(figure.x), measured(figure.y))

@@ -12,6 +12,7 @@ from aiconform.reports.drawing.canvas import (
     CannotDraw,
     Drawing,
     Values,
+    label,
     mark_moments,
     measured,
     moments_room,
@@ -50,7 +51,7 @@ def draw_spans(figure: Spans) -> Drawing:
     drawing.height = bottom + LINE + 4
     if len(rows) > MOST_ROWS:
         drawing.left_out.append(f"{len(rows) - MOST_ROWS} more rows are not drawn.")
-    looks = {(f"span {span.tone}", span.name): None for row in drawn for span in row.spans[:MOST_SPANS]}
+    looks = {(f"span {span.tone}", label(span.name)): None for row in drawn for span in row.spans[:MOST_SPANS]}
     drawing.keys = list(looks)[:8]
     return drawing
 
