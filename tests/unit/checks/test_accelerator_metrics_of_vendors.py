@@ -202,6 +202,21 @@ def test_where_every_exporter_runs_outside_of_pods_it_is_said() -> None:
     assert "Install" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("product", "holds"), [("NVIDIA-GB10", None), ("NVIDIA-GB10-SHARED", None), ("NVIDIA-GB100", False), ("", False)]
+)
+def test_a_device_whose_memory_is_the_hosts_may_have_none_to_report(product: str, holds: bool | None) -> None:
+    there = node({"nvidia.com/gpu": 1}, **{"nvidia.com__gpu.product": product})
+    place, label = "ns/dcgm-exporter-a:9400", 'UUID="GPU-1"'
+    found = seen([there, exporter(*DCGM)], {place: page({"DCGM_FI_DEV_GPU_UTIL": {label: 3.0}})})
+    assert verdicts(found) == {**WELL, "memory_reported": holds}
+    if holds is None:
+        assert f"the memory of {product} is the host's" in findings(CHECK, found)["memory_reported"].reason
+    # An exporter that has the host's in its place is believed.
+    both = page({"DCGM_FI_DEV_GPU_UTIL": {label: 3.0}, "DCGM_FI_DEV_FB_USED": {label: 4.0}})
+    assert verdicts(seen([there, exporter(*DCGM)], {place: both})) == WELL
+
+
 def test_a_vendors_workloads_are_no_exporters() -> None:
     job = exporter("train-0", "vault.habana.ai/gaudi-docker/pytorch:1", 8000, "http")
     plugin = exporter("habanalabs-device-plugin-x", "vault.habana.ai/docker-k8s-device-plugin:1", 1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiconform.checks.accelerator_metrics.observations import DeviceMetrics, NodeMetrics
 from aiconform.checks.accelerator_metrics.together import BESIDE, together
 from aiconform.platform import Device, NodeAccelerators, Platform
+from aiconform.platform.accelerators.profiles import has_host_memory
 from aiconform.platform.monitoring.conventions import QUANTITIES, has_exporter
 from aiconform.platform.monitoring.matching import Counted, Covered, count, cover
 from aiconform.platform.monitoring.readings import Readings
@@ -93,6 +94,13 @@ def describe(
             undecided=about.untold if about.counted.known else _unknown_exporter(target),
         )
     seen, sources = reported.covered, reported.sources
+    devices = tuple(_device(name, each) for name, each in seen.readings)
+    unsure = dict(reported.unsure)
+    if has_host_memory(target.profile, target.product) and any(each.memory_used is None for each in devices):
+        unsure["memory_used"] = (
+            f"the memory of {target.product} is the host's, and its driver reports none of its own. An exporter that has "
+            "the host's in its place counts: --set accelerator_metrics.exporter=NAMESPACE/POD*"
+        )
     conventions = [source.convention for source in sources]
     readings = [*reported.by_number, *(each for source in sources for each in source.devices)]
     in_use = {quantity for each in conventions for quantity in each.only_in_use}
@@ -103,7 +111,7 @@ def describe(
         **target.facts,
         advertised=about.counted.advertised,
         missing=seen.missing,
-        devices=tuple(_device(name, each) for name, each in seen.readings),
+        devices=devices,
         unnamed=sum(1 for each in sources[0].devices if not each.label),
         endpoint=_all(source.place for source in sources),
         found_by=_all(source.found_by for source in sources),
@@ -115,7 +123,7 @@ def describe(
         undecided=seen.undecided or (about.untold if seen.missing else ""),
         only_in_use=tuple(each for each in QUANTITIES if each in in_use),
         by_number=tuple(_device("", each) for each in reported.by_number),
-        unsure=reported.unsure,
+        unsure=unsure,
     )
 
 

@@ -38,6 +38,7 @@ class Profile(BaseModel):
     parts: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     whole_host: bool = False
+    host_memory: tuple[str, ...] = ()
     other_types: tuple[str, ...] = ()
 
     def product(self, labels: Mapping[str, str]) -> str:
@@ -126,6 +127,11 @@ def _listed(text: str) -> int:
 
 def _fits(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def has_host_memory(profile: str, product: str) -> bool:
+    """Whether a product of this profile has no memory of its own."""
+    return any(each.name == profile and _fits(product, each.host_memory) for each in load_profiles().accelerators)
 
 
 @cache
