@@ -98,8 +98,8 @@ def describe(
     unsure = dict(reported.unsure)
     if has_host_memory(target.profile, target.product) and any(each.memory_used is None for each in devices):
         unsure["memory_used"] = (
-            f"the memory of {target.product} is the host's, and its driver reports none of its own. An exporter that has "
-            "the host's in its place counts: --set accelerator_metrics.exporter=NAMESPACE/POD*"
+            f"the memory of {target.product} is the host's, and its driver reports none of its own. An exporter that "
+            "has the host's in its place counts: --set accelerator_metrics.exporter=NAMESPACE/POD*"
         )
     conventions = [source.convention for source in sources]
     readings = [*reported.by_number, *(each for source in sources for each in source.devices)]
