@@ -23,7 +23,7 @@ NOBODY = ["kernel 6.8.0 boot-1", "node /dev/null 1 3 character special file", "m
 
 
 class FakeCluster:
-    """Objects, of which `created` are a probe's until it ends, and then `made`.
+    """Objects, of which `created` are a probe's until it ends, and then `made`, and `deleted` what it deleted.
 
     Who inherits says what becomes of Pods, and what they show.
 
@@ -35,6 +35,7 @@ class FakeCluster:
         self.states: dict[str, Object] = {}
         self.created: list[Object] = []
         self.made: list[Object] = []
+        self.deleted: list[Object] = []
 
     def schedule(self, made: Object) -> str:
         """Why the scheduler does not place a Pod; empty if it does."""
@@ -74,6 +75,7 @@ class FakeCluster:
 
     async def delete(self, obj: Object) -> None:
         self.created = [each for each in self.created if each is not obj]
+        self.deleted.append(obj)
 
     async def watch(self, api: str, kind: str, namespace: str, *, fields: str, **_: Any) -> AsyncIterator[WatchEvent]:
         yield WatchEvent("ADDED", await self.get(api, kind, fields.removeprefix("metadata.name="), namespace))

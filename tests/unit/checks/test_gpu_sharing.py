@@ -199,6 +199,7 @@ def test_partitions_with_nodes_of_their_own_are_of_one_device_by_the_kernels_wor
     about: dict[str, Any] = {"strategy": "hardware-partitions", "physical": 0}
     silent = sharing(partition(0), partition(1), **about)
     assert outcome(silent, "shares_are_of_one_device") is None, "they can be partitions of one device"
+    assert "gpu_sharing.device" in reason(silent, "shares_are_of_one_device")
     assert outcome(sharing(partition(0, "77"), partition(1, "77"), **about), "shares_are_of_one_device") is True
     assert outcome(sharing(partition(0, "77"), partition(1, "78"), **about), "shares_are_of_one_device") is False
 
@@ -268,6 +269,12 @@ def test_one_too_many_that_is_placed_is_a_failure(became: str) -> None:
 def test_one_more_than_before_is_none_too_many_where_a_share_became_free(changed: dict[str, int]) -> None:
     excess = Excess(asked="nvidia.com/gpu", window=30.0, became="it runs", **{"bound_after": 2, **changed})
     assert outcome(time_slices(excess=excess), "excess_share_stays_unscheduled") is None
+
+
+def test_a_share_that_two_schedulers_gave_away_says_nothing_of_the_limit() -> None:
+    became = "Pod excess to start: OutOfnvidia.com/gpu: Node didn't have enough resource: nvidia.com/gpu, used: 2"
+    seen = time_slices(excess=Excess(became=became, bound_after=2))
+    assert outcome(seen, "excess_share_stays_unscheduled") is None
 
 
 def test_a_pod_that_waits_for_something_else_says_nothing_of_the_limit() -> None:

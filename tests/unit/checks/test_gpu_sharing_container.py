@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aiconform.checks.gpu_sharing.container import Answer, Sources, look_script, read, share_script, sources
+from aiconform.checks.gpu_sharing.container import Answer, Sources, look_script, own, read, share_script, sources
 from aiconform.kit.container_view import LOOKED, DeviceNode, View, parse_view
 from aiconform.platform.accelerators.drivers import Family, Reading, families, family_of, simulated_kernel
 
@@ -64,8 +64,8 @@ def test_a_shell_reads_files_of_any_pattern_and_runs_programs(shell: list[str], 
     given = View(nodes=view.nodes, environment={}, mounts=[str(tmp_path)])
     # Every container has /dev/null: only what a container without a share lacks is the share's own.
     assert sizes(read(found, lines, given, CONTROL)) == [4294967296.0, 24576 * 2.0**20]
-    own = given.model_copy(update={"nodes": [RENDER.model_copy(update={"number": "c:1:3"})]})
-    seen = read(found, lines, own, CONTROL)
+    holding = given.model_copy(update={"nodes": [RENDER.model_copy(update={"number": "c:1:3"})]})
+    seen = read(found, lines, holding, CONTROL)
     assert sizes(seen) == [4294967296.0, 2.0**20, 24576 * 2.0**20]
     assert [each.value for each in seen.parents] == ["SIM-9"]
 
@@ -138,6 +138,22 @@ def test_the_user_can_name_what_shows_memory(text: str, size: float) -> None:
     assert sizes(answer(inside, line, view=holder("/usr/bin/acme-smi"))) == [size] * bool(size)
     file = sources(Family(), simulated=False, memory="/proc/acme/*/memory")
     assert sizes(answer(file, f"file /proc/acme/0/memory {coded(text)}")) == [size] * bool(size)
+
+
+def test_the_user_can_name_what_shows_the_device() -> None:
+    found = sources(family_of("NVIDIA GPU"), simulated=False, device="acme-smi --board")
+    line = f"program /usr/bin/acme-smi {coded(chr(10) + 'board 7' + chr(10) + 'slot 2' + chr(10))}"
+    (shown,) = answer(found, line, view=holder("/usr/bin/acme-smi")).parents
+    assert (shown.source, shown.value.split()) == ("acme-smi --board", ["board", "7", "slot", "2"])
+    assert "acme-smi --board" in share_script(found)
+
+
+def test_what_every_container_has_is_recorded_once() -> None:
+    control = View(nodes=[], environment={"PATH": "/bin", "HOSTNAME": "a"}, mounts=["/", "/etc/hosts"])
+    view = View(nodes=[RENDER], environment={"PATH": "/bin", "HOSTNAME": "b", "GPU": "0"}, mounts=["/", "/opt/gpu"])
+    kept = own(view, control)
+    assert (kept.nodes, kept.mounts) == ([RENDER], ["/opt/gpu"])
+    assert kept.environment == {"HOSTNAME": "b", "GPU": "0"}
 
 
 def test_lines_that_are_no_answer_are_ignored() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from support.shared_devices import FakeCluster, broken, observed, places_of, platform, settings, undecided
 
-from aiconform.check import NotApplicable, NothingToLookAt
+from aiconform.check import NotApplicable, NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.checks.gpu_sharing.observations import Sharing
+from aiconform.checks.gpu_sharing.places import places
 from aiconform.checks.gpu_sharing.probes import offered_shares
 from aiconform.cluster import Object, Stuck
 from aiconform.platform.accelerators.drivers import simulated_kernel
@@ -289,6 +290,24 @@ async def test_what_cannot_be_shared_is_named_with_its_source() -> None:
         await places_of(Node(node()))
     with pytest.raises(NothingToLookAt, match=r"\(looked for shared-claim\)"):
         await places_of(Node(node(labels=SLICED, gpu="4")), strategy="shared-claim")
+
+
+async def test_one_share_is_blamed_by_a_pod_without_one_and_not_all() -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    refused = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "device is not shared"}
+    cluster.states |= {f"share-{number}": refused for number in (1, 2, 3)}
+    found = await seen(cluster)
+    assert [bool(share.problem) for share in found.shares] == [False, True, True, True]
+    assert [each["metadata"]["name"] for each in cluster.deleted] == ["probe-share-1-control"]
+
+
+async def test_every_node_is_tried_if_the_user_says_so() -> None:
+    nodes = [node(name, labels=SLICED, gpu="4") for name in ("n1", "n2")]
+    every = Settings(every_node=True, options=settings().options)
+    assert [str(each) for each in await places(platform(Node(*nodes)), every)] == [
+        f"{name}, nvidia.com/gpu by device-plugin-replicas" for name in ("n1", "n2")
+    ]
+    assert len(await places_of(Node(*nodes))) == 1
 
 
 async def test_inspect_says_what_would_be_tried() -> None:

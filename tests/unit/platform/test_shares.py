@@ -62,8 +62,8 @@ POLICY = Capacity("memory", 16 * GIB, 4 * GIB, (), 4 * GIB, None, 4 * GIB)
     ((Capacity("memory", 80 * GIB, None),), {"memory": 20 * GIB}, 4),
     ((Capacity("memory", 80 * GIB, None), Capacity("shares", 10, 1)), {"memory": 8 * GIB, "shares": 1}, 10),
     # 256 claims are more than this run starts Pods.
-    ((Capacity("cores", 256, 1, (), 1, 256, 1),), {"cores": 8}, 32),
-    ((Capacity("cores", 100, 100, (), 0, 100, 1),), {"cores": 4}, 25),
+    ((Capacity("cores", 256, 1, (), 1, 256, 1),), {"cores": 32}, 8),
+    ((Capacity("cores", 100, 100, (), 0, 100, 1),), {"cores": 13}, 7),
     ((Capacity("memory", 40, 40, (10, 20, 40)),), {"memory": 10}, 4),
     ((Capacity("partitions", 8, 1),), {"partitions": 1}, 8),
     # More is taken by nobody who does not ask for it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
@@ -12,6 +13,8 @@ from aiconform.kit.pods import waits_for_devices
 from aiconform.platform.accelerators.shares import PARTITIONS
 
 NOT_ASKED = "no Pod could ask for a share"
+# What the kubelet says where two schedulers give away the same share.
+_GIVEN_AWAY = re.compile(r"\bOutOf\S+: ")
 
 
 def _about(seen: Sharing) -> str:
@@ -137,9 +140,11 @@ def excess_share_stays_unscheduled(seen: Sharing) -> Finding:
         return undecided(f"{_about(seen)}: there was no Pod beyond the limit: {why}")
     asked = f"{_about(seen)}: with all {seen.bound} shares held, one more Pod asked for {excess.asked}"
     if excess.waits:
-        if not waits_for_devices(excess.waits, seen.name):
+        if not waits_for_devices(excess.waits, excess.asked or seen.name):
             return undecided(f"{asked} and waits for something else: {excess.waits}")
         return holds(True, f"{asked}; unscheduled for {excess.window:.0f} s; scheduler: {excess.waits}", subjects=1)
+    if _GIVEN_AWAY.search(excess.became):
+        return undecided(f"{asked} and was placed where the kubelet had given all away by then: {excess.became}")
     if excess.others_after < excess.others_before or excess.bound_after > seen.bound:
         return undecided(
             f"{asked} and was placed ({excess.became}), but others gave shares back meanwhile, or more are advertised: "

@@ -28,6 +28,7 @@ _UNITS = (
 )
 # The first number, and a unit if one follows it.
 _AMOUNT = r"\A\D*?(\d+(?:\.\d+)?(?:\s*[KMGT]i?B?\b)?)"
+_ALL = r"(?s)\A\s*(\S.{0,199})"
 _NUMBER = "{number}"
 # Prints where the hardware of each device node is, the content of files, and what programs print.
 _READ = """
@@ -66,13 +67,18 @@ class Sources:
         return f"{self.root}{reading.file}"
 
 
-def sources(family: Family, *, simulated: bool, memory: str = "") -> Sources:
-    """What a family has; of simulated devices, what all of these have. memory: the user's own file or command."""
+def sources(family: Family, *, simulated: bool, memory: str = "", device: str = "") -> Sources:
+    """What a family has; of simulated devices, what all of these have.
+
+    memory, device: files or commands of the user's own, which count instead.
+    """
     known, root = (simulated_family(), simulated_kernel()) if simulated else (family, "")
-    if not memory:
-        return Sources(known.memory, known.parent, root)
-    own = Reading(file=memory, value=_AMOUNT) if memory.startswith("/") else Reading(program=memory, value=_AMOUNT)
-    return Sources((own,), known.parent, root)
+    sizes = (_named(memory, _AMOUNT),) if memory else known.memory
+    return Sources(sizes, (_named(device, _ALL),) if device else known.parent, root)
+
+
+def _named(text: str, value: str) -> Reading:
+    return Reading(file=text, value=value) if text.startswith("/") else Reading(program=text, value=value)
 
 
 def look_script() -> str:
@@ -111,7 +117,7 @@ class Answer:
 
 def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> Answer:
     """What the container printed, as far as it comes from the kernel, or with its share."""
-    own = {node.number for node in granted(holder, control)}
+    numbers = {node.number for node in granted(holder, control)}
     mounts = {*holder.mounts} - {*control.mounts}
     files, programs, buses = dict[str, str](), dict[str, str](), dict[str, str]()
     for line in lines:
@@ -121,7 +127,7 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
             files.setdefault(name, _decoded(value))
         elif kind == "program" and _is_in(name, mounts):
             programs.setdefault(name.rpartition("/")[2], _decoded(value))
-        elif kind == "bus" and name in own and (place := _PCI.findall(value)):
+        elif kind == "bus" and name in numbers and (place := _PCI.findall(value)):
             buses.setdefault(name, place[-1])
 
     def shown(readings: Sequence[Reading]) -> Iterator[tuple[str, str, Reading]]:
@@ -130,7 +136,7 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
                 text = programs.get(shlex.split(reading.program)[0].rpartition("/")[2], "")
                 yield from ((reading.program, value, reading) for value in reading.values(text))
                 continue
-            pattern = _expression(found.path(reading), own)
+            pattern = _expression(found.path(reading), numbers)
             for path, text in files.items():
                 if re.fullmatch(pattern, path):
                     yield from ((path, value, reading) for value in reading.values(text))
@@ -142,6 +148,13 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
         tuple(sorted(buses.items())),
         tuple(dict.fromkeys(each for each in sizes if each.bytes)),
     )
+
+
+def own(view: View, control: View) -> View:
+    """A view with the environment and the mounts that the container without a share lacks; there can be many views."""
+    environment = {name: value for name, value in view.environment.items() if control.environment.get(name) != value}
+    mounts = sorted({*view.mounts} - {*control.mounts})
+    return view.model_copy(update={"environment": environment, "mounts": mounts})
 
 
 def _expression(pattern: str, numbers: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -9,18 +10,21 @@ from typing import Any
 
 from aiconform.checks.gpu_sharing import container as containers
 from aiconform.checks.gpu_sharing.observations import Share
-from aiconform.cluster import ClusterError, NotFound, Object, Stuck, TimedOut, wait
+from aiconform.cluster import ClusterError, NotCreated, NotFound, Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, View, parse_view
 from aiconform.kit.devices import DeviceRequest, request_devices
 from aiconform.kit.logs import read_until
-from aiconform.kit.pods import container, pod, trouble_of_the_node, unschedulable, waits_for_devices
+from aiconform.kit.pods import container, pod, started, trouble_of_the_node, unschedulable, waits_for_devices
 from aiconform.kit.priority import for_waiting
-from aiconform.kit.starting import holder_started
+from aiconform.kit.starting import blame_device
 from aiconform.kit.together import gather
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import allocated_names, results
 from aiconform.platform.accelerators.shares import SharedHardware, Shares, hardware_of
+
+# How many containers are read at the same time.
+_AT_ONCE = 16
 
 
 @dataclass
@@ -56,11 +60,22 @@ class Holders:
         self._found, self._seconds = found, seconds
         self._image = image or platform.images["shell"]
         self._shared: DeviceRequest | None = None
+        self._reading = asyncio.Semaphore(_AT_ONCE)
 
     async def start(self, wanted: Sequence[Shares]) -> list[Holder]:
-        """A Pod for each of these shares. The first has a container without a share, too. Raises ClusterError."""
+        """A Pod for each of these shares. The first has a container without a share, too.
+
+        Raises ClusterError for what keeps Pods from running that is not their share's fault.
+        """
         made = [await self._made(shares, f"share-{number}", first=number == 0) for number, shares in enumerate(wanted)]
         await gather(*(self._await(holder) for holder in made))
+        blamed = False
+        for holder in (each for each in made if each.problem):
+            # Once a share was the reason, a Pod without one shows nothing new beside the next.
+            if not blamed:
+                holder.running = await blame_device(self._platform, self._scratch, holder.created, holder.problem)
+                holder.problem = "" if holder.running else holder.problem
+                blamed = holder.running is None
         return made
 
     async def one_more(self, shares: Shares, beside: Holder) -> Holder:
@@ -91,9 +106,11 @@ class Holders:
     async def _await(self, holder: Holder) -> None:
         """Until it runs, or it is known why not."""
         try:
-            holder.running, holder.problem = await holder_started(
-                self._platform, self._scratch, holder.created, seconds=self._seconds
+            holder.running, holder.problem = await started(
+                self._platform.cluster, holder.created, seconds=self._seconds
             )
+        except NotCreated as error:
+            holder.problem = str(error)
         except TimedOut:
             holder.waits = await self._waits(holder)
             if not holder.waits:
@@ -115,7 +132,8 @@ class Holders:
         return parse_view(await self._lines(holders[0], "control")) if holders[0].running else None
 
     async def _lines(self, holder: Holder, name: str) -> list[str]:
-        return await read_until(self._platform.cluster, holder.created, name, LOOKED, seconds=self._seconds)
+        async with self._reading:
+            return await read_until(self._platform.cluster, holder.created, name, LOOKED, seconds=self._seconds)
 
     async def together(self, holders: Sequence[Holder]) -> tuple[str, ...]:
         """The names of those that run now. Raises Stuck for one that somebody else ended."""
@@ -149,9 +167,10 @@ class Holders:
         if holder.running is None:
             return Share(**about)
         view = parse_view(holder.lines)
-        answer = containers.read(self._found, holder.lines, view, control) if control else None
-        told = vars(answer) if answer else {}
-        return Share(**about, view=view, **told)
+        if control is None:
+            return Share(**about, view=view)
+        answer = containers.read(self._found, holder.lines, view, control)
+        return Share(**about, view=containers.own(view, control), **vars(answer))
 
     async def _given(self, request: DeviceRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """(what the claims of a Pod were given, what is published of the physical devices)."""

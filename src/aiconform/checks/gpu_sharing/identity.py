@@ -11,6 +11,10 @@ from aiconform.kit.device_families import families, paths, with_role
 from aiconform.platform.accelerators.device_nodes import known_nodes
 from aiconform.platform.accelerators.shares import PARTITIONS
 
+WAY_OUT = (
+    "name a file under /proc or /sys, or a program that is injected with the share, that shows its device "
+    "(--set gpu_sharing.device=...)"
+)
 # Values of a runtime's variable that name no device.
 _NAMES_NONE = ("", "void", "none", "all", "ALL")
 
@@ -85,4 +89,6 @@ def compare(one: Share, other: Share, known: Mapping[str, Sequence[Sign]]) -> Co
             return Compared(True, f"{one.pod} and {other.pod} both have {sign.words}")
         if not sign.only_alike:
             return Compared(False, f"{one.pod} has {sign.words}, {other.pod} has {same.words}")
-    return Compared(None, f"nothing in {one.pod} and {other.pod} tells whether their physical device is the same")
+    return Compared(
+        None, f"nothing in {one.pod} and {other.pod} tells whether their physical device is the same: {WAY_OUT}"
+    )

@@ -29,8 +29,9 @@ class Share(Observation):
     that is not known. waits: what the scheduler said, if it did not place the Pod. problem: how its share kept it from
     starting. allocated, published: the devices of its claim, and what is published of the physical device of each.
 
-    The rest is seen in its container: view, None if it did not start. parents: what the driver or the kernel says of
-    the physical device. buses: (number of a device node, address of its hardware). sizes: of the memory.
+    The rest is seen in its container: view, None if it did not start; of environment and mounts what `control` lacks.
+    parents: what the driver or the kernel says of the physical device. buses: (number of a device node, address of its
+    hardware). sizes: of the memory.
     """
 
     pod: str

@@ -14,7 +14,7 @@ class GpuSharing(Options):
         choices=lambda: WAYS,
     )
     holders: int = option(
-        32,
+        64,
         "The most Pods that hold shares at once. Where more shares are free, the advertised limit is not reached and "
         "not decided; where claims choose the size of a share, they choose one of which no more fit.",
         ge=2,
@@ -34,12 +34,17 @@ class GpuSharing(Options):
     )
     image: str = option(
         "",
-        "Image of the Pods with a share, where a program that is injected to show memory needs more than a shell, such "
-        "as a C library. It needs sh, find, stat, awk and base64.",
+        "Image of the Pods with a share, where an injected program that shows something of it needs more than a shell, "
+        "such as a C library. It needs sh, find, stat, awk and base64.",
     )
     memory: str = option(
         "",
         "What shows the memory of a partition in its container, where no known file or program does: a file under "
         "/proc or /sys, or a program that is injected together with the partition, with its arguments. The first "
         "number that it prints counts, in bytes or with a unit.",
+    )
+    device: str = option(
+        "",
+        "What shows in the container of a share of which physical device it is, where neither the driver nor a device "
+        "node does: a file or a program as for `memory`. Shares for which it shows the same are of one device.",
     )

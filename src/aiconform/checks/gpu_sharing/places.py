@@ -43,7 +43,7 @@ async def places(platform: Platform, settings: Settings) -> Sequence[SharedPlace
     known = await advertised(platform, settings)
     if not known.found:
         raise _none(known, (await platform.accelerators()).passed_over, settings.of(GpuSharing).strategy)
-    chosen = known.found if settings.every_node else known.best(settings.of(GpuSharing).holders)
+    chosen = known.best(settings.of(GpuSharing).holders, every_node=settings.every_node)
     return [SharedPlace(str(each), each) for each in chosen]
 
 

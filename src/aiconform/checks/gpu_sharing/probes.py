@@ -59,7 +59,9 @@ async def sharing(platform: Platform, scratch: Scratch, settings: Settings, targ
     free = now.free(hardware)
     about |= {"free": free}
     offered = hardware.offered
-    found = sources(family_of(offered.profile), simulated=offered.simulated, memory=options.memory)
+    found = sources(
+        family_of(offered.profile), simulated=offered.simulated, memory=options.memory, device=options.device
+    )
     pods = Holders(platform, scratch, hardware, found, options.image, _start_seconds(settings))
     scratch.tell(f"{len(wanted)} Pods ask for shares of {hardware}")
     holders = await pods.start(wanted)

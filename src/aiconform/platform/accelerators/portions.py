@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from aiconform.platform.accelerators.counting import Holdings, left
 from aiconform.platform.accelerators.devices import Capacity, Device
 
-# Of a capacity for which a driver suggests no amounts, so many claims get one each.
-_USUAL = 4
+# Of a capacity for which a driver suggests no amounts, so many claims get one each; where it leaves the amount to them,
+# no more than so many.
+_USUAL, _FEW = 4, 8
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Portion:
 
 
 def portion(device: Device, most: int) -> Portion | None:
-    """The smallest portion of which no more than `most` (2 or more) fit; None if no two fit, or nobody may share it."""
+    """A portion of which 2 to `most` fit, as the driver suggests it; None if no two fit, or nobody may share it."""
     if not device.shareable:
         return None
     amounts: dict[str, float] = {}
@@ -68,9 +69,13 @@ def _part(value: float, parts: int) -> float:
 
 
 def _allowed(capacity: Capacity, most: int) -> float | None:
-    """The amount to ask for: the policy's own if 2 to `most` fit, else the smallest with which it is so."""
+    """The amount to ask for: the policy's own if 2 to `most` fit, else the smallest of which few fit."""
     return next(
-        (amount for amount in _amounts(capacity, most) if amount and 2 <= _fitting(capacity.value, amount) <= most),
+        (
+            amount
+            for amount in _amounts(capacity, min(most, _FEW))
+            if amount and 2 <= _fitting(capacity.value, amount) <= most
+        ),
         None,
     )
 

@@ -27,14 +27,15 @@ class Ways:
         """How many of its shares can be had now."""
         return sum(each.free(self.held, self.used) for each in hardware.shares)
 
-    def best(self, most: int) -> list[SharedHardware]:
-        """Of each kind one: with two free shares, all of which few Pods can hold, on a node that is well.
+    def best(self, most: int, *, every_node: bool = False) -> list[SharedHardware]:
+        """Of each kind one, or one on every node: with two free shares, all of which few Pods can hold, on a node that
+        is well.
 
         Where the same hardware can be divided in several ways, that which gives the most shares counts.
         """
         kinds: dict[tuple[str, ...], list[SharedHardware]] = {}
         for each in self.found:
-            kinds.setdefault(each.kind, []).append(each)
+            kinds.setdefault((each.node, *each.kind) if every_node else each.kind, []).append(each)
 
         def merit(each: SharedHardware) -> tuple[bool, bool, int, int]:
             free = self.free(each)
