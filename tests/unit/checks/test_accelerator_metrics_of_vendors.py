@@ -217,6 +217,32 @@ def test_a_device_whose_memory_is_the_hosts_may_have_none_to_report(product: str
     assert verdicts(seen([there, exporter(*DCGM)], {place: both})) == WELL
 
 
+@pytest.mark.parametrize(
+    ("name", "holds"),
+    [
+        ("amd_gpu_use_percent", None),
+        ("tegra_gr3d_load_percent", None),
+        # Model servers and machines have these, with accelerators or without.
+        ("vllm:gpu_cache_usage_perc", False),
+        ("gpu_memory_usage_bytes", False),
+        ("node_load1", False),
+        ("http_requests_total", False),
+    ],
+)
+def test_an_exporter_with_names_of_its_own_may_have_the_devices(name: str, holds: bool | None) -> None:
+    other = {**node({"nvidia.com/gpu": 1}), "metadata": {"name": "n2"}}
+    own = exporter("own-a", "example.com/own:1", 9000, "metrics")
+    own["spec"]["nodeName"] = "n2"
+    pages = {"ns/dcgm-exporter-a:9400": dcgm('UUID="GPU-000"'), "ns/own-a:9000": page({name: {'card="0"': 3.0}})}
+    found = seen([node({"nvidia.com/gpu": 1}), other, exporter(*DCGM), own], pages)
+    assert verdicts(found) == {**WELL, "every_device": holds}
+    told = findings(CHECK, found)["every_device"].reason
+    assert (f"ns/own-a:9000/metrics has {name}, which may be the utilization: say so" in told) is (holds is None)
+    with pytest.raises(NothingToLookAt) as nothing:
+        seen([other, own], pages)
+    assert (f"by a name that is known, but {name}" in str(nothing.value)) is (holds is None)
+
+
 def test_a_vendors_workloads_are_no_exporters() -> None:
     job = exporter("train-0", "vault.habana.ai/gaudi-docker/pytorch:1", 8000, "http")
     plugin = exporter("habanalabs-device-plugin-x", "vault.habana.ai/docker-k8s-device-plugin:1", 1)

@@ -91,7 +91,7 @@ def describe(
             problem=problem.problem if problem else "",
             message=problem.message if problem else "; ".join(found.tried) or "no endpoint for metrics on this node",
             way_out=problem.way_out if problem else "",
-            undecided=about.untold if about.counted.known else _unknown_exporter(target),
+            undecided=_unknown_metrics(found) or (about.untold if about.counted.known else _unknown_exporter(target)),
         )
     seen, sources = reported.covered, reported.sources
     devices = tuple(_device(name, each) for name, each in seen.readings)
@@ -129,6 +129,16 @@ def describe(
 
 def _all(names: Iterable[str]) -> str:
     return BESIDE.join(dict.fromkeys(names))
+
+
+def _unknown_metrics(found: NodeSources) -> str:
+    """Why metrics of these accelerators may be there all the same; empty if nothing looks like them."""
+    if not found.unknown:
+        return ""
+    return (
+        f"{'; '.join(found.unknown)}, which may be the utilization: say so, --set accelerator_metrics.utilization=NAME "
+        "(and .memory)"
+    )
 
 
 def _unknown_exporter(target: NodeAccelerators) -> str:

@@ -13,6 +13,7 @@ from aiconform.platform.monitoring.conventions import Convention, conventions_of
 from aiconform.platform.monitoring.metrics import MetricSample
 from aiconform.platform.monitoring.scrape import BY_PORT, Endpoint, Scrape, read, read_first
 from aiconform.platform.monitoring.sources import NodeSources, Source, known
+from aiconform.platform.monitoring.unknown import perhaps_utilization
 
 # Concurrent scrapes.
 _AT_ONCE = 16
@@ -25,11 +26,15 @@ _NODE_LABELS = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What an endpoint answered: `scrape` without the samples, and those about accelerators by the node they are of."""
+    """What an endpoint answered: `scrape` without the samples, and those about accelerators by the node they are of.
+
+    unknown: names of samples that may be about accelerators, of which no convention knows.
+    """
 
     scrape: Scrape
     of_node: Mapping[str, tuple[MetricSample, ...]]
     asked: bool = True
+    unknown: tuple[str, ...] = ()
 
     @property
     def is_problem(self) -> bool:
@@ -79,7 +84,11 @@ class Asking:
                     self.forbidden[endpoint] = error
                     whole = Scrape(endpoint, problem="unreachable", message=f"{endpoint}: {error}")
                 # A thousand whole pages do not fit into memory.
-                return Answer(replace(whole, samples=()), _by_node(whole, self._conventions, self._names))
+                return Answer(
+                    replace(whole, samples=()),
+                    _by_node(whole, self._conventions, self._names),
+                    unknown=perhaps_utilization(whole.samples, self._conventions),
+                )
         told = f"{endpoint}: not asked, as other endpoints took {self._seconds:.0f} s; use a larger --patience"
         return Answer(Scrape(endpoint, problem="unreachable", message=told), {}, asked=False)
 
@@ -107,7 +116,12 @@ class Asking:
                 if not result.problem and (convention := known(result.endpoint)) and convention.only_in_use:
                     idle.append(convention)
         closed = tuple(each.scrape for each in answers if each.scrape.way_out)
-        return NodeSources(tuple(sources), tuple(problems), tuple(tried), tuple(idle), closed)
+        unknown = tuple(
+            f"{each.scrape.endpoint} has {', '.join(each.unknown)}"
+            for each in answers
+            if each.unknown and each.scrape.endpoint.node == node
+        )
+        return NodeSources(tuple(sources), tuple(problems), tuple(tried), tuple(idle), closed, unknown)
 
     def _source(self, node: str, first: Scrape, convention: Convention) -> Source:
         cluster, endpoint, conventions, names = self._platform.cluster, first.endpoint, self._conventions, self._names
@@ -147,7 +161,8 @@ def _by_node(
 def told_nothing(answer: Answer, node: str) -> str:
     of_others = f" of {node}, but of other nodes" if answer.of_node.keys() - {node} else ""
     endpoint = answer.scrape.endpoint
-    told = f"{endpoint}: nothing about accelerators{of_others}{_why_nothing(endpoint)}"
+    names = f" by a name that is known, but {', '.join(answer.unknown)}" if answer.unknown else ""
+    told = f"{endpoint}: nothing about accelerators{of_others}{names}{_why_nothing(endpoint)}"
     return answer.scrape.message or told
 
 

@@ -50,7 +50,8 @@ class NodeSources:
     """What was found for one node: sources, problems of known exporters, and everything that was tried.
 
     idle: the conventions of known exporters that report some quantities only of devices in use, and nothing now.
-    closed: what asks who reads it, each with what helps.
+    closed: what asks who reads it, each with what helps. unknown: endpoints of the node with metrics that may be about
+    accelerators, by names that are not known.
     """
 
     sources: tuple[Source, ...] = ()
@@ -58,6 +59,7 @@ class NodeSources:
     tried: tuple[str, ...] = ()
     idle: tuple[Convention, ...] = ()
     closed: tuple[Scrape, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     @property
     def ways_out(self) -> tuple[str, ...]:
@@ -87,6 +89,7 @@ class NodeSources:
             self.tried + other.tried,
             self.idle + other.idle,
             self.closed + other.closed,
+            self.unknown + other.unknown,
         )
 
     def of(self, profile: str, beside: Collection[str] = ()) -> NodeSources:
@@ -104,7 +107,7 @@ class NodeSources:
             )
 
         idle = tuple(each for each in self.idle if each.describes(profile, beside))
-        return NodeSources(theirs, about(self.problems), (*told, *self.tried), idle, about(self.closed))
+        return NodeSources(theirs, about(self.problems), (*told, *self.tried), idle, about(self.closed), self.unknown)
 
 
 def known(endpoint: Endpoint) -> Convention | None:

@@ -1,0 +1,22 @@
+"""Metrics that may be the utilization of accelerators, by names that no convention has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from aiconform.platform.monitoring.conventions import Convention
+from aiconform.platform.monitoring.metrics import MetricSample
+
+_SHOWN = 3
+_OF_ACCELERATORS = re.compile(r"gpu|npu|xpu|tpu|dcu|gcu|mlu|accelerator|tegra", re.IGNORECASE)
+_UTILIZATION = re.compile(r"util|busy|usage|use_perc|duty|load", re.IGNORECASE)
+# What model servers, schedulers and kernels have of their own: vllm:gpu_cache_usage_perc, kubelet_cpu_..., node_load1.
+_SOMETHING_ELSE = re.compile(r"cache|kv_|queue|request|quota|mem|ram|output|input", re.IGNORECASE)
+
+
+def perhaps_utilization(samples: Iterable[MetricSample], conventions: Sequence[Convention]) -> tuple[str, ...]:
+    """The names of these samples that may be what an unknown exporter calls the utilization, a few of them."""
+    found = {sample.name for sample in samples if not _SOMETHING_ELSE.search(sample.name)}
+    named = sorted(name for name in found if _OF_ACCELERATORS.search(name) and _UTILIZATION.search(name))
+    return tuple(name for name in named if all(each.entry(name) is None for each in conventions))[:_SHOWN]
