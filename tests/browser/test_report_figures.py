@@ -101,3 +101,11 @@ def test_a_printed_figure_is_whole(page: Page, url: str) -> None:
     cut = "[...document.querySelectorAll('.values .scroll')].filter(box => box.scrollHeight > box.clientHeight + 1)"
     assert page.evaluate(f"{cut}.length") == 0
     assert page.pdf().startswith(b"%PDF")
+
+
+def test_an_assertion_has_the_standards_line(page: Page, url: str) -> None:
+    page.goto(f"{url}#pod_autoscaling")
+    section = page.locator("[id='pod_autoscaling']")
+    expect(section.get_by_text("asked by the programme since v1.33").first).to_be_hidden()
+    section.get_by_text("What the standard asks", exact=True).first.click()
+    expect(section.get_by_text("asked by the programme since v1.33").first).to_be_visible()

@@ -248,9 +248,34 @@ def test_timelines_are_pictures_with_a_name_and_the_same_in_a_table(page: Page, 
     expect(check.get_by_role("figure", name="Timeline")).to_contain_text("2 times a probe worked")
 
 
-def test_a_link_leads_to_a_check(page: Page, url: str) -> None:
+def test_a_link_leads_to_a_check_and_to_an_assertion(page: Page, url: str) -> None:
     page.goto(f"{url}#accelerator_metrics")
     expect(page.get_by_role("article", name="Accelerator metrics")).to_be_in_viewport()
+    page.goto(f"{url}#dra_support/line_beyond")
+    expect(page.get_by_role("heading", name="Our own line")).to_be_in_viewport()
+    page.get_by_role("link", name="line_beyond").click()
+    assert page.evaluate("location.hash") == "#dra_support/line_beyond"
+
+
+def test_the_first_five_lines_are_a_reviewers_minute(page: Page, url: str) -> None:
+    page.goto(url)
+    lines = page.get_by_role("banner").first.locator(".minute > div")
+    expect(lines.locator("dt")).to_have_text(["Verdict", "Tried", "Platform", "Undecided", "Simulated"])
+    expect(lines.nth(1)).to_contain_text(
+        "5 requirements of 6, by 6 observations of 1 target; 75 API requests in 9.2 s."
+    )
+    expect(lines.nth(2)).to_contain_text("Kubernetes v1.37.2 at https://cluster.test; 4 ")
+    expect(lines.nth(3)).to_contain_text("accelerator_metrics: ")
+
+
+def test_what_does_not_hold_says_what_to_do(page: Page, url: str) -> None:
+    page.goto(url)
+    section = page.get_by_role("article", name="Secure accelerator access")
+    expect(section.get_by_role("link", name="see “To fix it” above")).to_be_visible()
+    expect(section).to_contain_text("then look again: aiconform run secure_accelerator_access")
+    about = section.get_by_text("What the standard asks, and why it matters")
+    about.click()
+    expect(section).to_contain_text("Nothing in the API reveals this.")
 
 
 def test_no_text_of_a_picture_leaves_it(page: Page, url: str) -> None:

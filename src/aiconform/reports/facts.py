@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from aiconform.spec import Requirement, Standard, UnknownRequirement, load_standard
+from aiconform.spec import Line, Requirement, Standard, UnknownRequirement, load_standard
 
 
 def requirement_of(id_: str) -> Requirement | None:
@@ -25,6 +25,20 @@ def _standard(id_: str) -> Standard:
     from aiconform.check.registry import extended_standard
 
     return extended_standard()
+
+
+def served_lines(check: str, assertion: str) -> tuple[Line, ...]:
+    """What the standard says must hold, of the lines that an assertion shows; nothing for what is not known here."""
+    from aiconform.check.registry import NoSuchCheck, load_check
+
+    requirement = requirement_of(check)
+    try:
+        declared = next((each for each in load_check(check).assertions if each.id == assertion), None)
+    except NoSuchCheck:
+        return ()
+    if requirement is None or declared is None:
+        return ()
+    return tuple(line for line in requirement.lines if line.id in declared.serves)
 
 
 @cache

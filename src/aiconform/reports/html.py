@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -19,18 +18,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from aiconform.engine.evidence import AssertionResult, CheckResult, Evidence, Record, Report
+from aiconform.engine.evidence import CheckResult, Evidence, Report
 from aiconform.engine.times import Times
 from aiconform.engine.verdicts import counting
+from aiconform.reports.minute import minute
 from aiconform.reports.pictures import Pictures, pictures, run_timeline
 from aiconform.reports.plain import plain, shortened
 from aiconform.reports.summary import (
     BEYOND,
     CHECK_WORDS,
-    SIMULATED,
     VERDICT_WORDS,
     assertion_counts,
-    by_target,
     counted,
     duration,
     going_beyond,
@@ -38,52 +36,25 @@ from aiconform.reports.summary import (
     is_extension,
     remedy,
     spent,
-    statements,
     tally,
     targets_of,
     way,
-    where,
+)
+from aiconform.reports.views import (
+    REASON_LIMIT,
+    About,
+    AssertionView,
+    RecordView,
+    about,
+    assertion_views,
+    left_out_views,
+    record_view,
 )
 
-# Longer texts are cut, and the page says where the full text is.
-REASON_LIMIT = 10_000
-OBSERVATION_LIMIT = 60_000
 EXTENSIONS_NOTE = "They are never part of a version's verdict."
 OURS = ("checks", "extensions", "timeline", "accelerators", "run", "leaks")
 """Anchors of the page's own parts."""
 UNKNOWN = Times()
-MARKS = {True: ("pass", "holds"), False: ("fail", "broken"), None: ("error", "undecided")}
-
-
-@dataclass(frozen=True)
-class AssertionView:
-    """`reasons`: (the target, what was found there); the target is empty where there was only one.
-
-    where: on which of several targets it holds.
-    """
-
-    mark: str
-    word: str
-    id: str
-    title: str
-    where: str
-    reasons: tuple[tuple[str, str], ...]
-    subjects: int
-
-
-@dataclass(frozen=True)
-class RecordView:
-    """`lines`: the observation as JSON; empty if nothing was observed. `cut`: how many lines are left out."""
-
-    probe: str
-    target: str
-    outcome: str
-    message: str
-    seconds: float
-    requests: int
-    observes: str
-    lines: tuple[str, ...]
-    cut: int
 
 
 @dataclass(frozen=True)
@@ -103,6 +74,7 @@ class CheckView:
     strict: str
     found: str
     reason: str
+    about: About
     remedy: str
     extension: bool
     seconds: float
@@ -131,8 +103,7 @@ def render_html(report: Report, evidence: Mapping[str, Evidence], times: Times =
             policy=_policy(style),
             word=VERDICT_WORDS[report.verdict],
             about=headline(report).removeprefix(VERDICT_WORDS[report.verdict]),
-            statements=statements(report),
-            simulated=SIMULATED,
+            minute=minute(report, evidence),
             tally=[(verdict, CHECK_WORDS[verdict], count) for verdict, count in tally(report.checks)],
             checks=checks,
             timeline=run_timeline([evidence[each.id] for each in report.checks if each.id in evidence], times),
@@ -182,12 +153,8 @@ def _anchors(report: Report) -> list[str]:
 def _check(anchor: str, check: CheckResult, evidence: Evidence | None, times: Times) -> CheckView:
     targets = targets_of(evidence)
     unlike = frozenset(name for each in check.assertions for name, held in each.targets.items() if held is not True)
-    assertions = tuple(_assertion(result, targets) for result in counting(check.assertions))
-    left_out = tuple(
-        AssertionView("not-applicable", "left out", "", id_, "", (("", shortened(why, REASON_LIMIT)),), 0)
-        for id_, why in check.left_out.items()
-    )
-    records = tuple(_record(record) for record in (evidence.records if evidence else ()))
+    assertions = assertion_views(check, counting(check.assertions), anchor, targets)
+    records = tuple(record_view(record) for record in (evidence.records if evidence else ()))
     return CheckView(
         anchor=anchor if assertions or records or check.verdict != "not-run" else "",
         id=check.id,
@@ -198,46 +165,15 @@ def _check(anchor: str, check: CheckResult, evidence: Evidence | None, times: Ti
         strict=CHECK_WORDS[check.strict] if check.strict != check.verdict else "",
         found=assertion_counts(check),
         reason=shortened(check.reason, REASON_LIMIT),
+        about=about(check.id),
         remedy=remedy(check),
         extension=is_extension(check),
         seconds=check.seconds,
         spent=spent(check),
         requests=check.requests,
         assertions=assertions,
-        beyond=tuple(_assertion(result, targets) for result in going_beyond(check)),
-        left_out=left_out,
+        beyond=assertion_views(check, going_beyond(check), anchor, targets),
+        left_out=left_out_views(check),
         records=records,
         pictures=pictures(evidence, times, unlike) if evidence else Pictures(),
-    )
-
-
-def _assertion(result: AssertionResult, targets: Sequence[str]) -> AssertionView:
-    mark, word = MARKS[result.holds]
-    reasons = [(where, shortened(what, REASON_LIMIT)) for where, what in by_target(result.reason, targets)]
-    several = shortened(where(result), REASON_LIMIT)
-    return AssertionView(mark, word, result.id, result.title, several, tuple(reasons), result.subjects)
-
-
-def _record(record: Record) -> RecordView:
-    lines: list[str] = []
-    cut = 0
-    if record.observation is not None:
-        every = json.dumps(record.observation, indent=2, ensure_ascii=False).split("\n")
-        room = OBSERVATION_LIMIT
-        for line in every:
-            room -= len(line)
-            if room < 0:
-                break
-            lines.append(line)
-        cut = len(every) - len(lines)
-    return RecordView(
-        probe=record.probe,
-        target=record.target,
-        outcome=record.outcome,
-        message=shortened(record.message, REASON_LIMIT),
-        seconds=record.seconds,
-        requests=record.requests,
-        observes=record.observes,
-        lines=tuple(lines),
-        cut=cut,
     )

@@ -16,11 +16,13 @@ from aiconform.engine.events import CheckFinished
 from aiconform.engine.evidence import Accelerator, AssertionResult, Evidence, Record, Report
 from aiconform.reports.console import Console
 from aiconform.reports.formats import BY_NAME, Medium
-from aiconform.reports.html import OBSERVATION_LIMIT, render_html
+from aiconform.reports.html import render_html
 from aiconform.reports.markdown import render_markdown
+from aiconform.reports.minute import minute
 from aiconform.reports.plain import plain, shortened
 from aiconform.reports.summary import by_target, duration, headline, statements, targets_of, where
 from aiconform.reports.text import render_text
+from aiconform.reports.views import OBSERVATION_LIMIT
 from aiconform.spec import load_standard
 
 some = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=25)
@@ -364,3 +366,74 @@ def test_every_report_tells_work_from_waiting(
     table = capsys.readouterr().out
     assert "WAITED" in table
     assert (" 104 " in table) == bool(words)
+
+
+# What the page says of assertions
+
+
+def test_an_assertion_has_its_line_of_the_standard_and_a_link() -> None:
+    found = AssertionResult(id="scales_up", title="It grows", holds=False, reason="it did not", subjects=1)
+    page = Page(render_html(example(result("pod_autoscaling", "fail", assertions=(found,))), {}))
+    assert "The number of Pods grows as the metric requires. asked by the programme since v1.33" in page.text
+    assert ("id", "pod_autoscaling/scales_up") in page.attributes
+    assert ("href", "#pod_autoscaling:remedy") in page.attributes
+
+
+def test_what_is_undecided_says_how_to_look_again() -> None:
+    page = Page(render_html(example(result("pod_autoscaling", "error")), {}))
+    assert "then look again: aiconform run pod_autoscaling" in page.text
+
+
+def test_links_of_a_forged_report_do_not_meet() -> None:
+    found = AssertionResult(id="same", title="One", holds=True, reason="", subjects=1)
+    checks = (
+        result("dra_support", assertions=(found, found)),
+        result("dra_support"),
+        result("run"),
+        result('a b" onclick'),
+    )
+    page = Page(render_html(example(*checks), {}))
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert {"dra_support", "check:2", "check:3", "check:4"} <= set(ids)
+
+
+# A reviewer's minute
+
+
+def lines_of(report: Report) -> dict[str, str]:
+    return {line.name: " ".join(line.texts) for line in minute(report, {})}
+
+
+def test_the_minute_names_what_is_undecided_and_counts_the_rest() -> None:
+    checks = tuple(result(name, "error") for name in ("dra_support", "ai_inference", "gang_scheduling", "gpu_sharing"))
+    assert lines_of(example(*checks))["Undecided"] == (
+        "dra_support: because error ai_inference: because error gang_scheduling: because error 1 more."
+    )
+    open_ = AssertionResult(id="scales_up", title="It grows", holds=None, reason="never tried", subjects=0)
+    half = result("pod_autoscaling", "fail", assertions=(open_,))
+    assert lines_of(example(half))["Undecided"] == "pod_autoscaling/scales_up: never tried"
+    assert lines_of(example(result()))["Undecided"] == "Nothing of what was tried."
+
+
+def test_the_minute_counts_accelerators_by_kind() -> None:
+    def found(node: str, product: str) -> Accelerator:
+        return Accelerator(node=node, way="dra", name="a.test", product=product, total=4, free=4, simulated=False)
+
+    one = example(result(), accelerators=(found("node-1", "A1"), found("node-2", "A1"), found("node-2", "")))
+    assert lines_of(one)["Platform"] == (
+        "Kubernetes v1.37.2 at https://cluster.test; 8 A1 by DRA on 2 nodes, 4 a.test by DRA on node-2."
+    )
+    many = example(result(), accelerators=tuple(found("node-1", f"A{number}") for number in range(5)))
+    assert lines_of(many)["Platform"].endswith("4 A2 by DRA on node-1, 2 more kinds.")
+    assert lines_of(example(result()))["Platform"].endswith("no accelerators.")
+
+
+@pytest.mark.parametrize(
+    ("simulated", "said"),
+    [(None, "There was no accelerator."), (False, "No accelerator says that it is simulated."), (True, SIMULATED)],
+)
+def test_the_minute_says_what_was_simulated(simulated: bool | None, said: str) -> None:
+    entry = Accelerator(node="n", way="dra", name="a", product="", total=1, free=1, simulated=bool(simulated))
+    report = example(result(), accelerators=() if simulated is None else (entry,), simulated=bool(simulated))
+    assert lines_of(report)["Simulated"] == said
