@@ -33,9 +33,9 @@ class PoolKind:
 
 
 KINDS = (
-    # https://docs.coreweave.com/products/cks/reference/node-pool, https://docs.coreweave.com/docs/products/cks/nodes/autoscaling
+    # https://docs.coreweave.com/products/cks/reference/node-pool, https://docs.coreweave.com/products/cks/nodes/autoscaling
     PoolKind("CoreWeave", "compute.coreweave.com/v1alpha1", "autoscaling", "compute.coreweave.com/node-pool", 1800.0),
-    # https://help.ovhcloud.com/csm/en-public-cloud-kubernetes-manage-nodes
+    # https://github.com/kubernetes/autoscaler/tree/master/cluster-autoscaler/cloudprovider/ovhcloud
     PoolKind("OVHcloud", "kube.cloud.ovh.com/v1alpha1", "autoscale", "nodepool"),
 )
 
@@ -50,7 +50,7 @@ class Hidden:
 
 
 _HIDDEN = (
-    # https://docs.cast.ai/docs/labels
+    # https://docs.cast.ai/docs/autoscaler-reference-node-labels-and-taints
     Hidden("CAST AI", ("castai-cluster-controller",), "provisioner.cast.ai/managed-by"),
     # https://docs.spot.io/ocean/features/labels-and-taints
     Hidden(
