@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -200,6 +200,22 @@ async def test_partitions_that_are_only_labels_are_recorded_without_a_pod() -> N
     found = await seen(cluster)
     assert broken(found) == {"shares_can_be_requested"}
     assert not cluster.made
+
+
+async def test_a_device_plugin_that_comes_after_the_labels_is_waited_for() -> None:
+    labels = {"nvidia.com/mig-1g.10gb.count": "7"}
+    cluster = Node(node(labels=labels, gpu="1"))
+    (place,) = await places_of(cluster)
+
+    class Coming(Node):
+        async def list(self, api_version: str, kind: str, *_: Any, **about: Any) -> AsyncIterator[Object]:
+            async for each in super().list(api_version, kind, *_, **about):
+                yield each
+            if kind == "Node":
+                self.objects = [node(labels=labels, gpu="1", mig__1g="7")]
+
+    with pytest.raises(Stuck, match="something changed during the run"):
+        await observed(Coming(*cluster.objects), place)
 
 
 async def test_instances_show_their_memory() -> None:

@@ -125,8 +125,10 @@ def test_as_many_portions_as_the_bound_fit_and_one_more_does_not(given: list[Cap
         if amount is None or each.default is None:
             continue
         if each.choices:
+            # One of them may be less than the default.
             assert amount in each.choices
-        elif each.step and each.least is not None:
+            continue
+        if each.step and each.least is not None:
             assert amount == each.default or (amount - each.least) % each.step == 0
         assert amount >= min(each.default, each.least if each.least is not None else each.default)
     consumed = {name: str(int(amount)) for name, amount in asked.items() if amount == int(amount)}
@@ -264,6 +266,19 @@ def test_replicas_are_bounded_by_what_is_allocatable_and_what_labels_say() -> No
     assert free(hardware, used={("n1", "nvidia.com/gpu"): 5}) == 3
 
 
+def test_time_slices_of_partitions_are_counted_by_partitions() -> None:
+    name = "nvidia.com/mig-1g.10gb"
+    labels = {f"{name}.replicas": "2", f"{name}.count": "7", "nvidia.com/gpu.count": "1"}
+    (hardware,) = plugins(node(labels, {f"{name}.shared": "14"}))
+    assert (hardware.way, hardware.bound, hardware.physical) == ("device-plugin-replicas", 14, 0)
+    single = {"nvidia.com/gpu.product": "H100-MIG-1g.10gb-SHARED", "nvidia.com/gpu.count": "7"}
+    (hardware,) = plugins(node({**single, "nvidia.com/gpu.replicas": "2"}, {"nvidia.com/gpu": "14"}))
+    assert (hardware.way, hardware.bound) == ("device-plugin-replicas", 14)
+    few = {**labels, f"{name}.count": "2", "nvidia.com/gpu.count": "8"}
+    (hardware,) = plugins(node(few, {f"{name}.shared": "4"}))
+    assert (hardware.bound, hardware.problem) == (4, "")
+
+
 @pytest.mark.parametrize(("labels", "resources", "name", "bound"), [
     ({}, {"nvidia.com/gpu.shared": "4"}, "nvidia.com/gpu.shared", 4),
     ({"cloud.google.com/gke-max-shared-clients-per-gpu": "3"}, {"nvidia.com/gpu": "3"}, "nvidia.com/gpu", 3),
@@ -286,6 +301,7 @@ def test_vendors_names_for_shares(labels: dict[str, str], resources: dict[str, s
     ({}, {"amd.com/cpx_nps4": "8"}, [("amd.com/cpx_nps4", 8, 0)]),
     ({"amd.com/compute-memory-partition": "CPX_NPS4"}, {"amd.com/gpu": "8"}, [("amd.com/gpu", 8, 0)]),
     ({}, {"huawei.com/Ascend310P-4c": "2"}, [("huawei.com/Ascend310P-4c", 2, 0)]),
+    ({"cloud.google.com/gke-gpu-partition-size": "1g.5gb"}, {"nvidia.com/gpu": "7"}, [("nvidia.com/gpu", 7, 5e9)]),
 ])  # fmt: skip
 def test_partitions_that_are_resources(
     labels: dict[str, str], resources: dict[str, str], shares: list[tuple[str, int, float]]
@@ -311,6 +327,8 @@ def test_labels_tell_the_memory_of_the_complete_device() -> None:
     ({}, {"nvidia.com/gpu": "8"}),
     ({"nvidia.com/gpu.replicas": "1", "nvidia.com/gpu.sharing-strategy": "none"}, {"nvidia.com/gpu": "8"}),
     ({}, {"nvidia.com/mig-7g.80gb": "8"}),
+    ({}, {"nvidia.com/mig-4g.24gb": "2"}),
+    ({"cloud.google.com/gke-gpu-partition-size": "7g.40gb"}, {"nvidia.com/gpu": "8"}),
     ({"nvidia.com/gpu.product": "H100-MIG-7g.80gb"}, {"nvidia.com/gpu": "8"}),
     ({"amd.com/compute-memory-partition": "SPX_NPS1"}, {"amd.com/gpu": "8"}),
     ({}, {"google.com/tpu": "4"}),
@@ -331,7 +349,7 @@ def test_shares_of_which_only_labels_speak() -> None:
     assert (lost.way, lost.bound) == ("hardware-partitions", 0)
     assert "label nvidia.com/mig-1g.10gb.count=7" in lost.problem
     (lost,) = plugins(node(SLICED, {"nvidia.com/gpu": "2"}))
-    assert "each of 2 devices has 4 shares" in lost.problem
+    assert "each of 2 device(s) has 4 shares" in lost.problem
     working = {"nvidia.com/mig-1g.10gb.count": "7", "nvidia.com/mig.config.state": "pending"}
     assert plugins(node(working, {"nvidia.com/gpu": "1"})) == [], "work on the node is not done"
     sick = node({"nvidia.com/mig-1g.10gb.count": "7"}, {"nvidia.com/gpu": "1", "nvidia.com/mig-1g.10gb": "7"})

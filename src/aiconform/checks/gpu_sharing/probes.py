@@ -6,6 +6,8 @@ device. By DRA, a selector chooses it.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,16 +29,19 @@ from aiconform.platform.accelerators.counting import holdings
 from aiconform.platform.accelerators.drivers import family_of
 from aiconform.platform.accelerators.offered import requested
 from aiconform.platform.accelerators.shares import SharedHardware, Shares
+from aiconform.platform.accelerators.ways import Ways
 
 ALL = 1 << 20
 """Its Pods hold all shares of a place together."""
 _SLACK = 60.0
+# How often nodes are read again within the patience.
+_LOOKS = 4
 
 
 def _limit(settings: Settings) -> float:
     options = settings.of(GpuSharing)
-    # Once for the holders, once for what they print and for a Pod beyond the limit that starts.
-    return 2 * _start_seconds(settings) + options.observe_seconds + BLAME_SECONDS + _SLACK
+    # Patience for shares that may come; once for the holders, once for a Pod beyond the limit that starts.
+    return settings.patience + 2 * _start_seconds(settings) + options.observe_seconds + BLAME_SECONDS + _SLACK
 
 
 def _start_seconds(settings: Settings) -> float:
@@ -51,7 +56,7 @@ def _start_seconds(settings: Settings) -> float:
 )
 async def sharing(platform: Platform, scratch: Scratch, settings: Settings, target: SharedPlace) -> Sharing:
     options = settings.of(GpuSharing)
-    hardware, now = await again(platform, settings, target.hardware)
+    hardware, now = await _settled(platform, scratch, settings, target.hardware)
     about = await _about(platform, hardware)
     if hardware.problem:
         return Sharing(**about, not_requestable=hardware.problem)
@@ -72,6 +77,22 @@ async def sharing(platform: Platform, scratch: Scratch, settings: Settings, targ
     together = await pods.together(holders)
     shares = [await pods.recorded(holder, control) for holder in holders]
     return Sharing(**about, shares=tuple(shares), together=together, control=control, excess=excess)
+
+
+async def _settled(
+    platform: Platform, scratch: Scratch, settings: Settings, hardware: SharedHardware
+) -> tuple[SharedHardware, Ways]:
+    """The hardware as it is offered now; of shares that only labels speak of, after a device plugin had time to start.
+
+    Raises Stuck if it is not offered so any more, ClusterError.
+    """
+    deadline = time.monotonic() + settings.patience
+    while True:
+        found, now = await again(platform, settings, hardware)
+        if not found.problem or time.monotonic() > deadline:
+            return found, now
+        scratch.tell(f"{found.problem}: waiting whether one comes")
+        await asyncio.sleep(settings.patience / _LOOKS)
 
 
 def planned(hardware: SharedHardware, free: Iterable[int], most: int) -> list[Shares]:

@@ -12,7 +12,7 @@ from aiconform.platform.accelerators.offered import NodeAccelerators
 from aiconform.platform.accelerators.profiles import Profile, Profiles
 from aiconform.platform.accelerators.shares import SharedHardware, Shares, Way
 from aiconform.platform.accelerators.sharing import (
-    is_partition,
+    is_complete,
     partition_of,
     perhaps_shared,
     shared,
@@ -38,11 +38,12 @@ def by_device_plugin(
     for entry in entries:
         node, profile = nodes[entry.node], profiles.by_resource(entry.name)
         labels = node["metadata"].get("labels") or {}
-        if profile and is_partition(entry.name, entry.product, labels) and not shared(entry.name, labels):
-            if partition_of(entry.name, entry.product):
+        part = partition_of(entry.name, entry.product, labels)
+        if profile and part and not shared(entry.name, labels):
+            if not is_complete(part):
                 partitions[entry.node, profile.name].append(entry)
             continue
-        if _devices(profile, node) >= _offered(node, entry.name):
+        if not part and _devices(profile, node) >= _offered(node, entry.name):
             # As many devices as there are, whatever labels say of shares.
             continue
         for each in (entry, *_by_other_names(entry, node)):
@@ -78,7 +79,7 @@ def only_said(nodes: Iterable[Object], entries: Iterable[NodeAccelerators], prof
                 profile=profile.name if profile else "",
                 simulated=bool(profile and profile.simulated) or any(each.simulated for each in here),
             )
-            way: Way = "hardware-partitions" if is_partition(resource, "", {}) else "device-plugin-replicas"
+            way: Way = "hardware-partitions" if partition_of(resource) else "device-plugin-replicas"
             problem = f"{said}, and the node has no {resource} that a Pod can request as a share"
             found.append(SharedHardware(way, entry.node, said, entry, problem=problem))
     return found
@@ -87,7 +88,7 @@ def only_said(nodes: Iterable[Object], entries: Iterable[NodeAccelerators], prof
 def _lost_partitions(node: Object, labels: Mapping[str, str], profiles: Profiles) -> Iterable[tuple[str, str]]:
     for label, value in sorted(labels.items()):
         resource = label.removesuffix(".count")
-        profile = profiles.by_resource(resource) if resource != label and is_partition(resource, "", {}) else None
+        profile = profiles.by_resource(resource) if resource != label and partition_of(resource) else None
         counted = profile.partitions_of(resource, labels) if profile else 0
         if counted and not _offered(node, resource):
             yield resource, f"label {label}={value}"
@@ -96,10 +97,18 @@ def _lost_partitions(node: Object, labels: Mapping[str, str], profiles: Profiles
 def _lost_replicas(node: Object, entries: Iterable[NodeAccelerators], profiles: Profiles) -> Iterable[tuple[str, str]]:
     labels = node["metadata"].get("labels") or {}
     for entry in entries:
-        profile = profiles.by_resource(entry.name)
-        devices = _devices(profile, node)
-        if (each := shares_of_one(entry.name, labels)) > 1 and devices and _offered(node, entry.name) <= devices:
-            yield entry.name, f"by labels, each of {devices} devices has {each} shares ({shared(entry.name, labels)})"
+        counted, what = _counted(entry, profiles.by_resource(entry.name), node)
+        each = shares_of_one(entry.name, labels)
+        if each > 1 and 0 < _offered(node, entry.name) <= counted:
+            yield entry.name, f"by labels, each of {counted} {what} has {each} shares ({shared(entry.name, labels)})"
+
+
+def _counted(entry: NodeAccelerators, profile: Profile | None, node: Object) -> tuple[int, str]:
+    """(how many devices or partitions of an entry's kind the node has by its labels, which of both)."""
+    labels = node["metadata"].get("labels") or {}
+    if partition_of(entry.name, entry.product, labels):
+        return profile.partitions_of(entry.name, labels) if profile else 0, "partition(s)"
+    return _devices(profile, node), "device(s)"
 
 
 def _devices(profile: Profile | None, node: Object) -> int:
@@ -137,18 +146,21 @@ def _replicated(entry: NodeAccelerators, labels: Mapping[str, str], *, perhaps: 
 
 
 def _replicas(entry: NodeAccelerators, said: str, node: Object, profile: Profile | None) -> SharedHardware:
-    labels, devices = node["metadata"].get("labels") or {}, _devices(profile, node)
-    labelled = shares_of_one(entry.name, labels) * devices
+    labels = node["metadata"].get("labels") or {}
+    counted, what = _counted(entry, profile, node)
+    # Of shares of partitions it is not known on how many devices they are.
+    devices = 0 if partition_of(entry.name, entry.product, labels) else counted or entry.physical
+    labelled = shares_of_one(entry.name, labels) * counted
     bound = min(entry.total, labelled) if labelled else entry.total
     if labelled:
-        said = f"{said}; by labels {labelled} shares of {devices} device(s)"
+        said = f"{said}; by labels {labelled} shares of {counted} {what}"
     return SharedHardware(
         "device-plugin-replicas",
         entry.node,
         said,
         entry,
         (Shares(entry, bound),),
-        physical=devices or entry.physical,
+        physical=devices,
         aliases=entry.aliases,
     )
 
@@ -160,7 +172,7 @@ def _many(members: Iterable[NodeAccelerators]) -> bool:
 def _partitions(members: Iterable[NodeAccelerators], node: Object) -> SharedHardware:
     labels = node["metadata"].get("labels") or {}
     entries = sorted(members, key=lambda each: (-each.total, each.name))
-    said = ", ".join(f"{each.total} {partition_of(each.name, each.product)}" for each in entries)
+    said = ", ".join(f"{each.total} {partition_of(each.name, each.product, labels)}" for each in entries)
     return SharedHardware(
         "hardware-partitions",
         entries[0].node,
@@ -176,5 +188,5 @@ def _memory(entry: NodeAccelerators, labels: Mapping[str, str]) -> float:
     told = labels.get(f"{entry.name}.memory", "")
     if told.isdecimal():
         return int(told) * _MEBI
-    named = _NAMED.search(partition_of(entry.name, entry.product))
+    named = _NAMED.search(partition_of(entry.name, entry.product, labels))
     return int(named[1]) * _GIGA if named else 0.0

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from aiconform.spec import yamlfile
@@ -51,20 +52,21 @@ def perhaps_shared(resource: str) -> bool:
     return _matches(resource, "unlabelled")
 
 
-def is_partition(resource: str, product: str, labels: Mapping[str, str]) -> bool:
-    """Whether an extended resource stands for partitions of the hardware, by its name, its product or labels."""
-    if _matches(resource, "partitions") or any(fnmatchcase(product, each) for each in _known()["products"]):
-        return True
-    named: Iterable[str] = _known()["modes"].get(resource, ())
-    return any(value and not value.lower().startswith("spx") for value in map(labels.get, named))
+def partition_of(resource: str, product: str = "", labels: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What the partitions are called that an extended resource stands for; empty if it stands for none.
+
+    By its name, its product, or labels of its node.
+    """
+    if _matches(resource, "partitions"):
+        return resource
+    if any(fnmatchcase(product, each) for each in _known()["products"]):
+        return product
+    return next(filter(None, (labels.get(label, "") for label in _known()["modes"].get(resource, ()))), "")
 
 
-def partition_of(resource: str, product: str) -> str:
-    """What a kind of partitions is called; empty for one that is a complete device."""
-    if any(fnmatchcase(name, each) for name in (resource, product) for each in _known()["complete"]):
-        return ""
-    named = any(fnmatchcase(product, each) for each in _known()["products"]) and not _matches(resource, "partitions")
-    return product if named else resource
+def is_complete(partition: str) -> bool:
+    """Whether such a partition is a complete device."""
+    return _matches(partition.lower(), "complete")
 
 
 def whole_memory(resource: str, labels: Mapping[str, str]) -> float:
