@@ -186,7 +186,8 @@ def read_class(
         accepted,
         says or "no condition Accepted",
         len(of_class),
-        marked or metadata["name"] == "default",
+        # https://docs.redhat.com/en/documentation/openshift_container_platform/ calls its own openshift-default.
+        marked or metadata["name"].rpartition("-")[2] == "default",
         facts,
         _needed(facts.annotations, [given, *(each["metadata"].get("annotations") or {} for each in of_class)]),
     )

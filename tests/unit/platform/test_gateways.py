@@ -66,6 +66,16 @@ def test_regional_load_balancers_that_need_a_subnet_go_last() -> None:
     assert order[:2] == ["gke-l7-global-external-managed", "gke-l7-gxlb"]
 
 
+def test_a_class_whose_name_says_so_is_the_default() -> None:
+    others = [
+        class_object(name, "example.com/c") for name in ("data-science-gateway-class", "istio", "default-no-more")
+    ]
+    for name in ("default", "openshift-default"):
+        assert tried(*others, class_object(name, "openshift.io/gateway-controller/v1"))[0] == name
+        _, why = choose([read_class(obj, []) for obj in [*others, class_object(name, "example.com/c")]], "", "x")
+        assert "the platform's default" in why
+
+
 def test_load_balancers_of_layer_4_are_never_tried() -> None:
     http = class_object("gke-l7-global-external-managed", "networking.gke.io/gateway")
     names = ("gke-passthrough-lb-external-managed", "gke-persistent-regional-external-managed")
