@@ -24,6 +24,8 @@ COMMANDS = {
     "run": "Run the suite on a cluster and report the verdicts.",
     "judge": "Recompute the verdicts of a run from its observations.",
     "report": "Render a run as text, Markdown, HTML, JUnit or JSON.",
+    "compare": "Show what changed between two runs, and whether anything got worse.",
+    "history": "Show many runs by time, and where one got worse.",
     "inspect": "Show what the platform offers, and what would prevent a check from running.",
     "replay": "Serve a recorded platform, for example one that is read wrongly.",
     "spec": "Read, compare and render the standard.",
@@ -83,7 +85,7 @@ def main(checks: tuple[str, ...]) -> None:
     """Prove that a Kubernetes platform can run AI workloads.
 
     Results go to standard output, progress to standard error. Exit codes: 0 conformant, 1 not conformant,
-    2 wrong use or a defect, 3 undetermined, 130 interrupted.
+    2 wrong use or a defect, 3 undetermined, 4 worse than before (compare, history), 130 interrupted.
     """
     if checks:
         already = os.environ.get(FILES)

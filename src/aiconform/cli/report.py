@@ -41,7 +41,6 @@ def command(directory: Path, form: str, out: Path | None) -> None:
     from aiconform.engine.times import read_times
 
     report, evidence = _read(directory)
-    _agrees(directory)
     terminal = out is None and sys.stdout.isatty()
     medium = Medium(max(60, shutil.get_terminal_size().columns), terminal=True) if terminal else Medium()
     data = BY_NAME[form].render(report, evidence, medium, read_times(RunDirectory(directory)))
@@ -56,40 +55,17 @@ def command(directory: Path, form: str, out: Path | None) -> None:
 
 
 def _read(directory: Path) -> tuple[Report, Mapping[str, Evidence]]:
+    """Ends with exit code 2 if it is no finished run or differs from itself; warns of what cannot be recomputed."""
+    from aiconform.engine.finished import read_finished
     from aiconform.engine.rundir import BadRunDirectory, RunDirectory
-
-    run = RunDirectory(directory)
-    if not (directory / "run.json").is_file():
-        fail(f"{directory} is not a run directory (it has no run.json): name a directory that `aiconform run` wrote")
-    try:
-        info = run.read_info()
-        if not info.ended or not (directory / "report.json").is_file():
-            fail(f"the run in {directory} is unfinished: continue it with `aiconform run --resume {directory}`")
-        report = run.read_report()
-        evidence = read_evidence(run)
-    except BadRunDirectory as error:
-        fail(str(error))
-    ids = [check.id for check in report.checks]
-    twice = sorted({each for each in ids if ids.count(each) > 1})
-    if twice:
-        fail(f"{directory / 'report.json'}: more than one verdict on {', '.join(twice)}")
-    return report, evidence
-
-
-def _agrees(directory: Path) -> None:
-    """Ends with exit code 2 if the run differs from itself, or is none; warns if it cannot be recomputed here."""
-    from aiconform.engine.judge import judge
-    from aiconform.engine.rundir import BadRunDirectory
     from aiconform.reports.plain import plain
-    from aiconform.reports.summary import counted
     from aiconform.spec import SpecError
 
     try:
-        judgement = judge(directory, installed_standard())
+        run = read_finished(directory, installed_standard())
+        evidence = read_evidence(RunDirectory(directory))
     except (BadRunDirectory, SpecError) as error:
-        fail(plain(str(error)))
-    if judgement.differences:
-        count = counted(len(judgement.differences), "difference")
-        fail(f"the run differs from what its own files say ({count}): see `aiconform judge {directory}`")
-    for text in judgement.unread:
-        note(f"warning: a verdict could not be recomputed: {plain(text)}")
+        fail(str(error))
+    for id_, why in run.unread.items():
+        note(f"warning: a verdict could not be recomputed: {plain(f'{id_}: {why}')}")
+    return run.claimed, evidence

@@ -38,6 +38,7 @@ NO_RESULT = {
     ("certify", "init"),
     ("certify", "sign"),
     ("certify", "withdraw"),
+    ("completion",),
     ("replay",),
     ("lab", "assets", "build"),
     ("lab", "down"),

@@ -80,6 +80,9 @@ def commands(kind: str, place: Path, good: dict[str, Path]) -> Iterator[tuple[li
         yield ["judge", f"{place}", "--strict", "-o", "json"], (0, 1, 2, 3)
         for form in ("text", "markdown", "html", "junit", "go-test"):
             yield ["report", f"{place}", "-o", form], (0, 2)
+        yield ["compare", f"{good['run']}", f"{place}"], (0, 2, 3, 4)
+        yield ["compare", f"{place}", f"{good['run']}", "-o", "json", "--any-version"], (0, 2, 3, 4)
+        yield ["history", f"{place.parent}"], (0, 2, 3, 4)
         yield ["certify", "redact", f"{place}", "--out", f"{out}/redacted"], (0, 2)
         built = f"{out}/v1.37/p"
         yield ["certify", "build", f"{place}", "--product", f"{good['start']}", "--out", built], (0, 2)

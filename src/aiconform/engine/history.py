@@ -1,0 +1,115 @@
+"""Many runs by time, and what became of each requirement from one run to the next of its cluster and version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiconform.engine.between import RequirementStep, Step, most_important, not_looked_at, requirement_step
+from aiconform.engine.evidence import CheckResult
+from aiconform.engine.finished import Finished, read_finished
+from aiconform.engine.rundir import BadRunDirectory
+from aiconform.spec import Standard
+
+DEEPEST = 3
+"""Folders between the one that is given and a run, at most."""
+MOST = 1_000
+
+
+class NoHistory(Exception):
+    """There is no run that can be shown; the text says what was found instead."""
+
+
+@dataclass(frozen=True)
+class Since:
+    """What became of a requirement since the run `before`, the last that looked at it."""
+
+    before: Finished
+    step: RequirementStep
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A run. since: by requirement, unless it is the first that looked at it on this cluster for this version."""
+
+    run: Finished
+    since: Mapping[str, Since]
+
+    @property
+    def step(self) -> Step:
+        return most_important([each.step.step for each in self.since.values()])
+
+
+@dataclass(frozen=True)
+class History:
+    """moments: by time. left_out: folders whose run cannot be shown, with the reason."""
+
+    moments: tuple[Moment, ...]
+    left_out: tuple[tuple[Path, str], ...]
+
+    @property
+    def step(self) -> Step:
+        """The most important one of the last runs, each of its cluster and version."""
+        last = {_whose(each.run): each for each in self.moments}
+        return most_important([each.step for each in last.values()])
+
+
+def read_history(folder: Path, standard: Standard) -> History:
+    """Every run in the folder and in folders of it. Raises NoHistory."""
+    runs: list[Finished] = []
+    left_out: list[tuple[Path, str]] = []
+    for path in _runs_in(folder):
+        try:
+            runs.append(read_finished(path, standard))
+        except BadRunDirectory as error:
+            left_out.append((path, str(error)))
+    if not runs:
+        why = f"{len(left_out)} cannot be shown; the first: {left_out[0][1]}" if left_out else "it holds no run"
+        raise NoHistory(f"{folder}: {why}: name a folder with directories that `aiconform run` wrote")
+    runs.sort(key=lambda run: run.info.started)
+    return History(tuple(_moments(runs)), tuple(left_out))
+
+
+def _moments(runs: Iterable[Finished]) -> Iterator[Moment]:
+    seen: dict[tuple[tuple[str, str], str], tuple[Finished, CheckResult]] = {}
+    for run in runs:
+        since = {}
+        for check in run.report.checks:
+            if check.id in run.unread or not_looked_at(check, run):
+                continue
+            key = _whose(run), check.id
+            if key in seen:
+                before, result = seen[key]
+                since[check.id] = Since(before, requirement_step(result, check))
+            seen[key] = run, check
+        yield Moment(run, since)
+
+
+def _whose(run: Finished) -> tuple[str, str]:
+    """The cluster, and the version of the standard: runs that can be held against each other."""
+    cluster = run.info.cluster
+    return cluster.get("uid") or cluster.get("server", ""), run.info.standard
+
+
+def _runs_in(folder: Path) -> Iterator[Path]:
+    """Raises NoHistory if there are too many, or the folder itself cannot be read."""
+    for number, path in enumerate(_walk(folder, 0), 1):
+        if number > MOST:
+            raise NoHistory(f"{folder} holds more than {MOST} runs: name a folder with fewer of them")
+        yield path
+
+
+def _walk(folder: Path, depth: int) -> Iterator[Path]:
+    """Folders with a run.json, by name; nothing below one, and no link is followed."""
+    if (folder / "run.json").is_file():
+        yield folder
+        return
+    try:
+        inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError as error:
+        if depth == 0:
+            raise NoHistory(f"{folder} cannot be read: {error.strerror}") from error
+        return
+    for path in inside if depth < DEEPEST else ():
+        yield from _walk(path, depth + 1)

@@ -1,0 +1,235 @@
+"""`aiconform compare` and `aiconform history` from the command line: what is told, the exit codes, and bad input."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support.certify_runs import CHECK, change_json, make_run, sealed
+
+from aiconform.cli import main
+
+RUNS = Path(__file__).parents[2] / "runs"
+OBSERVATIONS = f"observations/{CHECK}.json"
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+def refused(done: Result) -> str:
+    """The one sentence on standard error."""
+    assert done.exit_code == 2, done.output
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+@pytest.fixture
+def holds(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "1-holds", run="aaaa0001", at="2026-11-01T02:00:00.000Z")
+
+
+@pytest.fixture
+def leaks(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "2-leaks", run="aaaa0002", at="2026-11-02T02:00:00.000Z", leaks=True)
+
+
+@pytest.fixture
+def undecided(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "3-undecided", run="aaaa0003", at="2026-11-03T02:00:00.000Z", started=False)
+
+
+def test_what_fails_now_is_told_with_the_reason_and_ends_with_4(holds: Path, leaks: Path) -> None:
+    done = call("compare", holds, leaks)
+    assert done.exit_code == 4
+    assert f"before: run aaaa0001 of 2026-11-01 02:00, v1.37 on Kubernetes v1.37.2: conformant ({holds})" in done.stdout
+    worse, undecided = done.stdout.index("Worse: fails now"), done.stdout.index("Undecided: was decided before")
+    assert worse < done.stdout.index(f"{CHECK}/stranger_sees_none: holds -> broken: the Pod") < undecided
+    assert "  verdict: conformant -> not-conformant" in done.stdout
+    assert done.stdout.endswith("Something got worse.\n")
+
+
+def test_what_could_not_be_decided_is_no_failure_and_ends_with_3(holds: Path, undecided: Path) -> None:
+    done = call("compare", holds, undecided)
+    assert done.exit_code == 3
+    assert "Worse" not in done.stdout
+    assert f"{CHECK}: pass -> error: isolation: no room" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["leaks", "undecided"])
+def test_what_holds_again_ends_with_0(name: str, holds: Path, request: pytest.FixtureRequest) -> None:
+    done = call("compare", request.getfixturevalue(name), holds)
+    assert done.exit_code == 0
+    assert f"{CHECK}/holder_sees_device:" in done.stdout[done.stdout.index("Better:") :]
+    assert "The first run is newer than the second one" in done.stdout
+    assert done.stdout.endswith("Nothing got worse.\n")
+
+
+def test_nothing_changes_from_a_run_to_itself(holds: Path) -> None:
+    done = call("compare", holds, holds)
+    assert done.exit_code == 0
+    assert "Both are the same run." in done.stdout
+    assert "every verdict and every assertion is what it was" in done.stdout
+
+
+def test_data_has_every_result_with_its_step(holds: Path, leaks: Path) -> None:
+    done = call("compare", holds, leaks, "-o", "json")
+    assert done.exit_code == 4
+    found = json.loads(done.stdout)
+    assert found["step"] == "worse"
+    assert (found["before"]["verdict"], found["after"]["verdict"]) == ("conformant", "not-conformant")
+    (check,) = found["requirements"]
+    assert (check["id"], check["level"], check["step"]) == (CHECK, "MUST", "worse")
+    assert (check["before"]["seconds"], check["after"]["requests"]) == (8.2, 93)
+    by_id = {each["id"]: each for each in check["assertions"]}
+    assert by_id[f"{CHECK}/stranger_sees_none"]["step"] == "worse"
+    assert by_id[f"{CHECK}/holder_opens_device"]["step"] == "undecided"
+    assert {"what": "verdict", "before": "conformant", "after": "not-conformant"} in found["run"]
+
+
+def test_runs_of_other_releases_are_judged_by_this_one() -> None:
+    done = call("compare", RUNS / "no-dra-api", RUNS / "whole-healthy")
+    assert done.exit_code == 0, done.output
+    assert "dra_support/api_is_served: broken -> holds" in done.stdout
+    assert "Only the run after looked at accelerator_metrics," in done.stdout
+
+
+def test_what_only_another_release_can_recompute_is_not_compared(holds: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other", at="2026-11-04T02:00:00.000Z")
+    for name in ("run.json", "report.json"):
+        change_json(other / name, "suite", value="sha256:other")
+        change_json(other / name, "tool", "version", value="0.2.0")
+    change_json(other / OBSERVATIONS, "suite", value="sha256:other")
+    change_json(other / OBSERVATIONS, "records", 0, "observation", "new_field", value=1)
+    done = call("compare", holds, sealed(other))
+    assert done.exit_code == 3
+    assert f"{CHECK} is not compared, because this release cannot recompute it:" in done.stdout
+    assert "made by aiconform 0.2.0" in done.stdout
+
+
+def test_runs_for_different_versions_need_a_flag(holds: Path, tmp_path: Path) -> None:
+    older = make_run(tmp_path / "older", version="v1.36")
+    said = refused(call("compare", older, holds))
+    assert f"{older} is a run for v1.36 and {holds} one for v1.37" in said
+    assert "aiconform spec diff v1.36 v1.37" in said
+    done = call("compare", older, holds, "--any-version")
+    assert done.exit_code == 0
+    assert "  standard: v1.36 -> v1.37" in done.stdout
+
+
+def _no_run(run: Path) -> str:
+    (run / "run.json").unlink()
+    return "is not a run directory (it has no run.json)"
+
+
+def _unfinished(run: Path) -> str:
+    (run / "report.json").unlink()
+    return "is unfinished: continue it with `aiconform run --resume"
+
+
+def _not_ended(run: Path) -> str:
+    change_json(run / "run.json", "ended", value="")
+    return "is unfinished"
+
+
+def _no_observations(run: Path) -> str:
+    (run / OBSERVATIONS).unlink()
+    return "the run differs from what its own files say"
+
+
+def _no_json(run: Path) -> str:
+    (run / OBSERVATIONS).write_text("{")
+    return f"{OBSERVATIONS}: it is not JSON"
+
+
+def _changed(run: Path) -> str:
+    change_json(run / "report.json", "verdict", value="conformant")
+    change_json(run / "report.json", "requests", value=7)
+    return "the run differs from what its own files say"
+
+
+def _newer(run: Path) -> str:
+    change_json(run / "run.json", "format", value=99)
+    return "has format 99: it was made by aiconform 0.1.0"
+
+
+@pytest.mark.parametrize("spoil", [_no_run, _unfinished, _not_ended, _no_observations, _no_json, _changed, _newer])
+def test_what_is_no_whole_run_is_refused_by_name(spoil, holds: Path, leaks: Path) -> None:  # type: ignore[no-untyped-def]
+    words = spoil(leaks)
+    for done in (call("compare", holds, leaks), call("compare", leaks, holds)):
+        said = refused(done)
+        assert words in said
+        assert str(leaks) in said
+    history = call("history", holds.parent)
+    assert history.exit_code == 0, history.output
+    # A folder without run.json is none.
+    assert (f"left out: {leaks}: " in history.stdout) == (spoil is not _no_run)
+
+
+def test_what_a_cluster_says_cannot_act_on_a_terminal(holds: Path, tmp_path: Path) -> None:
+    evil = make_run(tmp_path / "evil", cluster="\x1b[2Jx\nSomething got worse.")
+    done = call("compare", holds, evil)
+    assert "\x1b" not in done.stdout
+    assert "\nSomething got worse." not in done.stdout
+    assert "\x1b" not in call("history", tmp_path).stdout
+
+
+def test_a_history_is_by_time_and_marks_what_got_worse(holds: Path, leaks: Path, undecided: Path) -> None:
+    done = call("history", holds.parent)
+    assert done.exit_code == 3  # from what failed to what could not be decided
+    rows = done.stdout.splitlines()
+    assert [row.split()[-1] for row in rows[1:4]] == [str(each) for each in (holds, leaks, undecided)]
+    assert next(row for row in rows if row.startswith(CHECK)).split()[1:] == ["pass", "fail", "!", "error", "?"]
+    assert f"2 is worse than 1: {CHECK} (holder_sees_device, stranger_sees_none)" in rows
+    assert f"what changed: aiconform compare {holds} {leaks}" in rows
+
+
+def test_a_history_ends_with_the_last_run_of_each_cluster(holds: Path, leaks: Path, tmp_path: Path) -> None:
+    assert call("history", tmp_path).exit_code == 4
+    make_run(tmp_path / "elsewhere", at="2026-11-09T02:00:00.000Z", cluster="99999999-2222-3333-4444-555555555555")
+    assert call("history", tmp_path).exit_code == 4
+    make_run(tmp_path / "older-list", at="2026-11-09T03:00:00.000Z", version="v1.36")
+    assert call("history", tmp_path).exit_code == 4
+    make_run(tmp_path / "healed", at="2026-11-10T02:00:00.000Z")
+    assert call("history", tmp_path).exit_code == 0
+    make_run(tmp_path / "lost", at="2026-11-11T02:00:00.000Z", started=False)
+    assert call("history", tmp_path).exit_code == 3
+
+
+def test_a_requirement_is_held_against_the_last_run_that_looked_at_it() -> None:
+    found = json.loads(call("history", RUNS, "-o", "json").stdout)
+    runs = {each["directory"].rpartition("/")[2]: each for each in found["runs"]}
+    whole = runs["whole-healthy"]["requirements"]
+    assert whole["robust_controller"]["since"]["run"] == runs["operator-stopped"]["run"]
+    assert runs["operator-stopped"]["requirements"]["robust_controller"]["since"]["step"] == "worse"
+    assert whole["gang_scheduling"]["since"] is None  # another cluster
+    times = [each["started"] for each in found["runs"]]
+    assert times == sorted(times)
+    assert len(times) > 20
+
+
+def test_the_last_runs_are_shown(holds: Path, leaks: Path) -> None:
+    done = call("history", holds.parent, "--last", "1")
+    assert "1 older run not shown" in done.stdout
+    assert str(leaks) in done.stdout
+    assert f"\n1  {holds}" not in done.stdout
+
+
+def test_runs_are_found_in_folders_and_not_behind_links(holds: Path, tmp_path: Path) -> None:
+    nested = tmp_path / "nested"
+    shutil.copytree(holds, nested / "2026/11/run")
+    (nested / "link").symlink_to(holds)
+    found = json.loads(call("history", nested, "-o", "json").stdout)
+    assert [each["directory"] for each in found["runs"]] == [str(nested / "2026/11/run")]
+
+
+def test_a_folder_without_a_run_that_can_be_shown_is_refused(leaks: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "it holds no run: name a folder with directories" in refused(call("history", tmp_path / "empty"))
+    (leaks / "report.json").unlink()
+    assert "1 cannot be shown; the first: the run in" in refused(call("history", tmp_path))
+    assert call("history", tmp_path / "absent").exit_code == 2
