@@ -21,8 +21,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-HELP = (("--help",), ("run", "--help"), ("certify", "build", "--help"), ("lab", "up", "--help"))
-TALK = (("run",), ("inspect",), ("cleanup",))
+HELP: Sequence[Sequence[str]] = (
+    ("--help",),
+    ("run", "--help"),
+    ("certify", "build", "--help"),
+    ("lab", "up", "--help"),
+)
+TALK: Sequence[Sequence[str]] = (("run",), ("inspect",), ("cleanup",))
 LIMIT_SECONDS = 0.5
 TIMED = re.compile(r"^import time: +(\d+) \| +(\d+) \| ( *)(\S+)$", re.MULTILINE)
 
@@ -32,22 +37,24 @@ def call(words: Sequence[str], *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def measured(words: Sequence[str], server: socket.socket | None, *options: str) -> tuple[float, float, str]:
-    """(seconds, CPU seconds, what was said on standard error) until the process ends or connects to the server."""
-    begun = time.perf_counter()
-    process = call(words, *options)
-    if server:
-        server.accept()[0].close()
-        taken = time.perf_counter() - begun
-        # Of a process that goes on, the kernel tells what it has used so far; from one that has ended, it is too late.
-        cpu = cpu_of(process.pid)
-        process.terminate()
-        said = process.communicate()[1]
-    else:
-        before = os.times()
-        said = process.communicate()[1]
-        taken, after = time.perf_counter() - begun, os.times()
-        cpu = after.children_user - before.children_user + after.children_system - before.children_system
+def printed(words: Sequence[str], *options: str) -> tuple[float, float, str]:
+    """(seconds, CPU seconds, what was said on standard error) until the command ends."""
+    begun, before = time.perf_counter(), os.times()
+    said = call(words, *options).communicate()[1]
+    taken, after = time.perf_counter() - begun, os.times()
+    return taken, after.children_user - before.children_user + after.children_system - before.children_system, said
+
+
+def talks(words: Sequence[str], *options: str) -> tuple[float, float, str]:
+    """As `printed`, until it connects to a server; each time another one, since it tries more than once."""
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
+        config = kubeconfig(folder, server.getsockname()[1])
+        begun = time.perf_counter()
+        process = call([*words, "--kubeconfig", config], *options)
+        with server.accept()[0]:
+            taken, cpu = time.perf_counter() - begun, cpu_of(process.pid)
+            process.terminate()
+            said = process.communicate()[1]
     return taken, cpu, said
 
 
@@ -81,18 +88,13 @@ def main() -> None:
     parser.add_argument("--imports", action="store_true", help="show which modules take longest to import")
     arguments = parser.parse_args()
     print(f"{'until':<8}{'command':<32}{'seconds':>8}{'CPU':>8}   (aim: {LIMIT_SECONDS} s)")
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
-        config = kubeconfig(folder, server.getsockname()[1])
-        cases: list[tuple[Sequence[str], Sequence[str], socket.socket | None]] = [
-            (words, words, None) for words in HELP
-        ]
-        cases += [(words, (*words, "--kubeconfig", config), server) for words in TALK]
-        for name, words, listener in cases:
-            samples = [measured(words, listener)[:2] for _ in range(arguments.times)]
+    for until, cases in ((printed, HELP), (talks, TALK)):
+        for words in cases:
+            samples = [until(words)[:2] for _ in range(arguments.times)]
             seconds, cpu = (statistics.median(column) for column in zip(*samples, strict=True))
-            print(f"{'talks' if listener else 'printed':<8}aiconform {' '.join(name):<22}{seconds:8.2f}{cpu:8.2f}")
+            print(f"{until.__name__:<8}aiconform {' '.join(words):<22}{seconds:8.2f}{cpu:8.2f}")
             if arguments.imports:
-                print(*slowest(measured(words, listener, "-X", "importtime")[2]), sep="\n")
+                print(*slowest(until(words, "-X", "importtime")[2]), sep="\n")
 
 
 if __name__ == "__main__":
