@@ -113,9 +113,9 @@ def planned(hardware: SharedHardware, free: Iterable[int], most: int) -> list[Sh
 
 async def _about(platform: Platform, hardware: SharedHardware) -> dict[str, Any]:
     kernel = (await platform.node(hardware.node))["status"].get("nodeInfo") or {}
-    first = hardware.shares[0].entry if hardware.shares else hardware.offered
     return {
-        **first.facts,
+        # As the run lists it: partitions and cores of a device can have names of their own.
+        **hardware.offered.facts,
         "node": hardware.node,
         "strategy": hardware.way,
         "said": hardware.said,

@@ -48,7 +48,7 @@ def by_device_plugin(
             continue
         for each in (entry, *_by_other_names(entry, node)):
             if said := _replicated(each, labels, perhaps=perhaps):
-                found.append(_replicas(each, said, node, profile))
+                found.append(_replicas(entry, each, said, node, profile))
                 break
     return [*found, *(_partitions(members, nodes[node]) for (node, _), members in partitions.items() if _many(members))]
 
@@ -145,7 +145,10 @@ def _replicated(entry: NodeAccelerators, labels: Mapping[str, str], *, perhaps: 
     )
 
 
-def _replicas(entry: NodeAccelerators, said: str, node: Object, profile: Profile | None) -> SharedHardware:
+def _replicas(
+    offered: NodeAccelerators, entry: NodeAccelerators, said: str, node: Object, profile: Profile | None
+) -> SharedHardware:
+    """offered: what counts for the hardware; entry: what shares of it are called."""
     labels = node["metadata"].get("labels") or {}
     counted, what = _counted(entry, profile, node)
     # Of shares of partitions it is not known on how many devices they are.
@@ -158,7 +161,7 @@ def _replicas(entry: NodeAccelerators, said: str, node: Object, profile: Profile
         "device-plugin-replicas",
         entry.node,
         said,
-        entry,
+        offered,
         (Shares(entry, bound),),
         physical=devices,
         aliases=entry.aliases,
