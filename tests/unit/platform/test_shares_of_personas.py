@@ -110,3 +110,8 @@ def test_a_node_offers_shares_by_dra(persona: str, way: str, bound: int) -> None
     entry = NodeAccelerators("dra", published[0].node or "", driver, published[0].product, total=2, free=2)
     (found,) = by_dra([entry], published, [], PROFILES, {}, 32)
     assert (found.way, found.bound, found.physical) == (way, bound, 1)
+
+
+def test_shares_count_as_the_accelerators_that_a_run_lists() -> None:
+    (cores,) = by_plugin("neuron")
+    assert (cores.offered.name, cores.shares[0].name) == ("aws.amazon.com/neuron", "aws.amazon.com/neuroncore")
