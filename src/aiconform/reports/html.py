@@ -48,7 +48,7 @@ from aiconform.reports.views import (
     about,
     assertion_views,
     left_out_views,
-    record_view,
+    record_views,
 )
 
 EXTENSIONS_NOTE = "They are never part of a version's verdict."
@@ -154,7 +154,7 @@ def _check(anchor: str, check: CheckResult, evidence: Evidence | None, times: Ti
     targets = targets_of(evidence)
     unlike = frozenset(name for each in check.assertions for name, held in each.targets.items() if held is not True)
     assertions = assertion_views(check, counting(check.assertions), anchor, targets)
-    records = tuple(record_view(record) for record in (evidence.records if evidence else ()))
+    records = record_views(evidence.records if evidence else (), unlike)
     return CheckView(
         anchor=anchor if assertions or records or check.verdict != "not-run" else "",
         id=check.id,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from aiconform.engine.evidence import AssertionResult, CheckResult, Record
 from aiconform.reports.facts import requirement_of, served_lines
@@ -15,6 +16,8 @@ from aiconform.reports.summary import by_target, where
 # Longer texts are cut, and the page says where the full text is.
 REASON_LIMIT = 10_000
 OBSERVATION_LIMIT = 60_000
+CHECK_LIMIT = 1_000_000
+"""So many characters of one check's observations: with `--every-node` it can have thousands."""
 UNDECIDED = "Remove what kept it from being decided, then look again:"
 MARKS = {True: ("pass", "holds"), False: ("fail", "broken"), None: ("error", "undecided")}
 
@@ -110,26 +113,32 @@ def left_out_views(check: CheckResult) -> tuple[AssertionView, ...]:
     )
 
 
-def record_view(record: Record) -> RecordView:
-    lines: list[str] = []
-    cut = 0
-    if record.observation is not None:
-        every = json.dumps(record.observation, indent=2, ensure_ascii=False).split("\n")
-        room = OBSERVATION_LIMIT
-        for line in every:
-            room -= len(line)
-            if room < 0:
-                break
-            lines.append(line)
-        cut = len(every) - len(lines)
-    return RecordView(
-        probe=record.probe,
-        target=record.target,
-        outcome=record.outcome,
-        message=shortened(record.message, REASON_LIMIT),
-        seconds=record.seconds,
-        requests=record.requests,
-        observes=record.observes,
-        lines=tuple(lines),
-        cut=cut,
-    )
+def record_views(records: Sequence[Record], first: Collection[str]) -> tuple[RecordView, ...]:
+    """first: the targets whose observations are shown before there is no more room for those of others."""
+    room = CHECK_LIMIT
+    shown: dict[int, RecordView] = {}
+    for number, record in sorted(enumerate(records), key=lambda each: each[1].target not in first):
+        lines, left = _lines(record, min(OBSERVATION_LIMIT, room))
+        room -= sum(map(len, lines))
+        shown[number] = RecordView(
+            probe=record.probe,
+            target=record.target,
+            outcome=record.outcome,
+            message=shortened(record.message, REASON_LIMIT),
+            seconds=record.seconds,
+            requests=record.requests,
+            observes=record.observes,
+            lines=lines,
+            cut=left,
+        )
+    return tuple(shown[number] for number in sorted(shown))
+
+
+def _lines(record: Record, room: int) -> tuple[tuple[str, ...], int]:
+    """(the lines of an observation that there is room for, how many others it has)."""
+    if record.observation is None:
+        return (), 0
+    every = json.dumps(record.observation, indent=1, ensure_ascii=False).split("\n")
+    lengths = accumulate(map(len, every))
+    lines = tuple(line for line, length in zip(every, lengths, strict=True) if length <= room)
+    return lines, len(every) - len(lines)

@@ -22,7 +22,7 @@ from aiconform.reports.minute import minute
 from aiconform.reports.plain import plain, shortened
 from aiconform.reports.summary import by_target, duration, headline, statements, targets_of, where
 from aiconform.reports.text import render_text
-from aiconform.reports.views import OBSERVATION_LIMIT
+from aiconform.reports.views import CHECK_LIMIT, OBSERVATION_LIMIT
 from aiconform.spec import load_standard
 
 some = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=25)
@@ -112,12 +112,24 @@ def test_what_was_not_run_is_in_the_table_with_its_reason_and_has_no_section() -
 def test_an_observation_is_shown_as_json_and_cut_where_it_is_endless() -> None:
     seen = {"lines": [f"line {number}" for number in range(20_000)]}
     text = render_html(example(result()), evidence(record(observation=seen)))
-    whole = json.dumps(seen, indent=2).split("\n")
+    whole = json.dumps(seen, indent=1).split("\n")
     shown = [line for line in Page(text).text.split("\n") if line.strip().startswith('"line ')]
     assert len(text) < 2 * OBSERVATION_LIMIT + 40_000
     assert [line.strip() for line in shown] == [line.strip() for line in whole[2:] if '"line ' in line][: len(shown)]
     left = len(whole) - len(shown) - 2
     assert f"{left} more lines in observations/gang_scheduling.json" in Page(text).text
+
+
+def test_of_thousands_of_observations_those_that_matter_are_shown() -> None:
+    seen = {"lines": [f"line {number}" for number in range(1_000)]}
+    found = AssertionResult(title="It runs", holds=False, reason="", subjects=1, targets={"node-499": False})
+    records = tuple(record(target=f"node-{number}", observation=seen) for number in range(500))
+    page = Page(render_html(example(result("gang_scheduling", "fail", assertions=(found,))), evidence(*records)))
+    shown = {value for name, value in page.attributes if name == "aria-label" and value}
+    assert "View of node-499" in shown
+    assert len(page.text) < 2 * CHECK_LIMIT
+    assert page.text.count("In observations/gang_scheduling.json: 1004 lines.") > 300
+    assert all(f"node-{number}" in page.text for number in range(500))
 
 
 def test_what_a_probe_could_not_see_is_said_beside_it() -> None:
