@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from aiconform.cluster import Object
 from aiconform.platform import Device, NodeAccelerators
-from aiconform.platform.accelerators.counting import holdings
+from aiconform.platform.accelerators.counting import Room, holdings
 from aiconform.platform.accelerators.devices import Capacity, Consumed
 from aiconform.platform.accelerators.plugins import by_device_plugin as offered_by_plugins
 from aiconform.platform.accelerators.portions import portion
@@ -174,6 +175,50 @@ def test_the_smallest_partitions_that_fit_one_physical_device_are_the_bound() ->
     assert free(hardware, held("b-3g-0")) == 4
     assert free(hardware, held("b-whole")) == 0
     assert free(hardware, held("b-1g-0")) == 6
+
+
+def test_partitions_whose_places_overlap_are_not_underestimated() -> None:
+    def place(start: int) -> Device:
+        consumes = tuple(Consumed("a", f"slice-{start + index}", 1, 1) for index in range(2))
+        return device(f"at-{start}", "2g.20gb", attributes={"pciBusID": "a"}, consumes=consumes)
+
+    # The first one stands in the way of two others.
+    (hardware,) = found(place(1), place(0), place(2))
+    assert (hardware.bound, free(hardware)) == (2, 2)
+    assert free(hardware, held("at-1")) == 0
+    assert free(hardware, held("at-0")) == 1
+
+
+takes = st.dictionaries(st.sampled_from("abc"), st.integers(1, 4).map(float), max_size=3)
+
+
+@given(st.lists(takes, max_size=7), st.sets(st.integers(0, 6), max_size=2))
+def test_the_most_that_fit_are_found_whatever_their_order(wanted: list[dict[str, float]], taken: set[int]) -> None:
+    devices = [
+        device(f"part-{number}", consumes=tuple(Consumed("set", name, amount, 5) for name, amount in each.items()))
+        for number, each in enumerate(wanted)
+    ]
+    used = {each.id: [{}] for number, each in enumerate(devices) if number in taken}
+    left = dict.fromkeys("abc", 5.0)
+    for each in devices:
+        for consumed in each.consumes if each.id in used else ():
+            left[consumed.name] -= consumed.amount
+
+    def fits(chosen: tuple[Device, ...]) -> bool:
+        asked = [each for one in chosen if one.id not in used for each in one.consumes]
+        seen = {each.name for one in devices for each in one.consumes}
+        return all(sum(each.amount for each in asked if each.name == name) <= left[name] for name in seen)
+
+    sizes = [size for size in range(len(devices) + 1) if any(map(fits, itertools.combinations(devices, size)))]
+    # Where more is held than there is, nothing that consumes any of it fits.
+    assume(sizes)
+    assert Room(devices, used).most(devices) == max(sizes)
+    assert len(Room(devices, used).fitting(devices)) <= max(sizes)
+
+
+def test_a_search_that_takes_too_long_says_what_each_counter_leaves() -> None:
+    many = [partition(f"part-{number}", "1g.10gb", "a", 1 + number % 3) for number in range(60)]
+    assert Room(many, {}).most(many) == 7
 
 
 def test_partitions_of_which_each_kind_is_there_once_are_shared_together() -> None:

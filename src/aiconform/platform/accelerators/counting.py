@@ -16,6 +16,7 @@ Holdings = Mapping[Id, Sequence[Mapping[str, float]]]
 """For each held device, what each of its holders consumes of its capacity (only of devices that several can hold)."""
 Counter = tuple[str, str, str]
 """pool, set of counters, counter"""
+_MOST_STEPS = 20_000
 
 
 def holdings(claims: Iterable[Object]) -> Holdings:
@@ -91,6 +92,44 @@ class Room:
                 for each in asked:
                     left[device.pool, each.counters, each.name] -= each.amount
         return tuple(found)
+
+    def most(self, devices: Iterable[Device]) -> int:
+        """The largest number of these devices that can be allocated together, in whichever order.
+
+        It is never too small: where it would take too long to find out, it is what each counter alone leaves room for.
+        """
+        asking = [(device, () if device.id in self._held else device.consumes) for device in devices]
+        wanted = [{(device.pool, each.counters, each.name): each.amount for each in asks} for device, asks in asking]
+        # Those that take the least first: with them the largest number is found soon.
+        wanted.sort(key=lambda amounts: sum(amounts.values()))
+        limit = self._at_most(wanted)
+        best, steps = 0, 0
+
+        def search(position: int, taken: int, left: Mapping[Counter, float]) -> None:
+            nonlocal best, steps
+            steps += 1
+            best = max(best, taken)
+            if best == limit or steps > _MOST_STEPS or taken + len(wanted) - position <= best:
+                return
+            amounts = wanted[position]
+            if all(left[counter] >= amount for counter, amount in amounts.items()):
+                rest = {counter: amount - amounts.get(counter, 0.0) for counter, amount in left.items()}
+                search(position + 1, taken + 1, rest)
+            search(position + 1, taken, left)
+
+        search(0, 0, self._left)
+        return limit if steps > _MOST_STEPS else best
+
+    def _at_most(self, wanted: Sequence[Mapping[Counter, float]]) -> int:
+        """How many of these fit by each counter alone."""
+        fewest = len(wanted)
+        for counter, left in self._left.items():
+            taken, fitting = 0.0, 0
+            for amount in sorted(amounts.get(counter, 0.0) for amounts in wanted):
+                taken += amount
+                fitting += taken <= left
+            fewest = min(fewest, fitting)
+        return fewest
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,10 @@ class Shares:
         """How many are left of them, by who holds devices and resources."""
         if self.entry.way == "device-plugin":
             return max(0, self.bound - used.get((self.entry.node, self.entry.name), 0))
-        fitting = Room(self.among, held).fitting(device for device in self.devices if open_(device, held))
-        return sum(self.portion.free(device, held) for device in fitting) if self.portion else len(fitting)
+        left, room = [device for device in self.devices if open_(device, held)], Room(self.among, held)
+        if self.portion is None:
+            return room.most(left)
+        return sum(self.portion.free(device, held) for device in room.fitting(left))
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ class _Place:
             capacity=(),
             unit=1,
         )
-        bound = len(Room(self._there, {}).fitting(alike))
+        bound = Room(self._there, {}).most(alike)
         return Shares(entry, bound, selector, tuple(alike), tuple(self._there), memory=first.memory)
 
     def _entry(self, device: Device) -> NodeAccelerators:
@@ -235,7 +237,7 @@ def _together(group: Sequence[Device], most: int) -> list[list[Device]]:
     kinds: dict[str, list[Device]] = defaultdict(list)
     for device in group:
         kinds[device.product].append(device)
-    fitting = {product: len(room.fitting(members)) for product, members in kinds.items()}
+    fitting = {product: room.most(members) for product, members in kinds.items()}
     best = max(fitting, key=lambda product: (fitting[product] <= most, fitting[product]))
     if fitting[best] > 1:
         return [kinds[best]]
