@@ -290,6 +290,17 @@ def test_without_device_nodes_nothing_is_counted() -> None:
     assert outcomes(seen)[EXACT] is None
 
 
+@pytest.mark.parametrize("holder", [("/dev/nvidia0", "/dev/nvidiactl"), ("/dev/nvidia0",)])
+def test_what_is_injected_is_not_told_where_everyone_sees_the_devices(holder: tuple[str, ...]) -> None:
+    leaked = installed(node(label("1")), holder=view(*holder), control=view("/dev/nvidia0"))
+    assert outcomes(leaked)[EXACT] is None
+
+
+def test_devices_beyond_those_that_everyone_sees_are_counted() -> None:
+    leaked = {"holder": view("/dev/nvidia0", "/dev/nvidia1", "/dev/nvidia2"), "control": view("/dev/nvidia0")}
+    assert outcomes(installed(node(label("1")), **leaked))[EXACT] is False
+
+
 # The integration
 
 

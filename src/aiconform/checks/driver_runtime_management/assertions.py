@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
 from aiconform.checks.driver_runtime_management.observations import Advertised, Found, Installed, NodeAdvertisement
-from aiconform.kit.container_view import View, granted, off_node, other_signs
-from aiconform.kit.device_families import paths, too_few, too_many, without_device
+from aiconform.kit.container_view import View, granted, off_node, other_signs, special
+from aiconform.kit.device_families import paths, too_few, too_many, with_role, without_device
 from aiconform.platform.accelerators.drivers import INTEGRATIONS, KERNEL_LABEL, KERNEL_VERSION, Integration, family_of
 from aiconform.platform.accelerators.versions import agree, parse
 
@@ -118,6 +118,9 @@ def exact_device_is_injected(seen: Installed) -> Finding:
     if seen.holder is None or seen.control is None:
         return undecided(f"{NOT_STARTED}: {seen.problem}")
     node, own = seen.advertised.node, granted(seen.holder, seen.control)
+    if (leaked := with_role(special(seen.control), "device", "partition")) and without_device(own):
+        # secure_accelerator_access judges that.
+        return undecided(f"{node}: a container without a device has {paths(leaked)}, too; what is injected is not told")
     if not own:
         if signs := other_signs(seen.holder, seen.control):
             return undecided(f"{node}: the container has {', '.join(signs)} and no device node of its own to count")
