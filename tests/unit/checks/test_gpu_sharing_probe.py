@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from support.shared_devices import FakeCluster, broken, observed, places_of, platform, settings, undecided
 
 from aiconform.check import NotApplicable, NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.checks.gpu_sharing.observations import Sharing
+from aiconform.checks.gpu_sharing.options import GpuSharing
 from aiconform.checks.gpu_sharing.places import places
 from aiconform.checks.gpu_sharing.probes import offered_shares
 from aiconform.cluster import Object, Stuck
@@ -324,6 +326,33 @@ async def test_every_node_is_tried_if_the_user_says_so() -> None:
         f"{name}, nvidia.com/gpu by device-plugin-replicas" for name in ("n1", "n2")
     ]
     assert len(await places_of(Node(*nodes))) == 1
+
+
+async def test_what_is_asked_for_besides_a_share_comes_with_it() -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.objects[0]["status"]["allocatable"] |= {"example.com/mem": "40"}
+    found = await seen(cluster, request="example.com/mem=10", image="cuda:1")
+    assert holds(found)
+    first = next(each for each in cluster.made if each["kind"] == "Pod")
+    holder, control = first["spec"]["containers"]
+    assert holder["resources"]["limits"].items() >= {"nvidia.com/gpu": "1", "example.com/mem": "10"}.items()
+    assert (holder["image"], holder["resources"]["limits"]["memory"]) == ("cuda:1", "8Gi")
+    assert "nvidia.com/gpu" not in control["resources"]["limits"]
+
+
+@pytest.mark.parametrize(("text", "amounts"), [
+    ("", {}),
+    ("nvidia.com/gpumem=3000", {"nvidia.com/gpumem": "3000"}),
+    ("a.b/c=1,d.e/f=20", {"a.b/c": "1", "d.e/f": "20"}),
+])  # fmt: skip
+def test_what_is_asked_for_besides_is_read(text: str, amounts: dict[str, str]) -> None:
+    assert GpuSharing(request=text).besides == amounts
+
+
+@pytest.mark.parametrize("text", ["gpumem=3000", "a.b/c", "a.b/c=much", "a.b/c=1,"])
+def test_what_cannot_be_asked_for_besides_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        GpuSharing(request=text)
 
 
 async def test_inspect_says_what_would_be_tried() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aiconform.cluster import Object
-from aiconform.platform import Device, NodeAccelerators
+from aiconform.platform import AcceleratorOptions, Device, NodeAccelerators
 from aiconform.platform.accelerators.counting import Room, holdings
 from aiconform.platform.accelerators.devices import Capacity, Consumed
 from aiconform.platform.accelerators.plugins import by_device_plugin as offered_by_plugins
@@ -382,6 +383,25 @@ def test_labels_tell_the_memory_of_the_complete_device() -> None:
 ])  # fmt: skip
 def test_complete_devices_are_no_shares(labels: dict[str, str], resources: dict[str, str]) -> None:
     assert plugins(node(labels, resources)) == []
+
+
+def test_a_share_that_hami_manages_is_asked_for_with_its_part_of_memory() -> None:
+    seen = node({}, {"nvidia.com/gpu": "20"})
+    register = "GPU-1,10,32768,100,V100,0,true:GPU-2,10,32768,100,V100,0,true:"
+    seen["metadata"]["annotations"] = {"hami.io/node-nvidia-register": register}
+    (hardware,) = plugins(seen)
+    assert (hardware.bound, hardware.physical) == (20, 2)
+    assert hardware.shares[0].besides == (("nvidia.com/gpumem-percentage", "10"),)
+    assert plugins(node(SLICED, {"nvidia.com/gpu": "8"}))[0].shares[0].besides == ()
+
+
+def test_what_only_the_user_knows_is_shared_if_the_user_says_so() -> None:
+    known = replace(PROFILES, named=("aliyun.com/gpu-mem",))
+    seen = node({}, {"aliyun.com/gpu-mem": "30"})
+    entries = offered_by_plugins([seen], {}, AcceleratorOptions(accelerators=("aliyun.com/gpu-mem",))).offered
+    assert by_device_plugin(entries, {"n1": seen}, known) == []
+    (hardware,) = by_device_plugin(entries, {"n1": seen}, known, perhaps=True)
+    assert (hardware.bound, hardware.said) == (30, "so the user says")
 
 
 def test_what_may_be_shares_counts_if_the_user_says_so() -> None:

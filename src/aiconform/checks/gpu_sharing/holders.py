@@ -10,7 +10,9 @@ from typing import Any
 
 from aiconform.checks.gpu_sharing import container as containers
 from aiconform.checks.gpu_sharing.observations import Share
+from aiconform.checks.gpu_sharing.options import GpuSharing
 from aiconform.cluster import ClusterError, NotCreated, NotFound, Object, Stuck, TimedOut, wait
+from aiconform.cluster.amounts import LARGE, with_amounts
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, View, parse_view
 from aiconform.kit.devices import DeviceRequest, request_devices
@@ -53,12 +55,12 @@ class Holders:
         scratch: Scratch,
         hardware: SharedHardware,
         found: containers.Sources,
-        image: str,
+        options: GpuSharing,
         seconds: float,
     ) -> None:
         self._platform, self._scratch, self._hardware = platform, scratch, hardware
         self._found, self._seconds = found, seconds
-        self._image = image or platform.images["shell"]
+        self._options = options
         self._shared: DeviceRequest | None = None
         self._reading = asyncio.Semaphore(_AT_ONCE)
 
@@ -96,12 +98,23 @@ class Holders:
         if self._hardware.way == "shared-claim":
             self._shared = request
         script = containers.share_script(self._found)
-        both = [container("holder", self._image, script, resources=request.resources)]
+        image, asked = self._options.image, self._asked(shares, request)
+        both = [container("holder", image or self._platform.images["shell"], script, resources=asked)]
+        if image:
+            # What its programs need is not known.
+            both[0]["resources"] = with_amounts(asked, LARGE)
         if first:
             both.append(container("control", self._platform.images["shell"], containers.look_script()))
         node = await self._platform.node(self._hardware.node)
         made = pod(self._scratch.name(part), node, both, **request.pod_spec, **about)
         return Holder(shares, request, await self._scratch.create(made))
+
+    def _asked(self, shares: Shares, request: DeviceRequest) -> Object:
+        """The `resources` of a container with a share: what is asked for besides comes with those of device plugins."""
+        if shares.entry.way == "dra":
+            return request.resources
+        besides = self._options.besides or dict(shares.besides)
+        return {**request.resources, "limits": {**request.resources["limits"], **besides}}
 
     async def _await(self, holder: Holder) -> None:
         """Until it runs, or it is known why not."""

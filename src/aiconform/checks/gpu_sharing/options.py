@@ -32,6 +32,12 @@ class GpuSharing(Options):
         serves=("unscheduled_window",),
         ge=1,
     )
+    request: str = option(
+        "",
+        "What each Pod asks for besides a share of a device plugin, RESOURCE=AMOUNT[,RESOURCE=AMOUNT...], where shares "
+        "have more than a number, such as memory; what HAMi asks of shares of NVIDIA GPUs is known.",
+        pattern=r"([^=,\s]+/[^=,\s]+=\d+(,[^=,\s]+/[^=,\s]+=\d+)*)?",
+    )
     image: str = option(
         "",
         "Image of the Pods with a share, where an injected program that shows something of it needs more than a shell, "
@@ -48,3 +54,8 @@ class GpuSharing(Options):
         "What shows in the container of a share of which physical device it is, where neither the driver nor a device "
         "node does: a file or a program as for `memory`. Shares for which it shows the same are of one device.",
     )
+
+    @property
+    def besides(self) -> dict[str, str]:
+        """Extended resource -> amount, as `request` lists them."""
+        return dict(entry.split("=") for entry in self.request.split(",") if entry)

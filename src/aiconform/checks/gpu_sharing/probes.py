@@ -67,7 +67,7 @@ async def sharing(platform: Platform, scratch: Scratch, settings: Settings, targ
     found = sources(
         family_of(offered.profile), simulated=offered.simulated, memory=options.memory, device=options.device
     )
-    pods = Holders(platform, scratch, hardware, found, options.image, _start_seconds(settings))
+    pods = Holders(platform, scratch, hardware, found, options, _start_seconds(settings))
     scratch.tell(f"{len(wanted)} Pods ask for shares of {hardware}")
     holders = await pods.start(wanted)
     control = await pods.look(holders)

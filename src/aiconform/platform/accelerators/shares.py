@@ -43,7 +43,7 @@ class Shares:
     entry: how a Pod asks for one of them, as one unit. bound: how many can be held together; 0 if no bound is
     advertised. selector: a CEL expression that only `devices` satisfy; `among`: all that consume counters with these
     (DRA only). portion: of a device that several claims hold. memory: how many bytes one has by what is advertised; 0
-    if that is not known.
+    if that is not known. besides: other extended resources that a Pod asks for with a share, and how much.
     """
 
     entry: NodeAccelerators
@@ -53,6 +53,7 @@ class Shares:
     among: tuple[Device, ...] = field(default=(), repr=False)
     portion: Portion | None = None
     memory: float = 0.0
+    besides: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from aiconform.cluster import Object, quantity
 from aiconform.platform.accelerators.offered import NodeAccelerators
-from aiconform.platform.accelerators.profiles import Profile, Profiles
+from aiconform.platform.accelerators.profiles import NAMED, Profile, Profiles
 from aiconform.platform.accelerators.shares import SharedHardware, Shares, Way
 from aiconform.platform.accelerators.sharing import (
+    beside_share,
     is_complete,
     partition_of,
     perhaps_shared,
@@ -31,7 +32,7 @@ def by_device_plugin(
 ) -> list[SharedHardware]:
     """What device plugins offer in shares among these entries. nodes: by name.
 
-    perhaps: also resources that can be shares without a word in the API.
+    perhaps: also resources that can be shares without a word in the API, and those that only the user knows.
     """
     found: list[SharedHardware] = []
     partitions: dict[tuple[str, str], list[NodeAccelerators]] = defaultdict(list)
@@ -47,7 +48,9 @@ def by_device_plugin(
             # As many devices as there are, whatever labels say of shares.
             continue
         for each in (entry, *_by_other_names(entry, node)):
-            if said := _replicated(each, labels, perhaps=perhaps):
+            if said := _replicated(
+                each, labels, perhaps=perhaps and (each.profile == NAMED or perhaps_shared(each.name))
+            ):
                 found.append(_replicas(entry, each, said, node, profile))
                 break
     return [*found, *(_partitions(members, nodes[node]) for (node, _), members in partitions.items() if _many(members))]
@@ -140,9 +143,7 @@ def _replicated(entry: NodeAccelerators, labels: Mapping[str, str], *, perhaps: 
     """What says that a resource stands for shares; empty if nothing does."""
     if 0 < entry.physical < entry.total and entry.unit == 1:
         return f"{entry.total} {entry.name} are on {entry.physical} device(s)"
-    return shared(entry.name, labels) or (
-        f"the plugin of {entry.name} can share devices" if perhaps and perhaps_shared(entry.name) else ""
-    )
+    return shared(entry.name, labels) or ("so the user says" if perhaps else "")
 
 
 def _replicas(
@@ -162,10 +163,19 @@ def _replicas(
         entry.node,
         said,
         offered,
-        (Shares(entry, bound),),
+        (Shares(entry, bound, besides=_besides(entry, bound, devices, profile, node)),),
         physical=devices,
         aliases=entry.aliases,
     )
+
+
+def _besides(
+    entry: NodeAccelerators, bound: int, devices: int, profile: Profile | None, node: Object
+) -> tuple[tuple[str, str], ...]:
+    """What a Pod asks for with a share, so that as many shares of each device are left as are advertised."""
+    registered = profile.registered(node["metadata"].get("annotations") or {}) if profile else 0
+    name = beside_share(entry.name)
+    return ((name, str(max(1, 100 * devices // bound))),) if registered and name else ()
 
 
 def _many(members: Iterable[NodeAccelerators]) -> bool:

@@ -76,6 +76,11 @@ def whole_memory(resource: str, labels: Mapping[str, str]) -> float:
     return next((float(found[1]) * (2.0**30 if found[2] else 2.0**20) for found in told if found), 0.0)
 
 
+def beside_share(resource: str) -> str:
+    """The resource that a Pod asks for beside a share, in percent of a device; empty if a share is only a number."""
+    return str(_known()["besides"].get(resource, ""))
+
+
 def never_shared(profile: str) -> str:
     """The source by which devices of this profile cannot be shared; empty if none is known to say so."""
     return str(_known()["never"].get(profile, ""))
