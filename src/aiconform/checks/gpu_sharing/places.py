@@ -32,10 +32,10 @@ class SharedPlace(PlatformComponent):
         return str(self.hardware)
 
 
-async def advertised(platform: Platform, settings: Settings) -> Ways:
-    """How the platform offers shares. Raises ClusterError."""
+async def advertised(platform: Platform, settings: Settings, node: str = "") -> Ways:
+    """How the platform, or one node of it, offers shares. Raises ClusterError."""
     options = settings.of(GpuSharing)
-    return await ways(platform, options.holders, options.strategy)
+    return await ways(platform, options.holders, options.strategy, node=node)
 
 
 async def places(platform: Platform, settings: Settings) -> Sequence[SharedPlace]:
@@ -49,7 +49,7 @@ async def places(platform: Platform, settings: Settings) -> Sequence[SharedPlace
 
 async def again(platform: Platform, settings: Settings, hardware: SharedHardware) -> tuple[SharedHardware, Ways]:
     """The same hardware as it is offered now, and who holds what. Raises Stuck if it is not any more, ClusterError."""
-    known = await advertised(platform.afresh(), settings)
+    known = await advertised(platform.afresh(), settings, hardware.node)
     for each in known.found:
         if (each.node, each.kind) == (hardware.node, hardware.kind):
             return each, known

@@ -51,14 +51,15 @@ class Ways:
         return found
 
 
-async def ways(platform: Platform, most: int, wanted: Way | str = "") -> Ways:
-    """How the chosen nodes offer shares; `wanted`: in this way alone. `most`: see `shares.by_dra`. Raises ClusterError.
+async def ways(platform: Platform, most: int, wanted: Way | str = "", *, node: str = "") -> Ways:
+    """How the chosen nodes offer shares; `wanted`: in this way alone; `node`: of this one alone. `most`: see
+    `shares.by_dra`. Raises ClusterError.
 
     One claim of several Pods is a way of every DRA driver, and counts where nothing else is advertised.
     """
     offered = await platform.accelerators()
-    entries = (*offered.offered, *offered.others)
-    nodes = {node["metadata"]["name"]: node for node in await platform.nodes()}
+    entries = tuple(each for each in (*offered.offered, *offered.others) if node in ("", each.node))
+    nodes = {each["metadata"]["name"]: each for each in await platform.nodes()}
     devices, _ = await platform.devices()
     held, used = holdings(await platform.claims()), requested(await platform.pods())
     profiles, said = platform.said.profiles, platform.said
@@ -68,15 +69,18 @@ async def ways(platform: Platform, most: int, wanted: Way | str = "") -> Ways:
     found += by_device_plugin(plugins, nodes, profiles, perhaps=wanted == "device-plugin-replicas")
     chosen = await platform.chosen_nodes()
     open_nodes = [
-        node
-        for name, node in nodes.items()
-        if (chosen is None or name in chosen) and closed_node(node, profiles, said.tolerated) is None
+        each
+        for name, each in nodes.items()
+        if node in ("", name)
+        and (chosen is None or name in chosen)
+        and closed_node(each, profiles, said.tolerated) is None
     ]
     found += only_said(open_nodes, entries, profiles)
     if wanted:
         found = [each for each in found if each.way == wanted]
     if wanted in ("", "shared-claim"):
-        found += _by_claim(offered.offered, found)
+        counted = [each for each in offered.offered if node in ("", each.node)]
+        found += _by_claim(counted, found)
     found.sort(key=lambda each: WAYS.index(each.way))
     return Ways(tuple(found), entries, held, used)
 
