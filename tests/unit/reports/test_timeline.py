@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support.page import Page
-from support.report_examples import example, result
+from support.report_examples import Example, example, examples, result
 
 from aiconform.check.figures import Moment, Row, Span
 from aiconform.engine.evidence import Evidence, Record, digest, encode_record
@@ -76,6 +78,23 @@ def test_of_an_earlier_run_the_checks_are_drawn_and_the_probes_missed() -> None:
     page = Page(render_html(report, evidence, times))
     assert page.text.count("There is no timeline") == len(evidence)
     assert "What was done when" in page.text
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=25)
+@given(examples(), st.data())
+def test_any_times_and_names_make_a_page_with_sound_links(made: Example, data: st.DataObject) -> None:
+    at = st.floats(0, 1e6)
+    keys = [digest(encode_record(record)) for each in made.evidence.values() for record in each.records]
+    times = Times(
+        {check: data.draw(at) for check in made.evidence},
+        {key: data.draw(at) for key in keys},
+        tuple(data.draw(st.lists(st.tuples(at, at), max_size=2))),
+    )
+    page = Page(render_html(made.report, made.evidence, times))
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert page.tags["script"] == page.tags["img"] == 0
+    assert page.tags["figure"] == page.tags["figcaption"] >= page.tags["desc"]
 
 
 def test_the_page_has_both_timelines() -> None:
