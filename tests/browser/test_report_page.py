@@ -245,7 +245,7 @@ def test_timelines_are_pictures_with_a_name_and_the_same_in_a_table(page: Page, 
     figure.locator("summary").click()
     expect(figure.get_by_role("table")).to_contain_text("waits for accelerators or its turn")
     check = page.get_by_role("article", name="Dynamic Resource Allocation")
-    expect(check.get_by_role("figure", name="Timeline")).to_contain_text("2 times a probe worked")
+    expect(check.get_by_role("figure", name="Timeline")).to_contain_text("2 observations")
 
 
 def test_a_link_leads_to_a_check_and_to_an_assertion(page: Page, url: str) -> None:

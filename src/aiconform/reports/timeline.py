@@ -43,7 +43,8 @@ def of_check(evidence: Evidence, times: Times) -> Spans | None:
     targets = {record.target for _, record in worked}
     _, slowest = max(worked, key=lambda each: each[0][1] - each[0][0])
     where = f"on {slowest.target}" if len(targets) == 1 else f"on {len(targets)} targets"
-    says = f"{len(worked)} times a probe worked {where}; longest: {slowest.probe}, {duration(slowest.seconds)}."
+    count = "One observation" if len(worked) == 1 else f"{len(worked)} observations"
+    says = f"{count} {where}; longest: {slowest.probe}, {duration(slowest.seconds)}."
     names = [record.probe if len(targets) == 1 else f"{record.probe}: {record.target}" for _, record in worked]
     rows = tuple(_record_row(name, record, begun, *at) for name, (at, record) in zip(names, worked, strict=True))
     return Spans(title="Timeline", says=says, x=RUN, rows=rows, moments=_pauses(times))

@@ -49,7 +49,7 @@ def test_each_probe_has_a_row_with_what_it_waited_and_worked() -> None:
         Row("look: node-1", (Span(WORKS, 0.0, 10.0),)),
         Row("look: node-2", (Span(WAITS, 0.0, 15.0, "quiet"), Span(UNSEEN, 15.0, 20.0, "open"))),
     )
-    assert figure.says == "2 times a probe worked on 2 targets; longest: look, 10.0 s."
+    assert figure.says == "2 observations on 2 targets; longest: look, 10.0 s."
 
 
 def test_the_run_shows_when_no_probe_of_a_check_worked() -> None:
