@@ -18,8 +18,8 @@ settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
 OF_NODES = "tests/lab/checks/test_faults_of_nodes.py"
-STRICT, PERSONAS = "tests/lab/test_strict_clusters.py", "tests/lab/test_personas.py"
-LABS = (OF_NODES, STRICT, PERSONAS, "tests/lab/checks/", "tests/lab/")
+OTHERS = tuple(f"tests/lab/test_{name}.py" for name in ("sharing_ways", "strict_clusters", "personas"))
+LABS = (OF_NODES, *OTHERS, "tests/lab/checks/", "tests/lab/")
 """Each is one scope, which stays with one worker. Those of checks share a lab, the others have labs of their own."""
 
 
@@ -81,8 +81,7 @@ def _rank(nodeid: str) -> int:
         "tests/package",
         "tests/sigstore",
         OF_NODES,
-        STRICT,
-        PERSONAS,
+        *OTHERS,
     )
     part = _part(nodeid)
     return order.index(part) if part in order else len(order)
