@@ -72,7 +72,7 @@ class Sharing(Observation):
     many shares are advertised, 0 if there is no limit; free: how many of them were free. physical: how many physical
     devices these are, 0 if not known. whole: the memory of such a device, in bytes, 0 if not known. together: the Pods
     that ran at one moment, after all others had started and the last one was watched. control: a container without a
-    device in the first Pod. release, boot: of the node's kernel. way_out: how to show memory where none was.
+    device beside them. release, boot: of the node's kernel.
     """
 
     node: str
