@@ -27,12 +27,14 @@ class FakeCluster:
 
     Who inherits says what becomes of Pods, and what they show.
 
-    states: by the end of a Pod's name, what it becomes in place of running.
+    states: by the end of a Pod's name, what it becomes in place of running. injected: more of the status of each Pod
+    that runs, as of containers that admission adds.
     """
 
     def __init__(self, *objects: Object) -> None:
         self.objects = [*objects]
         self.states: dict[str, Object] = {}
+        self.injected: dict[str, list[Object]] = {}
         self.created: list[Object] = []
         self.made: list[Object] = []
         self.deleted: list[Object] = []
@@ -93,7 +95,12 @@ class FakeCluster:
             return
         made["spec"]["nodeName"] = self.of("Node")[0]["metadata"]["name"]
         names = [each["name"] for each in made["spec"]["containers"]]
-        runs = {"phase": "Running", "containerStatuses": [{"name": name, "state": {"running": {}}} for name in names]}
+        runs: Object = {
+            "phase": "Running",
+            "containerStatuses": [{"name": name, "state": {"running": {}}} for name in names],
+        }
+        for field, statuses in self.injected.items():
+            runs[field] = [*runs.get(field, []), *statuses]
         if reason := self.prepare(made):
             runs = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": reason}
         ends = [state for end, state in self.states.items() if made["metadata"]["name"].endswith(end)]

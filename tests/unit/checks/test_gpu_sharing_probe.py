@@ -190,6 +190,27 @@ async def test_a_share_that_does_not_start_is_the_devices_fault_if_a_pod_without
         await seen(cluster)
 
 
+@pytest.mark.parametrize("field", ["initContainerStatuses", "containerStatuses"])
+async def test_what_admission_adds_to_pods_may_end(field: str) -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.injected = {field: [{"name": "istio-init", "state": {"terminated": {"exitCode": 0}}}]}
+    assert holds(await seen(cluster))
+
+
+async def test_a_holder_that_ends_does_not_run_beside_the_others() -> None:
+    class Ending(Node):
+        async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object:
+            found = await super().get(api_version, kind, name, namespace)
+            if name.endswith("share-0") and any(each["metadata"]["name"].endswith("excess") for each in self.created):
+                ended = {"name": "holder", "state": {"terminated": {"exitCode": 1}}}
+                return {**found, "status": {**found["status"], "containerStatuses": [ended]}}
+            return found
+
+    found = await seen(Ending(node(labels=SLICED, gpu="4")))
+    assert found.together == tuple(f"probe-share-{number}" for number in (1, 2, 3))
+    assert broken(found) == {"advertised_shares_run"}
+
+
 async def test_fewer_pods_than_there_are_shares_decide_nothing_of_the_limit() -> None:
     found = await seen(Node(node(labels=SLICED, gpu="4")), holders=3)
     assert len(found.shares) == 3

@@ -11,7 +11,7 @@ from typing import Any
 from aiconform.checks.gpu_sharing import container as containers
 from aiconform.checks.gpu_sharing.observations import Share
 from aiconform.checks.gpu_sharing.options import GpuSharing
-from aiconform.cluster import ClusterError, NotCreated, NotFound, Object, Stuck, TimedOut, wait
+from aiconform.cluster import ClusterError, NotCreated, NotFound, Object, Stuck, TimedOut
 from aiconform.cluster.amounts import LARGE, with_amounts
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, View, parse_view
@@ -159,9 +159,7 @@ class Holders:
                 raise Stuck(f"Pod {holder.name} was deleted by someone else") from None
             if trouble := trouble_of_the_node(seen):
                 raise Stuck(f"Pod {holder.name}: {trouble}")
-            runs = seen["status"].get("phase") == "Running"
-            each = wait.container_statuses(seen)
-            return holder.name if runs and all("running" in status["state"] for status in each) else ""
+            return holder.name if _holds(seen) else ""
 
         return tuple(filter(None, await gather(*(name(holder) for holder in holders if holder.running))))
 
@@ -204,3 +202,12 @@ class Holders:
                 device = known.get((each["driver"], each["pool"], each["device"]))
                 hardware.append(hardware_of(device) if device else f"{each['pool']}/{each['device']}")
         return tuple(names), tuple(dict.fromkeys(hardware))
+
+
+def _holds(seen: Object) -> bool:
+    """Whether the container with the share runs; what admission adds to Pods may have ended, or end."""
+    status = seen["status"]
+    each = status.get("containerStatuses") or []
+    return status.get("phase") == "Running" and any(
+        entry["name"] == "holder" and "running" in entry["state"] for entry in each
+    )
