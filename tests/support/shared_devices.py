@@ -93,6 +93,10 @@ class FakeCluster:
             waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": reason}
             made["status"] = {"phase": "Pending", "conditions": [waits]}
             return
+        ends = [state for end, state in self.states.items() if made["metadata"]["name"].endswith(end)]
+        if ends and ends[0]["phase"] == "Pending":
+            made["status"] = ends[0]
+            return
         made["spec"]["nodeName"] = self.of("Node")[0]["metadata"]["name"]
         names = [each["name"] for each in made["spec"]["containers"]]
         runs: Object = {
@@ -103,7 +107,6 @@ class FakeCluster:
             runs[field] = [*runs.get(field, []), *statuses]
         if reason := self.prepare(made):
             runs = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": reason}
-        ends = [state for end, state in self.states.items() if made["metadata"]["name"].endswith(end)]
         made["status"] = ends[0] if ends else runs
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from support.shared_devices import FakeCluster, broken, observed, places_of, platform, settings, undecided
+from support.shared_devices import FakeCluster, broken, observed, outcomes, places_of, platform, settings, undecided
 
 from aiconform.check import NotApplicable, NothingToLookAt, Settings
 from aiconform.check.registry import load_check
@@ -40,6 +40,18 @@ def node(name: str = "n1", labels: dict[str, str] | None = None, **resources: st
     }
 
 
+# What the scheduler says of a Pod for which no share is left.
+WAITS = {
+    "phase": "Pending",
+    "conditions": [
+        {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
+        }
+    ],
+}
 SLICED = {
     "nvidia.com/gpu.replicas": "2",
     "nvidia.com/gpu.count": "2",
@@ -209,6 +221,24 @@ async def test_a_holder_that_ends_does_not_run_beside_the_others() -> None:
     found = await seen(Ending(node(labels=SLICED, gpu="4")))
     assert found.together == tuple(f"probe-share-{number}" for number in (1, 2, 3))
     assert broken(found) == {"advertised_shares_run"}
+
+
+REFUSED = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "device is not shared"}
+
+
+@pytest.mark.parametrize("first", [REFUSED, WAITS])
+async def test_what_two_pods_show_does_not_hang_on_the_first_one(first: Object) -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.states["share-0"] = first
+    found = await seen(cluster)
+    assert ("shares_are_of_one_device", True) in outcomes(found), "the second and the fourth are of the same"
+    assert ("both_pods_run", True) in outcomes(found)
+
+
+async def test_pods_on_devices_of_their_own_are_told_without_the_first_one() -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.states |= {"share-0": REFUSED, "share-3": REFUSED}
+    assert broken(await seen(cluster)) == {"both_pods_run", "advertised_shares_run"}
 
 
 async def test_fewer_pods_than_there_are_shares_decide_nothing_of_the_limit() -> None:

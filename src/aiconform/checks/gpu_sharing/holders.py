@@ -104,7 +104,7 @@ class Holders:
             # What its programs need is not known.
             both[0]["resources"] = with_amounts(asked, LARGE)
         if first:
-            both.append(container("control", self._platform.images["shell"], containers.look_script()))
+            both.append(self._control())
         node = await self._platform.node(self._hardware.node)
         made = pod(self._scratch.name(part), node, both, **request.pod_spec, **about)
         return Holder(shares, request, await self._scratch.create(made))
@@ -139,14 +139,32 @@ class Holders:
     async def look(self, holders: Sequence[Holder]) -> View | None:
         """Read what the containers print; returns what the one without a share sees. Raises ClusterError."""
         running = [holder for holder in holders if holder.running]
-        told = await gather(*(self._lines(holder, "holder") for holder in running))
+        told = await gather(*(self._lines(holder) for holder in running))
         for holder, lines in zip(running, told, strict=True):
             holder.lines = lines
-        return parse_view(await self._lines(holders[0], "control")) if holders[0].running else None
+        if not running:
+            return None
+        beside = holders[0].created if holders[0].running else await self._alone()
+        return parse_view(await self._printed(beside, "control"))
 
-    async def _lines(self, holder: Holder, name: str) -> list[str]:
+    async def _alone(self) -> Object:
+        """A Pod without a share, where the one that has such a container does not run. Raises ClusterError."""
+        node = await self._platform.node(self._hardware.node)
+        made = await self._scratch.create(pod(self._scratch.name("control"), node, [self._control()]))
+        found, problem = await started(self._platform.cluster, made, seconds=self._seconds)
+        if found is None:
+            raise Stuck(f"a Pod without a device does not start beside those with shares: {problem}")
+        return made
+
+    def _control(self) -> Object:
+        return container("control", self._platform.images["shell"], containers.look_script())
+
+    async def _lines(self, holder: Holder) -> list[str]:
         async with self._reading:
-            return await read_until(self._platform.cluster, holder.created, name, LOOKED, seconds=self._seconds)
+            return await self._printed(holder.created, "holder")
+
+    async def _printed(self, made: Object, name: str) -> list[str]:
+        return await read_until(self._platform.cluster, made, name, LOOKED, seconds=self._seconds)
 
     async def together(self, holders: Sequence[Holder]) -> tuple[str, ...]:
         """The names of those that run now. Raises Stuck for one that somebody else ended."""
