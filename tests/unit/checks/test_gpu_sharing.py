@@ -216,9 +216,36 @@ def test_without_device_nodes_the_environment_tells_what_is_alike() -> None:
     def named(number: int, value: str) -> Share:
         return share(number, view(NVIDIA_VISIBLE_DEVICES=value))
 
-    assert outcome(sharing(named(0, "GPU-1"), named(1, "GPU-1")), "shares_are_of_one_device") is True
-    assert outcome(sharing(named(0, "MIG-1"), named(1, "MIG-2")), "shares_are_of_one_device") is None
-    assert outcome(sharing(named(0, "void"), named(1, "void")), "shares_are_of_one_device") is None
+    one, other = (f"{number}f8d0c1a-1b2c-3d4e-5f60-718293a4b5c6" for number in (1, 2))
+    assert outcome(sharing(named(0, f"GPU-{one}"), named(1, f"GPU-{one}")), "shares_are_of_one_device") is True
+    assert outcome(sharing(named(0, f"MIG-{one}"), named(1, f"MIG-{other}")), "shares_are_of_one_device") is None
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("NVIDIA_VISIBLE_DEVICES", "void"),
+    ("NVIDIA_VISIBLE_DEVICES", "0"),
+    ("NVIDIA_VISIBLE_DEVICES", "0:1"),
+    ("NVIDIA_VISIBLE_DEVICES", "/var/run/nvidia-container-devices"),
+    ("NVIDIA_DRIVER_CAPABILITIES", "compute,utility"),
+    ("MTHREADS_DRIVER_CAPABILITIES", "compute"),
+    ("NVIDIA_MIG_CONFIG_DEVICES", "GPU-1f8d0c1a-1b2c-3d4e-5f60-718293a4b5c6"),
+    ("NVIDIA_MIG_MONITOR_DEVICES", "0"),
+    ("ROCR_VISIBLE_DEVICES", "0"),
+    ("HIP_VISIBLE_DEVICES", "0,1"),
+])  # fmt: skip
+def test_what_every_container_can_have_names_no_device(name: str, value: str) -> None:
+    seen = sharing(*(share(number, view(**{name: value})) for number in (0, 1)))
+    assert outcome(seen, "shares_are_of_one_device") is None
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("ROCR_VISIBLE_DEVICES", "GPU-2f8d0c1a1b2c3d4e"),
+    ("AMD_VISIBLE_DEVICES", "0x2f8d0c1a1b2c3d4e"),
+    ("HABANA_VISIBLE_DEVICES", "0000:4d:00.0"),
+])  # fmt: skip
+def test_what_is_the_same_wherever_it_is_seen_from_names_a_device(name: str, value: str) -> None:
+    seen = sharing(*(share(number, view(**{name: value})) for number in (0, 1)))
+    assert outcome(seen, "shares_are_of_one_device") is True
 
 
 def test_numbers_under_a_kernel_of_its_own_are_not_those_of_the_node() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,14 @@ WAY_OUT = (
     "name a file under /proc or /sys, or a program that is injected with the share, that shows its device "
     "(--set gpu_sharing.device=...)"
 )
-# Values of a runtime's variable that name no device.
-_NAMES_NONE = ("", "void", "none", "all", "ALL")
+# Variables that name the devices of a container; others name what its runtime may do.
+_OF_DEVICES = "_VISIBLE_DEVICES"
+# What names one device wherever it is seen from: a UUID, a number of the hardware, or an address on the PCI bus.
+# Indices can be the container's own, and a path can be the same in every container.
+_IDENTITY = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b(GPU-|0x)[0-9a-f]{12,}|[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,9 @@ def _nodes(view: View, control: View, seen: Sharing) -> Iterator[Sign]:
 def _environment(view: View, control: View) -> Iterator[Sign]:
     for name in known_nodes().environment:
         value = view.environment.get(name, "")
-        if value not in _NAMES_NONE and value != control.environment.get(name):
-            yield Sign(name, frozenset(value.split(",")), f"{name}={value}", only_alike=True)
+        told = frozenset(each for each in value.split(",") if _IDENTITY.search(each))
+        if name.endswith(_OF_DEVICES) and told and value != control.environment.get(name):
+            yield Sign(name, told, f"{name}={value}", only_alike=True)
 
 
 @dataclass(frozen=True)
