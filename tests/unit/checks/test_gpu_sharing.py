@@ -204,6 +204,24 @@ def test_partitions_with_nodes_of_their_own_are_of_one_device_by_the_kernels_wor
     assert outcome(sharing(partition(0, "77"), partition(1, "78"), **about), "shares_are_of_one_device") is False
 
 
+def test_numbers_that_partitions_have_of_their_own_tell_only_what_is_alike() -> None:
+    def partition(number: int, unique: str, bus: str = "") -> Share:
+        own = (f"/dev/dri/renderD{128 + number}", f"c:226:{128 + number}")
+        shown = (Shown(source="/sys/class/kfd/kfd/topology/nodes/2/properties", value=unique, of_part=True),)
+        return share(number, view(own), parents=shown, buses=((own[1], bus),) if bus else ())
+
+    def found(one: Share, other: Share) -> bool | None:
+        seen = sharing(one, other, strategy="hardware-partitions", physical=0)
+        return outcome(seen, "shares_are_of_one_device")
+
+    bus, another = "0000:11:00.0", "0000:12:00.0"
+    assert found(partition(0, "77"), partition(1, "78")) is None
+    assert found(partition(0, "77"), partition(1, "77")) is True
+    assert found(partition(0, "77", bus), partition(1, "78", bus)) is True
+    assert found(partition(0, "77", bus), partition(1, "78", another)) is False
+    assert found(partition(0, "77", bus), partition(1, "78")) is None
+
+
 def test_the_address_of_the_hardware_tells_functions_of_one_device() -> None:
     def function(number: int, bus: str) -> Share:
         return share(number, view(gpu(number)), buses=((f"c:195:{number}", bus),))

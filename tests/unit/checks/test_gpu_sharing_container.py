@@ -98,7 +98,7 @@ def test_an_instances_memory_is_not_that_of_its_gpu() -> None:
     line = f"program /usr/bin/nvidia-smi {coded(XML)}"
     seen = answer(found, line, view=holder("/usr/bin/nvidia-smi"))
     assert sizes(seen) == [9856 * 2.0**20]
-    assert [each.value for each in seen.parents] == ["GPU-aaaa-1111"]
+    assert [(each.value, each.of_part) for each in seen.parents] == [("GPU-aaaa-1111", False)]
     assert answer(found, line) == Answer((), (), ()), "a tool of the image says what the image says"
 
 
@@ -112,7 +112,7 @@ def test_amds_kernel_driver_shows_the_memory_of_a_partition_and_the_number_of_it
     ]
     seen = answer(sources(family_of("AMD GPU"), simulated=False), *lines)
     assert sizes(seen) == [25769803776.0], "memory of the CPUs is none"
-    assert [each.value for each in seen.parents] == ["1234567890123"]
+    assert [(each.value, each.of_part) for each in seen.parents] == [("1234567890123", True)], "newer kernels'"
 
 
 def test_the_address_of_the_hardware_is_read_for_nodes_that_only_the_holder_has() -> None:

@@ -141,7 +141,9 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
                 if re.fullmatch(pattern, path):
                     yield from ((path, value, reading) for value in reading.values(text))
 
-    parents = tuple(Shown(source=source, value=value) for source, value, _ in shown(found.parent))
+    parents = tuple(
+        Shown(source=source, value=value, of_part=reading.of_parts) for source, value, reading in shown(found.parent)
+    )
     sizes = tuple(Size(source=source, bytes=_bytes(value, reading)) for source, value, reading in shown(found.memory))
     return Answer(
         tuple(dict.fromkeys(parents)),

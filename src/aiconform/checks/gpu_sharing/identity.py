@@ -52,7 +52,8 @@ def _signs(share: Share, seen: Sharing) -> Iterator[Sign]:
         return
     if share.parents:
         told = frozenset(each.value for each in share.parents)
-        yield Sign("parent", told, f"{', '.join(sorted(told))} in {share.parents[0].source}")
+        words = f"{', '.join(sorted(told))} in {share.parents[0].source}"
+        yield Sign("parent", told, words, only_alike=any(each.of_part for each in share.parents))
     # Under a kernel of its own, numbers and files of the kernel are not those of the node.
     if not off_node(share.view, seen.release, seen.boot):
         if share.buses:

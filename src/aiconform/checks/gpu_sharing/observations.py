@@ -9,10 +9,14 @@ from aiconform.platform.accelerators.shares import Way
 
 
 class Shown(Observation):
-    """What a file or an injected program shows in a container. source: its path, or the command."""
+    """What a file or an injected program shows in a container.
+
+    source: its path, or the command. of_part: whether it can be about a partition, too, and not about its device.
+    """
 
     source: str
     value: str
+    of_part: bool = False
 
 
 class Size(Observation):

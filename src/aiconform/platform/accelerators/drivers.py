@@ -52,6 +52,7 @@ class Reading(BaseModel):
     program: str = ""
     value: str
     unit: Unit = "B"
+    of_parts: bool = False
 
     def values(self, text: str) -> tuple[str, ...]:
         """What the text shows, each value once."""
