@@ -134,10 +134,13 @@ def _wanted(target: Target, at_most: int) -> dict[Key, int]:
     wanted: dict[Key, int] = {}
     of_node = EVERY if at_most >= EVERY else 1
     for member in () if target is None else target.members:
-        if count := min(at_most * member.unit, member.free):
+        count = min(at_most * member.unit, member.free)
+        if count:
             wanted[_key(member)] = count
-            wanted[member.node, _NODE] = of_node
             at_most -= -(-count // member.unit)
+        # Where others hold all of one kind, there can be parts, or other kinds.
+        if count or of_node == EVERY:
+            wanted[member.node, _NODE] = of_node
     return wanted
 
 

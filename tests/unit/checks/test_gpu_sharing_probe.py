@@ -241,6 +241,15 @@ async def test_pods_on_devices_of_their_own_are_told_without_the_first_one() -> 
     assert broken(await seen(cluster)) == {"both_pods_run", "advertised_shares_run"}
 
 
+async def test_partitions_of_one_kind_that_others_hold_leave_those_of_another() -> None:
+    limits = {"resources": {"limits": {"nvidia.com/mig-1g.10gb": "4"}}}
+    spec = {"nodeName": "n1", "containers": [{"name": "main", **limits}]}
+    other = {"kind": "Pod", "metadata": {"name": "job", "namespace": "t"}, "spec": spec, "status": {"phase": "Running"}}
+    (place,) = await places_of(Node(node(mig__1g="4", mig__2g__20gb="2"), other))
+    (member,) = place.members
+    assert (member.name, member.free) == ("nvidia.com/mig-2g-20gb", 2)
+
+
 async def test_fewer_pods_than_there_are_shares_decide_nothing_of_the_limit() -> None:
     found = await seen(Node(node(labels=SLICED, gpu="4")), holders=3)
     assert len(found.shares) == 3

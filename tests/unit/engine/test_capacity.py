@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,9 +45,10 @@ def test_a_group_waits_for_all_its_nodes_and_holds_nothing_meanwhile() -> None:
     assert order == ["first begins", "other begins", "other ends", "first ends", "group begins", "group ends"]
 
 
-def test_who_uses_every_device_of_a_node_is_alone_on_it() -> None:
-    """Devices of another kind are in the same metrics."""
-    whole = node("one", 2)
+@pytest.mark.parametrize("free", [2, 0])
+def test_who_uses_every_device_of_a_node_is_alone_on_it(free: int) -> None:
+    """Devices of another kind are in the same metrics, and shares of a device can be left where no device is."""
+    whole = node("one", free)
     partitions = NodeAccelerators("device-plugin", "one", "example.com/part", "model", total=4, free=4)
     elsewhere = node("two", 2)
     held: list[str] = []

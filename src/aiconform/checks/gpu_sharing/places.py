@@ -26,7 +26,9 @@ class SharedPlace(PlatformComponent):
 
     @property
     def members(self) -> tuple[NodeAccelerators, ...]:
-        return (self.hardware.offered,)
+        # Others may hold all of the first kind.
+        kinds = (self.hardware.offered, *(each.entry for each in self.hardware.shares))
+        return (next((each for each in kinds if each.room), kinds[0]),)
 
     def __str__(self) -> str:
         return str(self.hardware)
