@@ -250,6 +250,15 @@ async def test_partitions_of_one_kind_that_others_hold_leave_those_of_another() 
     assert (member.name, member.free) == ("nvidia.com/mig-2g-20gb", 2)
 
 
+async def test_a_node_whose_labels_are_stale_is_told_and_not_tried() -> None:
+    labels = {"nvidia.com/mig-1g.10gb.count": "2"}
+    cluster = Node(node(labels=labels, mig__1g="2"), node("n2", labels, gpu="1"), device=lambda _: 0)
+    found = await seen(cluster)
+    assert broken(found) == set()
+    assert "n2: label nvidia.com/mig-1g.10gb.count=2" in findings(CHECK, found)["shares_can_be_requested"].reason
+    assert any(told.startswith("n2: ") for told in (await offered_shares(platform(cluster), settings())).problems)
+
+
 async def test_fewer_pods_than_there_are_shares_decide_nothing_of_the_limit() -> None:
     found = await seen(Node(node(labels=SLICED, gpu="4")), holders=3)
     assert len(found.shares) == 3

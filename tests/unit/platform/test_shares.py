@@ -417,6 +417,9 @@ def test_shares_of_which_only_labels_speak() -> None:
     assert "each of 2 device(s) has 4 shares" in lost.problem
     working = {"nvidia.com/mig-1g.10gb.count": "7", "nvidia.com/mig.config.state": "pending"}
     assert plugins(node(working, {"nvidia.com/gpu": "1"})) == [], "work on the node is not done"
+    assert plugins(node(working)) == [], "and the node offers nothing meanwhile"
+    failed = {**working, "nvidia.com/mig.config.state": "failed"}
+    assert plugins(node(failed)) == []
     sick = node({"nvidia.com/mig-1g.10gb.count": "7"}, {"nvidia.com/gpu": "1", "nvidia.com/mig-1g.10gb": "7"})
     sick["status"]["allocatable"] = {"nvidia.com/gpu": "1", "nvidia.com/mig-1g.10gb": "0"}
     assert plugins(sick) == [], "the plugin says that they are not healthy"
@@ -437,6 +440,25 @@ def test_of_several_nodes_one_counts_that_has_free_shares_and_few() -> None:
     used = {("full", "nvidia.com/gpu"): 3}
     assert [each.node for each in Ways(alike, (), {}, used).best(32)] == ["small"]
     assert [each.node for each in Ways(alike[::2], (), {}, used).best(4)] == ["large"]
+
+
+def test_labels_of_a_node_do_not_count_while_others_offer_such_shares() -> None:
+    def on(name: str, labels: dict[str, str], **amounts: str) -> list[SharedHardware]:
+        seen = node(labels, {f"nvidia.com/{key}": amount for key, amount in amounts.items()})
+        seen["metadata"]["name"] = name
+        entries = offered_by_plugins([seen], {}).offered
+        return [*by_device_plugin(entries, {name: seen}, PROFILES), *only_said([seen], entries, PROFILES)]
+
+    (lost,) = on("n1", {"nvidia.com/mig-1g.10gb.count": "7"}, gpu="1")
+    (offered,) = on("n2", {"nvidia.com/mig-1g.10gb.count": "7"}, **{"mig-1g.10gb": "7"})
+    (another,) = on("n3", SLICED, gpu="8")
+    both = Ways((lost, offered), (), {}, {})
+    for every_node in (False, True):
+        assert both.best(32, every_node=every_node) == [offered]
+    assert both.beside(offered) == [lost]
+    alone = Ways((lost, another), (), {}, {})
+    assert {each.node for each in alone.best(32)} == {"n1", "n3"}, "nobody offers partitions"
+    assert alone.beside(another) == []
 
 
 @pytest.mark.parametrize(("resource", "labels", "whole"), [

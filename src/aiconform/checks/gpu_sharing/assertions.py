@@ -49,7 +49,8 @@ def shares_can_be_requested(seen: Sharing) -> Finding:
     placed = [each for each in seen.shares if not each.waits]
     asked = ", ".join(dict.fromkeys(each.asked for each in placed))
     if placed:
-        return holds(True, f"{_about(seen)}: {len(placed)} Pods were given {asked}", subjects=len(placed))
+        lost = f"; not tried: {'; '.join(seen.lost)}" if seen.lost else ""
+        return holds(True, f"{_about(seen)}: {len(placed)} Pods were given {asked}{lost}", subjects=len(placed))
     return undecided(f"{_about(seen)}: {_waiting(seen) or 'no Pod asked for a share'}")
 
 

@@ -72,11 +72,12 @@ class Excess(Observation):
 class Sharing(Observation):
     """Pods that share the devices of one kind on one node in one way.
 
-    said: what advertises it. not_requestable: why no Pod can ask for what is advertised; then none was made. bound: how
-    many shares are advertised, 0 if there is no limit; free: how many of them were free. physical: how many physical
-    devices these are, 0 if not known. whole: the memory of such a device, in bytes, 0 if not known. together: the Pods
-    that ran at one moment, after all others had started and the last one was watched. control: a container without a
-    device beside them. release, boot: of the node's kernel.
+    said: what advertises it. not_requestable: why no Pod can ask for what is advertised; then none was made. lost:
+    other nodes of which only labels speak of such shares, in words. bound: how many shares are advertised, 0 if there
+    is no limit; free: how many of them were free. physical: how many physical devices these are, 0 if not known. whole:
+    the memory of such a device, in bytes, 0 if not known. together: the Pods that ran at one moment, after all others
+    had started and the last one was watched. control: a container without a device beside them. release, boot: of the
+    node's kernel.
     """
 
     node: str
@@ -87,6 +88,7 @@ class Sharing(Observation):
     strategy: Way
     said: str
     not_requestable: str = ""
+    lost: tuple[str, ...] = ()
     bound: int = 0
     free: int = 0
     physical: int = 0

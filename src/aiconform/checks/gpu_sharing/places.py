@@ -16,9 +16,10 @@ from aiconform.platform.accelerators.ways import Ways, ways
 
 @dataclass(frozen=True)
 class SharedPlace(PlatformComponent):
-    """Hardware of one node that is offered in shares, as a target."""
+    """Hardware of one node that is offered in shares, as a target. lost: which other nodes only say so, and how."""
 
     hardware: SharedHardware
+    lost: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -46,7 +47,10 @@ async def places(platform: Platform, settings: Settings) -> Sequence[SharedPlace
     if not known.found:
         raise _none(known, (await platform.accelerators()).passed_over, settings.of(GpuSharing).strategy)
     chosen = known.best(settings.of(GpuSharing).holders, every_node=settings.every_node)
-    return [SharedPlace(str(each), each) for each in chosen]
+    return [
+        SharedPlace(str(each), each, tuple(f"{lost.node}: {lost.problem}" for lost in known.beside(each)))
+        for each in chosen
+    ]
 
 
 async def again(platform: Platform, settings: Settings, hardware: SharedHardware) -> tuple[SharedHardware, Ways]:

@@ -57,7 +57,7 @@ def _start_seconds(settings: Settings) -> float:
 async def sharing(platform: Platform, scratch: Scratch, settings: Settings, target: SharedPlace) -> Sharing:
     options = settings.of(GpuSharing)
     hardware, now = await _settled(platform, scratch, settings, target.hardware)
-    about = await _about(platform, hardware)
+    about = {**await _about(platform, hardware), "lost": target.lost}
     if hardware.problem:
         return Sharing(**about, not_requestable=hardware.problem)
     wanted = planned(hardware, [each.free(now.held, now.used) for each in hardware.shares], options.holders)
@@ -205,6 +205,7 @@ async def offered_shares(platform: Platform, settings: Settings) -> Inspection:
         return Inspection(missing=(str(reason),))
     known = await advertised(platform, settings)
     found, missing, problems = list[str](), list[str](), list[str]()
+    problems += dict.fromkeys(lost for place in chosen for lost in place.lost)
     for each in (place.hardware for place in chosen):
         if each.problem:
             problems.append(f"{each}: {each.problem}")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from aiconform.cluster import Object, quantity
+from aiconform.platform.accelerators.nodes import worries
 from aiconform.platform.accelerators.offered import NodeAccelerators
 from aiconform.platform.accelerators.profiles import NAMED, Profile, Profiles
 from aiconform.platform.accelerators.shares import SharedHardware, Shares, Way
@@ -67,7 +68,7 @@ def only_said(nodes: Iterable[Object], entries: Iterable[NodeAccelerators], prof
     found = []
     for node in nodes:
         here = offered[node["metadata"]["name"]]
-        if any(entry.way == "dra" or entry.worries for entry in here):
+        if worries(node) or any(entry.way == "dra" or entry.worries for entry in here):
             continue
         labels = node["metadata"].get("labels") or {}
         for resource, said in (*_lost_partitions(node, labels, profiles), *_lost_replicas(node, here, profiles)):

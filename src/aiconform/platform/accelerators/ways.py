@@ -27,14 +27,29 @@ class Ways:
         """How many of its shares can be had now."""
         return sum(each.free(self.held, self.used) for each in hardware.shares)
 
+    def beside(self, hardware: SharedHardware) -> list[SharedHardware]:
+        """Where labels alone speak of such shares, while other nodes offer them: what is wrong is a node's, or over."""
+        offered = {(each.way, each.offered.profile, each.node) for each in self.found if not each.problem}
+        alike = (hardware.way, hardware.offered.profile)
+        return [
+            each
+            for each in self.found
+            if each.problem
+            and (each.way, each.offered.profile) == alike
+            and any(known[:2] == alike and known[2] != each.node for known in offered)
+        ]
+
     def best(self, most: int, *, every_node: bool = False) -> list[SharedHardware]:
         """Of each kind one, or one on every node: with two free shares, all of which few Pods can hold, on a node that
         is well.
 
-        Where the same hardware can be divided in several ways, that which gives the most shares counts.
+        Where the same hardware can be divided in several ways, that which gives the most shares counts. Shares of which
+        only labels speak count where no other node offers such (`beside`).
         """
         kinds: dict[tuple[str, ...], list[SharedHardware]] = {}
         for each in self.found:
+            if each in self.beside(each):
+                continue
             kinds.setdefault((each.node, *each.kind) if every_node else each.kind, []).append(each)
 
         def merit(each: SharedHardware) -> tuple[bool, bool, int, int]:
