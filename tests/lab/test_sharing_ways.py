@@ -61,7 +61,7 @@ BY_CLAIM = "node-6"
 # What else drivers do wrong shows there, too: fault -> what it breaks. A container without its device decides nothing.
 OF_DRIVERS = {"driver-never-prepares": {"both_pods_run"}, "driver-prepares-nothing": set[str]()}
 # A fixed window, only as long as a defect of the lab needs to show itself; and the limit of Pods that never start.
-BRIEF = {f"{CHECK}.observe_seconds": 8, f"{CHECK}.start_seconds": 60}
+BRIEF = {f"{CHECK}.observe_seconds": 8, f"{CHECK}.start_seconds": 40}
 
 
 def rounds() -> list[dict[str, Fault]]:

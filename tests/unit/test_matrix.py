@@ -141,7 +141,7 @@ def test_cells_are_read_from_the_record_of_a_run(tmp_path: Path, monkeypatch: py
     assert json.loads(next(tmp_path.glob("matrix-*.jsonl")).read_text().splitlines()[0])["persona"] == "amd"
 
 
-def test_each_persona_has_the_defects_of_its_device_nodes() -> None:
+def test_each_persona_has_the_defects_of_its_device_nodes_and_shares() -> None:
     assert set(personas()) == set(identities()) - set(NOT_PERSONAS)
     access = "secure_accelerator_access"
     assert "runtime-leaks-companion-nodes" in defects("gaudi", access)
@@ -149,6 +149,9 @@ def test_each_persona_has_the_defects_of_its_device_nodes() -> None:
     assert "runtime-leaks-shared-nodes" in defects("tpu", access)
     assert "runtime-honours-environment" in defects("nvidia", access)
     assert "runtime-honours-environment" not in defects("tpu", access)
+    assert "partition-shows-whole-memory" in defects("amd-partitioned", "gpu_sharing")
+    assert "partition-shows-whole-memory" not in defects("nvidia-mps", "gpu_sharing")
+    assert not {*defects("nvidia", "gpu_sharing"), *defects("tpu", "gpu_sharing")}
     by_plugin = ("secure_accelerator_access", "accelerator_metrics")
     assert checks("nvidia-mps") == (*by_plugin, "driver_runtime_management")
     assert checks("ascend") == by_plugin
