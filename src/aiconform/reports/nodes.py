@@ -19,7 +19,7 @@ class NodesDone:
         self._nodes: dict[tuple[str, str, str], tuple[str, ...]] = {}
         self._left: Counter[str] = Counter()
         self._failed: set[str] = set()
-        self._looks = 0
+        self._looks = self._before = 0
         self._begun: float | None = None
         self._said = 0.0
 
@@ -30,6 +30,8 @@ class NodesDone:
         for target, nodes in event.targets.items():
             if target not in event.done:
                 self._nodes[event.check, event.probe, target] = nodes
+            elif nodes:
+                self._before += 1
             self._left.update(dict.fromkeys(nodes, int(target not in event.done)))
 
     def finished(self, event: events.ProbeFinished) -> str:
@@ -46,10 +48,12 @@ class NodesDone:
             return ""
         self._said = now
         left = sum(1 for nodes in self._nodes.values() if nodes)
-        return self._line((now - self._begun) / self._looks * left)
+        return self._line((now - self._begun) / self._looks * left, left)
 
-    def _line(self, seconds: float) -> str:
+    def _line(self, seconds: float, left: int) -> str:
+        observed = self._looks + self._before
         done = sum(1 for count in self._left.values() if count == 0)
         failed = f", {len(self._failed)} with errors" if self._failed else ""
         rest = f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
-        return f"nodes: {done} of {len(self._left)} done{failed}; {rest}"
+        # All nodes may be done only at the end, where one check is through with them before the next begins.
+        return f"nodes: {done} of {len(self._left)} done{failed}; observations: {observed} of {observed + left}; {rest}"

@@ -22,7 +22,7 @@ def test_a_node_is_done_when_all_its_probes_are_and_the_time_left_follows_from_w
     assert nodes.finished(finished("node-0, gpu")) == ""
     moment = EVERY_SECONDS + 5
     assert nodes.finished(finished("node-1, gpu", "error")) == (
-        "nodes: 1 of 1000 done, 1 with errors; about 166 min left"
+        "nodes: 1 of 1000 done, 1 with errors; observations: 2 of 1001; about 166 min left"
     )
     moment += 1
     assert nodes.finished(finished("node-0, gpu", probe="excess")) == ""
@@ -34,7 +34,7 @@ def test_what_was_done_before_an_interruption_counts_as_done_and_takes_no_time()
     places = {name: (name,) for name in ("one", "two", "three", "four")}
     nodes.found(TargetsFound("check", "isolation", places, frozenset({"one", "two"})))
     moment = 20.0
-    assert nodes.finished(finished("three")) == "nodes: 3 of 4 done; about 20 s left"
+    assert nodes.finished(finished("three")) == "nodes: 3 of 4 done; observations: 3 of 4; about 20 s left"
 
 
 def test_what_is_on_no_node_is_not_counted() -> None:
