@@ -37,6 +37,7 @@ class FakeCluster:
         self.injected: dict[str, list[Object]] = {}
         self.created: list[Object] = []
         self.made: list[Object] = []
+        self.watches = self.most_watches = 0
         self.deleted: list[Object] = []
 
     def schedule(self, made: Object) -> str:
@@ -79,9 +80,20 @@ class FakeCluster:
         self.created = [each for each in self.created if each is not obj]
         self.deleted.append(obj)
 
+    async def snapshot(
+        self, api: str, kind: str, namespace: str | None, *, labels: str, fields: str
+    ) -> tuple[list[Object], str]:
+        return [each for each in self.created if each["kind"] == kind], "1"
+
     async def watch(self, api: str, kind: str, namespace: str, *, fields: str, **_: Any) -> AsyncIterator[WatchEvent]:
-        yield WatchEvent("ADDED", await self.get(api, kind, fields.removeprefix("metadata.name="), namespace))
-        await asyncio.sleep(60)
+        self.watches += 1
+        self.most_watches = max(self.watches, self.most_watches)
+        try:
+            if fields:
+                yield WatchEvent("ADDED", await self.get(api, kind, fields.removeprefix("metadata.name="), namespace))
+            await asyncio.sleep(60)
+        finally:
+            self.watches -= 1
 
     async def follow(self, namespace: str, name: str, container: str, *, seconds: float) -> AsyncIterator[str]:
         for line in (*NOBODY, *(self.shows(name) if container == "holder" else []), LOOKED):
@@ -112,6 +124,7 @@ class FakeCluster:
 
 class FakeScratch:
     labels = RUN
+    selector = "aiconform.dev/run=r1"
 
     def __init__(self, cluster: FakeCluster) -> None:
         self.cluster = cluster

@@ -162,7 +162,7 @@ async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple
     NotCreated if the runtime could not start a container, and Stuck for reasons that have nothing to do with devices:
     an image that cannot be pulled, an evicted Pod or one that someone deleted, a node that is full or no longer Ready.
     """
-    what = f"Pod {created['metadata']['name']} to start"
+    what = start_of(created)
     last: Object = created
 
     def condition(seen: Object) -> Object | None:
@@ -173,22 +173,39 @@ async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple
     try:
         found = await wait.until(cluster, created, condition, seconds=seconds, what=what)
     except TimedOut as error:
-        node = last["spec"].get("nodeName")
-        if not node:
-            raise
-        if lost := await lost_node(cluster, node):
-            raise Stuck(f"{what}: {lost}") from error
-        return None, f"{error}; {await events(cluster, last)}"
+        return None, await not_in_time(cluster, last, error)
+    problem = refused(found)
+    return (None, problem) if problem else (found, "")
+
+
+def start_of(made: Object) -> str:
+    """What is waited for, in words."""
+    return f"Pod {made['metadata']['name']} to start"
+
+
+async def not_in_time(cluster: Cluster, last: Object, error: TimedOut) -> str:
+    """Why a Pod did not start on its node in time, by its last state. Raises as `started`."""
+    node = last["spec"].get("nodeName")
+    if not node:
+        raise error
+    if lost := await lost_node(cluster, node):
+        raise Stuck(f"{start_of(last)}: {lost}") from error
+    return f"{error}; {await events(cluster, last)}"
+
+
+def refused(found: Object) -> str:
+    """Why the kubelet refused a Pod that `wait.running` found; empty if it runs. Raises as `started`."""
+    what = start_of(found)
     if trouble := trouble_of_the_node(found):
         raise Stuck(f"{what}: {trouble}")
     if problem := refused_by_kubelet(found):
-        return None, problem
+        return problem
     if found["status"]["phase"] == "Failed":
         ends = [status["state"].get("terminated") or {} for status in wait.container_statuses(found)]
         if said := [f"{end['reason']}: {end.get('message', '')}" for end in ends if end.get("reason") in _NEVER_RAN]:
             raise NotCreated(f"{what}: {'; '.join(said)}")
         raise Stuck(f"Pod {found['metadata']['name']} failed: {wait.describe(found)}")
-    return found, ""
+    return ""
 
 
 async def refused_pods(cluster: Cluster, namespace: str, maker: str) -> str:
@@ -205,13 +222,19 @@ async def refused_pods(cluster: Cluster, namespace: str, maker: str) -> str:
     return f"the platform refuses Pods: {found[-1]}. What helps: {admission.way_out(found[-1])}" if found else ""
 
 
+async def warnings(cluster: Cluster, obj: Object) -> list[Object]:
+    """The warning events about an object."""
+    metadata = obj["metadata"]
+    found = cluster.list(
+        "v1", "Event", metadata.get("namespace"), fields=f"involvedObject.uid={metadata['uid']},type=Warning"
+    )
+    return [event async for event in found]
+
+
 async def events(cluster: Cluster, obj: Object) -> str:
     """The newest warnings about an object."""
-    metadata = obj["metadata"]
     found = [
         event.get("message") or event.get("reason") or "an event without a message"
-        async for event in cluster.list(
-            "v1", "Event", metadata.get("namespace"), fields=f"involvedObject.uid={metadata['uid']},type=Warning"
-        )
+        for event in await warnings(cluster, obj)
     ]
     return "; ".join(dict.fromkeys(found[-3:])) or "no warning events"

@@ -17,7 +17,7 @@ from aiconform.checks.gpu_sharing.observations import Sharing
 from aiconform.checks.gpu_sharing.options import GpuSharing
 from aiconform.checks.gpu_sharing.places import places
 from aiconform.checks.gpu_sharing.probes import offered_shares
-from aiconform.cluster import Object, Stuck
+from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.platform.accelerators.drivers import simulated_kernel
 from aiconform.platform.accelerators.offered import extended_resources
 
@@ -257,6 +257,14 @@ async def test_a_node_whose_labels_are_stale_is_told_and_not_tried() -> None:
     assert broken(found) == set()
     assert "n2: label nvidia.com/mig-1g.10gb.count=2" in findings(CHECK, found)["shares_can_be_requested"].reason
     assert any(told.startswith("n2: ") for told in (await offered_shares(platform(cluster), settings())).problems)
+
+
+async def test_the_pods_of_a_place_are_followed_by_one_watch() -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.states["share-3"] = {"phase": "Pending", "containerStatuses": [{"name": "holder", "state": {}}]}
+    with pytest.raises(TimedOut):
+        await seen(cluster)
+    assert cluster.most_watches == 1
 
 
 async def test_fewer_pods_than_there_are_shares_decide_nothing_of_the_limit() -> None:

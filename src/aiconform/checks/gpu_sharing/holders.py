@@ -11,7 +11,7 @@ from typing import Any
 from aiconform.checks.gpu_sharing import container as containers
 from aiconform.checks.gpu_sharing.observations import Share
 from aiconform.checks.gpu_sharing.options import GpuSharing
-from aiconform.cluster import ClusterError, NotCreated, NotFound, Object, Stuck, TimedOut
+from aiconform.cluster import ClusterError, NotFound, Object, Stuck, TimedOut
 from aiconform.cluster.amounts import LARGE, with_amounts
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, View, parse_view
@@ -20,13 +20,14 @@ from aiconform.kit.logs import read_until
 from aiconform.kit.pods import container, pod, started, trouble_of_the_node, unschedulable, waits_for_devices
 from aiconform.kit.priority import for_waiting
 from aiconform.kit.starting import blame_device
+from aiconform.kit.starting_at_once import Started, each_started
 from aiconform.kit.together import gather
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import allocated_names, results
 from aiconform.platform.accelerators.shares import SharedHardware, Shares, hardware_of
 
-# How many containers are read at the same time.
-_AT_ONCE = 16
+# How many containers are read at the same time, each by a connection, while other places are tried.
+_AT_ONCE = 4
 
 
 @dataclass
@@ -70,7 +71,12 @@ class Holders:
         Raises ClusterError for what keeps Pods from running that is not their share's fault.
         """
         made = [await self._made(shares, f"share-{number}", first=number == 0) for number, shares in enumerate(wanted)]
-        await gather(*(self._await(holder) for holder in made))
+        cluster, labels = self._platform.cluster, self._scratch.selector
+        pods = [holder.created for holder in made]
+        for holder, became in zip(
+            made, await each_started(cluster, pods, labels=labels, seconds=self._seconds), strict=True
+        ):
+            await self._take(holder, became)
         blamed = False
         for holder in (each for each in made if each.problem):
             # Once a share was the reason, a Pod without one shows nothing new beside the next.
@@ -116,18 +122,13 @@ class Holders:
         besides = self._options.besides or dict(shares.besides)
         return {**request.resources, "limits": {**request.resources["limits"], **besides}}
 
-    async def _await(self, holder: Holder) -> None:
-        """Until it runs, or it is known why not."""
-        try:
-            holder.running, holder.problem = await started(
-                self._platform.cluster, holder.created, seconds=self._seconds
-            )
-        except NotCreated as error:
-            holder.problem = str(error)
-        except TimedOut:
+    async def _take(self, holder: Holder, became: Started) -> None:
+        """Take over what became of a Pod. Raises ClusterError for what has nothing to do with its share."""
+        holder.running, holder.problem = became.running, became.problem
+        if isinstance(became.error, TimedOut):
             holder.waits = await self._waits(holder)
-            if not holder.waits:
-                raise
+        if became.error and not holder.waits:
+            raise became.error
 
     async def _waits(self, holder: Holder) -> str:
         """What the scheduler says of a Pod that waits for a share; empty if it waits for nothing of the kind."""
