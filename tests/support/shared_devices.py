@@ -106,7 +106,7 @@ class FakeCluster:
             made["status"] = {"phase": "Pending", "conditions": [waits]}
             return
         ends = [state for end, state in self.states.items() if made["metadata"]["name"].endswith(end)]
-        if ends and ends[0]["phase"] == "Pending":
+        if ends and ends[0]["phase"] == "Pending" and "containerStatuses" not in ends[0]:
             made["status"] = ends[0]
             return
         made["spec"]["nodeName"] = self.of("Node")[0]["metadata"]["name"]

@@ -231,6 +231,20 @@ async def warnings(cluster: Cluster, obj: Object) -> list[Object]:
     return [event async for event in found]
 
 
+# What the kubelet calls its warnings of devices that it could not prepare (Kubernetes' pkg/kubelet/events).
+_OF_DEVICES = {"FailedPrepareDynamicResources", "UnexpectedAdmissionError"}
+
+
+async def blames_devices(cluster: Cluster, seen: Object, name: str) -> bool:
+    """Whether the kubelet refused a Pod, or a warning says that its devices (of this driver or resource) are the reason
+    why it does not start.
+    """
+    return refused_by_kubelet(seen) is not None or any(
+        event.get("reason") in _OF_DEVICES or name in (event.get("message") or "")
+        for event in await warnings(cluster, seen)
+    )
+
+
 async def events(cluster: Cluster, obj: Object) -> str:
     """The newest warnings about an object."""
     found = [

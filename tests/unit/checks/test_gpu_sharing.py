@@ -371,6 +371,7 @@ nodes = st.lists(st.sampled_from([gpu(0), gpu(1), ("/dev/nvidia-caps/nvidia-cap6
 states = st.one_of(
     st.fixed_dictionaries({"waits": st.just(NO_ROOM)}),
     st.fixed_dictionaries({"problem": st.just("no")}),
+    st.fixed_dictionaries({"late": st.just("creating")}),
     st.fixed_dictionaries({"nodes": nodes}),
 )
 

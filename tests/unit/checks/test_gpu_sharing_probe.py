@@ -14,7 +14,7 @@ from aiconform.check import NotApplicable, NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.checks.gpu_sharing.observations import Sharing
-from aiconform.checks.gpu_sharing.options import GpuSharing
+from aiconform.checks.gpu_sharing.options import EACH_SECONDS, GpuSharing
 from aiconform.checks.gpu_sharing.places import places
 from aiconform.checks.gpu_sharing.probes import offered_shares
 from aiconform.cluster import Object, Stuck, TimedOut
@@ -22,6 +22,13 @@ from aiconform.platform.accelerators.drivers import simulated_kernel
 from aiconform.platform.accelerators.offered import extended_resources
 
 CHECK = load_check("gpu_sharing")
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Pods do here, they do at once."""
+    monkeypatch.setattr("aiconform.checks.gpu_sharing.probes.EACH_SECONDS", 0.0)
+    monkeypatch.setattr("aiconform.kit.starting.LATE_SECONDS", 0.1)
 
 
 def node(name: str = "n1", labels: dict[str, str] | None = None, **resources: str) -> Object:
@@ -261,10 +268,58 @@ async def test_a_node_whose_labels_are_stale_is_told_and_not_tried() -> None:
 
 async def test_the_pods_of_a_place_are_followed_by_one_watch() -> None:
     cluster = Node(node(labels=SLICED, gpu="4"))
-    cluster.states["share-3"] = {"phase": "Pending", "containerStatuses": [{"name": "holder", "state": {}}]}
+    cluster.states["share-3"] = {"phase": "Pending"}
     with pytest.raises(TimedOut):
         await seen(cluster)
     assert cluster.most_watches == 1
+
+
+CREATING = {"waiting": {"reason": "ContainerCreating"}}
+LATE = {"phase": "Pending", "containerStatuses": [{"name": "holder", "state": CREATING}]}
+
+
+async def test_a_pod_that_is_late_decides_nothing() -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.states["share-3"] = LATE
+    found = await seen(cluster)
+    assert broken(found) == set()
+    assert ("both_pods_run", True) in outcomes(found)
+    assert {"advertised_shares_run", "excess_share_stays_unscheduled"} <= undecided(found)
+    assert "share-3 may be late" in findings(CHECK, found)["advertised_shares_run"].reason
+
+
+async def test_a_pod_that_is_not_in_time_and_whose_share_was_not_prepared_is_a_failure() -> None:
+    warning = {"kind": "Event", "reason": "FailedPrepareDynamicResources", "message": "no partition is left"}
+    cluster = Node(node(labels=SLICED, gpu="4"), warning)
+    cluster.states["share-3"] = LATE
+    found = await seen(cluster)
+    assert broken(found) == {"advertised_shares_run"}
+    cluster = Node(node(labels=SLICED, gpu="4"), {**warning, "reason": "Odd", "message": "nvidia.com/gpu: no answer"})
+    cluster.states["share-3"] = LATE
+    assert broken(await seen(cluster)) == {"advertised_shares_run"}
+
+
+async def test_a_pod_that_starts_while_others_are_looked_into_runs() -> None:
+    class Slow(Node):
+        async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object:
+            found = await super().get(api_version, kind, name, namespace)
+            if name.endswith("share-3") and self.deleted:
+                runs = {"name": "holder", "state": {"running": {}}}
+                return {**found, "status": {"phase": "Running", "containerStatuses": [runs]}}
+            return found
+
+    cluster = Slow(node(labels=SLICED, gpu="4"))
+    cluster.states |= {"share-2": LATE, "share-3": LATE}
+    found = await seen(cluster)
+    assert [bool(share.late) for share in found.shares] == [False, False, True, False]
+    assert "probe-share-3" in found.together
+
+
+def test_pods_that_start_at_once_have_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    (probe,) = (each for each in CHECK.probes if each.name == "sharing")
+    few, many = (probe.seconds(settings(holders=holders)) for holders in (2, 64))
+    assert many - few == 62 * EACH_SECONDS
 
 
 async def test_fewer_pods_than_there_are_shares_decide_nothing_of_the_limit() -> None:

@@ -33,7 +33,12 @@ def _failed(seen: Sharing) -> str:
 
 
 def _waiting(seen: Sharing) -> str:
-    return "; ".join(f"{each.pod} waits: {each.waits}" for each in seen.shares if each.waits)
+    """Which Pods wait, or are late, for what can be over soon; empty if none does."""
+    waits = [f"{each.pod} waits: {each.waits}" for each in seen.shares if each.waits]
+    late = [
+        f"{each.pod} may be late (--set gpu_sharing.start_seconds=N): {each.late}" for each in seen.shares if each.late
+    ]
+    return "; ".join([*waits, *late])
 
 
 def _apart(seen: Sharing, running: list[Share]) -> bool:

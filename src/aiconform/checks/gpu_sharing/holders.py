@@ -17,7 +17,15 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, View, parse_view
 from aiconform.kit.devices import DeviceRequest, request_devices
 from aiconform.kit.logs import read_until
-from aiconform.kit.pods import container, pod, started, trouble_of_the_node, unschedulable, waits_for_devices
+from aiconform.kit.pods import (
+    blames_devices,
+    container,
+    pod,
+    started,
+    trouble_of_the_node,
+    unschedulable,
+    waits_for_devices,
+)
 from aiconform.kit.priority import for_waiting
 from aiconform.kit.starting import blame_device
 from aiconform.kit.starting_at_once import Started, each_started
@@ -32,7 +40,9 @@ _AT_ONCE = 4
 
 @dataclass
 class Holder:
-    """A Pod with a share. running: once it runs. waits, problem: as in `Share`."""
+    """A Pod with a share. running: once it runs. refused: it does not start, and it is not only late. waits, problem,
+    late: as in `Share`.
+    """
 
     shares: Shares
     request: DeviceRequest
@@ -40,6 +50,8 @@ class Holder:
     running: Object | None = None
     waits: str = ""
     problem: str = ""
+    refused: bool = True
+    late: str = ""
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -84,7 +96,18 @@ class Holders:
                 holder.running = await blame_device(self._platform, self._scratch, holder.created, holder.problem)
                 holder.problem = "" if holder.running else holder.problem
                 blamed = holder.running is None
+            if holder.problem and not holder.refused:
+                await self._look_again(holder)
         return made
+
+    async def _look_again(self, holder: Holder) -> None:
+        """Whether a Pod that was not refused runs by now, or is late without a word against its share."""
+        metadata, cluster = holder.created["metadata"], self._platform.cluster
+        seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
+        if _holds(seen):
+            holder.running, holder.problem = seen, ""
+        elif not await blames_devices(cluster, seen, holder.shares.entry.name):
+            holder.late, holder.problem = holder.problem, ""
 
     async def one_more(self, shares: Shares, beside: Holder) -> Holder:
         """A Pod for one share more, for which nobody's Pod is evicted. Raises ClusterError."""
@@ -124,7 +147,7 @@ class Holders:
 
     async def _take(self, holder: Holder, became: Started) -> None:
         """Take over what became of a Pod. Raises ClusterError for what has nothing to do with its share."""
-        holder.running, holder.problem = became.running, became.problem
+        holder.running, holder.problem, holder.refused = became.running, became.problem, not became.late
         if isinstance(became.error, TimedOut):
             holder.waits = await self._waits(holder)
         if became.error and not holder.waits:
@@ -191,6 +214,7 @@ class Holders:
             "memory": holder.shares.memory,
             "waits": holder.waits,
             "problem": holder.problem,
+            "late": holder.late,
             "allocated": allocated,
             "published": published,
         }

@@ -31,7 +31,8 @@ class Share(Observation):
 
     asked: the extended resource, or the driver and the product. memory: of such a share as advertised, in bytes; 0 if
     that is not known. waits: what the scheduler said, if it did not place the Pod. problem: how its share kept it from
-    starting. allocated, published: the devices of its claim, and what is published of the physical device of each.
+    starting. late: how it was seen last, if it was not running when its time was over, and nothing was said against its
+    share. allocated, published: the devices of its claim, and what is published of the physical device of each.
 
     The rest is seen in its container: view, None if it did not start; of environment and mounts what `control` lacks.
     parents: what the driver or the kernel says of the physical device. buses: (number of a device node, address of its
@@ -43,6 +44,7 @@ class Share(Observation):
     memory: float = 0.0
     waits: str = ""
     problem: str = ""
+    late: str = ""
     allocated: tuple[str, ...] = ()
     published: tuple[str, ...] = ()
     view: View | None = None

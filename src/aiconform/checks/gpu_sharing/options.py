@@ -5,6 +5,9 @@ from __future__ import annotations
 from aiconform.check import Options, option
 from aiconform.platform.accelerators.shares import WAYS
 
+EACH_SECONDS = 5.0
+"""What one Pod more is given, of those that start at once: drivers can prepare shares one after the other."""
+
 
 class GpuSharing(Options):
     strategy: str = option(
@@ -22,7 +25,8 @@ class GpuSharing(Options):
     )
     start_seconds: float = option(
         180.0,
-        "The longest time until a Pod with a share runs: a driver may have to create its partition first.",
+        "The longest time until a Pod with a share runs: a driver may have to create its partition first. Of Pods that "
+        f"start at once, each one more adds {EACH_SECONDS:g} s.",
         serves=("pod_runs",),
         ge=1,
     )

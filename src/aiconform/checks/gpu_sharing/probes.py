@@ -15,7 +15,7 @@ from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Settings
 from aiconform.checks.gpu_sharing.container import sources
 from aiconform.checks.gpu_sharing.holders import Holder, Holders
 from aiconform.checks.gpu_sharing.observations import Excess, Sharing
-from aiconform.checks.gpu_sharing.options import GpuSharing
+from aiconform.checks.gpu_sharing.options import EACH_SECONDS, GpuSharing
 from aiconform.checks.gpu_sharing.places import SharedPlace, advertised, again, places
 from aiconform.cluster import ClusterError, Object, TimedOut, wait
 from aiconform.cluster.removal import RUN_LABEL
@@ -41,11 +41,13 @@ _LOOKS = 4
 def _limit(settings: Settings) -> float:
     options = settings.of(GpuSharing)
     # Patience for shares that may come; once for the holders, once for a Pod beyond the limit that starts.
-    return settings.patience + 2 * _start_seconds(settings) + options.observe_seconds + BLAME_SECONDS + _SLACK
+    starts = _start_seconds(settings, options.holders) + _start_seconds(settings)
+    return settings.patience + starts + options.observe_seconds + BLAME_SECONDS + _SLACK
 
 
-def _start_seconds(settings: Settings) -> float:
-    return max(settings.patience, settings.of(GpuSharing).start_seconds)
+def _start_seconds(settings: Settings, pods: int = 1) -> float:
+    """The longest time until so many Pods run that start at once."""
+    return max(settings.patience, settings.of(GpuSharing).start_seconds) + EACH_SECONDS * (pods - 1)
 
 
 @probe(
@@ -67,7 +69,7 @@ async def sharing(platform: Platform, scratch: Scratch, settings: Settings, targ
     found = sources(
         family_of(offered.profile), simulated=offered.simulated, memory=options.memory, device=options.device
     )
-    pods = Holders(platform, scratch, hardware, found, options, _start_seconds(settings))
+    pods = Holders(platform, scratch, hardware, found, options, _start_seconds(settings, len(wanted)))
     scratch.tell(f"{len(wanted)} Pods ask for shares of {hardware}")
     holders = await pods.start(wanted)
     control = await pods.look(holders)
