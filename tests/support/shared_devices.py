@@ -13,7 +13,7 @@ from aiconform.checks.gpu_sharing.observations import Sharing
 from aiconform.checks.gpu_sharing.options import GpuSharing
 from aiconform.checks.gpu_sharing.places import SharedPlace, places
 from aiconform.checks.gpu_sharing.probes import sharing
-from aiconform.cluster import Object, WatchEvent
+from aiconform.cluster import Object, OverQuota, WatchEvent
 from aiconform.kit.container_view import LOOKED
 from aiconform.platform import Platform
 from aiconform.platform.images import Images
@@ -28,7 +28,7 @@ class FakeCluster:
     Who inherits says what becomes of Pods, and what they show.
 
     states: by the end of a Pod's name, what it becomes in place of running. injected: more of the status of each Pod
-    that runs, as of containers that admission adds.
+    that runs, as of containers that admission adds. quota: how many Pods can be made; None if there is no quota.
     """
 
     def __init__(self, *objects: Object) -> None:
@@ -38,6 +38,7 @@ class FakeCluster:
         self.created: list[Object] = []
         self.made: list[Object] = []
         self.watches = self.most_watches = 0
+        self.quota: int | None = None
         self.deleted: list[Object] = []
 
     def schedule(self, made: Object) -> str:
@@ -145,6 +146,8 @@ class FakeScratch:
     async def create(self, obj: Object) -> Object:
         about = {"namespace": "ns", "uid": obj["metadata"]["name"], "labels": RUN}
         made = {**obj, "metadata": {**obj["metadata"], **about}, "spec": dict(obj["spec"]), "status": {}}
+        if made["kind"] == "Pod" and len(self.cluster.of("Pod")) == self.cluster.quota:
+            raise OverQuota("pods is forbidden: exceeded quota: few")
         self.cluster.created.append(made)
         if made["kind"] == "Pod":
             self.cluster.place(made)

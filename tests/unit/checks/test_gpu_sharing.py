@@ -281,7 +281,7 @@ def test_one_advertised_share_that_does_not_start_is_a_failure() -> None:
 
 
 def test_more_shares_than_this_run_starts_are_not_decided() -> None:
-    seen = time_slices(bound=48, free=48, excess=Excess(not_tried="48 shares were free"))
+    seen = time_slices(bound=48, free=48, fewer="use 48", excess=Excess(not_tried="48 shares were free"))
     assert outcome(seen, "advertised_shares_run") is None
     assert "use 48" in reason(seen, "advertised_shares_run")
     assert outcome(seen, "excess_share_stays_unscheduled") is None

@@ -17,7 +17,7 @@ from aiconform.checks.gpu_sharing.observations import Sharing
 from aiconform.checks.gpu_sharing.options import EACH_SECONDS, GpuSharing
 from aiconform.checks.gpu_sharing.places import places
 from aiconform.checks.gpu_sharing.probes import offered_shares
-from aiconform.cluster import Object, Stuck, TimedOut
+from aiconform.cluster import Object, OverQuota, Stuck, TimedOut
 from aiconform.platform.accelerators.drivers import simulated_kernel
 from aiconform.platform.accelerators.offered import extended_resources
 
@@ -269,9 +269,73 @@ async def test_a_node_whose_labels_are_stale_is_told_and_not_tried() -> None:
 async def test_the_pods_of_a_place_are_followed_by_one_watch() -> None:
     cluster = Node(node(labels=SLICED, gpu="4"))
     cluster.states["share-3"] = {"phase": "Pending"}
-    with pytest.raises(TimedOut):
-        await seen(cluster)
+    await seen(cluster)
     assert cluster.most_watches == 1
+
+
+NO_CPU = {
+    "phase": "Pending",
+    "conditions": [
+        {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": "0/1 nodes are available: 1 Insufficient cpu.",
+        }
+    ],
+}
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "disk"}
+
+
+@pytest.mark.parametrize(("state", "said"), [(NO_CPU, "Insufficient cpu"), (EVICTED, "Evicted")])
+async def test_a_pod_that_waits_for_something_else_leaves_what_two_pods_decide(state: Object, said: str) -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.states["share-3"] = state
+    found = await seen(cluster)
+    assert undecided(found) == {"advertised_shares_run", "excess_share_stays_unscheduled"}
+    assert broken(found) == set()
+    assert said in findings(CHECK, found)["advertised_shares_run"].reason
+
+
+@pytest.mark.parametrize(("state", "error"), [(NO_CPU, TimedOut), (EVICTED, Stuck)])
+async def test_two_pods_of_which_one_waits_for_something_else_decide_nothing(
+    state: Object, error: type[Exception]
+) -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.states |= {f"share-{number}": state for number in (1, 2, 3)}
+    with pytest.raises(error):
+        await seen(cluster)
+
+
+async def test_a_quota_leaves_what_two_pods_decide() -> None:
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.quota = 3
+    found = await seen(cluster)
+    assert (len(found.shares), broken(found)) == (3, set())
+    assert undecided(found) == {"advertised_shares_run", "excess_share_stays_unscheduled"}
+    assert "exceeded quota" in findings(CHECK, found)["advertised_shares_run"].reason
+    cluster = Node(node(labels=SLICED, gpu="4"))
+    cluster.quota = 4
+    found = await seen(cluster)
+    assert undecided(found) == {"excess_share_stays_unscheduled"}
+    assert "exceeded quota" in findings(CHECK, found)["excess_share_stays_unscheduled"].reason
+    cluster.quota = 1
+    with pytest.raises(OverQuota):
+        await seen(cluster)
+
+
+@pytest.mark.parametrize(("slots", "started"), [("110", 4), ("6", 4), ("5", 3), ("3", 2), ("1", 2)])
+async def test_no_more_pods_start_than_the_node_has_room_for(slots: str, started: int) -> None:
+    other = {"kind": "Pod", "metadata": {"name": "job", "namespace": "t"}, "status": {"phase": "Running"}}
+    other["spec"] = {"nodeName": "n1", "containers": [{"name": "main"}]}
+    cluster = Node(node(labels=SLICED, gpu="4"), other)
+    cluster.objects[0]["status"]["allocatable"] |= {"pods": slots}
+    found = await seen(cluster)
+    assert (len(found.shares), broken(found)) == (started, set())
+    full = started < found.bound
+    assert ("advertised_shares_run" in undecided(found)) is full
+    if full:
+        assert "node n1 has room for no more Pods" in findings(CHECK, found)["advertised_shares_run"].reason
 
 
 CREATING = {"waiting": {"reason": "ContainerCreating"}}

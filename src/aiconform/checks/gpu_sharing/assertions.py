@@ -127,10 +127,7 @@ def advertised_shares_run(seen: Sharing) -> Finding:
     if waiting := _waiting(seen):
         return undecided(f"{said}; {waiting}")
     if len(seen.shares) < seen.free:
-        return undecided(
-            f"{said}; {seen.free} were free, and this run starts no more Pods than --set gpu_sharing.holders=N says: "
-            f"use {seen.free}"
-        )
+        return undecided(f"{said}; {seen.free} were free, and {seen.fewer}")
     return holds(True, said, subjects=running)
 
 

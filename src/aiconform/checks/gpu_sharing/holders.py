@@ -11,7 +11,7 @@ from typing import Any
 from aiconform.checks.gpu_sharing import container as containers
 from aiconform.checks.gpu_sharing.observations import Share
 from aiconform.checks.gpu_sharing.options import GpuSharing
-from aiconform.cluster import ClusterError, NotFound, Object, Stuck, TimedOut
+from aiconform.cluster import ClusterError, NotFound, Object, OverQuota, Stuck, TimedOut
 from aiconform.cluster.amounts import LARGE, with_amounts
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, View, parse_view
@@ -28,7 +28,7 @@ from aiconform.kit.pods import (
 )
 from aiconform.kit.priority import for_waiting
 from aiconform.kit.starting import blame_device
-from aiconform.kit.starting_at_once import Started, each_started
+from aiconform.kit.starting_at_once import each_started
 from aiconform.kit.together import gather
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import allocated_names, results
@@ -36,6 +36,8 @@ from aiconform.platform.accelerators.shares import SharedHardware, Shares, hardw
 
 # How many containers are read at the same time, each by a connection, while other places are tried.
 _AT_ONCE = 4
+NEEDED = 2
+"""The fewest Pods that show sharing."""
 
 
 @dataclass
@@ -76,19 +78,28 @@ class Holders:
         self._options = options
         self._shared: DeviceRequest | None = None
         self._reading = asyncio.Semaphore(_AT_ONCE)
+        self.fewer = ""
+        """What kept it from making all Pods that were wanted; empty if nothing did."""
 
     async def start(self, wanted: Sequence[Shares]) -> list[Holder]:
         """A Pod for each of these shares. The first has a container without a share, too.
 
-        Raises ClusterError for what keeps Pods from running that is not their share's fault.
+        Raises ClusterError for what keeps the first two from running that is not their share's fault.
         """
-        made = [await self._made(shares, f"share-{number}", first=number == 0) for number, shares in enumerate(wanted)]
+        made = await self._all_made(wanted)
         cluster, labels = self._platform.cluster, self._scratch.selector
         pods = [holder.created for holder in made]
-        for holder, became in zip(
-            made, await each_started(cluster, pods, labels=labels, seconds=self._seconds), strict=True
-        ):
-            await self._take(holder, became)
+        found = await each_started(cluster, pods, labels=labels, seconds=self._seconds)
+        for holder, became in zip(made, found, strict=True):
+            holder.running, holder.problem, holder.refused = became.running, became.problem, not became.late
+        placed = sum(bool(holder.running or holder.problem) for holder in made)
+        for holder, became in zip(made, found, strict=True):
+            if became.error:
+                holder.waits = await self._waits(holder) if isinstance(became.error, TimedOut) else ""
+                if not holder.waits and placed < NEEDED:
+                    raise became.error
+                # What two Pods show stays: more of them wait for a place, for CPU, for what may be over soon.
+                holder.waits = holder.waits or str(became.error)
         blamed = False
         for holder in (each for each in made if each.problem):
             # Once a share was the reason, a Pod without one shows nothing new beside the next.
@@ -98,6 +109,19 @@ class Holders:
                 blamed = holder.running is None
             if holder.problem and not holder.refused:
                 await self._look_again(holder)
+        return made
+
+    async def _all_made(self, wanted: Sequence[Shares]) -> list[Holder]:
+        """The Pods, as many of them as a quota leaves. Raises ClusterError, OverQuota if it does not leave two."""
+        made: list[Holder] = []
+        for number, shares in enumerate(wanted):
+            try:
+                made.append(await self._made(shares, f"share-{number}", first=number == 0))
+            except OverQuota as error:
+                if len(made) < NEEDED:
+                    raise
+                self.fewer = str(error)
+                break
         return made
 
     async def _look_again(self, holder: Holder) -> None:
@@ -144,14 +168,6 @@ class Holders:
             return request.resources
         besides = self._options.besides or dict(shares.besides)
         return {**request.resources, "limits": {**request.resources["limits"], **besides}}
-
-    async def _take(self, holder: Holder, became: Started) -> None:
-        """Take over what became of a Pod. Raises ClusterError for what has nothing to do with its share."""
-        holder.running, holder.problem, holder.refused = became.running, became.problem, not became.late
-        if isinstance(became.error, TimedOut):
-            holder.waits = await self._waits(holder)
-        if became.error and not holder.waits:
-            raise became.error
 
     async def _waits(self, holder: Holder) -> str:
         """What the scheduler says of a Pod that waits for a share; empty if it waits for nothing of the kind."""

@@ -76,10 +76,10 @@ class Sharing(Observation):
 
     said: what advertises it. not_requestable: why no Pod can ask for what is advertised; then none was made. lost:
     other nodes of which only labels speak of such shares, in words. bound: how many shares are advertised, 0 if there
-    is no limit; free: how many of them were free. physical: how many physical devices these are, 0 if not known. whole:
-    the memory of such a device, in bytes, 0 if not known. together: the Pods that ran at one moment, after all others
-    had started and the last one was watched. control: a container without a device beside them. release, boot: of the
-    node's kernel.
+    is no limit; free: how many of them were free; fewer: why not as many Pods asked. physical: how many physical
+    devices these are, 0 if not known. whole: the memory of such a device, in bytes, 0 if not known. together: the Pods
+    that ran at one moment, after all others had started and the last one was watched. control: a container without a
+    device beside them. release, boot: of the node's kernel.
     """
 
     node: str
@@ -93,6 +93,7 @@ class Sharing(Observation):
     lost: tuple[str, ...] = ()
     bound: int = 0
     free: int = 0
+    fewer: str = ""
     physical: int = 0
     whole: float = 0.0
     shares: tuple[Share, ...] = ()

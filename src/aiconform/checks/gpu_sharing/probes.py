@@ -13,11 +13,11 @@ from typing import Any
 
 from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Settings, inspection, probe
 from aiconform.checks.gpu_sharing.container import sources
-from aiconform.checks.gpu_sharing.holders import Holder, Holders
+from aiconform.checks.gpu_sharing.holders import NEEDED, Holder, Holders
 from aiconform.checks.gpu_sharing.observations import Excess, Sharing
 from aiconform.checks.gpu_sharing.options import EACH_SECONDS, GpuSharing
 from aiconform.checks.gpu_sharing.places import SharedPlace, advertised, again, places
-from aiconform.cluster import ClusterError, Object, TimedOut, wait
+from aiconform.cluster import ClusterError, Object, OverQuota, TimedOut, quantity, wait
 from aiconform.cluster.removal import RUN_LABEL
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
@@ -33,6 +33,7 @@ from aiconform.platform.accelerators.ways import Ways
 
 ALL = 1 << 20
 """Its Pods hold all shares of a place together."""
+FEW = "this run starts no more Pods than --set gpu_sharing.holders=N says: use {}"
 _SLACK = 60.0
 # How often nodes are read again within the patience.
 _LOOKS = 4
@@ -62,7 +63,9 @@ async def sharing(platform: Platform, scratch: Scratch, settings: Settings, targ
     about = {**await _about(platform, hardware), "lost": target.lost}
     if hardware.problem:
         return Sharing(**about, not_requestable=hardware.problem)
-    wanted = planned(hardware, [each.free(now.held, now.used) for each in hardware.shares], options.holders)
+    room = await _room(platform, hardware.node)
+    each_free = [each.free(now.held, now.used) for each in hardware.shares]
+    wanted = planned(hardware, each_free, min(options.holders, room))
     free = now.free(hardware)
     about |= {"free": free}
     offered = hardware.offered
@@ -73,9 +76,14 @@ async def sharing(platform: Platform, scratch: Scratch, settings: Settings, targ
     scratch.tell(f"{len(wanted)} Pods ask for shares of {hardware}")
     holders = await pods.start(wanted)
     control = await pods.look(holders)
+    if hardware.bound and len(holders) < free:
+        full = f"node {hardware.node} has room for no more Pods"
+        about["fewer"] = pods.fewer or (full if room < options.holders else FEW.format(free))
     excess = None
     if hardware.bound and all(holder.running for holder in holders):
-        excess = await _excess(platform, scratch, settings, hardware, pods, holders, free)
+        few = about.get("fewer", "")
+        excess = Excess(not_tried=f"{free} shares were free, and {few}") if few else None
+        excess = excess or await _excess(platform, scratch, settings, hardware, pods, holders[0])
     together = await pods.together(holders)
     shares = [await pods.recorded(holder, control) for holder in holders]
     return Sharing(**about, shares=tuple(shares), together=together, control=control, excess=excess)
@@ -97,6 +105,14 @@ async def _settled(
         await asyncio.sleep(settings.patience / _LOOKS)
 
 
+async def _room(platform: Platform, name: str) -> int:
+    """For how many Pods a node has room, beside one more than these; for two in any case, which may have to wait."""
+    if not (slots := (await platform.node(name))["status"].get("allocatable", {}).get("pods")):
+        return ALL
+    there = len([each for each in await platform.afresh().pods() if each["spec"].get("nodeName") == name])
+    return max(NEEDED, quantity.whole(slots) - there - 1)
+
+
 def planned(hardware: SharedHardware, free: Iterable[int], most: int) -> list[Shares]:
     """A share for each Pod: all that are free, but no more than `most`. Raises NothingToLookAt if two cannot be had."""
     free = list(free)
@@ -106,7 +122,7 @@ def planned(hardware: SharedHardware, free: Iterable[int], most: int) -> list[Sh
             raise NothingToLookAt(f"nothing to look at: of the devices of {shares.entry}, {shares.entry.occupied}")
         return [shares, shares]
     wanted = [shares for shares, count in zip(hardware.shares, free, strict=True) for _ in range(count)]
-    if len(wanted) < 2:
+    if len(wanted) < NEEDED:
         raise NothingToLookAt(
             f"nothing to look at: of the {hardware.bound} shares of {hardware}, {len(wanted)} are free; two are needed"
         )
@@ -135,20 +151,18 @@ async def _excess(
     settings: Settings,
     hardware: SharedHardware,
     pods: Holders,
-    holders: list[Holder],
-    free: int,
+    beside: Holder,
 ) -> Excess:
     """One Pod more than there are shares, and what became of it. Raises ClusterError."""
     options, shares = settings.of(GpuSharing), hardware.shares[0]
-    if len(holders) < free:
-        return Excess(
-            not_tried=f"{free} shares were free, and this run starts no more Pods than --set gpu_sharing.holders=N says"
-        )
     if by := await _by_other_names(platform, hardware):
         return Excess(not_tried=f"others hold the same hardware as {by}, which the scheduler counts apart")
     before = await _others(platform, scratch, hardware)
     scratch.tell(f"all {hardware.bound} shares of {hardware} are held: one more Pod asks, and must wait")
-    more = await pods.one_more(shares, holders[0])
+    try:
+        more = await pods.one_more(shares, beside)
+    except OverQuota as error:
+        return Excess(not_tried=str(error))
     about: dict[str, Any] = {"asked": shares.name, "window": options.observe_seconds, "others_before": before}
     waits, became = await _watched(platform, more.created, _start_seconds(settings), options.observe_seconds)
     if waits:
