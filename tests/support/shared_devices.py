@@ -97,6 +97,9 @@ class FakeCluster:
             self.watches -= 1
 
     async def follow(self, namespace: str, name: str, container: str, *, seconds: float) -> AsyncIterator[str]:
+        seen = await self.get("v1", "Pod", name, namespace)
+        assert seen["status"]["phase"] == "Running", f"{name} prints nothing"
+        assert container in [each["name"] for each in seen["spec"]["containers"]]
         for line in (*NOBODY, *(self.shows(name) if container == "holder" else []), LOOKED):
             yield line
 

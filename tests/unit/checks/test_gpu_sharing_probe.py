@@ -222,7 +222,8 @@ async def test_a_holder_that_ends_does_not_run_beside_the_others() -> None:
             found = await super().get(api_version, kind, name, namespace)
             if name.endswith("share-0") and any(each["metadata"]["name"].endswith("excess") for each in self.created):
                 ended = {"name": "holder", "state": {"terminated": {"exitCode": 1}}}
-                return {**found, "status": {**found["status"], "containerStatuses": [ended]}}
+                beside = {"name": "istio-proxy", "state": {"running": {}}}
+                return {**found, "status": {**found["status"], "containerStatuses": [ended, beside]}}
             return found
 
     found = await seen(Ending(node(labels=SLICED, gpu="4")))

@@ -63,6 +63,7 @@ def test_who_uses_every_device_of_a_node_is_alone_on_it(free: int) -> None:
         async with capacity.hold(partitions, 1), capacity.hold(whole, 1):
             alone = asyncio.create_task(hold(capacity, "alone", whole, EVERY))
             await hold(capacity, "elsewhere", elsewhere, EVERY)
+            assert held == ["elsewhere"]
         second = asyncio.create_task(hold(capacity, "second", partitions, 1))
         await asyncio.gather(alone, second)
 
