@@ -99,10 +99,16 @@ def node_at(address: str, number: int) -> Object:
     info = {"kernelVersion": KERNEL, "bootID": BOOT, "operatingSystem": "linux"}
     made = node(number)
     made["metadata"]["labels"]["kubernetes.io/os"] = "linux"
+    # kwok deletes the addresses of a Node that lacks one of these types, and gives no ephemeral storage by itself.
+    addresses = [
+        {"type": "InternalIP", "address": address},
+        {"type": "Hostname", "address": made["metadata"]["name"]},
+    ]
+    room = {"cpu": "64", "memory": "512Gi", "ephemeral-storage": "1Ti", "pods": "110"}
     return {
         **made,
         "spec": {"taints": [{"key": KEPT_FOR, "value": "fake", "effect": "NoSchedule"}]},
-        "status": {"addresses": [{"type": "InternalIP", "address": address}], "nodeInfo": info},
+        "status": {"addresses": addresses, "nodeInfo": info, "capacity": room, "allocatable": room},
     }
 
 
