@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.served import Object, Served, device, resource_slice
 
 from aiconform.check import Settings
 from aiconform.checks.dra_support import CHECK
 from aiconform.checks.dra_support import assertions as check
 from aiconform.checks.dra_support.assertions import KINDS, VERBS
 from aiconform.checks.dra_support.observations import Allocation, Excess, Published, ServedApi
+from aiconform.checks.dra_support.probes import published_now
 from aiconform.platform import Device, NodeAccelerators
 from aiconform.platform.accelerators.selecting import selector_for
+from aiconform.recorded import kinds, selectors
 
 
 def served(*versions: str, kubernetes: str = "v1.37.2", **change: list[str]) -> ServedApi:
@@ -162,3 +166,43 @@ async def test_an_excess_that_devices_of_several_nodes_can_satisfy_is_left_out()
 def test_an_excess_that_the_scheduler_did_not_come_to_shows_nothing(said: str, holds: bool | None) -> None:
     seen = Excess(node="n", driver="d.example", published=2, asked=3, window=2.0, scheduler=said, allocated=[])
     assert check.excess_claim_stays_unallocated(seen).holds is holds
+
+
+class Selecting(Served):
+    """Reads field selectors, and keeps what it sent."""
+
+    def __init__(self, *objects: Object) -> None:
+        super().__init__(objects)
+        self.sent: list[str] = []
+
+    async def list(self, api_version: str, kind: str, *, fields: str = "") -> AsyncIterator[Object]:  # type: ignore[override]
+        selects = selectors.fields(fields, kinds.fields(api_version, kind))
+        async for item in super().list(api_version, kind):
+            if selects(item):
+                self.sent.append(item["spec"]["pool"]["name"])
+                yield item
+
+
+async def test_what_was_allocated_is_read_from_the_slices_of_its_node_and_else_from_all_of_its_driver() -> None:
+    everywhere = resource_slice("d.example", device("x", index=7), on="fabric", allNodes=True)
+    del everywhere["spec"]["nodeName"]
+    cluster = Selecting(
+        resource_slice("d.example", device("a", index=1)),
+        resource_slice("d.example", device("a", index=2), on="n2"),
+        resource_slice("other.example", device("a", index=3)),
+        everywhere,
+    )
+
+    async def index(pool: str, name: str) -> object:
+        cluster.sent.clear()
+        (found,) = await published_now(
+            cluster,  # type: ignore[arg-type]
+            "resource.k8s.io/v1",
+            "n1",
+            [{"driver": "d.example", "pool": pool, "device": name}],
+        )
+        return found and found.attributes["index"]
+
+    assert (await index("n1", "a"), cluster.sent) == (1, ["n1"])
+    assert (await index("fabric", "x"), cluster.sent) == (7, ["n1", "n1", "n2", "fabric"])
+    assert await index("n1", "gone") is None

@@ -9,7 +9,7 @@ from typing import Any
 from aiconform.check import NothingToLookAt, Settings, probe
 from aiconform.check import accelerators as any_accelerators
 from aiconform.checks.dra_support.observations import PLACED, Allocation, Excess, Published, ServedApi
-from aiconform.cluster import Object, TimedOut, conditions, wait
+from aiconform.cluster import Cluster, Object, TimedOut, conditions, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, CLAIM_DEVICES_MAX, request_devices
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
@@ -98,12 +98,7 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
     metadata = made["metadata"]
     found = await platform.cluster.get(made["apiVersion"], made["kind"], metadata["name"], metadata["namespace"])
     given = results(found)
-    # The attributes that the driver publishes after the allocation.
-    pools = DevicePools()
-    async for item in platform.cluster.list(made["apiVersion"], "ResourceSlice"):
-        pools.add(item)
-    now = {device.id: device for device in pools.result()[0]}
-    chosen = [now.get((result["driver"], result["pool"], result["device"])) for result in given]
+    chosen = await published_now(platform.cluster, made["apiVersion"], target.node, given)
     return Allocation(
         node=target.node,
         driver=target.name,
@@ -116,6 +111,23 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
         problem=problem,
         asked=target.unit,
     )
+
+
+async def published_now(cluster: Cluster, version: str, node: str, given: Sequence[Object]) -> list[Device | None]:
+    """These results of an allocation as they are published now, after it."""
+    asked = [(result["driver"], result["pool"], result["device"]) for result in given]
+    found: dict[tuple[str, str, str], Device] = {}
+    for driver in sorted({driver for driver, _, _ in asked}):
+        # Most devices are in slices of their node, and a large platform has thousands of slices. Others can be reached
+        # from several nodes.
+        for fields in (f"spec.driver={driver},spec.nodeName={node}", f"spec.driver={driver}"):
+            pools = DevicePools()
+            async for item in cluster.list(version, "ResourceSlice", fields=fields):
+                pools.add(item)
+            found |= {device.id: device for device in pools.result()[0]}
+            if all(each in found for each in asked if each[0] == driver):
+                break
+    return [found.get(each) for each in asked]
 
 
 def _given(chosen: Sequence[Device | None], wanted: Mapping[str, Attribute]) -> dict[str, Attribute | None]:
