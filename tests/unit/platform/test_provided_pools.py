@@ -17,7 +17,7 @@ from aiconform.platform.autoscaling.pools import BY_CLUSTER_AUTOSCALER, BY_LABEL
 from aiconform.platform.autoscaling.providers import KINDS, PoolKind
 
 Object = dict[str, Any]
-COREWEAVE = KINDS[0]
+COREWEAVE, OVHCLOUD = KINDS
 
 
 class Cloud:
@@ -117,6 +117,16 @@ async def test_a_node_that_takes_longer_than_a_run_waits_is_not_ordered() -> Non
     with pytest.raises(NothingToLookAt, match=r"up to 1800 s .*node_added_seconds=2700"):
         choose(await found(about), ClusterAutoscaling())
     assert choose(await found(about), ClusterAutoscaling(node_added_seconds=2700)).name == "train"
+
+
+@pytest.mark.parametrize(("flavor", "slow"), [("t1-45", True), ("t2-le-90", True), ("l4-90", False), ("b3-16", False)])
+async def test_a_flavor_that_its_cloud_calls_slow_is_not_ordered(flavor: str, slow: bool) -> None:
+    about = Cloud(of_pool(OVHCLOUD), pools=(node_pool("train", OVHCLOUD, flavor=flavor),), kind=OVHCLOUD)
+    seen = await found(about)
+    if slow:
+        with pytest.raises(NothingToLookAt, match=r"up to 3900 s .*node_added_seconds=4800"):
+            choose(seen, ClusterAutoscaling())
+    assert choose(seen, ClusterAutoscaling(node_added_seconds=4800 if slow else 1200)).name == "train"
 
 
 async def test_what_cluster_autoscaler_reports_of_such_a_pool_counts_once() -> None:

@@ -18,7 +18,7 @@ class PoolKind:
     """A cloud's own NodePool.
 
     scales: the field of its spec that turns autoscaling on. label: that of its nodes. comes_seconds: how long the cloud
-    says that a node takes; 0 if it does not say.
+    says that a node takes; 0 if it does not say. slow: a shell pattern of the flavors of which it says so.
     """
 
     cloud: str
@@ -26,6 +26,7 @@ class PoolKind:
     scales: str
     label: str
     comes_seconds: float = 0.0
+    slow: str = "*"
 
     @property
     def group(self) -> str:
@@ -36,7 +37,9 @@ KINDS = (
     # https://docs.coreweave.com/products/cks/reference/node-pool, https://docs.coreweave.com/products/cks/nodes/autoscaling
     PoolKind("CoreWeave", "compute.coreweave.com/v1alpha1", "autoscaling", "compute.coreweave.com/node-pool", 1800.0),
     # https://github.com/kubernetes/autoscaler/tree/master/cluster-autoscaler/cloudprovider/ovhcloud
-    PoolKind("OVHcloud", "kube.cloud.ovh.com/v1alpha1", "autoscale", "nodepool"),
+    # GPU nodes of these flavors take "up to a bit more than one hour":
+    # https://docs.ovhcloud.com/en/guides/public-cloud/containers-orchestration/managed-kubernetes/managed-kubernetes-known-limits
+    PoolKind("OVHcloud", "kube.cloud.ovh.com/v1alpha1", "autoscale", "nodepool", 3900.0, "t[12]-*"),
 )
 
 
@@ -119,5 +122,5 @@ def provided_pool(
         minimum=int(spec.get("minNodes") or 0),
         maximum=maximum,
         full=full,
-        comes_seconds=kind.comes_seconds,
+        comes_seconds=kind.comes_seconds if fnmatchcase(str(spec.get("flavor") or ""), kind.slow) else 0.0,
     )
