@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.page import Page
+from support.report_examples import example, result
 
-from aiconform.engine.evidence import Evidence
+from aiconform.check.figures import Axis, Cell, Curve, DeclaredFigure, Lines, Matrix
+from aiconform.check.registry import load_check
+from aiconform.checks.secure_accelerator_access.observations import Isolation
+from aiconform.engine.evidence import Evidence, digest, encode_record
 from aiconform.engine.rundir import RunDirectory
 from aiconform.engine.times import Times
 from aiconform.reports.formats import read_evidence
 from aiconform.reports.html import render_html
-from aiconform.reports.pictures import MOST, pictures
+from aiconform.reports.pictures import MOST, Pictures, pictures, run_timeline
 
 RUNS = Path(__file__).parents[2] / "runs"
 ISOLATION = RunDirectory(RUNS / "whole-healthy").read_evidence("secure_accelerator_access")[0]
@@ -34,6 +40,51 @@ def test_half_an_observation_is_not_drawn_and_said() -> None:
     assert "Field required" in drawn.left_out[0]
     assert drawn.left_out[1].startswith("Not drawn, of node-2")
     assert drawn.left_out[1].endswith("no Pod started with a device.")
+
+
+def curve(x: object, y: object) -> Lines:
+    return Lines("Load", "The load.", Axis("Time"), Axis("Load"), (Curve("one", ((x, y),)),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda _: None, "hands out None, which is no figure"),
+        (lambda _: [1, 2], "hands out [1, 2], which is no figure"),
+        (lambda _: curve(0.0, None), "Load: no value was recorded"),
+        (lambda _: curve(10**400, 1.0), "Load: OverflowError: "),
+        (lambda _: curve(0.0, "much"), "Load: TypeError: "),
+        (lambda _: Matrix("Who", "", "", ("one",), (("two", (Cell(None),)),)), "Who: TypeError: "),  # type: ignore[arg-type]
+        (lambda seen: seen.nowhere, "AttributeError: "),
+        (lambda _: 1 // 0, "ZeroDivisionError: "),
+    ],
+)
+def test_what_a_check_of_others_hands_out_spoils_no_page(
+    monkeypatch: pytest.MonkeyPatch, function: Callable[[Isolation], object], reason: str
+) -> None:
+    check = replace(load_check(ISOLATION.check), figures=(DeclaredFigure(function, Isolation),))  # type: ignore[arg-type]
+    monkeypatch.setattr("aiconform.reports.pictures.load_check", lambda _: check)
+    drawn = pictures(ISOLATION, Times())
+    assert drawn.drawn == ()
+    assert drawn.left_out[0].startswith("Not drawn, of node-1")
+    assert reason in drawn.left_out[0]
+    assert (
+        reason.split(":", 1)[0]
+        in Page(render_html(example(result(ISOLATION.check)), {ISOLATION.check: ISOLATION})).text
+    )
+
+
+def test_a_timeline_that_cannot_be_made_is_left_out_and_said() -> None:
+    first, _ = ISOLATION.records
+    times = Times({ISOLATION.check: 10.0}, {digest(encode_record(first)): 10**400})
+    assert pictures(ISOLATION, times).left_out == (
+        "There is no timeline: OverflowError: int too large to convert to float.",
+    )
+    whole = run_timeline([ISOLATION], times)
+    assert whole == Pictures(left_out=("There is no timeline: OverflowError: int too large to convert to float.",))
+    page = Page(render_html(example(result(ISOLATION.check)), {ISOLATION.check: ISOLATION}, times))
+    assert page.text.count("There is no timeline: OverflowError") == 2
+    assert run_timeline([ISOLATION], Times()) == Pictures()
 
 
 def test_of_many_targets_those_that_differ_are_drawn_first() -> None:
