@@ -918,6 +918,7 @@ def test_why_a_scale_up_failed_is_read() -> None:
 
 def test_a_pool_of_fixed_size_and_one_that_is_not_ready_are_told() -> None:
     assert node_pool(karpenter_pool(replicas=2), []).full == "it is of fixed size"
+    assert [node_pool(karpenter_pool(**size), []).fixed for size in ({"replicas": 2}, {})] == [True, False]
     pool = karpenter_pool()
     pool["status"]["conditions"] = [{"type": "Ready", "status": "False", "message": "no NodeClass"}]
     assert node_pool(pool, []).problem == "not Ready: no NodeClass"

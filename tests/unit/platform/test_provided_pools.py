@@ -112,6 +112,22 @@ async def test_a_pool_that_may_not_grow_is_not_waited_for() -> None:
         choose(fixed, ClusterAutoscaling(none=True))
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.cloud)
+async def test_pools_without_accelerators_and_those_that_nothing_scales_let_a_user_say_none(kind: PoolKind) -> None:
+    working = of_pool(kind)
+    del working["status"]["allocatable"]["nvidia.com/gpu"]
+    fixed = node("b", **{kind.label.replace("/", "__"): "fixed"})
+    pools = (node_pool("train", kind), node_pool("fixed", kind, scales=False))
+    seen = await found(Cloud(working, fixed, pools=pools, kind=kind))
+    with pytest.raises(NotApplicable, match=rf"no pool that {kind.cloud} scales has accelerators: train \("):
+        choose(seen, ClusterAutoscaling(none=True))
+    # One that is scaled and has some, or may have, still counts.
+    for others, more in (((fixed,), node_pool("fixed", kind)), ((), node_pool("empty", kind))):
+        seen = await found(Cloud(working, *others, pools=(node_pool("train", kind), more), kind=kind))
+        with pytest.raises(NothingToLookAt, match=f"but there is {kind.cloud}"):
+            choose(seen, ClusterAutoscaling(none=True))
+
+
 async def test_a_node_that_takes_longer_than_a_run_waits_is_not_ordered() -> None:
     about = Cloud(of_pool(), pools=(node_pool("train"),))
     with pytest.raises(NothingToLookAt, match=r"up to 1800 s .*node_added_seconds=2700"):

@@ -110,11 +110,11 @@ def _none(found: Autoscaling, looked: str) -> NothingToLookAt | NotApplicable:
     said = "cluster_autoscaling.none is set"
     if not found.autoscalers and not found.problems:
         return NotApplicable(f"{said}, and no autoscaler of nodes was found; {looked}")
-    scaled = [pool for pool in found.pools if pool.by != BY_LABEL]
-    named = "; ".join(map(str, scaled)) or "no pool is known"
+    scaled = [pool for pool in found.pools if pool.by != BY_LABEL and not pool.fixed]
+    named = "; ".join(map(str, scaled)) or "no pool that it scales is known"
     if scaled and all(pool.without for pool in scaled) and not found.problems:
         return NotApplicable(
-            f"{said}, and no pool of {', '.join(found.autoscalers)} has accelerators: {named}; {looked}"
+            f"{said}, and no pool that {', '.join(found.autoscalers)} scales has accelerators: {named}; {looked}"
         )
     by = ", ".join(found.autoscalers) or "; ".join(found.problems)
     return NothingToLookAt(f"nothing to look at: {said}, but there is {by} ({named})")

@@ -107,6 +107,7 @@ def node_pool(
         full="; ".join(reached)
         or ("it is of fixed size" if spec.get("replicas") is not None else "")
         or other_system(_systems(requirements, labels)),
+        fixed=spec.get("replicas") is not None,
         resource=shown,
         without=without,
         spot=_only_spot(requirements) or is_spot(labels),

@@ -87,6 +87,8 @@ class Pool:
     """Its limits in the autoscaler's own words."""
     full: str = ""
     """Why it cannot grow, according to its limits."""
+    fixed: bool = False
+    """It says itself that nothing scales it."""
     resource: str = ""
     amount: int = 1
     """How many of it a Pod must request at once: all of a node, where they can only be had together."""

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from aiconform.cluster import Forbidden, NotFound, Object
 from aiconform.platform.accelerators.profiles import Profiles
-from aiconform.platform.autoscaling.members import labels_of, with_label
+from aiconform.platform.autoscaling.members import labels_of, offering_nothing, with_label
 from aiconform.platform.autoscaling.pools import BY_PROVIDER, Autoscaling, Pool, pool_of
 from aiconform.platform.inventory import Platform
 
@@ -122,5 +122,7 @@ def provided_pool(
         minimum=int(spec.get("minNodes") or 0),
         maximum=maximum,
         full=full,
+        fixed=spec.get(kind.scales) is not True,
+        without=offering_nothing(members, by_dra, profiles),
         comes_seconds=kind.comes_seconds if fnmatchcase(str(spec.get("flavor") or ""), kind.slow) else 0.0,
     )
