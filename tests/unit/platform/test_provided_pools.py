@@ -9,7 +9,7 @@ import pytest
 from aiconform.check import NotApplicable, NothingToLookAt
 from aiconform.checks.cluster_autoscaling.choice import choose
 from aiconform.checks.cluster_autoscaling.options import ClusterAutoscaling
-from aiconform.cluster import Forbidden
+from aiconform.cluster import ClusterError, Forbidden, NotFound
 from aiconform.platform.accelerators.offered import Accelerators
 from aiconform.platform.accelerators.options import NOTHING_SAID
 from aiconform.platform.autoscaling.discovery import discover
@@ -30,7 +30,7 @@ class Cloud:
         pools: tuple[Object, ...] = (),
         kind: PoolKind = COREWEAVE,
         groups: tuple[str, ...] = (),
-        refused: bool = False,
+        refused: bool | ClusterError = False,
     ) -> None:
         self.cluster, self.said, self._kind, self._refused = self, NOTHING_SAID, kind, refused
         self._nodes, self._pools, self._groups = list(nodes), pools, groups
@@ -61,7 +61,8 @@ class Cloud:
             return
         assert (api_version, kind) == (self._kind.api_version, "NodePool")
         if self._refused:
-            raise Forbidden("no", verb="list", resource="nodepools")
+            no = Forbidden("no permission to list nodepools", verb="list", resource="nodepools")
+            raise self._refused if isinstance(self._refused, ClusterError) else no
         for each in self._pools:
             yield each
 
@@ -152,9 +153,20 @@ async def test_what_cluster_autoscaler_reports_of_such_a_pool_counts_once() -> N
     ]
 
 
-async def test_who_may_not_list_the_objects_still_finds_the_label() -> None:
-    seen = await found(Cloud(of_pool(), refused=True))
-    assert [(pool.name, pool.by) for pool in seen.pools] == [("train", BY_LABEL)]
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.cloud)
+async def test_who_may_not_list_the_objects_is_told_what_is_missing(kind: PoolKind) -> None:
+    seen = await found(Cloud(of_pool(kind), kind=kind, refused=True))
+    # OVHcloud's label is anybody's.
+    assert [(pool.name, pool.by) for pool in seen.pools] == [("train", BY_LABEL)] * (kind is COREWEAVE)
+    why = f"NodePools of {kind.cloud} are not known: no permission to list nodepools"
+    assert seen.problems == (why,)
+    with pytest.raises(NothingToLookAt, match=f"none is set, but there is {why}"):
+        choose(seen, ClusterAutoscaling(none=True))
+
+
+async def test_objects_that_are_not_served_are_no_problem() -> None:
+    seen = await found(Cloud(node("a"), refused=NotFound("no such kind", status=404)))
+    assert (seen.problems, seen.pools) == ((), ())
 
 
 @pytest.mark.parametrize(

@@ -80,22 +80,21 @@ async def provided(
     ]
     looked = [f"nodes and controllers of {' and '.join(each.name for each in _HIDDEN)}"]
     pools: list[Pool] = []
+    problems: list[str] = []
     for kind in KINDS:
         if kind.group not in await platform.groups():
             continue
         looked.append(f"NodePools of {kind.group}")
-        found = await _listed(platform, kind)
+        try:
+            found = [item async for item in platform.cluster.list(kind.api_version, "NodePool")]
+        except NotFound:
+            continue
+        except Forbidden as error:
+            problems.append(f"NodePools of {kind.cloud} are not known: {error}")
+            continue
         autoscalers += [kind.cloud] if any(item["spec"].get(kind.scales) is True for item in found) else []
         pools += [provided_pool(item, kind, nodes, profiles, by_dra) for item in found]
-    return Autoscaling(tuple(autoscalers), tuple(pools), tuple(looked))
-
-
-async def _listed(platform: Platform, kind: PoolKind) -> list[Object]:
-    try:
-        return [item async for item in platform.cluster.list(kind.api_version, "NodePool")]
-    except (NotFound, Forbidden):
-        # Its nodes' label still tells the pool.
-        return []
+    return Autoscaling(tuple(autoscalers), tuple(pools), tuple(looked), tuple(problems))
 
 
 def provided_pool(
