@@ -173,7 +173,7 @@ async def test_objects_that_are_not_served_are_no_problem() -> None:
     ("about", "name"),
     [
         (Cloud(node("a", **{"provisioner.cast.ai__managed-by": "cast.ai"})), "CAST AI"),
-        (Cloud(node("a"), deployments=("castai-cluster-controller",)), "CAST AI"),
+        (Cloud(node("a"), deployments=("castai-pod-pinner",)), "CAST AI"),
         (Cloud(node("a", **{"spotinst.io__node-lifecycle": "od"})), "Spot Ocean"),
         (Cloud(node("a"), deployments=("ocean-controller-ocean-kubernetes-controller",)), "Spot Ocean"),
     ],
@@ -188,5 +188,7 @@ async def test_an_autoscaler_without_pools_is_one(about: Cloud, name: str) -> No
 
 
 async def test_where_nothing_scales_nodes_the_user_is_believed() -> None:
-    with pytest.raises(NotApplicable, match="CAST AI and Spot Ocean"):
-        choose(await found(Cloud(node("a"), deployments=("castai-agent",))), ClusterAutoscaling(none=True))
+    # These are there to watch costs, or to set the requests of workloads.
+    for deployment in ("castai-agent", "castai-cluster-controller", "castai-evictor", "castai-workload-autoscaler"):
+        with pytest.raises(NotApplicable, match="CAST AI and Spot Ocean"):
+            choose(await found(Cloud(node("a"), deployments=(deployment,))), ClusterAutoscaling(none=True))

@@ -53,8 +53,9 @@ class Hidden:
 
 
 _HIDDEN = (
-    # https://docs.cast.ai/docs/autoscaler-reference-node-labels-and-taints
-    Hidden("CAST AI", ("castai-cluster-controller",), "provisioner.cast.ai/managed-by"),
+    # https://docs.cast.ai/docs/autoscaler-reference-node-labels-and-taints. The cluster controller is part of the
+    # autoscaler of workloads, too; the pod pinner is not: https://docs.cast.ai/docs/terraform-provider-eks
+    Hidden("CAST AI", ("castai-pod-pinner",), "provisioner.cast.ai/managed-by"),
     # https://docs.spot.io/ocean/features/labels-and-taints
     Hidden(
         "Spot Ocean",
