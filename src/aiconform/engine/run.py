@@ -200,10 +200,13 @@ class Run:
         info = info.model_copy(update={"ended": now()})
         report = self._report(info, results, round(time.monotonic() - begun, 3), meter.total)
         self.directory.write_report(report)
-        self._render(self.directory)
-        ending = {"verdict": report.verdict, "strict": report.strict, "leaks": self.leaks}
-        self.directory.journal.append("ended", {**ending, "files": self.directory.digests()})
-        self.directory.write_info(info.model_copy(update={"journal": self.directory.journal.head}))
+        try:
+            self._render(self.directory)
+        finally:
+            # A page that cannot be written makes no run unfinished: what was observed and judged is complete.
+            ending = {"verdict": report.verdict, "strict": report.strict, "leaks": self.leaks}
+            self.directory.journal.append("ended", {**ending, "files": self.directory.digests()})
+            self.directory.write_info(info.model_copy(update={"journal": self.directory.journal.head}))
         self._tell(events.RunFinished(report))
         return report
 

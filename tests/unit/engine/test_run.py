@@ -20,12 +20,13 @@ from aiconform.cli import main
 from aiconform.cluster import Object, Resource, ServerFailed
 from aiconform.engine import events
 from aiconform.engine.evidence import Report, RunInfo
+from aiconform.engine.finished import read_finished
 from aiconform.engine.gates import Gate, NeverReady
 from aiconform.engine.judge import judge
 from aiconform.engine.plan import make_plan
 from aiconform.engine.preview import preview
 from aiconform.engine.run import Run, RunOptions
-from aiconform.engine.rundir import BadRunDirectory
+from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.platform import Platform
 from aiconform.platform.images import Images
 from aiconform.spec import load_standard
@@ -213,6 +214,21 @@ async def test_a_run_that_is_resumed_after_all_was_seen_looks_at_nothing(fabric:
     report = await made(out, "acme.fabric", told=told).resume()
     assert not [event for event in told if isinstance(event, events.ProbeStarted)]
     assert report.verdict == "conformant"
+
+
+async def test_a_run_whose_pages_cannot_be_written_is_finished(fabric: Path, tmp_path: Path) -> None:
+    def render(directory: RunDirectory) -> None:
+        (directory.path / "report.html").write_text("half")
+        raise OSError("No space left on device")
+
+    standard = extended_standard()
+    plan = make_plan(standard, "v1.37", ("acme.fabric",))
+    run = Run(EmptyCluster(), plan, standard, RunOptions(tmp_path / "run"), [], render=render)  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="No space left"):
+        await run.execute()
+    finished = read_finished(tmp_path / "run", standard)
+    assert (finished.report.verdict, finished.unread) == ("conformant", {})
+    assert judge(tmp_path / "run", standard).differences == ()
 
 
 async def test_a_run_is_resumed_only_with_the_same_code(fabric: Path, tmp_path: Path) -> None:
