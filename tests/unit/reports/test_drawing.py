@@ -243,3 +243,16 @@ def test_an_axis_without_numbers_has_names() -> None:
     ticks = [(each.x, each.text, each.anchor) for each in drawing.texts if each.text in axis.names]
     assert ticks == [("1.00%", "before", "start"), ("50.00%", "under load", "middle"), ("99.00%", "afterwards", "end")]
     assert [row[1] for row in drawing.values.rows] == list(axis.names)
+
+
+def test_a_named_place_without_a_value_has_room_of_its_own() -> None:
+    axis = Axis("Reading", names=("before", "under load", "afterwards"))
+    drawing = draw(Lines("Load", "The load.", axis, Axis("Load", "%"), (Curve("one", ((0, 1), (1, 50), (2, None))),)))
+    assert [each.x for each in drawing.texts if each.text in axis.names] == ["1.00%", "50.00%", "99.00%"]
+    assert [dot.x for dot in drawing.dots] == ["1.00%", "50.00%"]
+
+
+def test_rows_over_named_places_have_room_for_each() -> None:
+    axis = Axis("Phase", names=("before", "during", "after"))
+    drawing = draw(Spans("When", "What was when.", axis, (Row("one", (Span("works", 0, 1),)),)))
+    assert [each.x for each in drawing.texts if each.text in axis.names] == ["1.00%", "50.00%", "99.00%"]

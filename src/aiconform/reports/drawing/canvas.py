@@ -156,6 +156,11 @@ def scale(values: Iterable[float], at_low: float, at_high: float, *, zero: bool 
     return Scale(low, high, at_low, at_high)
 
 
+def time_scale(axis: Axis, values: Iterable[float]) -> Scale:
+    """The horizontal axis that has all these values, and each place that has a name. Raises CannotDraw, as `scale`."""
+    return scale([*values, *range(len(axis.names))], LEFT, RIGHT)
+
+
 def time_axis(drawing: Drawing, axis: Axis, x: Scale, top: float, bottom: float) -> None:
     """The horizontal axis at `bottom`, with faint lines up to `top`."""
     drawing.stroke(LEFT, bottom, RIGHT, bottom, "axis")

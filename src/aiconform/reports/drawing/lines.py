@@ -26,6 +26,7 @@ from aiconform.reports.drawing.canvas import (
     scale,
     shown,
     time_axis,
+    time_scale,
 )
 from aiconform.reports.plain import shortened
 
@@ -48,7 +49,7 @@ def draw_lines(figure: Lines) -> Drawing:
         raise CannotDraw("no value was recorded")
     moments = tuple(moment for moment in figure.moments if math.isfinite(moment.at))
     limits = [each for each in figure.thresholds if math.isfinite(each.value)]
-    x = scale([at for at, _ in points] + [each.at for each in moments], LEFT, RIGHT)
+    x = time_scale(figure.x, [at for at, _ in points] + [each.at for each in moments])
     top = moments_room(moments) + LINE
     bottom = top + _HEIGHT
     y = scale([value for _, value in points] + [each.value for each in limits], bottom, top)

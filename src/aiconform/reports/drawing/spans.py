@@ -8,7 +8,6 @@ from aiconform.check.figures import Moment, Row, Span, Spans
 from aiconform.reports.drawing.canvas import (
     LEFT,
     LINE,
-    RIGHT,
     CannotDraw,
     Drawing,
     Values,
@@ -16,9 +15,9 @@ from aiconform.reports.drawing.canvas import (
     mark_moments,
     measured,
     moments_room,
-    scale,
     shown,
     time_axis,
+    time_scale,
 )
 from aiconform.reports.plain import shortened
 
@@ -35,7 +34,7 @@ def draw_spans(figure: Spans) -> Drawing:
     if not every:
         raise CannotDraw("no time was recorded")
     moments = tuple(moment for moment in figure.moments if math.isfinite(moment.at))
-    x = scale([at for _, span in every for at in (span.begin, span.end)] + [each.at for each in moments], LEFT, RIGHT)
+    x = time_scale(figure.x, [at for _, span in every for at in (span.begin, span.end)] + [each.at for each in moments])
     drawing = Drawing(figure.title, figure.says, f"Horizontal: {measured(figure.x)}.", _values(figure, every, moments))
     top = moments_room(moments) + 4
     drawn = rows[:MOST_ROWS]
