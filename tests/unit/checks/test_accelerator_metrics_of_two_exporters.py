@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from aiconform.check.testing import findings
 from aiconform.checks.accelerator_metrics import probes
 from aiconform.checks.accelerator_metrics.observations import Coverage, Load
 from aiconform.checks.accelerator_metrics.options import AcceleratorMetrics
-from aiconform.cluster import Forbidden, ProxyResponse
+from aiconform.cluster import Forbidden, Object, ProxyResponse
 from aiconform.platform import Platform
 from aiconform.platform.images import Images
 from tests.support.exporters import CHECK, DCGM, WELL, Served, exporter, node, page, published, seen, verdicts
@@ -381,6 +381,53 @@ def test_rights_in_the_namespace_of_the_exporter_are_enough_for_what_it_says() -
     del objects[3]
     with pytest.raises(Forbidden):
         of({}, {4: BOTH})
+
+
+class Unlisted(Served):
+    """Serves VictoriaMetrics' kinds, of which VMPodScrapes may not be listed."""
+
+    async def groups(self) -> dict[str, tuple[str, ...]]:
+        return {**await super().groups(), "operator.victoriametrics.com": ("v1beta1",)}
+
+    async def resources(self, api_version: str) -> dict[str, Any]:
+        return {"VMPodScrape": "vmpodscrapes"} if "victoria" in api_version else {}
+
+    async def list(self, api_version: str, kind: str, *_: str, **__: str) -> AsyncIterator[Object]:
+        if kind == "VMPodScrape":
+            raise Forbidden("no permission to list vmpodscrapes", verb="list", resource="vmpodscrapes")
+        async for each in super().list(api_version, kind):
+            yield each
+
+
+HIDDEN = "vmpodscrapes of operator.victoriametrics.com may name another exporter"
+
+
+def test_what_only_objects_name_that_may_not_be_listed_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = [node({"nvidia.com/gpu": 2}), exporter(*DCGM)]
+    both = {0: BOTH, 1: BOTH}
+
+    def of(reported: Reported, cluster: type[Served] = Unlisted, **options: Any) -> Coverage:
+        pages = {"ns/dcgm-exporter-a:9400": text(DCGM, by_uuid, reported)}
+        return seen(objects, {}, served=cluster(objects, pages), shares=1, **options)
+
+    assert verdicts(of(both)) == WELL
+    for lacking, assertion in (({0: BOTH}, "every_device"), ({**both, 1: (UTILIZATION,)}, "memory_reported")):
+        assert verdicts(of(lacking, Served)) == {**WELL, assertion: False}
+        assert verdicts(of(lacking)) == {**WELL, assertion: None}
+        reason = findings(CHECK, of(lacking))[assertion].reason
+        assert HIDDEN in reason
+        assert "`aiconform rbac`" in reason
+        # Nothing else is looked for where a user names the exporter.
+        assert verdicts(of(lacking, exporter="ns/dcgm*")) == {**WELL, assertion: False}
+    with pytest.raises(NothingToLookAt, match=HIDDEN):
+        seen(objects[:1], {}, served=Unlisted(objects[:1], {}))
+    with pytest.raises(NothingToLookAt, match=f"reports no utilization, and {HIDDEN}"):
+        followed(monkeypatch, Unlisted(objects, {"ns/dcgm-exporter-a:9400": text(DCGM, by_uuid, {0: (MEMORY,)})}))
+    # A node without an exporter beside one that has one.
+    objects += [node({"nvidia.com/gpu": 1})]
+    objects[-1]["metadata"]["name"] = "n2"
+    assert verdicts(of(both, Served)) == {**WELL, "every_device": False}
+    assert verdicts(of(both)) == {**WELL, "every_device": None}
 
 
 def test_inspect_says_what_is_not_decided() -> None:

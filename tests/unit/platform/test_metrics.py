@@ -599,7 +599,7 @@ async def test_what_any_monitoring_system_scrapes_is_found(kind: MonitorKind) ->
     assert bool(places([target], await monitors(elsewhere))) is not kind.namespaced
     refused: Any = Declared(kind, {}, refused=True)
     if kind.optional:
-        assert await monitors(refused) == Monitors()
+        assert await monitors(refused) == Monitors(unlisted=(f"{kind.plural} of {kind.group}",))
     else:
         with pytest.raises(Forbidden):
             await monitors(refused)

@@ -91,7 +91,9 @@ def describe(
             problem=problem.problem if problem else "",
             message=problem.message if problem else "; ".join(found.tried) or "no endpoint for metrics on this node",
             way_out=problem.way_out if problem else "",
-            undecided=_unknown_metrics(found) or (about.untold if about.counted.known else _unknown_exporter(target)),
+            undecided=_unknown_metrics(found)
+            or found.hidden
+            or (about.untold if about.counted.known else _unknown_exporter(target)),
         )
     seen, sources = reported.covered, reported.sources
     devices = tuple(_device(name, each) for name, each in seen.readings)

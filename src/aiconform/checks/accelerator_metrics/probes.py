@@ -86,6 +86,7 @@ def nowhere(found: Sequence[NodeSources]) -> str:
         ways_out = ways_out or ["Name others: --set accelerator_metrics.exporter=NAMESPACE/POD*"]
     else:
         told = [f"nothing to look at: no endpoint reports accelerators ({tried or 'no Pod of these nodes has one'})"]
+    ways_out += list(dict.fromkeys(each.hidden for each in found if each.hidden))
     if not all(each.is_closed for each in found):
         ways_out.append(
             "Install the vendor's exporter, or name its Pods: --set accelerator_metrics.exporter=NAMESPACE/POD* "
@@ -155,7 +156,11 @@ def _may_be_followed(found: NodeSources) -> str:
     for each in found.unread:
         return ". ".join(filter(None, (each.message, each.way_out)))
     idle = [each.name for each in found.idle if "utilization" in each.only_in_use]
-    return f"{', '.join(idle)} does only of devices in use: run the check while workloads use some" if idle else ""
+    return (
+        f"{', '.join(idle)} does only of devices in use: run the check while workloads use some"
+        if idle
+        else found.hidden
+    )
 
 
 @inspection

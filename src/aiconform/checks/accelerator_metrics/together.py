@@ -139,7 +139,7 @@ def _elsewhere(seen: Together, found: NodeSources, quantities: Sequence[str]) ->
         return ". ".join(filter(None, (f"another exporter may report it: {each.message}", each.way_out)))
     others = [*(each.convention for each in found.sources if each not in seen.sources), *found.idle]
     idle = [each.name for each in others if {*quantities} <= {*each.only_in_use}]
-    return f"{', '.join(dict.fromkeys(idle))} reports it only of devices in use: {IN_USE}" if idle else ""
+    return f"{', '.join(dict.fromkeys(idle))} reports it only of devices in use: {IN_USE}" if idle else found.hidden
 
 
 def _as_many(

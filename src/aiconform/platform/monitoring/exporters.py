@@ -114,7 +114,9 @@ async def find(
             results[node] += NodeSources(problems=tuple(each.scrape for each in await asking.ask([*asking.forbidden])))
     finally:
         asking.stop()
-    return results
+    # What a user names is not looked for.
+    unlisted = () if only else found.unlisted
+    return {node: replace(each, unlisted=unlisted) for node, each in results.items()}
 
 
 def _nowhere(node: str, answers: Sequence[Answer]) -> NodeSources:

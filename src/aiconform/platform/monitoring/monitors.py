@@ -53,12 +53,13 @@ KINDS = (
 class Monitors:
     """Where a platform's monitoring scrapes: PodMonitors, ServiceMonitors, and Services as their targets.
 
-    Objects of other kinds have the form of these, and keep their kind.
+    Objects of other kinds have the form of these, and keep their kind. unlisted: what these credentials may not list.
     """
 
     pods: tuple[Object, ...] = ()
     services: tuple[Object, ...] = ()
     targets: tuple[Object, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
 
 async def monitors(platform: Platform) -> Monitors:
@@ -72,19 +73,24 @@ async def monitors(platform: Platform) -> Monitors:
         if (not kind.optional or kind.group in groups) and kind.kind in await cluster.resources(kind.api_version)
     ]
     found = list(zip(served, await asyncio.gather(*(_listed(cluster, kind) for kind in served)), strict=True))
-    of_services = tuple(item for kind, items in found if kind.of_services for item in items)
+    unlisted = tuple(f"{kind.plural} of {kind.group}" for kind, items in found if items is None)
+    of_services = tuple(item for kind, items in found if kind.of_services for item in items or ())
     services = tuple([item async for item in cluster.list("v1", "Service")]) if of_services else ()
     return Monitors(
-        tuple(item for kind, items in found if not kind.of_services for item in items), of_services, services
+        tuple(item for kind, items in found if not kind.of_services for item in items or ()),
+        of_services,
+        services,
+        unlisted,
     )
 
 
-async def _listed(cluster: Cluster, kind: MonitorKind) -> list[Object]:
+async def _listed(cluster: Cluster, kind: MonitorKind) -> list[Object] | None:
+    """None if these credentials may not list an optional kind."""
     try:
         return [_alike(item, kind) async for item in cluster.list(kind.api_version, kind.kind)]
     except Forbidden:
         if kind.optional:
-            return []
+            return None
         raise
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiconform.platform.monitoring.conventions import Convention, load_conventions
 from aiconform.platform.monitoring.readings import Readings, by_device, each_once
@@ -51,7 +51,8 @@ class NodeSources:
 
     idle: the conventions of known exporters that report some quantities only of devices in use, and nothing now.
     closed: what asks who reads it, each with what helps. unknown: endpoints of the node with metrics that may be about
-    accelerators, by names that are not known.
+    accelerators, by names that are not known. unlisted: objects that may name an exporter, which these credentials may
+    not list.
     """
 
     sources: tuple[Source, ...] = ()
@@ -60,11 +61,22 @@ class NodeSources:
     idle: tuple[Convention, ...] = ()
     closed: tuple[Scrape, ...] = ()
     unknown: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
     @property
     def ways_out(self) -> tuple[str, ...]:
         """What helps where something could not be read."""
         return tuple(dict.fromkeys(each.way_out for each in self.closed))
+
+    @property
+    def hidden(self) -> str:
+        """Why there may be an exporter that was not found; empty if nothing was hidden."""
+        if not self.unlisted:
+            return ""
+        return (
+            f"{' and '.join(self.unlisted)} may name another exporter, and these credentials may not list them: let "
+            "the run do so (`aiconform rbac` prints the rule)"
+        )
 
     @property
     def unread(self) -> tuple[Scrape, ...]:
@@ -90,6 +102,7 @@ class NodeSources:
             self.idle + other.idle,
             self.closed + other.closed,
             self.unknown + other.unknown,
+            self.unlisted + other.unlisted,
         )
 
     def of(self, profile: str, beside: Collection[str] = ()) -> NodeSources:
@@ -107,7 +120,10 @@ class NodeSources:
             )
 
         idle = tuple(each for each in self.idle if each.describes(profile, beside))
-        return NodeSources(theirs, about(self.problems), (*told, *self.tried), idle, about(self.closed), self.unknown)
+        tried = (*told, *self.tried)
+        return replace(
+            self, sources=theirs, problems=about(self.problems), tried=tried, idle=idle, closed=about(self.closed)
+        )
 
 
 def known(endpoint: Endpoint) -> Convention | None:
