@@ -29,7 +29,8 @@ def command(before: Path, after: Path, any_version: bool, output: str) -> None:
     of the runs. `aiconform certify compare` compares submissions.
 
     Exit code: 0 if nothing got worse, 4 if a requirement or an assertion fails that did not fail before, 3 if one that
-    was decided could not be decided now or cannot be compared by this release.
+    was decided could not be decided now, was not looked at, or cannot be compared by this release. It is also 3 if one
+    fails that the older run did not look at, and 2 if the runs have no requirement in common.
     """
     from aiconform.engine.between import CannotCompare, between
     from aiconform.engine.finished import read_finished
@@ -49,4 +50,4 @@ def command(before: Path, after: Path, any_version: bool, output: str) -> None:
             click.echo(line)
     if found.step == "worse":
         end(WORSE)
-    end(UNDECIDED if found.step == "undecided" or found.unread else 0)
+    end(UNDECIDED if found.step == "undecided" else 0)

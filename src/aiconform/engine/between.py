@@ -70,7 +70,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Between:
-    """requirements: in the order of the later run. only: ids that only one run looked at, (before, after)."""
+    """requirements: those that both runs looked at, in the order of the later one.
+
+    only: ids that only one run looked at, (before, after).
+    """
 
     before: Finished
     after: Finished
@@ -81,9 +84,21 @@ class Between:
     run: tuple[Difference, ...]
 
     @property
+    def unknown(self) -> tuple[str, ...]:
+        """Ids of which nobody can say whether they got worse, since only one of the runs has something to compare.
+
+        The later run did not look at what was decided before, or found failing what was not looked at before.
+        """
+        before, after = ({check.id: check for check in run.report.checks} for run in (self.before, self.after))
+        gone = (id_ for id_ in self.only[0] if id_ in self.before.unread or _any(before[id_], (*HOLDS, *FAILS)))
+        come = (id_ for id_ in self.only[1] if id_ in self.after.unread or _any(after[id_], FAILS))
+        return (*self.unread, *gone, *come)
+
+    @property
     def step(self) -> Step:
-        """The most important one of all requirements."""
-        return most_important([each.step for each in self.requirements])
+        """The most important one of all requirements; what is unknown is undecided."""
+        unknown: list[Step] = ["undecided"] if self.unknown else []
+        return most_important([*(each.step for each in self.requirements), *unknown])
 
 
 def most_important(steps: Sequence[Step]) -> Step:
@@ -102,7 +117,10 @@ def step(before: str, after: str) -> Step:
 
 
 def between(before: Finished, after: Finished, *, any_version: bool = False) -> Between:
-    """Raises CannotCompare for runs by different versions of the standard, unless any_version is set."""
+    """Raises CannotCompare for runs without a requirement in common, and for different versions of the standard.
+
+    any_version: the latter are compared, too.
+    """
     versions = before.info.standard, after.info.standard
     if versions[0] != versions[1] and not any_version:
         raise CannotCompare(
@@ -114,6 +132,11 @@ def between(before: Finished, after: Finished, *, any_version: bool = False) -> 
         if all(not_looked_at(each.get(id_), run) for each, run in ((old, before), (new, after))):
             old.pop(id_, None)
             new.pop(id_, None)
+    if not old.keys() & new.keys():
+        raise CannotCompare(
+            f"{before.path} and {after.path} looked at no requirement in common, so nothing can be compared: name runs "
+            "of the same requirements (`aiconform report RUN` lists them)"
+        )
     unread = tuple(dict.fromkeys(each for each in (*before.unread, *after.unread) if each in old and each in new))
     compared = [requirement_step(old[id_], check) for id_, check in new.items() if id_ in old and id_ not in unread]
     only = tuple(id_ for id_ in old if id_ not in new), tuple(id_ for id_ in new if id_ not in old)
@@ -139,6 +162,11 @@ def _assertions(before: CheckResult, after: CheckResult) -> Iterator[AssertionSt
         (was, _), (is_, why) = old.get(id_, ("", "")), new.get(id_, ("", ""))
         if was != is_:
             yield AssertionStep(id_, asked.get(id_, "programme"), step(was, is_), was, is_, why)
+
+
+def _any(check: CheckResult, of: Sequence[str]) -> bool:
+    """Whether a verdict or an assertion is one of these results."""
+    return any(each in of for each in (check.verdict, check.strict, *(held for held, _ in _results(check).values())))
 
 
 def _results(check: CheckResult) -> dict[str, tuple[str, str]]:

@@ -23,11 +23,12 @@ HEADS: dict[Step, str] = {
 }
 ENDS: dict[Step, str] = {
     "worse": "Something got worse.",
-    "undecided": "Nothing is known to be worse; something could not be decided any more.",
+    "undecided": "Nothing is known to be worse; something could not be decided any more, or could not be compared.",
     "better": "Nothing got worse.",
     "changed": "Nothing got worse.",
     "same": "Nothing got worse: every verdict and every assertion is what it was.",
 }
+IN_PART = "Nothing got worse of what both runs looked at."
 
 
 def as_data(found: Between) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def as_data(found: Between) -> dict[str, Any]:
         "only_before": list(found.only[0]),
         "only_after": list(found.only[1]),
         "not_compared": list(found.unread),
+        "unknown": list(found.unknown),
         "run": [{"what": each.what, "before": each.before, "after": each.after} for each in found.run],
     }
 
@@ -115,7 +117,8 @@ def lines(found: Between) -> Iterator[str]:
             yield f"  and {counted(more, 'other difference')} (-o json has them)"
     yield ""
     yield from (plain(text) for text in _notes(found))
-    yield ENDS[found.step]
+    in_part = any(found.only) and found.step not in ("worse", "undecided")
+    yield IN_PART if in_part else ENDS[found.step]
 
 
 _HEAD = ["REQUIREMENT", "LEVEL", "BEFORE", "AFTER", "SECONDS", "REQUESTS", ""]

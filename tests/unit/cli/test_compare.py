@@ -96,6 +96,25 @@ def test_runs_of_other_releases_are_judged_by_this_one() -> None:
     assert done.exit_code == 0, done.output
     assert "dra_support/api_is_served: broken -> holds" in done.stdout
     assert "Only the run after looked at accelerator_metrics," in done.stdout
+    assert done.stdout.endswith("\nNothing got worse of what both runs looked at.\n")
+    found = json.loads(call("compare", RUNS / "no-dra-api", RUNS / "whole-healthy", "-o", "json").stdout)
+    assert (found["step"], found["unknown"]) == ("better", [])
+
+
+def test_what_the_later_run_did_not_look_at_is_not_said_to_be_as_it_was() -> None:
+    before, after = RUNS / "whole-healthy", RUNS / "accelerators-healthy"
+    done = call("compare", before, after)
+    assert done.exit_code == 3
+    assert "Only the run before looked at accelerator_metrics," in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("Nothing is known to be worse; something could not be decided")
+    found = json.loads(call("compare", before, after, "-o", "json").stdout)
+    assert "accelerator_metrics" in found["unknown"]
+
+
+def test_runs_with_nothing_in_common_are_refused(holds: Path) -> None:
+    said = refused(call("compare", RUNS / "gateway-healthy", holds))
+    assert "looked at no requirement in common" in said
+    assert str(holds) in said
 
 
 def test_what_only_another_release_can_recompute_is_not_compared(holds: Path, tmp_path: Path) -> None:
@@ -109,6 +128,7 @@ def test_what_only_another_release_can_recompute_is_not_compared(holds: Path, tm
     assert done.exit_code == 3
     assert f"{CHECK} is not compared, because this release cannot recompute it:" in done.stdout
     assert "made by aiconform 0.2.0" in done.stdout
+    assert "every verdict and every assertion is what it was" not in done.stdout
 
 
 def test_runs_for_different_versions_need_a_flag(holds: Path, tmp_path: Path) -> None:

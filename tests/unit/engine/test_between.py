@@ -80,6 +80,9 @@ def test_the_most_important_step_comes_first() -> None:
     assert most_important([]) == "same"
 
 
+ASSERTION = assertion("a", True)
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Finished:
     return read_finished(make_run(tmp_path / "run"), load_standard())
@@ -144,9 +147,40 @@ def test_a_requirement_that_one_run_did_not_look_at_is_named(run: Finished) -> N
         }
     )
     found = between(run, replace(run, report=more))
-    assert (found.step, found.only) == ("same", ((), ("dra_support",)))
+    assert found.only == ((), ("dra_support",))
     gone = between(replace(run, report=more), run)
-    assert (gone.step, gone.only) == ("same", (("dra_support",), ()))
+    assert gone.only == (("dra_support",), ())
+
+
+@pytest.mark.parametrize(
+    ("other", "gone", "come"),
+    [
+        (result("dra_support", "pass", assertions=()), "undecided", "same"),
+        (result("dra_support", "fail", assertions=()), "undecided", "undecided"),
+        (result("dra_support", "error", strict="error", assertions=()), "same", "same"),
+        (result("dra_support", "error", strict="fail", assertions=()), "undecided", "undecided"),
+        (result("dra_support", "error", strict="error", assertions=(ASSERTION,)), "undecided", "same"),
+        (result("dra_support", "not-applicable", strict="not-applicable", assertions=()), "same", "same"),
+    ],
+)
+def test_what_only_one_run_looked_at_is_not_known_to_be_no_worse(
+    other: CheckResult, gone: str, come: str, run: Finished
+) -> None:
+    more = replace(run, report=run.report.model_copy(update={"checks": (*run.report.checks, other)}))
+    for found, step_ in ((between(more, run), gone), (between(run, more), come)):
+        assert found.step == step_
+        assert found.unknown == (("dra_support",) if step_ == "undecided" else ())
+    unread = replace(more, unread={"dra_support": "made by aiconform 9"})
+    assert between(unread, run).step == between(run, unread).step == "undecided"
+
+
+def test_runs_without_a_requirement_in_common_are_not_compared(run: Finished) -> None:
+    not_run = result("dra_support", "not-run", assertions=())
+    nothing = replace(run, report=run.report.model_copy(update={"checks": (not_run,)}))
+    other = replace(run, report=run.report.model_copy(update={"checks": (result("dra_support"),)}))
+    for one, another in ((run, other), (other, run), (run, nothing), (nothing, nothing)):
+        with pytest.raises(CannotCompare, match=r"no requirement in common.*name runs of the same requirements"):
+            between(one, another, any_version=True)
 
 
 def test_a_requirement_that_was_to_be_run_and_was_not_is_undecided(run: Finished) -> None:
@@ -157,7 +191,7 @@ def test_a_requirement_that_was_to_be_run_and_was_not_is_undecided(run: Finished
 def test_what_cannot_be_recomputed_is_not_compared(run: Finished) -> None:
     newer = replace(run, unread={CHECK: "made by aiconform 9"})
     for found in (between(run, newer), between(newer, run)):
-        assert (found.unread, found.requirements, found.step) == ((CHECK,), (), "same")
+        assert (found.unread, found.requirements, found.step) == ((CHECK,), (), "undecided")
         assert "verdict" not in [each.what for each in found.run if each.before and each.after]
 
 
