@@ -40,8 +40,8 @@ class Moment:
 
 @dataclass(frozen=True)
 class Curve:
-    """points: (x, y) in the order of x; a y of None is a gap. steps: a value stays until the next one. strong: it is
-    what the figure is about."""
+    """points: (x, y) in the order of x; a y of None is a gap. steps: a value stays until the next one, or the gap.
+    strong: it is what the figure is about."""
 
     name: str
     points: tuple[tuple[float, float | None], ...]

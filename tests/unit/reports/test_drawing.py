@@ -138,13 +138,22 @@ def test_a_curve_goes_through_its_points() -> None:
 
 def test_steps_stay_until_the_next_value_and_gaps_stay_open() -> None:
     drawing = draw(lines(Curve("one", ((0, 1), (5, 2), (6, None), (8, 2), (10, 2)), steps=True)))
-    first, second = (len(way.points.split()) for way in drawing.ways)
-    assert (first, second) == (3, 3)
+    across = [[float(each.split(",")[0]) for each in way.points.split()] for way in drawing.ways]
+    assert across == [[0, 500, 500, 600], [800, 1000, 1000]]
     assert drawing.dots == []
 
 
-def test_a_value_alone_is_a_dot() -> None:
-    drawing = draw(lines(Curve("one", ((0, 1), (1, None)), steps=True)))
+def test_a_step_before_a_gap_lasts_until_the_gap() -> None:
+    drawing = draw(lines(Curve("one", ((0, None), (10, 5), (40, None), (50, None)), steps=True)))
+    assert [way.points for way in drawing.ways] == ["250.0,17.0 1000.0,17.0"]
+    assert drawing.dots == []
+
+
+@pytest.mark.parametrize(
+    ("points", "steps"), [(((0, 1), (1, None)), False), (((0, 1),), True), (((0, 1), (0, None)), True)]
+)
+def test_a_value_alone_is_a_dot(points: tuple[tuple[float, float | None], ...], steps: bool) -> None:
+    drawing = draw(lines(Curve("one", points, steps=steps)))
     assert (len(drawing.ways), len(drawing.dots)) == (0, 1)
 
 

@@ -93,12 +93,13 @@ def _parts(curve: Curve) -> list[list[Point]]:
     for at, value in sorted(curve.points, key=lambda point: point[0]):
         if not math.isfinite(at):
             continue
+        if curve.steps and parts[-1] and at > parts[-1][-1][0]:
+            # It stayed until now, also before a gap.
+            parts[-1].append((at, parts[-1][-1][1]))
         if value is None or not math.isfinite(value):
             parts.append([])
-            continue
-        if curve.steps and parts[-1]:
-            parts[-1].append((at, parts[-1][-1][1]))
-        parts[-1].append((at, value))
+        else:
+            parts[-1].append((at, value))
     return [_thinned(part) for part in parts if part]
 
 
