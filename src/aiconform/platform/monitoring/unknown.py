@@ -17,6 +17,8 @@ _SOMETHING_ELSE = re.compile(r"cache|kv_|queue|request|quota|mem|ram|output|inpu
 
 def perhaps_utilization(samples: Iterable[MetricSample], conventions: Sequence[Convention]) -> tuple[str, ...]:
     """The names of these samples that may be what an unknown exporter calls the utilization, a few of them."""
-    found = {sample.name for sample in samples if not _SOMETHING_ELSE.search(sample.name)}
-    named = sorted(name for name in found if _OF_ACCELERATORS.search(name) and _UTILIZATION.search(name))
+    # Pages have thousands of samples, and few names.
+    names = sorted({sample.name for sample in samples})
+    named = (name for name in names if _OF_ACCELERATORS.search(name) and _UTILIZATION.search(name))
+    named = (name for name in named if not _SOMETHING_ELSE.search(name))
     return tuple(name for name in named if all(each.entry(name) is None for each in conventions))[:_SHOWN]
