@@ -56,3 +56,13 @@ def test_a_node_comes_for_the_pod_and_goes_after_it() -> None:
 )
 def test_what_never_happened_is_drawn_for_as_long_as_the_platform_had(changes: dict[str, object], last: Span) -> None:
     assert rows(scaling(**changes))[-1][-1] == last
+
+
+@pytest.mark.parametrize(
+    ("gone", "other_gone", "end"), [(39.9, None, 39.9), (None, 39.9, 1811.9), (None, None, 1811.9)]
+)
+def test_watching_ends_with_the_pods_own_node(gone: float | None, other_gone: float | None, end: float) -> None:
+    other = node(name="another", gone=other_gone)
+    _, own, others = rows(scaling(nodes=(node(gone=gone), other)))
+    assert own[-1] == Span("is Ready", 5.0, end)
+    assert others[-1] == Span("is Ready", 5.0, other_gone or end)

@@ -41,10 +41,12 @@ def _node(node: NodeSeen, end: float) -> Iterator[Span]:
 
 
 def _end(seen: Scaling) -> float:
-    """When watching ended, as far as it is known: what never happened was waited for as long as the platform had."""
+    """When watching ended, as far as it is known: when the Pod's node went, or after as long as the platform had."""
     known = [at for node in seen.nodes for at in (node.came, node.ready, node.gone) if at is not None]
     known += [at for at in (seen.ran, seen.released) if at is not None]
     if seen.released is None:
         return max(*known, seen.waited_up) if known else seen.waited_up
-    removed = bool(seen.nodes) and all(node.gone is not None for node in seen.nodes)
-    return max(known) if removed else max(*known, seen.released + seen.waited_down)
+    # Of other nodes the probe does not wait to see them go.
+    placed = next((node for node in seen.nodes if node.name == seen.pod_node), None)
+    stayed = placed is not None and placed.gone is None
+    return max(*known, seen.released + seen.waited_down) if stayed else max(known)
