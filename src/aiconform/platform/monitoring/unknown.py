@@ -10,9 +10,15 @@ from aiconform.platform.monitoring.metrics import MetricSample
 
 _SHOWN = 3
 _OF_ACCELERATORS = re.compile(r"gpu|npu|xpu|tpu|dcu|gcu|mlu|accelerator|tegra", re.IGNORECASE)
-_UTILIZATION = re.compile(r"util|busy|usage|use_perc|duty|load", re.IGNORECASE)
+# "load" as a word: not of a workload, an upload, a reload.
+_UTILIZATION = re.compile(r"util(?!it)|busy|usage|(?<![a-z])use_perc|duty|(?:^|[_:])load(?:[_:]|$)", re.IGNORECASE)
 # What model servers, schedulers and kernels have of their own: vllm:gpu_cache_usage_perc, kubelet_cpu_..., node_load1.
-_SOMETHING_ELSE = re.compile(r"cache|kv_|queue|request|quota|mem|ram|output|input", re.IGNORECASE)
+# What is counted, and what has another unit, is no share of a device's time.
+_SOMETHING_ELSE = re.compile(
+    r"cache|kv_|queue|request|quota|mem|ram|output|input|cpu|power|watt|energy|temp|balanc|_time(?:_|$)|duration"
+    r"|_(?:total|info|count|success|sum|bucket|created|timestamp|seconds|bytes|joules|celsius)$",
+    re.IGNORECASE,
+)
 
 
 def perhaps_utilization(samples: Iterable[MetricSample], conventions: Sequence[Convention]) -> tuple[str, ...]:
