@@ -21,6 +21,8 @@ GROUP = "gateway.networking.k8s.io"
 # The newest first; both have all fields that checks use.
 VERSIONS = ("v1", "v1beta1")
 HTTP_PORT = 80
+# OpenShift's own class: https://docs.redhat.com/en/documentation/openshift_container_platform/
+_DEFAULTS = ("default", "openshift-default")
 # Of what an implementation deploys for a Gateway: https://gateway-api.sigs.k8s.io/geps/gep-1762/
 OF_GATEWAY = f"{GROUP}/gateway-name"
 
@@ -53,7 +55,7 @@ class GatewayClass:
     gateways: int = 0
     """How many programmed Gateways of the platform use it."""
     default: bool = False
-    """The platform marks or names it as its default."""
+    """The platform marks it as its default."""
     facts: ClassFacts = field(default_factory=ClassFacts)
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Those that a Gateway of it needs, as the user gave them or as another Gateway of the platform has them."""
@@ -62,6 +64,11 @@ class GatewayClass:
     def lacks(self) -> str:
         """What its Gateways need and nothing shows; empty if nothing."""
         return f"annotations {self.facts.annotations}" if self.facts.annotations and not self.annotations else ""
+
+    @property
+    def named_default(self) -> bool:
+        """Whether its name says that it is the default, where the platform marks none."""
+        return self.name in _DEFAULTS
 
     @property
     def last(self) -> str:
@@ -186,8 +193,7 @@ def read_class(
         accepted,
         says or "no condition Accepted",
         len(of_class),
-        # https://docs.redhat.com/en/documentation/openshift_container_platform/ calls its own openshift-default.
-        marked or metadata["name"].rpartition("-")[2] == "default",
+        marked,
         facts,
         _needed(facts.annotations, [given, *(each["metadata"].get("annotations") or {} for each in of_class)]),
     )
@@ -210,7 +216,7 @@ def candidates(found: Sequence[GatewayClass], wanted: str, option: str) -> list[
     """The classes to use, the best first. `wanted` names one, or is empty; `option` is how a user names one.
 
     Accepted ones go first, then those whose Gateways lack nothing, those that work in a single cluster without more,
-    the platform's default, those that most Gateways use. Raises NoGatewayClass.
+    the platform's default (marked, else by its name), those that most Gateways use. Raises NoGatewayClass.
     """
     names = ", ".join(each.name for each in found)
     if wanted:
@@ -228,6 +234,7 @@ def candidates(found: Sequence[GatewayClass], wanted: str, option: str) -> list[
             bool(each.lacks),
             bool(each.last),
             not each.default,
+            not each.named_default,
             -each.gateways,
             each.name,
         ),
@@ -248,7 +255,7 @@ def choose(found: Sequence[GatewayClass], wanted: str, option: str) -> tuple[Gat
     alike = [each for each in others if each.accepted is best.accepted]
     if alike and not _needs_more(best) and all(map(_needs_more, alike)):
         return best, f"of {names} the one that needs nothing more; {option}=NAME chooses another"
-    if best.default:
+    if best.default or best.named_default:
         return best, f"of {names} the platform's default; {option}=NAME chooses another"
     if best.gateways:
         return best, f"of {names} most Gateways here use it ({best.gateways}); {option}=NAME chooses another"

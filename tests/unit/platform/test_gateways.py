@@ -68,12 +68,20 @@ def test_regional_load_balancers_that_need_a_subnet_go_last() -> None:
 
 def test_a_class_whose_name_says_so_is_the_default() -> None:
     others = [
-        class_object(name, "example.com/c") for name in ("data-science-gateway-class", "istio", "default-no-more")
+        class_object(name, "example.com/c")
+        for name in ("data-science-gateway-class", "istio", "default-no-more", "another-default", "a-non-default")
     ]
     for name in ("default", "openshift-default"):
         assert tried(*others, class_object(name, "openshift.io/gateway-controller/v1"))[0] == name
         _, why = choose([read_class(obj, []) for obj in [*others, class_object(name, "example.com/c")]], "", "x")
         assert "the platform's default" in why
+        marked = class_object("z", "example.com/c", annotations={"x.example/is-default-class": "true"})
+        assert tried(*others, class_object(name, "example.com/c"), marked)[:2] == ["z", name]
+    # Whoever ends a name so says nothing of the platform.
+    _, why = choose([read_class(obj, []) for obj in others], "", "x")
+    assert "the platform's default" not in why
+    used = (gateway("istio", 80),)
+    assert tried(*others, gateways=used)[0] == "istio"
 
 
 def test_load_balancers_of_layer_4_are_never_tried() -> None:
