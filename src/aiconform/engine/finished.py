@@ -28,6 +28,13 @@ class Finished:
 
 def read_finished(path: Path, standard: Standard) -> Finished:
     """Raises BadRunDirectory, with the way out: no run, an unfinished one, or one that differs from itself."""
+    try:
+        return _read(path, standard)
+    except OSError as error:
+        raise BadRunDirectory(f"{path} cannot be read: {error.strerror or type(error).__name__}") from error
+
+
+def _read(path: Path, standard: Standard) -> Finished:
     run = RunDirectory(path)
     if not (path / "run.json").is_file():
         raise BadRunDirectory(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +61,10 @@ def read_history(folder: Path, standard: Standard) -> History:
     """Every run in the folder and in folders of it. Raises NoHistory."""
     runs: list[Finished] = []
     left_out: list[tuple[Path, str]] = []
-    for path in _runs_in(folder):
+    for path, unreadable in _runs_in(folder):
+        if unreadable:
+            left_out.append((path, f"{path} cannot be read: {unreadable}"))
+            continue
         try:
             runs.append(read_finished(path, standard))
         except BadRunDirectory as error:
@@ -92,24 +97,39 @@ def _whose(run: Finished) -> tuple[str, str]:
     return cluster.get("uid") or cluster.get("server", ""), run.info.standard
 
 
-def _runs_in(folder: Path) -> Iterator[Path]:
-    """Raises NoHistory if there are too many, or the folder itself cannot be read."""
-    for number, path in enumerate(_walk(folder, 0), 1):
+def _runs_in(folder: Path) -> Iterator[tuple[Path, str]]:
+    """As _walk. Raises NoHistory if there are too many, or the folder itself cannot be read."""
+    for number, (path, unreadable) in enumerate(_walk(folder, 0), 1):
         if number > MOST:
             raise NoHistory(f"{folder} holds more than {MOST} runs: name a folder with fewer of them")
-        yield path
+        if unreadable and path == folder:
+            raise NoHistory(f"{folder} cannot be read: {unreadable}")
+        yield path, unreadable
 
 
-def _walk(folder: Path, depth: int) -> Iterator[Path]:
-    """Folders with a run.json, by name; nothing below one, and no link is followed."""
-    if (folder / "run.json").is_file():
-        yield folder
-        return
+def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, str]]:
+    """By name, folders with a run.json, and those that may hold one but cannot be read, with the reason.
+
+    Nothing below a run, and no link is followed.
+    """
     try:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+        if _holds_run(folder):
+            yield folder, ""
+            return
+        if depth == DEEPEST:
+            return
+        with os.scandir(folder) as entries:
+            inside = sorted(folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError as error:
-        if depth == 0:
-            raise NoHistory(f"{folder} cannot be read: {error.strerror}") from error
+        yield folder, error.strerror or type(error).__name__
         return
-    for path in inside if depth < DEEPEST else ():
+    for path in inside:
         yield from _walk(path, depth + 1)
+
+
+def _holds_run(folder: Path) -> bool:
+    """Raises OSError if that cannot be seen, which Path.is_file does not do with every Python."""
+    try:
+        return stat.S_ISREG((folder / "run.json").stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False

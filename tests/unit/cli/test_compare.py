@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -245,6 +248,35 @@ def test_runs_are_found_in_folders_and_not_behind_links(holds: Path, tmp_path: P
     (nested / "link").symlink_to(holds)
     found = json.loads(call("history", nested, "-o", "json").stdout)
     assert [each["directory"] for each in found["runs"]] == [str(nested / "2026/11/run")]
+
+
+def as_owner(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Called by somebody whom the rights of files bind, also where the tests have root's."""
+    words = [sys.executable, "-m", "aiconform", *map(str, arguments)]
+    if os.geteuid() == 0:
+        if not shutil.which("setpriv"):
+            pytest.skip("root's rights cannot be given away without setpriv")
+        words = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *words]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX")
+@pytest.mark.parametrize("rights", [0o600, 0o100])
+def test_a_folder_that_cannot_be_read_is_left_out_by_name(rights: int, holds: Path, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "run").mkdir(parents=True)
+    closed.chmod(rights)
+    try:
+        history, compare = as_owner("history", tmp_path), as_owner("compare", holds, closed)
+        refused = as_owner("history", closed)
+    finally:
+        closed.chmod(0o700)
+    assert f"left out: {closed}: {closed} cannot be read: Permission denied" in history.stdout
+    assert str(holds) in history.stdout
+    for done in (compare, refused):
+        assert (done.returncode, done.stdout) == (2, "")
+        assert str(closed) in done.stderr.splitlines()[-1]
+        assert "The trace" not in done.stderr
 
 
 def test_a_folder_without_a_run_that_can_be_shown_is_refused(leaks: Path, tmp_path: Path) -> None:
