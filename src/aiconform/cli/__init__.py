@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -54,7 +55,9 @@ class LazyGroup(click.Group):
     def main(self, *arguments: Any, standalone_mode: bool = True, **options: Any) -> Any:
         """As click's, with this command's exit codes."""
         options.setdefault("complete_var", COMPLETE)
-        call = partial(super().main, *arguments, standalone_mode=False, **options)
+        call: Callable[[], object] = partial(super().main, *arguments, standalone_mode=False, **options)
+        if refused := _no_completion(os.environ.get(options["complete_var"], "")):
+            call = partial(_refuse, refused)
         if not standalone_mode:
             return call()
         sys.exit(exit_code(call))
@@ -70,6 +73,32 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _no_completion(asked: str) -> str:
+    """Why click would end with 1, or as by a defect, on what a shell asks by the variable COMPLETE; "" if it would not.
+
+    The shells set COMP_WORDS and COMP_CWORD; that of fish is a word, and that of the others a number.
+    """
+    if not asked:
+        return ""
+    from click.shell_completion import get_completion_class
+
+    shell, _, what = asked.partition("_")
+    if not get_completion_class(shell) or what not in ("source", "complete"):
+        return f"{COMPLETE}={asked} is no completion: `aiconform completion --help` names the shells that have one"
+    word = os.environ.get("COMP_CWORD")
+    if what == "complete" and (
+        "COMP_WORDS" not in os.environ or word is None or not (shell == "fish" or word.isdecimal())
+    ):
+        return f"{COMPLETE}={asked} is for the script of `aiconform completion {shell}`, which also sets the words"
+    return ""
+
+
+def _refuse(why: str) -> None:
+    from aiconform.cli.common import fail
+
+    fail(why)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

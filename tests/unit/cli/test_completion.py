@@ -45,6 +45,27 @@ def test_another_shell_is_wrong_use() -> None:
     assert "'bash', 'zsh', 'fish'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"_AICONFORM_COMPLETE": "tcsh_complete"},
+        {"_AICONFORM_COMPLETE": "bash_run"},
+        {"_AICONFORM_COMPLETE": "1"},
+        {"_AICONFORM_COMPLETE": "bash_complete"},
+        {"_AICONFORM_COMPLETE": "zsh_complete", "COMP_WORDS": "aiconform", "COMP_CWORD": "x"},
+        {"_AICONFORM_COMPLETE": "fish_complete", "COMP_WORDS": "aiconform"},
+    ],
+)
+def test_a_completion_that_is_none_is_wrong_use(asked: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COMP_WORDS", "COMP_CWORD"):
+        monkeypatch.delenv(name, raising=False)
+    done = CliRunner().invoke(main, ["spec", "list"], env=asked)
+    assert (done.exit_code, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert f"_AICONFORM_COMPLETE={asked['_AICONFORM_COMPLETE']} is " in line
+    assert "aiconform completion" in line
+
+
 def test_commands_options_and_choices_are_completed() -> None:
     assert answered("aiconform ") == [f"plain,{name}" for name in COMMANDS]
     assert answered("aiconform certify va") == ["plain,validate"]
