@@ -93,11 +93,24 @@ async def test_the_user_is_right_about_known_names_too() -> None:
 @pytest.mark.parametrize(
     "resource", ["openshift.io/mlxnics", "nvidia.com/hostdev", "amd.com/vnic", "aliyun/member-eni", "aliyun/erdma",
                  "tke.cloud.tencent.com/direct-eni", "ovs-cni.network.kubevirt.io/br1", "github.com/fuse",
-                 "kata.peerpods.io/vm", "cmk.intel.com/exclusive-cores", "intel.com/intel_fec_acc100"],
+                 "kata.peerpods.io/vm", "smarter-devices/i2c-1", "openshift.io/input_output",
+                 "cmk.intel.com/exclusive-cores", "intel.com/intel_fec_acc100"],
 )  # fmt: skip
 async def test_interfaces_and_other_devices_of_hosts_are_no_accelerators(resource: str) -> None:
     seen = await found(node(**{resource: "8"}))
     assert (seen.offered, seen.passed_over) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "resource", ["openshift.io/gpu_vf", "openshift.io/MIG-1g", "aliyun/gpu", "aliyun/npu-310",
+                 "x.network.kubevirt.io/vgpu", "smarter-devices/accel0", "openshift.io/intel_tpu"],
+)  # fmt: skip
+async def test_an_accelerator_under_a_prefix_of_anybodys_names_is_asked_about(resource: str) -> None:
+    (told,) = (await found(node(**{resource: "4"}))).passed_over
+    assert f"extended resource {resource} is on 1 node(s)" in told
+    assert (await found(node(**{resource: "4"}), not_accelerators=(resource,))).passed_over == ()
+    (named,) = (await found(node(**{resource: "4"}), accelerators=(resource,))).offered
+    assert named.name == resource
 
 
 @pytest.mark.parametrize(

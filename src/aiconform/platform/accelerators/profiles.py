@@ -79,7 +79,8 @@ class Profiles:
     """What is an accelerator and what is not. The first profile that fits a name counts.
 
     others: patterns of drivers and resources that are something else, unless the user says otherwise. parts: of
-    resources that are no device, although they are of one.
+    resources that are no device, although they are of one. chosen: of resources that administrators name, which are
+    something else unless their name fits one of alike.
     own, named, refused: what the user said: profiles, patterns of accelerators, patterns of what is none.
     """
 
@@ -89,6 +90,8 @@ class Profiles:
     named: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
 
     def by_driver(self, driver: str) -> Profile | None:
         """The profile of a DRA driver, or None if its devices are not known to be accelerators."""
@@ -100,7 +103,9 @@ class Profiles:
 
     def is_other(self, name: str) -> bool:
         """Whether a driver or resource without a profile is known to be something else, so that nobody is asked."""
-        return _fits(name, (*self.refused, *self.others, *self.parts))
+        if _fits(name, (*self.refused, *self.others, *self.parts)):
+            return True
+        return _fits(name, self.chosen) and not _fits(name.lower(), self.alike)
 
     def is_part(self, resource: str) -> bool:
         """Whether an extended resource is a part of accelerators that no Pod asks for alone; the user may say no."""
@@ -140,7 +145,13 @@ def load_profiles() -> Profiles:
     content = yamlfile.parse(Path("profiles.yaml"), files(__package__).joinpath("profiles.yaml").read_bytes()).data
     others = (*content["other_drivers"], *content["other_resources"])
     accelerators = tuple(map(Profile.model_validate, content["accelerators"]))
-    return Profiles(accelerators, others, parts=tuple(content["parts_of_accelerators"]))
+    return Profiles(
+        accelerators,
+        others,
+        parts=tuple(content["parts_of_accelerators"]),
+        chosen=tuple(content["other_resources_by_any_name"]),
+        alike=tuple(content["like_accelerators"]),
+    )
 
 
 class _File(BaseModel):
