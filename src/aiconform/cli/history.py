@@ -21,8 +21,8 @@ def command(folder: Path, last: int, output: str) -> None:
     """Show the runs in DIR, and in folders of it, by time: the verdict on each requirement, and where one got worse.
 
     Each run is judged again by this release, and each requirement is held against the last run before that looked at
-    it, on the same cluster for the same version. Runs that are unfinished, or differ from themselves, are left out by
-    name.
+    it on the same cluster, also for another version of Kubernetes. Runs that are unfinished, or differ from themselves,
+    are left out by name.
 
     Exit code, of the last run on each cluster: 0 if nothing got worse, 4 if something fails that did not fail before, 3
     if something that was decided could not be decided.

@@ -1,4 +1,7 @@
-"""Many runs by time, and what became of each requirement from one run to the next of its cluster and version."""
+"""Many runs by time, and what became of each requirement from one run to the next of its cluster.
+
+Versions of the standard are no bound here: a cluster is upgraded, and that is where things break.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiconform.engine.between import RequirementStep, Step, most_important, not_looked_at, requirement_step
-from aiconform.engine.evidence import CheckResult
+from aiconform.engine.evidence import CheckResult, RunInfo
 from aiconform.engine.finished import Finished, read_finished
 from aiconform.engine.rundir import BadRunDirectory
 from aiconform.spec import Standard
@@ -33,7 +36,7 @@ class Since:
 
 @dataclass(frozen=True)
 class Moment:
-    """A run. since: by requirement, unless it is the first that looked at it on this cluster for this version."""
+    """A run. since: by requirement, unless it is the first that looked at it on this cluster."""
 
     run: Finished
     since: Mapping[str, Since]
@@ -52,8 +55,8 @@ class History:
 
     @property
     def step(self) -> Step:
-        """The most important one of the last runs, each of its cluster and version."""
-        last = {_whose(each.run): each for each in self.moments}
+        """The most important one of the last runs, each of its cluster."""
+        last = {cluster_of(each.run.info): each for each in self.moments}
         return most_important([each.step for each in last.values()])
 
 
@@ -77,13 +80,13 @@ def read_history(folder: Path, standard: Standard) -> History:
 
 
 def _moments(runs: Iterable[Finished]) -> Iterator[Moment]:
-    seen: dict[tuple[tuple[str, str], str], tuple[Finished, CheckResult]] = {}
+    seen: dict[tuple[str, str], tuple[Finished, CheckResult]] = {}
     for run in runs:
         since = {}
         for check in run.report.checks:
             if check.id in run.unread or not_looked_at(check, run):
                 continue
-            key = _whose(run), check.id
+            key = cluster_of(run.info), check.id
             if key in seen:
                 before, result = seen[key]
                 since[check.id] = Since(before, requirement_step(result, check))
@@ -91,10 +94,8 @@ def _moments(runs: Iterable[Finished]) -> Iterator[Moment]:
         yield Moment(run, since)
 
 
-def _whose(run: Finished) -> tuple[str, str]:
-    """The cluster, and the version of the standard: runs that can be held against each other."""
-    cluster = run.info.cluster
-    return cluster.get("uid") or cluster.get("server", ""), run.info.standard
+def cluster_of(info: RunInfo) -> str:
+    return info.cluster.get("uid") or info.cluster.get("server", "")
 
 
 def _runs_in(folder: Path) -> Iterator[tuple[Path, str]]:

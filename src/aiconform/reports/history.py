@@ -103,6 +103,7 @@ def _told(number: int, each: Moment, numbers: Mapping[Path, int]) -> Iterator[st
         if since.step.step == "worse":
             assertions = f" ({', '.join(_worse(since))})" if _worse(since) else ""
             yield f"{number} is worse than {numbers[since.before.path]}: {id_}{assertions}"
-            befores.append(since.before.path)
-    for before in dict.fromkeys(befores):
-        yield f"what changed: aiconform compare {before} {each.run.path}"
+            befores.append((since.before.path, since.before.info.standard))
+    for before, standard in dict.fromkeys(befores):
+        other = " --any-version" if standard != each.run.info.standard else ""
+        yield f"what changed: aiconform compare{other} {before} {each.run.path}"

@@ -215,12 +215,23 @@ def test_a_history_ends_with_the_last_run_of_each_cluster(holds: Path, leaks: Pa
     assert call("history", tmp_path).exit_code == 4
     make_run(tmp_path / "elsewhere", at="2026-11-09T02:00:00.000Z", cluster="99999999-2222-3333-4444-555555555555")
     assert call("history", tmp_path).exit_code == 4
-    make_run(tmp_path / "older-list", at="2026-11-09T03:00:00.000Z", version="v1.36")
-    assert call("history", tmp_path).exit_code == 4
     make_run(tmp_path / "healed", at="2026-11-10T02:00:00.000Z")
     assert call("history", tmp_path).exit_code == 0
     make_run(tmp_path / "lost", at="2026-11-11T02:00:00.000Z", started=False)
     assert call("history", tmp_path).exit_code == 3
+
+
+def test_a_history_goes_on_with_an_upgrade(tmp_path: Path) -> None:
+    for number, leaks in enumerate((False, True), 1):
+        make_run(tmp_path / f"old-{number}", at=f"2026-11-0{number}T02:00:00.000Z", version="v1.36", leaks=leaks)
+    make_run(tmp_path / "new-1", at="2026-11-03T02:00:00.000Z", version="v1.37")
+    assert call("history", tmp_path).exit_code == 0
+    make_run(tmp_path / "newer", at="2026-11-04T02:00:00.000Z", version="v1.38", leaks=True)
+    done = call("history", tmp_path)
+    assert done.exit_code == 4
+    (told,) = [line for line in done.stdout.splitlines() if "--any-version" in line]
+    _, _, command = told.partition("aiconform ")
+    assert call(*command.split()).exit_code == 4
 
 
 def test_a_requirement_is_held_against_the_last_run_that_looked_at_it() -> None:
