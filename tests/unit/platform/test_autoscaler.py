@@ -454,7 +454,7 @@ async def test_a_pool_whose_accelerators_are_offered_by_dra_alone_is_not_one_wit
     assert [bool(each.without) for each in found.pools] == [False, True]
 
 
-@pytest.mark.parametrize("offered", ["aliyun.com/gpu-mem", "example.com/npu"])
+@pytest.mark.parametrize("offered", ["aliyun.com/gpu-mem", "example.com/npu", "nvidia.com/a100"])
 async def test_a_pool_whose_nodes_offer_accelerators_by_no_known_name_is_asked_about(offered: str) -> None:
     labels = {"karpenter.sh/nodepool": "ai", "alibabacloud.com/nodepool-id": "ai", "nvidia.com/gpu.product": "T4"}
     nodes = [node("ai-1", labels, **{offered.replace("/", "__"): "30"}), node("cpu-1", {}, **{"amd.com__nic": "8"})]
@@ -473,6 +473,26 @@ async def test_a_pool_whose_nodes_offer_accelerators_by_no_known_name_is_asked_a
         assert choose(given, ClusterAutoscaling()).resource == offered
 
 
+@pytest.mark.parametrize("offered", ["example.com/license", "example.com/camera-0"])
+async def test_a_resource_that_is_called_otherwise_leaves_what_labels_and_requirements_tell(offered: str) -> None:
+    """The driver of the GPUs is not ready."""
+    labels = {"karpenter.sh/nodepool": "ai", "alibabacloud.com/nodepool-id": "ai"}
+    more = {offered.replace("/", "__"): "3"}
+    wanted = [{"key": "karpenter.k8s.aws/instance-gpu-manufacturer", "operator": "In", "values": ["nvidia"]}]
+    asking = karpenter_pool("ai", template={"spec": {"requirements": wanted}})
+    for platform in (
+        FakePlatform([node("ai-1", {**labels, GKE_GPU: "nvidia-l4"}, **more)], status=status_of(("ai", 1))),
+        FakePlatform([node("ai-1", labels, **more)], pools=[asking], served=("v1",)),
+    ):
+        assert choose(await find(platform), ClusterAutoscaling()).resource == "nvidia.com/gpu"
+    # Where nothing tells of a GPU, it may be the accelerator.
+    for platform in (
+        FakePlatform([node("ai-1", labels, **more)], status=status_of(("ai", 1))),
+        FakePlatform([node("ai-1", labels, **more)], pools=[karpenter_pool("ai", template={})], served=("v1",)),
+    ):
+        assert [each.name for each in (await find(platform)).unknown] == ["ai"]
+
+
 def labelled_host(name: str, **allocatable: str) -> Object:
     """A node of a pool with TPUs by its labels."""
     one = node(name, **allocatable)
@@ -480,6 +500,7 @@ def labelled_host(name: str, **allocatable: str) -> Object:
     return one
 
 
+GKE_GPU = "cloud.google.com/gke-accelerator"
 GKE_POOL, GKE_TPU = "cloud.google.com/gke-nodepool", "cloud.google.com/gke-tpu-accelerator"
 PLUGIN = {"google.com__tpu": "4"}
 

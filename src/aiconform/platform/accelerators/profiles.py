@@ -111,6 +111,14 @@ class Profiles:
         """Whether an extended resource is a part of accelerators that no Pod asks for alone; the user may say no."""
         return _fits(resource, self.parts) and not _fits(resource, self.refused) and self.by_resource(resource) is None
 
+    def is_alike(self, resource: str) -> bool:
+        """Whether an unlisted resource is called like an accelerator, or is of a vendor of some."""
+        if self.is_other(resource) or self.by_resource(resource):
+            return False
+        known = (pattern for each in (*self.own, *self.accelerators) for pattern in each.resources)
+        vendors = {pattern.partition("/")[0] for pattern in known}
+        return resource.partition("/")[0] in vendors or _fits(resource.lower(), self.alike)
+
     def _of(self, name: str, patterns: Callable[[Profile], tuple[str, ...]]) -> Profile | None:
         if _fits(name, self.refused):
             return None

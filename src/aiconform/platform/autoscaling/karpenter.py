@@ -14,9 +14,9 @@ from aiconform.platform.autoscaling.members import (
     SYSTEM,
     cloud_of,
     most_offered,
-    offering_others,
     only_by_claims,
     other_system,
+    renamed,
     with_label,
 )
 from aiconform.platform.autoscaling.pools import BY_KARPENTER, Autoscaling, Pool, is_spot, pool_of
@@ -79,7 +79,7 @@ def node_pool(
     shown = _accelerator(in_use, profiles) or most_offered(members, profiles)
     without = hardware.without
     # What nodes that work do not offer, further ones will not, either.
-    if not (shown or without or only_by_claims(members, by_dra, profiles) or offering_others(members, profiles)):
+    if not (shown or without or only_by_claims(members, by_dra, profiles) or renamed(members, profiles)):
         # A limit or a taint tells an NVIDIA GPU with its own resource name from one that is partitioned.
         told = [_accelerator({*limits, *dict(taints)} - {*refused}, profiles), *hardware.resources]
         shown = next((name for name in told if name and name not in refused), "")

@@ -83,10 +83,22 @@ def offering_nothing(members: Sequence[Object], by_dra: Collection[str], profile
 def offering_others(members: Iterable[Object], profiles: Profiles | None = None) -> bool:
     """Whether nodes that work may have accelerators that no known name stands for: unlisted ones, or parts of some."""
     profiles = profiles or load_profiles()
+    return any(profiles.is_part(name) or not profiles.is_other(name) for name in _without_known(members, profiles))
+
+
+def renamed(members: Iterable[Object], profiles: Profiles | None = None) -> bool:
+    """Whether nodes that work offer their accelerators by another name than labels, taints or requirements tell.
+
+    An unlisted resource that is not even called like one, such as a licence, is beside what these tell.
+    """
+    profiles = profiles or load_profiles()
+    return any(profiles.is_part(name) or profiles.is_alike(name) for name in _without_known(members, profiles))
+
+
+def _without_known(members: Iterable[Object], profiles: Profiles) -> list[str]:
+    """The extended resources of nodes that work, if no known accelerator is among them."""
     offered = [name for node in members if usable_node(node) is None for name in extended(node)]
-    if any(map(profiles.by_resource, offered)):
-        return False
-    return any(profiles.is_part(name) or not profiles.is_other(name) for name in offered)
+    return [] if any(map(profiles.by_resource, offered)) else offered
 
 
 def labelled(nodes: Iterable[Object]) -> str:

@@ -14,10 +14,10 @@ from aiconform.platform.autoscaling.members import (
     labelled,
     labels_of,
     most_offered,
-    offering_others,
     offers,
     only_by_claims,
     other_system,
+    renamed,
     with_label,
 )
 
@@ -196,7 +196,7 @@ def pool_of(
     claimed = only_by_claims(members, by_dra, profiles)
     resource = fields.pop("resource", "") or most_offered(members, profiles)
     # For nodes whose driver does not run yet.
-    told = "" if claimed or offering_others(members, profiles) else labelled(members)
+    told = "" if claimed or renamed(members, profiles) else labelled(members)
     resource = resource or told
     without = fields.pop("without", "")
     flexible = bool(working) and all(labels_of(node).get(_FLEXIBLE) == "true" for node in working)
