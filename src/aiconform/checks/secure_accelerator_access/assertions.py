@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
-from aiconform.checks.secure_accelerator_access.attempts import answer, denied, no_such_device, not_permitted
+from aiconform.checks.secure_accelerator_access.attempts import answer, denied, no_such_device, stops_holder
 from aiconform.checks.secure_accelerator_access.device_sets import (
     counting,
     own_kernel,
@@ -171,8 +171,7 @@ def holder_opens_device(seen: Isolation) -> Finding:
     told = ", ".join(f"{attempt.device}: {attempt.outcome}" for attempt in attempts)
     if seen.unprivileged and any(map(denied, attempts)):
         return undecided(f"{told}; the holder could not run as root, whom no mode of a file stops: {_way_out(seen)}")
-    # In runs made before `control` was recorded, modes of files could stop the holder as well.
-    refused = any(not_permitted(attempt) or (denied(attempt) and seen.control is not None) for attempt in attempts)
+    refused = any(stops_holder(attempt, seen.control) for attempt in attempts)
     return holds(not refused and not all(map(no_such_device, attempts)), told, subjects=len(attempts))
 
 

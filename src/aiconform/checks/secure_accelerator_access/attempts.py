@@ -31,6 +31,14 @@ def answer(attempt: OpenAttempt, control: OpenAttempt | None, *, own_kernel: boo
     return "reached"
 
 
+def stops_holder(attempt: OpenAttempt, control: OpenAttempt | None) -> bool:
+    """Whether a holder that runs as root is refused its device.
+
+    In runs made before `control` was recorded, modes of files could stop it as well.
+    """
+    return not_permitted(attempt) or (denied(attempt) and control is not None)
+
+
 def not_permitted(attempt: OpenAttempt) -> bool:
     """EPERM."""
     return "not permitted" in attempt.outcome
