@@ -20,7 +20,7 @@ from aiconform.cli.ending import end
 def command(folder: Path, last: int, output: str) -> None:
     """Show the runs in DIR, and in folders of it, by time: the verdict on each requirement, and where one got worse.
 
-    Each run is judged again by this release, and each requirement is held against the last run before that looked at
+    Each run is judged again by this release, and each requirement is held against the last result before that decided
     it on the same cluster, also for another version of Kubernetes. Runs that are unfinished, or differ from themselves,
     are left out by name.
 

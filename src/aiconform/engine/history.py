@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiconform.engine.between import RequirementStep, Step, most_important, not_looked_at, requirement_step
+from aiconform.engine.between import OPEN, RequirementStep, Step, most_important, not_looked_at, requirement_step
 from aiconform.engine.evidence import CheckResult, RunInfo
 from aiconform.engine.finished import Finished, read_finished
 from aiconform.engine.rundir import BadRunDirectory
@@ -28,7 +28,10 @@ class NoHistory(Exception):
 
 @dataclass(frozen=True)
 class Since:
-    """What became of a requirement since the run `before`, the last that looked at it."""
+    """What became of a requirement since the run `before`: the last whose verdict on it was decided, if any was.
+
+    step: from the last result that decided something, of the verdict and of each assertion.
+    """
 
     before: Finished
     step: RequirementStep
@@ -87,11 +90,32 @@ def _moments(runs: Iterable[Finished]) -> Iterator[Moment]:
             if check.id in run.unread or not_looked_at(check, run):
                 continue
             key = cluster_of(run.info), check.id
-            if key in seen:
-                before, result = seen[key]
-                since[check.id] = Since(before, requirement_step(result, check))
-            seen[key] = run, check
+            if key not in seen:
+                seen[key] = run, check
+                continue
+            before, result = seen[key]
+            since[check.id] = Since(before, requirement_step(result, check))
+            kept = decided(result, check)
+            seen[key] = before if kept.verdict != check.verdict else run, kept
         yield Moment(run, since)
+
+
+def decided(before: CheckResult, after: CheckResult) -> CheckResult:
+    """What the next result is held against: `after`, with what `before` has where that decides nothing.
+
+    So a trouble of the moment hides neither what got worse meanwhile nor that something was broken all along.
+    """
+    old = {each.id: each for each in before.assertions}
+    assertions = [old.pop(each.id, each) if each.holds is None else each for each in after.assertions]
+    known = {each.id for each in after.assertions} | after.left_out.keys()
+    assertions += [each for id_, each in old.items() if id_ not in known]
+    return after.model_copy(
+        update={
+            "verdict": before.verdict if after.verdict in OPEN else after.verdict,
+            "strict": before.strict if after.strict in OPEN else after.strict,
+            "assertions": tuple(assertions),
+        }
+    )
 
 
 def cluster_of(info: RunInfo) -> str:

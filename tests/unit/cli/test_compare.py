@@ -221,6 +221,35 @@ def test_a_history_ends_with_the_last_run_of_each_cluster(holds: Path, leaks: Pa
     assert call("history", tmp_path).exit_code == 3
 
 
+HOW: dict[str, dict[str, bool]] = {"pass": {}, "fail": {"leaks": True}, "error": {"started": False}}
+
+
+@pytest.mark.parametrize(
+    ("results", "code"),
+    [
+        ("pass error", 3),
+        ("pass error error", 3),
+        ("pass error fail", 4),
+        ("pass error pass", 0),
+        ("fail error fail", 0),
+        ("fail error error", 3),
+        ("fail error pass", 0),
+        ("error error", 0),
+        ("error fail", 4),
+    ],
+)
+def test_what_decides_nothing_hides_nothing(results: str, code: int, tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / f"{number}", at=f"2026-11-0{number}T02:00:00.000Z", **HOW[how])  # type: ignore[arg-type]
+        for number, how in enumerate(results.split(), 1)
+    ]
+    done = call("history", tmp_path)
+    assert done.exit_code == code
+    if results == "pass error fail":
+        assert f"3 is worse than 1: {CHECK}" in done.stdout
+        assert f"what changed: aiconform compare {runs[0]} {runs[2]}" in done.stdout
+
+
 def test_a_history_goes_on_with_an_upgrade(tmp_path: Path) -> None:
     for number, leaks in enumerate((False, True), 1):
         make_run(tmp_path / f"old-{number}", at=f"2026-11-0{number}T02:00:00.000Z", version="v1.36", leaks=leaks)
