@@ -46,14 +46,16 @@ def of_check(evidence: Evidence, times: Times) -> Spans | None:
     count = "One observation" if len(worked) == 1 else f"{len(worked)} observations"
     says = f"{count} {where}; longest: {slowest.probe}, {duration(slowest.seconds)}."
     names = [record.probe if len(targets) == 1 else f"{record.probe}: {record.target}" for _, record in worked]
-    rows = tuple(_record_row(name, record, begun, *at) for name, (at, record) in zip(names, worked, strict=True))
+    rows = tuple(
+        Row(name, (*_wait(begun, at[0], times), _work(record, *at)))
+        for name, (at, record) in zip(names, worked, strict=True)
+    )
     return Spans(title="Timeline", says=says, x=RUN, rows=rows, moments=_pauses(times))
 
 
-def _record_row(name: str, record: Record, begun: float, begin: float, end: float) -> Row:
+def _work(record: Record, begin: float, end: float) -> Span:
     seen = record.outcome == "seen"
-    work = Span(WORKS if seen else UNSEEN, begin, end, "good" if seen else "open")
-    return Row(name, (*_wait(begun, begin), work))
+    return Span(WORKS if seen else UNSEEN, begin, end, "good" if seen else "open")
 
 
 def _check_spans(evidence: Evidence, times: Times) -> tuple[Span, ...]:
@@ -64,14 +66,19 @@ def _check_spans(evidence: Evidence, times: Times) -> tuple[Span, ...]:
     spans: list[Span] = []
     before = whole[0] if whole else worked[0][0]
     for begin, end in worked:
-        spans += [*_wait(before, begin), Span(WORKS, begin, end)]
+        spans += [*_wait(before, begin, times), Span(WORKS, begin, end)]
         before = end
     return tuple(spans)
 
 
-def _wait(begin: float, end: float) -> tuple[Span, ...]:
-    """Nothing for what nobody would notice."""
-    return (Span(WAITS, begin, end, "quiet"),) if end - begin >= 1 else ()
+def _wait(begin: float, end: float, times: Times) -> tuple[Span, ...]:
+    """Nothing for what nobody would notice, nor for a time in which the run was interrupted."""
+    parts = [(begin, end)]
+    for before, after in times.pauses:
+        if before < after:
+            cut = [piece for start, stop in parts for piece in ((start, min(stop, before)), (max(start, after), stop))]
+            parts = [(start, stop) for start, stop in cut if start < stop]
+    return tuple(Span(WAITS, start, stop, "quiet") for start, stop in parts if stop - start >= 1)
 
 
 def _merged(spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -53,11 +53,33 @@ def test_each_probe_has_a_row_with_what_it_waited_and_worked() -> None:
 
 
 def test_the_run_shows_when_no_probe_of_a_check_worked() -> None:
-    figure = of_run({"gang_scheduling": TWO}, timed(TWO, 20.0, 10.0, 20.0, pauses=((10.0, 14.0),)))
+    figure = of_run({"gang_scheduling": TWO}, timed(TWO, 20.0, 10.0, 20.0))
     assert figure is not None
     (row,) = figure.rows
     assert row.spans == (Span(WORKS, 0.0, 10.0), Span(WAITS, 10.0, 15.0, "quiet"), Span(WORKS, 15.0, 20.0))
-    assert figure.moments == (Moment("interrupted", 10.0), Moment("continued", 14.0))
+    assert figure.moments == ()
+
+
+def test_nothing_waits_while_the_run_is_interrupted() -> None:
+    pauses = ((12.0, 9000.0), (9002.0, 9002.5), (9004.0, 9000.0))
+    times = timed(TWO, 9015.0, 10.0, 9015.0, pauses=pauses)
+    waits = (
+        Span(WAITS, 10.0, 12.0, "quiet"),
+        Span(WAITS, 9000.0, 9002.0, "quiet"),
+        Span(WAITS, 9002.5, 9010.0, "quiet"),
+    )
+    figure = of_run({"gang_scheduling": TWO}, times)
+    assert figure is not None
+    assert figure.rows[0].spans == (Span(WORKS, 0.0, 10.0), *waits, Span(WORKS, 9010.0, 9015.0))
+    assert figure.moments[:2] == (Moment("interrupted", 12.0), Moment("continued", 9000.0))
+    long = TWO.model_copy(update={"waited": 9000.0})
+    figure = of_check(long, timed(long, 9015.0, 10.0, 9015.0, pauses=pauses))
+    assert figure is not None
+    assert figure.rows[1].spans == (
+        Span(WAITS, 0.0, 12.0, "quiet"),
+        *waits[1:],
+        Span(UNSEEN, 9010.0, 9015.0, "open"),
+    )
 
 
 def test_what_was_not_recorded_is_not_drawn() -> None:
