@@ -25,7 +25,7 @@ def command(folder: Path, last: int, output: str) -> None:
     are left out by name.
 
     Exit code, of the last run on each cluster: 0 if nothing got worse, 4 if something fails that did not fail before, 3
-    if something that was decided could not be decided.
+    if something that was decided could not be decided, or if that run is left out or cannot be recomputed.
     """
     from aiconform.engine.history import NoHistory, read_history
     from aiconform.reports.history import as_data, lines

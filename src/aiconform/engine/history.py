@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiconform.engine.between import OPEN, RequirementStep, Step, most_important, not_looked_at, requirement_step
 from aiconform.engine.evidence import CheckResult, RunInfo
 from aiconform.engine.finished import Finished, read_finished
-from aiconform.engine.rundir import BadRunDirectory
+from aiconform.engine.rundir import BadRunDirectory, RunDirectory
 from aiconform.spec import Standard
 
 DEEPEST = 3
@@ -50,36 +51,78 @@ class Moment:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A folder whose run cannot be shown. info: None if not even that can be read."""
+
+    path: Path
+    reason: str
+    info: RunInfo | None = None
+
+
+@dataclass(frozen=True)
 class History:
-    """moments: by time. left_out: folders whose run cannot be shown, with the reason."""
+    """moments: by time."""
 
     moments: tuple[Moment, ...]
-    left_out: tuple[tuple[Path, str], ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def newest(self) -> tuple[Moment, ...]:
+        """The last run of each cluster, without clusters whose last one is left out."""
+        last = {cluster_of(each.run.info): each for each in self.moments}
+        hidden = {cluster_of(each.info) for each in self._hidden if each.info}
+        return tuple(each for cluster, each in last.items() if cluster not in hidden)
+
+    @property
+    def unknown(self) -> tuple[tuple[Path, str], ...]:
+        """What is, or may be, the newest run of its cluster and is not held against those before, with the reason."""
+        undated = "it is left out, and when it began cannot be read"
+        found = [(each.path, "it is left out" if each.info else undated) for each in self._hidden]
+        for run in (each.run for each in self.newest):
+            if run.unread:
+                found.append((run.path, f"this release cannot recompute {', '.join(run.unread)}"))
+        return tuple(found)
 
     @property
     def step(self) -> Step:
-        """The most important one of the last runs, each of its cluster."""
-        last = {cluster_of(each.run.info): each for each in self.moments}
-        return most_important([each.step for each in last.values()])
+        """The most important one of the newest runs; what is unknown is undecided."""
+        unknown: list[Step] = ["undecided"] if self.unknown else []
+        return most_important([*(each.step for each in self.newest), *unknown])
+
+    @property
+    def _hidden(self) -> tuple[LeftOut, ...]:
+        """What is left out and began last on its cluster; without a time, it may have."""
+        last = {cluster_of(each.run.info): each.run.info.started for each in self.moments}
+        return tuple(
+            each
+            for each in self.left_out
+            if each.info is None or each.info.started >= last.get(cluster_of(each.info), "")
+        )
 
 
 def read_history(folder: Path, standard: Standard) -> History:
     """Every run in the folder and in folders of it. Raises NoHistory."""
     runs: list[Finished] = []
-    left_out: list[tuple[Path, str]] = []
+    left_out: list[LeftOut] = []
     for path, unreadable in _runs_in(folder):
         if unreadable:
-            left_out.append((path, f"{path} cannot be read: {unreadable}"))
+            left_out.append(LeftOut(path, f"{path} cannot be read: {unreadable}"))
             continue
         try:
             runs.append(read_finished(path, standard))
         except BadRunDirectory as error:
-            left_out.append((path, str(error)))
+            left_out.append(LeftOut(path, str(error), _info(path)))
     if not runs:
-        why = f"{len(left_out)} cannot be shown; the first: {left_out[0][1]}" if left_out else "it holds no run"
+        why = f"{len(left_out)} cannot be shown; the first: {left_out[0].reason}" if left_out else "it holds no run"
         raise NoHistory(f"{folder}: {why}: name a folder with directories that `aiconform run` wrote")
     runs.sort(key=lambda run: run.info.started)
     return History(tuple(_moments(runs)), tuple(left_out))
+
+
+def _info(path: Path) -> RunInfo | None:
+    with suppress(BadRunDirectory):
+        return RunDirectory(path).read_info()
+    return None
 
 
 def _moments(runs: Iterable[Finished]) -> Iterator[Moment]:

@@ -25,7 +25,8 @@ def as_data(found: History) -> dict[str, Any]:
     return {
         "step": found.step,
         "runs": [_moment(each) for each in found.moments],
-        "left_out": [{"directory": str(path), "reason": reason} for path, reason in found.left_out],
+        "left_out": [{"directory": str(each.path), "reason": each.reason} for each in found.left_out],
+        "unknown": [{"directory": str(path), "reason": reason} for path, reason in found.unknown],
     }
 
 
@@ -66,8 +67,10 @@ def lines(found: History, last: int) -> Iterator[str]:
     numbers = {each.run.path: number for number, each in enumerate(found.moments, 1)}
     for number, each in shown:
         yield from (plain(text) for text in _told(number, each, numbers))
-    for path, reason in found.left_out:
-        yield plain(f"left out: {path}: {shortened(reason, REASON_LIMIT)}")
+    for out in found.left_out:
+        yield plain(f"left out: {out.path}: {shortened(out.reason, REASON_LIMIT)}")
+    for path, reason in found.unknown:
+        yield plain(f"not known whether anything got worse with {path}: {shortened(reason, REASON_LIMIT)}")
 
 
 def _about(number: int, each: Moment) -> list[str]:

@@ -132,6 +132,11 @@ def test_what_only_another_release_can_recompute_is_not_compared(holds: Path, tm
     assert f"{CHECK} is not compared, because this release cannot recompute it:" in done.stdout
     assert "made by aiconform 0.2.0" in done.stdout
     assert "every verdict and every assertion is what it was" not in done.stdout
+    history = call("history", tmp_path)
+    assert history.exit_code == 3
+    assert f"got worse with {other}: this release cannot recompute {CHECK}\n" in history.stdout
+    make_run(tmp_path / "newer", at="2026-11-05T02:00:00.000Z")
+    assert call("history", tmp_path).exit_code == 0
 
 
 def test_runs_for_different_versions_need_a_flag(holds: Path, tmp_path: Path) -> None:
@@ -188,9 +193,11 @@ def test_what_is_no_whole_run_is_refused_by_name(spoil, holds: Path, leaks: Path
         assert words in said
         assert str(leaks) in said
     history = call("history", holds.parent)
-    assert history.exit_code == 0, history.output
     # A folder without run.json is none.
-    assert (f"left out: {leaks}: " in history.stdout) == (spoil is not _no_run)
+    left_out = spoil is not _no_run
+    assert history.exit_code == (3 if left_out else 0), history.output
+    assert (f"left out: {leaks}: " in history.stdout) == left_out
+    assert (f"not known whether anything got worse with {leaks}: it is left out" in history.stdout) == left_out
 
 
 def test_what_a_cluster_says_cannot_act_on_a_terminal(holds: Path, tmp_path: Path) -> None:
@@ -290,6 +297,36 @@ def test_runs_are_found_in_folders_and_not_behind_links(holds: Path, tmp_path: P
     assert [each["directory"] for each in found["runs"]] == [str(nested / "2026/11/run")]
 
 
+def test_only_the_newest_run_of_a_cluster_that_is_left_out_decides(holds: Path, leaks: Path, tmp_path: Path) -> None:
+    (leaks / "report.json").unlink()
+    found = json.loads(call("history", tmp_path, "-o", "json").stdout)
+    assert (found["step"], [each["directory"] for each in found["unknown"]]) == ("undecided", [str(leaks)])
+    healed = make_run(tmp_path / "healed", at="2026-11-03T02:00:00.000Z")
+    done = call("history", tmp_path)
+    assert done.exit_code == 0
+    assert f"left out: {leaks}: " in done.stdout
+    assert "not known" not in done.stdout
+    # What got worse before it is not what it ends with.
+    make_run(tmp_path / "worse", at="2026-11-04T02:00:00.000Z", leaks=True)
+    assert call("history", tmp_path).exit_code == 4
+    last = make_run(tmp_path / "last", at="2026-11-05T02:00:00.000Z")
+    (last / "report.json").unlink()
+    assert call("history", tmp_path).exit_code == 3
+    shutil.rmtree(last)
+    shutil.rmtree(tmp_path / "worse")
+    # Another cluster, of which there is no other run.
+    other = make_run(tmp_path / "other", at="2026-10-01T02:00:00.000Z", cluster="99999999-2222-3333-4444-555555555555")
+    (other / "report.json").unlink()
+    assert f"with {other}: it is left out\n" in call("history", tmp_path).stdout
+    shutil.rmtree(other)
+    # Nobody knows when it began.
+    (holds / "run.json").write_text("{")
+    done = call("history", tmp_path)
+    assert done.exit_code == 3
+    assert f"with {holds}: it is left out, and when it began cannot be read\n" in done.stdout
+    assert str(healed) in done.stdout
+
+
 def as_owner(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Called by somebody whom the rights of files bind, also where the tests have root's."""
     words = [sys.executable, "-m", "aiconform", *map(str, arguments)]
@@ -312,6 +349,7 @@ def test_a_folder_that_cannot_be_read_is_left_out_by_name(rights: int, holds: Pa
     finally:
         closed.chmod(0o700)
     assert f"left out: {closed}: {closed} cannot be read: Permission denied" in history.stdout
+    assert history.returncode == 3
     assert str(holds) in history.stdout
     for done in (compare, refused):
         assert (done.returncode, done.stdout) == (2, "")
