@@ -150,6 +150,34 @@ def test_the_github_action(corpus: Path) -> None:
     )
 
 
+def pip(folder: Path) -> str:
+    """A folder for PATH, where python3 prints what pip is to install."""
+    program = folder / "python3"
+    program.write_text('#!/bin/sh\nshift 4; echo "$*"\n')
+    program.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_the_github_action_installs_its_own_commit_unless_told_otherwise(tmp_path: Path) -> None:
+    action = yaml.safe_load((CI / "github/validate/action.yml").read_text())
+    (step,) = [each for each in action["runs"]["steps"] if each["name"] == "Install"]
+    variables = {"GITHUB_ACTION_PATH": str(CI / "github/validate"), "PATH": pip(tmp_path)}
+    done = ran(step["run"], tmp_path, **variables, PACKAGE=action["inputs"]["package"]["default"])
+    assert done.stdout == f"{CI.parent}[certify]\n"
+    assert (CI.parent / "pyproject.toml").is_file()
+    assert ran(step["run"], tmp_path, **variables, PACKAGE="a.whl[certify]").stdout == "a.whl[certify]\n"
+
+
+def test_the_gitlab_template_asks_what_to_install(tmp_path: Path) -> None:
+    job = yaml.safe_load((CI / "gitlab/validate.yml").read_text())["validate-submissions"]
+    install = job["before_script"][-1]
+    variables = {**job["variables"], "PATH": pip(tmp_path)}
+    done = ran(install, tmp_path, **variables)
+    assert done.returncode != 0
+    assert "AICONFORM_PACKAGE: is not set" in done.stderr
+    assert ran(install, tmp_path, **{**variables, "AICONFORM_PACKAGE": "a.whl"}).stdout == "a.whl\n"
+
+
 def test_the_gitlab_template(corpus: Path) -> None:
     job = yaml.safe_load((CI / "gitlab/validate.yml").read_text())["validate-submissions"]
     variables = {**job["variables"], "AICONFORM_OPTIONS": "--offline", "CI_MERGE_REQUEST_DIFF_BASE_SHA": "main"}

@@ -85,7 +85,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     for folder in (programs, work, seed / "docs"):
         folder.mkdir(parents=True)
     name = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
-    for program, text in (("aiconform", AICONFORM), ("uv", UV.replace("NAME", f"{name}[certify]"))):
+    for program, text in (("aiconform", AICONFORM), ("uv", UV.replace("NAME", f"./{name}[certify]"))):
         (programs / program).write_text(text)
         (programs / program).chmod(0o755)
     for version in ("1.36", "1.37"):
