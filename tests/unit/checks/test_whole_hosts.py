@@ -75,8 +75,9 @@ class Fake:
         allocated = [{"driver": each.driver, "pool": each.pool, "device": each.name} for each in given]
         return {**claim, "status": {"allocation": {"devices": {"results": allocated}}}}
 
-    async def list(self, _: str, kind: str) -> AsyncIterator[Object]:
+    async def list(self, _: str, kind: str, *, fields: str) -> AsyncIterator[Object]:
         assert kind == "ResourceSlice"
+        assert "spec.driver=" in fields
         devices = [
             {
                 "name": each.name,
