@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable
 
 from aiconform.check import Observation
+from aiconform.kit.pods import STAY
 
 # Device nodes of every container by the OCI runtime specification, and terminals that runtimes add.
 EVERYWHERE = re.compile(r"/dev/(null|zero|full|random|urandom|tty|console|ptmx|pts/.*|fd|std(in|out|err))")
@@ -97,7 +99,7 @@ def parse_view(lines: list[str]) -> View:
         elif kind == "mount":
             mounts.append(rest)
         elif kind == "env":
-            for entry in _decoded(rest).split("\0"):
+            for entry in decoded(rest, unreadable=f"UNREADABLE={rest}").split("\0"):
                 name, equals, value = entry.partition("=")
                 if equals:
                     environment[name] = value
@@ -105,11 +107,22 @@ def parse_view(lines: list[str]) -> View:
     return View(nodes=nodes, environment=environment, mounts=sorted(mounts), release=release, boot=boot)
 
 
-def _decoded(text: str) -> str:
+def look_script() -> str:
+    """What a container without a device runs: it prints what parse_view reads, and stays."""
+    return f"{LOOK}echo {LOOKED}; {STAY}"
+
+
+def is_in(path: str, mounts: Iterable[str]) -> bool:
+    """Whether a path is one of these mounts, or below one."""
+    return any(path == mount or path.startswith(f"{mount}/") for mount in mounts)
+
+
+def decoded(text: str, unreadable: str = "") -> str:
+    """Text that a container printed as base64; `unreadable` if it is no base64."""
     try:
         return base64.b64decode(text).decode("utf-8", "replace")
     except ValueError:
-        return f"UNREADABLE={text}"
+        return unreadable
 
 
 def parse_attempts(lines: list[str], word: str) -> tuple[OpenAttempt, ...]:

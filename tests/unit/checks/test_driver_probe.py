@@ -17,12 +17,12 @@ from aiconform.check import NothingToLookAt, Settings
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
 from aiconform.checks.driver_runtime_management.advertising import observed
-from aiconform.checks.driver_runtime_management.container import find, find_script, kernel_root, look_script
+from aiconform.checks.driver_runtime_management.container import find, find_script, kernel_root
 from aiconform.checks.driver_runtime_management.observations import LONGEST, Found
 from aiconform.checks.driver_runtime_management.options import DriverRuntimeManagement
 from aiconform.checks.driver_runtime_management.probes import advertised_versions, advertising, installed, looked_at
 from aiconform.cluster import Object, WatchEvent
-from aiconform.kit.container_view import LOOKED, View, parse_view
+from aiconform.kit.container_view import LOOKED, View, look_script, parse_view
 from aiconform.platform import AcceleratorOptions, NodeAccelerators
 from aiconform.platform.accelerators.drivers import Family, Told, families, family_of, simulated_kernel
 from aiconform.platform.accelerators.offered import Accelerators

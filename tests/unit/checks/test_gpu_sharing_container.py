@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from aiconform.checks.gpu_sharing.container import Answer, Sources, look_script, own, read, share_script, sources
-from aiconform.kit.container_view import LOOKED, DeviceNode, View, parse_view
+from aiconform.checks.gpu_sharing.container import Answer, Sources, own, read, share_script, sources
+from aiconform.kit.container_view import LOOKED, DeviceNode, View, look_script, parse_view
 from aiconform.platform.accelerators.drivers import Family, Reading, families, family_of, simulated_kernel
 
 SHELLS = [[path] for path in (shutil.which("dash"), shutil.which("bash")) if path]

@@ -5,15 +5,13 @@ It runs no vendor's tool: a tool may report the version of the image that it is 
 
 from __future__ import annotations
 
-import base64
 import re
 import shlex
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from aiconform.checks.driver_runtime_management.observations import LONGEST, Found
-from aiconform.kit.container_view import LOOK, LOOKED, View
-from aiconform.kit.pods import STAY
+from aiconform.kit.container_view import View, decoded, is_in, look_script
 from aiconform.platform.accelerators.drivers import Family, simulated_kernel
 from aiconform.platform.accelerators.versions import parse
 
@@ -50,11 +48,6 @@ def kernel_root(*, simulated: bool) -> str:
     return simulated_kernel() if simulated else ""
 
 
-def look_script() -> str:
-    """What a container without a device runs."""
-    return f"{LOOK}echo {LOOKED}; {STAY}"
-
-
 def find_script(family: Family, root: str, file: str = "") -> str:
     """What a container with a device runs. file: a further one to read."""
     files = [*_kernel_paths(family, root), *_taints(family, root), *family.files, *([file] if file else [])]
@@ -89,7 +82,7 @@ def find(
         path, _, value = rest.partition(" ")
         if kind == "file":
             # Names of libraries come later, and a line break in one does not change what a file has.
-            files.setdefault(path, _decoded(value))
+            files.setdefault(path, decoded(value))
         elif kind == "folder":
             folders.add(path)
         elif kind == "library":
@@ -108,12 +101,12 @@ def find(
     if holder.release:
         found += [Found(kind="kernel", path=folder, version=holder.release) for folder in in_kernel[:1]]
     for path, pattern in family.files.items():
-        if _is_in(path, mounts):
+        if is_in(path, mounts):
             found += [
                 Found(kind="injected", path=path, version=each) for each in _versions(pattern, files.get(path, ""))
             ]
     for path, resolved in libraries:
-        if _is_in(path, mounts):
+        if is_in(path, mounts):
             found += _library(family, path, resolved)
     if not any(each.kind != "kernel" and parse(each.version) for each in found):
         found += [
@@ -130,7 +123,7 @@ def _kind_of(file: str, mounts: Iterable[str]) -> Iterator[Literal["module", "ke
         yield "kernel"
     elif file.startswith(("/proc/", "/sys/")):
         yield "module"
-    elif _is_in(file, mounts):
+    elif is_in(file, mounts):
         yield "injected"
 
 
@@ -151,14 +144,3 @@ def _whole(pattern: str, text: str) -> Iterator[str]:
     found = re.fullmatch(pattern, text)
     if found:
         yield found[1]
-
-
-def _is_in(path: str, mounts: Iterable[str]) -> bool:
-    return any(path == mount or path.startswith(f"{mount}/") for mount in mounts)
-
-
-def _decoded(text: str) -> str:
-    try:
-        return base64.b64decode(text).decode("utf-8", "replace")
-    except ValueError:
-        return ""

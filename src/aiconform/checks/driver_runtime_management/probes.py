@@ -19,7 +19,7 @@ from aiconform.checks.driver_runtime_management.observations import (
 from aiconform.checks.driver_runtime_management.options import DriverRuntimeManagement
 from aiconform.cluster import Object
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.container_view import LOOKED, parse_view
+from aiconform.kit.container_view import LOOKED, look_script, parse_view
 from aiconform.kit.devices import CLAIM_ACCESS, request_devices, served_by
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import POD_ACCESS, container, pod
@@ -102,7 +102,7 @@ async def _created(platform: Platform, scratch: Scratch, target: NodeAccelerator
     image, node = platform.images["shell"], await platform.node(target.node)
     both = [
         container("holder", image, script, resources=request.resources),
-        container("control", image, containers.look_script()),
+        container("control", image, look_script()),
     ]
     return await scratch.create(pod(scratch.name("pod"), node, both, **request.pod_spec))
 

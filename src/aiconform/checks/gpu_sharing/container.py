@@ -5,15 +5,13 @@ No tool of an image is trusted: what counts is a file of the kernel, or a progra
 
 from __future__ import annotations
 
-import base64
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aiconform.checks.gpu_sharing.observations import Shown, Size
-from aiconform.kit.container_view import LOOK, LOOKED, View, granted
-from aiconform.kit.pods import STAY
+from aiconform.kit.container_view import View, decoded, granted, is_in, look_script
 from aiconform.platform.accelerators.drivers import Family, Reading, simulated_family, simulated_kernel
 
 _BYTES = 65536
@@ -81,11 +79,6 @@ def _named(text: str, value: str) -> Reading:
     return Reading(file=text, value=value) if text.startswith("/") else Reading(program=text, value=value)
 
 
-def look_script() -> str:
-    """What a container without a share runs."""
-    return f"{LOOK}echo {LOOKED}; {STAY}"
-
-
 def share_script(found: Sources) -> str:
     """What a container with a share runs."""
     steps = []
@@ -124,9 +117,9 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
         kind, _, rest = line.partition(" ")
         name, _, value = rest.partition(" ")
         if kind == "file" and _trusted(name, found.root, mounts):
-            files.setdefault(name, _decoded(value))
-        elif kind == "program" and _is_in(name, mounts):
-            programs.setdefault(name.rpartition("/")[2], _decoded(value))
+            files.setdefault(name, decoded(value))
+        elif kind == "program" and is_in(name, mounts):
+            programs.setdefault(name.rpartition("/")[2], decoded(value))
         elif kind == "bus" and name in numbers and (place := _PCI.findall(value)):
             buses.setdefault(name, place[-1])
 
@@ -169,20 +162,9 @@ def _trusted(path: str, root: str, mounts: Iterable[str]) -> bool:
     """Whether a file is the kernel's, or came with the device."""
     if root and path.startswith(f"{root}/"):
         return True
-    return path.startswith(("/proc/", "/sys/")) or _is_in(path, mounts)
-
-
-def _is_in(path: str, mounts: Iterable[str]) -> bool:
-    return any(path == mount or path.startswith(f"{mount}/") for mount in mounts)
+    return path.startswith(("/proc/", "/sys/")) or is_in(path, mounts)
 
 
 def _bytes(value: str, reading: Reading) -> float:
     number, unit = re.fullmatch(r"([\d.]+)\s*(\S*)", value).groups()  # type: ignore[union-attr]
     return float(number) * _UNITS.get(unit or reading.unit, 1.0)
-
-
-def _decoded(text: str) -> str:
-    try:
-        return base64.b64decode(text).decode("utf-8", "replace")
-    except ValueError:
-        return ""

@@ -14,7 +14,7 @@ from aiconform.checks.gpu_sharing.options import GpuSharing
 from aiconform.cluster import ClusterError, NotFound, Object, OverQuota, Stuck, TimedOut
 from aiconform.cluster.amounts import LARGE, with_amounts
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.container_view import LOOKED, View, parse_view
+from aiconform.kit.container_view import LOOKED, View, look_script, parse_view
 from aiconform.kit.devices import DeviceRequest, request_devices
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import (
@@ -197,7 +197,7 @@ class Holders:
         return made
 
     def _control(self) -> Object:
-        return container("control", self._platform.images["shell"], containers.look_script())
+        return container("control", self._platform.images["shell"], look_script())
 
     async def _lines(self, holder: Holder) -> list[str]:
         async with self._reading:
