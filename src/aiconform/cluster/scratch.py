@@ -71,8 +71,12 @@ class Scratch:
         """The Namespace of its namespaced objects."""
         return await self._space.namespace(self.security)
 
-    async def create(self, obj: Object, *, webhook_seconds: float | None = None) -> Object:
+    async def create(
+        self, obj: Object, *, webhook_seconds: float | None = None, security: PodSecurity | None = None
+    ) -> Object:
         """Create `obj` with the run's labels, in the Namespace or, if cluster-scoped, owned by the run's Namespace.
+
+        security: of the Namespace, for an object that needs another Pod Security level than the probe.
 
         Raises BeyondNamespace for a cluster-scoped object where the run works in a Namespace that is given. While an
         admission webhook is not reached or is behind, the request is retried for `webhook_seconds`, by default
@@ -85,7 +89,7 @@ class Scratch:
                 f"this needs a {obj['kind']}, which is an object of the cluster, and with --namespace a run makes "
                 f"none: {instead}"
             )
-        namespace = await self._space.namespace(self.security)
+        namespace = await self._space.namespace(security or self.security)
         metadata = {**obj["metadata"], "labels": {**obj["metadata"].get("labels", {}), **self.labels}}
         if resource.namespaced:
             metadata["namespace"] = namespace

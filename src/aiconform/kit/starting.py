@@ -41,10 +41,13 @@ async def holder_started(
     return running, "" if running else problem
 
 
-async def blame_device(platform: Platform, scratch: Scratch, created: Object, problem: str) -> Object | None:
+async def blame_device(
+    platform: Platform, scratch: Scratch, created: Object, problem: str, what: str = "a device"
+) -> Object | None:
     """The Pod if it runs after all; None if its device is the reason (`problem`) why it does not.
 
-    Raises Stuck, with the reason, if a Pod without a device does not start on its node either.
+    what: what the Pod has that others lack, where that is no device. Raises Stuck, with the reason, if a Pod without it
+    does not start on its node either.
     """
     cluster, metadata = platform.cluster, created["metadata"]
     try:
@@ -53,7 +56,7 @@ async def blame_device(platform: Platform, scratch: Scratch, created: Object, pr
         raise Stuck(f"Pod {metadata['name']} was deleted by someone else; before: {problem}") from None
     if await _is_pulling(platform, seen):
         raise Stuck(f"the image of Pod {metadata['name']} is still being pulled; use a larger --patience: {problem}")
-    await _start_without_device(platform, scratch, seen, problem)
+    await _start_without(platform, scratch, seen, problem, what)
     if refused_by_kubelet(seen):
         return None
     try:
@@ -62,13 +65,13 @@ async def blame_device(platform: Platform, scratch: Scratch, created: Object, pr
         return None
 
 
-async def _start_without_device(platform: Platform, scratch: Scratch, seen: Object, problem: str) -> None:
-    """Raises Stuck if a Pod without a device does not start on the node of `seen`."""
+async def _start_without(platform: Platform, scratch: Scratch, seen: Object, problem: str, what: str) -> None:
+    """Raises Stuck if a Pod without this does not start on the node of `seen`."""
     name = seen["spec"]["nodeName"]
     nodes = [node async for node in platform.cluster.list("v1", "Node", fields=f"metadata.name={name}")]
     if not nodes:
         raise Stuck(f"node {name} is gone; before: {problem}")
-    scratch.tell(f"a Pod with a device does not start on {name}; does one without?")
+    scratch.tell(f"a Pod with {what} does not start on {name}; does one without?")
     control = pod(
         f"{seen['metadata']['name']}-control", nodes[0], [container("control", platform.images["shell"], STAY)]
     )
@@ -80,7 +83,7 @@ async def _start_without_device(platform: Platform, scratch: Scratch, seen: Obje
     except ClusterError as error:
         running, why = None, str(error)
     if running is None:
-        raise Stuck(f"no Pod starts on {name} at the moment, not even one without a device: {why}; with one: {problem}")
+        raise Stuck(f"no Pod starts on {name} at the moment, not even one without {what}: {why}; with one: {problem}")
 
 
 def _runs(seen: Object) -> Object | None:
