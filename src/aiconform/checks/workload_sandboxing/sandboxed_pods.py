@@ -1,0 +1,231 @@
+"""The Pods of workload_sandboxing: sandboxed ones, the control Pod, and a listener on the node's loopback interface.
+
+No Pod has a privilege, a path of the host or a token of a ServiceAccount; only the listener is in the node's network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+
+from aiconform.checks.workload_sandboxing import inside
+from aiconform.checks.workload_sandboxing.sight import Words, block_numbers, parse_sight
+from aiconform.cluster import ClusterError, NotCreated, Object, Rejected, Stuck, TimedOut, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.kit.logs import read_until
+from aiconform.kit.pods import container, lost_node, pod, pod_anywhere, refused, start_of, started, warnings
+from aiconform.kit.starting import blame_device
+from aiconform.platform import Platform
+from aiconform.platform.accelerators.nodes import usable_node
+from aiconform.platform.sandboxes import SandboxClass
+
+# Code that nobody has reviewed is root in its container, with what a runtime gives every container.
+AS_ROOT: Object = {"runAsUser": 0, "seccompProfile": {"type": "RuntimeDefault"}}
+# What containerd and CRI-O say of a handler that their configuration does not have.
+NO_HANDLER = re.compile(r"no runtime for .* is configured|failed to find runtime handler|unknown runtime handler", re.I)
+_LOOK_SECONDS = 3.0
+# For how long a runtime may refuse a Pod before that is its answer: some wait for what a DaemonSet brings.
+_REFUSED_SECONDS = 45.0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why no Pod of a class runs, where that is what the platform offers. node: where it was tried."""
+
+    said: str
+    node: str
+
+
+class SandboxPods:
+    """Makes the Pods of one run. `unprivileged`: why sandboxed Pods cannot run as root, or empty."""
+
+    def __init__(self, platform: Platform, scratch: Scratch, seconds: float, patience: float) -> None:
+        self.unprivileged = ""
+        self._services: dict[str, str] = {}
+        self._platform, self._scratch, self._seconds, self._patience = platform, scratch, seconds, patience
+        unique = hashlib.sha256(scratch.cluster_name("").encode()).hexdigest()
+        self._mark = f"aiconform-{unique[:8]}"
+        self._secret, self._served = f"secret-{unique[8:24]}", f"served-{unique[24:40]}"
+        self._loopback, self._of_host = f"loopback-{unique[40:52]}", f"host-{unique[52:]}"
+        self._port = 20000 + int(unique[:4], 16) % 10000
+        self.words = Words(
+            secret=self._secret,
+            # A process has a name of at most 15 letters.
+            victim=f"aic-{unique[:10]}",
+            servers={self._served: "victim", self._loopback: "victim-loopback", self._of_host: "host-loopback"},
+        )
+
+    async def trial(self, each: SandboxClass, name: str) -> Object | Refusal:
+        """A running Pod of the class that tells which kernel it has, or why there is none. Raises ClusterError."""
+        found = await self._tried(each, name, None)
+        if isinstance(found, Refusal) and NO_HANDLER.search(found.said) and each.handler:
+            other, told = await self._with_handler(each.handler, found.node)
+            if other:
+                return await self._tried(each, f"{name}-again", other)
+            return Refusal(f"{found.said}{told}", found.node)
+        return found
+
+    async def _tried(self, each: SandboxClass, name: str, node: Object | None) -> Object | Refusal:
+        created = await self._sandboxed(each.name, name, inside.TRIAL, node, {})
+        found = await self.start(created)
+        if isinstance(found, Refusal):
+            await self._platform.cluster.delete(created)
+        return found
+
+    async def attacker(self, each: SandboxClass, node: Object, control: Object) -> Object:
+        """A running Pod of the class on the control Pod's node that tries everything. Raises ClusterError."""
+        lines = await read_until(self._platform.cluster, control, "main", inside.LOOKED, seconds=self._patience)
+        environment = {
+            "MARK": self._mark,
+            "VICTIM": control["metadata"]["uid"],
+            "VICTIM_ADDRESS": control["status"].get("podIP", ""),
+            "BLOCKS": " ".join(block_numbers(lines)),
+            "HOST_PORT": str(self._port),
+            **self._services,
+        }
+        created = await self._sandboxed(each.name, "sandbox", inside.ATTACKER, node, environment)
+        found = await self.start(created)
+        if isinstance(found, Refusal):
+            raise Stuck(f"{start_of(created)}: {found.said}, where another one of {each.name} ran just before")
+        return found
+
+    async def _sandboxed(
+        self, runtime_class: str, name: str, script: str, node: Object | None, environment: dict[str, str]
+    ) -> Object:
+        def made(security: Object) -> Object:
+            main = container("main", self._platform.images["shell"], script, env=_env(environment), **security)
+            named = self._scratch.name(name)
+            if node:
+                return pod(named, node, [main], runtimeClassName=runtime_class)
+            return pod_anywhere(named, [main], runtimeClassName=runtime_class)
+
+        if not self.unprivileged:
+            try:
+                return await self._scratch.create(made({"securityContext": AS_ROOT}))
+            except Rejected as error:
+                said = str(error)
+            created = await self._scratch.create(made({}))
+            self.unprivileged = said
+            return created
+        return await self._scratch.create(made({}))
+
+    async def start(self, created: Object) -> Object | Refusal:
+        """The running Pod, or why its runtime does not run it. Raises ClusterError where the runtime is not why."""
+        begun, refused_at, said = time.monotonic(), 0.0, ""
+        while True:
+            left = begun + self._seconds - time.monotonic()
+            try:
+                what = start_of(created)
+                found = await wait.until(
+                    self._platform.cluster, created, wait.running, seconds=min(_LOOK_SECONDS, left), what=what
+                )
+                if not (problem := refused(found)):
+                    return found
+                return await self._blamed(found, problem)
+            except NotCreated as error:
+                return await self._blamed(created, str(error))
+            except TimedOut as error:
+                late = error
+            if said := await self._refused(created):
+                refused_at = refused_at or time.monotonic()
+            now = time.monotonic()
+            if NO_HANDLER.search(said):
+                return Refusal(said, await self._node_of(created))
+            if refused_at and (now - refused_at > _REFUSED_SECONDS or left <= _LOOK_SECONDS):
+                return await self._blamed(created, said)
+            if left <= _LOOK_SECONDS:
+                raise await self._late(created, late)
+
+    async def _refused(self, created: Object) -> str:
+        """What the kubelet says that the runtime answered; empty if it did not refuse the Pod."""
+        found = await warnings(self._platform.cluster, created)
+        told = [each.get("message") or "" for each in found if each.get("reason") == "FailedCreatePodSandBox"]
+        return told[-1] if told else ""
+
+    async def _node_of(self, created: Object) -> str:
+        about = created["metadata"]
+        seen = await self._platform.cluster.get("v1", "Pod", about["name"], about["namespace"])
+        return str(seen["spec"].get("nodeName", ""))
+
+    async def _blamed(self, created: Object, said: str) -> Object | Refusal:
+        what = f"RuntimeClass {created['spec']['runtimeClassName']}"
+        runs = await blame_device(self._platform, self._scratch, created, said, what)
+        return runs or Refusal(said, await self._node_of(created))
+
+    async def _late(self, created: Object, error: TimedOut) -> ClusterError:
+        node = await self._node_of(created)
+        if node and (lost := await lost_node(self._platform.cluster, node)):
+            return Stuck(f"{start_of(created)}: {lost}")
+        return TimedOut(f"{error}; if it only needs longer: --set workload_sandboxing.start_seconds=N")
+
+    async def _with_handler(self, handler: str, but: str) -> tuple[Object | None, str]:
+        """(another node that reports this handler, what nodes report of handlers in words)."""
+        reporting = 0
+        async for node in self._platform.cluster.list("v1", "Node"):
+            names = [each.get("name") for each in node["status"].get("runtimeHandlers") or []]
+            reporting += bool(names)
+            if handler in names and node["metadata"]["name"] != but and usable_node(node) is None:
+                return node, ""
+        return None, f"; of {reporting} nodes that report their handlers, none has {handler}" if reporting else ""
+
+    async def serve(self) -> None:
+        """Create the Service of the control Pod. Raises ClusterError."""
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": self._scratch.name("control")},
+            "spec": {"selector": self._selector, "ports": [{"port": 80, "targetPort": inside.SERVED}]},
+        }
+        made = await self._scratch.create(service)
+        about = made["metadata"]
+        self._services = {
+            "SERVICE_NAME": f"{about['name']}.{about['namespace']}",
+            "SERVICE_ADDRESS": made["spec"].get("clusterIP", ""),
+            "SERVED_WORD": self._served,
+        }
+
+    @property
+    def _selector(self) -> dict[str, str]:
+        return {"aiconform.dev/sandboxing": self._mark}
+
+    async def control(self, node: Object) -> Object:
+        """The running control Pod. Raises ClusterError."""
+        environment = {
+            "MARK": self._mark,
+            "SECRET": self._secret,
+            "VICTIM_NAME": self.words.victim,
+            "LOOPBACK_WORD": self._loopback,
+            **self._services,
+        }
+        mounts = [{"name": "shared", "mountPath": "/shared"}]
+        main = container(
+            "main", self._platform.images["shell"], inside.CONTROL, env=_env(environment), volumeMounts=mounts
+        )
+        volumes = [{"name": "shared", "emptyDir": {}}]
+        made = pod(self._scratch.name("control"), node, [main], labels=self._selector, volumes=volumes)
+        return await self._ordinary(await self._scratch.create(made))
+
+    async def listener(self, node: Object) -> str:
+        """Why no Pod listens on the node's loopback interface; empty if one does."""
+        environment = {"HOST_WORD": self._of_host, "HOST_PORT": str(self._port)}
+        main = container("main", self._platform.images["shell"], inside.LISTENER, env=_env(environment))
+        made = pod(self._scratch.name("listener"), node, [main], hostNetwork=True)
+        try:
+            running = await self._ordinary(await self._scratch.create(made, security="privileged"))
+            lines = await read_until(self._platform.cluster, running, "main", inside.LOOKED, seconds=self._patience)
+        except ClusterError as error:
+            return str(error)
+        answer = parse_sight(lines, self.words).fetched("host-loopback")
+        return "" if answer and answer.word else f"its server on port {self._port} does not answer to itself"
+
+    async def _ordinary(self, created: Object) -> Object:
+        running, problem = await started(self._platform.cluster, created, seconds=self._patience)
+        if running is None:
+            raise Stuck(f"{start_of(created)}: {problem}")
+        return running
+
+
+def _env(environment: dict[str, str]) -> list[Object]:
+    return [{"name": name, "value": value} for name, value in environment.items()]
