@@ -125,11 +125,11 @@ async def test_an_absent_claim_says_so(make: Any) -> None:
 
 async def test_slices_are_published_and_come_back_when_somebody_deletes_them(make: Any) -> None:
     node = await make(count=5, devices_per_slice=2)
-    assert sum(len(s["spec"]["devices"]) for s in node.cluster.of("ResourceSlice")) == 5
+    assert sum(len(s["spec"]["devices"]) for s in node.cluster.of("ResourceSlice")) == 5 + 2
     for slice_ in node.cluster.of("ResourceSlice"):
         node.cluster.remove("ResourceSlice", slice_["metadata"]["name"])
-    await eventually(lambda: len(node.cluster.of("ResourceSlice")) == 3)
-    assert {s["spec"]["pool"]["resourceSliceCount"] for s in node.cluster.of("ResourceSlice")} == {3}
+    await eventually(lambda: len(node.cluster.of("ResourceSlice")) == 4)
+    assert {s["spec"]["pool"]["resourceSliceCount"] for s in node.cluster.of("ResourceSlice")} == {4}
 
 
 async def test_a_restart_writes_nothing_and_stopping_leaves_the_slices(make: Any) -> None:
@@ -147,7 +147,8 @@ async def test_fewer_devices_raise_the_generation(make: Any) -> None:
     await node.change(count=2)
     (slice_,) = node.cluster.of("ResourceSlice")
     assert slice_["spec"]["pool"]["generation"] == 2
-    assert [device["name"] for device in slice_["spec"]["devices"]] == ["accel-0", "accel-1"]
+    names = [device["name"] for device in slice_["spec"]["devices"]]
+    assert names == ["accel-0", "accel-1", "accel-2-vf-0", "accel-2-vf-1"]
 
 
 async def test_the_node_carries_labels_of_the_product(make: Any) -> None:
@@ -166,7 +167,7 @@ async def test_slices_follow_when_the_api_server_serves_the_group_again(make: An
     assert "is not served" in unsettled(status, node.config)
     assert unsettled(status, node.config, dra_served=False) == "the kubelet has not registered the DRA driver yet"
     node.cluster.versions = ("v1",)
-    await eventually(lambda: len(node.cluster.of("ResourceSlice")[0]["spec"]["devices"]) == 2)
+    await eventually(lambda: len(node.cluster.of("ResourceSlice")[0]["spec"]["devices"]) == 2 + 2)
 
 
 # Device plugin
@@ -348,10 +349,10 @@ def only_on(node: str) -> dict[str, Any]:
     ("count", "placed", "allocated"),
     [
         (4, {}, False),
-        (5, {}, True),
+        (7, {}, True),
         (40, only_on(NODE), True),
-        (5, only_on("another"), False),
-        (5, {"nodeSelector": {"kubernetes.io/hostname": "another"}}, False),
+        (7, only_on("another"), False),
+        (7, {"nodeSelector": {"kubernetes.io/hostname": "another"}}, False),
         # The node has more devices, but the scheduler finds none of the kind that the claim selects.
         (2, {"said": "0/1 nodes are available: 1 cannot allocate all claims."}, True),
         (2, {"said": "0/1 nodes are available: 1 Insufficient cpu."}, False),
@@ -381,7 +382,8 @@ async def test_the_rogue_allocator_allocates_only_what_cannot_be_had_on_its_node
     if allocated:
         await eventually(results)
         assert len(results()) == min(count, 32)
-        assert {result["device"] for result in results()} == {f"accel-{index}" for index in range(min(count, 4))}
+        names = [f"accel-{index}" for index in range(4)] + ["accel-4-vf-0", "accel-4-vf-1"]
+        assert {result["device"] for result in results()} == {*names[:count]}
         assert {result["request"] for result in results()} == {"many"}
     else:
         await asyncio.sleep(0.3)
@@ -400,7 +402,7 @@ async def test_status_tells_when_a_configuration_holds(make: Any) -> None:
     status = read_status(state)
     assert unsettled(status, node.config) == ""
     assert status is not None
-    assert (status["prepared"], status["devices"]) == (1, ["accel-0", "accel-1", "accel-2", "accel-3"])
+    assert (status["prepared"], status["devices"]) == (1, [device.name for device in devices_of(node.config)])
     wanted = node.config.model_copy(update={"count": 2})
     assert unsettled(status, wanted) == "the configuration is not taken up yet"
     assert unsettled(None, wanted) == "the accelerators' process has not started"

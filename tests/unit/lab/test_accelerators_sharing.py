@@ -102,7 +102,12 @@ async def test_both_ways_give_a_holder_the_folder_of_its_device_alone(make: Any)
     assert mount["containerPath"] == IN_CONTAINER + small[0].uuid
     assert "ro" in mount["options"]
     told = {file.name: file.read_text() for file in Path(mount["hostPath"]).iterdir()}
-    assert told == {"parent": f"{small[0].words['parent_uuid']}\n", "memory": f"{10 * 2**30}\n"}
+    assert told == {
+        "parent": f"{small[0].words['parent_uuid']}\n",
+        "memory": f"{10 * 2**30}\n",
+        "virtual": "0\n",
+        "profile": "1g.10gb\n",
+    }
     (answer,) = (await plugin(node, "Allocate", wants([small[2].uuid]), "nvidia.com/mig-1g.10gb")).container_responses
     given = [each for each in answer.mounts if each.container_path.startswith(IN_CONTAINER)]
     assert [each.container_path for each in given] == [IN_CONTAINER + small[2].uuid]

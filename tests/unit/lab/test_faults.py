@@ -421,7 +421,7 @@ def test_a_container_without_any_device_leaks_too(tmp_path: Path, lab: FakeLab) 
     (bundle / "config.json").write_text("{}")
     write_wrapper(wrapper, runc=Path("/bin/echo"), switch=lab.nodes[0].runtime_switch)
     assert run("runtime-leaks-devices").exit_code == 0
-    assert len(runc(wrapper, bundle)["devices"]) == 2
+    assert len(runc(wrapper, bundle)["devices"]) == len(devices_of(lab.nodes[0].config)) == 2 + 2
 
 
 @pytest.mark.parametrize(
@@ -484,7 +484,7 @@ def test_the_list_says_in_which_ways_devices_have_to_be_shared(lab: FakeLab) -> 
 @pytest.mark.parametrize(
     ("environment", "given"),
     [
-        (["NVIDIA_VISIBLE_DEVICES=all"], [0, 1]),
+        (["NVIDIA_VISIBLE_DEVICES=all"], [0, 1, 2, 3]),
         (["PATH=/bin", "HABANA_VISIBLE_DEVICES=1"], [1]),
         (["NVIDIA_VISIBLE_DEVICES=UUID"], [0]),
         (["NVIDIA_VISIBLE_DEVICES=void"], []),
@@ -513,7 +513,7 @@ def test_nodes_leak_only_their_own_accelerators(lab: FakeLab) -> None:
     lab.nodes[1].reload_accelerators()
     assert run("runtime-leaks-devices").exit_code == 0
     shown = [json.loads(node.runtime_switch.read_text())["show"] for node in lab.nodes]
-    assert [[device["minor"] for device in devices] for devices in shown] == [[10, 11], [30, 31], []]
+    assert [[device["minor"] for device in devices] for devices in shown] == [[10, 11, 12, 13], [30, 31, 32, 33], []]
 
 
 def test_help_and_list_import_no_kubernetes_client() -> None:

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiconform.lab import plan, planning
+from aiconform.lab.accelerators import identities
+from aiconform.lab.accelerators.devices import numbers_needed
 from aiconform.lab.config import MAX_LABS, MAX_NODES, LabConfig, LabError, Network, Paths
 from aiconform.lab.device_numbers import FIRST, LAST
 
@@ -207,13 +209,17 @@ def test_device_numbers_are_always_valid_and_apart_while_there_are_enough(counts
         current = planning.add_node(current, f"node-{i}", root, accelerators=count)
     for node in current.nodes:
         assert node.first_minor >= FIRST
-        assert node.first_minor + node.accelerators - 1 <= LAST
-    if sum(counts) <= LAST - FIRST + 1:
+        assert node.first_minor + _numbers(node) - 1 <= LAST
+    if sum(map(_numbers, current.nodes)) <= LAST - FIRST + 1:
         assert numbers_are_apart([current])
 
 
+def _numbers(node: plan.NodePlan) -> int:
+    return numbers_needed(identities()["simulated"], node.accelerators)
+
+
 def numbers_are_apart(labs: list[plan.LabPlan]) -> bool:
-    numbers = [node.first_minor + i for lab in labs for node in lab.nodes for i in range(node.accelerators)]
+    numbers = [node.first_minor + i for lab in labs for node in lab.nodes for i in range(_numbers(node))]
     return len(set(numbers)) == len(numbers)
 
 

@@ -21,7 +21,10 @@ from aiconform.platform.accelerators.resource_slices import published
 COUNT = 2
 # Persona -> what it offers by DRA: (product, how many, class).
 BY_DRA: dict[str, list[tuple[str, int, str]]] = {
-    "simulated": [("Simulated Accelerator A1", 2, "simulated-accelerator.aiconform.dev")],
+    "simulated": [
+        ("Simulated Accelerator A1", 2, "simulated-accelerator.aiconform.dev"),
+        ("Simulated Accelerator A1 (vf-8g)", 2, "simulated-accelerator.aiconform.dev"),
+    ],
     "simulated-shared": [("Simulated Accelerator A1", 2, "simulated-accelerator.aiconform.dev")],
     "machine": [("Simulated device", 2, "devices.aiconform.dev")],
     "nvidia": [("Simulated H100", 2, "gpu.nvidia.com")],
@@ -34,6 +37,7 @@ BY_DRA: dict[str, list[tuple[str, int, str]]] = {
     "nvidia-mig-single": [("Simulated H100 (mig 1g.10gb)", 14, "mig.nvidia.com")],
     "nvidia-time-slicing": [("Simulated H100", 2, "gpu.nvidia.com")],
     "nvidia-mps": [("Simulated H100", 2, "gpu.nvidia.com")],
+    "nvidia-vgpu": [("Simulated GRID A100-10C", 2, "gpu.nvidia.com")],
     "nvidia-dra": [("Simulated H100", 2, "gpu.nvidia.com")],
     "nvidia-dra-static-mig": [
         ("Simulated H100", 1, "gpu.nvidia.com"),
@@ -47,6 +51,8 @@ BY_DRA: dict[str, list[tuple[str, int, str]]] = {
     "neuron": [("Simulated Trainium2", 2, "neuron.aws.com")],
     "intel-gpu": [("Simulated Data Center GPU Flex 170", 2, "gpu.intel.com")],
     "intel-gpu-shared": [("Simulated Data Center GPU Flex 170", 2, "gpu.intel.com")],
+    # One of them and two functions of the other.
+    "intel-gpu-sriov": [("Simulated Data Center GPU Flex 170", 3, "gpu.intel.com")],
     "ascend": [],
 }
 # Persona -> what it offers by device plugins: (resource, how many).
@@ -60,6 +66,7 @@ BY_PLUGIN: dict[str, list[tuple[str, int]]] = {
     "nvidia-mig-single": [("nvidia.com/gpu", 14)],
     "nvidia-time-slicing": [("nvidia.com/gpu", 8)],
     "nvidia-mps": [("nvidia.com/gpu.shared", 8)],
+    "nvidia-vgpu": [("nvidia.com/gpu", 2)],
     "nvidia-dra": [("nvidia.com/gpu", 2)],
     "nvidia-dra-static-mig": [("nvidia.com/gpu", 3)],
     "nvidia-dra-dynamic-mig": [("nvidia.com/gpu", 2)],
@@ -70,6 +77,7 @@ BY_PLUGIN: dict[str, list[tuple[str, int]]] = {
     "neuron": [("aws.amazon.com/neuron", 2)],
     "intel-gpu": [("gpu.intel.com/xe", 2)],
     "intel-gpu-shared": [("gpu.intel.com/i915", 20)],
+    "intel-gpu-sriov": [("gpu.intel.com/xe", 3)],
     "ascend": [("huawei.com/Ascend910", 2)],
 }
 

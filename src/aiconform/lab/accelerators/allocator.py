@@ -1,9 +1,8 @@
-"""The faulty allocator of allocator-overcommits and more-shares-than-advertised: it allocates claims that its node
-cannot satisfy.
+"""The faulty allocator of allocator-overcommits and others: it allocates claims that its node cannot satisfy.
 
 A sound scheduler leaves them unallocated. This one writes an allocation that names devices twice, or a device that
-others hold all shares of. It looks only at claims of Pods that may run on its node, so that the fault can be on at a
-single node.
+others hold, or hold all shares of. It looks only at claims of Pods that may run on its node, so that the fault can be
+on at a single node.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from aiconform.lab.accelerators.prepared import Prepared
 from aiconform.lab.accelerators.publisher import Publisher
 from aiconform.lab.accelerators.sharing import Way, acts
 from aiconform.lab.accelerators.slices import GROUP
+from aiconform.lab.accelerators.virtual import given_again
 
 RETRY_SECONDS = 1.0
 # The API server accepts no more results in one allocation.
@@ -64,7 +64,7 @@ class RogueAllocator:
         asked = demands(claim, {identity.device_class, *identity.device_classes})
         if (claim.get("status") or {}).get("allocation") or claim["metadata"].get("deletionTimestamp"):
             return
-        devices = self.devices(sum(asked.values()), refused=is_refused(pod))
+        devices = self.devices(sum(asked.values()), refused=is_refused(pod), selectors=selectors(claim))
         if not devices:
             return
         allocation = overcommitted(asked, devices, self.config)
@@ -72,14 +72,17 @@ class RogueAllocator:
         changes = {"metadata": metadata, "status": {"allocation": allocation}}
         await self._cluster.patch(claim, changes, subresource="status")
 
-    def devices(self, asked: int, *, refused: bool) -> Sequence[str]:
-        """The devices to allocate to a claim that asks for so many; empty if a sound allocator is to decide."""
+    def devices(self, asked: int, *, refused: bool, selectors: str = "") -> Sequence[str]:
+        """The devices to allocate to a claim that asks for so many; empty if a sound allocator is to decide.
+
+        selectors: the expressions that they have to satisfy.
+        """
         devices = self._publisher.names
         if DriverFault.OVERCOMMITS in self.config.faults and is_excessive(asked, len(devices), refused=refused):
             return devices
         if refused and asked == 1 and acts(self.config, DriverFault.MORE_SHARES, Way.CAPACITY, Way.DRA_PARTITIONS):
             return [name for name, _ in Counter(self._prepared.held()).most_common(1)]
-        return ()
+        return given_again(self.config, selectors, self._prepared.held()) if refused and asked == 1 else ()
 
 
 def may_run_on(pod: Object, node: str) -> bool:
@@ -128,6 +131,13 @@ def demands(claim: Object, classes: Collection[str]) -> Counter[str]:
         if exactly.get("deviceClassName") in classes:
             asked[request["name"]] = exactly.get("count", 1)
     return asked
+
+
+def selectors(claim: Object) -> str:
+    """The CEL expressions of a claim's requests for exact counts."""
+    requests = [request.get("exactly") or request for request in claim["spec"].get("devices", {}).get("requests", [])]
+    found = [entry.get("cel", {}).get("expression", "") for each in requests for entry in each.get("selectors") or []]
+    return " ".join(found)
 
 
 def overcommitted(asked: Counter[str], devices: Sequence[str], config: AcceleratorConfig) -> Object:

@@ -60,6 +60,14 @@ class DriverFault(StrEnum):
     LAST_SHARE_REFUSED = "last-share-refused"
     SHARES_NOT_OFFERED = "shares-not-offered"
     MEMORY_OF_WHOLE = "partition-shows-whole-memory"
+    VIRTUAL_ELSEWHERE = "virtual-by-another-interface"
+    VIRTUAL_NAMES = "virtual-names-differ"
+    VIRTUAL_CLOSED = "virtual-device-does-not-open"
+    VIRTUAL_TWICE = "virtual-device-is-given-twice"
+    VIRTUAL_KEPT = "virtual-device-is-not-released"
+    VIRTUAL_WHOLE_MEMORY = "virtual-shows-whole-memory"
+    VIRTUAL_SECOND_REFUSED = "second-virtual-device-refused"
+    VIRTUAL_LEAK = "virtual-devices-leak"
     METRICS_OMIT_DEVICE = "metrics-omit-a-device"
     METRICS_OMIT_UTILIZATION = "metrics-omit-utilization"
     METRICS_WITHOUT_MEMORY = "metrics-without-memory"
@@ -95,7 +103,7 @@ class AcceleratorConfig(Strict):
     offer: Offer = Offer.DRA
     """How Pods request the devices. With `both`, DRA offers the first half (rounded up), the plugin the rest."""
     count: Annotated[int, Field(ge=0, le=MOST_ACCELERATORS)] = 4
-    """How many physical devices the node has."""
+    """How many physical devices the node has, beside the identity's further ones."""
     first_minor: Annotated[int, Field(ge=0)] = device_numbers.FIRST
     """The slot (`device_numbers`) of the first device node; the others follow. Nodes of one machine must not overlap.
     (start)"""
@@ -110,10 +118,10 @@ class AcceleratorConfig(Strict):
     serial: int = 0
     """Any number. A new one shows in `status.json` that this version of the file is in force."""
 
-    @property
-    def permissions(self) -> str:
+    def permissions(self, device: Device) -> str:
         """What a container may do with its device, in the device cgroup's letters."""
-        return "m" if DriverFault.WITHHOLDS_ACCESS in self.faults else "rw"
+        closed = device.virtual and DriverFault.VIRTUAL_CLOSED in self.faults
+        return "m" if closed or DriverFault.WITHHOLDS_ACCESS in self.faults else "rw"
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:
@@ -134,18 +142,27 @@ def devices_of(config: AcceleratorConfig) -> tuple[Device, ...]:
     """All devices of the node in order of their index, the same at every start."""
     if config.real:
         return real_devices(config.identity, config.real, node=config.node_name)
-    return make_devices(
+    made = make_devices(
         config.identity, config.count, node=config.node_name, first=config.first_minor, folder=config.device_dir
     )
+    by_plugin = config.offer is Offer.DEVICE_PLUGIN
+    return tuple(device for device in made if device.parent < config.count or not by_plugin)
 
 
 def split(config: AcceleratorConfig) -> tuple[tuple[Device, ...], tuple[Device, ...]]:
     """(those offered through DRA, those offered through the device plugin)."""
     to_dra = {Offer.DRA: config.count, Offer.DEVICE_PLUGIN: 0, Offer.BOTH: (config.count + 1) // 2}[config.offer]
+    elsewhere = DriverFault.VIRTUAL_ELSEWHERE in config.faults
+
+    def by_dra(device: Device) -> bool:
+        if device.parent < config.count:
+            return device.parent < to_dra
+        return not (elsewhere and device.virtual)
+
     devices = devices_of(config)
     return (
-        tuple(device for device in devices if device.parent < to_dra),
-        tuple(device for device in devices if device.parent >= to_dra and not device.on_demand),
+        tuple(device for device in devices if by_dra(device)),
+        tuple(device for device in devices if not by_dra(device) and not device.on_demand),
     )
 
 

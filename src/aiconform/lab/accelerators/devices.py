@@ -66,7 +66,7 @@ class Device(Strict):
     memory: str
     """A quantity; empty if it is not known."""
     whole_memory: str = ""
-    """That of the physical device."""
+    """That of the physical device, which a hypervisor may have."""
     attributes: dict[str, AttributeValue]
     nodes: tuple[DeviceNode, ...]
     """All that a holder gets; the main one first."""
@@ -75,6 +75,8 @@ class Device(Strict):
     counters: dict[str, int] = Field(default_factory=dict)
     """What it takes of the counters of its physical device; none if devices do not exclude each other."""
     partition: bool = False
+    virtual: bool = False
+    """Whether it is a virtual device: a function of a physical one, or what a hypervisor gives to the node."""
     real: RealDevice | None = None
     """The hardware that it is; None for a simulated device."""
 
@@ -119,6 +121,8 @@ class _Planned(Strict):
     def paths(self, identity: Identity) -> Iterator[tuple[NodeRole, str]]:
         """Role and path in a container of all nodes that a holder gets."""
         own, parents = (self.partition.nodes, identity.nodes) if self.partition else (identity.nodes, ())
+        if self.partition and self.partition.virtual:
+            parents = ()
         roles = (NodeRole.MAIN, *[NodeRole.COMPANION] * (len(own) - 1), *[NodeRole.PARENT] * len(parents))
         for role, template in zip(roles, (*own, *parents), strict=True):
             yield role, fill(template, self.words)
@@ -127,15 +131,15 @@ class _Planned(Strict):
 
 
 def _planned(identity: Identity, count: int) -> list[_Planned]:
-    """The devices of `count` physical ones, in the order of their index."""
+    """The devices of `count` physical ones and of the further ones, in the order of their index."""
     found: list[_Planned] = []
 
     def add(parent: int, model: Model, partition: Partition | None = None, **of_partition: str | int) -> None:
         words = {**NUMBERS, **of_partition, "index": len(found), "parent": parent}
         found.append(_Planned(model=model, partition=partition, words=words))
 
-    for parent in range(count):
-        model = identity.models[parent % len(identity.models)]
+    models = [identity.models[parent % len(identity.models)] for parent in range(count)]
+    for parent, model in enumerate((*models, *(identity.further if count else ()))):
         if model.counters or not model.partitions:
             add(parent, model)
         parts = [(each, number) for each in model.partitions for number in range(len(each.starts))]
@@ -164,7 +168,7 @@ def roles(identity: Identity) -> frozenset[NodeRole]:
 
 
 def resources(identity: Identity) -> tuple[str, ...]:
-    """The extended resources that devices of this identity can be offered as."""
+    """The extended resources that devices of this identity can be offered as; those of `further` only with a fault."""
     planned = _planned(identity, len(identity.models))
     return tuple(dict.fromkeys((*(each.extended_resource(identity) for each in planned), *identity.aliases)))
 
@@ -223,15 +227,16 @@ def _device(identity: Identity, planned: _Planned, node: str, nodes: tuple[Devic
         "device": nodes[0].container_path.rpartition("/")[2],
     }
     words["name"] = fill(partition.name if partition else identity.device_name, words)
+    words["profile"] = words["profile"] or identity.vgpu
     attributes = {**identity.attributes, **model.attributes, **(partition.attributes if partition else {})}
     taken = partition.counters if partition and model.counters else model.counters
-    whole_memory = model.memory or identity.memory
+    whole_memory = identity.host_memory or model.memory or identity.memory
     return Device(
         index=int(words["index"]),
         name=str(words["name"]),
         uuid=own_uuid,
         extended_resource=planned.extended_resource(identity),
-        memory=partition.memory if partition else whole_memory,
+        memory=partition.memory if partition else model.memory or identity.memory,
         whole_memory=whole_memory,
         attributes={
             name: fill(value, words) if isinstance(value, str) else value for name, value in attributes.items()
@@ -240,6 +245,7 @@ def _device(identity: Identity, planned: _Planned, node: str, nodes: tuple[Devic
         words=words,
         counters={fill(name, words): amount for name, amount in taken.items()},
         partition=partition is not None,
+        virtual=partition.virtual if partition else bool(identity.vgpu),
     )
 
 

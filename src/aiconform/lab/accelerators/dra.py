@@ -23,6 +23,7 @@ from aiconform.lab.accelerators.kubelet import (
 )
 from aiconform.lab.accelerators.prepared import Granted, Prepared
 from aiconform.lab.accelerators.sharing import opened_by_claim, refusal_of_claim
+from aiconform.lab.accelerators.virtual import keeping, opened_with, refusal_of_function
 
 SERVICES = {
     "v1.DRAPlugin": (dra_v1_pb2, dra_v1_pb2_grpc),
@@ -59,6 +60,8 @@ class DraDriver:
         self._socket = config.plugins_dir / driver / "dra.sock"
         self._registration_socket = config.registry_dir / f"{driver}-reg.sock"
         self._servers: list[tuple[Any, Any]] = []
+        # UIDs of the claims that the kubelet wants to give back and that a fault keeps.
+        self._kept: frozenset[str] = frozenset()
         # Calls for the same claim must not overtake each other.
         self._lock = asyncio.Lock()
 
@@ -127,7 +130,7 @@ class DraDriver:
         results = results_here(found, claim.uid, self.config)
         others = self._prepared.held(besides=claim.uid)
         opened = [self._opened(name, others) for _request, _pool, name in results]
-        granted = self._prepared.put(claim.uid, results, opened, self.config.permissions)
+        granted = self._prepared.put(claim.uid, results, opened)
         await self._on_prepared()
         return granted
 
@@ -140,9 +143,10 @@ class DraDriver:
         ours = {device.name: device for device in split(self.config)[0]}
         if name not in ours:
             raise AcceleratorError(f"this node has no device {name}; it has {', '.join(ours) or 'none'}")
-        if refusal := refusal_of_claim(self.config, ours[name], others):
+        refusal = refusal_of_claim(self.config, ours[name], others)
+        if refusal := refusal or refusal_of_function(self.config, ours[name]):
             raise AcceleratorError(f"{name}: {refusal}")
-        return (opened_by_claim(self.config, ours[name], others),)
+        return opened_with(self.config, [opened_by_claim(self.config, ours[name], others)])
 
     async def unprepare(self, request: Any, messages: Any) -> Any:
         """The response to a NodeUnprepareResourcesRequest."""
@@ -150,13 +154,21 @@ class DraDriver:
         async with self._lock:
             for claim in request.claims:
                 try:
-                    self._prepared.remove(claim.uid)
-                except OSError as err:
+                    self._release(claim.uid)
+                except (AcceleratorError, OSError) as err:
                     answer.claims[claim.uid].error = f"{claim.namespace}/{claim.name}: {err}"
                 else:
                     answer.claims[claim.uid].error = ""
         self._on_change()
         return answer
+
+    def _release(self, uid: str) -> None:
+        """Unprepare a claim. Raises AcceleratorError while a fault keeps its devices, OSError."""
+        if DriverFault.VIRTUAL_KEPT in self.config.faults:
+            self._kept = keeping(self.config, self._prepared.devices(), {*self._kept, uid})
+            if uid in self._kept:
+                raise AcceleratorError(f"it keeps its devices: the fault {DriverFault.VIRTUAL_KEPT} is on")
+        self._prepared.remove(uid)
 
 
 class _Service:

@@ -119,7 +119,8 @@ class DeviceFolder:
 
 
 def device_folder(config: AcceleratorConfig, device: Device) -> DeviceFolder | None:
-    """What the driver tells the holder of a device: `parent`, the UUID of the physical device, and `memory` in bytes.
+    """What the driver tells the holder of a device: `parent`, the UUID of the physical device, `memory` in bytes,
+    `virtual`, which is 1 for a virtual device, and its `profile`, if it has one.
 
     None for real devices, whose drivers have ways of their own. The same for every identity.
     """
@@ -128,12 +129,17 @@ def device_folder(config: AcceleratorConfig, device: Device) -> DeviceFolder | N
     from aiconform.cluster import quantity
     from aiconform.platform.accelerators.drivers import simulated_kernel
 
-    of_whole = DriverFault.MEMORY_OF_WHOLE in config.faults
+    of_whole = (DriverFault.VIRTUAL_WHOLE_MEMORY if device.virtual else DriverFault.MEMORY_OF_WHOLE) in config.faults
     memory = quantity.whole(device.whole_memory if of_whole else device.memory)
     return DeviceFolder(
         container_path=f"{simulated_kernel()}{_OF_DEVICES}/{device.uuid}",
         host_path=config.state_dir / "devices" / ("as-whole" if of_whole else "own") / device.uuid,
-        contents={"parent": str(device.words["parent_uuid"]), "memory": str(memory)},
+        contents={
+            "parent": str(device.words["parent_uuid"]),
+            "memory": str(memory),
+            "virtual": str(int(device.virtual)),
+            "profile": str(device.words["profile"]),
+        },
     )
 
 

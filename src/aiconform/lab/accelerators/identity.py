@@ -67,6 +67,8 @@ class Partition(Strict):
     """In addition to those of its device."""
     counters: dict[str, int] = Field(default_factory=dict)
     """What it takes of its device's `counters`; names are templates."""
+    virtual: bool = False
+    """Whether it is a virtual function: no node of the physical device comes with it."""
 
 
 class Model(Strict):
@@ -112,6 +114,14 @@ class Identity(Strict):
     """Name of a whole device in ResourceSlices."""
     models: Annotated[tuple[Model, ...], Field(min_length=1)] = (Model(),)
     """The physical devices of a node are of these in turn."""
+    further: tuple[Model, ...] = ()
+    """Physical devices of every node beside those that it is said to have, which only DRA offers."""
+    virtual_labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of a Node whose device plugin offers the virtual ones of `further`."""
+    vgpu: str = ""
+    """The profile of all devices where a hypervisor gives them, all virtual, to the nodes; else empty."""
+    host_memory: Memory | None = None
+    """With it: the memory of the hypervisor's physical device."""
     share_of_memory: Memory | None = None
     """With it, DRA lets several claims have a device at once (allowMultipleAllocations). This is how much of its
     memory one gets that asks for no amount, and the step in which it can be had."""
@@ -162,11 +172,12 @@ class Identity(Strict):
 
     @model_validator(mode="after")
     def _templates_can_be_filled(self) -> Self:
-        parts = [part for model in self.models for part in model.partitions]
+        models = [*self.models, *self.further]
+        parts = [part for model in models for part in model.partitions]
         paths = [*self.nodes, *self.shared_nodes, *(path for part in parts for path in part.nodes)]
         for template in (*paths, *(name for part in parts for name in part.counters)):
             fill(template, NUMBERS)
-        attributes = [self.attributes, *(each.attributes for each in self.models), *(part.attributes for part in parts)]
+        attributes = [self.attributes, *(each.attributes for each in models), *(part.attributes for part in parts)]
         texts = [value for each in attributes for value in each.values() if isinstance(value, str)]
         names = [self.device_name, *(part.name for part in parts)]
         for template in (*names, *texts):
@@ -197,14 +208,21 @@ class Identity(Strict):
         return fields
 
 
+# What `simulated` has for itself and for those that are like it.
+_OWN = ("attributes", "further", "virtual_labels")
+
+
 @cache
 def identities() -> Mapping[str, Identity]:
     """The known identities by name."""
     data = yamlfile.read(Path(__file__).with_name("identities.yaml")).data
 
     def fields_of(name: str) -> dict[str, Any]:
-        like = data[name].get("like", DEFAULT_IDENTITY)
-        return data[name] if name == like else {**fields_of(like), **data[name]}
+        own: dict[str, Any] = data[name]
+        if like := own.get("like"):
+            return {**fields_of(like), **own}
+        common = {} if name == DEFAULT_IDENTITY else data[DEFAULT_IDENTITY]
+        return {**{field: value for field, value in common.items() if field not in _OWN}, **own}
 
     return {name: Identity.model_validate(fields_of(name)) for name in data}
 
@@ -238,16 +256,24 @@ def canonical_identity(word: str) -> str:
 
 
 def as_json(identity: Identity) -> str:
-    """What `find_identity` accepts for this identity: the fields that differ from those of `simulated`."""
-    common = identities()[DEFAULT_IDENTITY].model_dump(mode="json")
+    """What `find_identity` accepts for this identity: the fields that differ from those of an empty one."""
+    common = _common().model_dump(mode="json")
     return json.dumps(
         {name: value for name, value in identity.model_dump(mode="json").items() if value != common[name]}
     )
 
 
+def _common() -> Identity:
+    """What an identity has where it says nothing."""
+    simulated = identities()[DEFAULT_IDENTITY]
+    return simulated.model_copy(
+        update={name: Identity.model_fields[name].get_default(call_default_factory=True) for name in _OWN}
+    )
+
+
 def _made(fields: Any) -> Identity:
     if isinstance(fields, dict):
-        fields = {**identities()[DEFAULT_IDENTITY].model_dump(mode="json"), **fields}
+        fields = {**_common().model_dump(mode="json"), **fields}
     return Identity.model_validate(fields)
 
 

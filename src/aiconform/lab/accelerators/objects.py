@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
+from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of, split
 from aiconform.lab.accelerators.devices import Device, resources
 from aiconform.lab.accelerators.driver import driver_labels
 from aiconform.lab.accelerators.identity import Identity
@@ -81,12 +81,19 @@ def node_labels(config: AcceleratorConfig) -> dict[str, str]:
     if not config.count:
         return {}
     identity, labels = config.identity, dict[str, str]()
+    labelled = _by_extended_resource(config).keys()
     for resource, devices in _by_extended_resource(config).items():
         labels |= {
             f"{resource}.product": str(devices[0].words["product"]),
             f"{resource}.count": str(counted(config, resource, len(devices))),
         }
-    labels |= {f"{resource}.simulated": str(not config.real).lower() for resource in resources(identity)}
+    labels |= {
+        f"{resource}.simulated": str(not config.real).lower()
+        for resource in resources(identity)
+        if resource in labelled or resource not in _resources_of_further(identity)
+    }
+    if labelled & _resources_of_further(identity):
+        labels |= identity.virtual_labels
     if not config.real:
         words = {**devices_of(config)[0].words, "count": devices_counted(config)}
         labels |= {name: fill(value, words) for name, value in identity.node_labels.items()}
@@ -94,10 +101,18 @@ def node_labels(config: AcceleratorConfig) -> dict[str, str]:
     return {name: re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("._-") for name, value in labels.items()}
 
 
+def _resources_of_further(identity: Identity) -> frozenset[str]:
+    """The extended resources of devices that only DRA offers."""
+    parts = [part for model in identity.further for part in model.partitions]
+    return frozenset(part.extended_resource for part in parts if part.extended_resource)
+
+
 def changed_labels(config: AcceleratorConfig, labels: Mapping[str, str]) -> dict[str, str | None]:
-    """What has to change of a Node's labels; None removes one that a fault withholds."""
+    """What has to change of a Node's labels; None removes one that a fault withholds, or has added."""
     wanted = node_labels(config)
-    withheld = node_labels(config.model_copy(update={"faults": ()})).keys() - wanted.keys()
+    others = [(), (DriverFault.VIRTUAL_ELSEWHERE,)]
+    withheld = {name for faults in others for name in node_labels(config.model_copy(update={"faults": faults}))}
+    withheld -= wanted.keys()
     return {
         **{name: value for name, value in wanted.items() if labels.get(name) != value},
         **dict.fromkeys(withheld & labels.keys()),
@@ -106,7 +121,8 @@ def changed_labels(config: AcceleratorConfig, labels: Mapping[str, str]) -> dict
 
 def _by_extended_resource(config: AcceleratorConfig) -> Mapping[str, Sequence[Device]]:
     found: dict[str, list[Device]] = {}
+    plugged = split(config)[1]
     for device in devices_of(config):
-        if not device.on_demand:
+        if not device.on_demand and (device.parent < config.count or device in plugged):
             found.setdefault(device.extended_resource, []).append(device)
     return found

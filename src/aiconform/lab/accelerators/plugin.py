@@ -15,12 +15,13 @@ import grpc
 
 from aiconform.lab.accelerators import sockets
 from aiconform.lab.accelerators.config import AcceleratorConfig, DriverFault, devices_of
-from aiconform.lab.accelerators.devices import Device, nodes_of
+from aiconform.lab.accelerators.devices import Device, DeviceNode, nodes_of
 from aiconform.lab.accelerators.driver import device_folder, driver_files
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2 as messages
 from aiconform.lab.accelerators.kubelet import deviceplugin_v1beta1_pb2_grpc as services
 from aiconform.lab.accelerators.prepared import environment, plugin_kind
 from aiconform.lab.accelerators.sharing import plugged, refusal_of_ids
+from aiconform.lab.accelerators.virtual import opened_with
 
 API_VERSION = "v1beta1"
 
@@ -184,7 +185,7 @@ class _Service:
                 await context.abort(grpc.StatusCode.FAILED_PRECONDITION, refusal)
             # Several shares of a device are one device.
             given = {known[one].index: known[one] for one in container.devices_ids}
-            opened: Sequence[Device] = list(given.values())
+            opened: Sequence[Device] = opened_with(config, given.values())
             if DriverFault.PREPARES_ALL in faults:
                 opened = devices_of(config)
             if DriverFault.PREPARES_NOTHING in faults:
@@ -205,9 +206,9 @@ class _Service:
                         messages.DeviceSpec(
                             container_path=node.container_path,
                             host_path=str(node.host_path),
-                            permissions=config.permissions,
+                            permissions=permissions,
                         )
-                        for node in nodes_of(each for each in opened if each.real is None)
+                        for node, permissions in _nodes(config, opened)
                     ],
                     # Libraries come with real devices.
                     cdi_devices=[
@@ -221,6 +222,12 @@ class _Service:
 
     async def PreStartContainer(self, _request: Any, _context: Any) -> Any:
         return messages.PreStartContainerResponse()
+
+
+def _nodes(config: AcceleratorConfig, opened: Sequence[Device]) -> list[tuple[DeviceNode, str]]:
+    """(device node, what its holder may do with it) of all nodes of simulated devices, each once."""
+    allowed = {node.container_path: config.permissions(each) for each in opened for node in each.nodes}
+    return [(node, allowed[node.container_path]) for node in nodes_of(each for each in opened if each.real is None)]
 
 
 def _options() -> Any:

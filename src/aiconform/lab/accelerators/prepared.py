@@ -101,6 +101,10 @@ class Prepared:
             return None
         return granted
 
+    def devices(self) -> dict[str, frozenset[str]]:
+        """UID of each claim -> the names of its devices."""
+        return {uid: frozenset(each.device for each in granted) for uid, granted in self._claims.items()}
+
     def held(self, besides: str = "") -> list[str]:
         """The names of the devices of all claims, once for each, apart from those of the claim with this UID."""
         return [each.device for uid, granted in self._claims.items() if uid != besides for each in granted]
@@ -110,17 +114,16 @@ class Prepared:
         uid: str,
         results: Sequence[tuple[str, str, str]],
         opened: Sequence[Sequence[Device]],
-        permissions: str = "rw",
     ) -> tuple[Granted, ...]:
         """Prepare a claim: write its CDI spec, then the record.
 
         `results` are (request, pool, device name); `opened` are the devices that each of them opens to a container:
-        itself, on a sound driver. `permissions` is what the container may do with them.
+        itself, on a sound driver.
         """
         kind = f"{self.config.identity.driver}/claim"
         nodes = {device.name: device for devices in opened for device in devices}
         if nodes:
-            self._write_spec(uid, kind, list(nodes.values()), permissions)
+            write_spec(self._spec_path(uid), kind, {f"{uid}-{name}": each for name, each in nodes.items()}, self.config)
         granted = tuple(
             Granted(
                 request=request,
@@ -146,23 +149,14 @@ class Prepared:
     def _spec_path(self, uid: str) -> Path:
         return self.config.cdi_dir / f"{self.config.identity.driver}-claim_{uid}.json"
 
-    def _write_spec(self, uid: str, kind: str, devices: Sequence[Device], permissions: str) -> None:
-        write_spec(
-            self._spec_path(uid), kind, {f"{uid}-{each.name}": each for each in devices}, self.config, permissions
-        )
 
-
-def write_spec(
-    path: Path, kind: str, devices: Mapping[str, Device], config: AcceleratorConfig, permissions: str
-) -> None:
+def write_spec(path: Path, kind: str, devices: Mapping[str, Device], config: AcceleratorConfig) -> None:
     """Write a CDI specification of devices by the names that they have in it."""
     versions = [CDI_VERSION, *(each.real.cdi_version for each in devices.values() if each.real)]
     spec: dict[str, object] = {
         "cdiVersion": max(versions, key=lambda version: [int(part) for part in version.split(".") if part]),
         "kind": kind,
-        "devices": [
-            {"name": name, "containerEdits": _edits(config, device, permissions)} for name, device in devices.items()
-        ],
+        "devices": [{"name": name, "containerEdits": _edits(config, device)} for name, device in devices.items()],
     }
     if files := driver_files(config):
         # Once for all devices.
@@ -175,7 +169,7 @@ def _mount(file: DriverFile | DeviceFolder) -> dict[str, object]:
     return {"containerPath": file.container_path, "hostPath": str(file.host_path), "options": MOUNT_OPTIONS}
 
 
-def _edits(config: AcceleratorConfig, device: Device, permissions: str) -> dict[str, object]:
+def _edits(config: AcceleratorConfig, device: Device) -> dict[str, object]:
     folder = device_folder(config, device)
     more = device.real.edits if device.real else {"mounts": [_mount(folder)]} if folder else {}
     own = [f"{key}={value}" for key, value in environment(config, [device], by="cdi").items()]
@@ -189,7 +183,7 @@ def _edits(config: AcceleratorConfig, device: Device, permissions: str) -> dict[
                 "type": "c",
                 "major": node.major,
                 "minor": node.minor,
-                "permissions": permissions,
+                "permissions": config.permissions(device),
             }
             for node in device.nodes
         ],
@@ -201,7 +195,7 @@ def write_plugin_spec(config: AcceleratorConfig) -> None:
     path = config.cdi_dir / f"{config.identity.driver}-device.json"
     if config.real:
         names = {device.name: device for device in devices_of(config)}
-        write_spec(path, plugin_kind(config), names, config, config.permissions)
+        write_spec(path, plugin_kind(config), names, config)
 
 
 def plugin_kind(config: AcceleratorConfig) -> str:

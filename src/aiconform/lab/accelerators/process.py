@@ -89,7 +89,8 @@ class AcceleratorProcess:
         self._run("publisher", bool(to_dra) or runs)
         self._run("allocatable", bool(to_plugin))
         too_many = acts(config, DriverFault.MORE_SHARES, Way.CAPACITY, Way.DRA_PARTITIONS)
-        self._run("allocator", too_many or DriverFault.OVERCOMMITS in config.faults)
+        again = {DriverFault.OVERCOMMITS, DriverFault.VIRTUAL_TWICE} & {*config.faults}
+        self._run("allocator", too_many or bool(again))
         try:
             await self._publisher.publish()
         except (ClusterError, AcceleratorError) as err:

@@ -43,7 +43,9 @@ WAYS = {
 def ways(identity: Identity, offer: Offer | None = None) -> frozenset[Way]:
     """The ways in which accelerators of this identity are shared that Pods request so; by default, as its nodes do."""
     offer = offer or Offer(identity.allocation or Offer.BOTH)
-    divided = [model for model in identity.models if sum(len(part.starts) for part in model.partitions) > 1]
+    divided = [
+        model for model in identity.models if sum(len(part.starts) for part in model.partitions if not part.virtual) > 1
+    ]
     found = set()
     if offer is not Offer.DEVICE_PLUGIN:
         found |= {Way.CAPACITY} if identity.share_of_memory else set()

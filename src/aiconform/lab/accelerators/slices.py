@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from aiconform.lab.accelerators.config import AcceleratorConfig
 from aiconform.lab.accelerators.devices import Device
 from aiconform.lab.accelerators.driver import driver, integration_attribute
+from aiconform.lab.accelerators.virtual import with_names
 
 if TYPE_CHECKING:  # the client is heavy, and this is imported to describe a lab
     from aiconform.cluster import Object
@@ -75,7 +76,7 @@ def attributes(config: AcceleratorConfig, device: Device, renumbered: int = 0) -
             values[name] = {"string": value[: 64 - len(suffix)] + suffix}
     # Whatever its identity, a simulated device says what it is.
     values["simulated"] = {"bool": device.real is None}
-    return values
+    return with_names(config, device, values)
 
 
 def _bumped(version: str, by: int) -> str:

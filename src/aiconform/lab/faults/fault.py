@@ -11,6 +11,7 @@ from aiconform.lab.accelerators.config import Offer
 from aiconform.lab.accelerators.devices import NodeRole, roles
 from aiconform.lab.accelerators.identity import Identity
 from aiconform.lab.accelerators.sharing import Way, ways
+from aiconform.lab.accelerators.virtual import VirtualWay, virtual_ways
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster
@@ -70,7 +71,7 @@ class Fault:
     installed. may_break: assertions that it breaks only sometimes. disturbs: other checks that see its consequences, so
     that no run shows anything of them while it is on, or EVERY_OTHER; for a fault of scope node, only at its nodes.
     roles: of device nodes that the lab's accelerators must have; those of the default identity have the main one only.
-    ways: in one of which they must be shared; devices of the default identity are only shared by a claim.
+    ways: in one of which they must be shared, or virtual; devices of the default identity are only shared by a claim.
     """
 
     name: str
@@ -81,7 +82,7 @@ class Fault:
     may_break: frozenset[str] = frozenset()
     disturbs: frozenset[str] = frozenset()
     roles: frozenset[NodeRole] = frozenset()
-    ways: frozenset[Way] = frozenset()
+    ways: frozenset[Way] | frozenset[VirtualWay] = frozenset()
 
     @property
     def scope(self) -> Scope:
@@ -99,7 +100,8 @@ class Fault:
 
     def suits(self, identity: Identity, offer: Offer | None = None) -> bool:
         """Whether accelerators of this identity can have it. offer: how Pods request them; None for the usual ways."""
-        return self.roles <= roles(identity) and (not self.ways or bool(self.ways & ways(identity, offer)))
+        able = {*ways(identity, offer), *virtual_ways(identity, offer)}
+        return self.roles <= roles(identity) and (not self.ways or bool(self.ways & able))
 
     def broken(self, check: str) -> frozenset[str]:
         """Ids of the assertions of one check that it breaks."""

@@ -11,6 +11,7 @@ from typing import Protocol
 from aiconform.lab.accelerators.config import AcceleratorConfig, read_config, write_config
 from aiconform.lab.accelerators.identity import identities
 from aiconform.lab.accelerators.status import digest, read_status, unsettled
+from aiconform.lab.accelerators.virtual import VirtualWay
 from aiconform.lab.config import LabError
 from aiconform.lab.faults.accelerators import DRA_VERSIONS
 from aiconform.lab.faults.fault import Change, Fault, InApiServer, InCluster, InDriver, InRuntime, Scope
@@ -127,7 +128,8 @@ def _check_accelerators(lab: FaultyLab, fault: Fault, nodes: Collection[str]) ->
     if able and not unable:
         return
     words = [f"{' and '.join(sorted(fault.roles))} nodes"] if fault.roles else []
-    words += [f"shares: {' or '.join(sorted(fault.ways))}"] if fault.ways else []
+    kind = "" if fault.ways <= {*VirtualWay} else "shares: "
+    words += [f"{kind}{' or '.join(sorted(fault.ways))}"] if fault.ways else []
     others = [name for name, identity in identities().items() if fault.suits(identity)]
     raise LabError(
         f"{fault.name} needs accelerators with {' and '.join(words)}"
