@@ -474,6 +474,17 @@ def test_a_fault_of_shares_is_refused_where_devices_are_not_shared_so(lab: FakeL
     assert [len(ids) for node in lab.nodes[:2] for ids in plugged(node.config).values()] == [9, 20]
 
 
+def test_a_fault_of_virtual_devices_is_refused_at_a_node_without_any(lab: FakeLab) -> None:
+    lab.nodes[1].become("nvidia", Offer.DRA)
+    one = run("virtual-devices-leak", "--node", "node-2")
+    assert one.exit_code == 2
+    assert (
+        "virtual-devices-leak needs accelerators with virtual devices by DRA or virtual devices of a device plugin, "
+        "which those of node-2 have not: start a lab with another --identity, such as simulated"
+    ) in one.output
+    assert run("virtual-devices-leak", "--node", "node-1").exit_code == 0
+
+
 def test_the_list_says_in_which_ways_devices_have_to_be_shared(lab: FakeLab) -> None:
     rows = {row["name"]: row for row in json.loads(run("--list", "-o", "json").stdout)}
     assert rows["partition-shows-whole-memory"]["ways"] == ["partitions as extended resources", "partitions by DRA"]
