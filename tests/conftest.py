@@ -18,7 +18,7 @@ settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
 OF_NODES = "tests/lab/checks/test_faults_of_nodes.py"
-OTHERS = tuple(f"tests/lab/test_{name}.py" for name in ("sharing_ways", "strict_clusters", "personas"))
+OTHERS = tuple(f"tests/lab/test_{name}.py" for name in ("sharing_ways", "virtual_ways", "strict_clusters", "personas"))
 LABS = (OF_NODES, *OTHERS, "tests/lab/checks/", "tests/lab/")
 """Each is one scope, which stays with one worker. Those of checks share a lab, the others have labs of their own."""
 
