@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aiconform.check import Access
-from aiconform.cluster import Conflict, Object, quantity
+from aiconform.cluster import ClusterError, Conflict, Object, Stuck, quantity
 from aiconform.cluster.scratch import Scratch
 from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform.accelerators.devices import allocated_names, results
 from aiconform.platform.accelerators.offered import AllocationWay
+from aiconform.platform.accelerators.shares import hardware_of
 
 CLAIM_ACCESS = (
     Access("resource.k8s.io", "resourceclaims", ("create", "get", "list", "watch", "delete")),
@@ -89,6 +91,30 @@ async def request_devices(
         },
         claims=() if template else tuple(made.values()),
     )
+
+
+async def given(platform: Platform, request: DeviceRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(what the claims of a Pod were allocated, what tells the physical devices of that).
+
+    Raises Stuck if a claim cannot be read, ClusterError.
+    """
+    if not request.claims:
+        return (), ()
+    known = {device.id: device for device in (await platform.devices())[0]}
+    names, hardware = list[str](), list[str]()
+    for claim in request.claims:
+        metadata = claim["metadata"]
+        try:
+            seen = await platform.cluster.get(
+                claim["apiVersion"], claim["kind"], metadata["name"], metadata["namespace"]
+            )
+        except ClusterError as error:
+            raise Stuck(f"ResourceClaim {metadata['name']} cannot be read: {error}") from error
+        names += allocated_names(seen)
+        for each in results(seen):
+            device = known.get((each["driver"], each["pool"], each["device"]))
+            hardware.append(hardware_of(device) if device else f"{each['pool']}/{each['device']}")
+    return tuple(names), tuple(dict.fromkeys(hardware))
 
 
 async def untold_taints(platform: Platform, way: AllocationWay) -> str:

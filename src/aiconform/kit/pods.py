@@ -84,6 +84,15 @@ def pod_anywhere(
     }
 
 
+def container_runs(seen: Object, name: str) -> bool:
+    """Whether this container of a Pod runs; what admission adds to Pods may have ended, or end."""
+    status = seen["status"]
+    each = status.get("containerStatuses") or []
+    return status.get("phase") == "Running" and any(
+        entry["name"] == name and "running" in entry["state"] for entry in each
+    )
+
+
 def ready(seen: Object) -> Object | None:
     """The Pod, if it is Ready: a condition for `wait.until`. Raises Stuck for a Pod that cannot start."""
     wait.refuse_unrecoverable(seen)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from aiconform.check.registry import load_check
 from aiconform.check.testing import findings
-from aiconform.checks.gpu_sharing.memory import judged_size
-from aiconform.checks.gpu_sharing.observations import Excess, Share, Sharing, Shown, Size
+from aiconform.checks.gpu_sharing.observations import Excess, Share, Sharing
 from aiconform.kit.container_view import DeviceNode, View
+from aiconform.kit.inside import Shown, Size
+from aiconform.kit.memory_size import judged_size
 from aiconform.platform.accelerators.shares import WAYS
 
 CHECK = load_check("gpu_sharing")
@@ -353,7 +354,7 @@ def test_a_partition_that_sees_the_memory_of_the_complete_device_is_a_failure() 
 def test_sizes_are_compared_with_what_is_advertised(
     size: float, memory: float, whole: float, *, right: bool | None
 ) -> None:
-    assert judged_size(sized(size, memory=memory), whole * GIB)[0] is right
+    assert judged_size(sized(size, memory=memory), whole * GIB, CHECK.id)[0] is right
 
 
 def test_memory_that_nothing_shows_is_not_decided_and_the_way_out_is_said() -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from aiconform.checks.secure_accelerator_access.containers import AS_ROOT, Containers, node_without_accelerators
+from aiconform.checks.secure_accelerator_access.containers import Containers, node_without_accelerators
 from aiconform.cluster import Object, Rejected
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import RESTRICTED
+from aiconform.kit.as_root import AS_ROOT
 from aiconform.kit.container_view import View
 from aiconform.platform import Device, NodeAccelerators
 

@@ -6,12 +6,14 @@ import re
 from itertools import combinations
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
-from aiconform.checks.gpu_sharing.identity import Compared, compare, signs
-from aiconform.checks.gpu_sharing.memory import TOLERANCE, amount, judged_size
 from aiconform.checks.gpu_sharing.observations import Share, Sharing
+from aiconform.kit.memory_size import TOLERANCE, amount, judged_size
 from aiconform.kit.pods import waits_for_devices
+from aiconform.kit.same_device import Beside, Compared, Sign, compare, signs
 from aiconform.platform.accelerators.shares import PARTITIONS
 
+_CHECK = "gpu_sharing"
+_DEVICE = f"{_CHECK}.device"
 NOT_ASKED = "no Pod could ask for a share"
 # What the kubelet says where two schedulers give away the same share.
 _GIVEN_AWAY = re.compile(r"\bOutOf\S+: ")
@@ -41,10 +43,15 @@ def _waiting(seen: Sharing) -> str:
     return "; ".join([*waits, *late])
 
 
+def _signs(seen: Sharing, running: list[Share]) -> dict[str, list[Sign]]:
+    beside = Beside(seen.control, seen.release, seen.boot, seen.strategy in PARTITIONS)
+    return {each.pod: signs(each, beside) for each in running}
+
+
 def _apart(seen: Sharing, running: list[Share]) -> bool:
     """Whether each of these Pods is known to have another device than the others."""
-    known = {each.pod: signs(each, seen) for each in running}
-    return all(compare(one, other, known).alike is False for one, other in combinations(running, 2))
+    known = _signs(seen, running)
+    return all(compare(one, other, known, option=_DEVICE).alike is False for one, other in combinations(running, 2))
 
 
 @assertion("shares_can_be_requested", "The shares are resources or devices that a Pod can request")
@@ -78,14 +85,14 @@ def shares_are_of_one_device(seen: Sharing) -> Finding:
     running = [each for each in _running(seen) if each.view]
     if len(running) < 2 or seen.control is None:
         return undecided(f"fewer than two Pods with a share ran: {_failed(seen) or _waiting(seen) or NOT_ASKED}")
-    known_signs = {each.pod: signs(each, seen) for each in running}
+    known_signs = _signs(seen, running)
     pairs = list(combinations(running, 2))
     # What a claim was given names its device; device plugins do not tell what they give.
     told = [pair for pair in pairs if set(pair[0].published) & set(pair[1].published)]
     if not told and all(each.published for each in running):
         given = ", ".join(f"{each.pod}: {', '.join(each.published)}" for each in running)
         return undecided(f"{_about(seen)}: the claims were given shares of different devices ({given})")
-    known = [compare(one, other, known_signs) for one, other in told or pairs]
+    known = [compare(one, other, known_signs, option=_DEVICE) for one, other in told or pairs]
     if told and (apart := next((each for each in known if each.alike is False), None)):
         device = sorted(set(told[0][0].published) & set(told[0][1].published))[0]
         return holds(
@@ -163,7 +170,7 @@ def partition_memory_is_its_own(seen: Sharing) -> Finding:
     running = [each for each in seen.shares if each.view]
     if not running:
         return undecided(f"no Pod ran with a partition: {seen.not_requestable or _failed(seen) or _waiting(seen)}")
-    judged = [(f"{_about(seen)}: {share.pod}: ", *judged_size(share, seen.whole)) for share in running]
+    judged = [(f"{_about(seen)}: {share.pod}: ", *judged_size(share, seen.whole, _CHECK)) for share in running]
     for where, own, words in judged:
         if own is False:
             return holds(False, f"{where}{words}", subjects=len(running))

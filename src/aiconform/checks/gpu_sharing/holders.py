@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from aiconform.checks.gpu_sharing import container as containers
 from aiconform.checks.gpu_sharing.observations import Share
 from aiconform.checks.gpu_sharing.options import GpuSharing
-from aiconform.cluster import ClusterError, NotFound, Object, OverQuota, Stuck, TimedOut
+from aiconform.cluster import NotFound, Object, OverQuota, Stuck, TimedOut
 from aiconform.cluster.amounts import LARGE, with_amounts
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit import inside
 from aiconform.kit.container_view import LOOKED, View, look_script, parse_view
-from aiconform.kit.devices import DeviceRequest, request_devices
+from aiconform.kit.devices import DeviceRequest, given, request_devices
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import (
     blames_devices,
     container,
+    container_runs,
     pod,
     started,
     trouble_of_the_node,
@@ -31,11 +32,12 @@ from aiconform.kit.starting import blame_device
 from aiconform.kit.starting_at_once import each_started
 from aiconform.kit.together import gather
 from aiconform.platform import Platform
-from aiconform.platform.accelerators.devices import allocated_names, results
-from aiconform.platform.accelerators.shares import SharedHardware, Shares, hardware_of
+from aiconform.platform.accelerators.shares import SharedHardware, Shares
 
 # How many containers are read at the same time, each by a connection, while other places are tried.
 _AT_ONCE = 4
+HOLDER = "holder"
+"""The container with the share."""
 NEEDED = 2
 """The fewest Pods that show sharing."""
 
@@ -69,7 +71,7 @@ class Holders:
         platform: Platform,
         scratch: Scratch,
         hardware: SharedHardware,
-        found: containers.Sources,
+        found: inside.Sources,
         options: GpuSharing,
         seconds: float,
     ) -> None:
@@ -128,7 +130,7 @@ class Holders:
         """Whether a Pod that was not refused runs by now, or is late without a word against its share."""
         metadata, cluster = holder.created["metadata"], self._platform.cluster
         seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
-        if _holds(seen):
+        if container_runs(seen, HOLDER):
             holder.running, holder.problem = seen, ""
         elif not await blames_devices(cluster, seen, holder.shares.entry.name):
             holder.late, holder.problem = holder.problem, ""
@@ -150,9 +152,9 @@ class Holders:
         )
         if self._hardware.way == "shared-claim":
             self._shared = request
-        script = containers.share_script(self._found)
+        script = inside.holder_script(self._found)
         image, asked = self._options.image, self._asked(shares, request)
-        both = [container("holder", image or self._platform.images["shell"], script, resources=asked)]
+        both = [container(HOLDER, image or self._platform.images["shell"], script, resources=asked)]
         if image:
             # What its programs need is not known.
             both[0]["resources"] = with_amounts(asked, LARGE)
@@ -201,7 +203,7 @@ class Holders:
 
     async def _lines(self, holder: Holder) -> list[str]:
         async with self._reading:
-            return await self._printed(holder.created, "holder")
+            return await self._printed(holder.created, HOLDER)
 
     async def _printed(self, made: Object, name: str) -> list[str]:
         return await read_until(self._platform.cluster, made, name, LOOKED, seconds=self._seconds)
@@ -217,13 +219,13 @@ class Holders:
                 raise Stuck(f"Pod {holder.name} was deleted by someone else") from None
             if trouble := trouble_of_the_node(seen):
                 raise Stuck(f"Pod {holder.name}: {trouble}")
-            return holder.name if _holds(seen) else ""
+            return holder.name if container_runs(seen, HOLDER) else ""
 
         return tuple(filter(None, await gather(*(name(holder) for holder in holders if holder.running))))
 
     async def recorded(self, holder: Holder, control: View | None) -> Share:
         """The holder as it is recorded. Raises ClusterError."""
-        allocated, published = await self._given(holder.request) if not holder.waits else ((), ())
+        allocated, published = await given(self._platform, holder.request) if not holder.waits else ((), ())
         about: dict[str, Any] = {
             "pod": holder.name,
             "asked": holder.shares.name,
@@ -239,34 +241,6 @@ class Holders:
         view = parse_view(holder.lines)
         if control is None:
             return Share(**about, view=view)
-        answer = containers.read(self._found, holder.lines, view, control)
-        return Share(**about, view=containers.own(view, control), **vars(answer))
-
-    async def _given(self, request: DeviceRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """(what the claims of a Pod were given, what is published of the physical devices)."""
-        if not request.claims:
-            return (), ()
-        known = {device.id: device for device in (await self._platform.devices())[0]}
-        names, hardware = list[str](), list[str]()
-        for claim in request.claims:
-            metadata = claim["metadata"]
-            try:
-                seen = await self._platform.cluster.get(
-                    claim["apiVersion"], claim["kind"], metadata["name"], metadata["namespace"]
-                )
-            except ClusterError as error:
-                raise Stuck(f"ResourceClaim {metadata['name']} cannot be read: {error}") from error
-            names += allocated_names(seen)
-            for each in results(seen):
-                device = known.get((each["driver"], each["pool"], each["device"]))
-                hardware.append(hardware_of(device) if device else f"{each['pool']}/{each['device']}")
-        return tuple(names), tuple(dict.fromkeys(hardware))
-
-
-def _holds(seen: Object) -> bool:
-    """Whether the container with the share runs; what admission adds to Pods may have ended, or end."""
-    status = seen["status"]
-    each = status.get("containerStatuses") or []
-    return status.get("phase") == "Running" and any(
-        entry["name"] == "holder" and "running" in entry["state"] for entry in each
-    )
+        answer = inside.read(self._found, holder.lines, view, control)
+        shown = {"parents": answer.parents, "buses": answer.buses, "sizes": answer.sizes}
+        return Share(**about, view=inside.own(view, control), **shown)

@@ -4,53 +4,13 @@ from __future__ import annotations
 
 from aiconform.check import Observation
 from aiconform.kit.container_view import View
+from aiconform.kit.inside import DeviceHolder
 from aiconform.platform.accelerators.offered import AllocationWay
 from aiconform.platform.accelerators.shares import Way
 
 
-class Shown(Observation):
-    """What a file or an injected program shows in a container.
-
-    source: its path, or the command. of_part: whether it can be about a partition, too, and not about its device.
-    """
-
-    source: str
-    value: str
-    of_part: bool = False
-
-
-class Size(Observation):
-    """A memory size that a file or an injected program shows in a container, in bytes."""
-
-    source: str
-    bytes: float
-
-
-class Share(Observation):
-    """A Pod that asked for one share.
-
-    asked: the extended resource, or the driver and the product. memory: of such a share as advertised, in bytes; 0 if
-    that is not known. waits: what the scheduler said, if it did not place the Pod. problem: how its share kept it from
-    starting. late: how it was seen last, if it was not running when its time was over, and nothing was said against its
-    share. allocated, published: the devices of its claim, and what is published of the physical device of each.
-
-    The rest is seen in its container: view, None if it did not start; of environment and mounts what `control` lacks.
-    parents: what the driver or the kernel says of the physical device. buses: (number of a device node, address of its
-    hardware). sizes: of the memory.
-    """
-
-    pod: str
-    asked: str
-    memory: float = 0.0
-    waits: str = ""
-    problem: str = ""
-    late: str = ""
-    allocated: tuple[str, ...] = ()
-    published: tuple[str, ...] = ()
-    view: View | None = None
-    parents: tuple[Shown, ...] = ()
-    buses: tuple[tuple[str, str], ...] = ()
-    sizes: tuple[Size, ...] = ()
+class Share(DeviceHolder):
+    """A Pod that asked for one share."""
 
 
 class Excess(Observation):

@@ -12,18 +12,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Settings, inspection, probe
-from aiconform.checks.gpu_sharing.container import sources
 from aiconform.checks.gpu_sharing.holders import NEEDED, Holder, Holders
 from aiconform.checks.gpu_sharing.observations import Excess, Sharing
 from aiconform.checks.gpu_sharing.options import EACH_SECONDS, GpuSharing
 from aiconform.checks.gpu_sharing.places import SharedPlace, advertised, again, places
-from aiconform.cluster import ClusterError, Object, OverQuota, TimedOut, quantity, wait
+from aiconform.cluster import Object, OverQuota, quantity
 from aiconform.cluster.removal import RUN_LABEL
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
-from aiconform.kit.pods import POD_ACCESS, started, unschedulable
+from aiconform.kit.inside import sources
+from aiconform.kit.pods import POD_ACCESS
 from aiconform.kit.priority import WAITING_ACCESS
 from aiconform.kit.starting import BLAME_SECONDS
+from aiconform.kit.waiting import kept_waiting
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.counting import holdings
 from aiconform.platform.accelerators.drivers import family_of
@@ -164,36 +165,13 @@ async def _excess(
     except OverQuota as error:
         return Excess(not_tried=str(error))
     about: dict[str, Any] = {"asked": shares.name, "window": options.observe_seconds, "others_before": before}
-    waits, became = await _watched(platform, more.created, _start_seconds(settings), options.observe_seconds)
+    seconds = _start_seconds(settings)
+    waits, became = await kept_waiting(platform.cluster, more.created, seconds=seconds, window=options.observe_seconds)
     if waits:
         return Excess(**about, waits=waits, others_after=before, bound_after=hardware.bound)
     after = await _others(platform, scratch, hardware)
     later, _ = await again(platform, settings, hardware)
     return Excess(**about, became=became, others_after=after, bound_after=later.bound)
-
-
-async def _watched(platform: Platform, created: Object, seconds: float, window: float) -> tuple[str, str]:
-    """(what the scheduler says of a Pod that waits all the time, "") or ("", what became of one that it placed)."""
-    cluster = platform.cluster
-    first = await wait.until(cluster, created, _decided, seconds=seconds, what="the scheduler to decide")
-    if waits := unschedulable(first):
-        try:
-            await wait.until(cluster, created, _placed, seconds=window, what="a Pod beyond the limit")
-        except TimedOut:
-            return waits.words, ""
-    try:
-        running, problem = await started(cluster, created, seconds=seconds)
-    except ClusterError as error:
-        running, problem = None, str(error)
-    return "", "it runs" if running else problem
-
-
-def _decided(seen: Object) -> Object | None:
-    return seen if seen["spec"].get("nodeName") or unschedulable(seen) else None
-
-
-def _placed(seen: Object) -> Object | None:
-    return seen if seen["spec"].get("nodeName") else None
 
 
 async def _others(platform: Platform, scratch: Scratch, hardware: SharedHardware) -> int:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
-from aiconform.checks.secure_accelerator_access.attempts import answer, denied, no_such_device, stops_holder
 from aiconform.checks.secure_accelerator_access.device_sets import (
     counting,
     own_kernel,
-    telling_apart,
 )
 from aiconform.checks.secure_accelerator_access.observations import Isolation
+from aiconform.kit.attempts import answer, opened
 from aiconform.kit.container_view import View, granted, other_signs
 from aiconform.kit.device_families import (
-    NODES_OF_A_PARTITION,
-    families,
-    more_than,
     paths,
-    role,
     too_few,
     too_many,
     with_role,
     without_device,
 )
+from aiconform.kit.in_common import in_common
 
 NOT_STARTED = "no Pod started with a device"
 
@@ -122,37 +118,25 @@ def holders_are_disjoint(seen: Isolation) -> Finding:
         if seen.second_waited:
             return holds(True, "the first holder had what was free: the second Pod was not started with it", subjects=2)
         return undecided("there was no second holder to compare with")
-    first, second = telling_apart(counting(seen.holder, seen), counting(seen.second, seen))
-    if not first and not second and other_signs(seen.holder, seen.stranger):
+    common = in_common(counting(seen.holder, seen), counting(seen.second, seen), seen.asked)
+    if common.empty and other_signs(seen.holder, seen.stranger):
         return undecided("the holders have no device nodes to compare")
-    numbers_one, numbers_two = {node.number for node in first}, {node.number for node in second}
-    common = numbers_one & numbers_two
-    both = [node for node in first if node.number in common]
+    both = common.both
     told = paths(both) or "no device node"
     if both and (own_kernel(seen.holder, seen) or own_kernel(seen.second, seen)):
         return undecided(
             f"both holders see {told}, which under kernels of their own can be different devices; show this with the "
             "runtime class that shares the node's kernel"
         )
-    if common in (numbers_one, numbers_two):
+    if common.nothing_own:
         # Whoever shares a partition says so by a label.
         if both and seen.perhaps_shared and not with_role(both, "partition"):
             return undecided(f"both holders see {told}, and the device plugin can share devices: {_option(seen)}")
         return holds(False, f"the holders have no device of their own each; both see {told}", subjects=2)
-    # Two compute instances can share their GPU instance, whose capability both holders then have.
-    if len(with_role(both, "partition")) < NODES_OF_A_PARTITION:
-        both = [node for node in both if role(node) != "partition"]
-    own = families((node for node in first if node.number not in common), "device", None)
-    unlisted = families(both, None)
-    alike = [node for node in both if role(node) or any(node in unlisted.get(name, ()) for name in own)]
-    # All holders can have the same control node, but not those of each other's devices.
-    others = {node.number for node in counting(seen.second, seen)}
-    controls = [node for node in counting(seen.holder, seen) if node.number in others]
-    alike += [node for members in more_than(seen.asked, controls, "control") for node in members]
-    if alike:
-        return holds(False, f"both holders see {paths(alike)}", subjects=2)
-    if unknown := [node for members in unlisted.values() for node in members]:
-        return undecided(f"both holders see {paths(unknown)}, a device or a control node: {_option(seen)}")
+    if common.devices:
+        return holds(False, f"both holders see {paths(common.devices)}", subjects=2)
+    if common.unknown:
+        return undecided(f"both holders see {paths(common.unknown)}, a device or a control node: {_option(seen)}")
     return holds(True, "no device in common", subjects=2)
 
 
@@ -168,11 +152,8 @@ def holder_opens_device(seen: Isolation) -> Finding:
     attempts = [attempt for attempt in seen.own if attempt.device in own]
     if not attempts:
         return undecided("the holder has no device node of its own to open")
-    told = ", ".join(f"{attempt.device}: {attempt.outcome}" for attempt in attempts)
-    if seen.unprivileged and any(map(denied, attempts)):
-        return undecided(f"{told}; the holder could not run as root, whom no mode of a file stops: {_way_out(seen)}")
-    refused = any(stops_holder(attempt, seen.control) for attempt in attempts)
-    return holds(not refused and not all(map(no_such_device, attempts)), told, subjects=len(attempts))
+    can, told = opened(attempts, seen.control, as_root=not seen.unprivileged)
+    return undecided(f"{told}: {_way_out(seen)}") if can is None else holds(can, told, subjects=len(attempts))
 
 
 @assertion("forged_is_refused", "The kernel refuses a Pod without a claim that makes its own node for a held device")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiconform.cluster import ClusterError, NotCreated, Object, Rejected, Stuck, admission
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.as_root import AsRoot
 from aiconform.kit.container_view import FORGE, LOOK, LOOKED, OPEN_OWN, View, parse_view
 from aiconform.kit.devices import request_devices
 from aiconform.kit.logs import read_until
@@ -14,22 +15,18 @@ from aiconform.platform.accelerators.device_nodes import known_nodes
 from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.accelerators.profiles import load_profiles
 
-# The stranger makes device nodes, which needs the baseline level of Pod Security. The containers run as root, whom no
-# mode of a file stops, so that the device cgroup decides.
-AS_ROOT: Object = {
-    "runAsUser": 0,
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"], "add": ["MKNOD", "DAC_OVERRIDE"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-
 
 class Containers:
-    """Makes the Pods of one target. `unprivileged`: why the platform refuses containers that run as root, or empty."""
+    """Makes the Pods of one target."""
 
     def __init__(self, platform: Platform, scratch: Scratch, target: NodeAccelerators, patience: float) -> None:
-        self.unprivileged = ""
+        self._as_root = AsRoot(scratch)
         self._platform, self._scratch, self._target, self._patience = platform, scratch, target, patience
+
+    @property
+    def unprivileged(self) -> str:
+        """Why the platform refuses containers that run as root, or empty."""
+        return self._as_root.unprivileged
 
     async def holder(self, name: str, *, priority: str = "") -> Object:
         """A Pod whose container `holder` is given devices; its container `sibling` is not.
@@ -95,10 +92,7 @@ class Containers:
     async def _create(
         self, name: str, node: Object, scripts: dict[str, str], resources: Object | None = None, **fields: object
     ) -> Object:
-        """A Pod with a container for each script; the first one gets `resources` and, as `env`, the environment.
-
-        Where the platform refuses containers that run as root, they run as it wants: what they see is the same.
-        """
+        """A Pod with a container for each script; the first one gets `resources` and, as `env`, the environment."""
         env = fields.pop("env", [])
 
         def made(security: Object) -> Object:
@@ -109,14 +103,7 @@ class Containers:
             containers[0] |= {"env": env, "resources": with_amounts(resources)}
             return pod(name, node, containers, **fields)
 
-        if not self.unprivileged:
-            try:
-                return await self._scratch.create(made({"securityContext": AS_ROOT}))
-            except Rejected as error:
-                refused = str(error)
-        created = await self._scratch.create(made({}))
-        self.unprivileged = self.unprivileged or refused
-        return created
+        return await self._as_root.create(made)
 
 
 async def node_without_accelerators(platform: Platform) -> Object | None:

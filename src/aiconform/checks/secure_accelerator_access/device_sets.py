@@ -35,13 +35,3 @@ def _elsewhere(seen: Isolation) -> list[DeviceNode]:
 def own_kernel(view: View | None, seen: Isolation) -> bool:
     """Whether a container runs on a kernel of its own, as under gVisor and Kata, and not on that of its node."""
     return view is not None and off_node(view, seen.release, seen.boot)
-
-
-def telling_apart(one: list[DeviceNode], two: list[DeviceNode]) -> tuple[list[DeviceNode], list[DeviceNode]]:
-    """The nodes that tell what one holder has from what another has: all but known control nodes.
-
-    If both have partitions, those alone: holders of partitions of one device all see the device's own node.
-    """
-    if with_role(one, "partition") and with_role(two, "partition"):
-        return with_role(one, "partition"), with_role(two, "partition")
-    return with_role(one, "device", "partition", None), with_role(two, "device", "partition", None)

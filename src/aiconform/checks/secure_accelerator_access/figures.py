@@ -7,9 +7,9 @@ from itertools import chain
 
 from aiconform.check.figures import Cell, Matrix, Tone, figure
 from aiconform.checks.secure_accelerator_access.assertions import NOT_STARTED
-from aiconform.checks.secure_accelerator_access.attempts import answer, denied, no_such_device, stops_holder
 from aiconform.checks.secure_accelerator_access.device_sets import counting, own_kernel
 from aiconform.checks.secure_accelerator_access.observations import Isolation
+from aiconform.kit.attempts import answer, denied, no_such_device, stops_holder
 from aiconform.kit.container_view import DeviceNode, View, granted, special
 from aiconform.kit.device_families import too_many, without_device
 

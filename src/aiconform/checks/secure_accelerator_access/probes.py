@@ -15,7 +15,7 @@ from aiconform.check import NothingToLookAt, Settings, accelerators, probe
 from aiconform.checks.secure_accelerator_access.containers import Containers
 from aiconform.checks.secure_accelerator_access.observations import Isolation
 from aiconform.checks.secure_accelerator_access.options import SecureAcceleratorAccess
-from aiconform.cluster import Object, Stuck, wait
+from aiconform.cluster import Object, Stuck
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import LOOKED, parse_attempts, parse_control, parse_view, special
 from aiconform.kit.devices import CLAIM_ACCESS, served_by
@@ -24,6 +24,7 @@ from aiconform.kit.pods import POD_ACCESS, unschedulable, waits_for_devices
 from aiconform.kit.priority import WAITING_ACCESS, for_waiting
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.kit.together import gather
+from aiconform.kit.waiting import decided
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.sharing import perhaps_shared, shared
 
@@ -44,17 +45,13 @@ async def _started_pair(
         return [], problem, False
     # No device is free for it: it must not take one from a Pod of lower priority.
     second = await containers.holder("second", priority=await for_waiting(scratch, running))
-    placed = await wait.until(cluster, second, _placed, seconds=patience, what="the scheduler to decide")
+    placed = await decided(cluster, second, seconds=patience)
     if waits := unschedulable(placed):
         if not waits_for_devices(waits.message, target.name):
             raise Stuck(f"a second Pod waits for something else than a device: {waits.message}")
         return [running], "", True
     also, problem = await holder_started(platform, scratch, second, seconds=patience)
     return [running, also] if also else [running], "", not also
-
-
-def _placed(seen: Object) -> Object | None:
-    return seen if seen["spec"].get("nodeName") or unschedulable(seen) else None
 
 
 def _limit(settings: Settings) -> float:

@@ -78,6 +78,8 @@ class Family(BaseModel):
     traces: dict[Integration, dict[str, str]] = {}
     memory: tuple[Reading, ...] = ()
     parent: tuple[Reading, ...] = ()
+    device_memory: tuple[Reading, ...] = ()
+    virtual: tuple[Reading, ...] = ()
 
     def driver(self, devices: Iterable[Device], node: Object, more: Iterable[str] = ()) -> tuple[Told, ...]:
         """The versions of the driver that are advertised for these devices of a node, and for the node.

@@ -1,29 +1,30 @@
-"""Whether the memory that a container sees is that of its partition."""
+"""Whether the memory that a container sees is that of the part of a device that it holds."""
 
 from __future__ import annotations
 
-from aiconform.checks.gpu_sharing.observations import Share
+from aiconform.kit.inside import DeviceHolder
 
 TOLERANCE = 0.1
 """How far what is seen may be from what is advertised: names of profiles are rounded, in other units than drivers use,
 and drivers keep some memory for themselves."""
 WAY_OUT = (
-    "name a file under /proc or /sys, or a program that is injected with the partition (--set gpu_sharing.memory=...), "
-    "and if the program needs a C library, an image that has one (--set gpu_sharing.image=IMAGE)"
+    "name a file under /proc or /sys, or a program that is injected with it (--set {check}.memory=...), and if the "
+    "program needs a C library, an image that has one (--set {check}.image=IMAGE)"
 )
 
 
-def judged_size(share: Share, whole: float) -> tuple[bool | None, str]:
-    """(whether a container sees the memory of its partition, None if that cannot be told; what it sees).
+def judged_size(share: DeviceHolder, whole: float, check: str) -> tuple[bool | None, str]:
+    """(whether a container sees the memory of what it holds, None if that cannot be told; what it sees).
 
-    whole: the memory of the complete device, 0 if not known.
+    whole: the memory of the complete device, 0 if not known. check: whose options are the way out.
     """
+    way_out = WAY_OUT.format(check=check)
     sizes = sorted({size.bytes for size in share.sizes})
     if not sizes:
-        return None, f"nothing in the container shows its memory: {WAY_OUT}"
+        return None, f"nothing in the container shows its memory: {way_out}"
     told = ", ".join(f"{amount(size.bytes)} in {size.source}" for size in share.sizes)
     if len(sizes) > 1:
-        return None, f"the container sees more than one size, {told}: {WAY_OUT}"
+        return None, f"the container sees more than one size, {told}: {way_out}"
     (size,) = sizes
     advertised = f"{share.asked} is advertised with {amount(share.memory)}, and a container sees {told}"
     if share.memory:

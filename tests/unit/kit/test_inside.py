@@ -1,4 +1,4 @@
-"""What a container with a share prints, and what is read from it: real shells, and answers of vendors' drivers."""
+"""What a container with a device prints, and what is read from it: real shells, and answers of vendors' drivers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from aiconform.checks.gpu_sharing.container import Answer, Sources, own, read, share_script, sources
 from aiconform.kit.container_view import LOOKED, DeviceNode, View, look_script, parse_view
+from aiconform.kit.inside import Answer, Sources, holder_script, own, read, sources
 from aiconform.platform.accelerators.drivers import Family, Reading, families, family_of, simulated_kernel
 
 SHELLS = [[path] for path in (shutil.which("dash"), shutil.which("bash")) if path]
@@ -57,7 +57,7 @@ def test_a_shell_reads_files_of_any_pattern_and_runs_programs(shell: list[str], 
         parent=(Reading(file="/sys/devices/*/parent", value=r"(\S+)"),),
         root=str(tmp_path),
     )
-    script = share_script(found).partition(f"echo {LOOKED}")[0]
+    script = holder_script(found).partition(f"echo {LOOKED}")[0]
     done = subprocess.run([*shell, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     lines = done.stdout.splitlines()
     view = parse_view(lines)
@@ -77,9 +77,9 @@ def test_a_container_without_a_share_only_looks() -> None:
 
 def test_only_simulated_devices_have_the_kernels_files_in_a_folder_that_says_so() -> None:
     for each in families():
-        assert simulated_kernel() not in share_script(sources(each, simulated=False))
+        assert simulated_kernel() not in holder_script(sources(each, simulated=False))
         # Whatever vendor they act out: no tool of the image answers for them.
-        assert "nvidia-smi" not in share_script(sources(each, simulated=True))
+        assert "nvidia-smi" not in holder_script(sources(each, simulated=True))
     found = sources(family_of("NVIDIA GPU"), simulated=True)
     folder = f"{simulated_kernel()}/sys/module/simulated_accelerator/devices/SIM-1"
     seen = answer(found, f"file {folder}/memory {coded('10737418240')}", f"file {folder}/parent {coded('SIM-0')}")
@@ -145,7 +145,7 @@ def test_the_user_can_name_what_shows_the_device() -> None:
     line = f"program /usr/bin/acme-smi {coded(chr(10) + 'board 7' + chr(10) + 'slot 2' + chr(10))}"
     (shown,) = answer(found, line, view=holder("/usr/bin/acme-smi")).parents
     assert (shown.source, shown.value.split()) == ("acme-smi --board", ["board", "7", "slot", "2"])
-    assert "acme-smi --board" in share_script(found)
+    assert "acme-smi --board" in holder_script(found)
 
 
 def test_what_every_container_has_is_recorded_once() -> None:

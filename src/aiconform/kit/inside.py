@@ -1,4 +1,4 @@
-"""What a container with a share is asked for, and what its answer says of the physical device and of memory.
+"""What a container with a device, or a part of one, is asked for, and what it shows of its hardware and its memory.
 
 No tool of an image is trusted: what counts is a file of the kernel, or a program that came with the device.
 """
@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from aiconform.checks.gpu_sharing.observations import Shown, Size
+from aiconform.check import Observation
 from aiconform.kit.container_view import View, decoded, granted, is_in, look_script
 from aiconform.platform.accelerators.drivers import Family, Reading, simulated_family, simulated_kernel
 
@@ -37,6 +37,7 @@ for number in $numbers; do
   bus=$(readlink -f "/sys/dev/char/$number/device/physfn" 2>/dev/null)
   [ -d "$bus" ] || bus=$(readlink -f "/sys/dev/char/$number/device" 2>/dev/null)
   [ -d "$bus" ] && echo "bus c:$number $bus"
+  [ -e "/sys/dev/char/$number/device/physfn" ] && echo "physfn c:$number"
 done
 """
 _FILE = """
@@ -50,9 +51,55 @@ path=$(command -v {name}) && echo "program $path $(timeout 20 {command} 2>/dev/n
 _PCI = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
+class Shown(Observation):
+    """What a file or an injected program shows in a container.
+
+    source: its path, or the command. of_part: whether it can be about a partition, too, and not about its device.
+    """
+
+    source: str
+    value: str
+    of_part: bool = False
+
+
+class Size(Observation):
+    """A memory size that a file or an injected program shows in a container, in bytes."""
+
+    source: str
+    bytes: float
+
+
+class DeviceHolder(Observation):
+    """A Pod that asked for a device, or for a part of one.
+
+    asked: the extended resource, or the driver and the product. memory: of what it asked for as advertised, in bytes; 0
+    if that is not known. waits: what the scheduler said, if it did not place the Pod. problem: how its device kept it
+    from starting. late: how it was seen last, if it was not running when its time was over, and nothing was said
+    against its device. allocated, published: the devices of its claim, and what is published of the physical device of
+    each.
+
+    The rest is seen in its container: view, None if it did not start; of environment and mounts what a container
+    without a device lacks. parents: what the driver or the kernel says of the physical device. buses: (number of a
+    device node, address of its hardware). sizes: of the memory.
+    """
+
+    pod: str
+    asked: str
+    memory: float = 0.0
+    waits: str = ""
+    problem: str = ""
+    late: str = ""
+    allocated: tuple[str, ...] = ()
+    published: tuple[str, ...] = ()
+    view: View | None = None
+    parents: tuple[Shown, ...] = ()
+    buses: tuple[tuple[str, str], ...] = ()
+    sizes: tuple[Size, ...] = ()
+
+
 @dataclass(frozen=True)
 class Sources:
-    """Where a container finds the memory of what it has, and what tells its physical device.
+    """Where a container finds the memory of what it has, what tells its physical device, and that it is a virtual one.
 
     root: before /proc and /sys: the files of simulated devices are in a folder that says so.
     """
@@ -60,29 +107,32 @@ class Sources:
     memory: tuple[Reading, ...]
     parent: tuple[Reading, ...]
     root: str = ""
+    virtual: tuple[Reading, ...] = ()
 
     def path(self, reading: Reading) -> str:
         return f"{self.root}{reading.file}"
 
 
-def sources(family: Family, *, simulated: bool, memory: str = "", device: str = "") -> Sources:
+def sources(family: Family, *, simulated: bool, memory: str = "", device: str = "", virtual: bool = False) -> Sources:
     """What a family has; of simulated devices, what all of these have.
 
-    memory, device: files or commands of the user's own, which count instead.
+    memory, device: files or commands of the user's own, which count instead. virtual: of virtual devices, which show
+    their memory as complete devices do.
     """
     known, root = (simulated_family(), simulated_kernel()) if simulated else (family, "")
-    sizes = (_named(memory, _AMOUNT),) if memory else known.memory
-    return Sources(sizes, (_named(device, _ALL),) if device else known.parent, root)
+    own = (known.device_memory or known.memory) if virtual else known.memory
+    sizes = (_named(memory, _AMOUNT),) if memory else own
+    return Sources(sizes, (_named(device, _ALL),) if device else known.parent, root, known.virtual if virtual else ())
 
 
 def _named(text: str, value: str) -> Reading:
     return Reading(file=text, value=value) if text.startswith("/") else Reading(program=text, value=value)
 
 
-def share_script(found: Sources) -> str:
-    """What a container with a share runs."""
+def holder_script(found: Sources) -> str:
+    """What a container with a device runs."""
     steps = []
-    for reading in dict.fromkeys((*found.memory, *found.parent)):
+    for reading in dict.fromkeys((*found.memory, *found.parent, *found.virtual)):
         if reading.program:
             words = shlex.split(reading.program)
             steps.append(_PROGRAM.format(name=shlex.quote(words[0]), command=shlex.join(words)))
@@ -101,18 +151,20 @@ def _quoted(pattern: str) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a container with a share shows."""
+    """What a container with a device shows. virtual: what says there that its device is a virtual one."""
 
     parents: tuple[Shown, ...]
     buses: tuple[tuple[str, str], ...]
     sizes: tuple[Size, ...]
+    virtual: tuple[str, ...] = ()
 
 
 def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> Answer:
-    """What the container printed, as far as it comes from the kernel, or with its share."""
+    """What the container printed, as far as it comes from the kernel, or with its device."""
     numbers = {node.number for node in granted(holder, control)}
     mounts = {*holder.mounts} - {*control.mounts}
     files, programs, buses = dict[str, str](), dict[str, str](), dict[str, str]()
+    functions = list[str]()
     for line in lines:
         kind, _, rest = line.partition(" ")
         name, _, value = rest.partition(" ")
@@ -122,6 +174,8 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
             programs.setdefault(name.rpartition("/")[2], decoded(value))
         elif kind == "bus" and name in numbers and (place := _PCI.findall(value)):
             buses.setdefault(name, place[-1])
+        elif kind == "physfn" and name in numbers:
+            functions.append(f"device node {name} is of a virtual function")
 
     def shown(readings: Sequence[Reading]) -> Iterator[tuple[str, str, Reading]]:
         for reading in readings:
@@ -142,11 +196,12 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
         tuple(dict.fromkeys(parents)),
         tuple(sorted(buses.items())),
         tuple(dict.fromkeys(each for each in sizes if each.bytes)),
+        tuple(dict.fromkeys([*functions, *(f"{value} in {source}" for source, value, _ in shown(found.virtual))])),
     )
 
 
 def own(view: View, control: View) -> View:
-    """A view with the environment and the mounts that the container without a share lacks; there can be many views."""
+    """A view with the environment and the mounts that the container without a device lacks; there can be many views."""
     environment = {name: value for name, value in view.environment.items() if control.environment.get(name) != value}
     mounts = sorted({*view.mounts} - {*control.mounts})
     return view.model_copy(update={"environment": environment, "mounts": mounts})

@@ -7,6 +7,7 @@ Linux.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from aiconform.kit.container_view import OpenAttempt
@@ -37,6 +38,18 @@ def stops_holder(attempt: OpenAttempt, control: OpenAttempt | None) -> bool:
     In runs made before `control` was recorded, modes of files could stop it as well.
     """
     return not_permitted(attempt) or (denied(attempt) and control is not None)
+
+
+def opened(attempts: Sequence[OpenAttempt], control: OpenAttempt | None, *, as_root: bool) -> tuple[bool | None, str]:
+    """(whether a holder can open its device by its attempts to open its own nodes, None if that is not decided; words).
+
+    as_root: whether it ran as root, whom no mode of a file stops.
+    """
+    told = ", ".join(f"{attempt.device}: {attempt.outcome}" for attempt in attempts)
+    if not as_root and any(map(denied, attempts)):
+        return None, f"{told}; the holder could not run as root, whom no mode of a file stops"
+    refused = any(stops_holder(attempt, control) for attempt in attempts)
+    return not refused and not all(map(no_such_device, attempts)), told
 
 
 def not_permitted(attempt: OpenAttempt) -> bool:

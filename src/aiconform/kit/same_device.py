@@ -1,4 +1,4 @@
-"""Whether two shares are of one physical device, by what their containers show of it."""
+"""Whether what two Pods hold is of one physical device, by what their containers show of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from aiconform.checks.gpu_sharing.observations import Share, Sharing
 from aiconform.kit.container_view import View, granted, off_node
 from aiconform.kit.device_families import families, paths, with_role
+from aiconform.kit.inside import DeviceHolder
 from aiconform.platform.accelerators.device_nodes import known_nodes
-from aiconform.platform.accelerators.shares import PARTITIONS
 
-WAY_OUT = (
-    "name a file under /proc or /sys, or a program that is injected with the share, that shows its device "
-    "(--set gpu_sharing.device=...)"
-)
+WAY_OUT = "name a file under /proc or /sys, or a program that is injected with it, that shows its device (--set {})"
 # Variables that name the devices of a container; others name what its runtime may do.
 _OF_DEVICES = "_VISIBLE_DEVICES"
 # What names one device wherever it is seen from: a UUID, a number of the hardware, or an address on the PCI bus.
@@ -40,35 +36,48 @@ class Sign:
     only_alike: bool = False
 
 
-def signs(share: Share, seen: Sharing) -> list[Sign]:
-    """What tells the physical device of a running share, the most telling first: the driver's or the kernel's word,
-    where the hardware is, its device nodes, its environment.
+@dataclass(frozen=True)
+class Beside:
+    """What the Pods are compared against: a container without a device, and the node's kernel (release, boot).
+
+    parts: whether they hold parts of devices that can have device nodes of their own.
     """
-    return list(_signs(share, seen))
+
+    control: View | None
+    release: str
+    boot: str
+    parts: bool
 
 
-def _signs(share: Share, seen: Sharing) -> Iterator[Sign]:
-    if share.view is None or seen.control is None:
+def signs(holder: DeviceHolder, beside: Beside) -> list[Sign]:
+    """What tells the physical device of what a running Pod holds, the most telling first: the driver's or the kernel's
+    word, where the hardware is, its device nodes, its environment.
+    """
+    return list(_signs(holder, beside))
+
+
+def _signs(holder: DeviceHolder, beside: Beside) -> Iterator[Sign]:
+    if holder.view is None or beside.control is None:
         return
-    if share.parents:
-        told = frozenset(each.value for each in share.parents)
-        words = f"{', '.join(sorted(told))} in {share.parents[0].source}"
-        yield Sign("parent", told, words, only_alike=any(each.of_part for each in share.parents))
+    if holder.parents:
+        told = frozenset(each.value for each in holder.parents)
+        words = f"{', '.join(sorted(told))} in {holder.parents[0].source}"
+        yield Sign("parent", told, words, only_alike=any(each.of_part for each in holder.parents))
     # Under a kernel of its own, numbers and files of the kernel are not those of the node.
-    if not off_node(share.view, seen.release, seen.boot):
-        if share.buses:
-            told = frozenset(place for _, place in share.buses)
+    if not off_node(holder.view, beside.release, beside.boot):
+        if holder.buses:
+            told = frozenset(place for _, place in holder.buses)
             yield Sign("bus", told, f"device nodes of {', '.join(sorted(told))}")
-        yield from _nodes(share.view, seen.control, seen)
-    yield from _environment(share.view, seen.control)
+        yield from _nodes(holder.view, beside.control, parts=beside.parts)
+    yield from _environment(holder.view, beside.control)
 
 
-def _nodes(view: View, control: View, seen: Sharing) -> Iterator[Sign]:
+def _nodes(view: View, control: View, *, parts: bool) -> Iterator[Sign]:
     own = granted(view, control)
     nodes = with_role(own, "device") or [node for members in families(own, None).values() for node in members]
     if nodes:
         # With a capability of its own, the holder of a partition has the node of its physical device.
-        parts = seen.strategy in PARTITIONS and not with_role(own, "partition")
+        parts = parts and not with_role(own, "partition")
         yield Sign("nodes", frozenset(node.number for node in nodes), paths(nodes), only_alike=parts)
 
 
@@ -88,8 +97,11 @@ class Compared:
     words: str
 
 
-def compare(one: Share, other: Share, known: Mapping[str, Sequence[Sign]]) -> Compared:
-    """Two running shares, by the most telling sign that both have. known: the signs of each Pod."""
+def compare(one: DeviceHolder, other: DeviceHolder, known: Mapping[str, Sequence[Sign]], *, option: str) -> Compared:
+    """Two running Pods, by the most telling sign that both have. known: the signs of each Pod.
+
+    option: the one by which a user names what shows the device.
+    """
     others = {each.kind: each for each in known[other.pod]}
     for sign in known[one.pod]:
         if (same := others.get(sign.kind)) is None:
@@ -99,5 +111,7 @@ def compare(one: Share, other: Share, known: Mapping[str, Sequence[Sign]]) -> Co
         if not sign.only_alike:
             return Compared(False, f"{one.pod} has {sign.words}, {other.pod} has {same.words}")
     return Compared(
-        None, f"nothing in {one.pod} and {other.pod} tells whether their physical device is the same: {WAY_OUT}"
+        None,
+        f"nothing in {one.pod} and {other.pod} tells whether their physical device is the same: "
+        f"{WAY_OUT.format(f'{option}=...')}",
     )
