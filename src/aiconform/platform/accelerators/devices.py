@@ -67,7 +67,7 @@ class Device:
 
     attributes: those with one value, because selectors cannot compare lists. shareable: several claims can hold it,
     each a part of its `capacity`. consumes: what it takes of counters that partitions of a physical device share.
-    memory: how many bytes it publishes as its own; 0 if it does not say.
+    memory: how many bytes it publishes as its own; 0 if it does not say. sizes: the names of all its capacities.
     """
 
     driver: str
@@ -80,6 +80,7 @@ class Device:
     capacity: tuple[Capacity, ...] = ()
     consumes: tuple[Consumed, ...] = ()
     memory: float = 0.0
+    sizes: tuple[str, ...] = ()
 
     @property
     def id(self) -> Id:

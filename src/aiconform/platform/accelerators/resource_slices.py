@@ -118,7 +118,14 @@ def _device(driver: str, pool: str, spec: Object, entry: Object, hosts: Mapping[
             for name, counter in each["counters"].items()
         ),
         memory=next((quantity.number(each["value"]) for name, each in capacity.items() if _short(name) == _MEMORY), 0),
+        sizes=_named(tuple(capacity)),
     )
+
+
+@cache
+def _named(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same, once for all devices of a kind."""
+    return names
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,144 @@
+"""Which devices are virtual ones, and how large they are, by what the platform publishes: from virtual.yaml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from aiconform.cluster import Object
+from aiconform.platform.accelerators.devices import Device
+from aiconform.platform.accelerators.shares import hardware_of
+from aiconform.spec import yamlfile
+
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+_GIB, _MIB = 2.0**30, 2.0**20
+
+
+class _Machines(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    resources: tuple[str, ...]
+    labels: dict[str, str]
+
+
+class _Known(BaseModel):
+    """What virtual.yaml has; the fields are explained at its top."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    attributes: dict[str, str]
+    drivers: dict[str, dict[str, str]]
+    parents: dict[str, tuple[str, ...] | dict[str, str]]
+    labels: dict[str, dict[str, str]]
+    products: dict[str, tuple[str, ...]]
+    memory: dict[str, tuple[str, ...]]
+    resources: tuple[str, ...]
+    instances: dict[str, dict[str, float]]
+    machines: _Machines
+
+
+@cache
+def _known() -> _Known:
+    name = "virtual.yaml"
+    return _Known.model_validate(yamlfile.parse(Path(name), files(__package__).joinpath(name).read_bytes()).data)
+
+
+def of_device(device: Device, profile: str) -> str:
+    """What says that a DRA device of this profile of accelerators is a virtual one; empty if nothing does."""
+    wanted = {**_known().attributes, **_known().drivers.get(device.driver, {})}
+    for name, value in device.attributes.items():
+        if (pattern := wanted.get(name.rpartition("/")[2])) and _is(pattern, str(value)):
+            return f"attribute {name}={str(value).lower() if isinstance(value, bool) else value}"
+    product = str(device.attribute("productName", "model", "product") or "")
+    return f"product {product}" if _of_product(product, profile) else ""
+
+
+def of_resource(resource: str, profile: str, product: str, labels: Mapping[str, str]) -> str:
+    """What says that an extended resource of a node with these labels stands for virtual devices; empty if nothing."""
+    known = _known()
+    if any(fnmatchcase(resource, pattern) for pattern in known.resources):
+        return f"{resource} is a virtual device"
+    for label, pattern in {f"{resource}.virtual": "true", **known.labels.get(profile, {})}.items():
+        if label in labels and _is(pattern, labels[label]):
+            return f"label {label}={labels[label]}"
+    if _of_product(product, profile):
+        return f"product {product}"
+    machine = labels.get(INSTANCE_TYPE, "")
+    return f"label {INSTANCE_TYPE}={machine}" if _instance(machine, profile) is not None else ""
+
+
+def memory_of_device(device: Device, profile: str) -> float:
+    """How many bytes a virtual device should have: as published, else by the name of its type; 0 if none says."""
+    product = str(device.attribute("productName", "model", "product") or "")
+    return device.memory or _of_name(product, profile)
+
+
+def memory_of_resource(resource: str, profile: str, product: str, labels: Mapping[str, str]) -> float:
+    """How many bytes each of such virtual devices should have, as `memory_of_device`, or by the type of its machine."""
+    for label in (f"{resource}.memory", *_known().memory.get(profile, ())):
+        if labels.get(label, "").isdecimal():
+            return int(labels[label]) * _MIB
+    return _of_name(product, profile) or (_instance(labels.get(INSTANCE_TYPE, ""), profile) or 0.0) * _GIB
+
+
+def parent_of(device: Device) -> str:
+    """What tells the physical device of a virtual one, or of any device, on its node; empty if nothing does."""
+    found = _known().parents
+    if told := device.attribute(*found["any"]):
+        return str(told)
+    rules = found.get(device.driver, {})
+    for name, pattern in rules.items() if isinstance(rules, dict) else ():
+        if matched := re.fullmatch(pattern, str(device.attribute(name) or "")):
+            return matched[1]
+    return hardware_of(device) if device.consumes else ""
+
+
+def for_machines(nodes: Iterable[Object]) -> list[str]:
+    """Virtual devices that only virtual machines can have, in words."""
+    known, found = _known().machines, list[str]()
+    for node in nodes:
+        name = node["metadata"]["name"]
+        there = [*(node["status"].get("allocatable") or {})]
+        named = [each for each in there if any(fnmatchcase(each, pattern) for pattern in known.resources)]
+        labels = node["metadata"].get("labels") or {}
+        told = [f"label {label}={value}" for label, value in known.labels.items() if labels.get(label) == value]
+        if named or told:
+            found.append(f"{', '.join(named or told)} of node {name}: for virtual machines, and not for Pods")
+    return found
+
+
+def looked_at(profiles: Iterable[str]) -> str:
+    """Where a virtual device of these profiles would have shown, in words."""
+    known, profiles = _known(), list(profiles)
+    labels = [label for each in profiles for label in known.labels.get(each, {})]
+    names = ["attributes " + ", ".join(known.attributes), "labels " + ", ".join([*labels, INSTANCE_TYPE])]
+    return "; ".join([*names, "names of products and extended resources"])
+
+
+def _is(pattern: str, value: str) -> bool:
+    return re.fullmatch(pattern, value, re.IGNORECASE) is not None
+
+
+def _of_product(product: str, profile: str) -> bool:
+    return any(_is(pattern, product) for pattern in _known().products.get(profile, ()))
+
+
+def _of_name(product: str, profile: str) -> float:
+    """The memory in the name of a product, in bytes; 0 if it has none."""
+    for pattern in _known().products.get(profile, ()):
+        found = re.fullmatch(pattern, product, re.IGNORECASE)
+        if found and (size := found.groupdict().get("gib")):
+            return int(size) * _GIB
+    return 0.0
+
+
+def _instance(machine: str, profile: str) -> float | None:
+    """The memory of a virtual device of a type of machines, in GiB; None if its devices are not virtual."""
+    found = _known().instances.get(profile, {})
+    return next((size for pattern, size in found.items() if _is(pattern, machine)), None)

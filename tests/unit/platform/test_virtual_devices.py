@@ -1,0 +1,218 @@
+"""Which devices are virtual by what vendors publish, how large they are, and with what they are compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.shared_devices import FakeCluster, platform
+
+from aiconform.cluster import Object
+from aiconform.platform.accelerators.devices import Device
+from aiconform.platform.accelerators.virtual import (
+    for_machines,
+    memory_of_device,
+    memory_of_resource,
+    of_device,
+    of_resource,
+    parent_of,
+)
+from aiconform.platform.accelerators.virtual_offers import Offers, virtual_offers
+
+GIB = 2.0**30
+NVIDIA, INTEL, AMD, ASCEND = "NVIDIA GPU", "Intel GPU", "AMD GPU", "Huawei Ascend"
+
+
+def device(driver: str = "gpu.example.com", **attributes: Any) -> Device:
+    named = {name.replace("__", "/"): value for name, value in attributes.items()}
+    return Device(driver, "n1", "d", "n1", named)
+
+
+@pytest.mark.parametrize(
+    ("found", "profile", "said"),
+    [
+        (device("gpu.nvidia.com", type="gpu", brand="NvidiaVCS"), NVIDIA, "attribute brand=NvidiaVCS"),
+        (device("gpu.nvidia.com", type="gpu", brand="NvidiaVWS"), NVIDIA, "attribute brand=NvidiaVWS"),
+        (device("gpu.nvidia.com", productName="NVIDIA A10-8Q"), NVIDIA, "product NVIDIA A10-8Q"),
+        (device("gpu.nvidia.com", type="gpu", brand="Nvidia", productName="NVIDIA A100-SXM4-80GB"), NVIDIA, ""),
+        (device("gpu.nvidia.com", type="mig", profile="1g.10gb", parentUUID="GPU-1"), NVIDIA, ""),
+        (device("gpu.intel.com", model="Flex 170", sriov=True, pciAddress="0000:17:00.0"), INTEL, ""),
+        (
+            device("gpu.intel.com", model="Flex 170", sriov=False, resource__pciBusID="0000:17:00.2"),
+            INTEL,
+            "attribute resource/pciBusID=0000:17:00.2",
+        ),
+        # Functions of PCI other than the first are whole devices of other vendors.
+        (device("gpu.amd.com", pciAddr="0000:17:00.2", type="amdgpu"), AMD, ""),
+        (
+            device("gpu.amd.com", productName="AMD_Instinct_MI300X_VF", type="amdgpu"),
+            AMD,
+            "product AMD_Instinct_MI300X_VF",
+        ),
+        (device("gpu.amd.com", productName="AMD_Instinct_MI300X", type="amdgpu-partition"), AMD, ""),
+        (device(virtual=True), "", "attribute virtual=true"),
+        (device(virtual=False), "", ""),
+        (device(type="vf"), "", "attribute type=vf"),
+        (device(deviceType="SR-IOV-VF"), "", "attribute deviceType=SR-IOV-VF"),
+        (device(a_domain__mdevType="nvidia-42"), "", "attribute a_domain/mdevType=nvidia-42"),
+    ],
+)
+def test_devices_of_dra_say_that_they_are_virtual(found: Device, profile: str, said: str) -> None:
+    assert of_device(found, profile) == said
+
+
+@pytest.mark.parametrize(
+    ("resource", "profile", "product", "labels", "said"),
+    [
+        ("nvidia.com/gpu", NVIDIA, "", {"nvidia.com/vgpu.present": "true"}, "label nvidia.com/vgpu.present=true"),
+        ("nvidia.com/gpu", NVIDIA, "", {"nvidia.com/vgpu.present": "false"}, ""),
+        ("nvidia.com/gpu", NVIDIA, "GRID-A100-1-5C", {}, "product GRID-A100-1-5C"),
+        ("nvidia.com/gpu", NVIDIA, "NVIDIA-L40S-24C-SHARED", {}, "product NVIDIA-L40S-24C-SHARED"),
+        ("nvidia.com/gpu", NVIDIA, "NVIDIA-A10", {}, ""),
+        ("nvidia.com/gpu", NVIDIA, "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", {}, ""),
+        ("nvidia.com/gpu", NVIDIA, "GRID-K520", {}, ""),
+        ("amd.com/gpu", AMD, "AMD_Instinct_MI300X_VF", {}, "product AMD_Instinct_MI300X_VF"),
+        ("amd.com/gpu", AMD, "AMD_Instinct_MI210", {}, ""),
+        ("huawei.com/Ascend310P-4c", ASCEND, "", {}, "huawei.com/Ascend310P-4c is a virtual device"),
+        ("huawei.com/Ascend310P", ASCEND, "", {}, ""),
+        # A share that software makes.
+        ("nvidia.com/vgpu", NVIDIA, "NVIDIA-A10", {}, ""),
+        ("example.com/vf", "", "", {"example.com/vf.virtual": "true"}, "label example.com/vf.virtual=true"),
+    ],
+)
+def test_resources_say_that_they_are_virtual(
+    resource: str, profile: str, product: str, labels: dict[str, str], said: str
+) -> None:
+    assert of_resource(resource, profile, product, labels) == said
+
+
+@pytest.mark.parametrize(
+    ("machine", "profile", "gib"),
+    [
+        ("Standard_NV6ads_A10_v5", NVIDIA, 4),
+        ("Standard_NV18ads_A10_v5", NVIDIA, 12),
+        ("Standard_NV36ads_A10_v5", NVIDIA, None),
+        ("Standard_NC24ads_A100_v4", NVIDIA, None),
+        ("g6f.large", NVIDIA, 3),
+        ("gr6f.4xlarge", NVIDIA, 12),
+        ("g6.4xlarge", NVIDIA, None),
+        ("g4-standard-24", NVIDIA, 48),
+        ("g4-standard-48", NVIDIA, None),
+        ("ecs.vgn7i-vws-m4.xlarge", NVIDIA, 0),
+        ("ecs.sgn7i-vws-m2.xlarge", NVIDIA, 0),
+        ("ecs.gn7i-c8g1.2xlarge", NVIDIA, None),
+        ("Standard_NV8as_v4", AMD, 0),
+        ("Standard_NV8as_v4", NVIDIA, None),
+        ("Standard_NV4ads_V710_v5", AMD, 0),
+    ],
+)
+def test_machines_with_a_part_of_a_gpu_have_virtual_ones(machine: str, profile: str, gib: float | None) -> None:
+    labels = {"node.kubernetes.io/instance-type": machine}
+    resource = "nvidia.com/gpu" if profile == NVIDIA else "amd.com/gpu"
+    assert bool(of_resource(resource, profile, "", labels)) is (gib is not None)
+    assert memory_of_resource(resource, profile, "", labels) == (gib or 0) * GIB
+
+
+def test_the_size_is_that_of_the_profile() -> None:
+    assert memory_of_resource("nvidia.com/gpu", NVIDIA, "GRID-A100-40C", {}) == 40 * GIB
+    assert memory_of_resource("nvidia.com/gpu", NVIDIA, "GRID-A100-1-5C", {"nvidia.com/gpu.memory": "5120"}) == 5 * GIB
+    assert memory_of_device(device("gpu.nvidia.com", productName="NVIDIA A10-8Q"), NVIDIA) == 8 * GIB
+    assert memory_of_device(replace(device(), memory=3.0), "") == 3.0
+    assert memory_of_device(device("gpu.amd.com", productName="AMD_Instinct_MI300X_VF"), AMD) == 0
+
+
+@given(
+    st.integers(1, 999), st.sampled_from("ABCQ"), st.sampled_from(["", "1-", "7-"]), st.sampled_from(["", "-SHARED"])
+)
+def test_a_vgpus_type_name_tells_its_memory(size: int, series: str, instance: str, shared: str) -> None:
+    product = f"GRID-A100-{instance}{size}{series}{shared}"
+    assert of_resource("nvidia.com/gpu", NVIDIA, product, {})
+    assert memory_of_resource("nvidia.com/gpu", NVIDIA, product, {}) == size * GIB
+
+
+@given(st.text(), st.text(), st.dictionaries(st.text(), st.text()))
+def test_any_text_can_be_read(resource: str, product: str, labels: dict[str, str]) -> None:
+    for profile in (NVIDIA, AMD, ""):
+        assert memory_of_resource(resource, profile, product, labels) >= 0
+        of_resource(resource, profile, product, labels)
+
+
+def test_the_physical_device_is_told_where_it_can_be() -> None:
+    assert parent_of(device(parentUUID="GPU-1", pciBusID="0000:17:00.1")) == "GPU-1"
+    one, two = (device("gpu.intel.com", resource__pciBusID=f"0000:17:00.{number}") for number in (1, 2))
+    assert parent_of(one) == parent_of(two) == "0000:17:00"
+    # A guest does not know the GPU of its host.
+    assert parent_of(device("gpu.nvidia.com", brand="NvidiaVCS", pciBusID="0000:02:00.0")) == ""
+
+
+def node(name: str, labels: dict[str, str] | None = None, **resources: int) -> Object:
+    amounts = {key.replace("__", "/"): str(value) for key, value in resources.items()}
+    ready = {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": amounts, "capacity": amounts}
+    return {"kind": "Node", "metadata": {"name": name, "labels": labels or {}}, "spec": {}, "status": ready}
+
+
+async def offers(*objects: Object) -> Offers:
+    return await virtual_offers(platform(FakeCluster(*objects)))
+
+
+def test_what_is_for_virtual_machines_is_told() -> None:
+    there = node("v", {"nvidia.com/gpu.workload.config": "vm-vgpu"})
+    there["status"]["allocatable"] = {"nvidia.com/NVIDIA_A10-12Q": "4"}
+    whole = node("p", {"nvidia.com/gpu.workload.config": "vm-passthrough"})
+    whole["status"]["allocatable"] = {"nvidia.com/GA102GL_A10": "2"}
+    assert for_machines([there, whole, node("c")]) == [
+        "nvidia.com/NVIDIA_A10-12Q of node v: for virtual machines, and not for Pods"
+    ]
+
+
+async def test_vgpus_are_compared_with_a_fraction_before_a_complete_device() -> None:
+    guest = node("guest", {"nvidia.com/vgpu.present": "true", "nvidia.com/gpu.count": "1"})
+    guest["status"] = {**guest["status"], "allocatable": {"nvidia.com/gpu": "1"}, "capacity": {"nvidia.com/gpu": "1"}}
+    whole = node("whole", {"nvidia.com/gpu.count": "1"})
+    whole["status"] |= {"allocatable": {"nvidia.com/gpu": "1"}, "capacity": {"nvidia.com/gpu": "1"}}
+    cut = node("cut")
+    amounts = {"nvidia.com/mig-1g.10gb": "7"}
+    cut["status"] |= {"allocatable": amounts, "capacity": amounts}
+    (found,) = (await offers(guest, whole)).found
+    assert (found.node, found.other and (found.other.what, found.other.entry.node)) == (
+        "guest",
+        ("complete device", "whole"),
+    )
+    (found,) = (await offers(guest, whole, cut)).found
+    assert found.other is not None
+    assert (found.other.what, found.other.entry.name) == ("fraction", "nvidia.com/mig-1g.10gb")
+    assert found.other_free == 7
+
+
+async def test_devices_of_another_vendor_are_not_compared() -> None:
+    guest = node("guest", {"nvidia.com/vgpu.present": "true"})
+    guest["status"] |= {"allocatable": {"nvidia.com/gpu": "1"}, "capacity": {"nvidia.com/gpu": "1"}}
+    other = node("amd")
+    other["status"] |= {"allocatable": {"amd.com/gpu": "1"}, "capacity": {"amd.com/gpu": "1"}}
+    known = await offers(guest, other)
+    assert [(each.node, each.other) for each in known.found] == [("guest", None)]
+    assert [each.node for each in known.unmarked] == ["amd"]
+
+
+async def test_vnpus_stand_beside_their_chips() -> None:
+    there = node("atlas")
+    amounts = {"huawei.com/Ascend310P": "2", "huawei.com/Ascend310P-4c": "2"}
+    there["status"] |= {"allocatable": amounts, "capacity": amounts}
+    (found,) = (await offers(there)).found
+    assert (found.entry.name, found.total, found.other and found.other.what) == (
+        "huawei.com/Ascend310P-4c",
+        2,
+        "complete device",
+    )
+
+
+async def test_where_a_virtual_device_would_show_is_named() -> None:
+    there = node("n")
+    there["status"] |= {"allocatable": {"nvidia.com/gpu": "1"}, "capacity": {"nvidia.com/gpu": "1"}}
+    known = await offers(there)
+    assert not known.found
+    assert "labels nvidia.com/vgpu.present, node.kubernetes.io/instance-type" in known.looked
+    assert known.looked.startswith("attributes virtual, ")
