@@ -27,6 +27,10 @@ class PlatformComponent:
     def members(self) -> tuple[NodeAccelerators, ...]:
         return ()
 
+    def at_most(self, member: NodeAccelerators) -> int | None:
+        """How many devices of a member its probe holds at most; None for as many as the probe declares."""
+        return None
+
     @property
     def disturbs(self) -> bool:
         """Whether this probe could make others fail: then it starts when all others are done."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from aiconform.check import Target
+from aiconform.check import PlatformComponent, Target
 from aiconform.platform import NodeAccelerators
 
 Key = tuple[str, tuple[str, str, str]]
@@ -134,7 +134,8 @@ def _wanted(target: Target, at_most: int) -> dict[Key, int]:
     wanted: dict[Key, int] = {}
     of_node = EVERY if at_most >= EVERY else 1
     for member in () if target is None else target.members:
-        count = min(at_most * member.unit, member.free)
+        limit = target.at_most(member) if isinstance(target, PlatformComponent) else None
+        count = min(at_most * member.unit, member.free, member.free if limit is None else limit)
         if count:
             wanted[_key(member)] = count
             at_most -= -(-count // member.unit)

@@ -162,7 +162,7 @@ class _Reader:
         free = room.fitting([each for each in members if open_(each, self._known.held)])
         physical = [each for each in usable if not self._said(each, entry.profile)]
         # Schedulers allocate the first devices that fit, so the last ones are the most likely to stay free.
-        asked = tuple(self._asked(entry, each, usable) for each in reversed(free))
+        asked = tuple(self._asked(entry, each, usable) for each in (*free[-2:], *free[:-2]))
         return VirtualDevices(
             node=entry.node,
             said=self._said(members[0], entry.profile) if said else "",
