@@ -1,4 +1,4 @@
-"""virtualized_accelerator on the healthy lab, whose nodes by DRA have virtual functions; faults: test_virtual_ways.py."""
+"""virtualized_accelerator on the healthy lab, whose nodes by DRA have virtual functions."""
 
 from __future__ import annotations
 

@@ -209,6 +209,20 @@ async def test_vnpus_stand_beside_their_chips() -> None:
     )
 
 
+async def test_of_a_host_that_is_given_whole_all_is_asked_for() -> None:
+    there = node("tpu")
+    amounts = {"google.com/tpu": "4"}
+    there["status"] |= {"allocatable": amounts, "capacity": amounts}
+    chips = [{"name": f"chip-{number}", "attributes": {"tpuGen": {"string": "v6e"}}} for number in range(4)]
+    pool = {"name": "tpu", "generation": 1, "resourceSliceCount": 1}
+    spec = {"driver": "tpu.google.com", "nodeName": "tpu", "pool": pool, "devices": chips}
+    published = {"kind": "ResourceSlice", "metadata": {"name": "s"}, "spec": spec}
+    for objects in ([there], [node("tpu"), published]):
+        (found,) = (await offers(*objects)).unmarked
+        (asked,) = found.asked
+        assert (asked.entry.unit, asked.shares.selector) == (4, "")
+
+
 async def test_where_a_virtual_device_would_show_is_named() -> None:
     there = node("n")
     there["status"] |= {"allocatable": {"nvidia.com/gpu": "1"}, "capacity": {"nvidia.com/gpu": "1"}}

@@ -163,6 +163,10 @@ class _Reader:
         physical = [each for each in usable if not self._said(each, entry.profile)]
         # Schedulers allocate the first devices that fit, so the last ones are the most likely to stay free.
         asked = tuple(self._asked(entry, each, usable) for each in (*free[-2:], *free[:-2]))
+        if entry.unit > 1:
+            # Only all devices of the host can be had together.
+            every = Shares(entry, entry.total // entry.unit, devices=entry.devices, among=tuple(usable))
+            asked = (replace(self._asked(entry, members[0], usable), shares=every),) * entry.room
         return VirtualDevices(
             node=entry.node,
             said=self._said(members[0], entry.profile) if said else "",
@@ -202,7 +206,7 @@ class _Reader:
         return VirtualDevices(
             node=entry.node,
             said=said,
-            asked=(asked,) * max(0, min(total - used, entry.free)),
+            asked=(asked,) * (max(0, min(total - used, entry.free)) // entry.unit),
             entry=entry,
             counted=entry,
             total=total,
