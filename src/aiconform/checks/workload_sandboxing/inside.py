@@ -19,6 +19,8 @@ SAMPLES = 24
 SERVED, OWN_LOOPBACK = 8080, 8081
 """Ports of the control Pod's servers: for all, and on its loopback interface."""
 KUBELET_HEALTH = 10248
+SEARCH_SECONDS = 40
+"""For how long files are searched at most: a node that is mounted whole has hundreds of mounts of its own."""
 # Of the whole kernel, not of a namespace, and harmless with any value near their own.
 PARAMETERS = (
     "/proc/sys/vm/swappiness",
@@ -89,12 +91,22 @@ done 2>/dev/null
 # Files of the control Pod, and paths of a node, below every mount that is none of the kernel's own.
 _SEARCH = f"""
 echo own > "/tmp/$MARK"
+end=$(($(date +%s) + {SEARCH_SECONDS}))
 awk '{{print $5}}' /proc/self/mountinfo | sort -u | while read -r mount; do
+  [ "$(date +%s)" -lt "$end" ] || break
   case $mount in /proc|/proc/*|/sys|/sys/*|/dev|/dev/pts*|/dev/mqueue*) continue;; esac
   echo "searched $mount"
   for path in {" ".join(HOST_PATHS)}; do
     [ -e "${{mount%/}}$path" ] && echo "host ${{mount%/}}$path"
   done
+  # Identities of the node, which its kubelet reports.
+  for identity in "/etc/machine-id $MACHINE" "/proc/sys/kernel/random/boot_id $BOOT"; do
+    path=${{mount%/}}${{identity%% *}}; found=
+    # The container's own /proc tells its kernel.
+    [ "$path" = "${{identity%% *}}" ] && [ "${{path#/proc}}" != "$path" ] && continue
+    read -r found < "$path"
+    [ -n "$found" ] && [ "$found" = "${{identity#* }}" ] && echo "host $path"
+  done 2>/dev/null
   pods=${{mount%/}}/var/lib/kubelet/pods/$VICTIM
   for folder in "$pods" "$mount"; do
     [ -e "$folder" ] || continue

@@ -77,8 +77,11 @@ class SandboxPods:
     async def attacker(self, each: SandboxClass, node: Object, control: Object) -> Object:
         """A running Pod of the class on the control Pod's node that tries everything. Raises ClusterError."""
         lines = await read_until(self._platform.cluster, control, "main", inside.LOOKED, seconds=self._patience)
+        about = node["status"].get("nodeInfo") or {}
         environment = {
             "MARK": self._mark,
+            "MACHINE": about.get("machineID", ""),
+            "BOOT": about.get("bootID", ""),
             "VICTIM": control["metadata"]["uid"],
             "VICTIM_ADDRESS": control["status"].get("podIP", ""),
             "BLOCKS": " ".join(block_numbers(lines)),
