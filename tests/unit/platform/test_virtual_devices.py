@@ -20,6 +20,7 @@ from aiconform.platform.accelerators.virtual import (
     of_resource,
     parent_of,
 )
+from aiconform.platform.accelerators.virtual_devices import VirtualDevices
 from aiconform.platform.accelerators.virtual_offers import Offers, virtual_offers
 
 GIB = 2.0**30
@@ -158,13 +159,18 @@ async def offers(*objects: Object) -> Offers:
     return await virtual_offers(platform(FakeCluster(*objects)))
 
 
+async def completed(*objects: Object) -> list[VirtualDevices]:
+    known = await offers(*objects)
+    return [*map(known.completed, known.found)]
+
+
 def test_what_is_for_virtual_machines_is_told() -> None:
     there = node("v", {"nvidia.com/gpu.workload.config": "vm-vgpu"})
     there["status"]["allocatable"] = {"nvidia.com/NVIDIA_A10-12Q": "4"}
     whole = node("p", {"nvidia.com/gpu.workload.config": "vm-passthrough"})
     whole["status"]["allocatable"] = {"nvidia.com/GA102GL_A10": "2"}
     assert for_machines([there, whole, node("c")]) == [
-        "nvidia.com/NVIDIA_A10-12Q of node v: for virtual machines, and not for Pods"
+        "nvidia.com/NVIDIA_A10-12Q of 1 node(s), such as v: for virtual machines, and not for Pods"
     ]
 
 
@@ -176,12 +182,12 @@ async def test_vgpus_are_compared_with_a_fraction_before_a_complete_device() -> 
     cut = node("cut")
     amounts = {"nvidia.com/mig-1g.10gb": "7"}
     cut["status"] |= {"allocatable": amounts, "capacity": amounts}
-    (found,) = (await offers(guest, whole)).found
+    (found,) = await completed(guest, whole)
     assert (found.node, found.other and (found.other.what, found.other.entry.node)) == (
         "guest",
         ("complete device", "whole"),
     )
-    (found,) = (await offers(guest, whole, cut)).found
+    (found,) = await completed(guest, whole, cut)
     assert found.other is not None
     assert (found.other.what, found.other.entry.name) == ("fraction", "nvidia.com/mig-1g.10gb")
     assert found.other_free == 7
@@ -193,7 +199,7 @@ async def test_devices_of_another_vendor_are_not_compared() -> None:
     other = node("amd")
     other["status"] |= {"allocatable": {"amd.com/gpu": "1"}, "capacity": {"amd.com/gpu": "1"}}
     known = await offers(guest, other)
-    assert [(each.node, each.other) for each in known.found] == [("guest", None)]
+    assert [(each.node, each.other) for each in map(known.completed, known.found)] == [("guest", None)]
     assert [each.node for each in known.unmarked] == ["amd"]
 
 
@@ -201,7 +207,7 @@ async def test_vnpus_stand_beside_their_chips() -> None:
     there = node("atlas")
     amounts = {"huawei.com/Ascend310P": "2", "huawei.com/Ascend310P-4c": "2"}
     there["status"] |= {"allocatable": amounts, "capacity": amounts}
-    (found,) = (await offers(there)).found
+    (found,) = await completed(there)
     assert (found.entry.name, found.total, found.other and found.other.what) == (
         "huawei.com/Ascend310P-4c",
         2,
@@ -218,7 +224,8 @@ async def test_of_a_host_that_is_given_whole_all_is_asked_for() -> None:
     spec = {"driver": "tpu.google.com", "nodeName": "tpu", "pool": pool, "devices": chips}
     published = {"kind": "ResourceSlice", "metadata": {"name": "s"}, "spec": spec}
     for objects in ([there], [node("tpu"), published]):
-        (found,) = (await offers(*objects)).unmarked
+        known = await offers(*objects)
+        (found,) = map(known.completed, known.unmarked)
         (asked,) = found.asked
         assert (asked.entry.unit, asked.shares.selector) == (4, "")
 

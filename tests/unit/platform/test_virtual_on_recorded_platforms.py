@@ -24,9 +24,11 @@ VIRTUAL = {
 @pytest.mark.parametrize("name", NAMES)
 async def test_virtual_devices_are_found_where_they_are(name: str) -> None:
     known = await virtual_offers(platform(FakeCluster(*RecordedPlatform.read(PLATFORMS / name).objects)))
-    found = [(each.entry.name, each.total, each.other.what if each.other else None) for each in known.found]
+    completed = [*map(known.completed, known.found)]
+    found = [(each.entry.name, each.total, each.other.what if each.other else None) for each in completed]
     assert found == ([VIRTUAL[name]] if name in VIRTUAL else [])
     assert known.looked.startswith("attributes virtual, ")
     assert ("for virtual machines, and not for Pods" in known.looked) is (name == "openshift-virtualization")
     # What nothing calls virtual is compared with none of its own kind, should it be one.
-    assert all(each.other is None or each.other.counted.kind != each.counted.kind for each in known.unmarked)
+    unmarked = [*map(known.completed, known.unmarked)]
+    assert all(each.other is None or each.other.counted.kind != each.kind for each in unmarked)

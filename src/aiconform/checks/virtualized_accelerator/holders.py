@@ -23,7 +23,7 @@ from aiconform.kit.starting import blame_device
 from aiconform.kit.starting_at_once import each_started
 from aiconform.kit.together import gather
 from aiconform.platform import Platform
-from aiconform.platform.accelerators.virtual_offers import Asked
+from aiconform.platform.accelerators.virtual_devices import Asked
 
 HOLDER, CONTROL = "holder", "control"
 

@@ -10,7 +10,8 @@ from aiconform.checks.virtualized_accelerator.options import VirtualizedAccelera
 from aiconform.cluster import Stuck
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.sharing import partition_of
-from aiconform.platform.accelerators.virtual_offers import Offers, VirtualDevices, virtual_offers
+from aiconform.platform.accelerators.virtual_devices import VirtualDevices
+from aiconform.platform.accelerators.virtual_offers import Offers, virtual_offers
 
 
 @dataclass(frozen=True)
@@ -22,18 +23,18 @@ class VirtualPlace(PlatformComponent):
 
     @property
     def place(self) -> str:
-        return f"{self.devices.counted.place}-virtual"
+        return f"{self.devices.entry.place}-virtual"
 
     @property
     def members(self) -> tuple[NodeAccelerators, ...]:
-        found, other = self.devices.counted, self.devices.other
+        found, other = self.devices.entry, self.devices.other
         beside = (
             [other.counted] if other and (other.counted.node, other.counted.kind) != (found.node, found.kind) else []
         )
         return (found, *beside)
 
     def at_most(self, member: NodeAccelerators) -> int | None:
-        return None if member is self.devices.counted else member.unit
+        return None if member is self.devices.entry else member.unit
 
     def __str__(self) -> str:
         return str(self.devices)
@@ -55,7 +56,8 @@ async def places(platform: Platform, settings: Settings) -> Sequence[VirtualPlac
         passed_over = (await platform.accelerators()).passed_over
         looked = "; ".join(passed_over) or "no ResourceSlice and no extended resource of a known accelerator"
         raise NothingToLookAt(f"nothing to look at: no usable accelerator on this platform ({looked})")
-    return [VirtualPlace(str(each), each, known.looked) for each in _best(found, every_node=settings.every_node)]
+    chosen = map(known.completed, _best(found, every_node=settings.every_node))
+    return [VirtualPlace(str(each), each, known.looked) for each in chosen]
 
 
 async def again(platform: Platform, settings: Settings, devices: VirtualDevices) -> VirtualDevices:
@@ -68,7 +70,7 @@ async def again(platform: Platform, settings: Settings, devices: VirtualDevices)
     ]
     if not alike:
         raise Stuck(f"{devices} are no longer offered: something changed during the run")
-    return alike[0]
+    return known.completed(alike[0])
 
 
 def _best(found: Iterable[VirtualDevices], *, every_node: bool) -> list[VirtualDevices]:
@@ -80,7 +82,7 @@ def _best(found: Iterable[VirtualDevices], *, every_node: bool) -> list[VirtualD
 
 def _merit(each: VirtualDevices) -> tuple[int, bool, int, int]:
     """Two that are free, of a physical device that is told, on a node that is well; the fewer the better."""
-    return (min(2, len(each.asked)), bool(each.parent), -len(each.counted.worries), -each.total)
+    return (min(2, each.free), bool(each.parent), -len(each.entry.worries), -each.total)
 
 
 def _is_part(each: VirtualDevices) -> bool:

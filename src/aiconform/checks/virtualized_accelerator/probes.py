@@ -27,7 +27,7 @@ from aiconform.platform.accelerators.devices import allocated_names
 from aiconform.platform.accelerators.drivers import family_of
 from aiconform.platform.accelerators.offered import requested
 from aiconform.platform.accelerators.selecting import DeviceClass
-from aiconform.platform.accelerators.virtual_offers import Asked, VirtualDevices, common_class
+from aiconform.platform.accelerators.virtual_devices import Asked, VirtualDevices, common_class
 
 _SLACK = 60.0
 _ALL = 512

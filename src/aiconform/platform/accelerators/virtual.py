@@ -101,16 +101,18 @@ def parent_of(device: Device) -> str:
 
 def for_machines(nodes: Iterable[Object]) -> list[str]:
     """Virtual devices that only virtual machines can have, in words."""
-    known, found = _known().machines, list[str]()
+    known, found = _known().machines, dict[str, list[str]]()
     for node in nodes:
-        name = node["metadata"]["name"]
         there = [*(node["status"].get("allocatable") or {})]
         named = [each for each in there if any(fnmatchcase(each, pattern) for pattern in known.resources)]
         labels = node["metadata"].get("labels") or {}
         told = [f"label {label}={value}" for label, value in known.labels.items() if labels.get(label) == value]
         if named or told:
-            found.append(f"{', '.join(named or told)} of node {name}: for virtual machines, and not for Pods")
-    return found
+            found.setdefault(", ".join(named or told), []).append(node["metadata"]["name"])
+    return [
+        f"{what} of {len(names)} node(s), such as {names[0]}: for virtual machines, and not for Pods"
+        for what, names in found.items()
+    ]
 
 
 def looked_at(profiles: Iterable[str]) -> str:

@@ -1,0 +1,91 @@
+"""Virtual devices as they are offered, how a Pod asks for one, and what is published of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from aiconform.platform.accelerators.devices import Device
+from aiconform.platform.accelerators.offered import NodeAccelerators
+from aiconform.platform.accelerators.selecting import DeviceClass, choose
+from aiconform.platform.accelerators.shares import Shares
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One device that a Pod can ask for, alone or among others that no selector tells apart.
+
+    counted: the accelerators among which the platform counts it. facts: what is published of it: kind and name ->
+    value. what: `fraction` or `complete device` of a physical one. classes: the DeviceClasses that select it.
+    """
+
+    shares: Shares
+    counted: NodeAccelerators
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    what: str = ""
+    classes: tuple[str, ...] = ()
+
+    @property
+    def entry(self) -> NodeAccelerators:
+        return self.shares.entry
+
+
+@dataclass(frozen=True)
+class VirtualDevices:
+    """Virtual devices of one kind on one node.
+
+    said: what says that they are virtual; empty if nothing published does. total: how many there are; free: how many of
+    them Pods can have now. devices: all of them (DRA only). parent: what tells their one physical device; empty if
+    nothing does. shared: what says that several Pods may hold one.
+
+    The rest is there once they are chosen (`Offers.completed`). asked: those that are free, a device of DRA each; of a
+    device plugin, the same for each. whole: the memory of the physical device, 0 if not known. other: what is compared
+    with them, None if the platform has nothing physical of this family; other_free: for how many Pods it is free.
+    """
+
+    said: str
+    entry: NodeAccelerators
+    total: int
+    free: int
+    devices: tuple[Device, ...] = field(default=(), repr=False)
+    parent: str = ""
+    shared: str = ""
+    asked: tuple[Asked, ...] = ()
+    whole: float = 0.0
+    other: Asked | None = None
+    other_free: int = 0
+
+    @property
+    def node(self) -> str:
+        return self.entry.node
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What is alike on several nodes has the same kind."""
+        return self.entry.kind
+
+    def __str__(self) -> str:
+        way = "DRA" if self.entry.way == "dra" else "device plugin"
+        return f"{self.node}, {' '.join(filter(None, (self.entry.name, self.entry.product)))} by {way}"
+
+
+def common_class(classes: Iterable[DeviceClass], one: Asked, other: Asked) -> str:
+    """The DeviceClass that selects both; empty if there is none."""
+    devices = [*one.shares.devices, *other.shares.devices]
+    return choose(classes, devices, []) if devices else ""
+
+
+def facts_of_device(device: Device) -> dict[str, str]:
+    """`attribute NAME` -> value, and `capacity NAME`, of all that a device publishes, without its driver's domain."""
+
+    def name(full: str) -> str:
+        return full.removeprefix(f"{device.driver}/")
+
+    attributes = {f"attribute {name(key)}": str(value) for key, value in device.attributes.items()}
+    return attributes | {f"capacity {name(each)}": "" for each in device.sizes}
+
+
+def facts_of_labels(resource: str, labels: Mapping[str, str]) -> dict[str, str]:
+    """`label NAME` -> value, of the labels that have the domain of an extended resource."""
+    vendor = resource.partition("/")[0]
+    return {f"label {name}": value for name, value in labels.items() if name.partition("/")[0] == vendor}
