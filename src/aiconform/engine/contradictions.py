@@ -35,7 +35,7 @@ def contradictions(
 ) -> list[str]:
     """What contradicts itself, in words. evidence: by check. now: what is later has not happened."""
     known: dict[str, list[Accelerator]] = defaultdict(list)
-    for entry in info.accelerators:
+    for entry in (*info.accelerators, *info.others):
         known[entry.node].append(entry)
     # As JSON, "not a number" in an observation would be nothing.
     observed = {check: found.model_dump() for check, found in evidence.items()}

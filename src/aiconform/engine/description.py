@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from aiconform.engine.evidence import FORMAT, Accelerator, ExtensionInfo, RunInf
 from aiconform.engine.journal import now
 from aiconform.engine.options import in_force
 from aiconform.engine.plan import Plan, suite_digest
-from aiconform.platform import Accelerators, BadSelector, Platform
+from aiconform.platform import Accelerators, BadSelector, NodeAccelerators, Platform
 from aiconform.platform.images import Images
 
 TOOL = Tool(name="aiconform", version=__version__)
@@ -50,9 +50,8 @@ async def describe(
         standard_digest=standard_digest,
         kubernetes=await platform.version(),
         cluster=await identity(platform.cluster, note),
-        accelerators=tuple(
-            Accelerator(**{name: getattr(entry, name) for name in Accelerator.model_fields}) for entry in found.offered
-        ),
+        accelerators=_recorded(found.offered),
+        others=_recorded(found.others),
         passed_over=found.passed_over,
         chosen=plan.chosen,
         options=_options(plan, settings, images, guest),
@@ -60,6 +59,10 @@ async def describe(
         extensions=extensions_of(plan),
         format=FORMAT,
     )
+
+
+def _recorded(entries: Iterable[NodeAccelerators]) -> tuple[Accelerator, ...]:
+    return tuple(Accelerator(**{name: getattr(entry, name) for name in Accelerator.model_fields}) for entry in entries)
 
 
 def extensions_of(plan: Plan) -> tuple[ExtensionInfo, ...]:

@@ -138,6 +138,8 @@ class RunInfo(_Model):
 
     `extensions`: the checks of this run that are not this project's own; `suite` identifies the code of all others.
 
+    `others` are further ways to ask for hardware that is among the `accelerators`.
+
     `passed_over` says what looked like an accelerator and could not be used: on a node that is not Ready, in an
     incomplete pool, an unknown resource.
 
@@ -163,6 +165,7 @@ class RunInfo(_Model):
     journal: str = ""
     format: int = 1
     challenge: str = ""
+    others: tuple[Accelerator, ...] = ()
 
 
 class NodeIdentity(_Model):

@@ -183,6 +183,16 @@ def test_a_node_with_two_products_of_one_driver_is_no_contradiction(tmp_path: Pa
     assert done.exit_code == 0, done.output
 
 
+def test_hardware_may_be_seen_by_the_other_way_to_ask_for_it(tmp_path: Path) -> None:
+    """gpu_sharing looks at what a device plugin offers where DRA offers the same devices, which are counted once."""
+    run = make_run(tmp_path / "run")
+    _other_product(run)
+    (entry,) = json.loads((run / "run.json").read_text())["accelerators"]
+    change_json(run / "run.json", "others", value=[{**entry, "product": "H100"}])
+    done = judged(sealed(run))
+    assert "run.json lists no such accelerators" not in done.stdout
+
+
 def test_what_a_run_covers_can_be_recomputed(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     change_json(run / "report.json", "uncovered", value=[])
