@@ -20,9 +20,9 @@ DRA_VERSIONS = ("resource.k8s.io/v1", "resource.k8s.io/v1beta1", "resource.k8s.i
 _ACCESS, _DRA, _NODES = "secure_accelerator_access", "dra_support", "cluster_autoscaling"
 # It opens every device that its container sees, and finds the published devices in the metrics.
 _LOAD = frozenset({"accelerator_metrics"})
-_DRIVERS, _SHARING = "driver_runtime_management", "gpu_sharing"
+_DRIVERS, _SHARING, _VIRTUAL = "driver_runtime_management", "gpu_sharing", "virtualized_accelerator"
 # Their Pods do not start without an accelerator.
-_USERS = _LOAD | {"gang_scheduling", "pod_autoscaling", _DRIVERS, _SHARING}
+_USERS = _LOAD | {"gang_scheduling", "pod_autoscaling", _DRIVERS, _SHARING, _VIRTUAL}
 
 _LEAK = ("sibling_sees_none", "stranger_sees_none", "forged_is_refused")
 
@@ -32,14 +32,14 @@ FAULTS = (
         "Every container sees, and can open, every accelerator of its node.",
         assertions(_ACCESS, *_LEAK, "holders_are_disjoint"),
         InRuntime(),
-        disturbs=_LOAD,
+        disturbs=_LOAD | {_VIRTUAL},
     ),
     Fault(
         "runtime-leaks-compute-nodes",
         "Every container can open the accelerators' nodes for work, but none of their other nodes.",
         assertions(_ACCESS, *_LEAK, "holders_are_disjoint"),
         InRuntime(),
-        disturbs=_LOAD,
+        disturbs=_LOAD | {_VIRTUAL},
         roles=frozenset({NodeRole.COMPANION}),
     ),
     Fault(
@@ -47,7 +47,7 @@ FAULTS = (
         "Every container can open the accelerators' further nodes, such as those for control.",
         assertions(_ACCESS, *_LEAK, "holders_are_disjoint"),
         InRuntime(),
-        disturbs=_LOAD,
+        disturbs=_LOAD | {_VIRTUAL},
         roles=frozenset({NodeRole.COMPANION}),
     ),
     Fault(
@@ -76,7 +76,7 @@ FAULTS = (
         | assertions(_DRIVERS, "exact_device_is_injected"),
         InDriver(),
         # Nothing in a container tells then which device its share is of.
-        disturbs=_LOAD | {_SHARING},
+        disturbs=_LOAD | {_SHARING, _VIRTUAL},
     ),
     Fault(
         DriverFault.PREPARES_NOTHING,
@@ -85,14 +85,14 @@ FAULTS = (
         | assertions(_DRIVERS, "exact_device_is_injected"),
         InDriver(),
         # Nothing in a container tells then which device its share is of.
-        disturbs=_LOAD | {_SHARING},
+        disturbs=_LOAD | {_SHARING, _VIRTUAL},
     ),
     Fault(
         DriverFault.WITHHOLDS_ACCESS,
         "Containers see their accelerator but cannot open it.",
         assertions(_ACCESS, "holder_opens_device"),
         InDriver(),
-        disturbs=_LOAD,
+        disturbs=_LOAD | {_VIRTUAL},
     ),
     Fault(
         DriverFault.NEVER_PREPARES,
@@ -117,7 +117,7 @@ FAULTS = (
         "Preparing an accelerator changes the attributes of all of them: it no longer matches its selector.",
         assertions(_DRA, "selector_is_satisfied"),
         InDriver(),
-        disturbs=_LOAD | {_DRIVERS, _SHARING},
+        disturbs=_LOAD | {_DRIVERS, _SHARING, _VIRTUAL},
     ),
     Fault(
         DriverFault.OVERCOMMITS,
