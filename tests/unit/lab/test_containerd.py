@@ -47,7 +47,7 @@ def test_an_add_on_configures_the_runtime_of_every_node(tmp_path: Path, monkeypa
     add_on = AddOn(
         "sandboxes",
         "Pods in sandboxes.",
-        runtime_handlers=lambda assets: (
+        runtime_handlers=lambda assets, folder: (
             RuntimeHandler("sandboxed", "com.example.sandbox.v1", shim=assets.of(SANDBOXES, "shim")),
             RuntimeHandler("own-runc", options={"BinaryName": "/usr/bin/crun", "NoPivotRoot": True}),
         ),
@@ -67,7 +67,6 @@ def test_an_add_on_configures_the_runtime_of_every_node(tmp_path: Path, monkeypa
         assert found["sandboxed"] == {
             "runtime_type": "com.example.sandbox.v1",
             "runtime_path": "/built/sandboxes/shim",
-            "options": {},
         }
         assert found["own-runc"] == {
             "runtime_type": RUNC,

@@ -59,7 +59,7 @@ async def _nothing_to_show(cluster: Cluster, site: Site, seconds: float) -> None
     pass
 
 
-def _no_handlers(assets: Assets) -> Sequence[RuntimeHandler]:
+def _no_handlers(assets: Assets, folder: Path) -> Sequence[RuntimeHandler]:
     return ()
 
 
@@ -91,8 +91,9 @@ class AddOn:
     """API groups and versions that the API server has to serve."""
     manager_flags: tuple[str, ...] = ()
     """Further flags of the controller-manager."""
-    runtime_handlers: Callable[[Assets], Sequence[RuntimeHandler]] = _no_handlers
-    """Runtimes to configure in containerd on every node; containerd restarts when they change."""
+    runtime_handlers: Callable[[Assets, Path], Sequence[RuntimeHandler]] = _no_handlers
+    """Runtimes to configure in containerd on every node, from its state folder; containerd restarts when they
+    change."""
     helper: str = ""
     """A module of the lab that runs beside the control plane while it is installed: `python -m MODULE STATE`."""
     since: str = ""

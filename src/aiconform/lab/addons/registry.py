@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 from aiconform.lab import addons
-from aiconform.lab.addons.model import AddOn
+from aiconform.lab.addons.model import AddOn, RuntimeHandler
+from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component
 from aiconform.lab.config import LabError, Unsupported
 from aiconform.lab.declared import declared
@@ -66,6 +68,11 @@ def packages_of(add_ons: Iterable[str]) -> dict[str, str]:
 def components_of(add_ons: Iterable[str]) -> list[Component]:
     """The components to build for these add-ons, each once."""
     return list(dict.fromkeys(component for name in add_ons for component in ADD_ONS[name].components))
+
+
+def handlers_of(add_ons: Iterable[str], assets: Assets, folder: Path) -> list[RuntimeHandler]:
+    """The runtimes that these add-ons configure on a node with this state folder."""
+    return [handler for name in add_ons for handler in ADD_ONS[name].runtime_handlers(assets, folder)]
 
 
 def _number(minor: str) -> tuple[int, ...]:

@@ -25,6 +25,8 @@ _SECONDS = {
     "karpenter": 93,
     "containerd": 75,
     "kwok": 73,
+    "gvisor": 60,
+    "agent-sandbox": 50,
     "kube-router": 90,
     "kustomize": 30,
     "etcd": 19,

@@ -43,6 +43,16 @@ class InRuntime:
 
 
 @dataclass(frozen=True)
+class InSandboxes:
+    """Carried out by the scripts around the sandboxed runtime, which know the fault by its name.
+
+    A check looks at the sandbox of one node, which the scheduler chooses: so it is a fault of all nodes.
+    """
+
+    scope = Scope.LAB
+
+
+@dataclass(frozen=True)
 class InApiServer:
     """Carried out by the API server, which does not serve these groups and versions."""
 
@@ -77,7 +87,7 @@ class Fault:
     name: str
     description: str
     breaks: frozenset[str]
-    how: InDriver | InRuntime | InApiServer | InCluster
+    how: InDriver | InRuntime | InSandboxes | InApiServer | InCluster
     needs: tuple[str, ...] = ()
     may_break: frozenset[str] = frozenset()
     disturbs: frozenset[str] = frozenset()

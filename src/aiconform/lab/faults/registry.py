@@ -44,7 +44,18 @@ def collect(described: Iterable[Fault]) -> Mapping[str, Fault]:
 
 
 # The modules of the package that hold no faults.
-_MACHINERY = ("container_config", "fault", "policies", "registry", "runtime", "state", "switch", "workloads")
+_MACHINERY = (
+    "container_config",
+    "sandbox_config",
+    "sandbox_runtime",
+    "fault",
+    "policies",
+    "registry",
+    "runtime",
+    "state",
+    "switch",
+    "workloads",
+)
 
 FAULTS: Mapping[str, Fault] = collect(
     fault for group in declared(faults, "FAULTS", besides=_MACHINERY) for fault in group

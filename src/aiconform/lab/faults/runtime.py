@@ -1,7 +1,7 @@
 """Faults of the container runtime: a wrapper around runc changes the configuration of each new container.
 
 containerd runs the wrapper as its runc (`options.BinaryName`). Without the switch file, the wrapper only runs runc. So
-a fault needs no restart, and running containers keep running.
+a fault needs no restart, and running containers keep running. The scripts of sandboxes read the same file.
 """
 
 from __future__ import annotations
@@ -15,23 +15,19 @@ from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
 from aiconform.lab.accelerators.devices import DeviceNode, NodeRole, nodes_of
 from aiconform.lab.faults import container_config
 from aiconform.lab.faults.accelerators import LEAKS, RUNTIME_HONOURS, RUNTIME_OPENS
-from aiconform.lab.machines.files import write_json
+from aiconform.lab.faults.sandbox_runtime import sandbox_faults
+from aiconform.lab.machines.files import write_json, write_script
 
 
 def write_wrapper(wrapper: Path, *, runc: Path, switch: Path) -> None:
     """Write the wrapper script; `switch` is the file that `set_runtime` writes."""
     words = [sys.executable, "-I", "-S", container_config.__file__, str(switch)]
-    script = (
-        "#!/bin/sh\n"
+    write_script(
+        wrapper,
         "# Runs runc, with the fault that the switch file describes, if there is one.\n"
         f'if [ -e {shlex.quote(str(switch))} ]; then {shlex.join(words)} "$@" || exit 1; fi\n'
-        f'exec {shlex.quote(str(runc))} "$@"\n'
+        f'exec {shlex.quote(str(runc))} "$@"\n',
     )
-    wrapper.parent.mkdir(parents=True, exist_ok=True)
-    draft = wrapper.with_name(f".{wrapper.name}.draft")
-    draft.write_text(script)
-    draft.chmod(0o755)
-    draft.replace(wrapper)
 
 
 def set_runtime(switch: Path, faults: Iterable[str], config: AcceleratorConfig | None) -> None:
@@ -40,7 +36,8 @@ def set_runtime(switch: Path, faults: Iterable[str], config: AcceleratorConfig |
     `config` is the configuration of the node's accelerators, None if it has no accelerators.
     """
     on = set(faults)
-    if not on & {*LEAKS, RUNTIME_OPENS, RUNTIME_HONOURS}:
+    sandbox = sandbox_faults(on)
+    if not sandbox and not on & {*LEAKS, RUNTIME_OPENS, RUNTIME_HONOURS}:
         switch.unlink(missing_ok=True)
         return
     devices = devices_of(config) if config else ()
@@ -55,6 +52,7 @@ def set_runtime(switch: Path, faults: Iterable[str], config: AcceleratorConfig |
             "show": [_node(node) for node in nodes_of(devices) if node.role in leaked],
             "asked": dict.fromkeys(variables, offers),
             "open_all": RUNTIME_OPENS in on,
+            "sandbox": sandbox,
         },
     )
 

@@ -14,7 +14,7 @@ from aiconform.lab.accelerators.status import digest, read_status, unsettled
 from aiconform.lab.accelerators.virtual import VirtualWay
 from aiconform.lab.config import LabError
 from aiconform.lab.faults.accelerators import DRA_VERSIONS
-from aiconform.lab.faults.fault import Change, Fault, InApiServer, InCluster, InDriver, InRuntime, Scope
+from aiconform.lab.faults.fault import Change, Fault, InApiServer, InCluster, InDriver, InRuntime, InSandboxes, Scope
 from aiconform.lab.faults.registry import FAULTS, find
 from aiconform.lab.faults.runtime import set_runtime
 from aiconform.lab.faults.state import (
@@ -33,7 +33,7 @@ from aiconform.lab.kubernetes.administrator import administrator
 IN_FORCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 _SIGNAL_AGAIN_SECONDS = 1.0
-_KINDS = (InDriver, InRuntime, InApiServer)
+_KINDS = (InDriver, InRuntime, InSandboxes, InApiServer)
 
 
 class FaultyNode(Protocol):
@@ -173,7 +173,7 @@ def _enforce(lab: FaultyLab, kinds: set[type]) -> None:
     waits: list[Callable[[], str]] = []
     for node in lab.nodes:
         config = read_config(node.accelerators) if node.accelerators else None
-        if InRuntime in kinds:
+        if kinds & {InRuntime, InSandboxes}:
             set_runtime(node.runtime_switch, names_on_node(lab.state, node.name), config)
         if config is None or node.accelerators is None or not config.count:
             continue

@@ -86,7 +86,9 @@ def _runtimes(handlers: Iterable[RuntimeHandler]) -> str:
         settings = {"runtime_type": handler.runtime_type}
         if handler.shim:
             settings["runtime_path"] = str(handler.shim)
-        sections[handler.name] = f"\n{table}]\n{_table(settings)}\n{table}.options]\n{_table(handler.options)}"
+        # No table at all without options: some shims refuse an empty message of another type than theirs.
+        options = f"\n{table}.options]\n{_table(handler.options)}" if handler.options else ""
+        sections[handler.name] = f"\n{table}]\n{_table(settings)}{options}"
     return "".join(sections.values())
 
 

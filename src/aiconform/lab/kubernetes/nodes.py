@@ -13,11 +13,12 @@ from aiconform.lab.accelerators.config import TELEMETRY_FOLDER, AcceleratorConfi
 from aiconform.lab.accelerators.hardware import look
 from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
-from aiconform.lab.addons.model import RuntimeHandler
-from aiconform.lab.addons.registry import ADD_ONS
+from aiconform.lab.addons import gvisor
+from aiconform.lab.addons.registry import handlers_of
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import Network, Paths
 from aiconform.lab.faults.runtime import set_runtime, write_wrapper
+from aiconform.lab.faults.sandbox_runtime import write_sandbox_runtime
 from aiconform.lab.faults.state import driver_faults, names_on_node
 from aiconform.lab.kubernetes import containerd, imagestore
 from aiconform.lab.kubernetes.controlplane import GO_SETTINGS, NODE_GRACE_SECONDS, api_is_ready
@@ -75,7 +76,10 @@ def furnish(
     write_kubeconfig(folder / "accelerators.kubeconfig", authority, network.server, *pair)
     write_wrapper(folder / "runc", runc=Path(host.command("runc")), switch=runtime_switch(paths, node.name))
     (folder / "cni").mkdir(exist_ok=True)
-    write_text(folder / "containerd.toml", containerd.configuration(folder, assets, _runtime_handlers(plan, assets)))
+    handlers = handlers_of(plan.add_ons, assets, folder)
+    write_text(folder / "containerd.toml", containerd.configuration(folder, assets, handlers))
+    if gvisor.ADD_ON.name in plan.add_ons:
+        write_sandbox_runtime(folder, assets, switch=runtime_switch(paths, node.name))
     # Whatever traits are on, the lab's own Pods get addresses while it comes up.
     write_network(plan, node, paths, network)
     write_text(folder / containerd.REGISTRIES / network.registry / "hosts.toml", containerd.plain(network.registry))
@@ -164,10 +168,6 @@ def _link(link: Path, target: Path | None) -> None:
     if target is not None and not (link.is_symlink() and link.readlink() == target):
         link.unlink(missing_ok=True)
         link.symlink_to(target)
-
-
-def _runtime_handlers(plan: LabPlan, assets: Assets) -> list[RuntimeHandler]:
-    return [handler for name in plan.add_ons for handler in ADD_ONS[name].runtime_handlers(assets)]
 
 
 def _of(file: Path) -> dict[str, str]:

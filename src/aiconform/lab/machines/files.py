@@ -30,6 +30,12 @@ def write_text(path: Path, content: str) -> None:
         _replace(path, content.encode(), 0o666)
 
 
+def write_script(path: Path, content: str) -> None:
+    """Replace a script for /bin/sh at once, for others to run."""
+    _replace(path, b"#!/bin/sh\n" + content.encode(), 0o777)
+    path.chmod(0o755)
+
+
 def write_secret(path: Path, content: bytes) -> None:
     """Replace a file at once; only its owner can read it."""
     _replace(path, content, 0o600)
