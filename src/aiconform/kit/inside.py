@@ -151,12 +151,16 @@ def _quoted(pattern: str) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a container with a device shows. virtual: what says there that its device is a virtual one."""
+    """What a container with a device shows.
+
+    virtual: what says there that its device is a virtual one; physical: what says that it is not.
+    """
 
     parents: tuple[Shown, ...]
     buses: tuple[tuple[str, str], ...]
     sizes: tuple[Size, ...]
     virtual: tuple[str, ...] = ()
+    physical: tuple[str, ...] = ()
 
 
 def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> Answer:
@@ -191,12 +195,17 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
     parents = tuple(
         Shown(source=source, value=value, of_part=reading.of_parts) for source, value, reading in shown(found.parent)
     )
+    told = [
+        (re.fullmatch(reading.means, value, re.IGNORECASE) is not None, f"{value} in {source}")
+        for source, value, reading in shown(found.virtual)
+    ]
     sizes = tuple(Size(source=source, bytes=_bytes(value, reading)) for source, value, reading in shown(found.memory))
     return Answer(
         tuple(dict.fromkeys(parents)),
         tuple(sorted(buses.items())),
         tuple(dict.fromkeys(each for each in sizes if each.bytes)),
-        tuple(dict.fromkeys([*functions, *(f"{value} in {source}" for source, value, _ in shown(found.virtual))])),
+        tuple(dict.fromkeys([*functions, *(words for virtual, words in told if virtual)])),
+        tuple(dict.fromkeys(words for virtual, words in told if not virtual)),
     )
 
 

@@ -292,9 +292,7 @@ async def test_virtual_devices_of_a_plugin_beside_whole_ones_of_dra_have_another
 
 async def test_what_nothing_calls_virtual_is_looked_into() -> None:
     cluster = Node(node(), slice_(device("whole-0", "16Gi"), device("whole-1", "16Gi")))
-    with pytest.raises(
-        NotApplicable, match=r"no virtual device was found: n1, .*looked at attributes virtual, .*labels"
-    ):
+    with pytest.raises(NotApplicable, match=r"no virtual device.* at attributes virtual, .*with n1.* shows 0 in /run"):
         await seen(cluster)
     assert [each["metadata"]["name"] for each in cluster.created if each["kind"] == "Pod"] == ["probe-virtual"]
 
@@ -305,6 +303,15 @@ async def test_a_virtual_device_that_only_its_container_tells_is_tried() -> None
     found = await seen(cluster)
     assert found.said.endswith("devices/vf-0/virtual of a container")
     assert outcomes(found)["device_is_released"] is True
+
+
+async def test_a_driver_that_does_not_say_leaves_it_open() -> None:
+    class Silent(Node):
+        def shows(self, name: str) -> list[str]:
+            return [line for line in super().shows(name) if "/virtual" not in line]
+
+    with pytest.raises(NothingToLookAt, match=r"not told: nothing published .*virtual could be read; .*image=IMAGE"):
+        await seen(Silent(node(), slice_(device("whole-0", "16Gi"))))
 
 
 async def test_what_cannot_be_looked_into_is_not_inapplicable() -> None:

@@ -159,3 +159,37 @@ def test_what_every_container_has_is_recorded_once() -> None:
 def test_lines_that_are_no_answer_are_ignored() -> None:
     found = sources(family_of("NVIDIA GPU"), simulated=True)
     assert answer(found, "file", "program x", "bus", "file /proc/x not-base64!", "") == Answer((), (), ())
+
+
+MODE = "<gpu id='1'>\n<virtualization_mode>{}</virtualization_mode></gpu>"
+SMI, PROC = "program /usr/bin/nvidia-smi", "file /proc/driver/nvidia/gpus/0/information"
+
+
+@pytest.mark.parametrize(
+    ("start", "text", "virtual", "physical"),
+    [
+        (SMI, MODE.format("VGPU"), "VGPU in nvidia-smi -q -x", ""),
+        (SMI, MODE.format("Host VGPU"), "", "Host VGPU in nvidia-smi -q -x"),
+        (SMI, "Failed to initialize NVML", "", ""),
+        (PROC, "Model: \t NVIDIA A10-8Q\nIRQ: 1", "NVIDIA A10-8Q in /proc/driver/nvidia/gpus/0/information", ""),
+        (PROC, "Model: NVIDIA A100\n", "", "NVIDIA A100 in /proc/driver/nvidia/gpus/0/information"),
+    ],
+)
+def test_a_driver_says_whether_its_device_is_virtual(start: str, text: str, virtual: str, physical: str) -> None:
+    found = sources(family_of("NVIDIA GPU"), simulated=False, virtual=True)
+    seen = answer(found, f"{start} {coded(text)}", view=holder("/usr/bin/nvidia-smi"))
+    assert (seen.virtual, seen.physical) == (tuple(filter(None, [virtual])), tuple(filter(None, [physical])))
+
+
+def test_a_device_of_a_virtual_function_is_told_by_the_kernel() -> None:
+    found = sources(family_of("Intel GPU"), simulated=False, virtual=True)
+    seen = answer(found, "physfn c:226:128", "physfn c:226:129", view=holder(nodes=(RENDER,)))
+    assert seen.virtual == ("device node c:226:128 is of a virtual function",)
+
+
+def test_a_virtual_device_shows_its_memory_as_a_complete_one_does() -> None:
+    text = "<gpu><fb_memory_usage>\n<total>8192 MiB</total></fb_memory_usage></gpu>"
+    lines = [f"program /usr/bin/nvidia-smi {coded(text)}"]
+    for virtual, right in ((True, [8192 * 2.0**20]), (False, [])):
+        found = sources(family_of("NVIDIA GPU"), simulated=False, virtual=virtual)
+        assert sizes(answer(found, *lines, view=holder("/usr/bin/nvidia-smi"))) == right

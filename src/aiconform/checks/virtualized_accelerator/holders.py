@@ -67,6 +67,11 @@ class Holders:
         """Why the containers do not run as root; empty if they do."""
         return self._as_root.unprivileged
 
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """The programs and files that would show whether a device is virtual."""
+        return tuple(each.program or self._found.path(each) for each in self._found.virtual)
+
     async def made(
         self, asked: Asked, part: str, about: Mapping[str, str] = MappingProxyType({}), *, count: int = 1
     ) -> Holder:

@@ -11,11 +11,12 @@ from aiconform.platform.accelerators.offered import AllocationWay
 class Opened(DeviceHolder):
     """A Pod with a device, and its attempts to open its own device nodes.
 
-    virtual: what says in its container that the device is a virtual one.
+    virtual: what says in its container that the device is a virtual one; physical: what says that it is not.
     """
 
     own: tuple[OpenAttempt, ...] = ()
     virtual: tuple[str, ...] = ()
+    physical: tuple[str, ...] = ()
 
 
 class Interface(Observation):

@@ -109,12 +109,18 @@ async def _inside(pods: Holders, first: Holder, target: VirtualPlace) -> str:
     if first.running is None:
         why = first.problem or first.late or first.waits
         raise Stuck(f"whether devices of {target} are virtual, only a container with one can tell: {why}")
-    if said := (await pods.recorded(first, control)).virtual:
-        return f"{said[0]} of a container"
-    raise NotApplicable(
-        f"no virtual device was found: {target} is a physical device by what the kernel and its driver show in a "
-        f"container, and nothing published says otherwise (looked at {target.looked})"
-    )
+    seen = await pods.recorded(first, control)
+    if seen.virtual:
+        return f"{seen.virtual[0]} of a container"
+    looked = f"nothing published says so (looked at {target.looked})"
+    if pods.readable and not seen.physical:
+        raise NothingToLookAt(
+            f"whether devices of {target} are virtual is not told: {looked}, and in a container neither of "
+            f"{', '.join(pods.readable)} could be read; name an image that can run the program "
+            "(--set virtualized_accelerator.image=IMAGE), or what is virtual (virtual=NAME)"
+        )
+    shown = ", ".join(seen.physical) or "no link of a virtual function"
+    raise NotApplicable(f"no virtual device was found: {looked}, and a container with {target} shows {shown}")
 
 
 def _not_beside(devices: VirtualDevices, common: str) -> str:

@@ -53,6 +53,7 @@ class Reading(BaseModel):
     value: str
     unit: Unit = "B"
     of_parts: bool = False
+    means: str = ""
 
     def values(self, text: str) -> tuple[str, ...]:
         """What the text shows, each value once."""
