@@ -24,7 +24,7 @@ class VirtualizedAccelerator(Options):
         ge=1,
     )
     observe_seconds: float = option(
-        10.0,
+        5.0,
         "How long to observe that a second Pod for a held virtual device stays unscheduled.",
         serves=("unscheduled_window",),
         ge=1,
