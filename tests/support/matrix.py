@@ -1,7 +1,8 @@
 """The matrix of personas and checks: what the tests of personas show, as docs/personas.md has it.
 
 `tests/lab/test_personas.py` records its cells; `PYTHONPATH=tests ./dev python -m support.matrix [.test-run]` prints the
-page from them, and ends with exit code 1 if any are missing or wrong. Nothing in it is written by hand.
+page from them, and ends with exit code 1 if any are missing or wrong. What was not tried anew stays as it is on the
+page. Nothing in it is written by hand.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aiconform.lab.accelerators import Identity, identities
+from aiconform.lab.accelerators.sharing import Way, ways
 from aiconform.lab.faults.fault import Scope
 from aiconform.lab.faults.registry import possible
 from aiconform.platform.accelerators.drivers import family_of
@@ -22,7 +24,13 @@ from aiconform.platform.monitoring.conventions import load_conventions
 from support.record import write
 
 PAGE = Path(__file__).parents[2] / "docs" / "personas.md"
-CHECKS = ("dra_support", "secure_accelerator_access", "accelerator_metrics", "driver_runtime_management")
+CHECKS = (
+    "dra_support",
+    "secure_accelerator_access",
+    "accelerator_metrics",
+    "driver_runtime_management",
+    "gpu_sharing",
+)
 # Names of the lab's own, no persona of hardware.
 NOT_PERSONAS = ("simulated", "machine")
 # What such a defect leaves out, an exporter may leave out of a device that is idle: then it decides nothing.
@@ -48,7 +56,7 @@ What the suite finds on the lab's personas (`aiconform lab identities`), which a
 - not caught: those that it does not find there; (undecided) where it says so, (not tried) where no test has shown it.
 - cannot be told: defects that look like health on such a platform: a device or value is missing of an exporter that
   reports it only of devices in use, or a device has another one's metrics and a Pod has all devices of the node, or one
-  of several equal partitions.
+  of several equal partitions; labels describe partitions that no device plugin offers, and DRA offers them.
 
 Made by the tests (`./dev test tests/lab/test_personas.py --personas all`, then `python -m support.matrix`); a test
 holds that all is right when healthy, and that nothing is in the column "not caught".
@@ -64,11 +72,14 @@ def checks(persona: str) -> tuple[str, ...]:
     """The checks that a persona is for.
 
     dra_support only where devices are offered by DRA; driver_runtime_management only where it is known how such
-    platforms advertise the driver: elsewhere it cannot decide until the user names a label.
+    platforms advertise the driver: elsewhere it cannot decide until the user names a label; gpu_sharing only where
+    devices are offered in shares: of those that only a claim shares, a run looks at one.
     """
     identity = identities()[persona]
     by_plugin = identity.allocation == "device-plugin"
     apart = {"dra_support"} if by_plugin else set()
+    if not ways(identity):
+        apart.add("gpu_sharing")
     family = family_of(_profile(identity))
     if not (family.labels or family.in_kernel or (family.published and not by_plugin)):
         apart.add("driver_runtime_management")
@@ -85,7 +96,8 @@ def cannot_be_told(persona: str, check: str) -> tuple[str, ...]:
     """Those of such faults that nothing on the platform tells from health.
 
     Metrics that lack what the vendor's exporter reports only of devices in use; other metrics where a Pod has all
-    devices of its node, or where nothing tells which of a device's equal partitions it has.
+    devices of its node, or where nothing tells which of a device's equal partitions it has. Labels of partitions that
+    no device plugin offers, where DRA offers these.
     """
     identity = identities()[persona]
     return tuple(
@@ -94,6 +106,7 @@ def cannot_be_told(persona: str, check: str) -> tuple[str, ...]:
         if _LEFT_OUT.get(name, {""}) <= _only_in_use(identity)
         or (name in _OF_SOME and identity.whole_host)
         or (persona, name) in _UNTOLD
+        or (name == "shares-not-offered" and Way.DRA_PARTITIONS in ways(identity))
     )
 
 
@@ -162,8 +175,21 @@ def recorded(folder: Path) -> Iterator[Cell]:
         yield Cell(**{each.name: line[each.name] for each in fields(Cell) if each.name in line})
 
 
+def shown(text: str) -> Iterator[Cell]:
+    """The cells that a page shows."""
+    for (persona, check), cells in _rows(text).items():
+        healthy, caught, rest = (*cells, "", "", "")[:3]
+        if healthy != _NOT_TRIED:
+            yield Cell(persona, check, "", healthy == _RIGHT, healthy == _UNDECIDED)
+        for defect in filter(None, caught.split(_APART)):
+            yield Cell(persona, check, defect, True)
+        for defect, _, word in (each.partition(" ") for each in filter(None, rest.split(_APART))):
+            if word != f"({_NOT_TRIED})":
+                yield Cell(persona, check, defect, False, bool(word))
+
+
 def page(cells: Iterable[Cell]) -> str:
-    """The page, with what is wrong and what is missing."""
+    """The page, with what is wrong and what is missing; of cells for the same, the last counts."""
     latest = {(cell.persona, cell.check, cell.defect): cell.word for cell in cells}
     rows = [_HEADER, ("-",) * len(_HEADER)]
     for persona, check in _expected():
@@ -178,10 +204,7 @@ def page(cells: Iterable[Cell]) -> str:
 
 def problems(text: str) -> list[str]:
     """What is wrong on the page, what it lacks, and what it has that is none of the personas or their defects."""
-    rows: dict[tuple[str, str], list[str]] = {}
-    for line in [line for line in text.splitlines() if line.startswith("| ")][2:]:
-        persona, check, *cells = (cell.strip() for cell in line.strip("|").split("|"))
-        rows[persona, check] = cells
+    rows = _rows(text)
     found = []
     for persona, check in dict.fromkeys((*_expected(), *rows)):
         if (persona, check) not in _expected():
@@ -192,6 +215,15 @@ def problems(text: str) -> list[str]:
             told = ["no row of the matrix"]
         found += [f"{persona}, {check}: {each}" for each in told]
     return found
+
+
+def _rows(text: str) -> dict[tuple[str, str], list[str]]:
+    """Persona and check -> the cells of its row after these."""
+    rows = {}
+    for line in [line for line in text.splitlines() if line.startswith("| ")][2:]:
+        persona, check, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        rows[persona, check] = cells
+    return rows
 
 
 def _problems_of(cells: Sequence[str], expected: Collection[str], untold: Sequence[str]) -> list[str]:
@@ -213,7 +245,9 @@ def _expected() -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    text = page(recorded(Path(sys.argv[1] if len(sys.argv) > 1 else ".test-run")))
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".test-run")
+    earlier = PAGE.read_text() if PAGE.exists() else ""
+    text = page([*shown(earlier), *recorded(folder)])
     print(text, end="")
     if found := problems(text):
         sys.exit("\n".join(found))

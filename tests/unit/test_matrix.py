@@ -19,6 +19,7 @@ from support.matrix import (
     personas,
     problems,
     recorded,
+    shown,
 )
 
 from aiconform.lab.accelerators import identities
@@ -40,6 +41,18 @@ def test_the_page_in_docs_is_complete() -> None:
 
 def test_a_complete_record_makes_a_complete_page() -> None:
     assert problems(page(every_cell())) == []
+
+
+def test_what_is_not_tried_anew_stays_as_it_is_on_the_page() -> None:
+    cells = every_cell()
+    for position, cell in enumerate(cells[:30]):
+        if position % 3:
+            cells[position] = Cell(cell.persona, cell.check, cell.defect, False, position % 3 == 1)
+    text = page(cells[:-5])
+    assert page(shown(text)) == text
+    first = cells[0]
+    anew = Cell(first.persona, first.check, first.defect, False)
+    assert page([*shown(text), anew]) == page([*cells[:-5], anew]) != text
 
 
 def test_what_is_missing_wrong_or_of_no_persona_is_named() -> None:
@@ -82,6 +95,7 @@ def test_a_small_record_shows_what_is_caught_missed_undecided_and_not_tried(
         lines.append(line | ({"undecided": True} if undecided else {}))
     (tmp_path / "matrix-main.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     monkeypatch.setattr("sys.argv", ["matrix", str(tmp_path)])
+    monkeypatch.setattr("support.matrix.PAGE", tmp_path / "none.md")
     with pytest.raises(SystemExit) as ended:
         main()
     text = capsys.readouterr().out
@@ -153,5 +167,5 @@ def test_each_persona_has_the_defects_of_its_device_nodes_and_shares() -> None:
     assert "partition-shows-whole-memory" not in defects("nvidia-mps", "gpu_sharing")
     assert not {*defects("nvidia", "gpu_sharing"), *defects("tpu", "gpu_sharing")}
     by_plugin = ("secure_accelerator_access", "accelerator_metrics")
-    assert checks("nvidia-mps") == (*by_plugin, "driver_runtime_management")
+    assert checks("nvidia-mps") == (*by_plugin, "driver_runtime_management", "gpu_sharing")
     assert checks("ascend") == by_plugin
