@@ -260,6 +260,9 @@ async def test_a_parameter_that_the_control_pod_sees_change() -> None:
     cluster = Node(*LAB, kernels={})
     cluster.controlled = ["parameter /proc/sys/vm/swappiness 61", "parameter /proc/sys/vm/swappiness 60"]
     found = await observed(cluster)
+    assert "host_is_not_changed" in undecided(found), "the sandbox could not write it: somebody else did"
+    cluster.lines = ["attempt write:/proc/sys/vm/swappiness 0 "]
+    found = await observed(cluster)
     assert broken(found) == {*SHARED, "host_is_not_changed"}
     assert "/proc/sys/vm/swappiness was 60 then 61 then 60" in reason(found, "host_is_not_changed")
 

@@ -161,11 +161,13 @@ def host_is_not_changed(seen: Isolation) -> Finding:
     if pair is None:
         return nobody(seen)
     sandbox, control = pair
-    if changed := [each for each in control.parameters if len(set(each.values)) > 1]:
-        told = "; ".join(f"{each.path} was {' then '.join(each.values[:4])}" for each in changed)
-        return holds(
-            False, f"{where(seen)}: while the sandbox wrote, the control Pod saw: {told}", subjects=len(changed)
-        )
+    written = {each.what.removeprefix("write:") for each in sandbox.attempts if each.code == 0}
+    changed = [each for each in control.parameters if len(set(each.values)) > 1]
+    told = "; ".join(f"{each.path} was {' then '.join(each.values[:4])}" for each in changed)
+    if own := [each for each in changed if each.path in written]:
+        return holds(False, f"{where(seen)}: while the sandbox wrote, the control Pod saw: {told}", subjects=len(own))
+    if changed:
+        return undecided(f"{where(seen)}: somebody else changed the node's parameters meanwhile: {told}")
     if not sandbox.attempts:
         return undecided(f"{where(seen)}: the sandbox tried nothing")
     took = [each for each in sandbox.attempts if reaches_kernel(each)]

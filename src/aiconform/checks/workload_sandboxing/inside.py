@@ -124,7 +124,7 @@ fetch() { echo "fetch $1 $(ask "$2" "$3" "$4" | base64 | tr -d '\\n')"; }
 _FETCHES = f"""{_FETCH}
 # A Service needs a moment until all nodes know where its Pods are.
 fetch_service() {{
-  for _ in 1 2 3 4 5 6; do
+  for _ in 1 2 3 4; do
     answer=$("$2")
     case $answer in *"$SERVED_WORD"*) break;; esac
     sleep 1
@@ -134,7 +134,7 @@ fetch_service() {{
 by_address() {{ ask "$SERVICE_ADDRESS" 80 /; }}
 by_name() {{
   domain=$(awk '$1 == "search" {{for (i = 2; i <= NF; i++) if ($i ~ /^svc[.]/) {{print $i; exit}}}}' /etc/resolv.conf)
-  said=$(timeout 5 nslookup "$SERVICE_NAME.${{domain:-svc.cluster.local}}" 2>&1)
+  said=$(timeout 4 nslookup "$SERVICE_NAME.${{domain:-svc.cluster.local}}" 2>&1)
   found=$(echo "$said" | awk '/^Name/ {{named = 1}} named && sub(/^Address[ 0-9]*: */, "") {{print $1; exit}}')
   if [ -n "$found" ]; then ask "$found" 80 /; else echo "not resolved: $said"; fi
 }}
