@@ -105,6 +105,7 @@ class Node(FakeCluster):
         self.status: Object = {
             "conditions": [{"type": "Ready", "status": "True"}],
             "nodeInfo": {"kernelVersion": "6.8.0-45-generic", "bootID": "boot-1"},
+            "capacity": {"memory": "64000000Ki"},
             "addresses": [{"type": "InternalIP", "address": "192.0.2.5"}, {"type": "Hostname", "address": "n1"}],
         }
         runtimes = [

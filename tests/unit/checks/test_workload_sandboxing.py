@@ -115,6 +115,15 @@ async def test_counters_alone_are_no_other_kernel() -> None:
     assert KERNEL in undecided(await observed(cluster))
 
 
+async def test_a_control_pod_that_is_sandboxed_itself_stands_for_no_node() -> None:
+    cluster = Node(*OPENSHIFT, kernels={"kata": KATA})
+    cluster.controlled = [fact("boot", "boot-5"), fact("told", "262144"), fact("meminfo", "")]
+    found = await observed(cluster)
+    assert undecided(found) == {KERNEL, "host_is_not_changed"}
+    assert broken(found) == set(), "both have the memory of a usual sandbox"
+    assert "spec.runtimeClassName of --pod-template" in reason(found, KERNEL)
+
+
 async def test_processes_of_the_control_pod() -> None:
     cluster = Node(*LAB)
     cluster.lines = ["process 812 1 VICTIM sh-c", "environment 812"]

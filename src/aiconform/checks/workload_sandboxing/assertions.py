@@ -8,7 +8,7 @@ from aiconform.check import Finding, assertion, holds, undecided
 from aiconform.checks.workload_sandboxing.agents_compared import agents_another
 from aiconform.checks.workload_sandboxing.kernels import compared
 from aiconform.checks.workload_sandboxing.observations import Attempt, Isolation, Sight
-from aiconform.checks.workload_sandboxing.subjects import nobody, pair_of, where
+from aiconform.checks.workload_sandboxing.subjects import nobody, off_node, pair_of, where
 
 # A size that a runtime rounds is still the same.
 _ALIKE = 0.01
@@ -36,6 +36,8 @@ def kernel_is_another(seen: Isolation) -> Finding:
         return holds(False, told, subjects=1 + len(seen.agents))
     if found.another is None or agents is None:
         return undecided(told)
+    if wrong := off_node(seen):
+        return undecided(f"{told}; {wrong}")
     return holds(True, f"{told}; {seen.why}" if seen.why else told, subjects=1 + len(seen.agents))
 
 
@@ -99,14 +101,16 @@ def memory_is_isolated(seen: Isolation) -> Finding:
     opened = [each for each in sandbox.attempts if each.what in _READS_MEMORY and each.code == 0]
     if opened and another is False:
         return holds(False, f"{where(seen)}: {_names(opened)}: the host's memory can be read", subjects=len(opened))
-    host = control.memory.total or control.memory.told
+    hosts = [
+        each for each in (seen.memory, 0 if off_node(seen) else control.memory.total or control.memory.told) if each
+    ]
     sizes = [each for each in (sandbox.memory.total, sandbox.memory.told) if each]
-    if not sizes or not host:
-        return undecided(f"{where(seen)}: how much memory the {'sandbox' if host else 'node'} has is not told")
-    told = f"{sizes[0] // 1024} MiB, the node {host // 1024} MiB"
-    if alike := [size for size in sizes if _alike(size, host)]:
+    if not sizes or not hosts:
+        return undecided(f"{where(seen)}: how much memory the {'sandbox' if hosts else 'node'} has is not told")
+    told = f"{sizes[0] // 1024} MiB, the node {hosts[0] // 1024} MiB"
+    if alike := [size for size in sizes if any(_alike(size, host) for host in hosts)]:
         if not seen.machine or _free_alike(sandbox, control):
-            said = f"the sandbox is told {alike[0] // 1024} MiB, all that the node has ({host // 1024} MiB)"
+            said = f"the sandbox is told {alike[0] // 1024} MiB, all that the node has"
             return holds(False, f"{where(seen)}: {said}", subjects=len(sizes))
         told += ", with another part of it free"
     tried = [each for each in sandbox.attempts if each.what in _READS_MEMORY]
@@ -177,6 +181,8 @@ def host_is_not_changed(seen: Isolation) -> Finding:
         if another is False:
             return holds(False, f"{where(seen)}: {said}, which is the host's", subjects=len(sandbox.attempts))
         return undecided(f"{where(seen)}: {said}, and nothing tells whose kernel that is")
+    if wrong := off_node(seen):
+        return undecided(f"{where(seen)}: {wrong}")
     if not control.parameters:
         return undecided(f"{where(seen)}: the control Pod is told no parameter of the node's kernel to watch")
     worked = [each for each in sandbox.attempts if each.code == 0]

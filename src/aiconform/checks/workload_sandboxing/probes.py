@@ -18,7 +18,7 @@ from aiconform.checks.workload_sandboxing.observations import AgentPod, Isolatio
 from aiconform.checks.workload_sandboxing.options import MOST_CLASSES, WorkloadSandboxing
 from aiconform.checks.workload_sandboxing.sandboxed_pods import Refusal, SandboxPods
 from aiconform.checks.workload_sandboxing.sight import kernel_lines, parse_sight
-from aiconform.cluster import ClusterError, Forbidden, Object
+from aiconform.cluster import ClusterError, Forbidden, Object, quantity
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.logs import read_until
 from aiconform.kit.network import NETWORK_ACCESS, allow, denied
@@ -208,6 +208,7 @@ def _of_node(node: Object) -> dict[str, Any]:
         "node": node["metadata"]["name"],
         "release": about.get("kernelVersion", ""),
         "boot": about.get("bootID", ""),
+        "memory": int(quantity.number((node["status"].get("capacity") or {}).get("memory") or "0")) // 1024,
         "addresses": tuple(
             each["address"] for each in node["status"].get("addresses") or [] if each["type"].endswith("IP")
         ),

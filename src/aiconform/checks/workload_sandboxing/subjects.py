@@ -15,5 +15,16 @@ def pair_of(seen: Isolation) -> tuple[Sight, Sight] | None:
     return (seen.sandbox, seen.control) if seen.sandbox and seen.control else None
 
 
+def off_node(seen: Isolation) -> str:
+    """Why the control Pod does not stand for the node's kernel, and the way out; empty if it does."""
+    control = seen.control.kernel.boot if seen.control else ""
+    if not control or not seen.boot or control == seen.boot:
+        return ""
+    return (
+        f"the control Pod's kernel (boot id {control}) is not the node's ({seen.boot}): give all other Pods the "
+        "ordinary runtime (spec.runtimeClassName of --pod-template)"
+    )
+
+
 def nobody(seen: Isolation) -> Finding:
     return undecided(f"{where(seen)}: no sandboxed Pod ran: {seen.problem or 'nothing says why'}")
