@@ -167,3 +167,8 @@ def test_nothing_harmful_is_tried() -> None:
     every = inside.ATTACKER + inside.CONTROL
     for word in ("sysrq", "core_pattern", "reboot", "panic", "swapoff", "/dev/sd"):
         assert word not in every
+
+
+@pytest.mark.parametrize("script", [inside.ATTACKER, inside.CONTROL, inside.LISTENER])
+def test_kubernetes_changes_nothing_in_the_scripts(script: str) -> None:
+    assert "$$" not in script, "it takes one of two dollar signs"

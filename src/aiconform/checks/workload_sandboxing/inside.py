@@ -14,7 +14,7 @@ PULSE_THREADS = 100
 """Processes that the control Pod starts and ends again and again."""
 PULSE_SHARED = 32 * 1024
 """KiB of shared memory that it takes and gives back with them."""
-SAMPLES = 24
+SAMPLES = 18
 """How often the sandboxed container reads its kernel's counters: through more than two pulses."""
 SERVED, OWN_LOOPBACK = 8080, 8081
 """Ports of the control Pod's servers: for all, and on its loopback interface."""
@@ -67,7 +67,9 @@ LOOK = f"""{KERNEL}
 fact meminfo cat /proc/meminfo
 fact told sh -c "free | awk '/^Mem/ {{print \\$2}}'"
 fact user id -u
-echo "shell $$"
+# Its own number; Kubernetes takes a dollar sign from two of them in a command.
+read -r shell _ < /proc/self/stat
+echo "shell $shell"
 fact interfaces ip -o addr
 fact devices find /dev -type b -o -type c
 """
@@ -211,9 +213,8 @@ fetch victim "$VICTIM_ADDRESS" {SERVED} / &
 fetch victim-loopback 127.0.0.1 {OWN_LOOPBACK} / &
 fetch host-loopback 127.0.0.1 "$HOST_PORT" / &
 fetch kubelet-health 127.0.0.1 {KUBELET_HEALTH} /healthz &
+(i=0; while [ $i -lt {SAMPLES} ]; do i=$((i + 1)); sample; sleep 0.4; done) &
 {_SEARCH}{_ATTEMPTS}{_PARAMETERS}
-i=0
-while [ $i -lt {SAMPLES} ]; do i=$((i + 1)); sample; sleep 0.3; done
 wait
 echo {DONE}; {STAY}
 """
@@ -225,7 +226,7 @@ echo "$LOOPBACK_WORD" > /tmp/own/index.html
 httpd -p {SERVED} -h /tmp/all
 httpd -p 127.0.0.1:{OWN_LOOPBACK} -h /tmp/own
 for folder in /tmp /shared /dev/shm; do echo "$SECRET" > "$folder/$MARK"; done
-echo "$VICTIM_NAME" > /proc/$$/comm
+printf %s "$VICTIM_NAME" > /proc/self/comm
 fetch victim-loopback 127.0.0.1 {OWN_LOOPBACK} /
 awk '{{print "block " $3}}' /proc/self/mountinfo | sort -u
 echo {LOOKED}

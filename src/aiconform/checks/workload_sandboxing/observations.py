@@ -141,10 +141,10 @@ class Isolation(Observation):
     machine: each of its Pods gets a machine of its own. problem: why none of its Pods starts, where that is what the
     platform offers. tried, passed_over: other RuntimeClasses.
 
-    release, boot: of the node's kernel as its kubelet reports it; memory: of the node, in KiB, 0 if not told. addresses:
-    of the node; pod_addresses: of the sandboxed Pod. pulse_threads, pulse_shared: threads, and KiB of shared memory,
-    that the control Pod took and gave back again and again. listener: whether a Pod listened on the node's loopback
-    interface; no_listener: why not. unprivileged: why the sandboxed Pod did not run as root. denied: the
+    release, boot: of the node's kernel as its kubelet reports it; memory: of the node, in KiB, 0 if not told.
+    addresses: of the node; pod_addresses: of the sandboxed Pod. pulse_threads, pulse_shared: threads, and KiB of shared
+    memory, that the control Pod took and gave back again and again. listener: whether a Pod listened on the node's
+    loopback interface; no_listener: why not. unprivileged: why the sandboxed Pod did not run as root. denied: the
     NetworkPolicies that may deny the Pods their traffic. agents_left_out: why agent-sandbox made none.
     """
 
