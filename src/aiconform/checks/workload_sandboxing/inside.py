@@ -14,7 +14,7 @@ PULSE_THREADS = 100
 """Processes that the control Pod starts and ends again and again."""
 PULSE_SHARED = 32 * 1024
 """KiB of shared memory that it takes and gives back with them."""
-SAMPLES = 18
+SAMPLES = 14
 """How often the sandboxed container reads its kernel's counters: through more than two pulses."""
 SERVED, OWN_LOOPBACK = 8080, 8081
 """Ports of the control Pod's servers: for all, and on its loopback interface."""

@@ -27,4 +27,4 @@ def off_node(seen: Isolation) -> str:
 
 
 def nobody(seen: Isolation) -> Finding:
-    return undecided(f"{where(seen)}: no sandboxed Pod ran: {seen.problem or 'nothing says why'}")
+    return undecided(f"{where(seen)}: no sandboxed Pod ran, as kernel_is_another tells")
