@@ -90,7 +90,9 @@ def commands(kind: str, place: Path, good: dict[str, Path]) -> Iterator[tuple[li
         yield ["certify", "verify", f"{place}", "--unsigned"], (0, 1, 2, 3)
         key = good["bundle"].parents[1] / "key.pub"
         yield ["certify", "verify", f"{place}", "--key", f"{key}", "-o", "json"], (0, 1, 2, 3)
-        yield ["certify", "validate", f"{place}", "--offline"], (0, 1)
+        product = place / "PRODUCT.yaml"
+        nothing = product.is_dir() or not os.path.lexists(product)
+        yield ["certify", "validate", f"{place}", "--offline"], (2,) if nothing else (0, 1)
         yield ["certify", "compare", f"{place}", f"{good['bundle']}"], (0, 2)
     else:
         yield ["spec", "check", f"{place}"], (0, 1, 2)
