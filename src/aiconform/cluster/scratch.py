@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from aiconform.cluster import wait
 from aiconform.cluster.api import Object
 from aiconform.cluster.errors import BeyondNamespace, OverQuota, Rejected
-from aiconform.cluster.guest import has_pods, without_user
+from aiconform.cluster.guest import has_pods
 from aiconform.cluster.removal import CLEANUP_SECONDS, RUN_LABEL, dropping_lost_pods
-from aiconform.cluster.space import INSTEAD, PodSecurity, Space, owner_reference
+from aiconform.cluster.space import INSTEAD, RESTRICTED_USER, PodSecurity, Space, owner_reference
 
 PROBE_LABEL = "aiconform.dev/probe"
 # What the restricted Pod Security Standard asks of a container.
 RESTRICTED: Object = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
-    "runAsUser": 65534,
+    "runAsUser": RESTRICTED_USER,
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
@@ -100,21 +100,16 @@ class Scratch:
         obj = {**obj, "metadata": metadata}
         known = await self._space.ranges(namespace) if has_pods(obj) else []
         try:
-            return await self._create(self._fitted(obj, known), webhook_seconds)
+            return await self._create(self._space.fitted(obj, known), webhook_seconds)
         except Rejected:
             # A controller may have given the Namespace a LimitRange since.
             if not has_pods(obj) or (now := await self._space.ranges(namespace, afresh=True)) == known:
                 raise
-            return await self._create(self._fitted(obj, now), webhook_seconds)
+            return await self._create(self._space.fitted(obj, now), webhook_seconds)
 
     async def fitted(self, template: Object) -> Object:
         """A Pod template as `create` makes it, for what names its requests elsewhere."""
-        return self._fitted(template, await self._space.ranges(await self.namespace()))
-
-    def _fitted(self, obj: Object, ranges: Sequence[Object]) -> Object:
-        """The object as this cluster, and these LimitRanges, ask for it."""
-        obj = self._space.guest.fitted(obj, ranges)
-        return without_user(obj, RESTRICTED["runAsUser"]) if self._space.users_are_chosen else obj
+        return self._space.fitted(template, await self._space.ranges(await self.namespace()))
 
     async def _create(self, obj: Object, webhook_seconds: float | None) -> Object:
         self.created.append(obj)

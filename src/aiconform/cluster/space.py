@@ -16,7 +16,7 @@ from typing import Literal
 from aiconform.cluster import pull_secrets, wait
 from aiconform.cluster.api import Cluster, Object
 from aiconform.cluster.errors import Conflict, Forbidden, NotFound
-from aiconform.cluster.guest import Guest
+from aiconform.cluster.guest import Guest, without_user
 from aiconform.cluster.pull_secrets import PullSecret
 from aiconform.cluster.removal import MANAGED_BY, RUN_LABEL, clear, remove
 
@@ -24,6 +24,7 @@ PodSecurity = Literal["restricted", "baseline", "privileged"]
 # OpenShift gives each Namespace a range of users and, by its SCC restricted-v2, refuses Pods that name another.
 # https://docs.openshift.com/container-platform/latest/authentication/managing-security-context-constraints.html
 _CHOOSES_USERS = "security.openshift.io/v1"
+RESTRICTED_USER = 65534
 NO_WISHES = Guest()
 _QUEUE = "name a queue (--set gang_scheduling.queue=NAME), or another operator (--set robust_controller.operator=NAME)"
 # Resource -> what helps where a run makes none of it.
@@ -74,8 +75,8 @@ class Space:
 
     async def _own(self, level: PodSecurity) -> str:
         """The run's own Namespace for Pods of this level."""
-        owner = self._made("restricted") or await self._make(f"aiconform-{self.run}", "restricted", owner=None)
-        made = self._made(level) or await self._make(f"aiconform-{self.run}-{level}", level, owner=owner)
+        owner = self._made("restricted") or await self._make("restricted", owner=None)
+        made = self._made(level) or await self._make(level, owner=owner)
         return str(made["metadata"]["name"])
 
     def _made(self, level: PodSecurity) -> Object | None:
@@ -96,14 +97,23 @@ class Space:
                 self._ranges[namespace] = []
         return self._ranges[namespace]
 
-    async def _make(self, name: str, level: PodSecurity, owner: Object | None) -> Object:
+    def draft(self, level: PodSecurity, owner: Object | None = None) -> Object:
+        """The Namespace for Pods of this level, before it is made. owner: the first one, of every other."""
         metadata: Object = {
-            "name": name,
+            "name": f"aiconform-{self.run}" + (f"-{level}" if owner else ""),
             "labels": {**self.labels, "pod-security.kubernetes.io/enforce": level},
         }
         if owner:
             metadata["ownerReferences"] = [owner_reference(owner)]
-        draft = self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        return self.guest.fitted({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+    def fitted(self, obj: Object, ranges: Sequence[Object]) -> Object:
+        """The object as this cluster, and these LimitRanges, ask for it."""
+        obj = self.guest.fitted(obj, ranges)
+        return without_user(obj, RESTRICTED_USER) if self.users_are_chosen else obj
+
+    async def _make(self, level: PodSecurity, owner: Object | None) -> Object:
+        draft = self.draft(level, owner)
         # Recorded before the request: if it is cancelled halfway, `close` still looks for the Namespace.
         self._namespaces[level] = draft
         self._namespaces[level] = await self._create(draft)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiconform.check import Settings
-from aiconform.cluster import Cluster, ClusterError, Forbidden, NotFound, Stuck, pull_secrets
+from aiconform.cluster import Cluster, ClusterError, pull_secrets
 from aiconform.cluster.guest import Guest
 from aiconform.cluster.patience import patient
 from aiconform.cluster.pull_secrets import PullSecret
@@ -21,6 +21,7 @@ from aiconform.engine import events
 from aiconform.engine.description import describe, extensions_of, identity
 from aiconform.engine.evidence import CheckResult, Evidence, Record, Report, RunInfo
 from aiconform.engine.gates import Gate
+from aiconform.engine.given import given_namespace
 from aiconform.engine.identity import identify
 from aiconform.engine.journal import now
 from aiconform.engine.observing import Observer
@@ -168,16 +169,8 @@ class Run:
         """Read the user's Secrets, and the Namespace if one is given. Raises ClusterError if these cannot be used."""
         guest = self.options.guest
         self._secrets = await pull_secrets.read(self._cluster, guest.pull_secrets)
-        if not guest.namespace:
-            return
-        with suppress(Forbidden):
-            # Who may not read it may still work in it.
-            try:
-                found = await self._cluster.get("v1", "Namespace", guest.namespace)
-            except NotFound:
-                raise Stuck(f"--namespace {guest.namespace}: there is no such Namespace") from None
-            if "deletionTimestamp" in found["metadata"]:
-                raise Stuck(f"--namespace {guest.namespace}: this Namespace is being deleted")
+        if guest.namespace:
+            await given_namespace(self._cluster, guest.namespace)
 
     async def _continue(self, info: RunInfo, done: dict[str, Evidence], kept: Mapping[str, Sequence[Record]]) -> Report:
         begun = time.monotonic()
