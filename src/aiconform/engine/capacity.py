@@ -124,9 +124,12 @@ class Capacity:
             self._queue = [each for position, each in enumerate(self._queue) if position not in begun]
 
 
-def held(target: Target, at_most: int) -> int:
-    """How many devices a probe holds that uses so many units at most, of what was free when it was looked at."""
-    return sum(count for (_, kind), count in _wanted(target, at_most).items() if kind != _NODE)
+def held(target: Target, at_most: int) -> dict[Key, int]:
+    """How many devices of which kind a probe holds on which node, of what was free when it was looked at.
+
+    at_most: how many units the probe uses at most.
+    """
+    return {key: count for key, count in _wanted(target, at_most).items() if key[1] != _NODE}
 
 
 def _wanted(target: Target, at_most: int) -> dict[Key, int]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Probe, Settings
-from aiconform.cluster import ClusterError
+from aiconform.cluster import ClusterError, ServerFailed, TimedOut, Unauthorized, Unreachable
 from aiconform.engine.access import Permissions
 from aiconform.engine.capacity import held
-from aiconform.engine.evidence import WHOLE_CLUSTER
+from aiconform.engine.evidence import WHOLE_CLUSTER, ReportLevel
 from aiconform.engine.plan import Item, Plan
 from aiconform.platform import BadSelector, Platform
 from aiconform.platform.accelerators.holders import holders
@@ -26,13 +26,26 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Place:
+    """So many devices of one DRA driver or extended resource, on one node."""
+
+    node: str
+    accelerator: str
+    devices: int
+
+
+@dataclass(frozen=True)
 class Attempt:
-    """One probe on one of its targets: the most devices that it holds, and the most seconds that it takes."""
+    """One probe on one of its targets: the most devices that it holds, and the most seconds that it takes.
+
+    places: where these devices are.
+    """
 
     probe: str
     target: str
     devices: int
     limit: float
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,23 +53,27 @@ class Preview:
     """One requirement: `state` is READY, or what its check cannot run for, in one sentence.
 
     `found`, `missing` and `problems` are as in an Inspection; of what can run nothing is missing. `disturbs` says what
-    a run of it disturbs on the platform.
+    a run of it disturbs on the platform. `unread`: the API server did not answer, which may be otherwise
+    a moment later.
     """
 
     id: str
-    level: str
+    level: ReportLevel
     state: str
     attempts: tuple[Attempt, ...] = ()
     found: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     disturbs: str = ""
+    unread: bool = False
 
 
-async def preview(platform: Platform, plan: Plan, settings: Settings, namespace: str = "") -> list[Preview]:
+async def preview(
+    platform: Platform, plan: Plan, settings: Settings, namespace: str = "", permissions: Permissions | None = None
+) -> list[Preview]:
     """A preview of each requirement of the plan, in its order. Raises BadSelector.
 
-    namespace: the one that is given to the run, if any.
+    namespace: the one that is given to the run, if any. permissions: those that were asked for already.
     """
     try:
         await platform.chosen_nodes()
@@ -65,7 +82,7 @@ async def preview(platform: Platform, plan: Plan, settings: Settings, namespace:
     except ClusterError:
         # Each check that needs the nodes says so.
         pass
-    permissions = Permissions(platform.cluster, namespace)
+    permissions = permissions or Permissions(platform.cluster, namespace)
     return list(await asyncio.gather(*(_preview(platform, item, settings, permissions) for item in plan.items)))
 
 
@@ -93,7 +110,17 @@ async def _preview(platform: Platform, item: Item, settings: Settings, permissio
         state, missing = f"{NOT_APPLICABLE}: {reasons.not_applicable}", ()
     disturbs = " ".join((item.requirement.disturbs or "").split())
     partly = [f"{probe}: {why}" for probe, why in taken.items()] if not missing else []
-    return Preview(name, item.level, state, tuple(attempts), seen.found, missing, (*seen.problems, *partly), disturbs)
+    return Preview(
+        name,
+        item.level,
+        state,
+        tuple(attempts),
+        seen.found,
+        missing,
+        (*seen.problems, *partly),
+        disturbs,
+        reasons.unread,
+    )
 
 
 class _Reasons:
@@ -102,6 +129,7 @@ class _Reasons:
     def __init__(self) -> None:
         self.missing: list[str] = []
         self.not_applicable = ""
+        self.unread = False
 
     async def tried(self, reading: Awaitable[T]) -> T | None:
         """What is read; None, and the reason here, if it could not be."""
@@ -111,6 +139,7 @@ class _Reasons:
             self.not_applicable = str(reason)
         except (NothingToLookAt, ClusterError) as reason:
             self.missing.append(str(reason))
+            self.unread = self.unread or isinstance(reason, Unreachable | Unauthorized | ServerFailed | TimedOut)
         except Exception as error:  # noqa: BLE001 - a defect of one check must not hide the others
             self.missing.append(f"a defect of the check: {type(error).__name__}: {error}")
         return None
@@ -134,7 +163,9 @@ async def _attempts(platform: Platform, probe: Probe, settings: Settings) -> lis
     limit = probe.seconds(settings)
     if probe.targets is None:
         return [Attempt(probe.name, WHOLE_CLUSTER, 0, limit)]
-    return [
-        Attempt(probe.name, str(target or WHOLE_CLUSTER), held(target, probe.devices[1]), limit)
-        for target in await probe.targets(platform, settings)
-    ]
+    attempts = []
+    for target in await probe.targets(platform, settings):
+        places = tuple(Place(node, kind[1], count) for (node, kind), count in held(target, probe.devices[1]).items())
+        devices = sum(place.devices for place in places)
+        attempts.append(Attempt(probe.name, str(target or WHOLE_CLUSTER), devices, limit, places))
+    return attempts
