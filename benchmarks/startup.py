@@ -27,7 +27,7 @@ HELP: Sequence[Sequence[str]] = (
     ("certify", "build", "--help"),
     ("lab", "up", "--help"),
 )
-TALK: Sequence[Sequence[str]] = (("run",), ("inspect",), ("cleanup",))
+TALK: Sequence[Sequence[str]] = (("run",), ("inspect",), ("doctor",), ("cleanup",))
 LIMIT_SECONDS = 0.5
 TIMED = re.compile(r"^import time: +(\d+) \| +(\d+) \| ( *)(\S+)$", re.MULTILINE)
 

@@ -24,18 +24,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Answer = Callable[[str, Message], tuple[int, Any]]
+Written = Callable[[str, str, Any], tuple[int, Any]]
 
 
 @dataclass
 class ApiServer:
     """`seen`: (path, headers) of each request. `answer`: (status, JSON) for a path and headers, if it is replaced.
 
+    `written`: (status, JSON) for the method, path and body of what is no GET, if that is not answered as a GET is.
     `redirects`: where a path is redirected to (302).
     """
 
     url: str
     seen: list[tuple[str, Message]] = field(default_factory=list)
     answer: Answer | None = None
+    written: Written | None = None
     redirects: dict[str, str] = field(default_factory=dict)
 
     def headers(self, name: str) -> set[tuple[str, ...]]:
@@ -70,9 +73,12 @@ def serving(tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> It
 
         def do_GET(self) -> None:
             server.seen.append((self.path, self.headers))
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, content = server.answer(self.path, self.headers) if server.answer else usual(self.path)
-            data = json.dumps(content).encode()
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if server.written and self.command != "GET":
+                status, content = server.written(self.command, self.path, json.loads(body))
+            else:
+                status, content = server.answer(self.path, self.headers) if server.answer else usual(self.path)
+            data = json.dumps(content).encode() + b"\n"
             to = server.redirects.get(self.path)
             self.send_response(302 if to else status)
             if to:

@@ -46,7 +46,7 @@ class Check:
     """The probes, assertions and figures of one requirement, in the order in which its modules define them.
 
     requirement: the requirement's file, of an extension; the standard has its own. api: the version of the contract
-    that the check was made for.
+    that the check was made for. images: public names of the images that its Pods have in place of the suite's.
     """
 
     id: str
@@ -57,6 +57,7 @@ class Check:
     requirement: Path | None = None
     api: int = API_VERSION
     figures: tuple[DeclaredFigure, ...] = ()
+    images: tuple[str, ...] = ()
 
     @property
     def access(self) -> tuple[Access, ...]:

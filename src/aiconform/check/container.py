@@ -63,7 +63,7 @@ def container_check(found: Requirement, file: Path) -> Check:
         access=(*_ACCESS, *granted),
     )
     rules = tuple(assertion_of(rule) for rule in container.assertions)
-    return Check(found.id, (probe,), rules, requirement=file)
+    return Check(found.id, (probe,), rules, requirement=file, images=(container.image,))
 
 
 async def _observe(

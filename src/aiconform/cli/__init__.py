@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": "Show what changed between two runs, and whether anything got worse.",
     "history": "Show many runs by time, and where one got worse.",
     "inspect": "Show what the platform offers, and what would prevent a check from running.",
+    "doctor": "Show what stands in the way of a run, before anything runs.",
     "replay": "Serve a recorded platform, for example one that is read wrongly.",
     "spec": "Read, compare and render the standard.",
     "certify": "Build, validate, sign, verify and compare submissions.",

@@ -107,17 +107,18 @@ class Permissions:
         self._namespace = namespace
         self._asked: dict[tuple[str, ...], asyncio.Task[bool]] = {}
 
-    async def missing(self, checks: Iterable[Check]) -> list[str]:
+    async def missing(self, checks: Iterable[Check], more: Iterable[Access] = ()) -> list[str]:
         """The permissions that a run of these checks needs and that these credentials lack, as `verb resource`.
 
-        Without the optional ones.
+        Without the optional ones; `more` besides.
         """
+        checks, more = tuple(checks), tuple(more)
         if await self._may("*", "*", "*"):
             # Most users are administrators: one request instead of hundreds.
             return []
-        parts = [("", needed(checks, optional=False))]
+        parts = [("", needed(checks, more, optional=False))]
         if self._namespace:
-            here, elsewhere = needed_within(checks, optional=False)
+            here, elsewhere = needed_within(checks, more, optional=False)
             parts = [(self._namespace, here), ("", elsewhere)]
         wanted = [
             (verb, group, resource, name, namespace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -190,7 +191,17 @@ def judge_run(results: Sequence[CheckResult], standard: Standard, *, chosen: boo
     return "conformant" if "pass" in verdicts and all(decided) else "undetermined"
 
 
-def enters(result: CheckResult, *, chosen: bool) -> bool:
+class Listed(Protocol):
+    """A requirement as a version lists it, whatever else is said of it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def level(self) -> ReportLevel: ...
+
+
+def enters(result: Listed, *, chosen: bool) -> bool:
     """Whether a result counts in the run's verdict.
 
     Of a whole version MUST and folded requirements do; where requirements were chosen by name, each of them does.
@@ -198,7 +209,7 @@ def enters(result: CheckResult, *, chosen: bool) -> bool:
     return chosen or result.level in ("MUST", "folded")
 
 
-def excused(result: CheckResult, standard: Standard) -> bool:
+def excused(result: Listed, standard: Standard) -> bool:
     """Whether a platform can be conformant although this requirement does not apply to it."""
     if result.level == "SHOULD":
         return True

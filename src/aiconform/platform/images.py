@@ -38,3 +38,22 @@ class Images:
         first, slash, rest = public.partition("/")
         path = rest if slash and _REGISTRY.fullmatch(first) else public
         return f"{self.registry.rstrip('/')}/{path}"
+
+
+def whole_name(name: str) -> str:
+    """An image's name with its registry, and with its digest, or else its tag.
+
+    Without a registry it is of Docker Hub, and without a tag it is `latest`.
+    https://github.com/distribution/reference
+    """
+    name, at, digest = name.partition("@")
+    first, slash, rest = name.partition("/")
+    if not (slash and _REGISTRY.fullmatch(first)):
+        first, rest = "docker.io", name if slash else f"library/{name}"
+    path, _, tag = rest.partition(":")
+    return f"{first}/{path}@{digest}" if at else f"{first}/{path}:{tag or 'latest'}"
+
+
+def registry(name: str) -> str:
+    """Where an image is pulled from."""
+    return whole_name(name).partition("/")[0]

@@ -71,7 +71,7 @@ def test_help_imports_nothing_but_click(words: tuple[str, ...]) -> None:
     assert packages(imported(*words, "--help")) <= HELP
 
 
-@pytest.mark.parametrize("command", ["run", "inspect", "cleanup"])
+@pytest.mark.parametrize("command", ["run", "inspect", "doctor", "cleanup"])
 def test_nothing_that_comes_later_keeps_the_first_request_waiting(command: str, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     named = {"name": "a", "cluster": {"server": "http://127.0.0.1:9"}, "user": {}}

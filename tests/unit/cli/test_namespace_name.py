@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiconform.cli import cleanup, rbac, run
+from aiconform.cli import cleanup, doctor, rbac, run
 from aiconform.cli.guest import namespace_name
 
 OPTION = click.Option(["--namespace"])
@@ -20,7 +20,9 @@ def test_labels_of_rfc_1123_are_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["../nodes", "a/b", "Team", "-a", "a-", "a.b", "a" * 64, "team\n", "a?x=y"])
-@pytest.mark.parametrize("command", [run.command, cleanup.command, rbac.command], ids=["run", "cleanup", "rbac"])
+@pytest.mark.parametrize(
+    "command", [run.command, doctor.command, cleanup.command, rbac.command], ids=["run", "doctor", "cleanup", "rbac"]
+)
 def test_other_names_are_refused_by_each_command(command: click.Command, name: str) -> None:
     with pytest.raises(click.BadParameter, match="is no name of a Namespace") as refused:
         command.make_context("aiconform", ["--namespace", name])

@@ -69,6 +69,14 @@ class Called:
         self.said(*words)
         return {*self.seen}
 
+    def examined(self, *words: str) -> set[Asked]:
+        """The same of `doctor`: a recorded platform takes no dry run, so it ends with 3."""
+        self.seen.clear()
+        arguments = ["doctor", *words, *self._options, "--kubeconfig", str(self._kubeconfig)]
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 3, done.output
+        return {*self.seen}
+
 
 @pytest.fixture(params=NAMES)
 def called(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Called]:
@@ -106,6 +114,13 @@ def test_the_role_of_a_check_allows_what_it_asks_alone(called: Called) -> None:
 
 def test_the_roles_of_a_given_namespace_allow_what_is_asked(called: Called) -> None:
     assert refused(called("run", "--dry-run", "--namespace", "default"), roles("--namespace", "default")) == []
+
+
+@pytest.mark.parametrize("called", EACH_KIND, indirect=True)
+def test_the_cluster_role_allows_what_doctor_asks(called: Called) -> None:
+    seen = called.examined()
+    assert Asked("create", "", "namespaces", "", "", "") in seen
+    assert refused(seen, roles()) == []
 
 
 # What only a run asks: no recorded platform shows it.

@@ -437,7 +437,7 @@ def test_what_is_said_of_accelerators_is_not_changed_by_resume(strict: Strict, o
         (("--accelerator-profile", "none.yaml"), "--accelerator-profile: none.yaml"),
     ],
 )
-@pytest.mark.parametrize("command", ["run", "inspect"])
+@pytest.mark.parametrize("command", ["run", "inspect", "doctor"])
 def test_what_cannot_be_read_of_accelerators_is_told(command: str, option: tuple[str, str], told: str) -> None:
     done = call(command, *option)
     assert done.exit_code == 2
