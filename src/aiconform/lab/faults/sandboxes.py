@@ -59,9 +59,8 @@ FAULTS = (
     _fault("sandbox-mounts-host", f"The sandbox has folders of its host at {HOST}, for reading.", _HOST_FILES),
     _fault(
         "sandbox-fakes-kernel",
-        "The sandbox's handler is the ordinary runtime; release, version and boot ID of the kernel are faked, and the "
-        "memory's size.",
-        _KERNEL,
+        "The sandbox's handler is the ordinary runtime; what files and uname tell of kernel and memory is faked.",
+        *(_KERNEL, _MEMORY),  # sysinfo(2) tells the memory, too
     ),
     _fault("sandbox-sees-all-memory", "The sandbox has no limit of memory but its host's memory.", _MEMORY),
     _fault("sandbox-without-services", "The sandbox reaches the Pods of its node only.", "services_are_reachable"),
