@@ -22,7 +22,7 @@ from aiconform.lab.machines import host
 KINDS = (
     "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,priorityclasses,deviceclasses,apiservices,"
     "validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,"
-    "validatingadmissionpolicybindings,nodes,deployments,statefulsets,daemonsets,services,configmaps,roles,rolebindings"
+    "validatingadmissionpolicybindings,runtimeclasses,nodes,deployments,statefulsets,daemonsets,services,configmaps,roles,rolebindings"
 )
 
 
