@@ -59,10 +59,10 @@ def test_what_a_run_can_show_is_run_again_and_documents_may_be_carried_over(tmp_
     ],
 )
 def test_what_is_of_one_version_is_not_carried_over(tmp_path: Path, claim: dict[str, Any], what: str, why: str) -> None:
-    folder = old(tmp_path, virtualized_accelerator=claim)
+    folder = old(tmp_path, high_performance_networking=claim)
     (folder / "sharing.log").write_text("seen")
     (folder / "junit.xml").write_text(junit(TestSharing="pass"))
-    found = steps(folder, "--kubernetes", "v1.37")["virtualized_accelerator"]
+    found = steps(folder, "--kubernetes", "v1.37")["high_performance_networking"]
     assert found["what"] == what
     assert why in found["why"]
     assert (found["evidence"], found["status"]) == ([], "")

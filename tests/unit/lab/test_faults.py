@@ -120,9 +120,10 @@ def test_the_list_names_every_fault_and_says_which_are_on(lab: FakeLab) -> None:
     assert all(row["description"].endswith(".") and "\n" not in row["description"] for row in rows.values())
     assert rows["driver-prepares-all"]["scope"] == "node"
     assert "secure_accelerator_access/holders_are_disjoint" in rows["driver-prepares-all"]["breaks"]
-    assert rows["driver-prepares-all"]["disturbs"] == ["accelerator_metrics", "gpu_sharing"]
+    disturbed = ["accelerator_metrics", "gpu_sharing", "virtualized_accelerator"]
+    assert rows["driver-prepares-all"]["disturbs"] == disturbed
     assert "on   driver-prepares-all" in run("--list").stdout
-    for told in ("; disturbs accelerator_metrics, gpu_sharing\n", "; disturbs every other check\n"):
+    for told in (f"; disturbs {', '.join(disturbed)}\n", "; disturbs every other check\n"):
         assert told in run("--list").stdout
 
 
