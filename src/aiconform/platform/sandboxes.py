@@ -5,7 +5,7 @@ What is known of a runtime (sandboxes.yaml) only says what to try first. A name 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -47,13 +47,19 @@ class KnownRuntime(BaseModel):
 class SandboxClass:
     """A RuntimeClass that may be a sandbox. known: the runtime, if its name or handler is known.
 
-    handler: empty if RuntimeClasses may not be listed. template: the agent-sandbox template that names it.
+    handler: empty if RuntimeClasses may not be listed. template: the agent-sandbox template that names it. labels: of
+    the nodes that its Pods may run on.
     """
 
     name: str
     handler: str = ""
     known: KnownRuntime | None = None
     template: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+
+    def runs_on(self, labels: Mapping[str, str] | None) -> bool:
+        """Whether its Pods may run on a node with these labels."""
+        return {*self.labels} <= {*(labels or {}).items()}
 
     @property
     def machine(self) -> bool:
@@ -130,7 +136,8 @@ def choose(found: Iterable[Object], agents: AgentSandbox, wanted: str = "") -> S
         if ordinary and not wanted and name not in templates:
             passed_over.append(f"{name} (handler {handler}, {ordinary.title}: {ordinary.why})")
             continue
-        classes.append(SandboxClass(name, handler, known, templates.get(name, "")))
+        only = (each.get("scheduling") or {}).get("nodeSelector") or {}
+        classes.append(SandboxClass(name, handler, known, templates.get(name, ""), tuple(sorted(only.items()))))
     return Sandboxes(tuple(sorted(classes, key=_rank)), tuple(passed_over), agents)
 
 

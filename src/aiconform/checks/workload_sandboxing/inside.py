@@ -6,6 +6,7 @@ one more than their own and put back, the module is no module, devices are only 
 
 from __future__ import annotations
 
+from aiconform.kit.container_view import OPEN_OWN
 from aiconform.kit.pods import STAY
 
 LOOKED = "looked"
@@ -206,6 +207,8 @@ fi
 """
 TRIAL = f"{KERNEL}echo {LOOKED}; {STAY}"
 """Only which kernel it is."""
+ACCELERATED = f"{KERNEL}{OPEN_OWN}echo {LOOKED}; {STAY}"
+"""Which kernel it is, and what opening its device nodes gives."""
 # Processes first, while the container has none but its shell.
 ATTACKER = f"""{LOOK}{_PROCESSES}{_FETCHES}
 services

@@ -6,6 +6,7 @@ No line that a container printed of others is kept: of processes their names, of
 from __future__ import annotations
 
 from aiconform.check import Observation
+from aiconform.kit.container_view import OpenAttempt
 
 
 class Kernel(Observation):
@@ -172,3 +173,32 @@ class Isolation(Observation):
     denied: str = ""
     agents: tuple[AgentPod, ...] = ()
     agents_left_out: str = ""
+
+
+class AcceleratedPod(Observation):
+    """A Pod of a RuntimeClass that asked for an accelerator. problem: why it does not run.
+
+    opens: what became of opening its device nodes. without: the kernel of a Pod of the class without an accelerator,
+    where this one does not have one of its own.
+    """
+
+    name: str
+    handler: str
+    problem: str = ""
+    kernel: Kernel | None = None
+    without: Kernel | None = None
+    opens: tuple[OpenAttempt, ...] = ()
+
+
+class Accelerated(Observation):
+    """Sandboxed Pods that asked for an accelerator of a node, until one had a kernel of its own.
+
+    untried: why there was none. asked: the driver or the extended resource. release, boot: of the node's kernel.
+    """
+
+    node: str = ""
+    asked: str = ""
+    untried: str = ""
+    release: str = ""
+    boot: str = ""
+    pods: tuple[AcceleratedPod, ...] = ()

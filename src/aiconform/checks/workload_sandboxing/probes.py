@@ -69,7 +69,7 @@ def _limit(settings: Settings) -> float:
 )
 async def isolation(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Isolation:
     options = settings.of(WorkloadSandboxing)
-    offered = await _offered(platform, options)
+    offered = await offered_classes(platform, settings)
     pods = SandboxPods(platform, scratch, max(options.start_seconds, settings.patience), settings.patience)
     await allow(scratch, "traffic", "Ingress", "Egress")
     trials = await _trials(platform, scratch, pods, offered, settings)
@@ -119,8 +119,9 @@ async def _none() -> list[AgentPod]:
     return []
 
 
-async def _offered(platform: Platform, options: WorkloadSandboxing) -> Sandboxes:
+async def offered_classes(platform: Platform, settings: Settings) -> Sandboxes:
     """What the platform offers. Raises NothingToLookAt if there is nothing to try."""
+    options = settings.of(WorkloadSandboxing)
     try:
         found = await sandboxes(platform, options.runtime_class)
     except Forbidden as error:
@@ -230,9 +231,8 @@ def _reached(sight: Sight, what: str) -> bool:
 
 @inspection
 async def offered_sandboxes(platform: Platform, settings: Settings) -> Inspection:
-    options = settings.of(WorkloadSandboxing)
     try:
-        found = await _offered(platform, options)
+        found = await offered_classes(platform, settings)
     except NothingToLookAt as reason:
         return Inspection(missing=(str(reason),))
     shown = [str(each) for each in found.classes]

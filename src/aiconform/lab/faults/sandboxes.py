@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiconform.lab.addons import gvisor
 from aiconform.lab.faults.fault import Fault, InCluster, InSandboxes, assertions
+from aiconform.lab.faults.policies import changing
 from aiconform.lab.faults.sandbox_config import HOST
 
 if TYPE_CHECKING:
@@ -68,6 +69,20 @@ FAULTS = (
         "sandbox-is-privileged",
         "The sandbox's handler is the ordinary runtime, with the privileges of its host.",
         *(_KERNEL, _MEMORY, "host_is_not_changed"),
+    ),
+    Fault(
+        "sandbox-lost-with-accelerator",
+        "Pods that ask for an accelerator run without their sandbox.",
+        assertions(_CHECK, "kernel_is_another_with_accelerator"),
+        changing(
+            "sandbox-lost-with-accelerator",
+            "pods",
+            "[JSONPatch{op: 'remove', path: '/spec/runtimeClassName'}]",
+            condition="has(object.spec.runtimeClassName) && object.spec.containers.exists(each, has(each.resources) && "
+            "(has(each.resources.claims) || "
+            "has(each.resources.limits) && each.resources.limits.exists(name, name.contains('/'))))",
+        ),
+        needs=(gvisor.ADD_ON.name,),
     ),
     Fault(
         "sandbox-handler-missing",
