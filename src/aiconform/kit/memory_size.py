@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from aiconform.check import Finding, holds, undecided
 from aiconform.kit.inside import DeviceHolder
 
 TOLERANCE = 0.1
@@ -35,6 +38,24 @@ def judged_size(share: DeviceHolder, whole: float, check: str) -> tuple[bool | N
     if not whole:
         return None, f"what {share.asked} should have is advertised nowhere; a container sees {told}"
     return size < whole * (1 - TOLERANCE), f"the complete device has {amount(whole)}, and a container sees {told}"
+
+
+def sizes_are_their_own(
+    running: Sequence[DeviceHolder], whole: float, *, check: str, about: str, device: str
+) -> Finding:
+    """Whether each of these Pods sees the memory of what it holds, as `judged_size`.
+
+    about: what is judged, in words; device: what `whole` is of.
+    """
+    judged = [(f"{about}: {each.pod}: ", *judged_size(each, whole, check)) for each in running]
+    for where, own, words in judged:
+        if own is False:
+            return holds(False, f"{where}{words}", subjects=len(running))
+    if unknown := next((where + words for where, own, words in judged if own is None), ""):
+        return undecided(unknown)
+    where, _, words = judged[0]
+    compared = f"; {device} has {amount(whole)}" if whole else ""
+    return holds(True, f"{where}{words} (within {TOLERANCE:.0%}){compared}", subjects=len(running))
 
 
 def amount(size: float) -> str:

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
 from aiconform.checks.gpu_sharing.observations import Share, Sharing
-from aiconform.kit.memory_size import TOLERANCE, amount, judged_size
+from aiconform.kit.memory_size import sizes_are_their_own
 from aiconform.kit.pods import waits_for_devices
 from aiconform.kit.same_device import Beside, Compared, Sign, compare, signs
 from aiconform.platform.accelerators.shares import PARTITIONS
@@ -170,12 +170,4 @@ def partition_memory_is_its_own(seen: Sharing) -> Finding:
     running = [each for each in seen.shares if each.view]
     if not running:
         return undecided(f"no Pod ran with a partition: {seen.not_requestable or _failed(seen) or _waiting(seen)}")
-    judged = [(f"{_about(seen)}: {share.pod}: ", *judged_size(share, seen.whole, _CHECK)) for share in running]
-    for where, own, words in judged:
-        if own is False:
-            return holds(False, f"{where}{words}", subjects=len(running))
-    if unknown := next((where + words for where, own, words in judged if own is None), ""):
-        return undecided(unknown)
-    where, _, words = judged[0]
-    whole = f"; the device has {amount(seen.whole)}" if seen.whole else ""
-    return holds(True, f"{where}{words} (within {TOLERANCE:.0%}){whole}", subjects=len(running))
+    return sizes_are_their_own(running, seen.whole, check=_CHECK, about=_about(seen), device="the device")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from aiconform.checks.gpu_sharing.observations import Share
 from aiconform.checks.gpu_sharing.options import GpuSharing
@@ -15,17 +14,15 @@ from aiconform.cluster.amounts import LARGE, with_amounts
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit import inside
 from aiconform.kit.container_view import LOOKED, View, look_script, parse_view
-from aiconform.kit.devices import DeviceRequest, given, request_devices
+from aiconform.kit.devices import DeviceRequest, request_devices
+from aiconform.kit.holding import HOLDER, HoldingPod
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import (
-    blames_devices,
     container,
     container_runs,
     pod,
     started,
     trouble_of_the_node,
-    unschedulable,
-    waits_for_devices,
 )
 from aiconform.kit.priority import for_waiting
 from aiconform.kit.starting import blame_device
@@ -36,31 +33,16 @@ from aiconform.platform.accelerators.shares import SharedHardware, Shares
 
 # How many containers are read at the same time, each by a connection, while other places are tried.
 _AT_ONCE = 4
-HOLDER = "holder"
-"""The container with the share."""
 NEEDED = 2
 """The fewest Pods that show sharing."""
 
 
-@dataclass
-class Holder:
-    """A Pod with a share. running: once it runs. refused: it does not start, and it is not only late. waits, problem,
-    late: as in `Share`.
-    """
+@dataclass(kw_only=True)
+class Holder(HoldingPod):
+    """A Pod with a share. refused: it does not start, and it is not only late."""
 
     shares: Shares
-    request: DeviceRequest
-    created: Object
-    running: Object | None = None
-    waits: str = ""
-    problem: str = ""
     refused: bool = True
-    late: str = ""
-    lines: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return str(self.created["metadata"]["name"])
 
 
 class Holders:
@@ -97,7 +79,7 @@ class Holders:
         placed = sum(bool(holder.running or holder.problem) for holder in made)
         for holder, became in zip(made, found, strict=True):
             if became.error:
-                holder.waits = await self._waits(holder) if isinstance(became.error, TimedOut) else ""
+                holder.waits = await holder.waits_for_device(cluster) if isinstance(became.error, TimedOut) else ""
                 if not holder.waits and placed < NEEDED:
                     raise became.error
                 # What two Pods show stays: more of them wait for a place, for CPU, for what may be over soon.
@@ -110,7 +92,7 @@ class Holders:
                 holder.problem = "" if holder.running else holder.problem
                 blamed = holder.running is None
             if holder.problem and not holder.refused:
-                await self._look_again(holder)
+                await holder.look_again(cluster)
         return made
 
     async def _all_made(self, wanted: Sequence[Shares]) -> list[Holder]:
@@ -125,15 +107,6 @@ class Holders:
                 self.fewer = str(error)
                 break
         return made
-
-    async def _look_again(self, holder: Holder) -> None:
-        """Whether a Pod that was not refused runs by now, or is late without a word against its share."""
-        metadata, cluster = holder.created["metadata"], self._platform.cluster
-        seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
-        if container_runs(seen, HOLDER):
-            holder.running, holder.problem = seen, ""
-        elif not await blames_devices(cluster, seen, holder.shares.entry.name):
-            holder.late, holder.problem = holder.problem, ""
 
     async def one_more(self, shares: Shares, beside: Holder) -> Holder:
         """A Pod for one share more, for which nobody's Pod is evicted. Raises ClusterError."""
@@ -162,7 +135,14 @@ class Holders:
             both.append(self._control())
         node = await self._platform.node(self._hardware.node)
         made = pod(self._scratch.name(part), node, both, **request.pod_spec, **about)
-        return Holder(shares, request, await self._scratch.create(made))
+        return Holder(
+            kind=shares.entry.name,
+            asked=shares.name,
+            memory=shares.memory,
+            request=request,
+            created=await self._scratch.create(made),
+            shares=shares,
+        )
 
     def _asked(self, shares: Shares, request: DeviceRequest) -> Object:
         """The `resources` of a container with a share: what is asked for besides comes with those of device plugins."""
@@ -170,13 +150,6 @@ class Holders:
             return request.resources
         besides = self._options.besides or dict(shares.besides)
         return {**request.resources, "limits": {**request.resources["limits"], **besides}}
-
-    async def _waits(self, holder: Holder) -> str:
-        """What the scheduler says of a Pod that waits for a share; empty if it waits for nothing of the kind."""
-        metadata = holder.created["metadata"]
-        seen = await self._platform.cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
-        found = unschedulable(seen)
-        return found.words if found and waits_for_devices(found.words, holder.shares.entry.name) else ""
 
     async def look(self, holders: Sequence[Holder]) -> View | None:
         """Read what the containers print; returns what the one without a share sees. Raises ClusterError."""
@@ -225,22 +198,4 @@ class Holders:
 
     async def recorded(self, holder: Holder, control: View | None) -> Share:
         """The holder as it is recorded. Raises ClusterError."""
-        allocated, published = await given(self._platform, holder.request) if not holder.waits else ((), ())
-        about: dict[str, Any] = {
-            "pod": holder.name,
-            "asked": holder.shares.name,
-            "memory": holder.shares.memory,
-            "waits": holder.waits,
-            "problem": holder.problem,
-            "late": holder.late,
-            "allocated": allocated,
-            "published": published,
-        }
-        if holder.running is None:
-            return Share(**about)
-        view = parse_view(holder.lines)
-        if control is None:
-            return Share(**about, view=view)
-        answer = inside.read(self._found, holder.lines, view, control)
-        shown = {"parents": answer.parents, "buses": answer.buses, "sizes": answer.sizes}
-        return Share(**about, view=inside.own(view, control), **shown)
+        return Share(**(await holder.recorded(self._platform, self._found, control))[0])

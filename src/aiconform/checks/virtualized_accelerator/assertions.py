@@ -11,7 +11,7 @@ from aiconform.kit import in_common as nodes
 from aiconform.kit.attempts import opened
 from aiconform.kit.container_view import granted, off_node, other_signs
 from aiconform.kit.device_families import paths
-from aiconform.kit.memory_size import TOLERANCE, amount, judged_size
+from aiconform.kit.memory_size import sizes_are_their_own
 from aiconform.kit.pods import waits_for_devices
 from aiconform.kit.same_device import Beside, compare, signs
 
@@ -127,15 +127,7 @@ def profile_size_is_its_own(seen: Virtual) -> Finding:
         return undecided(f"{_about(seen)}: no Pod ran with a virtual device: {_not_running(seen.first)}")
     if not seen.whole and not any(each.memory for each in running):
         return left_out(f"{_about(seen)}: nothing says how large its virtual devices are")
-    judged = [(f"{_about(seen)}: {each.pod}: ", *judged_size(each, seen.whole, _CHECK)) for each in running]
-    for where, own, words in judged:
-        if own is False:
-            return holds(False, f"{where}{words}", subjects=len(running))
-    if unknown := next((where + words for where, own, words in judged if own is None), ""):
-        return undecided(unknown)
-    where, _, words = judged[0]
-    whole = f"; the physical device has {amount(seen.whole)}" if seen.whole else ""
-    return holds(True, f"{where}{words} (within {TOLERANCE:.0%}){whole}", subjects=len(running))
+    return sizes_are_their_own(running, seen.whole, check=_CHECK, about=_about(seen), device="the physical device")
 
 
 @assertion("two_run_on_one_device", "Two Pods with virtual devices of one physical device run at the same time")

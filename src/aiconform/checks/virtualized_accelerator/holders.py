@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
 from aiconform.checks.virtualized_accelerator.observations import Opened
 from aiconform.checks.virtualized_accelerator.options import VirtualizedAccelerator
@@ -15,9 +14,10 @@ from aiconform.cluster.scratch import Scratch
 from aiconform.kit import inside
 from aiconform.kit.as_root import AsRoot
 from aiconform.kit.container_view import LOOKED, OPEN_OWN, View, look_script, parse_attempts, parse_view
-from aiconform.kit.devices import DeviceRequest, given, request_devices
+from aiconform.kit.devices import given, request_devices
+from aiconform.kit.holding import HOLDER, HoldingPod
 from aiconform.kit.logs import read_until
-from aiconform.kit.pods import blames_devices, container, container_runs, pod, unschedulable, waits_for_devices
+from aiconform.kit.pods import container, pod
 from aiconform.kit.priority import for_waiting
 from aiconform.kit.starting import blame_device
 from aiconform.kit.starting_at_once import each_started
@@ -25,25 +25,14 @@ from aiconform.kit.together import gather
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.virtual_devices import Asked
 
-HOLDER, CONTROL = "holder", "control"
+CONTROL = "control"
 
 
-@dataclass
-class Holder:
-    """A Pod with a device. running: once it runs. waits, problem, late: as in DeviceHolder."""
+@dataclass(kw_only=True)
+class Holder(HoldingPod):
+    """A Pod with a device. device: what it asked for."""
 
-    asked: Asked
-    request: DeviceRequest
-    created: Object
-    running: Object | None = None
-    waits: str = ""
-    problem: str = ""
-    late: str = ""
-    lines: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return str(self.created["metadata"]["name"])
+    device: Asked
 
 
 class Holders:
@@ -103,7 +92,14 @@ class Holders:
             both[0]["resources"] = with_amounts(resources, LARGE) if self._options.image else with_amounts(resources)
             return pod(self._scratch.name(part), node, both, **request.pod_spec, **about)
 
-        return Holder(asked, request, await self._as_root.create(manifest))
+        return Holder(
+            kind=asked.entry.name,
+            asked=shares.name,
+            memory=shares.memory,
+            request=request,
+            created=await self._as_root.create(manifest),
+            device=asked,
+        )
 
     async def one_more(self, asked: Asked, beside: Holder) -> Holder:
         """A Pod for a device that another has, for which nobody's Pod is evicted. Raises ClusterError."""
@@ -118,7 +114,7 @@ class Holders:
         for holder, became in zip(made, found, strict=True):
             holder.running, holder.problem = became.running, became.problem
             if became.error:
-                holder.waits = await self._waits(holder) if isinstance(became.error, TimedOut) else ""
+                holder.waits = await holder.waits_for_device(cluster) if isinstance(became.error, TimedOut) else ""
                 if not holder.waits and holder is made[0]:
                     raise became.error
                 holder.waits = holder.waits or str(became.error)
@@ -132,19 +128,7 @@ class Holders:
         if holder.running:
             holder.problem = ""
         elif late:
-            metadata, cluster = holder.created["metadata"], self._platform.cluster
-            seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
-            if container_runs(seen, HOLDER):
-                holder.running, holder.problem = seen, ""
-            elif not await blames_devices(cluster, seen, holder.asked.entry.name):
-                holder.late, holder.problem = holder.problem, ""
-
-    async def _waits(self, holder: Holder) -> str:
-        """What the scheduler says of a Pod that waits for a device; empty if it waits for nothing of the kind."""
-        metadata = holder.created["metadata"]
-        seen = await self._platform.cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
-        found = unschedulable(seen)
-        return found.words if found and waits_for_devices(found.words, holder.asked.entry.name) else ""
+            await holder.look_again(self._platform.cluster)
 
     async def looked(self, holders: Sequence[Holder]) -> View | None:
         """Read what those that run print; returns what the container without a device sees. Raises ClusterError."""
@@ -163,27 +147,11 @@ class Holders:
 
     async def recorded(self, holder: Holder, control: View | None) -> Opened:
         """The holder as it is recorded. Raises ClusterError."""
-        allocated, published = await given(self._platform, holder.request) if not holder.waits else ((), ())
-        about: dict[str, Any] = {
-            "pod": holder.name,
-            "asked": holder.asked.shares.name,
-            "memory": holder.asked.shares.memory,
-            "waits": holder.waits,
-            "problem": holder.problem,
-            "late": holder.late,
-            "allocated": allocated,
-            "published": published,
-        }
-        if holder.running is None or control is None or not holder.lines:
+        about, answer = await holder.recorded(self._platform, self._found, control)
+        if answer is None:
             return Opened(**about)
-        view = parse_view(holder.lines)
-        answer = inside.read(self._found, holder.lines, view, control)
-        return Opened(
-            **about,
-            **vars(answer),
-            view=inside.own(view, control),
-            own=parse_attempts(holder.lines, "own"),
-        )
+        own = parse_attempts(holder.lines, "own")
+        return Opened(**about, own=own, virtual=answer.virtual, physical=answer.physical)
 
     async def still_held(self, holder: Holder) -> str:
         """What of a deleted Pod's claims is still allocated; empty if nothing is. Raises Stuck, ClusterError."""

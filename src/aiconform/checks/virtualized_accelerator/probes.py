@@ -174,7 +174,7 @@ async def _waited(
     allocated, _ = ((), ()) if waits else await given(platform, more.request)
     after = before if waits else await _others(platform, scratch, devices)
     return Second(
-        asked=more.asked.shares.name,
+        asked=more.asked,
         window=window,
         waits=waits,
         became=became,
