@@ -7,11 +7,11 @@ a fault of the whole lab: tests/lab/checks/test_faults.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
-from support.lab import LAB, Lab, Outcome, at_node, options, succeed
+from support.lab import LAB, Lab, Outcome
+from support.shapes import assert_broken, found_at, looked_at, rounds, shaped_lab, with_faults
 
 from aiconform.lab.accelerators import Offer, identities
 from aiconform.lab.accelerators.virtual import VIRTUAL_WAYS
@@ -20,7 +20,6 @@ from aiconform.lab.faults.registry import FAULTS
 
 NAME = f"{LAB}-virtual"
 CHECK = "virtualized_accelerator"
-DEVICES = 2
 
 
 @dataclass(frozen=True)
@@ -54,45 +53,15 @@ NODES = {
 BRIEF = {f"{CHECK}.observe_seconds": 6, f"{CHECK}.start_seconds": 40, f"{CHECK}.release_seconds": 20}
 
 
-def rounds() -> list[dict[str, Fault]]:
-    """Node -> its fault, for each of as few runs as show every fault at every node; different ones where possible."""
-    most = max(len(node.faults) for node in NODES.values())
-    found = []
-    for number in range(most):
-        turns = [(name, node.faults, (number + at) % most) for at, (name, node) in enumerate(NODES.items())]
-        found.append({name: faults[turn] for name, faults, turn in turns if turn < len(faults)})
-    return found
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "faults" in metafunc.fixturenames:
-        ids = ["+".join(f"{node}={fault.name}" for node, fault in each.items()) for each in rounds()]
-        metafunc.parametrize("faults", rounds(), ids=ids)
+        metafunc.parametrize("faults", rounds(NODES).values(), ids=rounds(NODES))
 
 
 @pytest.fixture(scope="module")
 def lab(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    shape = []
-    for name, node in NODES.items():
-        shape += ["--identity", f"{name}={node.identity}", "--allocation", f"{name}={node.offer}"]
-    succeed("lab", "down", "--name", NAME)
-    succeed("lab", "up", "--name", NAME, "--nodes", str(len(NODES)), "--accelerators", str(DEVICES), *shape)
-    yield Lab(NAME, tmp_path_factory.mktemp("runs"))
-    succeed("lab", "down", "--name", NAME)
-
-
-def looked_at(lab: Lab) -> Outcome:
-    slowness = lab.slowness
-    done = lab.run(CHECK, "--every-node", "--patience", str(30 * slowness), *options(BRIEF, slowness))
-    succeed("judge", done.folder)
-    assert not done.report["leaks"], done.report["leaks"]
-    return done
-
-
-def found_at(done: Outcome, node: str) -> Mapping[str, bool | None]:
-    """Assertion -> what it finds at a node, of those that apply there."""
-    entries = done.check(CHECK)["assertions"]
-    return {entry["id"]: held[0] for entry in entries if (held := at_node(entry, node))}
+    with shaped_lab(NAME, NODES, tmp_path_factory.mktemp("runs")) as made:
+        yield made
 
 
 def assertions(done: Outcome) -> set[str]:
@@ -100,25 +69,16 @@ def assertions(done: Outcome) -> set[str]:
 
 
 def test_every_identity_is_found_and_right(lab: Lab) -> None:
-    done = looked_at(lab)
+    done = looked_at(lab, CHECK, BRIEF)
     assert done.code == 0, done.stderr
     assert done.passes(CHECK)
     for name, node in NODES.items():
-        assert found_at(done, name) == dict.fromkeys(assertions(done) - node.left_out, True), name
+        assert found_at(done, CHECK, name) == dict.fromkeys(assertions(done) - node.left_out, True), name
     assert done.report["simulated"] is True
 
 
 def test_each_fault_breaks_its_assertions_where_it_is(lab: Lab, faults: Mapping[str, Fault]) -> None:
-    with ExitStack() as on:
-        for node, fault in faults.items():
-            on.enter_context(lab.fault(fault.name, where=("--node", node)))
-        done = looked_at(lab)
-    wrong = {}
-    for name, node in NODES.items():
-        fault = faults.get(name)
-        broken, expected = done.broken(CHECK, name), fault.broken(CHECK) if fault else frozenset()
-        if broken != expected or (not fault and None in found_at(done, name).values()):
-            wrong[name] = (node.identity, fault and fault.name, broken, found_at(done, name))
-    assert not wrong, (wrong, [(each["id"], each["reason"]) for each in done.check(CHECK)["assertions"]])
-    # Each of them counts in the strict verdict.
-    assert (done.code, done.check(CHECK)["strict"]) == (1, "fail"), done.stderr
+    with with_faults(lab, faults):
+        done = looked_at(lab, CHECK, BRIEF)
+    assert_broken(done, CHECK, NODES, faults)
+    assert not done.report["leaks"], done.report["leaks"]

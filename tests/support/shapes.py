@@ -1,0 +1,89 @@
+"""A lab with a node for each of several shapes of hardware, which have their faults in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from aiconform.lab.accelerators import Offer
+from aiconform.lab.faults.fault import Fault
+from support.lab import Lab, Outcome, at_node, options, succeed
+
+DEVICES = 2
+"""Accelerators of each node."""
+
+
+class Shape(Protocol):
+    """What a node acts out. faults: those that it can have."""
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def offer(self) -> Offer: ...
+
+    @property
+    def faults(self) -> list[Fault]: ...
+
+
+def rounds(nodes: Mapping[str, Shape]) -> dict[str, dict[str, Fault]]:
+    """Name -> (node -> its fault), for each of as few runs as show every fault at every node; different ones where
+    possible."""
+    most = max(len(node.faults) for node in nodes.values())
+    found = {}
+    for number in range(most):
+        turns = [(name, node.faults, (number + at) % most) for at, (name, node) in enumerate(nodes.items())]
+        faults = {name: of_node[turn] for name, of_node, turn in turns if turn < len(of_node)}
+        found["+".join(f"{node}={fault.name}" for node, fault in faults.items())] = faults
+    return found
+
+
+@contextmanager
+def shaped_lab(name: str, nodes: Mapping[str, Shape], folder: Path) -> Iterator[Lab]:
+    """A lab with these nodes."""
+    shape = []
+    for node, what in nodes.items():
+        shape += ["--identity", f"{node}={what.identity}", "--allocation", f"{node}={what.offer}"]
+    succeed("lab", "down", "--name", name)
+    succeed("lab", "up", "--name", name, "--nodes", str(len(nodes)), "--accelerators", str(DEVICES), *shape)
+    yield Lab(name, folder)
+    succeed("lab", "down", "--name", name)
+
+
+def looked_at(lab: Lab, check: str, brief: Mapping[str, object], *words: str) -> Outcome:
+    """A run of one check on every node, which is judged to the same verdict. brief: options, of a quick machine."""
+    slowness = lab.slowness
+    done = lab.run(check, "--every-node", *words, "--patience", str(30 * slowness), *options(brief, slowness))
+    succeed("judge", done.folder)
+    return done
+
+
+def found_at(done: Outcome, check: str, node: str) -> Mapping[str, bool | None]:
+    """Assertion -> what it finds at a node, of those that apply there."""
+    entries = done.check(check)["assertions"]
+    return {entry["id"]: held[0] for entry in entries if (held := at_node(entry, node))}
+
+
+@contextmanager
+def with_faults(lab: Lab, faults: Mapping[str, Fault]) -> Iterator[None]:
+    """Each node has its fault meanwhile."""
+    with ExitStack() as on:
+        for node, fault in faults.items():
+            on.enter_context(lab.fault(fault.name, where=("--node", node)))
+        yield
+
+
+def assert_broken(done: Outcome, check: str, nodes: Mapping[str, Shape], faults: Mapping[str, Fault]) -> None:
+    """Each fault breaks its assertions at its node, nothing else is broken, and nothing is undecided elsewhere."""
+    wrong = {}
+    for name, node in nodes.items():
+        fault = faults.get(name)
+        broken, expected = done.broken(check, name), fault.broken(check) if fault else frozenset()
+        may_break = {each.rpartition("/")[2] for each in fault.may_break} if fault else set()
+        if broken - may_break != expected or (not fault and None in found_at(done, check, name).values()):
+            wrong[name] = (node.identity, fault and fault.name, broken, found_at(done, check, name))
+    assert not wrong, (wrong, [(each["id"], each["reason"]) for each in done.check(check)["assertions"]])
+    # Each of them counts in the strict verdict.
+    assert (done.code, done.check(check)["strict"]) == (1, "fail"), done.stderr
