@@ -117,4 +117,5 @@ async def advertised_versions(platform: Platform, settings: Settings) -> Inspect
         for each in nodes
         if not each.driver
     ]
-    return Inspection(tuple(found), problems=tuple(silent))
+    # Kinds of one driver say the same.
+    return Inspection(tuple(dict.fromkeys(found)), problems=tuple(dict.fromkeys(silent)))
