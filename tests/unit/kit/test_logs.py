@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiconform.cluster import NotFound, Object, TimedOut
+from aiconform.cluster import NotFound, Object, Stuck, TimedOut
 from aiconform.kit.logs import read_until
 
 POD: Object = {"metadata": {"namespace": "ns", "name": "p"}, "spec": {"nodeName": "n"}}
@@ -43,6 +43,12 @@ async def read(*lines: str) -> list[str]:
 async def test_the_lines_before_the_last_one_are_read() -> None:
     assert await read("a", "b", "done", "c") == ["a", "b"]
     assert await read("done") == []
+
+
+async def test_a_container_that_prints_without_end_is_not_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiconform.kit.logs.MOST", 1 << 20)
+    with pytest.raises(Stuck, match="container c of Pod p printed 1 MiB, and not 'done'"):
+        await read(*["x" * 1000] * 2000, "done")
 
 
 @pytest.mark.parametrize(("lines", "tail"), [((), "nothing"), (("a", "b", "c", "d"), "b / c / d")])
