@@ -28,8 +28,10 @@ def classes(**handlers: str) -> list[Object]:
         ("kata-qemu-se", "kata-qemu-se", "Confidential Containers"),
         ("kata-cc-isolation", "kata-cc", "Confidential Containers"),
         ("kata-remote", "kata-remote", "Kata peer pods"),
+        ("kata-remote-gpu", "kata-remote-gpu", "Kata peer pods"),
         ("kata-qemu-nvidia-gpu", "kata-qemu-nvidia-gpu", "Kata Containers for accelerators"),
-        ("kata-fc", "kata-fc", "Kata Containers"),
+        ("kata-fc", "kata-fc", "Kata Containers with Firecracker"),
+        ("kata-dragonball", "kata-dragonball", "Kata Containers with another hypervisor"),
         ("runv", "runv", "ACK Sandboxed-Container"),
         ("edera", "edera", "Edera"),
     ],
@@ -65,6 +67,14 @@ def test_ordinary_runtimes_are_passed_over(name: str, handler: str, title: str) 
 def test_a_class_that_is_called_like_a_sandbox_is_tried_whatever_its_handler() -> None:
     (found,) = choose(classes(gvisor="runc"), NONE).classes
     assert (found.name, found.handler) == ("gvisor", "runc")
+
+
+def test_of_kata_deploys_many_classes_the_usual_ones_come_first() -> None:
+    names = ("clh", "cloud_hypervisor", "dragonball", "fc", "qemu", "qemu_runtime_rs", "qemu_tdx", "stratovirt")
+    there = classes(**{f"kata_{name}": f"kata-{name.replace('_', '-')}" for name in names})
+    found = [each.name for each in choose(there, NONE).classes]
+    assert found[:2] == ["kata-clh", "kata-qemu"]
+    assert found[-2:] == ["kata-qemu-tdx", "kata-fc"]
 
 
 def test_known_ones_come_first_and_those_that_need_more_last() -> None:
