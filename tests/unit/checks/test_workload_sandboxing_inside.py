@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -161,6 +162,27 @@ def test_the_facts_of_this_machines_kernel_are_read() -> None:
     assert kernel.name == "Linux"
     assert kernel.release
     assert samples[0].threads
+
+
+@pytest.mark.skipif(not SHELL, reason="busybox is not installed")
+@pytest.mark.parametrize(("path", "code"), [("/dev/null", 1), ("/dev/zero", 0), ("/not/there", 1)])
+def test_a_file_is_read_only_if_it_has_a_byte(path: str, code: int, tmp_path: Path) -> None:
+    """Runtimes mask files by mounting /dev/null over them."""
+    attempts = inside._ATTEMPTS.replace("/proc/kcore", path).replace("/tmp/", f"{tmp_path}/")
+    wanted = [line for line in attempts.splitlines() if line.startswith(("byte=", "attempt read-kcore"))]
+    script = "\n".join([*inside._HELD.splitlines(), *wanted])
+    for name in ("head", "sh", "wc", "grep"):
+        (tmp_path / name).symlink_to(str(SHELL))
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run([str(SHELL), "sh", "-c", script], capture_output=True, check=True, text=True, env=environment)
+    (found,) = parse_sight(done.stdout.splitlines(), WORDS).attempts
+    assert (found.what, found.code) == ("read-kcore", code)
+    assert ("No such file" in found.said) == (path == "/not/there")
+
+
+def test_ports_of_machines_are_opened_and_never_read() -> None:
+    (line,) = [line for line in inside.ATTACKER.splitlines() if "port c 1 4" in line]
+    assert "head" not in line
 
 
 def test_nothing_harmful_is_tried() -> None:

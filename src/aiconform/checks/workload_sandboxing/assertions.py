@@ -12,7 +12,7 @@ from aiconform.checks.workload_sandboxing.subjects import nobody, off_node, pair
 
 # A size that a runtime rounds is still the same.
 _ALIKE = 0.01
-_READS_MEMORY = ("read-mem", "read-made-mem", "read-port", "read-kcore")
+_READS_MEMORY = ("read-mem", "read-made-mem", "open-made-port", "read-kcore")
 _READS_BLOCKS = ("read-block:", "read-made-block:")
 # What the loader of modules says of an empty file, once it takes it.
 _LOADER_TOOK_IT = ("invalid module format", "exec format error")
