@@ -49,6 +49,11 @@ def test_any_output_is_read_and_survives_being_written(lines: list[str]) -> None
     block_numbers(lines)
 
 
+def test_the_newest_counters_are_kept() -> None:
+    seen = parse_sight([f"sample {number} - - -" for number in range(900)], WORDS)
+    assert [each.threads for each in seen.samples] == [*range(500, 900)]
+
+
 @given(st.text(max_size=400))
 def test_a_number_is_one_that_can_be_written(text: str) -> None:
     found = number(text)
@@ -70,6 +75,11 @@ def test_secrets_of_others_are_not_kept() -> None:
     assert "hunter2" not in seen.model_dump_json()
     assert len(seen.kernel.log) == 1
     assert seen.whole
+
+
+def test_a_long_line_of_a_log_is_read_at_once() -> None:
+    text = "[" + "1." + "1" * 200_000 + "\n[    2.500000] here"
+    assert len(kernel_lines([fact("log", text)])[0].log) <= 1
 
 
 def test_lines_of_a_log_without_a_time_tell_nothing() -> None:
@@ -115,6 +125,13 @@ def test_kernels_of_their_own_do_not_follow(samples: list[str]) -> None:
 def test_forks_among_those_of_the_control_pod_are_one_kernels() -> None:
     found = behaviour(kernel_lines(["sample - 2600150 - -"])[1], control(), 100, 32768)
     assert found.same == ("2600150 to 2600150 processes since the boot, 2600100 to 2601000 by the control Pod",)
+
+
+def test_as_many_forks_by_chance_are_not_one_kernels() -> None:
+    machine = [f"sample {90 + number % 2} {2_600_150 + 20 * number} 500 120" for number in range(12)]
+    found = behaviour(kernel_lines(machine)[1], control(), 100, 32768)
+    assert found.same == found.apart == ()
+    assert len(found.untold) == 3
 
 
 def test_a_control_pod_that_does_not_see_its_own_pulses_decides_nothing() -> None:

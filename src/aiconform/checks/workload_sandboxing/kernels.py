@@ -20,6 +20,8 @@ _TURNS = 3
 _ROUNDED = 1
 # The processes that started since a boot are counted, not guessed: two kernels have the same only by chance.
 _NARROW = 0.2
+# Counters that a pulse of the control Pod moves: threads and shared memory.
+_FOLLOWED = 2
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,11 @@ def behaviour(samples: Sequence[Sample], control: Sight, threads: int, shared: i
         among = [own[0] <= each <= own[-1] for each in forks]
         told = f"{forks[0]} to {forks[-1]} processes since the boot, {own[0]} to {own[-1]} by the control Pod"
         if narrow and all(among) and (len(forks) < _TURNS or forks[-1] > forks[0]):
-            same.append(told)
+            if len(apart) < _FOLLOWED:
+                same.append(told)
+            else:
+                # Either both kernels have started as many by chance, or the other counters are faked.
+                untold, apart = [*untold, *apart, told], []
         elif not any(among):
             apart.append(told)
         else:
