@@ -40,8 +40,8 @@ SHARED = {KERNEL, "memory_is_isolated"}
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Pods do here, they do at once."""
-    monkeypatch.setattr("aiconform.checks.workload_sandboxing.sandboxed_pods._LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("aiconform.checks.workload_sandboxing.sandboxed_pods._REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr("aiconform.checks.workload_sandboxing.starts._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("aiconform.checks.workload_sandboxing.starts._REFUSED_SECONDS", 0.1)
     monkeypatch.setattr("aiconform.kit.starting.LATE_SECONDS", 0.05)
 
 
@@ -370,6 +370,30 @@ async def test_a_runtime_that_refuses_where_ordinary_pods_start() -> None:
         await observed(cluster)
 
 
+@pytest.mark.parametrize("state", ["sandbox", "container"])
+async def test_a_runtime_that_refuses_once_and_then_takes_its_time(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiconform.checks.workload_sandboxing.starts._REFUSED_SECONDS", 0.6)
+
+    class Late(Node):
+        asked = 0
+
+        async def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object:
+            found = await super().get(api_version, kind, name, namespace)
+            if name == "probe-trial-1":
+                self.asked += 1
+                if self.asked > 8:
+                    self.broken = {}
+                    self.place(found)
+                elif state == "container":
+                    waiting = {"reason": "CreateContainerError", "message": "context deadline exceeded"}
+                    found["status"]["containerStatuses"][0]["state"] = {"waiting": waiting}
+            return found
+
+    cluster = Late(*OPENSHIFT, kernels={"kata": KATA})
+    cluster.broken["kata"] = "failed to setup network for sandbox: the plugin is not ready"
+    assert broken(await observed(cluster)) == set()
+
+
 async def test_a_slow_start_is_an_error_with_the_way_out() -> None:
     cluster = Node(*OPENSHIFT)
     cluster.late.add("kata")
@@ -491,6 +515,44 @@ async def test_pods_of_agent_sandbox_that_share_the_kernel_or_do_not_come() -> N
     found = await observed(silent)
     assert undecided(found) == {KERNEL}
     assert "--set workload_sandboxing.agent_sandbox=off" in reason(found, KERNEL)
+
+
+@pytest.mark.parametrize("name", ["control", "listener"])
+async def test_a_pod_that_ends_meanwhile_says_nothing_of_the_sandbox(name: str) -> None:
+    class Ending(Node):
+        async def follow(self, namespace: str, pod: str, container: str, *, seconds: float):  # type: ignore[no-untyped-def,override]
+            if pod.endswith("-sandbox"):
+                other = await self.get("v1", "Pod", f"probe-{name}", namespace)
+                other["status"] = {"phase": "Failed", "reason": "Evicted", "message": "memory"}
+            async for line in super().follow(namespace, pod, container, seconds=seconds):
+                yield line
+
+    cluster = Ending(*LAB)
+    cluster.lines = [fetch("service-name", "nc: timed out")]
+    if name == "control":
+        with pytest.raises(Stuck, match="Pod probe-control ended meanwhile: Evicted"):
+            await observed(cluster)
+    else:
+        found = await observed(cluster)
+        assert not found.listener
+        assert "Pod probe-listener ended meanwhile" in reason(found, "network_is_isolated")
+
+
+async def test_a_cloud_that_has_no_machine_at_the_moment_is_an_error() -> None:
+    cluster = Node(*PEER_PODS)
+    cluster.broken["kata-remote"] = "remote hypervisor call failed: creating an instance: InsufficientInstanceCapacity"
+    with pytest.raises(Stuck, match=r"a machine for each Pod.*InsufficientInstanceCapacity"):
+        await observed(cluster)
+    cluster.broken["kata-remote"] = 'no runtime for "kata-remote" is configured'
+    assert broken(await observed(cluster)) == {KERNEL}
+
+
+async def test_while_classes_are_not_tried_none_fails() -> None:
+    names = ("gvisor", "kata", "kata-fc", "kata-qemu", "zeta")
+    cluster = Node(*((name, name) for name in names), kernels={})
+    with pytest.raises(Stuck, match=r"zeta: not tried.*--set workload_sandboxing.runtime_class=NAME"):
+        await observed(cluster)
+    assert broken(await observed(cluster, runtime_class="zeta")) == SHARED
 
 
 async def test_the_figure_agrees_with_the_assertions() -> None:

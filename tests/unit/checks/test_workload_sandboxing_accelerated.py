@@ -25,8 +25,8 @@ SILENT = kernel("6.8.0-45-generic", "", "", 0)
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Pods do here, they do at once."""
-    monkeypatch.setattr("aiconform.checks.workload_sandboxing.sandboxed_pods._LOOK_SECONDS", 0.05)
-    monkeypatch.setattr("aiconform.checks.workload_sandboxing.sandboxed_pods._REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr("aiconform.checks.workload_sandboxing.starts._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("aiconform.checks.workload_sandboxing.starts._REFUSED_SECONDS", 0.1)
     monkeypatch.setattr("aiconform.kit.starting.LATE_SECONDS", 0.05)
 
 

@@ -10,8 +10,9 @@ from aiconform.checks.workload_sandboxing.kernels import Compared, compare
 from aiconform.checks.workload_sandboxing.observations import Accelerated, AcceleratedPod, Kernel
 from aiconform.checks.workload_sandboxing.options import WorkloadSandboxing
 from aiconform.checks.workload_sandboxing.probes import offered_classes
-from aiconform.checks.workload_sandboxing.sandboxed_pods import Refusal, SandboxPods
+from aiconform.checks.workload_sandboxing.sandboxed_pods import SandboxPods
 from aiconform.checks.workload_sandboxing.sight import kernel_lines
+from aiconform.checks.workload_sandboxing.starts import Refusal
 from aiconform.cluster import Object
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.container_view import parse_attempts
@@ -86,7 +87,7 @@ async def _tried(
     main = container("main", platform.images["shell"], inside.ACCELERATED, resources=request.resources)
     spec = {**request.pod_spec, "runtimeClassName": each.name}
     created = await scratch.create(pod(scratch.name(f"accelerated-{number}"), node, [main], **spec))
-    running = await pods.start(created)
+    running = await pods.starts.running(created)
     if isinstance(running, Refusal):
         tried = AcceleratedPod(name=each.name, handler=each.handler, problem=running.said)
     else:

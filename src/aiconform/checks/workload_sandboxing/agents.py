@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from aiconform.check import Access
 from aiconform.checks.workload_sandboxing import inside
 from aiconform.checks.workload_sandboxing.observations import AgentPod
-from aiconform.checks.workload_sandboxing.sandboxed_pods import Refusal, SandboxPods
+from aiconform.checks.workload_sandboxing.sandboxed_pods import SandboxPods
 from aiconform.checks.workload_sandboxing.sight import kernel_lines
+from aiconform.checks.workload_sandboxing.starts import Refusal
 from aiconform.cluster import ClusterError, Object, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.logs import read_until
@@ -73,7 +74,7 @@ class Agents:
             for each in objects:
                 made = await self._scratch.create(each)
             found = await self._pod(made, "agent" if way == "Sandbox" else "claim")
-            running = await self._pods.start(found)
+            running = await self._pods.starts.running(found)
             if isinstance(running, Refusal):
                 return AgentPod(way=way, runtime_class=runtime_class, problem=running.said)
             lines = await read_until(self._platform.cluster, running, "main", inside.LOOKED, seconds=self._patience)

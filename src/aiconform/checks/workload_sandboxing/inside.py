@@ -142,7 +142,10 @@ by_name() {{
   if [ -n "$found" ]; then ask "$found" 80 /; else echo "not resolved: $said"; fi
 }}
 connect() {{
-  if said=$(timeout 5 nc -w 3 "$2" "$3" < /dev/null 2>&1 > /dev/null); then said=connected; fi
+  for _ in 1 2 3; do
+    if said=$(timeout 5 nc -w 3 "$2" "$3" < /dev/null 2>&1 > /dev/null); then said=connected; break; fi
+    sleep 1
+  done
   echo "fetch $1 $(printf %s "${{said:-no answer}}" | tail -n 1 | head -c 200 | base64 | tr -d '\\n')"
 }}
 services() {{
@@ -257,7 +260,8 @@ while :; do
   for _ in 1 2; do sample; read_parameters; sleep 0.4; done
 done & loop=$!
 trap 'kill $loop; exit 0' TERM INT
-while :; do sleep 3600 & wait $!; done
+# Without its pulses it says nothing of the sandbox: it ends with them.
+wait $loop; exit 1
 """
 LISTENER = f"""
 mkdir -p /tmp/own

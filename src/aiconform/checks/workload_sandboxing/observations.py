@@ -143,6 +143,7 @@ class Isolation(Observation):
     platform offers. tried, passed_over: other RuntimeClasses.
 
     release, boot: of the node's kernel as its kubelet reports it; memory: of the node, in KiB, 0 if not told.
+    unlimited: why the sandboxed Pod may use all of it, or empty.
     addresses: of the node; pod_addresses: of the sandboxed Pod. pulse_threads, pulse_shared: threads, and KiB of shared
     memory, that the control Pod took and gave back again and again. listener: whether a Pod listened on the node's
     loopback interface; no_listener: why not. unprivileged: why the sandboxed Pod did not run as root. denied: the
@@ -161,6 +162,7 @@ class Isolation(Observation):
     release: str = ""
     boot: str = ""
     memory: int = 0
+    unlimited: str = ""
     addresses: tuple[str, ...] = ()
     pod_addresses: tuple[str, ...] = ()
     pulse_threads: int = 0

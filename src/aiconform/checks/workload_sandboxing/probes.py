@@ -16,9 +16,10 @@ from aiconform.checks.workload_sandboxing.agents import AGENT_ACCESS, Agents
 from aiconform.checks.workload_sandboxing.kernels import compare
 from aiconform.checks.workload_sandboxing.observations import AgentPod, Isolation, Kernel, Sight, Tried
 from aiconform.checks.workload_sandboxing.options import MOST_CLASSES, WorkloadSandboxing
-from aiconform.checks.workload_sandboxing.sandboxed_pods import Refusal, SandboxPods
+from aiconform.checks.workload_sandboxing.sandboxed_pods import SandboxPods, unlimited
 from aiconform.checks.workload_sandboxing.sight import kernel_lines, parse_sight
-from aiconform.cluster import ClusterError, Forbidden, Object, quantity
+from aiconform.checks.workload_sandboxing.starts import Refusal
+from aiconform.cluster import ClusterError, Forbidden, Object, Stuck, quantity
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.logs import read_until
 from aiconform.kit.network import NETWORK_ACCESS, allow, denied
@@ -74,6 +75,11 @@ async def isolation(platform: Platform, scratch: Scratch, settings: Settings, ta
     await allow(scratch, "traffic", "Ingress", "Egress")
     trials = await _trials(platform, scratch, pods, offered, settings)
     judged, why = _judged(trials, options.runtime_class)
+    if not judged.another and (untried := offered.classes[MOST_CLASSES:]):
+        told = [f"{each.found.name}: {each.outcome}" for each in trials] + [
+            f"{each.name}: not tried" for each in untried
+        ]
+        raise Stuck(f"none of the RuntimeClasses that were tried is a sandbox ({'; '.join(told)}): --set {OPTION}=NAME")
     about = _about(judged, why, trials, offered)
     if judged.running is None:
         if judged.refusal is None and judged.error is not None:
@@ -90,9 +96,8 @@ async def isolation(platform: Platform, scratch: Scratch, settings: Settings, ta
         _attack(platform, pods, judged.found, node, control, settings.patience),
         agents.each(offered.agents, judged.found.name, node) if use_agents else _none(),
     )
-    told = control["metadata"]
-    lines = (await platform.cluster.logs(told["namespace"], told["name"], "main")).splitlines()
-    seen = parse_sight(lines, pods.words)
+    seen = await pods.saw(control)
+    no_listener = no_listener or await pods.listener_ended()
     closed = ""
     if not all(_reached(sandbox, what) and _reached(seen, what) for what in ("service-name", "service-address")):
         closed = await denied(platform.cluster, sandboxed, "Egress") or await denied(
@@ -102,6 +107,7 @@ async def isolation(platform: Platform, scratch: Scratch, settings: Settings, ta
         **about,
         **_of_node(node),
         pod_addresses=tuple(each["ip"] for each in sandboxed["status"].get("podIPs") or []),
+        unlimited=unlimited(sandboxed),
         pulse_threads=inside.PULSE_THREADS,
         pulse_shared=inside.PULSE_SHARED,
         sandbox=sandbox,
@@ -181,7 +187,6 @@ def _judged(trials: list[Trial], wanted: str) -> tuple[Trial, str]:
 
 def _about(judged: Trial, why: str, trials: list[Trial], offered: Sandboxes) -> dict[str, Any]:
     found = judged.found
-    untried = [f"{each}: not tried, as others are" for each in offered.classes[MOST_CLASSES:]]
     return {
         "name": found.name,
         "handler": found.handler,
@@ -191,7 +196,7 @@ def _about(judged: Trial, why: str, trials: list[Trial], offered: Sandboxes) -> 
         "tried": tuple(
             Tried(name=each.found.name, handler=each.found.handler, outcome=each.outcome) for each in trials
         ),
-        "passed_over": (*offered.passed_over, *(untried if not judged.another else ())),
+        "passed_over": offered.passed_over,
     }
 
 

@@ -6,36 +6,30 @@ No Pod has a privilege, a path of the host or a token of a ServiceAccount; only 
 from __future__ import annotations
 
 import hashlib
-import re
-import time
-from dataclasses import dataclass
 
 from aiconform.checks.workload_sandboxing import inside
+from aiconform.checks.workload_sandboxing.observations import Sight
 from aiconform.checks.workload_sandboxing.sight import Words, block_numbers, parse_sight
-from aiconform.cluster import ClusterError, NotCreated, Object, Rejected, Stuck, TimedOut, wait
+from aiconform.checks.workload_sandboxing.starts import NO_HANDLER, Refusal, Starts
+from aiconform.cluster import ClusterError, NotFound, Object, Rejected, Stuck, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.logs import read_until
-from aiconform.kit.pods import container, lost_node, pod, pod_anywhere, refused, start_of, started, warnings
-from aiconform.kit.starting import blame_device
+from aiconform.kit.meshes import without_sidecar
+from aiconform.kit.pods import (
+    container,
+    container_runs,
+    pod,
+    pod_anywhere,
+    start_of,
+    started,
+    trouble_of_the_node,
+)
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.sandboxes import SandboxClass
 
 # Code that nobody has reviewed is root in its container, with what a runtime gives every container.
 AS_ROOT: Object = {"runAsUser": 0, "seccompProfile": {"type": "RuntimeDefault"}}
-# What containerd and CRI-O say of a handler that their configuration does not have.
-NO_HANDLER = re.compile(r"no runtime for .* is configured|failed to find runtime handler|unknown runtime handler", re.I)
-_LOOK_SECONDS = 3.0
-# For how long a runtime may refuse a Pod before that is its answer: some wait for what a DaemonSet brings.
-_REFUSED_SECONDS = 45.0
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why no Pod of a class runs, where that is what the platform offers. node: where it was tried."""
-
-    said: str
-    node: str
 
 
 class SandboxPods:
@@ -44,7 +38,9 @@ class SandboxPods:
     def __init__(self, platform: Platform, scratch: Scratch, seconds: float, patience: float) -> None:
         self.unprivileged = ""
         self._services: dict[str, str] = {}
-        self._platform, self._scratch, self._seconds, self._patience = platform, scratch, seconds, patience
+        self._listener: Object | None = None
+        self.starts = Starts(platform, scratch, seconds)
+        self._platform, self._scratch, self._patience = platform, scratch, patience
         unique = hashlib.sha256(scratch.cluster_name("").encode()).hexdigest()
         self._mark = f"aiconform-{unique[:8]}"
         self._secret, self._served = f"secret-{unique[8:24]}", f"served-{unique[24:40]}"
@@ -65,11 +61,14 @@ class SandboxPods:
             if other:
                 return await self._tried(each, f"{name}-again", other)
             return Refusal(f"{found.said}{told}", found.node)
+        if isinstance(found, Refusal) and each.machine and not NO_HANDLER.search(found.said):
+            # A cloud may have no machine left, or no quota, at the moment.
+            raise Stuck(f"{each} needs a machine for each Pod, and gets none: {found.said}")
         return found
 
     async def _tried(self, each: SandboxClass, name: str, node: Object | None) -> Object | Refusal:
         created = await self._sandboxed(each.name, name, inside.TRIAL, node, {})
-        found = await self.start(created)
+        found = await self.starts.running(created)
         if isinstance(found, Refusal):
             await self._platform.cluster.delete(created)
         return found
@@ -89,7 +88,7 @@ class SandboxPods:
             **self._services,
         }
         created = await self._sandboxed(each.name, "sandbox", inside.ATTACKER, node, environment)
-        found = await self.start(created)
+        found = await self.starts.running(created)
         if isinstance(found, Refusal):
             raise Stuck(f"{start_of(created)}: {found.said}, where another one of {each.name} ran just before")
         return found
@@ -101,8 +100,8 @@ class SandboxPods:
             main = container("main", self._platform.images["shell"], script, env=_env(environment), **security)
             named = self._scratch.name(name)
             if node:
-                return pod(named, node, [main], runtimeClassName=runtime_class)
-            return pod_anywhere(named, [main], runtimeClassName=runtime_class)
+                return without_sidecar(pod(named, node, [main], runtimeClassName=runtime_class))
+            return without_sidecar(pod_anywhere(named, [main], runtimeClassName=runtime_class))
 
         if not self.unprivileged:
             try:
@@ -113,55 +112,6 @@ class SandboxPods:
             self.unprivileged = said
             return created
         return await self._scratch.create(made({}))
-
-    async def start(self, created: Object) -> Object | Refusal:
-        """The running Pod, or why its runtime does not run it. Raises ClusterError where the runtime is not why."""
-        begun, refused_at, said = time.monotonic(), 0.0, ""
-        while True:
-            left = begun + self._seconds - time.monotonic()
-            try:
-                what = start_of(created)
-                found = await wait.until(
-                    self._platform.cluster, created, wait.running, seconds=min(_LOOK_SECONDS, left), what=what
-                )
-                if not (problem := refused(found)):
-                    return found
-                return await self._blamed(found, problem)
-            except NotCreated as error:
-                return await self._blamed(created, str(error))
-            except TimedOut as error:
-                late = error
-            if said := await self._refused(created):
-                refused_at = refused_at or time.monotonic()
-            now = time.monotonic()
-            if NO_HANDLER.search(said):
-                return Refusal(said, await self._node_of(created))
-            if refused_at and (now - refused_at > _REFUSED_SECONDS or left <= _LOOK_SECONDS):
-                return await self._blamed(created, said)
-            if left <= _LOOK_SECONDS:
-                raise await self._late(created, late)
-
-    async def _refused(self, created: Object) -> str:
-        """What the kubelet says that the runtime answered; empty if it did not refuse the Pod."""
-        found = await warnings(self._platform.cluster, created)
-        told = [each.get("message") or "" for each in found if each.get("reason") == "FailedCreatePodSandBox"]
-        return told[-1] if told else ""
-
-    async def _node_of(self, created: Object) -> str:
-        about = created["metadata"]
-        seen = await self._platform.cluster.get("v1", "Pod", about["name"], about["namespace"])
-        return str(seen["spec"].get("nodeName", ""))
-
-    async def _blamed(self, created: Object, said: str) -> Object | Refusal:
-        what = f"RuntimeClass {created['spec']['runtimeClassName']}"
-        runs = await blame_device(self._platform, self._scratch, created, said, what)
-        return runs or Refusal(said, await self._node_of(created))
-
-    async def _late(self, created: Object, error: TimedOut) -> ClusterError:
-        node = await self._node_of(created)
-        if node and (lost := await lost_node(self._platform.cluster, node)):
-            return Stuck(f"{start_of(created)}: {lost}")
-        return TimedOut(f"{error}; if it only needs longer: --set workload_sandboxing.start_seconds=N")
 
     async def _with_handler(self, handler: str, but: str) -> tuple[Object | None, str]:
         """(another node that reports this handler, what nodes report of handlers in words)."""
@@ -208,7 +158,7 @@ class SandboxPods:
         )
         volumes = [{"name": "shared", "emptyDir": {}}]
         made = pod(self._scratch.name("control"), node, [main], labels=self._selector, volumes=volumes)
-        return await self._ordinary(await self._scratch.create(made))
+        return await self._ordinary(await self._scratch.create(without_sidecar(made)))
 
     async def listener(self, node: Object) -> str:
         """Why no Pod listens on the node's loopback interface; empty if one does."""
@@ -216,18 +166,59 @@ class SandboxPods:
         main = container("main", self._platform.images["shell"], inside.LISTENER, env=_env(environment))
         made = pod(self._scratch.name("listener"), node, [main], hostNetwork=True)
         try:
-            running = await self._ordinary(await self._scratch.create(made, security="privileged"))
+            running = await self._ordinary(await self._scratch.create(without_sidecar(made), security="privileged"))
             lines = await read_until(self._platform.cluster, running, "main", inside.LOOKED, seconds=self._patience)
         except ClusterError as error:
             return str(error)
+        self._listener = running
         answer = parse_sight(lines, self.words).fetched("host-loopback")
         return "" if answer and answer.word else f"its server on port {self._port} does not answer to itself"
+
+    async def saw(self, control: Object) -> Sight:
+        """What the control Pod saw until now. Raises Stuck if it ended: then it says nothing of the sandbox."""
+        about = control["metadata"]
+        lines = (await self._platform.cluster.logs(about["namespace"], about["name"], "main")).splitlines()
+        if ended := await self._ended(control):
+            raise Stuck(ended)
+        return parse_sight(lines, self.words)
+
+    async def listener_ended(self) -> str:
+        """Why the listener did not listen all the time; empty if it did."""
+        return await self._ended(self._listener) if self._listener else ""
+
+    async def _ended(self, running: Object) -> str:
+        about = running["metadata"]
+        ended = f"Pod {about['name']} ended meanwhile"
+        try:
+            seen = await self._platform.cluster.get("v1", "Pod", about["name"], about["namespace"])
+        except NotFound:
+            return f"{ended}: someone else deleted it"
+        if container_runs(seen, "main"):
+            return ""
+        return f"{ended}: {trouble_of_the_node(seen) or wait.describe(seen)}"
 
     async def _ordinary(self, created: Object) -> Object:
         running, problem = await started(self._platform.cluster, created, seconds=self._patience)
         if running is None:
             raise Stuck(f"{start_of(created)}: {problem}")
         return running
+
+
+def unlimited(made: Object) -> str:
+    """Why a Pod may use all memory of its node; empty if it has a limit, which all its containers need to have.
+
+    Admission may have put containers into it. A cgroup of the Pod gets no limit then (Kubernetes' pkg/kubelet/cm).
+    """
+    spec = made["spec"]
+    if _limited(spec):
+        return ""
+    each = [*(spec.get("initContainers") or []), *spec["containers"]]
+    names = ", ".join(entry["name"] for entry in each if not _limited(entry))
+    return f"container {names} of the sandboxed Pod has no memory limit" if names else ""
+
+
+def _limited(entry: Object) -> bool:
+    return "memory" in ((entry.get("resources") or {}).get("limits") or {})
 
 
 def _env(environment: dict[str, str]) -> list[Object]:
