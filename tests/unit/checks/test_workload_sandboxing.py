@@ -538,6 +538,46 @@ async def test_a_pod_that_ends_meanwhile_says_nothing_of_the_sandbox(name: str) 
         assert "Pod probe-listener ended meanwhile" in reason(found, "network_is_isolated")
 
 
+async def test_the_control_pods_own_limit_is_not_the_nodes_memory() -> None:
+    cluster = Node(*LAB)
+    cluster.controlled = [fact("meminfo", "MemTotal: 262144 kB\n"), fact("told", "262144")]
+    assert broken(await observed(cluster)) == set(), "lxcfs tells ordinary containers their limit"
+    cluster.controlled = [fact("meminfo", "MemTotal: 128000000 kB\n"), fact("told", "128000000")]
+    cluster.lines = [fact("meminfo", "MemTotal: 128000000 kB\n")]
+    assert broken(await observed(cluster)) == {"memory_is_isolated"}, "the node has got more since its kubelet started"
+
+
+async def test_a_pod_that_admission_leaves_without_a_limit_may_have_all_memory() -> None:
+    class Injecting(Node):
+        def place(self, made: Object) -> None:
+            made["spec"]["containers"] = [*made["spec"]["containers"], {"name": "proxy", "resources": {}}]
+            super().place(made)
+
+    cluster = Injecting(*LAB)
+    cluster.lines = NODE_MEMORY
+    found = await observed(cluster)
+    assert undecided(found) == {"memory_is_isolated"}
+    assert "container proxy of the sandboxed Pod has no memory limit" in reason(found, "memory_is_isolated")
+    cluster.lines = []
+    assert held(await observed(cluster)) == dict.fromkeys(ALL, True)
+
+
+async def test_a_control_pod_that_does_not_reach_itself_by_its_service() -> None:
+    cluster = Node(*LAB)
+    cluster.controlled = [fetch(each, "nc: timed out") for each in ("service-name", "service-address")]
+    assert held(await observed(cluster)) == dict.fromkeys(ALL, True), "not each network turns packets back"
+    cluster.lines = [fetch("service-name", "not resolved: no servers")]
+    assert undecided(await observed(cluster)) == {"services_are_reachable"}
+
+
+async def test_pods_decline_sidecars() -> None:
+    cluster = Node(*LAB)
+    await observed(cluster)
+    pods = [each for each in cluster.made if each["kind"] == "Pod"]
+    assert len(pods) == 4
+    assert {each["metadata"]["annotations"]["linkerd.io/inject"] for each in pods} == {"disabled"}
+
+
 async def test_a_cloud_that_has_no_machine_at_the_moment_is_an_error() -> None:
     cluster = Node(*PEER_PODS)
     cluster.broken["kata-remote"] = "remote hypervisor call failed: creating an instance: InsufficientInstanceCapacity"
@@ -553,6 +593,17 @@ async def test_while_classes_are_not_tried_none_fails() -> None:
     with pytest.raises(Stuck, match=r"zeta: not tried.*--set workload_sandboxing.runtime_class=NAME"):
         await observed(cluster)
     assert broken(await observed(cluster, runtime_class="zeta")) == SHARED
+
+
+async def test_parameters_that_were_written_unseen_decide_nothing() -> None:
+    cluster = Node(*LAB, kernels={})
+    cluster.lines = ["attempt write:/proc/sys/vm/swappiness 0 "]
+    found = await observed(cluster)
+    assert "host_is_not_changed" in undecided(found)
+    assert "/proc/sys/vm/swappiness could be written" in reason(found, "host_is_not_changed")
+    own = Node(*OPENSHIFT, kernels={"kata": KATA})
+    own.lines = cluster.lines
+    assert held(await observed(own)) == dict.fromkeys(ALL, True)
 
 
 async def test_the_figure_agrees_with_the_assertions() -> None:

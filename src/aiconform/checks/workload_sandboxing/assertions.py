@@ -101,14 +101,15 @@ def memory_is_isolated(seen: Isolation) -> Finding:
     opened = [each for each in sandbox.attempts if each.what in _READS_MEMORY and each.code == 0]
     if opened and another is False:
         return holds(False, f"{where(seen)}: {_names(opened)}: the host's memory can be read", subjects=len(opened))
-    hosts = [
-        each for each in (seen.memory, 0 if off_node(seen) else control.memory.total or control.memory.told) if each
-    ]
+    # The larger one: lxcfs tells ordinary containers their own limit, and a node may get more than its kubelet knows.
+    host = max(seen.memory, 0 if off_node(seen) else control.memory.total or control.memory.told or 0)
     sizes = [each for each in (sandbox.memory.total, sandbox.memory.told) if each]
-    if not sizes or not hosts:
-        return undecided(f"{where(seen)}: how much memory the {'sandbox' if hosts else 'node'} has is not told")
-    told = f"{sizes[0] // 1024} MiB, the node {hosts[0] // 1024} MiB"
-    if alike := [size for size in sizes if any(_alike(size, host) for host in hosts)]:
+    if not sizes or not host:
+        return undecided(f"{where(seen)}: how much memory the {'sandbox' if host else 'node'} has is not told")
+    told = f"{sizes[0] // 1024} MiB, the node {host // 1024} MiB"
+    if alike := [size for size in sizes if _alike(size, host)]:
+        if seen.unlimited:
+            return undecided(f"{where(seen)}: it has {told}; {seen.unlimited}: exempt the run's Pods from injection")
         if not seen.machine or _free_alike(sandbox, control):
             said = f"the sandbox is told {alike[0] // 1024} MiB, all that the node has"
             return holds(False, f"{where(seen)}: {said}", subjects=len(sizes))
@@ -165,7 +166,8 @@ def host_is_not_changed(seen: Isolation) -> Finding:
     if pair is None:
         return nobody(seen)
     sandbox, control = pair
-    written = {each.what.removeprefix("write:") for each in sandbox.attempts if each.code == 0}
+    writes = [each for each in sandbox.attempts if each.what.startswith("write:")]
+    written = {each.what.removeprefix("write:") for each in writes if each.code == 0}
     changed = [each for each in control.parameters if len(set(each.values)) > 1]
     told = "; ".join(f"{each.path} was {' then '.join(each.values[:4])}" for each in changed)
     if own := [each for each in changed if each.path in written]:
@@ -181,6 +183,9 @@ def host_is_not_changed(seen: Isolation) -> Finding:
         if another is False:
             return holds(False, f"{where(seen)}: {said}, which is the host's", subjects=len(sandbox.attempts))
         return undecided(f"{where(seen)}: {said}, and nothing tells whose kernel that is")
+    if written and not another:
+        paths = ", ".join(sorted(written))
+        return undecided(f"{where(seen)}: {paths} could be written, and the control Pod did not see it")
     if wrong := off_node(seen):
         return undecided(f"{where(seen)}: {wrong}")
     if not control.parameters:
