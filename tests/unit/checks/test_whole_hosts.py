@@ -191,11 +191,13 @@ async def test_a_host_that_is_held_in_part_is_not_tried(module: Any) -> None:
 
 @pytest.mark.parametrize("target", [BY_PLUGIN, BY_DRA], ids=["device-plugin", "dra"])
 def test_the_plan_says_what_a_probe_holds(target: NodeAccelerators) -> None:
-    assert [held(target, most) for most in (0, 1, 2, 1 << 20)] == [0, 4, 4, 4]
-    assert held(AcceleratorGroup((target, replace(target, node="n2"))), 2) == 8
-    assert held(replace(target, unit=1), 2) == 2
-    assert held(replace(target, free=3), 1) == 3
-    assert held(None, 2) == 0
+    here = ("n1", target.kind)
+    assert [held(target, most) for most in (0, 1, 2, 1 << 20)] == [{}, {here: 4}, {here: 4}, {here: 4}]
+    both = held(AcceleratorGroup((target, replace(target, node="n2"))), 2)
+    assert both == {here: 4, ("n2", target.kind): 4}
+    assert held(replace(target, unit=1), 2) == {here: 2}
+    assert held(replace(target, free=3), 1) == {here: 3}
+    assert held(None, 2) == {}
 
 
 def test_three_pods_need_three_hosts() -> None:

@@ -206,7 +206,7 @@ class FakeCluster:
 
 async def test_a_missing_handler_is_that_of_a_runtime_class_of_the_same_name_and_labels() -> None:
     cluster = FakeCluster()
-    (fault,) = [fault for fault in FAULTS if isinstance(fault.how, InCluster)]
+    (fault,) = [fault for fault in FAULTS if fault.name == "sandbox-handler-missing"]
     assert isinstance(fault.how, InCluster)
     handlers = []
     for change in (fault.how.on, fault.how.on, fault.how.off, fault.how.off):

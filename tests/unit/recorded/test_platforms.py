@@ -82,8 +82,10 @@ def test_a_platform_is_read_as_its_operator_would_tell(said: Said, name: str, pa
         assert entry["state"].partition(":")[0] == right["state"], entry
         for key in {"found", "missing", "problems"} & right.keys():
             among(right[key], entry[key])
+        # What a probe holds beside what it looks for, for a comparison, says nothing of the platform.
+        said_of_it = {key: value for key, value in entry.items() if key != "attempts"}
         for pattern in right.get("never") or []:
-            assert not re.search(pattern, json.dumps(entry)), entry
+            assert not re.search(pattern, json.dumps(said_of_it)), entry
 
 
 def among(patterns: list[str], lines: list[str]) -> None:
