@@ -35,8 +35,13 @@ def device(driver: str = "gpu.example.com", **attributes: Any) -> Device:
 @pytest.mark.parametrize(
     ("found", "profile", "said"),
     [
-        (device("gpu.nvidia.com", type="gpu", brand="NvidiaVCS"), NVIDIA, "attribute brand=NvidiaVCS"),
-        (device("gpu.nvidia.com", type="gpu", brand="NvidiaVWS"), NVIDIA, "attribute brand=NvidiaVWS"),
+        # A whole GPU that is passed to a machine can have such a licence, too.
+        (device("gpu.nvidia.com", type="gpu", brand="NvidiaVWS", productName="Tesla T4"), NVIDIA, ""),
+        (
+            device("gpu.nvidia.com", type="gpu", brand="NvidiaVCS", productName="GRID A100-10C"),
+            NVIDIA,
+            "product GRID A100-10C",
+        ),
         (device("gpu.nvidia.com", productName="NVIDIA A10-8Q"), NVIDIA, "product NVIDIA A10-8Q"),
         (device("gpu.nvidia.com", type="gpu", brand="Nvidia", productName="NVIDIA A100-SXM4-80GB"), NVIDIA, ""),
         (device("gpu.nvidia.com", type="mig", profile="1g.10gb", parentUUID="GPU-1"), NVIDIA, ""),
@@ -76,7 +81,10 @@ def test_devices_of_dra_say_that_they_are_virtual(found: Device, profile: str, s
         ("nvidia.com/gpu", NVIDIA, "NVIDIA-A100-SXM4-40GB-MIG-1g.5gb", {}, ""),
         ("nvidia.com/gpu", NVIDIA, "GRID-K520", {}, ""),
         ("amd.com/gpu", AMD, "AMD_Instinct_MI300X_VF", {}, "product AMD_Instinct_MI300X_VF"),
+        ("amd.com/gpu", AMD, "AMD_Radeon_Pro_V710_MxGPU", {}, "product AMD_Radeon_Pro_V710_MxGPU"),
         ("amd.com/gpu", AMD, "AMD_Instinct_MI210", {}, ""),
+        ("ibm.com/spyre_vf", "IBM Spyre", "", {}, "ibm.com/spyre_vf is a virtual device"),
+        ("ibm.com/spyre_pf", "IBM Spyre", "", {}, ""),
         ("huawei.com/Ascend310P-4c", ASCEND, "", {}, "huawei.com/Ascend310P-4c is a virtual device"),
         ("huawei.com/Ascend310P", ASCEND, "", {}, ""),
         # A share that software makes.
@@ -104,6 +112,7 @@ def test_resources_say_that_they_are_virtual(
         ("g4-standard-48", NVIDIA, None),
         ("ecs.vgn7i-vws-m4.xlarge", NVIDIA, 0),
         ("ecs.sgn7i-vws-m2.xlarge", NVIDIA, 0),
+        ("ecs.sgn8ia-m2.xlarge", NVIDIA, 0),
         ("ecs.gn7i-c8g1.2xlarge", NVIDIA, None),
         ("Standard_NV8as_v4", AMD, 0),
         ("Standard_NV8as_v4", NVIDIA, None),
