@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from support.shared_devices import FakeCluster, platform
 
 from aiconform.cluster import Object
+from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import Device
+from aiconform.platform.accelerators.options import AcceleratorOptions
 from aiconform.platform.accelerators.virtual import (
     for_machines,
     memory_of_device,
@@ -22,6 +24,7 @@ from aiconform.platform.accelerators.virtual import (
 )
 from aiconform.platform.accelerators.virtual_devices import VirtualDevices
 from aiconform.platform.accelerators.virtual_offers import Offers, virtual_offers
+from aiconform.platform.images import Images
 
 GIB = 2.0**30
 NVIDIA, INTEL, AMD, ASCEND = "NVIDIA GPU", "Intel GPU", "AMD GPU", "Huawei Ascend"
@@ -210,6 +213,94 @@ async def test_devices_of_another_vendor_are_not_compared() -> None:
     known = await offers(guest, other)
     assert [(each.node, each.other) for each in map(known.completed, known.found)] == [("guest", None)]
     assert [each.node for each in known.unmarked] == ["amd"]
+
+
+def slice_(driver: str, node: str, *devices: Object, counters: tuple[str, ...] = ()) -> Object:
+    pool = {"name": node, "generation": 1, "resourceSliceCount": 1}
+    shared = [{"name": each, "counters": {"parts": {"value": "2"}}} for each in counters]
+    spec = {"driver": driver, "nodeName": node, "pool": pool, "devices": [*devices], "sharedCounters": shared}
+    return {"kind": "ResourceSlice", "metadata": {"name": f"{node}-{driver}"}, "spec": spec}
+
+
+def published(name: str, counters: str = "", parts: int = 1, **attributes: Any) -> Object:
+    kinds = {bool: "bool", str: "string", int: "int"}
+    consumed = [{"counterSet": counters, "counters": {"parts": {"value": str(parts)}}}] if counters else []
+    told = {key.replace("__", "/"): {kinds[type(value)]: value} for key, value in attributes.items()}
+    return {"name": name, "attributes": told, "consumesCounters": consumed}
+
+
+def with_(there: Object, **amounts: int) -> Object:
+    told = {key.replace("__", "/").replace("_", "."): str(value) for key, value in amounts.items()}
+    there["status"] |= {"allocatable": told, "capacity": told}
+    return there
+
+
+async def test_the_same_hardware_in_its_other_way_is_no_physical_device_to_compare_with() -> None:
+    # By DRA the product says so, by the plugin nothing does.
+    guest = with_(node("guest"), nvidia_com__gpu=1)
+    vgpu = slice_("gpu.nvidia.com", "guest", published("gpu-0", type="gpu", productName="NVIDIA A10-8Q", uuid="1"))
+    (found,) = await completed(guest, vgpu)
+    assert (found.entry.way, found.other) == ("dra", None)
+    # By the plugin the product says so, by DRA nothing does.
+    guest = with_(node("guest", {"nvidia.com/gpu.product": "NVIDIA-A10-8Q"}), nvidia_com__gpu=1)
+    plain = slice_("gpu.nvidia.com", "guest", published("gpu-0", type="gpu", productName="NVIDIA A10", uuid="1"))
+    (found,) = await completed(guest, plain)
+    assert (found.entry.way, found.other) == ("device-plugin", None)
+    # The whole GPU of another node is one.
+    whole = with_(node("whole", {"nvidia.com/gpu.product": "NVIDIA-L4"}), nvidia_com__gpu=1)
+    (found,) = await completed(guest, plain, whole)
+    assert found.other is not None
+    assert (found.other.entry.node, found.other.entry.way) == ("whole", "device-plugin")
+
+
+async def test_what_a_node_says_of_its_devices_counts_by_dra_too() -> None:
+    there = node("vm", {"node.kubernetes.io/instance-type": "g4-standard-12"})
+    plain = slice_("gpu.nvidia.com", "vm", published("gpu-0", type="gpu", productName="NVIDIA RTX PRO 6000", uuid="1"))
+    (found,) = (await offers(there, plain)).found
+    assert found.said == "label node.kubernetes.io/instance-type=g4-standard-12"
+
+
+async def test_of_what_a_user_names_only_names_of_one_vendor_are_compared() -> None:
+    said = AcceleratorOptions(accelerators=("foo.com/*", "bar.com/*"))
+    for other, compared in (("bar_com__chip", None), ("foo_com__chip", "foo.com/chip")):
+        there = FakeCluster(with_(node("n"), foo_com__vf=2, **{other: 1}))
+        known = await virtual_offers(Platform(there, Images(), said=said), named=("foo.com/vf",))  # type: ignore[arg-type]
+        (found,) = map(known.completed, known.found)
+        assert (found.other.entry.name if found.other else None) == compared
+
+
+async def test_a_physical_device_that_its_virtual_ones_use_up_is_not_free_beside_them() -> None:
+    def functions(physical: str) -> list[Object]:
+        whole = published(f"{physical}-pf", physical, 2, model="A1", uuid=physical, virtual=False)
+        told = {"model": "A1", "profile": "vf", "virtual": True, "parentUUID": physical}
+        return [
+            whole,
+            *(published(f"{physical}-vf{each}", physical, uuid=f"{physical}-{each}", **told) for each in "ab"),
+        ]
+
+    driver = "simulated-accelerator.aiconform.dev"
+    known = await offers(node("n"), slice_(driver, "n", *functions("z"), counters=("z",)))
+    (found,) = map(known.completed, known.found)
+    # The platform counts the physical device, so that nobody else may ask for it meanwhile.
+    assert (found.free, found.kind[2], found.counted and found.counted.product) == (2, "A1 (vf)", "A1")
+    assert (found.other and found.other.what, found.other_free) == ("complete device", 0)
+    known = await offers(node("n"), slice_(driver, "n", *functions("a"), *functions("z"), counters=("a", "z")))
+    for found in map(known.completed, known.found):
+        assert found.other is not None
+        assert (found.other.shares.devices[0].name, found.other_free) == ("z-pf" if found.parent == "a" else "a-pf", 1)
+
+
+async def test_shares_of_virtual_devices_are_shared_on_purpose() -> None:
+    # https://github.com/intel/intel-device-plugins-for-kubernetes/blob/main/cmd/gpu_plugin/labels.md
+    labels = {"gpu.intel.com/device-id.0380-56c0.count": "1"}
+    known = await offers(with_(node("flex", labels), gpu_intel_com__i915=10))
+    assert [each.shared for each in known.unmarked] == ["10 gpu.intel.com/i915 are on 1 device(s)"]
+    hami = with_(node("guest", {"nvidia.com/vgpu.present": "true"}), nvidia_com__gpu=10)
+    hami["metadata"]["annotations"] = {"hami.io/node-nvidia-register": '[{"id":"GPU-1","count":10}]'}
+    assert [each.shared for each in (await offers(hami)).found] == ["10 nvidia.com/gpu are on 1 device(s)"]
+    # A plugin that does not share has no reason to offer more than there are.
+    more = with_(node("guest", {"nvidia.com/vgpu.present": "true", "nvidia.com/gpu.count": "2"}), nvidia_com__gpu=3)
+    assert [each.shared for each in (await offers(more)).found] == [""]
 
 
 async def test_vnpus_stand_beside_their_chips() -> None:

@@ -27,14 +27,18 @@ class VirtualPlace(PlatformComponent):
 
     @property
     def members(self) -> tuple[NodeAccelerators, ...]:
-        found, other = self.devices.entry, self.devices.other
+        found, other = self._counted, self.devices.other
         beside = (
             [other.counted] if other and (other.counted.node, other.counted.kind) != (found.node, found.kind) else []
         )
         return (found, *beside)
 
     def at_most(self, member: NodeAccelerators) -> int | None:
-        return None if member is self.devices.entry else member.unit
+        return None if member is self._counted else member.unit
+
+    @property
+    def _counted(self) -> NodeAccelerators:
+        return self.devices.counted or self.devices.entry
 
     def __str__(self) -> str:
         return str(self.devices)

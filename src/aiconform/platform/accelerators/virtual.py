@@ -59,18 +59,23 @@ def of_device(device: Device, profile: str) -> str:
     return f"product {product}" if _of_product(product, profile) else ""
 
 
-def of_resource(resource: str, profile: str, product: str, labels: Mapping[str, str]) -> str:
-    """What says that an extended resource of a node with these labels stands for virtual devices; empty if nothing."""
+def of_node(profile: str, labels: Mapping[str, str]) -> str:
+    """What says that all devices of this profile of a node with these labels are virtual ones; empty if nothing."""
     known = _known()
-    if any(fnmatchcase(resource, pattern) for pattern in known.resources):
-        return f"{resource} is a virtual device"
-    for label, pattern in {f"{resource}.virtual": "true", **known.labels.get(profile, {})}.items():
+    for label, pattern in known.labels.get(profile, {}).items():
         if label in labels and _is(pattern, labels[label]):
             return f"label {label}={labels[label]}"
-    if _of_product(product, profile):
-        return f"product {product}"
     machine = labels.get(INSTANCE_TYPE, "")
     return f"label {INSTANCE_TYPE}={machine}" if _instance(machine, profile) is not None else ""
+
+
+def of_resource(resource: str, profile: str, product: str, labels: Mapping[str, str]) -> str:
+    """What says that an extended resource of a node with these labels stands for virtual devices; empty if nothing."""
+    if any(fnmatchcase(resource, pattern) for pattern in _known().resources):
+        return f"{resource} is a virtual device"
+    if _is("true", labels.get(f"{resource}.virtual", "")):
+        return f"label {resource}.virtual={labels[f'{resource}.virtual']}"
+    return of_node(profile, labels) or (f"product {product}" if _of_product(product, profile) else "")
 
 
 def memory_of_device(device: Device, profile: str) -> float:

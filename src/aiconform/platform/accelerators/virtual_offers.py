@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import starmap
 
 from aiconform.cluster import Object
@@ -15,8 +16,18 @@ from aiconform.platform.accelerators.offered import NodeAccelerators
 from aiconform.platform.accelerators.profiles import Profiles
 from aiconform.platform.accelerators.selecting import DeviceClass, selector_for
 from aiconform.platform.accelerators.shares import Shares
-from aiconform.platform.accelerators.sharing import shared
-from aiconform.platform.accelerators.virtual_devices import Asked, VirtualDevices, facts_of_device, facts_of_labels
+from aiconform.platform.accelerators.sharing import perhaps_shared, shared
+from aiconform.platform.accelerators.virtual_devices import (
+    Asked,
+    Counters,
+    VirtualDevices,
+    alike,
+    apart,
+    counters_of,
+    facts_of_device,
+    facts_of_labels,
+    not_counted,
+)
 from aiconform.platform.accelerators.ways import Ways, ways
 from aiconform.platform.inventory import Platform
 
@@ -73,21 +84,51 @@ class _Reader:
         self._on_node: dict[tuple[str, str], list[Device]] = defaultdict(list)
         for device in devices:
             self._on_node[device.node or "", device.driver].append(device)
+        self._counted: dict[tuple[str, tuple[str, str, str]], NodeAccelerators] = {}
 
-    @property
+    @cached_property
     def entries(self) -> tuple[NodeAccelerators, ...]:
-        return self._known.entries
+        """All accelerators, and virtual devices of which the platform counts their physical device instead."""
+        offered: dict[tuple[str, str], list[NodeAccelerators]] = defaultdict(list)
+        more = list[NodeAccelerators]()
+        for entry in self._known.entries:
+            if entry.way == "dra":
+                offered[entry.node, entry.name].append(entry)
+        for entries in offered.values():
+            virtual_ones = [each for each in self._usable(entries[0]) if self._said(each, entries[0].profile)]
+            for entry, counted in not_counted(entries, self._usable(entries[0]), virtual_ones):
+                self._counted[entry.node, entry.kind] = counted
+                more.append(entry)
+        return (*self._known.entries, *more)
 
     def places(self, entry: NodeAccelerators) -> list[VirtualDevices]:
         return self._by_dra(entry) if entry.way == "dra" else [self._by_plugin(entry)]
 
     def _said(self, device: Device, profile: str) -> str:
         """What says that a device is virtual; empty if nothing does."""
-        return "so the user says" if device.driver in self._named else virtual.of_device(device, profile)
+        if device.driver in self._named:
+            return "so the user says"
+        return virtual.of_device(device, profile) or virtual.of_node(profile, self._labels_of(device.node or ""))
 
     def _labels_of(self, node: str) -> Mapping[str, str]:
         found: Mapping[str, str] = self._nodes[node]["metadata"].get("labels") or {}
         return found
+
+    @cached_property
+    def _virtual(self) -> frozenset[tuple[str, str, str]]:
+        """(node, way, profile) of what is said to be virtual."""
+        said = (each for each in self.entries if any(place.said for place in self.places(each)))
+        return frozenset((each.node, each.way, each.profile) for each in said)
+
+    @cached_property
+    def _twice(self) -> frozenset[tuple[str, str]]:
+        """(node, profile) of hardware that can be asked for in two ways."""
+        return frozenset((each.node, each.profile) for each in self.entries if each.same_as)
+
+    def _may_be_virtual(self, entry: NodeAccelerators) -> bool:
+        """Whether the same hardware, asked for in the other way, is said to be virtual."""
+        other = "device-plugin" if entry.way == "dra" else "dra"
+        return (entry.node, entry.profile) in self._twice and (entry.node, other, entry.profile) in self._virtual
 
     def _usable(self, entry: NodeAccelerators) -> list[Device]:
         """All devices of an entry's driver on its node that claims should have."""
@@ -112,6 +153,7 @@ class _Reader:
                 devices=tuple(members),
                 parent=parent,
                 shared="its devices allow multiple allocations" if any(each.shareable for each in members) else "",
+                counted=self._counted.get((entry.node, entry.kind)),
             )
             for (_, parent), members in groups.items()
         ]
@@ -132,8 +174,14 @@ class _Reader:
             entry=entry,
             total=total // entry.unit,
             free=max(0, min(total - used, entry.free)) // entry.unit,
-            shared=shared(entry.name, labels),
+            shared=shared(entry.name, labels) or self._shared(entry, counted, annotations),
         )
+
+    def _shared(self, entry: NodeAccelerators, devices: int, annotations: Mapping[str, str]) -> str:
+        """What says that a resource stands for shares of so many devices, where its plugin is one that shares them."""
+        profile = self._profiles.by_resource(entry.name)
+        shares = perhaps_shared(entry.name) or (profile and profile.registered(annotations))
+        return f"{entry.total} {entry.name} are on {devices} device(s)" if shares and 0 < devices < entry.total else ""
 
     def asked_for(self, place: VirtualDevices) -> VirtualDevices:
         """The same, with how each free one is asked for."""
@@ -180,10 +228,11 @@ class _Reader:
         fractions = [
             (each, hardware.offered)
             for hardware in self._known.found
-            if hardware.way != "shared-claim" and hardware.offered.profile == place.entry.profile
+            if hardware.way != "shared-claim" and alike(hardware.offered, place.entry)
             for each in hardware.shares
         ]
-        entries = [each for each in self.entries if each.profile == place.entry.profile]
+        entries = [each for each in self.entries if alike(each, place.entry)]
+        taken = {counters for device in place.devices for counters in counters_of(device)}
         if not place.said:
             # Should it be virtual all the same, devices of its kind are as well, and others may be.
             fractions, entries = [each for each in fractions if each[1].kind != place.kind], []
@@ -193,26 +242,32 @@ class _Reader:
 
         fractions.sort(key=lambda each: order(each[1]))
         entries.sort(key=order)
-        other = self._freest(starmap(self._fraction, fractions)) or self._freest(map(self._whole, entries))
-        return replace(place, other=other, other_free=self._room(other.shares)) if other else place
+        wholes = (self._whole(each, taken) for each in entries)
+        other = self._freest(starmap(self._fraction, fractions), taken) or self._freest(wholes, taken)
+        return replace(place, other=other, other_free=self._room(other.shares, taken)) if other else place
 
-    def _freest(self, found: Iterable[Asked | None]) -> Asked | None:
+    def _freest(self, found: Iterable[Asked | None], taken: Collection[Counters]) -> Asked | None:
         """The first that is free, of those that are asked for as the very first is; else that one."""
         first = None
         for each in filter(None, found):
             first = first or each
             if each.entry.way != first.entry.way:
                 break
-            if self._room(each.shares):
+            if self._room(each.shares, taken):
                 return each
         return first
 
-    def _room(self, shares: Shares) -> int:
+    def _room(self, shares: Shares, taken: Collection[Counters]) -> int:
+        """For how many Pods there is room beside virtual devices that take these counters of their physical device."""
+        if shares.devices and not any(apart(each, taken) for each in shares.devices):
+            return 0
         return shares.free(self._known.held, self._known.used) // shares.entry.unit
 
     def _fraction(self, shares: Shares, offered: NodeAccelerators) -> Asked | None:
         """Shares, if they are of physical devices."""
         entry = shares.entry
+        if self._may_be_virtual(offered):
+            return None
         if entry.way == "dra":
             if any(self._said(device, offered.profile) for device in shares.devices):
                 return None
@@ -224,13 +279,14 @@ class _Reader:
             return None
         return Asked(shares, offered, facts_of_labels(entry.name, labels), "fraction")
 
-    def _whole(self, entry: NodeAccelerators) -> Asked | None:
-        """A complete device among these, if any is a physical one."""
-        places = [each for each in self.places(entry) if not each.said]
+    def _whole(self, entry: NodeAccelerators, taken: Collection[Counters]) -> Asked | None:
+        """A complete device among these, if any is a physical one; one that is left beside the virtual ones, if any."""
+        places = [] if self._may_be_virtual(entry) else [each for each in self.places(entry) if not each.said]
         if not places:
             return None
         if entry.way == "device-plugin":
             return self._of_resource(entry, places[0].total, "complete device")
         usable, members = self._usable(entry), places[0].devices
         free = self._free(members, usable)
-        return self._of_device(entry, (free or members)[-1], usable, "complete device")
+        left = [each for each in free if apart(each, taken)]
+        return self._of_device(entry, (left or free or members)[-1], usable, "complete device")
