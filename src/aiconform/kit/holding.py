@@ -45,8 +45,17 @@ class HoldingPod:
 
     async def waits_for_device(self, cluster: Cluster) -> str:
         """What the scheduler says of one that waits for its device; empty if it waits for nothing of the kind."""
+        words = await self._unscheduled(cluster)
+        return words if waits_for_devices(words, self.kind) else ""
+
+    async def waits_otherwise(self, cluster: Cluster) -> str:
+        """What the scheduler says of one that waits for something else than its device; empty if it does not."""
+        words = await self._unscheduled(cluster)
+        return "" if waits_for_devices(words, self.kind) else words
+
+    async def _unscheduled(self, cluster: Cluster) -> str:
         found = unschedulable(await self.now(cluster))
-        return found.words if found and waits_for_devices(found.words, self.kind) else ""
+        return found.words if found else ""
 
     async def look_again(self, cluster: Cluster) -> None:
         """Whether one that was not refused runs by now, or is late without a word against its device."""

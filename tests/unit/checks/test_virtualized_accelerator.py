@@ -322,3 +322,14 @@ def test_what_is_shared_on_purpose_is_not_exclusive() -> None:
     shared = {"shared": "label nvidia.com/gpu.sharing-strategy=time-slicing"}
     for name in ("unshared_device_is_exclusive", "device_is_released", "virtual_devices_are_isolated"):
         assert not applies(name, **shared)
+
+
+def test_a_plugin_that_may_share_devices_decides_nothing_of_who_sees_them() -> None:
+    known = virtual()
+    assert known.second is not None
+    shared = known.second.model_copy(update={"view": known.first.view})
+    assertion = "virtual_devices_are_isolated"
+    assert outcome(assertion, second=shared) is False
+    assert outcome(assertion, second=shared, way="device-plugin", name="nvidia.com/gpu") is False
+    assert outcome(assertion, second=shared, way="device-plugin", name="gpu.intel.com/i915") is None
+    assert applies(assertion, second=shared, way="device-plugin", name="gpu.intel.com/i915")

@@ -244,6 +244,83 @@ async def test_a_device_that_is_not_released_is_caught() -> None:
     assert "vf-" in found.released.held
 
 
+async def test_a_device_that_others_gave_back_meanwhile_is_not_given_twice() -> None:
+    class Leaving(Node):
+        """Another Pod ends as soon as the first one is made."""
+
+        def place(self, made: Object) -> None:
+            self.objects = [each for each in self.objects if each["kind"] != "Pod"]
+            super().place(made)
+
+    labels = {**VGPU, "nvidia.com/gpu.count": "3"}
+    other = {
+        "kind": "Pod",
+        "metadata": {"name": "other", "namespace": "x"},
+        "spec": {"nodeName": "n1", "containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]},
+        "status": {"phase": "Running"},
+    }
+    found = await seen(Leaving(node(labels, gpu=3), other))
+    assert (found.excess.others_before, found.excess.others_after) == (1, 0)
+    assert outcomes(found)["unshared_device_is_exclusive"] is None
+    assert outcomes(found)["device_is_released"] is None
+
+
+async def test_a_node_that_takes_no_more_pods_decides_nothing_of_who_waits() -> None:
+    class Cordoned(Node):
+        def place(self, made: Object) -> None:
+            if made["metadata"]["name"].endswith("waiting"):
+                self.of("Node")[0]["spec"]["unschedulable"] = True
+            super().place(made)
+
+    found = await seen(Cordoned(node(), slice_(*functions())))
+    assert "node n1 is cordoned" in found.excess.not_tried
+    assert [outcomes(found)[each] for each in ("unshared_device_is_exclusive", "device_is_released")] == [None, None]
+
+
+@pytest.mark.parametrize("short", ["0/1 nodes are available: 1 Insufficient cpu.", ""])
+async def test_a_second_pod_that_waits_for_something_else_says_nothing_of_the_release(short: str) -> None:
+    class Full(Node):
+        async def delete(self, obj: Object) -> None:
+            await super().delete(obj)
+            self.of("Node")[0]["spec"]["unschedulable"] = not short
+            for each in self.of("Pod"):
+                for condition in each["status"].get("conditions", []) if short else []:
+                    condition["message"] = short
+
+    cluster = Full(node(), slice_(*functions()))
+    cluster.released = False
+    found = await seen(cluster)
+    assert (short or "node n1 is cordoned") in found.released.not_tried
+    assert outcomes(found)["device_is_released"] is None
+
+
+async def test_functions_that_no_selector_tells_apart_can_be_of_two_devices() -> None:
+    """Their physical device is told by counters alone."""
+
+    def alike(number: int) -> Object:
+        made = device(f"vf-{number}", "8Gi", virtual=True)
+        made["attributes"].pop("uuid")
+        counter = {"counterSet": f"pf-{number // 2}", "counters": {"functions": {"value": "1"}}}
+        return {**made, "consumesCounters": [counter]}
+
+    published_ = slice_(*map(alike, (2, 0, 1)))
+    published_["spec"]["sharedCounters"] = [
+        {"name": f"pf-{number}", "counters": {"functions": {"value": "2"}}} for number in (0, 1)
+    ]
+
+    class Apart(Node):
+        def shows(self, name: str) -> list[str]:
+            parent = "PF-1" if self.has[name] == "vf-2" else "PF-0"
+            coded = base64.b64encode(parent.encode()).decode()
+            return [
+                f"{line.rpartition(' ')[0]} {coded}" if "/parent " in line else line for line in super().shows(name)
+            ]
+
+    found = await seen(Apart(node(), published_))
+    assert found.elsewhere == (f"{DRIVER}/n1/vf-2",)
+    assert outcomes(found)["two_run_on_one_device"] is None
+
+
 async def test_holders_that_see_each_others_devices_are_caught() -> None:
     cluster = lab()
     cluster.leaks = True

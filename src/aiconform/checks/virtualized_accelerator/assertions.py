@@ -14,6 +14,7 @@ from aiconform.kit.device_families import paths
 from aiconform.kit.memory_size import sizes_are_their_own
 from aiconform.kit.pods import waits_for_devices
 from aiconform.kit.same_device import Beside, compare, signs
+from aiconform.platform.accelerators.sharing import perhaps_shared
 
 _CHECK = "virtualized_accelerator"
 # What the kubelet says where two schedulers give away the same device.
@@ -143,6 +144,10 @@ def two_run_on_one_device(seen: Virtual) -> Finding:
         return undecided(f"{_about(seen)}: {why}")
     if not seen.parent:
         return left_out(f"{_about(seen)}: two Pods run, and nothing tells of which physical device each has one")
+    if seen.elsewhere:
+        return undecided(
+            f"{_about(seen)}: no selector tells them from {', '.join(seen.elsewhere)}, which a Pod was given"
+        )
     parts = Beside(seen.control, seen.release, seen.boot, parts=True)
     known = compare(
         first, second, {each.pod: signs(each, parts) for each in (first, second)}, option=f"{_CHECK}.device"
@@ -168,6 +173,8 @@ def virtual_devices_are_isolated(seen: Virtual) -> Finding:
         return undecided(f"{_about(seen)}: the holders have no device nodes to compare")
     if both.both and any(off_node(each, seen.release, seen.boot) for each in (first.view, second.view)):
         return undecided(f"{told}, which under kernels of their own can be different devices")
+    if both.nothing_own and seen.way == "device-plugin" and perhaps_shared(seen.name):
+        return undecided(f"{told}, and the device plugin can share devices without saying so")
     if both.nothing_own or both.devices:
         return holds(False, told, subjects=2)
     if both.unknown:

@@ -74,9 +74,10 @@ class Virtual(Observation):
     """Virtual devices of one kind on one node.
 
     said: what says that they are virtual. total: how many there are; parent: what tells the one physical device that
-    they are of, empty if nothing published does. shared: what says that Pods share one on purpose. whole: the memory of
-    the physical device in bytes, 0 if not known. other: what is compared with them, None if the platform has nothing
-    physical of this family. common_class: the DeviceClass that selects both; empty if none does.
+    they are of, empty if nothing published does. elsewhere: what claims for these were allocated of others. shared:
+    what says that Pods share one on purpose. whole: the memory of the physical device in bytes, 0 if not known. other:
+    what is compared with them, None if the platform has nothing physical of this family. common_class: the DeviceClass
+    that selects both; empty if none does.
 
     first, second: Pods with a virtual device each; second: None if there was no second one. beside: the Pod with what
     is compared; None if there was none (not_beside). control: a container without a device. release, boot: of the
@@ -91,6 +92,7 @@ class Virtual(Observation):
     said: str
     total: int
     parent: str = ""
+    elsewhere: tuple[str, ...] = ()
     shared: str = ""
     whole: float = 0.0
     interface: Interface

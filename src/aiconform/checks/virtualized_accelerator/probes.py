@@ -25,6 +25,7 @@ from aiconform.kit.waiting import kept_waiting
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import allocated_names
 from aiconform.platform.accelerators.drivers import family_of
+from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.accelerators.offered import requested
 from aiconform.platform.accelerators.selecting import DeviceClass
 from aiconform.platform.accelerators.virtual_devices import Asked, VirtualDevices, common_class
@@ -55,6 +56,8 @@ async def virtual_devices(platform: Platform, scratch: Scratch, settings: Settin
     devices = await again(platform, settings, target.devices)
     if not devices.asked:
         raise NothingToLookAt(f"nothing to look at: of the devices of {devices}, all are in use")
+    # How many are left to hold follows from this; others may give some back while Pods start.
+    others_before = await _others(platform, scratch, devices)
     options = settings.of(VirtualizedAccelerator)
     entry, other = devices.entry, devices.other
     alike = other is not None and other.entry.way == entry.way
@@ -74,8 +77,11 @@ async def virtual_devices(platform: Platform, scratch: Scratch, settings: Settin
     scratch.tell(f"{len(holders)} Pods ask for devices of {devices}, and of what is compared with them")
     await pods.started([*holders, *([filler] if filler else [])])
     more, why = await _one_more(platform, pods, devices, first, filler)
-    control, waited = await gather(pods.looked(holders), _waited(platform, scratch, settings, devices, more))
+    control, waited = await gather(
+        pods.looked(holders), _waited(platform, scratch, settings, devices, more, others_before)
+    )
     recorded = {each.name: await pods.recorded(each, control) for each in holders}
+    pair = [recorded[each.name] for each in (first, second) if each]
     excess = waited or Second(not_tried=why)
     released = await _released(platform, scratch, settings, devices, pods, first, more, excess)
     node = (await platform.node(devices.node))["status"].get("nodeInfo") or {}
@@ -84,6 +90,7 @@ async def virtual_devices(platform: Platform, scratch: Scratch, settings: Settin
         said=said,
         total=devices.total,
         parent=devices.parent,
+        elsewhere=tuple(name for each in pair for name in each.allocated if not _is_one_of(name, devices)),
         shared=devices.shared,
         whole=devices.whole,
         interface=_interface(devices.asked[0], "virtual device"),
@@ -164,13 +171,15 @@ async def _one_more(
 
 
 async def _waited(
-    platform: Platform, scratch: Scratch, settings: Settings, devices: VirtualDevices, more: Holder | None
+    platform: Platform, scratch: Scratch, settings: Settings, devices: VirtualDevices, more: Holder | None, before: int
 ) -> Second | None:
+    """What became of one more Pod. before: how many others held when the devices were read. Raises ClusterError."""
     if more is None:
         return None
     window = settings.of(VirtualizedAccelerator).observe_seconds
-    before = await _others(platform, scratch, devices)
     waits, became = await kept_waiting(platform.cluster, more.created, seconds=_seconds(settings), window=window)
+    if waits and (lost := await _lost(platform, devices.node)):
+        return Second(not_tried=f"it waits, and meanwhile {lost}")
     allocated, _ = ((), ()) if waits else await given(platform, more.request)
     after = before if waits else await _others(platform, scratch, devices)
     return Second(
@@ -182,6 +191,19 @@ async def _waited(
         others_before=before,
         others_after=after,
     )
+
+
+def _is_one_of(allocated: str, devices: VirtualDevices) -> bool:
+    """Whether what a claim was allocated is one of these devices; a share of one has its ID at the end."""
+    names = ("/".join(each.id) for each in devices.devices)
+    return any(allocated == name or allocated.startswith(f"{name}/") for name in names)
+
+
+async def _lost(platform: Platform, name: str) -> str:
+    """Why no Pod can start on the node now, whatever it asks for; empty if one can. Raises ClusterError."""
+    found = [each async for each in platform.cluster.list("v1", "Node", fields=f"metadata.name={name}")]
+    troubles = (usable_node(each, platform.said.tolerated) for each in found if each["metadata"]["name"] == name)
+    return next(filter(None, troubles), "") if found else f"node {name} is gone"
 
 
 async def _others(platform: Platform, scratch: Scratch, devices: VirtualDevices) -> int:
@@ -214,6 +236,8 @@ async def _released(
     try:
         await wait.until(platform.cluster, more.created, _placed, seconds=seconds, what="a device to be released")
     except TimedOut:
+        if why := await more.waits_otherwise(platform.cluster) or await _lost(platform, devices.node):
+            return Release(not_tried=f"the second Pod waits for something else: {why}")
         held = await pods.still_held(first)
         takers = ", ".join(await _takers(platform, before, first)) if not held else ""
         grown = await _others(platform, scratch, devices) > excess.others_before
