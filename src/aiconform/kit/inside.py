@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aiconform.check import Observation
 from aiconform.kit.container_view import View, decoded, granted, is_in, look_script
+from aiconform.kit.device_families import role
 from aiconform.platform.accelerators.drivers import Family, Reading, simulated_family, simulated_kernel
 
 _BYTES = 65536
@@ -39,6 +40,7 @@ for number in $numbers; do
   [ -d "$bus" ] && echo "bus c:$number $bus"
   [ -e "/sys/dev/char/$number/device/physfn" ] && echo "physfn c:$number"
 done
+grep -qw hypervisor /proc/cpuinfo && echo "hypervisor"
 """
 _FILE = """
 for file in {pattern}; do
@@ -153,7 +155,8 @@ def _quoted(pattern: str) -> str:
 class Answer:
     """What a container with a device shows.
 
-    virtual: what says there that its device is a virtual one; physical: what says that it is not.
+    virtual: what says there that its device is a virtual one; physical: what says that it is not. machine: whether it
+    is in a virtual machine, which sees no link of a virtual function to its physical one.
     """
 
     parents: tuple[Shown, ...]
@@ -161,11 +164,16 @@ class Answer:
     sizes: tuple[Size, ...]
     virtual: tuple[str, ...] = ()
     physical: tuple[str, ...] = ()
+    machine: bool = False
 
 
 def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> Answer:
     """What the container printed, as far as it comes from the kernel, or with its device."""
-    numbers = {node.number for node in granted(holder, control)}
+    nodes = granted(holder, control)
+    numbers = {node.number for node in nodes}
+    # A network interface beside the device can be a virtual function as well.
+    devices = {node.number for node in nodes if role(node) != "companion"}
+    machine = False
     mounts = {*holder.mounts} - {*control.mounts}
     files, programs, buses = dict[str, str](), dict[str, str](), dict[str, str]()
     functions = list[str]()
@@ -178,7 +186,9 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
             programs.setdefault(name.rpartition("/")[2], decoded(value))
         elif kind == "bus" and name in numbers and (place := _PCI.findall(value)):
             buses.setdefault(name, place[-1])
-        elif kind == "physfn" and name in numbers:
+        elif line == "hypervisor":
+            machine = True
+        elif kind == "physfn" and name in devices:
             functions.append(f"device node {name} is of a virtual function")
 
     def shown(readings: Sequence[Reading]) -> Iterator[tuple[str, str, Reading]]:
@@ -206,6 +216,7 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
         tuple(dict.fromkeys(each for each in sizes if each.bytes)),
         tuple(dict.fromkeys([*functions, *(words for virtual, words in told if virtual)])),
         tuple(dict.fromkeys(words for virtual, words in told if not virtual)),
+        machine,
     )
 
 

@@ -391,6 +391,51 @@ async def test_a_driver_that_does_not_say_leaves_it_open() -> None:
         await seen(Silent(node(), slice_(device("whole-0", "16Gi"))))
 
 
+class Bare(Node):
+    """Its containers show device nodes alone; in a virtual machine, the processor tells that."""
+
+    lines: tuple[str, ...] = ()
+
+    def shows(self, name: str) -> list[str]:
+        seen = ["node /dev/dri/renderD128 e2 80 character special file", "own /dev/dri/renderD128 opened"]
+        return [*seen, "bus c:226:128 /sys/devices/pci0000:00/0000:06:00.0", *self.lines]
+
+
+def vendors(resource: str, *lines: str) -> Bare:
+    there = node()
+    for key in ("allocatable", "capacity"):
+        there["status"][key] = {resource: "1"}
+    cluster = Bare(there)
+    cluster.lines = lines
+    return cluster
+
+
+def shown(number: str) -> str:
+    return f"file /sys/dev/char/226:128/device/device {base64.b64encode(number.encode()).decode()}"
+
+
+async def test_a_function_that_a_machine_was_given_may_be_virtual() -> None:
+    with pytest.raises(NotApplicable, match="no link of a virtual function"):
+        await seen(vendors("gpu.intel.com/xe"))
+    with pytest.raises(NothingToLookAt, match=r"not told: .* in a container nothing tells; .*virtual=NAME"):
+        await seen(vendors("gpu.intel.com/xe", "hypervisor"))
+    with pytest.raises(NotApplicable, match="shows 74a1 in /sys/dev/char/226:128/device/device"):
+        await seen(vendors("amd.com/gpu", "hypervisor", shown("0x74a1")))
+    with pytest.raises(NothingToLookAt, match="not told"):
+        await seen(vendors("amd.com/gpu", "hypervisor", shown("0x9999")))
+    with pytest.raises(NotApplicable, match="no link of a virtual function"):
+        await seen(vendors("amd.com/gpu", shown("0x9999")))
+    found = await seen(vendors("amd.com/gpu", "hypervisor", shown("0x74b5")))
+    assert found.said == "74b5 in /sys/dev/char/226:128/device/device of a container"
+
+
+async def test_virtual_devices_that_no_pod_can_have_are_not_inapplicable() -> None:
+    lost = node({"nvidia.com/vgpu.present": "true"}, name="n2")
+    cluster = Node(node(), slice_(device("whole-0", "16Gi")), lost)
+    with pytest.raises(NothingToLookAt, match=r"no Pod can have .*label nvidia.com/vgpu.present=true of n2"):
+        await seen(cluster)
+
+
 async def test_what_cannot_be_looked_into_is_not_inapplicable() -> None:
     cluster = Node(node(), slice_(device("whole-0", "16Gi")))
     cluster.states["-virtual"] = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "prepare failed"}

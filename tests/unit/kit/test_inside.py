@@ -193,3 +193,13 @@ def test_a_virtual_device_shows_its_memory_as_a_complete_one_does() -> None:
     for virtual, right in ((True, [8192 * 2.0**20]), (False, [])):
         found = sources(family_of("NVIDIA GPU"), simulated=False, virtual=virtual)
         assert sizes(answer(found, *lines, view=holder("/usr/bin/nvidia-smi"))) == right
+
+
+def test_a_network_interface_beside_a_device_says_nothing_of_it() -> None:
+    verbs = DeviceNode(path="/dev/infiniband/uverbs0", number="c:231:192")
+    view = holder(nodes=(RENDER, verbs))
+    none = Sources((), ())
+    assert answer(none, "physfn c:231:192", view=view).virtual == ()
+    assert answer(none, "physfn c:226:128", view=view).virtual == ("device node c:226:128 is of a virtual function",)
+    assert answer(none, "hypervisor", view=view).machine
+    assert not answer(none, view=view).machine

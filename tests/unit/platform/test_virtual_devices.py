@@ -14,7 +14,10 @@ from aiconform.cluster import Object
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import Device
 from aiconform.platform.accelerators.options import AcceleratorOptions
+from aiconform.platform.accelerators.profiles import load_profiles
+from aiconform.platform.accelerators.resource_slices import IncompletePool
 from aiconform.platform.accelerators.virtual import (
+    anywhere,
     for_machines,
     memory_of_device,
     memory_of_resource,
@@ -85,6 +88,13 @@ def test_devices_of_dra_say_that_they_are_virtual(found: Device, profile: str, s
         ("nvidia.com/gpu", NVIDIA, "GRID-K520", {}, ""),
         ("amd.com/gpu", AMD, "AMD_Instinct_MI300X_VF", {}, "product AMD_Instinct_MI300X_VF"),
         ("amd.com/gpu", AMD, "AMD_Radeon_Pro_V710_MxGPU", {}, "product AMD_Radeon_Pro_V710_MxGPU"),
+        (
+            "amd.com/gpu",
+            AMD,
+            "",
+            {"feature.node.kubernetes.io/amd-vgpu": "true"},
+            "label feature.node.kubernetes.io/amd-vgpu=true",
+        ),
         ("amd.com/gpu", AMD, "AMD_Instinct_MI210", {}, ""),
         ("ibm.com/spyre_vf", "IBM Spyre", "", {}, "ibm.com/spyre_vf is a virtual device"),
         ("ibm.com/spyre_pf", "IBM Spyre", "", {}, ""),
@@ -337,3 +347,25 @@ async def test_where_a_virtual_device_would_show_is_named() -> None:
     assert not known.found
     assert "labels nvidia.com/vgpu.present, node.kubernetes.io/instance-type" in known.looked
     assert known.looked.startswith("attributes virtual, ")
+
+
+def test_what_no_pod_can_have_is_found_anywhere() -> None:
+    profiles = load_profiles()
+    lost = with_(node("lost", {"nvidia.com/vgpu.present": "true"}), nvidia_com__gpu=0)
+    assert anywhere([lost], [], [], profiles) == ["label nvidia.com/vgpu.present=true of lost"]
+    vnpus = node("atlas")
+    vnpus["status"] |= {"capacity": {"huawei.com/Ascend310P-4c": "2"}, "allocatable": {"huawei.com/Ascend310P-4c": "0"}}
+    assert anywhere([vnpus], [], [], profiles) == ["huawei.com/Ascend310P-4c is a virtual device of atlas"]
+    there = device("gpu.nvidia.com", productName="NVIDIA A10-8Q", type="gpu")
+    assert anywhere([], [there, replace(there, tainted="sick=:NoSchedule")], [], profiles) == [
+        "product NVIDIA A10-8Q of n1"
+    ]
+    pool = IncompletePool("gpu.nvidia.com", "n1", "1 of 2 ResourceSlices of generation 1")
+    assert anywhere([], [], [pool], profiles) == [f"pool n1 of gpu.nvidia.com: {pool.problem}"]
+    (asked,) = anywhere([with_(node("n"), example_com__vgpu=1)], [], [], profiles)
+    assert "(--accelerator example.com/vgpu) of n" in asked
+    # For virtual machines, interfaces, storage, memory of devices, and whole ones.
+    others = with_(node("n"), nvidia_com__gpu=1, openshift_io__mlxnics=4, nvidia_com__gpumem=3)
+    others["status"]["allocatable"]["nvidia.com/GRID_A10-8Q"] = "2"
+    passed = replace(there, attributes={"type": "vfio", "productName": "NVIDIA A10-8Q"})
+    assert anywhere([others], [passed, device("dra.net", virtual=True)], [], profiles) == []

@@ -151,7 +151,7 @@ class Holders:
         if answer is None:
             return Opened(**about)
         own = parse_attempts(holder.lines, "own")
-        return Opened(**about, own=own, virtual=answer.virtual, physical=answer.physical)
+        return Opened(**about, own=own, virtual=answer.virtual, physical=answer.physical, machine=answer.machine)
 
     async def still_held(self, holder: Holder) -> str:
         """What of a deleted Pod's claims is still allocated; empty if nothing is. Raises Stuck, ClusterError."""

@@ -11,12 +11,14 @@ from aiconform.platform.accelerators.offered import AllocationWay
 class Opened(DeviceHolder):
     """A Pod with a device, and its attempts to open its own device nodes.
 
-    virtual: what says in its container that the device is a virtual one; physical: what says that it is not.
+    virtual: what says in its container that the device is a virtual one; physical: what says that it is not. machine:
+    whether it is in a virtual machine.
     """
 
     own: tuple[OpenAttempt, ...] = ()
     virtual: tuple[str, ...] = ()
     physical: tuple[str, ...] = ()
+    machine: bool = False
 
 
 class Interface(Observation):

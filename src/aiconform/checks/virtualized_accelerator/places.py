@@ -9,6 +9,7 @@ from aiconform.check import NothingToLookAt, PlatformComponent, Settings
 from aiconform.checks.virtualized_accelerator.options import VirtualizedAccelerator
 from aiconform.cluster import Stuck
 from aiconform.platform import NodeAccelerators, Platform
+from aiconform.platform.accelerators import virtual
 from aiconform.platform.accelerators.sharing import partition_of
 from aiconform.platform.accelerators.virtual_devices import VirtualDevices
 from aiconform.platform.accelerators.virtual_offers import Offers, virtual_offers
@@ -16,10 +17,14 @@ from aiconform.platform.accelerators.virtual_offers import Offers, virtual_offer
 
 @dataclass(frozen=True)
 class VirtualPlace(PlatformComponent):
-    """Devices of one node as a target, virtual by what is published, or to be looked into. looked: what was read."""
+    """Devices of one node as a target, virtual by what is published, or to be looked into. looked: what was read.
+
+    missed: what says that there are virtual devices that no Pod can be given, where none can.
+    """
 
     devices: VirtualDevices
     looked: str = ""
+    missed: str = ""
 
     @property
     def place(self) -> str:
@@ -61,7 +66,12 @@ async def places(platform: Platform, settings: Settings) -> Sequence[VirtualPlac
         looked = "; ".join(passed_over) or "no ResourceSlice and no extended resource of a known accelerator"
         raise NothingToLookAt(f"nothing to look at: no usable accelerator on this platform ({looked})")
     chosen = map(known.completed, _best(found, every_node=settings.every_node))
-    return [VirtualPlace(str(each), each, known.looked) for each in chosen]
+    missed = "" if known.found else "; ".join(await _missed(platform))
+    return [VirtualPlace(str(each), each, known.looked, missed) for each in chosen]
+
+
+async def _missed(platform: Platform) -> list[str]:
+    return virtual.anywhere(await platform.nodes(), *await platform.devices(), platform.said.profiles)
 
 
 async def again(platform: Platform, settings: Settings, devices: VirtualDevices) -> VirtualDevices:

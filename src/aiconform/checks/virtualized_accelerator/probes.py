@@ -120,11 +120,18 @@ async def _inside(pods: Holders, first: Holder, target: VirtualPlace) -> str:
     if seen.virtual:
         return f"{seen.virtual[0]} of a container"
     looked = f"nothing published says so (looked at {target.looked})"
-    if pods.readable and not seen.physical:
+    if target.missed:
         raise NothingToLookAt(
-            f"whether devices of {target} are virtual is not told: {looked}, and in a container neither of "
-            f"{', '.join(pods.readable)} could be read; name an image that can run the program "
-            "(--set virtualized_accelerator.image=IMAGE), or what is virtual (virtual=NAME)"
+            f"nothing to look at: no Pod can have the virtual devices that there are ({target.missed})"
+        )
+    # Outside of virtual machines, the kernel tells a virtual function.
+    functions = family_of(target.devices.entry.profile).functions
+    if not seen.physical and (seen.machine if functions else pods.readable):
+        silent = f"neither of {', '.join(pods.readable)} could be read" if pods.readable else "nothing tells"
+        raise NothingToLookAt(
+            f"whether devices of {target} are virtual is not told: {looked}, and in a container {silent}; name an "
+            "image that can run the program (--set virtualized_accelerator.image=IMAGE), or what is virtual "
+            "(virtual=NAME)"
         )
     shown = ", ".join(seen.physical) or "no link of a virtual function"
     raise NotApplicable(f"no virtual device was found: {looked}, and a container with {target} shows {shown}")

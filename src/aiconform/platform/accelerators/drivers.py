@@ -81,6 +81,7 @@ class Family(BaseModel):
     parent: tuple[Reading, ...] = ()
     device_memory: tuple[Reading, ...] = ()
     virtual: tuple[Reading, ...] = ()
+    functions: bool = False
 
     def driver(self, devices: Iterable[Device], node: Object, more: Iterable[str] = ()) -> tuple[Told, ...]:
         """The versions of the driver that are advertised for these devices of a node, and for the node.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
@@ -11,8 +12,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from aiconform.cluster import Object
+from aiconform.cluster import Object, quantity
 from aiconform.platform.accelerators.devices import Device
+from aiconform.platform.accelerators.profiles import Profiles
+from aiconform.platform.accelerators.resource_slices import IncompletePool
 from aiconform.platform.accelerators.shares import hardware_of
 from aiconform.spec import yamlfile
 
@@ -118,6 +121,34 @@ def for_machines(nodes: Iterable[Object]) -> list[str]:
         f"{what} of {len(names)} node(s), such as {names[0]}: for virtual machines, and not for Pods"
         for what, names in found.items()
     ]
+
+
+def anywhere(
+    nodes: Iterable[Object], devices: Iterable[Device], incomplete: Iterable[IncompletePool], profiles: Profiles
+) -> list[str]:
+    """What says that there are virtual devices, or leaves it open, in words: of all nodes, whether Pods can use them or
+    not, of all published devices, of pools that cannot be read, and of resources that are called like accelerators.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for node in nodes:
+        name, labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
+        told = [of_node(profile, labels) for profile in {*_known().labels, *_known().instances}]
+        amounts = {**(node["status"].get("allocatable") or {}), **(node["status"].get("capacity") or {})}
+        for resource in (each for each, amount in amounts.items() if "/" in each and quantity.number(amount) >= 1):
+            if profile := profiles.by_resource(resource):
+                told.append(of_resource(resource, profile.name, profile.product(labels), labels))
+            elif profiles.is_alike(resource):
+                told.append(f"{resource}, of which nobody says whether it is an accelerator (--accelerator {resource})")
+        for said in filter(None, told):
+            found[said].append(name)
+    for device in devices:
+        known = profiles.by_driver(device.driver)
+        if known and device.attribute("type") not in known.other_types and (said := of_device(device, known.name)):
+            found[said].append(device.node or device.pool)
+    pools = [
+        f"pool {pool.name} of {pool.driver}: {pool.problem}" for pool in incomplete if profiles.by_driver(pool.driver)
+    ]
+    return [*(f"{said} of {', '.join(dict.fromkeys(names[:3]))}" for said, names in sorted(found.items())), *pools]
 
 
 def looked_at(profiles: Iterable[str]) -> str:
