@@ -73,6 +73,14 @@ async def test_a_sandbox_that_supports_accelerators(own: list[str]) -> None:
     assert [each.device for each in seen.pods[0].opens] == ["/dev/nvidia0"], "not what any container may have"
 
 
+async def test_not_all_that_a_container_prints_of_devices_is_kept() -> None:
+    cluster = Accelerators(("gvisor", "runsc"))
+    cluster.opens = [f"own /dev/nvidia{number} {'x' * 1000}" for number in range(1000)]
+    _, seen = await tried(cluster)
+    assert len(seen.pods[0].opens) == 400
+    assert len(seen.model_dump_json()) < 200_000
+
+
 async def test_a_device_that_the_sandbox_does_not_open_or_show_is_told() -> None:
     cluster = Accelerators(("gvisor", "runsc"))
     cluster.opens = ["own /dev/nvidia0 sh: can't open /dev/nvidia0: No such device or address"]

@@ -202,6 +202,10 @@ def test_ports_of_machines_are_opened_and_never_read() -> None:
     assert "head" not in line
 
 
+def test_arguments_of_others_are_not_printed() -> None:
+    assert "cmdline" not in inside.ATTACKER, "a log keeps what a container prints, and they can hold passwords"
+
+
 def test_nothing_harmful_is_tried() -> None:
     every = inside.ATTACKER + inside.CONTROL
     for word in ("sysrq", "core_pattern", "reboot", "panic", "swapoff", "/dev/sd"):

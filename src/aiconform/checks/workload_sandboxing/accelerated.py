@@ -11,7 +11,7 @@ from aiconform.checks.workload_sandboxing.observations import Accelerated, Accel
 from aiconform.checks.workload_sandboxing.options import WorkloadSandboxing
 from aiconform.checks.workload_sandboxing.probes import offered_classes
 from aiconform.checks.workload_sandboxing.sandboxed_pods import SandboxPods
-from aiconform.checks.workload_sandboxing.sight import kernel_lines
+from aiconform.checks.workload_sandboxing.sight import MOST, kernel_lines
 from aiconform.checks.workload_sandboxing.starts import Refusal
 from aiconform.cluster import Object
 from aiconform.cluster.scratch import Scratch
@@ -26,6 +26,8 @@ from aiconform.platform.sandboxes import SandboxClass
 
 MOST_CLASSES = 2
 """RuntimeClasses that are tried at most with an accelerator: some sandboxes have one of their own for that."""
+# Characters of a line that are read.
+_LONGEST = 300
 
 
 async def one_accelerator(platform: Platform, settings: Settings) -> Sequence[NodeAccelerators | None]:
@@ -92,7 +94,7 @@ async def _tried(
         tried = AcceleratedPod(name=each.name, handler=each.handler, problem=running.said)
     else:
         lines = await _printed(platform, running, patience)
-        attempts = parse_attempts(lines, "own")
+        attempts = parse_attempts([line[:_LONGEST] for line in lines if line.startswith("own ")][:MOST], "own")
         tried = AcceleratedPod(
             name=each.name,
             handler=each.handler,

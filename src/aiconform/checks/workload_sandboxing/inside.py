@@ -77,14 +77,13 @@ fact devices find /dev -type b -o -type c
 # All processes without starting one for each: where the host's are visible, there are thousands.
 _PROCESSES = """
 for each in /proc/[0-9]*; do
-  parent=0; name=; line=
+  parent=0; name=
   while read -r key value _; do
     case $key in Name:) name=$value;; PPid:) parent=$value; break;; esac
   done < "$each/status"
-  IFS= read -r line < "$each/cmdline"
   # It may have ended meanwhile.
   [ -n "$name" ] || continue
-  printf 'process %s %s %.20s %.200s\\n' "${each#/proc/}" "$parent" "$name" "$line"
+  printf 'process %s %s %.20s\\n' "${each#/proc/}" "$parent" "$name"
   case $name in aic-*)
     echo "environment ${each#/proc/} $(head -c 4096 "$each/environ" | base64 | tr -d '\\n')"
     echo "file $each/root/tmp/$MARK $(head -c 200 "$each/root/tmp/$MARK" | base64 | tr -d '\\n')";;
@@ -231,7 +230,7 @@ fetch kubelet-health 127.0.0.1 {KUBELET_HEALTH} /healthz &
 wait
 echo {DONE}; {STAY}
 """
-# Its secret is in its memory, its environment, its arguments, in files of its own, and its name in that of its process.
+# Its secret is in its memory, its environment, in files of its own, and its name in that of its process.
 CONTROL = f"""{LOOK}{_FETCHES}
 mkdir -p /tmp/all /tmp/own
 echo "$SERVED_WORD" > /tmp/all/index.html

@@ -46,7 +46,7 @@ class Memory(Observation):
 
 
 class Process(Observation):
-    """A process that a container sees. victim: its name or its arguments are those of the control Pod's process."""
+    """A process that a container sees. victim: its name is that of the control Pod's process."""
 
     pid: int
     parent: int
