@@ -57,6 +57,8 @@ def device(driver: str = "gpu.example.com", **attributes: Any) -> Device:
             INTEL,
             "attribute resource/pciBusID=0000:17:00.2",
         ),
+        (device("gpu.intel.com", pciAddress="0000:17:01.0"), INTEL, "attribute pciAddress=0000:17:01.0"),
+        (device("gpu.intel.com", pciAddress="0000:00:05.0"), INTEL, ""),
         # Functions of PCI other than the first are whole devices of other vendors.
         (device("gpu.amd.com", pciAddr="0000:17:00.2", type="amdgpu"), AMD, ""),
         (
@@ -166,7 +168,8 @@ def test_any_text_can_be_read(resource: str, product: str, labels: dict[str, str
 def test_the_physical_device_is_told_where_it_can_be() -> None:
     assert parent_of(device(parentUUID="GPU-1", pciBusID="0000:17:00.1")) == "GPU-1"
     one, two = (device("gpu.intel.com", resource__pciBusID=f"0000:17:00.{number}") for number in (1, 2))
-    assert parent_of(one) == parent_of(two) == "0000:17:00"
+    eighth = device("gpu.intel.com", resource__pciBusID="0000:17:01.0")
+    assert parent_of(one) == parent_of(two) == parent_of(eighth) == "0000:17"
     # A guest does not know the GPU of its host.
     assert parent_of(device("gpu.nvidia.com", brand="NvidiaVCS", pciBusID="0000:02:00.0")) == ""
 
