@@ -333,3 +333,12 @@ def test_a_plugin_that_may_share_devices_decides_nothing_of_who_sees_them() -> N
     assert outcome(assertion, second=shared, way="device-plugin", name="nvidia.com/gpu") is False
     assert outcome(assertion, second=shared, way="device-plugin", name="gpu.intel.com/i915") is None
     assert applies(assertion, second=shared, way="device-plugin", name="gpu.intel.com/i915")
+
+
+def test_labels_of_one_node_compare_nothing() -> None:
+    known = virtual()
+    assert known.other is not None
+    plugin = {"way": "device-plugin", "facts": {"label nvidia.com/gpu.product": "A"}}
+    one, other = (each.model_copy(update=plugin) for each in (known.interface, known.other))
+    assert not applies("names_are_the_same", interface=one, other=other.model_copy(update={"node": one.node}))
+    assert outcome("names_are_the_same", interface=one, other=other.model_copy(update={"node": "n9"})) is True

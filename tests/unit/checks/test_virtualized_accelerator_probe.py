@@ -206,6 +206,17 @@ async def test_functions_that_no_class_selects_beside_whole_devices_need_another
     assert found.beside is None
 
 
+async def test_a_class_that_cannot_be_read_may_select_both() -> None:
+    whole = f'device.driver == "{DRIVER}" && !device.attributes["{DRIVER}"].virtual'
+    two = [device_class("whole", whole), device_class("vf", whole.replace("!", ""))]
+    for more in ('device.attributes["x"].v.isLessThan(semver("9.0.0"))', 'device.capacity["x"].memory.value > 0'):
+        every = device_class("every", f'device.driver == "{DRIVER}" && {more}')
+        found = await seen(lab(*two, every))
+        assert found.interface.unclear == ("every",)
+        assert outcomes(found)["only_selector_differs"] is None
+        assert broken(found) == set()
+
+
 async def test_vgpus_of_a_machine_are_all_held() -> None:
     cluster = Node(node(VGPU, gpu=2))
     cluster.memory = 10240

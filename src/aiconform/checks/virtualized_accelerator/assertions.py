@@ -64,6 +64,8 @@ def names_are_the_same(seen: Virtual) -> Finding:
     one, other = seen.interface, seen.other
     if one.way != other.way:
         return left_out(f"{_about(seen)}: {_told(other)} is published in another way, so no names can be compared")
+    if (one.way, one.node) == ("device-plugin", other.node):
+        return left_out(f"{_about(seen)}: what labels of {one.node} say is not said of one device alone")
     if differing := renamed(one.facts, other.facts):
         words = "; ".join(f"{name} of a {other.what} is {its} of a virtual device" for name, its in differing)
         return holds(False, f"{_about(seen)}: {words}", subjects=len(differing))
@@ -106,6 +108,8 @@ def only_selector_differs(seen: Virtual) -> Finding:
     if not _one_interface(one, other, seen.common_class):
         return holds(False, f"{_told(one)}, but {_told(other)}: each needs a manifest of its own", subjects=2)
     if one.way == "dra" and not seen.common_class and (one.classes or other.classes):
+        if unclear := sorted({*one.unclear, *other.unclear}):
+            return undecided(f"{_about(seen)}: whether {', '.join(unclear)} selects both is not known")
         named = f"{', '.join(one.classes) or 'none'} for the one, {', '.join(other.classes) or 'none'} for the other"
         return holds(False, f"{_about(seen)}: no DeviceClass selects both: {named}", subjects=2)
     if why := _not_running(seen.first):

@@ -24,8 +24,9 @@ class Opened(DeviceHolder):
 class Interface(Observation):
     """How a device is asked for, and what is published of it.
 
-    what: `virtual device`, `fraction` or `complete device`. classes: the DeviceClasses that select it. facts: kind and
-    name of what is published of it (`attribute NAME`, `capacity NAME`, `label NAME`) -> its value.
+    what: `virtual device`, `fraction` or `complete device`. classes: the DeviceClasses that select it; unclear: those
+    of which that is not known. facts: kind and name of what is published of it (`attribute NAME`, `capacity NAME`,
+    `label NAME`) -> its value.
     """
 
     what: str
@@ -34,6 +35,7 @@ class Interface(Observation):
     name: str
     asked: str
     classes: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
     facts: dict[str, str]
 
 

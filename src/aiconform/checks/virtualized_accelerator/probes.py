@@ -276,6 +276,7 @@ def _interface(asked: Asked, what: str) -> Interface:
         name=asked.entry.name,
         asked=asked.shares.name,
         classes=asked.classes,
+        unclear=asked.unclear,
         facts=dict(asked.facts),
     )
 

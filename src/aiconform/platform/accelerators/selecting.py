@@ -17,6 +17,7 @@ from aiconform.platform.accelerators.devices import Attribute, Device, Version
 
 _DRIVER = re.compile(r"""device\.driver\s*==\s*["']([^"']+)["']""")
 _DOMAIN = re.compile(r"""device\.attributes\s*\[\s*["']([^"']+)["']\s*\]""")
+_CAPACITY = "device.capacity"
 # What the interpreter raises where the scheduler would see an error, and for functions that only Kubernetes has.
 _FAILED = (LookupError, ArithmeticError, RuntimeError, ValueError, TypeError)
 
@@ -75,12 +76,34 @@ class DeviceClass:
             self._known[key] = all(_satisfied(text, device) for text in self.expressions)
         return self._known[key]
 
+    def unclear(self, device: Device) -> bool:
+        """Whether an expression has what cannot be read here, such as capacities and functions of Kubernetes alone."""
+        return any(_CAPACITY in text or _unread(text, device) for text in self.expressions)
+
     def _mentions(self, attribute: str) -> bool:
         short = attribute.rpartition("/")[2]
         return any(short in text for text in self.expressions)
 
 
 def _satisfied(text: str, device: Device) -> bool:
+    try:
+        return _evaluated(text, device) is True
+    except _FAILED:
+        return False
+
+
+def _unread(text: str, device: Device) -> bool:
+    try:
+        _evaluated(text, device)
+    except LookupError:
+        # The device has no such attribute: for the scheduler that is an error, too.
+        return False
+    except _FAILED:
+        return True
+    return False
+
+
+def _evaluated(text: str, device: Device) -> object:
     attributes: dict[str, dict[str, Attribute]] = {domain: {} for domain in _DOMAIN.findall(text)}
     for name, value in device.attributes.items():
         domain, _, short = name.rpartition("/")
@@ -93,10 +116,7 @@ def _satisfied(text: str, device: Device) -> bool:
     # Here, because the package imports a command line of its own, too, and few platforms need it.
     import cel
 
-    try:
-        return cel.evaluate(text, {"device": about}) is True
-    except _FAILED:
-        return False
+    return cel.evaluate(text, {"device": about})
 
 
 def choose(classes: Iterable[DeviceClass], wanted: Iterable[Device], others: Iterable[Device]) -> str:

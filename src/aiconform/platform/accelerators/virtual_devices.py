@@ -21,7 +21,8 @@ class Asked:
     """One device that a Pod can ask for, alone or among others that no selector tells apart.
 
     counted: the accelerators among which the platform counts it. facts: what is published of it: kind and name ->
-    value. what: `fraction` or `complete device` of a physical one. classes: the DeviceClasses that select it.
+    value. what: `fraction` or `complete device` of a physical one. classes: the DeviceClasses that select it; unclear:
+    those of which that is not known, because they have expressions that cannot be read here.
     """
 
     shares: Shares
@@ -29,6 +30,7 @@ class Asked:
     facts: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     what: str = ""
     classes: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
 
     @property
     def entry(self) -> NodeAccelerators:

@@ -213,12 +213,13 @@ class _Reader:
         own = replace(entry, devices=alike, selector="", capacity=(), unit=1)
         memory = virtual.memory_of_device(device, entry.profile)
         shares = Shares(own, len(alike), selector, alike, tuple(usable), memory=memory)
-        return Asked(shares, entry, facts_of_device(device), what, self._classes_of(alike))
+        return Asked(shares, entry, facts_of_device(device), what, *self._classes_of(alike))
 
-    def _classes_of(self, devices: Sequence[Device]) -> tuple[str, ...]:
-        """The DeviceClasses that select all of these devices of one driver."""
+    def _classes_of(self, devices: Sequence[Device]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(the DeviceClasses that select all of these devices of one driver, those of which that is not known)."""
         known = [each for each in self._classes if devices and devices[0].driver in each.drivers]
-        return tuple(each.name for each in known if all(map(each.selects, devices)))
+        selecting = tuple(each.name for each in known if all(map(each.selects, devices)))
+        return selecting, tuple(each.name for each in known if any(map(each.unclear, devices)))
 
     def compared(self, place: VirtualDevices) -> VirtualDevices:
         """The same, with a physical fraction of its family, else a complete device, that is asked for alike if any is.
@@ -271,9 +272,8 @@ class _Reader:
         if entry.way == "dra":
             if any(self._said(device, offered.profile) for device in shares.devices):
                 return None
-            return Asked(
-                shares, offered, facts_of_device(shares.devices[0]), "fraction", self._classes_of(shares.devices)
-            )
+            facts = facts_of_device(shares.devices[0])
+            return Asked(shares, offered, facts, "fraction", *self._classes_of(shares.devices))
         labels = self._labels_of(entry.node)
         if virtual.of_resource(entry.name, offered.profile, entry.product, labels):
             return None
