@@ -202,6 +202,34 @@ def test_ports_of_machines_are_opened_and_never_read() -> None:
     assert "head" not in line
 
 
+@pytest.mark.skipif(not SHELL, reason="busybox is not installed")
+def test_parameters_are_read_whole() -> None:
+    """The kernel gives a parameter to one read only, of which a shell's own `read` takes the first digit."""
+    (path,) = [path for path in inside.PARAMETERS if path.endswith("swappiness")]
+    loop = inside.CONTROL[inside.CONTROL.index("read_parameters() {") : inside.CONTROL.index("while :; do\n  started=")]
+    many = Path("/proc/sys/kernel/pid_max")
+    script = loop.replace(path, str(many)) + "read_parameters"
+    done = subprocess.run([str(SHELL), "sh", "-c", script], capture_output=True, check=True, text=True)
+    assert f"parameter {many} {many.read_text().strip()}" in done.stdout.splitlines()
+    tried = inside._PARAMETERS.replace(" ".join(inside.PARAMETERS), str(many)).replace('> "$path"', "> /dev/null")
+    tried = tried.replace("put_back; exit 0", "exit 0").replace("  put_back\n", '  echo "kept $kept"\n')
+    done = subprocess.run([str(SHELL), "sh", "-c", tried], capture_output=True, check=True, text=True)
+    assert f"kept  {many}={many.read_text().strip()}" in done.stdout.splitlines()
+
+
+@pytest.mark.skipif(not SHELL, reason="busybox is not installed")
+@pytest.mark.parametrize(("kept", "written"), [("60", True), ("", False), ("sixty", False)])
+def test_parameters_are_put_back(kept: str, written: bool, tmp_path: Path) -> None:
+    parameter = tmp_path / "swappiness"
+    parameter.write_text(f"{kept}\n")
+    script = inside._PARAMETERS.replace(" ".join(inside.PARAMETERS), str(parameter))
+    script = script.replace("sleep 1.5", f"cat {parameter} & sleep 0.2")
+    done = subprocess.run([str(SHELL), "sh", "-c", script], capture_output=True, check=True, text=True)
+    assert ("61" in done.stdout.splitlines()) == written
+    assert (f"attempt write:{parameter} 0" in done.stdout) == written
+    assert parameter.read_text() == f"{kept}\n"
+
+
 def test_arguments_of_others_are_not_printed() -> None:
     assert "cmdline" not in inside.ATTACKER, "a log keeps what a container prints, and they can hold passwords"
 

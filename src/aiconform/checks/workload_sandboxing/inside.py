@@ -22,7 +22,8 @@ SERVED, OWN_LOOPBACK = 8080, 8081
 KUBELET_HEALTH = 10248
 SEARCH_SECONDS = 40
 """For how long files are searched at most: a node that is mounted whole has hundreds of mounts of its own."""
-# Of the whole kernel, not of a namespace, and harmless with any value near their own.
+# Of the whole kernel, not of a namespace, and harmless with any value near their own. They are read by `cat`: the kernel
+# gives a parameter to one read only, of which the shell's own `read` takes a single digit.
 PARAMETERS = (
     "/proc/sys/vm/swappiness",
     "/proc/sys/fs/lease-break-time",
@@ -49,7 +50,7 @@ sample() {
   threads=-; forks=-; files=-
   read -r _ _ _ tasks _ < /proc/loadavg && threads=${tasks#*/}
   while read -r key value _; do [ "$key" = processes ] && forks=$value; done < /proc/stat
-  read -r files _ < /proc/sys/fs/file-nr
+  files=$(cat /proc/sys/fs/file-nr) && files=${files%%[!0-9]*} || files=-
   echo "sample $threads $forks $files $(free | awk '/^Mem/ {print $5}')"
 } 2>/dev/null
 """
@@ -201,8 +202,8 @@ _PARAMETERS = f"""
 paths="{" ".join(PARAMETERS)}"
 kept=
 for path in $paths; do
-  value=; read -r value < "$path"
-  [ -n "$value" ] || {{ echo "attempt write:$path 2 not there"; continue; }}
+  value=$(cat "$path")
+  case $value in ""|*[!0-9]*) false;; esac || {{ echo "attempt write:$path 2 not there"; continue; }}
   said=$( (echo $((value + 1)) > "$path") 2>&1); code=$?
   echo "attempt write:$path $code $(printf %s "$said" | tail -n 1 | head -c 200)"
   [ $code = 0 ] && kept="$kept $path=$value"
@@ -245,7 +246,7 @@ echo {LOOKED}
 services
 read_parameters() {{
   for path in {" ".join(PARAMETERS)}; do
-    value=; read -r value < "$path"
+    value=$(cat "$path")
     [ -n "$value" ] && echo "parameter $path $value"
   done
 }} 2>/dev/null
