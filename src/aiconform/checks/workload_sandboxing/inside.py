@@ -22,8 +22,8 @@ SERVED, OWN_LOOPBACK = 8080, 8081
 KUBELET_HEALTH = 10248
 SEARCH_SECONDS = 40
 """For how long files are searched at most: a node that is mounted whole has hundreds of mounts of its own."""
-# Of the whole kernel, not of a namespace, and harmless with any value near their own. They are read by `cat`: the kernel
-# gives a parameter to one read only, of which the shell's own `read` takes a single digit.
+# Of the whole kernel, not of a namespace, and harmless with any value near their own. They are read by `cat`: the
+# kernel gives a parameter to one read only, of which the shell's own `read` takes a single digit.
 PARAMETERS = (
     "/proc/sys/vm/swappiness",
     "/proc/sys/fs/lease-break-time",
