@@ -217,6 +217,18 @@ async def test_a_class_that_cannot_be_read_may_select_both() -> None:
         assert broken(found) == set()
 
 
+async def test_single_functions_of_two_devices_are_held_apart_from_each_other() -> None:
+    single = [device(f"vf-{each}", "8Gi", virtual=True, parentUUID=f"PF-{each}") for each in range(2)]
+    cluster = lab(devices=single)
+    found = await seen(cluster)
+    assert (found.total, found.second is not None) == (1, True)
+    assert outcomes(found)["virtual_devices_are_isolated"] is True
+    assert "two_run_on_one_device" not in outcomes(found)
+    cluster = lab(devices=single)
+    cluster.leaks = True
+    assert broken(await seen(cluster)) == {"virtual_devices_are_isolated"}
+
+
 async def test_vgpus_of_a_machine_are_all_held() -> None:
     cluster = Node(node(VGPU, gpu=2))
     cluster.memory = 10240

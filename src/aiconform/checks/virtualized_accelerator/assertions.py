@@ -167,7 +167,7 @@ def virtual_devices_are_isolated(seen: Virtual) -> Finding:
     first, second = seen.first, seen.second
     if seen.shared:
         return left_out(f"{_about(seen)}: Pods share them on purpose: {seen.shared}")
-    if seen.total < 2:
+    if seen.total < 2 and second is None:
         return left_out(f"{_about(seen)}: there is one virtual device")
     if second is None or first.view is None or second.view is None or seen.control is None:
         return undecided(f"{_about(seen)}: {_not_running(first) or _not_running(second)}")

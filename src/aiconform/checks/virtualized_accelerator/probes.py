@@ -90,7 +90,7 @@ async def virtual_devices(platform: Platform, scratch: Scratch, settings: Settin
         said=said,
         total=devices.total,
         parent=devices.parent,
-        elsewhere=tuple(name for each in pair for name in each.allocated if not _is_one_of(name, devices)),
+        elsewhere=tuple(name for each in pair for name in each.allocated if not devices.has(name)),
         shared=devices.shared,
         whole=devices.whole,
         interface=_interface(devices.asked[0], "virtual device"),
@@ -200,12 +200,6 @@ async def _waited(
     )
 
 
-def _is_one_of(allocated: str, devices: VirtualDevices) -> bool:
-    """Whether what a claim was allocated is one of these devices; a share of one has its ID at the end."""
-    names = ("/".join(each.id) for each in devices.devices)
-    return any(allocated == name or allocated.startswith(f"{name}/") for name in names)
-
-
 async def _lost(platform: Platform, name: str) -> str:
     """Why no Pod can start on the node now, whatever it asks for; empty if one can. Raises ClusterError."""
     found = [each async for each in platform.cluster.list("v1", "Node", fields=f"metadata.name={name}")]
@@ -218,7 +212,8 @@ async def _others(platform: Platform, scratch: Scratch, devices: VirtualDevices)
     if devices.entry.way == "dra":
         return 0
     own = scratch.labels[RUN_LABEL]
-    pods = await platform.afresh().pods()
+    there = platform.cluster.list("v1", "Pod", fields=f"spec.nodeName={devices.node}")
+    pods = [each async for each in there if each["status"].get("phase") not in ("Succeeded", "Failed")]
     held = requested(each for each in pods if (each["metadata"].get("labels") or {}).get(RUN_LABEL) != own)
     return held.get((devices.node, devices.entry.name), 0)
 

@@ -73,6 +73,11 @@ class VirtualDevices:
         """What is alike on several nodes has the same kind."""
         return self.entry.kind
 
+    def has(self, allocated: str) -> bool:
+        """Whether what a claim was allocated is one of these; a share of one has its ID at the end."""
+        names = ("/".join(each.id) for each in self.devices)
+        return any(allocated == name or allocated.startswith(f"{name}/") for name in names)
+
     def __str__(self) -> str:
         way = "DRA" if self.entry.way == "dra" else "device plugin"
         return f"{self.node}, {' '.join(filter(None, (self.entry.name, self.entry.product)))} by {way}"

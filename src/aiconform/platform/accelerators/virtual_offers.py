@@ -196,6 +196,10 @@ class _Reader:
         else:
             # Schedulers allocate the first devices that fit, so the last ones are the most likely to stay free.
             free = self._free(place.devices, usable)
+            if place.said and place.total == 1 and free:
+                # The only one of its physical device stands beside one of another.
+                alike = (each for each in usable if each.product == entry.product and self._said(each, entry.profile))
+                free += self._free((each for each in alike if each not in place.devices), usable)[-1:]
             asked = tuple(self._of_device(entry, each, usable) for each in (*free[-2:], *free[:-2]))
         physical = [each.memory for each in usable if not self._said(each, entry.profile)]
         return replace(place, asked=asked, whole=max(physical, default=0.0) if place.said else 0.0)
