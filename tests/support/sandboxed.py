@@ -201,6 +201,7 @@ class Node(FakeCluster):
             f"file /tmp/{env['MARK']} {base64.b64encode(b'own').decode()}",
             *served,
         ]
+        usual += [fetch("victim", answer(env["SERVED_WORD"]))]
         usual += [fetch(each, REFUSED) for each in ("victim-loopback", "host-loopback", "kubelet-health")]
         usual += [*ATTEMPTS, *self.counted(runtime)]
         return [*replaced(usual, [self.filled(line) for line in self.lines]), inside.DONE]

@@ -562,6 +562,20 @@ async def test_a_pod_that_admission_leaves_without_a_limit_may_have_all_memory()
     assert held(await observed(cluster)) == dict.fromkeys(ALL, True)
 
 
+async def test_where_pods_do_not_reach_each_other_services_say_nothing_of_the_sandbox() -> None:
+    cluster = Node(*LAB)
+    cluster.lines = [fetch(each, "nc: timed out") for each in ("service-name", "service-address")]
+    assert broken(await observed(cluster)) == {"services_are_reachable"}
+    cluster.lines += [fetch("victim", "nc: timed out")]
+    found = await observed(cluster)
+    assert undecided(found) == {"services_are_reachable"}
+    assert "let the run's Pods reach each other" in reason(found, "services_are_reachable")
+    cluster.lines += [fetch("api", "nc: timed out")]
+    assert broken(await observed(cluster)) == {"services_are_reachable"}, (
+        "the control Pod reaches that of the API server"
+    )
+
+
 async def test_a_control_pod_that_does_not_reach_itself_by_its_service() -> None:
     cluster = Node(*LAB)
     cluster.controlled = [fetch(each, "nc: timed out") for each in ("service-name", "service-address")]

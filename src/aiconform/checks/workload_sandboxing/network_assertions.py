@@ -83,6 +83,13 @@ def services_are_reachable(seen: Isolation) -> Finding:
         told = "; ".join(f"{named[what]}: {_said(sandbox, what)}" for what in lost)
         if seen.denied:
             return undecided(f"{where(seen)}: only the control Pod reaches {told}; {seen.denied}")
+        direct = sandbox.fetched("victim")
+        if "api" not in lost and direct and not direct.word:
+            # To itself a Pod may send what policies of the network forbid others to send.
+            return undecided(
+                f"{where(seen)}: only the control Pod reaches {told}; nor does the sandbox reach the control Pod's own "
+                f"address ({direct.said or 'no answer'}): let the run's Pods reach each other"
+            )
         return holds(False, f"{where(seen)}: only the control Pod reaches {told}", subjects=len(usual))
     served = [what for what in SERVICES if _served(sandbox, what)]
     # Not each network brings what a Pod sends to its own Service back to it.
