@@ -41,6 +41,14 @@ for number in $numbers; do
   [ -e "/sys/dev/char/$number/device/physfn" ] && echo "physfn c:$number"
 done
 grep -qw hypervisor /proc/cpuinfo && echo "hypervisor"
+for function in /sys/bus/pci/devices/*; do
+  [ -e "$function/physfn" ] || continue
+  driver=$(readlink "$function/driver")
+  case "$(cat "$function/class") ${driver##*/}" in
+    *" "|*" vfio"*) ;;
+    0x03*|0x12*) echo "function ${function##*/}" ;;
+  esac
+done
 """
 _FILE = """
 for file in {pattern}; do
@@ -156,7 +164,9 @@ class Answer:
     """What a container with a device shows.
 
     virtual: what says there that its device is a virtual one; physical: what says that it is not. machine: whether it
-    is in a virtual machine, which sees no link of a virtual function to its physical one.
+    is in a virtual machine, which sees no link of a virtual function to its physical one. functions: PCI addresses of
+    virtual functions that the node has of displays and accelerators (https://pci-ids.ucw.cz/read/PD), and that are not
+    kept for virtual machines.
     """
 
     parents: tuple[Shown, ...]
@@ -165,6 +175,7 @@ class Answer:
     virtual: tuple[str, ...] = ()
     physical: tuple[str, ...] = ()
     machine: bool = False
+    functions: tuple[str, ...] = ()
 
 
 def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> Answer:
@@ -176,7 +187,7 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
     machine = False
     mounts = {*holder.mounts} - {*control.mounts}
     files, programs, buses = dict[str, str](), dict[str, str](), dict[str, str]()
-    functions = list[str]()
+    functions, others = list[str](), list[str]()
     for line in lines:
         kind, _, rest = line.partition(" ")
         name, _, value = rest.partition(" ")
@@ -186,6 +197,8 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
             programs.setdefault(name.rpartition("/")[2], decoded(value))
         elif kind == "bus" and name in numbers and (place := _PCI.findall(value)):
             buses.setdefault(name, place[-1])
+        elif kind == "function":
+            others.append(name)
         elif line == "hypervisor":
             machine = True
         elif kind == "physfn" and name in devices:
@@ -217,6 +230,7 @@ def read(found: Sources, lines: Iterable[str], holder: View, control: View) -> A
         tuple(dict.fromkeys([*functions, *(words for virtual, words in told if virtual)])),
         tuple(dict.fromkeys(words for virtual, words in told if not virtual)),
         machine,
+        tuple(others),
     )
 
 

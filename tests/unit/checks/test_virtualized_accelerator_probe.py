@@ -452,6 +452,15 @@ async def test_a_function_that_a_machine_was_given_may_be_virtual() -> None:
     assert found.said == "74b5 in /sys/dev/char/226:128/device/device of a container"
 
 
+async def test_a_whole_device_beside_functions_of_its_node_is_not_all_that_there_is() -> None:
+    with pytest.raises(
+        NothingToLookAt, match=r"the node has virtual functions \(0000:17:00.1\), and the Pod was given another"
+    ):
+        await seen(vendors("gpu.intel.com/xe", "function 0000:17:00.1"))
+    found = await seen(vendors("gpu.intel.com/xe", "function 0000:17:00.1", "physfn c:226:128"))
+    assert found.said == "device node c:226:128 is of a virtual function of a container"
+
+
 async def test_virtual_devices_that_no_pod_can_have_are_not_inapplicable() -> None:
     lost = node({"nvidia.com/vgpu.present": "true"}, name="n2")
     cluster = Node(node(), slice_(device("whole-0", "16Gi")), lost)

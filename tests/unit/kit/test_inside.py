@@ -203,3 +203,27 @@ def test_a_network_interface_beside_a_device_says_nothing_of_it() -> None:
     assert answer(none, "physfn c:226:128", view=view).virtual == ("device node c:226:128 is of a virtual function",)
     assert answer(none, "hypervisor", view=view).machine
     assert not answer(none, view=view).machine
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: Path(shell[0]).name)
+def test_a_shell_lists_the_functions_of_accelerators_that_are_for_pods(shell: list[str], tmp_path: Path) -> None:
+    known = {
+        "0000:17:00.0": ("0x030000", "xe", False),
+        "0000:17:00.1": ("0x038000", "xe", True),
+        "0000:18:00.1": ("0x120000", "accel", True),
+        # A network interface, one for virtual machines, and one without a driver.
+        "0000:19:00.1": ("0x020000", "mlx5_core", True),
+        "0000:1a:00.1": ("0x030200", "vfio-pci", True),
+        "0000:1b:00.1": ("0x030200", "", True),
+    }
+    for address, (kind, driver, virtual) in known.items():
+        folder = tmp_path / "sys/bus/pci/devices" / address
+        folder.mkdir(parents=True)
+        (folder / "class").write_text(f"{kind}\n")
+        if driver:
+            (folder / "driver").symlink_to(f"../drivers/{driver}")
+        if virtual:
+            (folder / "physfn").mkdir()
+    script = holder_script(Sources((), ())).partition(f"echo {LOOKED}")[0].replace("/sys/bus", f"{tmp_path}/sys/bus")
+    done = subprocess.run([*shell, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert answer(Sources((), ()), *done.stdout.splitlines()).functions == ("0000:17:00.1", "0000:18:00.1")

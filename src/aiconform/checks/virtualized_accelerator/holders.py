@@ -150,8 +150,8 @@ class Holders:
         about, answer = await holder.recorded(self._platform, self._found, control)
         if answer is None:
             return Opened(**about)
-        own = parse_attempts(holder.lines, "own")
-        return Opened(**about, own=own, virtual=answer.virtual, physical=answer.physical, machine=answer.machine)
+        told = {name: getattr(answer, name) for name in ("virtual", "physical", "machine", "functions")}
+        return Opened(**about, **told, own=parse_attempts(holder.lines, "own"))
 
     async def still_held(self, holder: Holder) -> str:
         """What of a deleted Pod's claims is still allocated; empty if nothing is. Raises Stuck, ClusterError."""

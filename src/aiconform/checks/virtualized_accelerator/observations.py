@@ -12,13 +12,14 @@ class Opened(DeviceHolder):
     """A Pod with a device, and its attempts to open its own device nodes.
 
     virtual: what says in its container that the device is a virtual one; physical: what says that it is not. machine:
-    whether it is in a virtual machine.
+    whether it is in a virtual machine. functions: virtual functions of accelerators that the node has.
     """
 
     own: tuple[OpenAttempt, ...] = ()
     virtual: tuple[str, ...] = ()
     physical: tuple[str, ...] = ()
     machine: bool = False
+    functions: tuple[str, ...] = ()
 
 
 class Interface(Observation):

@@ -124,6 +124,11 @@ async def _inside(pods: Holders, first: Holder, target: VirtualPlace) -> str:
         raise NothingToLookAt(
             f"nothing to look at: no Pod can have the virtual devices that there are ({target.missed})"
         )
+    if seen.functions:
+        raise NothingToLookAt(
+            f"nothing to look at: the node has virtual functions ({', '.join(seen.functions[:3])}), and the Pod was given "
+            f"another device of {target}; let its driver say which are virtual"
+        )
     # Outside of virtual machines, the kernel tells a virtual function.
     functions = family_of(target.devices.entry.profile).functions
     if not seen.physical and (seen.machine if functions else pods.readable):
