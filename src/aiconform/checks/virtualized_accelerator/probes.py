@@ -7,12 +7,13 @@ published says that devices are virtual, a Pod looks, because the hypervisor can
 
 from __future__ import annotations
 
-from aiconform.check import Inspection, NotApplicable, NothingToLookAt, Settings, inspection, probe
+from aiconform.check import Inspection, NothingToLookAt, Settings, inspection, probe
 from aiconform.checks.virtualized_accelerator.holders import Holder, Holders, removed
+from aiconform.checks.virtualized_accelerator.looking import told_inside
 from aiconform.checks.virtualized_accelerator.observations import Interface, Release, Second, Virtual
 from aiconform.checks.virtualized_accelerator.options import VirtualizedAccelerator
 from aiconform.checks.virtualized_accelerator.places import VirtualPlace, again, offers, places
-from aiconform.cluster import Object, OverQuota, Stuck, TimedOut, wait
+from aiconform.cluster import Object, OverQuota, TimedOut, wait
 from aiconform.cluster.removal import RUN_LABEL
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, given
@@ -67,7 +68,7 @@ async def virtual_devices(platform: Platform, scratch: Scratch, settings: Settin
     found = sources(family, simulated=entry.simulated, memory=options.memory, device=options.device, virtual=True)
     pods = Holders(platform, scratch, found, options, common, _seconds(settings))
     first = await pods.made(devices.asked[0], "virtual")
-    said = devices.said or await _inside(pods, first, target)
+    said = devices.said or await told_inside(pods, first, target)
     second = await pods.made(devices.asked[1], "second") if len(devices.asked) > 1 else None
     not_beside = _not_beside(devices, common)
     beside = await pods.made(other, "physical") if other and not not_beside else None
@@ -107,39 +108,6 @@ async def virtual_devices(platform: Platform, scratch: Scratch, settings: Settin
         excess=excess,
         released=released,
     )
-
-
-async def _inside(pods: Holders, first: Holder, target: VirtualPlace) -> str:
-    """What says inside a container that its device is virtual. Raises NotApplicable if nothing does, ClusterError."""
-    await pods.started([first])
-    control = await pods.looked([first])
-    if first.running is None:
-        why = first.problem or first.late or first.waits
-        raise Stuck(f"whether devices of {target} are virtual, only a container with one can tell: {why}")
-    seen = await pods.recorded(first, control)
-    if seen.virtual:
-        return f"{seen.virtual[0]} of a container"
-    looked = f"nothing published says so (looked at {target.looked})"
-    if target.missed:
-        raise NothingToLookAt(
-            f"nothing to look at: no Pod can have the virtual devices that there are ({target.missed})"
-        )
-    if seen.functions:
-        raise NothingToLookAt(
-            f"nothing to look at: the node has virtual functions ({', '.join(seen.functions[:3])}), and the Pod was given "
-            f"another device of {target}; let its driver say which are virtual"
-        )
-    # Outside of virtual machines, the kernel tells a virtual function.
-    functions = family_of(target.devices.entry.profile).functions
-    if not seen.physical and (seen.machine if functions else pods.readable):
-        silent = f"neither of {', '.join(pods.readable)} could be read" if pods.readable else "nothing tells"
-        raise NothingToLookAt(
-            f"whether devices of {target} are virtual is not told: {looked}, and in a container {silent}; name an "
-            "image that can run the program (--set virtualized_accelerator.image=IMAGE), or what is virtual "
-            "(virtual=NAME)"
-        )
-    shown = ", ".join(seen.physical) or "no link of a virtual function"
-    raise NotApplicable(f"no virtual device was found: {looked}, and a container with {target} shows {shown}")
 
 
 def _not_beside(devices: VirtualDevices, common: str) -> str:
