@@ -241,15 +241,30 @@ VALUES = st.one_of(st.booleans(), st.integers(-(2**40), 2**40), st.text(st.chara
 NAMES = st.sampled_from(["a", "in", "namespace", "other.com/b"])
 
 
-@given(st.dictionaries(NAMES, VALUES), st.dictionaries(NAMES, VALUES))
-def test_an_expression_decides_without_error_for_every_device(wanted: dict[str, Any], has: dict[str, Any]) -> None:
+@given(st.dictionaries(NAMES, VALUES), st.sets(NAMES), st.dictionaries(NAMES, VALUES))
+def test_an_expression_decides_without_error_for_every_device(
+    wanted: dict[str, Any], lacked: set[str], has: dict[str, Any]
+) -> None:
     attributes: dict[str, dict[str, Any]] = {"d": {}, "other.com": {}}
     for name, value in has.items():
         domain, _, short = name.rpartition("/")
         attributes[domain or "d"][short] = value
-    decided = cel.evaluate(expression("d", wanted), {"device": {"driver": "d", "attributes": attributes}})
-    assert decided is all(name in has and type(has[name]) is type(value) and has[name] == value
-                          for name, value in wanted.items())  # fmt: skip
+    decided = cel.evaluate(expression("d", wanted, lacked), {"device": {"driver": "d", "attributes": attributes}})
+    assert decided is (not lacked & has.keys() and all(
+        name in has and type(has[name]) is type(value) and has[name] == value for name, value in wanted.items()
+    ))  # fmt: skip
+
+
+async def test_whole_devices_are_selected_beside_parts_that_name_their_product_and_a_profile() -> None:
+    whole = [device(f"gpu-{n}", model="A1") for n in range(2)]
+    parts = [device(f"gpu-2-vf-{n}", model="A1", profile="vf-8g") for n in range(2)]
+    offered = (await found(node(), resource_slice(DRIVER, *whole, *parts))).offered
+    assert {each.product: each.total for each in offered} == {"A1": 2, "A1 (vf-8g)": 2}
+    for each in offered:
+        own = DeviceClass(device_class("own", each.selector))
+        others = [one for other in offered if other is not each for one in other.devices]
+        assert all(map(own.selects, each.devices))
+        assert not any(map(own.selects, others))
 
 
 def test_a_class_is_chosen_only_if_it_selects_every_device() -> None:

@@ -82,7 +82,10 @@ def by_dra(
         profile = profiles.by_driver(driver)
         for kind in used:
             hardware = tuple(sorted({device.physical for device in kind.devices}))
-            others = [each for product, each in examples[driver].items() if product != kind.devices[0].product]
+            first = kind.devices[0]
+            others = [each for product, each in examples[driver].items() if product != first.product]
+            # Whole devices can have the product of their parts, and lack what names the part.
+            lacked = sorted({name for each in others for name in each.kind} - {*first.attributes})
             there = kind.total + len(unwell[node, driver])
             unit = max(there, _on_host(kind)) if profile and profile.whole_host else 1
             missing = (f"{driver} publishes {there} of {unit} devices",) if unit > there else ()
@@ -91,14 +94,14 @@ def by_dra(
                     way="dra",
                     node=node,
                     name=driver,
-                    product=kind.devices[0].product,
+                    product=first.product,
                     total=kind.total,
                     free=len(kind.free),
                     profile=profile.name if profile else "",
                     simulated=bool(profile and profile.simulated) or _simulated(kind),
                     device_class=choose(known_classes, kind.devices, others),
                     devices=kind.free,
-                    selector=expression(driver, kind.devices[0].kind) if others else "",
+                    selector=expression(driver, first.kind, lacked) if others else "",
                     capacity=tuple(sorted(to_request(kind.free, held).items())),
                     published=len(kind.devices),
                     unit=unit,

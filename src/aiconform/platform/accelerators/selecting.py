@@ -22,8 +22,8 @@ _CAPACITY = "device.capacity"
 _FAILED = (LookupError, ArithmeticError, RuntimeError, ValueError, TypeError)
 
 
-def expression(driver: str, wanted: Mapping[str, Attribute]) -> str:
-    """A CEL expression that devices of the driver satisfy which have these values of attributes."""
+def expression(driver: str, wanted: Mapping[str, Attribute], lacked: Iterable[str] = ()) -> str:
+    """A CEL expression that devices of the driver satisfy which have these values of attributes, and lack others."""
     terms = [f'device.driver == "{driver}"']
     for name, value in wanted.items():
         domain, _, short = name.rpartition("/")
@@ -32,6 +32,9 @@ def expression(driver: str, wanted: Mapping[str, Attribute]) -> str:
         literal = json.dumps(value, ensure_ascii=False)
         # Some names of attributes are reserved words of CEL, which `.name` cannot read.
         terms.append(f'"{short}" in {attributes} && {attributes}["{short}"] == {literal}')
+    for name in lacked:
+        domain, _, short = name.rpartition("/")
+        terms.append(f'!("{short}" in device.attributes["{domain or driver}"])')
     return " && ".join(terms)
 
 
