@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiconform.cluster import Cluster, NotFound, Object
-from aiconform.lab import Lab
+from aiconform.lab import Lab, device_numbers
 from aiconform.lab.accelerators import Device, devices_of, read_config
 from aiconform.lab.accelerators.devices import nodes_of
 from aiconform.platform.images import IMAGES
 
 IMAGE = IMAGES["shell"]
 PATIENCE = 60.0
-MAJOR = 4
+NUMBERS = [device_numbers.number(slot) for slot in range(device_numbers.FIRST, device_numbers.LAST + 1)]
+MAJORS = {major for major, _ in NUMBERS}
 # dd opens the devices: a shell would make the console its terminal. `forged` creates a device node for each number
-# that an accelerator may have.
-LOOK = """
+# that an accelerator may have, which depends on what other labs have.
+LOOK = f"""
 for node in $(find /dev -type c | sort); do
   number=$(stat -c '%t %T' $node)
-  case $number in "4 "*) dd if=$node of=/dev/null count=0 2>/dev/null && how=open || how=closed
+  case $number in {"|".join(f'"{major:x} "*' for major in sorted(MAJORS))})
+    dd if=$node of=/dev/null count=0 2>/dev/null && how=open || how=closed
     echo "sees $node $how";; esac
 done
-minor=10
-while [ $minor -lt 64 ]; do
-  mknod /tmp/forged c 4 $minor
-  dd if=/tmp/forged of=/dev/null count=0 2>/dev/null && echo "forged $minor"
+for number in {" ".join(f"{major}:{minor}" for major, minor in NUMBERS)}; do
+  mknod /tmp/forged c ${{number%:*}} ${{number#*:}}
+  dd if=/tmp/forged of=/dev/null count=0 2>/dev/null && echo "forged $number"
   rm /tmp/forged
-  minor=$((minor+1))
 done
 env | grep _DEVICE_ | sed 's/^/env /'
 """
@@ -41,8 +41,8 @@ class View:
 
     nodes: dict[str, bool]
     """Path of each accelerator's device node -> whether it opens."""
-    forged: frozenset[int]
-    """Minors that open through a device node that the container created itself."""
+    forged: frozenset[tuple[int, int]]
+    """(major, minor) that open through a device node that the container created itself."""
     environment: dict[str, str]
 
 
@@ -53,9 +53,14 @@ def read_view(log: str) -> View:
     lines = [line.split(maxsplit=2) for line in log.splitlines()]
     return View(
         {line[1]: line[2] == "open" for line in lines if line[0] == "sees"},
-        frozenset(int(line[1]) for line in lines if line[0] == "forged"),
+        frozenset(_number(line[1]) for line in lines if line[0] == "forged"),
         dict(line[1].split("=", 1) for line in lines if line[0] == "env"),
     )
+
+
+def _number(text: str) -> tuple[int, int]:
+    major, minor = text.split(":")
+    return int(major), int(minor)
 
 
 def devices(lab: Lab, node: str) -> dict[str, Device]:
@@ -70,10 +75,10 @@ def sound(view: View, lab: Lab, node: str, *, count: int = 1) -> list[Device]:
     known = devices(lab, node)
     seen = [known[path] for path in view.nodes if path in known]
     assert len(seen) == count
-    given = [each for each in nodes_of(seen) if each.major == MAJOR]
+    given = [each for each in nodes_of(seen) if each.major in MAJORS]
     assert set(view.nodes) == {each.container_path for each in given}
     assert all(view.nodes.values())
-    assert view.forged == {each.minor for each in given}
+    assert view.forged == {(each.major, each.minor) for each in given}
     assert set(view.environment.values()) == {device.uuid for device in seen}
     return seen
 
