@@ -17,11 +17,14 @@ AS_ROOT: Object = {
 
 
 class AsRoot:
-    """Creates Pods. `unprivileged`: why the platform refuses containers that run as root, or empty."""
+    """Creates Pods. `unprivileged`: why the platform refuses containers that run as root, or empty.
 
-    def __init__(self, scratch: Scratch) -> None:
+    security: the securityContext with which they do.
+    """
+
+    def __init__(self, scratch: Scratch, security: Object = AS_ROOT) -> None:
         self.unprivileged = ""
-        self._scratch = scratch
+        self._scratch, self._security = scratch, security
 
     async def create(self, made: Callable[[Object], Object]) -> Object:
         """The created Pod. made: makes it, with these fields in each of its containers. Raises ClusterError.
@@ -30,7 +33,7 @@ class AsRoot:
         """
         if not self.unprivileged:
             try:
-                return await self._scratch.create(made({"securityContext": AS_ROOT}))
+                return await self._scratch.create(made({"securityContext": self._security}))
             except Rejected as error:
                 refused = str(error)
         created = await self._scratch.create(made({}))

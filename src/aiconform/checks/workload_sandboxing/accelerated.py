@@ -63,12 +63,11 @@ async def with_accelerator(
     node = await platform.node(target.node)
     found: list[AcceleratedPod] = []
     offered = await offered_classes(platform, settings)
-    about = node["status"].get("nodeInfo") or {}
-    release, boot = about.get("kernelVersion", ""), about.get("bootID", "")
+    release, boot = _kernel_of(node)
     able = [each for each in offered.classes if each.runs_on(node["metadata"].get("labels"))]
     for number, each in enumerate(able[:MOST_CLASSES], 1):
         scratch.tell(f"{each}: which kernel does its Pod have with {target}?")
-        found.append(await _tried(platform, scratch, pods, target, each, number, settings.patience, (release, boot)))
+        found.append(await _tried(platform, scratch, pods, target, node, each, number, settings.patience))
         if _own(found[-1].kernel, release, boot):
             break
     return Accelerated(node=target.node, asked=target.name, release=release, boot=boot, pods=tuple(found))
@@ -79,12 +78,11 @@ async def _tried(
     scratch: Scratch,
     pods: SandboxPods,
     target: NodeAccelerators,
+    node: Object,
     each: SandboxClass,
     number: int,
     patience: float,
-    kernel_of_node: tuple[str, str],
 ) -> AcceleratedPod:
-    node = await platform.node(target.node)
     request = await request_devices(platform, scratch, target, name=f"accelerated-{number}")
     main = container("main", platform.images["shell"], inside.ACCELERATED, resources=request.resources)
     spec = {**request.pod_spec, "runtimeClassName": each.name}
@@ -101,7 +99,7 @@ async def _tried(
             kernel=kernel_lines(lines)[0],
             opens=tuple(attempt for attempt in attempts if not known_nodes().is_ordinary(attempt.device)),
         )
-        if _own(tried.kernel, *kernel_of_node):
+        if _own(tried.kernel, *_kernel_of(node)):
             return tried
         alone = await pods.trial(each, f"without-{number}")
         if not isinstance(alone, Refusal):
@@ -116,15 +114,18 @@ async def _printed(platform: Platform, running: Object, patience: float) -> list
     return await read_until(platform.cluster, running, "main", inside.LOOKED, seconds=patience)
 
 
+def _kernel_of(node: Object) -> tuple[str, str]:
+    """(release, boot ID)."""
+    about = node["status"].get("nodeInfo") or {}
+    return about.get("kernelVersion", ""), about.get("bootID", "")
+
+
 def _compared(kernel: Kernel, release: str, boot: str) -> Compared:
     return compare(kernel, Kernel(), release=release, boot=boot)
 
 
 def _own(kernel: Kernel | None, release: str, boot: str) -> bool:
-    if kernel is None:
-        return False
-    found = _compared(kernel, release, boot)
-    return bool(found.different) and not found.same
+    return kernel is not None and _compared(kernel, release, boot).said_to_differ
 
 
 @assertion("kernel_is_another_with_accelerator", "With an accelerator, the sandboxed Pod sees another kernel, too")

@@ -12,12 +12,11 @@ from aiconform.checks.workload_sandboxing.assertions import (
     no_foreign_process_is_visible,
 )
 from aiconform.checks.workload_sandboxing.network_assertions import (
-    SERVICES,
     answered,
     network_is_isolated,
     services_are_reachable,
 )
-from aiconform.checks.workload_sandboxing.observations import Isolation, Sight
+from aiconform.checks.workload_sandboxing.observations import SERVICES, Isolation, Sight
 
 UNASKED = Cell("not tried")
 

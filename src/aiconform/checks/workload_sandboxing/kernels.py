@@ -41,6 +41,11 @@ class Compared:
         return True if self.different and self.apart else None
 
     @property
+    def said_to_differ(self) -> bool:
+        """Whether they are two kernels by what they say, which can be faked."""
+        return bool(self.different) and not self.same
+
+    @property
     def words(self) -> str:
         if self.same:
             return f"one kernel: {'; '.join(self.same)}"

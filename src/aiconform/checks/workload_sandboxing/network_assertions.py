@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from aiconform.check import Finding, assertion, holds, undecided
-from aiconform.checks.workload_sandboxing.observations import Isolation, Sight
+from aiconform.checks.workload_sandboxing.observations import SERVICES, Isolation, Sight
 from aiconform.checks.workload_sandboxing.subjects import nobody, pair_of, where
-
-SERVICES = ("service-name", "service-address")
 
 
 @assertion("network_is_isolated", "The Pod has its own network and no path to the host's loopback interface")
@@ -71,8 +69,8 @@ def services_are_reachable(seen: Isolation) -> Finding:
         return nobody(seen)
     sandbox, control = pair
     named = {"service-name": "a Service by its name", "service-address": "a Service by its address"}
-    usual = [what for what in SERVICES if _served(control, what)]
-    lost = [what for what in usual if not _served(sandbox, what)]
+    usual = [what for what in SERVICES if control.served(what)]
+    lost = [what for what in usual if not sandbox.served(what)]
     if api := control.fetched("api"):
         named["api"] = "the API server's Service"
         if api.said == "connected":
@@ -91,7 +89,7 @@ def services_are_reachable(seen: Isolation) -> Finding:
                 f"address ({direct.said or 'no answer'}): let the run's Pods reach each other"
             )
         return holds(False, f"{where(seen)}: only the control Pod reaches {told}", subjects=len(usual))
-    served = [what for what in SERVICES if _served(sandbox, what)]
+    served = [what for what in SERVICES if sandbox.served(what)]
     # Not each network brings what a Pod sends to its own Service back to it.
     if not any(what in usual for what in SERVICES) and len(served) < len(SERVICES):
         why = f"; {seen.denied}" if seen.denied else ""
@@ -102,11 +100,6 @@ def services_are_reachable(seen: Isolation) -> Finding:
         named[what] + ("" if what in usual else " (the control Pod's, which does not reach itself)") for what in reached
     )
     return holds(True, f"{where(seen)}: it reaches {told}", subjects=len(reached))
-
-
-def _served(sight: Sight, what: str) -> bool:
-    fetch = sight.fetched(what)
-    return fetch is not None and fetch.word == "victim"
 
 
 def _said(sight: Sight, what: str) -> str:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from aiconform.check import Observation
 from aiconform.kit.container_view import OpenAttempt
 
+SERVICES = ("service-name", "service-address")
+"""What is asked of the control Pod's Service, by its name and by its address."""
+
 
 class Kernel(Observation):
     """What a container is told of its kernel; empty where it is told nothing.
@@ -112,6 +115,11 @@ class Sight(Observation):
 
     def fetched(self, what: str) -> Fetch | None:
         return next((each for each in self.fetches if each.what == what), None)
+
+    def served(self, what: str) -> bool:
+        """Whether the control Pod's server answered."""
+        fetch = self.fetched(what)
+        return fetch is not None and fetch.word == "victim"
 
 
 class Tried(Observation):

@@ -14,7 +14,7 @@ from aiconform.check import Access, Inspection, NothingToLookAt, Settings, inspe
 from aiconform.checks.workload_sandboxing import inside
 from aiconform.checks.workload_sandboxing.agents import AGENT_ACCESS, Agents
 from aiconform.checks.workload_sandboxing.kernels import compare
-from aiconform.checks.workload_sandboxing.observations import AgentPod, Isolation, Kernel, Sight, Tried
+from aiconform.checks.workload_sandboxing.observations import SERVICES, AgentPod, Isolation, Kernel, Sight, Tried
 from aiconform.checks.workload_sandboxing.options import MOST_CLASSES, WorkloadSandboxing
 from aiconform.checks.workload_sandboxing.sandboxed_pods import SandboxPods, unlimited
 from aiconform.checks.workload_sandboxing.sight import kernel_lines, parse_sight
@@ -99,7 +99,7 @@ async def isolation(platform: Platform, scratch: Scratch, settings: Settings, ta
     seen = await pods.saw(control)
     no_listener = no_listener or await pods.listener_ended()
     closed = ""
-    if not all(_reached(sandbox, what) and _reached(seen, what) for what in ("service-name", "service-address")):
+    if not all(each.served(what) for each in (sandbox, seen) for what in SERVICES):
         closed = await denied(platform.cluster, sandboxed, "Egress") or await denied(
             platform.cluster, control, "Ingress"
         )
@@ -166,7 +166,7 @@ async def _trial(platform: Platform, pods: SandboxPods, each: SandboxClass, name
         return Trial(each, error=error)
     kernel, _ = kernel_lines(lines)
     found = compare(kernel, Kernel(), release=about.get("kernelVersion", ""), boot=about.get("bootID", ""))
-    return Trial(each, running, kernel, another=bool(found.different) and not found.same)
+    return Trial(each, running, kernel, another=found.said_to_differ)
 
 
 def _judged(trials: list[Trial], wanted: str) -> tuple[Trial, str]:
@@ -227,11 +227,6 @@ async def _attack(
     running = await pods.attacker(each, node, control)
     lines = await read_until(platform.cluster, running, "main", inside.DONE, seconds=max(patience, _TRIES_SECONDS))
     return running, parse_sight([*lines, inside.DONE], pods.words)
-
-
-def _reached(sight: Sight, what: str) -> bool:
-    fetch = sight.fetched(what)
-    return fetch is not None and fetch.word == "victim"
 
 
 @inspection

@@ -11,8 +11,9 @@ from aiconform.checks.workload_sandboxing import inside
 from aiconform.checks.workload_sandboxing.observations import Sight
 from aiconform.checks.workload_sandboxing.sight import Words, block_numbers, parse_sight
 from aiconform.checks.workload_sandboxing.starts import NO_HANDLER, Refusal, Starts
-from aiconform.cluster import ClusterError, NotFound, Object, Rejected, Stuck, wait
+from aiconform.cluster import ClusterError, NotFound, Object, Stuck, wait
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.as_root import AsRoot
 from aiconform.kit.logs import read_until
 from aiconform.kit.meshes import without_sidecar
 from aiconform.kit.pods import (
@@ -29,14 +30,14 @@ from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.sandboxes import SandboxClass
 
 # Code that nobody has reviewed is root in its container, with what a runtime gives every container.
-AS_ROOT: Object = {"runAsUser": 0, "seccompProfile": {"type": "RuntimeDefault"}}
+_USUAL_ROOT: Object = {"runAsUser": 0, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 class SandboxPods:
     """Makes the Pods of one run. `unprivileged`: why sandboxed Pods cannot run as root, or empty."""
 
     def __init__(self, platform: Platform, scratch: Scratch, seconds: float, patience: float) -> None:
-        self.unprivileged = ""
+        self._as_root = AsRoot(scratch, _USUAL_ROOT)
         self._services: dict[str, str] = {}
         self._listener: Object | None = None
         self.starts = Starts(platform, scratch, seconds)
@@ -52,6 +53,10 @@ class SandboxPods:
             victim=f"aic-{unique[:10]}",
             servers={self._served: "victim", self._loopback: "victim-loopback", self._of_host: "host-loopback"},
         )
+
+    @property
+    def unprivileged(self) -> str:
+        return self._as_root.unprivileged
 
     async def trial(self, each: SandboxClass, name: str) -> Object | Refusal:
         """A running Pod of the class that tells which kernel it has, or why there is none. Raises ClusterError."""
@@ -103,15 +108,7 @@ class SandboxPods:
                 return without_sidecar(pod(named, node, [main], runtimeClassName=runtime_class))
             return without_sidecar(pod_anywhere(named, [main], runtimeClassName=runtime_class))
 
-        if not self.unprivileged:
-            try:
-                return await self._scratch.create(made({"securityContext": AS_ROOT}))
-            except Rejected as error:
-                said = str(error)
-            created = await self._scratch.create(made({}))
-            self.unprivileged = said
-            return created
-        return await self._scratch.create(made({}))
+        return await self._as_root.create(made)
 
     async def _with_handler(self, handler: str, but: str) -> tuple[Object | None, str]:
         """(another node that reports this handler, what nodes report of handlers in words)."""
