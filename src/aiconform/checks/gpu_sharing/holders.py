@@ -185,9 +185,8 @@ class Holders:
         """The names of those that run now. Raises Stuck for one that somebody else ended."""
 
         async def name(holder: Holder) -> str:
-            metadata = holder.created["metadata"]
             try:
-                seen = await self._platform.cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
+                seen = await holder.now(self._platform.cluster)
             except NotFound:
                 raise Stuck(f"Pod {holder.name} was deleted by someone else") from None
             if trouble := trouble_of_the_node(seen):

@@ -58,7 +58,7 @@ def of_device(device: Device, profile: str) -> str:
     for name, value in device.attributes.items():
         if (pattern := wanted.get(name.rpartition("/")[2])) and _is(pattern, str(value)):
             return f"attribute {name}={str(value).lower() if isinstance(value, bool) else value}"
-    product = str(device.attribute("productName", "model", "product") or "")
+    product = _product(device)
     return f"product {product}" if _of_product(product, profile) else ""
 
 
@@ -83,8 +83,7 @@ def of_resource(resource: str, profile: str, product: str, labels: Mapping[str, 
 
 def memory_of_device(device: Device, profile: str) -> float:
     """How many bytes a virtual device should have: as published, else by the name of its type; 0 if none says."""
-    product = str(device.attribute("productName", "model", "product") or "")
-    return device.memory or _of_name(product, profile)
+    return device.memory or _of_name(_product(device), profile)
 
 
 def memory_of_resource(resource: str, profile: str, product: str, labels: Mapping[str, str]) -> float:
@@ -157,6 +156,10 @@ def looked_at(profiles: Iterable[str]) -> str:
     labels = [label for each in profiles for label in known.labels.get(each, {})]
     names = ["attributes " + ", ".join(known.attributes), "labels " + ", ".join([*labels, INSTANCE_TYPE])]
     return "; ".join([*names, "names of products and extended resources"])
+
+
+def _product(device: Device) -> str:
+    return str(device.attribute("productName", "model", "product") or "")
 
 
 def _is(pattern: str, value: str) -> bool:
