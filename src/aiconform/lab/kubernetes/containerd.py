@@ -54,6 +54,8 @@ config_path = "{folder / REGISTRIES}"
 cdi_spec_dirs = ["/etc/cdi", "{CDI_FOLDER}"]
 # A profile would stay loaded in this machine's kernel.
 disable_apparmor = true
+# The CPU of every container once a second by default, which only a kubelet asks for that takes its figures from here.
+stats_collect_period = "1h"
 # Without CAP_SYS_RESOURCE, lowering an OOM score fails, and no sandbox would start.
 restrict_oom_score_adj = true
 
