@@ -100,6 +100,8 @@ class AcceleratorConfig(Strict):
     """The kubelet's folder for device plugins, which holds its `kubelet.sock`. (start)"""
     telemetry: Path | None = None
     """The file that the exporter of metrics reads; not written if None. (start)"""
+    cgroup: Path = Path()
+    """The cgroup of the node's Pods, below /sys/fs/cgroup: the exporter looks there for users of a device. (start)"""
     offer: Offer = Offer.DRA
     """How Pods request the devices. With `both`, DRA offers the first half (rounded up), the plugin the rest."""
     count: Annotated[int, Field(ge=0, le=MOST_ACCELERATORS)] = 4

@@ -36,6 +36,7 @@ FIXED = (
     "registry_dir",
     "device_plugin_dir",
     "telemetry",
+    "cgroup",
     "first_minor",
     "identity",
     "real",

@@ -39,6 +39,7 @@ def telemetry(config: AcceleratorConfig) -> dict[str, object]:
     devices, faults = [each for each in devices_of(config) if not each.on_demand], set(config.faults)
     series = [each for each in exporters()[config.identity.metrics].series if not _left_out(each, faults)]
     return {
+        "cgroup": str(config.cgroup),
         "devices": [
             {"major": each.major, "minor": each.minor, "memory": quantity.whole(each.memory)} for each in devices
         ],

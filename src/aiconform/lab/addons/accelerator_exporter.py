@@ -12,18 +12,21 @@ from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component
 from aiconform.lab.build.images import Image, controller
+from aiconform.lab.machines import cgroups
 
 if TYPE_CHECKING:
     from aiconform.cluster import Object
 
 COMPONENT = Component(
     "accelerator-exporter",
-    "1.0.0",
+    "1.1.0",
     "accelerator-exporter",
     (".",),
     ("accelerator-exporter",),
     main="accelerator-exporter/main.go",
 )
+# A container has its own cgroups where the node has all of them.
+_MOUNTED = "/run/cgroups"
 # No exporter's name is part of it: whose it is, the Pod's name says.
 IMAGE = f"aiconform.dev/lab/telemetry:{COMPONENT.version}"
 
@@ -48,19 +51,23 @@ def _objects(site: Site) -> Sequence[Object]:
 def _deployed(exporter: Exporter, operator: str, nodes: Sequence[str]) -> list[Object]:
     """An exporter, on these nodes or on all others."""
     labels = {"app.kubernetes.io/name": exporter.name}
-    # It reads from the node's process table which processes have a device open; for that it needs these capabilities.
+    # It reads which processes of the node's Pods have a device open; for that it needs these capabilities.
     container = {
         "name": "exporter",
         "image": IMAGE,
         "imagePullPolicy": "IfNotPresent",
         "env": [
             {"name": "TELEMETRY", "value": f"{TELEMETRY_FOLDER}/telemetry.json"},
+            {"name": "CGROUPS", "value": _MOUNTED},
             {"name": "PORT", "value": str(exporter.port)},
         ],
         "ports": [{"name": "metrics", "containerPort": exporter.port}],
         "readinessProbe": {"httpGet": {"path": "/metrics", "port": "metrics"}, "periodSeconds": 1},
         "securityContext": {"capabilities": {"drop": ["ALL"], "add": ["SYS_PTRACE", "DAC_READ_SEARCH"]}},
-        "volumeMounts": [{"name": "telemetry", "mountPath": TELEMETRY_FOLDER, "readOnly": True}],
+        "volumeMounts": [
+            {"name": "telemetry", "mountPath": TELEMETRY_FOLDER, "readOnly": True},
+            {"name": "cgroups", "mountPath": _MOUNTED, "readOnly": True},
+        ],
     }
     expression = {"key": "kubernetes.io/hostname", "operator": operator, "values": list(nodes)}
     terms = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
@@ -77,7 +84,10 @@ def _deployed(exporter: Exporter, operator: str, nodes: Sequence[str]) -> list[O
             "terminationGracePeriodSeconds": 1,
             "tolerations": [{"operator": "Exists"}],
             "containers": [container],
-            "volumes": [{"name": "telemetry", "hostPath": {"path": TELEMETRY_FOLDER, "type": "DirectoryOrCreate"}}],
+            "volumes": [
+                {"name": "telemetry", "hostPath": {"path": TELEMETRY_FOLDER, "type": "DirectoryOrCreate"}},
+                {"name": "cgroups", "hostPath": {"path": str(cgroups.ROOT), "type": "Directory"}},
+            ],
         },
     }
     about = {"name": exporter.name, "namespace": exporter.namespace, "labels": labels}

@@ -24,7 +24,7 @@ from aiconform.lab.kubernetes import containerd, imagestore
 from aiconform.lab.kubernetes.controlplane import GO_SETTINGS, NODE_GRACE_SECONDS, api_is_ready
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.kubernetes.pki import Authority, write_kubeconfig
-from aiconform.lab.machines import host
+from aiconform.lab.machines import cgroups, host
 from aiconform.lab.machines.files import write_json, write_text
 from aiconform.lab.machines.machine import SEED
 from aiconform.lab.machines.preconditions import Precondition
@@ -198,6 +198,7 @@ def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConf
         registry_dir=Path("/var/lib/kubelet/plugins_registry"),
         device_plugin_dir=Path("/var/lib/kubelet/device-plugins"),
         telemetry=Path(TELEMETRY_FOLDER) / "telemetry.json",
+        cgroup=cgroups.below_root(f"{paths.node_cgroup(node.name)}/kubepods"),
         offer=Offer(node.allocation),
         count=node.accelerators,
         first_minor=node.first_minor,

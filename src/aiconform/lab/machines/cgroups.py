@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiconform.lab.config import LabError
 
+ROOT = Path("/sys/fs/cgroup")
 # What the kubelet needs in version 2; hugetlb only if the kernel has it.
 _CONTROLLERS = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
 _EMPTY_SECONDS = 10
@@ -36,7 +37,12 @@ def hierarchies() -> tuple[Hierarchy, ...]:
 
 def unified() -> bool:
     """Whether this machine's controllers are in version 2's hierarchy."""
-    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    return (ROOT / "cgroup.controllers").exists()
+
+
+def below_root(path: str) -> Path:
+    """The cgroup's folder relative to ROOT; of version 1 that of the memory controller, in which all processes are."""
+    return Path(path) if unified() else Path("memory", path)
 
 
 def create(path: str) -> None:

@@ -7,6 +7,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log"
 	"net/http"
 	"os"
@@ -42,15 +43,18 @@ type series struct {
 	Samples []sample `json:"samples"`
 }
 
-// What the file says. Defect is a deliberate one of the lab, empty on a healthy lab.
+// What the file says. Cgroup is the one of the node's Pods, below /sys/fs/cgroup. Defect is a deliberate one of the lab,
+// empty on a healthy lab.
 type telemetry struct {
+	Cgroup  string   `json:"cgroup"`
 	Devices []device `json:"devices"`
 	Series  []series `json:"series"`
 	Defect  string   `json:"defect"`
 }
 
 type exporter struct {
-	file string
+	file    string
+	cgroups string // where the node's /sys/fs/cgroup is mounted
 
 	mutex  sync.Mutex
 	past   map[uint64][]float64 // the last measurements of a device number: 100 if held open, 0 if not
@@ -75,12 +79,26 @@ func number(major, minor uint32) uint64 {
 	return uint64(minor&0xff) | uint64(major&0xfff)<<8 | uint64(minor&^uint32(0xff))<<12 | uint64(major&^uint32(0xfff))<<32
 }
 
-// held has the numbers of the devices that some process holds open now.
-func held(wanted map[uint64]bool) map[uint64]bool {
+// processes has the pids of the cgroup and of all below it. All other processes of the machine, of which other nodes and
+// labs have many, are never looked at.
+func processes(cgroup string) []string {
+	var found []string
+	_ = filepath.WalkDir(cgroup, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			content, _ := os.ReadFile(filepath.Join(path, "cgroup.procs")) // gone meanwhile
+			found = append(found, strings.Fields(string(content))...)
+		}
+		return nil
+	})
+	return found
+}
+
+// held has the numbers of the devices that some of these processes hold open now.
+func held(wanted map[uint64]bool, pids []string) map[uint64]bool {
 	found := map[uint64]bool{}
-	folders, _ := filepath.Glob("/proc/[0-9]*/fd")
-	for _, folder := range folders {
-		entries, err := os.ReadDir(folder) // gone meanwhile, or a process of no interest
+	for _, pid := range pids {
+		folder := filepath.Join("/proc", pid, "fd")
+		entries, err := os.ReadDir(folder) // gone meanwhile
 		if err != nil {
 			continue
 		}
@@ -99,10 +117,11 @@ func held(wanted map[uint64]bool) map[uint64]bool {
 
 func (e *exporter) measure() {
 	wanted := map[uint64]bool{}
-	for _, each := range e.read().Devices {
+	from := e.read()
+	for _, each := range from.Devices {
 		wanted[number(each.Major, each.Minor)] = true
 	}
-	now := held(wanted)
+	now := held(wanted, processes(filepath.Join(e.cgroups, from.Cgroup)))
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	for each := range wanted {
@@ -190,7 +209,12 @@ func (e *exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func main() {
-	exporter := &exporter{file: os.Getenv("TELEMETRY"), past: map[uint64][]float64{}, peaks: map[int]float64{}}
+	exporter := &exporter{
+		file:    os.Getenv("TELEMETRY"),
+		cgroups: os.Getenv("CGROUPS"),
+		past:    map[uint64][]float64{},
+		peaks:   map[int]float64{},
+	}
 	go func() {
 		for {
 			exporter.measure()
