@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support.scopes import part, rank, scope
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["support.record"]
@@ -17,26 +18,9 @@ pytest_plugins = ["support.record"]
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 
-OF_NODES = "tests/lab/checks/test_faults_of_nodes.py"
-OTHERS = tuple(f"tests/lab/test_{name}.py" for name in ("sharing_ways", "virtual_ways", "strict_clusters", "personas"))
-LABS = (OF_NODES, *OTHERS, "tests/lab/checks/", "tests/lab/")
-"""Each is one scope, which stays with one worker. Those of checks share a lab, the others have labs of their own."""
-
-
-def scope(nodeid: str) -> str:
-    """What stays together on one worker: the tests of a lab, or of one file."""
-    file = nodeid.partition("::")[0]
-    return next((place for place in LABS if file.startswith(place)), file)
-
-
-def _part(nodeid: str) -> str:
-    """A lab, or a folder of tests that need none."""
-    where = scope(nodeid)
-    return where if where in LABS else "/".join(where.split("/")[:2])
-
 
 class ByLab(LoadScopeScheduling):
-    """Gives whole scopes to workers, in the order of collection: the longest come first."""
+    """Gives whole scopes to workers, in the order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
         return scope(nodeid)
@@ -63,28 +47,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Sorting is stable: within a scope, tests keep their order.
-    items.sort(key=lambda item: _rank(item.nodeid))
+    items.sort(key=lambda item: rank(item.nodeid))
     if check := config.getoption("check"):
         chosen = [item for item in items if _is_of(item, check)]
         if not chosen:
             raise pytest.UsageError(f"--check {check}: no test is of a check with this id")
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
-
-
-def _rank(nodeid: str) -> int:
-    """The longest first, and what fills gaps last; what shares the lab of the checks comes when that is up."""
-    order = (
-        "tests/lab/checks/",
-        "tests/lab/",
-        "tests/browser",
-        "tests/package",
-        "tests/sigstore",
-        OF_NODES,
-        *OTHERS,
-    )
-    part = _part(nodeid)
-    return order.index(part) if part in order else len(order)
 
 
 def _is_of(item: pytest.Item, check: str) -> bool:
@@ -109,7 +78,7 @@ def _phases() -> Iterator[tuple[str, float]]:
     spans: dict[str, list[float]] = {}
     for line in _lines(Path(folder) / "tests-main.jsonl"):
         begin, end = line["at"] - line["seconds"], line["at"]
-        span = spans.setdefault(_part(line["test"]), [begin, end])
+        span = spans.setdefault(part(line["test"]), [begin, end])
         span[:] = [min(span[0], begin), max(span[1], end)]
     for where, (begin, end) in spans.items():
         yield f"tests of {where}", end - begin

@@ -9,13 +9,23 @@ from pathlib import Path
 
 import pytest
 from support.accounts import drop_limited, limited
-from support.lab import LAB, Lab, Outcome, succeed
+from support.lab import CHECKS_LAB, LAB, Lab, Outcome, lab_of_its_own, succeed
+from support.scopes import scope
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The labs of many files end with the last of these, not with the worker: each costs what the others lack."""
+    here = scope(item.nodeid)
+    shared = {"tests/lab/checks/": CHECKS_LAB, "tests/lab/": LAB}.get(here)
+    if shared and nextitem is not None and scope(nextitem.nodeid) != here:
+        succeed("lab", "down", "--name", shared)
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +36,8 @@ def can_have_labs() -> None:
 
 @pytest.fixture(scope="session")
 def lab(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    # A lab that is still up from an earlier test run has that run's code.
-    succeed("lab", "down", "--name", LAB)
-    succeed("lab", "up", "--name", LAB)
-    yield Lab(LAB, tmp_path_factory.mktemp("runs"))
-    succeed("lab", "down", "--name", LAB)
+    with lab_of_its_own(LAB, tmp_path_factory.mktemp("runs")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 from support import watching
 from support.add_on_references import Brought, every, missing
-from support.lab import LAB, Lab, aiconform, succeed
+from support.lab import LAB, Lab, aiconform, lab_of_its_own, succeed
 
 from aiconform.lab import load
 from aiconform.lab.addons.install import LABEL
@@ -30,10 +30,8 @@ KINDS = (
 def lab(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One of its own: the add-ons of others stay."""
     name = f"{LAB}-add-ons"
-    succeed("lab", "down", "--name", name)
-    succeed("lab", "up", "--name", name, "--nodes", "1")
-    yield Lab(name, tmp_path_factory.mktemp("runs"))
-    succeed("lab", "down", "--name", name)
+    with lab_of_its_own(name, tmp_path_factory.mktemp("runs"), "--nodes", "1") as made:
+        yield made
 
 
 def objects(lab: Lab) -> dict[str, int]:

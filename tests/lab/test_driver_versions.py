@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from support.lab import LAB, Lab, Outcome, assert_breaks, succeed
+from support.lab import LAB, Lab, Outcome, assert_breaks, lab_of_its_own, succeed
 
 from aiconform.lab.faults.registry import FAULTS
 
@@ -22,11 +22,9 @@ WITH_LATER = ("node-3", "node-4")
 
 @pytest.fixture(scope="module")
 def lab(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    succeed("lab", "down", "--name", NAME)
     later = [word for node in WITH_LATER for word in ("--identity", f"{node}={LATER}")]
-    succeed("lab", "up", "--name", NAME, "--nodes", "4", *later)
-    yield Lab(NAME, tmp_path_factory.mktemp("runs"))
-    succeed("lab", "down", "--name", NAME)
+    with lab_of_its_own(NAME, tmp_path_factory.mktemp("runs"), "--nodes", "4", *later) as made:
+        yield made
 
 
 def versions(done: Outcome) -> dict[str, set[str]]:

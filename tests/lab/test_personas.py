@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
-from support.lab import LAB, Lab, Outcome, at_node, options, succeed
+from support.lab import LAB, Lab, Outcome, at_node, lab_of_its_own, options, succeed
 from support.matrix import CHECKS, Cell, checks, defects, personas
 
 from aiconform.lab.accelerators import identities
@@ -87,11 +87,11 @@ def lab(asked: tuple[str, ...], can_have_labs: None, tmp_path_factory: pytest.Te
     for node, persona in nodes(asked).items():
         shape += ["--identity", f"{node}={persona}"]
         shape += ["--allocation", f"{node}={identities()[persona].allocation or 'both'}"]
-    succeed("lab", "down", "--name", NAME)
     counts = ("--nodes", str(len(asked)), "--accelerators", str(ACCELERATORS))
-    succeed("lab", "up", "--name", NAME, *counts, *shape, "--with", "accelerator-exporter")
-    yield Lab(NAME, tmp_path_factory.mktemp("runs"))
-    succeed("lab", "down", "--name", NAME)
+    with lab_of_its_own(
+        NAME, tmp_path_factory.mktemp("runs"), *counts, *shape, "--with", "accelerator-exporter"
+    ) as made:
+        yield made
 
 
 def looked_at(lab: Lab, *which: str) -> Outcome:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 from support.accelerator_pods import NOTHING, Pods, sound
-from support.lab import LAB, Lab, Outcome, succeed
+from support.lab import LAB, Lab, Outcome, lab_of_its_own, succeed
 
 from aiconform.cluster import connect
 from aiconform.lab import load
@@ -32,10 +32,8 @@ def up(*options: str) -> None:
 
 
 def brought(tmp_path_factory: pytest.TempPathFactory, *options: str) -> Iterator[Lab]:
-    succeed("lab", "down", "--name", NAME)
-    up(*options)
-    yield Lab(NAME, tmp_path_factory.mktemp("runs"))
-    succeed("lab", "down", "--name", NAME)
+    with lab_of_its_own(NAME, tmp_path_factory.mktemp("runs"), *options) as made:
+        yield made
 
 
 def run_with(lab: Lab, faults: Sequence[str], *checks: str) -> Outcome:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.lab import LAB, Lab, Outcome, succeed
+from support.lab import LAB, Lab, Outcome, lab_of_its_own, succeed
 
 from aiconform.lab.traits.admission import POD_LABELS
 from aiconform.lab.traits.catalog import TRAITS
@@ -31,10 +31,9 @@ MADE = "nodes,resourcequotas,limitranges,networkpolicies,secrets,validatingadmis
 
 @pytest.fixture(scope="module")
 def lab(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    succeed("lab", "down", "--name", NAME)
-    succeed("lab", "up", "--name", NAME, "--nodes", "2", "--allocation", "both", "--with", "prometheus")
-    yield Lab(NAME, tmp_path_factory.mktemp("runs"))
-    succeed("lab", "down", "--name", NAME)
+    shape = ("--nodes", "2", "--allocation", "both", "--with", "prometheus")
+    with lab_of_its_own(NAME, tmp_path_factory.mktemp("runs"), *shape) as made:
+        yield made
 
 
 def passes(done: Outcome, *checks: str) -> None:

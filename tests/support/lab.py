@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aiconform.lab.faults.fault import Fault
 from support.record import timed
 
@@ -22,13 +24,17 @@ LAB = os.environ.get("AICONFORM_TEST_LAB", "test")
 CHECKS_LAB = f"{LAB}-checks"
 KEPT_LAB = f"{LAB}-kept"
 """For the tests of one check; it stays up."""
-NODES = 8
+NODES = 4
 """Number of nodes of these two labs, which give accelerators by DRA and by a device plugin in turn."""
-FOR_GANGS = "node-7"
+FOR_GANGS = "node-3"
 """By a device plugin, too: each probe of gangs has a node of its own then."""
-FAULTY_NODES = [f"node-{number}" for number in range(3, 7)]
-"""The nodes that have faults of their own; the others are left to runs beside those that look at them."""
-ON_HEALTHY_NODES = ("--nodes", f"kubernetes.io/hostname notin ({', '.join(FAULTY_NODES)})")
+
+
+def keeps_lab(config: pytest.Config) -> bool:
+    """Whether labs of the checks stay up, for the next call."""
+    return bool(config.getoption("check") or config.getoption("keep_lab"))
+
+
 # From the locked packages: the machine may have an old kubectl or none.
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
@@ -181,6 +187,23 @@ class Lab:
     def registry(self) -> str:
         """Where the lab's registry is, while a trait needs it."""
         return str(self._status()["registry"])
+
+
+@contextmanager
+def lab_of_its_own(name: str, folder: Path, *up: str, keep: bool = False) -> Iterator[Lab]:
+    """A lab that comes up with these options and ends with the body; evidence of its runs is in the folder.
+
+    keep: take it as an earlier call left it, without its faults, and leave it up.
+    """
+    if not keep:
+        # A lab that is still up from an earlier test run has that run's code.
+        succeed("lab", "down", "--name", name)
+    succeed("lab", "up", "--name", name, *up)
+    if keep:
+        succeed("lab", "fault", "--off", "--all", "--name", name)
+    yield Lab(name, folder)
+    if not keep:
+        succeed("lab", "down", "--name", name)
 
 
 def options(settings: Mapping[str, object], slowness: float = 1.0) -> list[str]:

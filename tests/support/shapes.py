@@ -9,7 +9,7 @@ from typing import Protocol
 
 from aiconform.lab.accelerators import Offer
 from aiconform.lab.faults.fault import Fault
-from support.lab import Lab, Outcome, at_node, options, succeed
+from support.lab import Lab, Outcome, at_node, lab_of_its_own, options, succeed
 
 DEVICES = 2
 """Accelerators of each node."""
@@ -46,10 +46,9 @@ def shaped_lab(name: str, nodes: Mapping[str, Shape], folder: Path) -> Iterator[
     shape = []
     for node, what in nodes.items():
         shape += ["--identity", f"{node}={what.identity}", "--allocation", f"{node}={what.offer}"]
-    succeed("lab", "down", "--name", name)
-    succeed("lab", "up", "--name", name, "--nodes", str(len(nodes)), "--accelerators", str(DEVICES), *shape)
-    yield Lab(name, folder)
-    succeed("lab", "down", "--name", name)
+    counts = ("--nodes", str(len(nodes)), "--accelerators", str(DEVICES))
+    with lab_of_its_own(name, folder, *counts, *shape) as made:
+        yield made
 
 
 def looked_at(lab: Lab, check: str, brief: Mapping[str, object], *words: str) -> Outcome:

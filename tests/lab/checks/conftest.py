@@ -6,11 +6,8 @@ a few runs: `healthy`, `healthy_otherwise`, `undecided`, and one for each round 
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -18,13 +15,13 @@ from support.accelerator_pods import IMAGE, STAY
 from support.accounts import drop_limited, limited
 from support.lab import (
     CHECKS_LAB,
-    FAULTY_NODES,
     FOR_GANGS,
     KEPT_LAB,
     NODES,
-    ON_HEALTHY_NODES,
     Lab,
     Outcome,
+    keeps_lab,
+    lab_of_its_own,
     options,
     succeed,
 )
@@ -50,40 +47,12 @@ def add_ons(check: str | None) -> list[str]:
 
 @pytest.fixture(scope="session")
 def lab(can_have_labs: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The lab, which the workers of a test run share: the first one starts it, the last one deletes it."""
     check = request.config.getoption("check")
-    keep = bool(check) or request.config.getoption("keep_lab")
-    name = KEPT_LAB if keep else CHECKS_LAB
-    with_add_ons = ["--with", ",".join(add_ons(check))] if add_ons(check) else []
-    with users(tmp_path_factory) as others:
-        if not others:
-            if not keep:
-                # A lab that is still up from an earlier test run has that run's code.
-                succeed("lab", "down", "--name", name)
-            nodes = ("--nodes", str(NODES), "--allocation", f"{FOR_GANGS}=device-plugin")
-            succeed("lab", "up", "--name", name, *nodes, *with_add_ons)
-            succeed("lab", "fault", "--off", "--all", "--name", name)
-        others.append(1)
-    yield Lab(name, tmp_path_factory.mktemp("runs"))
-    with users(tmp_path_factory) as others:
-        others.pop()
-        if not others and not keep:
-            succeed("lab", "down", "--name", name)
-
-
-@contextmanager
-def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
-    """An entry for each process that uses the lab; other processes wait until the body has ended."""
-    base = tmp_path_factory.getbasetemp()
-    # Workers have folders of their own in that of the test run.
-    file = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "users-of-the-lab.json"
-    with file.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        found: list[int] = json.loads(file.read_text()) if file.exists() else []
-        try:
-            yield found
-        finally:
-            file.write_text(json.dumps(found))
+    keep = keeps_lab(request.config)
+    shape = ["--nodes", str(NODES), "--allocation", f"{FOR_GANGS}=device-plugin"]
+    shape += ["--with", ",".join(add_ons(check))] if add_ons(check) else []
+    with lab_of_its_own(KEPT_LAB if keep else CHECKS_LAB, tmp_path_factory.mktemp("runs"), *shape, keep=keep) as made:
+        yield made
 
 
 KINDS = {
@@ -103,9 +72,8 @@ def run(lab: Lab, request: pytest.FixtureRequest) -> Callable[..., Outcome]:
     """`lab.run` of these checks, or of the one that `--check` names."""
     only = request.config.getoption("check")
 
-    def run(*checks: str, **how: Any) -> Outcome:
-        words = how.pop("words", ON_HEALTHY_NODES)
-        return lab.run(*([only] if only else checks), *words, *options(how.pop("settings", {})), **how)
+    def run(*checks: str, settings: Mapping[str, object], words: Sequence[str] = (), **how: Any) -> Outcome:
+        return lab.run(*([only] if only else checks), *words, *options(settings), **how)
 
     return run
 
@@ -128,19 +96,15 @@ def healthy(lab: Lab, run: Callable[..., Outcome], tmp_path_factory: pytest.Temp
         drop_limited(lab)
     assert done.report, done.stderr
     assert not done.report["leaks"], done.report["leaks"]
-    # Other runs on this lab have Namespaces, too.
-    left = objects(lab) - before
-    assert not [name for name in left if "aiconform-" not in name or done.report["run"] in name]
+    assert not objects(lab) - before
     succeed("judge", done.folder)
     return done
 
 
 @pytest.fixture(scope="session")
 def inspected(lab: Lab) -> dict[str, dict[str, Any]]:
-    """Check -> what `inspect` says of it. Problems of nodes that another worker has faults on are left out."""
+    """Check -> what `inspect` says of it."""
     shown = json.loads(succeed("inspect", "-o", "json", kubeconfig=lab.kubeconfig))
-    for entry in shown["checks"]:
-        entry["problems"] = [text for text in entry["problems"] if not any(node in text for node in FAULTY_NODES)]
     return {entry["id"]: entry for entry in shown["checks"]}
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from support.lab import ON_HEALTHY_NODES, Lab, Outcome, assert_breaks, options, succeed
+from support.lab import Lab, Outcome, assert_breaks, options, succeed
 
 from aiconform.lab.faults.fault import Fault, Scope, assertions
 from aiconform.lab.faults.registry import possible, rounds
@@ -102,8 +102,8 @@ def in_round(lab: Lab, request: pytest.FixtureRequest) -> Outcome:
         if at_ordered:
             on.enter_context(lab.fault(*at_ordered, where=["--autoscaled"]))
         slowness = lab.slowness
-        how = (*ON_HEALTHY_NODES, "--patience", str(30 * slowness))
-        done = lab.run(*checks, *how, *options(settings(faults, checks), slowness))
+        patience = ("--patience", str(30 * slowness))
+        done = lab.run(*checks, *patience, *options(settings(faults, checks), slowness))
     succeed("judge", done.folder)
     return done
 

@@ -1,16 +1,16 @@
 """Faults of single nodes break their assertions there and nowhere else: one run looks at every node.
 
-It runs beside the other tests of the lab, on nodes that these leave alone.
+It has a lab of its own, so that it runs beside the other tests of the checks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
-from support.lab import FAULTY_NODES, Lab, Outcome, options, succeed
+from support.lab import CHECKS_LAB, KEPT_LAB, Lab, Outcome, keeps_lab, lab_of_its_own, options, succeed
 
 from aiconform.lab.faults.drivers import DIFFERENCES, FROM_DRA
 from aiconform.lab.faults.fault import Fault, Scope
@@ -19,6 +19,8 @@ from aiconform.lab.faults.registry import possible, rounds
 LOOKED_AT = ("accelerator_metrics", "dra_support", "driver_runtime_management", "secure_accelerator_access")
 """The checks that look at every node."""
 DRA = "dra_support"
+NODES = ("node-1", "node-2", "node-3", "node-4")
+"""They give accelerators by DRA and by a device plugin in turn."""
 # In test_nothing_installed.py. A node that publishes nothing is no accelerator node: dra_support sees it if none does.
 # And devices that change with every Pod that gets one leave nothing for a second check at the node.
 ELSEWHERE = ("no-driver", "driver-renumbers-devices")
@@ -31,7 +33,7 @@ def placed(groups: Sequence[tuple[Fault, ...]]) -> list[dict[str, tuple[Fault, .
     What breaks DRA is at nodes that give accelerators by it. What shows only beside a healthy node of its kind is at
     the others, of which one stays healthy.
     """
-    by_dra, others = FAULTY_NODES[::2], FAULTY_NODES[1::2]
+    by_dra, others = NODES[::2], NODES[1::2]
     of_dra = [each for each in groups if any(DRA in fault.checks or fault.breaks & FROM_DRA for fault in each)]
     beside = [each for each in groups if any(fault.breaks & DIFFERENCES for fault in each)]
     assert not [each for each in of_dra if each in beside]
@@ -72,21 +74,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="module")
+def lab(can_have_labs: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    name = f"{KEPT_LAB if keeps_lab(request.config) else CHECKS_LAB}-nodes"
+    shape = ("--nodes", str(len(NODES)), "--with", "accelerator-exporter")
+    with lab_of_its_own(name, tmp_path_factory.mktemp("runs"), *shape, keep=keeps_lab(request.config)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 def seen(lab: Lab, request: pytest.FixtureRequest) -> Seen:
     where: dict[str, tuple[Fault, ...]] = request.param
     with ExitStack() as faults:
         for node, members in where.items():
             faults.enter_context(lab.fault(*(fault.name for fault in members), where=("--node", node)))
-        nodes = f"kubernetes.io/hostname in ({', '.join(FAULTY_NODES)})"
-        done = lab.run(
-            *LOOKED_AT, "--every-node", "--nodes", nodes, "--patience", str(30 * lab.slowness), *options(BRIEF)
-        )
+        done = lab.run(*LOOKED_AT, "--every-node", "--patience", str(30 * lab.slowness), *options(BRIEF))
     succeed("judge", done.folder)
     return Seen(where, done)
 
 
 def test_faults_of_nodes_break_their_assertions_there_and_nowhere_else(lab: Lab, seen: Seen) -> None:
-    for node in FAULTY_NODES:
+    for node in NODES:
         on_node = ("-n", "accelerator-metrics", "-o", "name", "--field-selector", f"spec.nodeName={node}")
         exporters = [name.removeprefix("pod/") for name in lab.kubectl("get", "pods", *on_node).split()]
         faults = seen.faults.get(node, ())

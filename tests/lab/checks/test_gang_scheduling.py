@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.lab import ON_HEALTHY_NODES, Lab, Outcome, options
+from support.lab import Lab, Outcome, options
 
 from aiconform.checks.gang_scheduling.choice import ADAPTERS
 from aiconform.checks.gang_scheduling.solutions.adapter import Order
@@ -74,9 +74,7 @@ def test_what_is_made_for_a_solution_is_valid_by_its_own_definitions(lab: Lab, s
 
 def test_jobs_that_kueue_does_not_manage_are_no_verdict(lab: Lab) -> None:
     with lab.traits("unqueued-jobs"):
-        done = lab.run(
-            CHECK, *ON_HEALTHY_NODES, *options({f"{CHECK}.solution": "kueue", f"{CHECK}.observe_seconds": 6})
-        )
+        done = lab.run(CHECK, *options({f"{CHECK}.solution": "kueue", f"{CHECK}.observe_seconds": 6}))
     found = done.check(CHECK)
     assert (done.code, found["verdict"]) == (3, "error"), done.stderr
     assert "batch/job in integrations.frameworks" in found["reason"]
@@ -86,7 +84,7 @@ def test_a_queue_without_quota_is_no_verdict(lab: Lab, tmp_path: Path) -> None:
     queue = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "ClusterQueue", "metadata": {"name": "team"}, "spec": {}}
     create(lab, tmp_path, queue)
     try:
-        done = lab.run(CHECK, *ON_HEALTHY_NODES, *options({f"{CHECK}.solution": "kueue", f"{CHECK}.queue": "team"}))
+        done = lab.run(CHECK, *options({f"{CHECK}.solution": "kueue", f"{CHECK}.queue": "team"}))
     finally:
         lab.kubectl("delete", "clusterqueue", "team")
     assert (done.code, done.check(CHECK)["verdict"]) == (3, "error")
@@ -94,7 +92,7 @@ def test_a_queue_without_quota_is_no_verdict(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_queue_that_does_not_exist_is_no_verdict(lab: Lab) -> None:
-    done = lab.run(CHECK, *ON_HEALTHY_NODES, *options({f"{CHECK}.solution": "kueue", f"{CHECK}.queue": "nobody"}))
+    done = lab.run(CHECK, *options({f"{CHECK}.solution": "kueue", f"{CHECK}.queue": "nobody"}))
     assert "ClusterQueue nobody does not exist" in done.check(CHECK)["reason"]
 
 
