@@ -89,7 +89,7 @@ async def test_a_held_device_survives_restarts_of_kubelet_and_driver(real: Lab, 
         for process in ("kubelet", "accelerators"):
             real.node(node).restart(process)
     # Returns when driver and kubelet have found each other again.
-    await asyncio.to_thread(turn, real, ["no-driver"], on=False)
+    await asyncio.to_thread(turn, real, {"no-driver": ()}, on=False)
 
     left = await pods.claim("left")
     (free,) = sound(await pods.look("left", BY_DRA, claim="left"), real, BY_DRA)
@@ -117,12 +117,12 @@ async def test_a_leaking_runtime_shows_all_devices_and_leaves_running_pods_alone
     running = await pods.start("running", node, container("holder", STAY))
     await pods.phase(running, "Running")
     try:
-        await asyncio.to_thread(turn, real, ["runtime-leaks-devices"], on=True)
+        await asyncio.to_thread(turn, real, {"runtime-leaks-devices": ()}, on=True)
         view = await pods.look("stranger", node)
         assert view.nodes == dict.fromkeys(devices(real, node), True)
         assert view.forged == {(device.major, device.minor) for device in devices(real, node).values()}
     finally:
-        await asyncio.to_thread(turn, real, ["runtime-leaks-devices"], on=False)
+        await asyncio.to_thread(turn, real, {"runtime-leaks-devices": ()}, on=False)
     assert await pods.look("stranger-after", node) == NOTHING
     now = await cluster.get("v1", "Pod", "running", "default")
     assert now["status"]["containerStatuses"][0]["restartCount"] == 0

@@ -86,7 +86,7 @@ def test_a_node_that_is_ordered_while_faults_are_on_has_them(tmp_path: Path, mon
     own, ordered = plan.nodes[0], replace(plan.nodes[1], autoscaled=True)
 
     def leaks(on: bool) -> list[bool]:
-        record(paths.state, ["runtime-leaks-devices"], on, [AUTOSCALED], [own.name])
+        record(paths.state, {"runtime-leaks-devices": [AUTOSCALED]}, on, [own.name])
         for node in (own, ordered):
             nodes.furnish(plan, node, paths, network, ASSETS, authority)
         return [nodes.runtime_switch(paths, node.name).exists() for node in (own, ordered)]

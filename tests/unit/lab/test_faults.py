@@ -234,6 +234,35 @@ def test_a_fault_of_a_node_is_on_where_it_is_turned_on(lab: FakeLab) -> None:
     assert two.config.faults == ()
 
 
+def test_one_command_turns_on_other_faults_at_each_node(lab: FakeLab) -> None:
+    one, two = lab.nodes[:2]
+    before = [node.signals for node in lab.nodes]
+    words = ("driver-prepares-all@node-2", "no-driver@node-1", "runtime-opens-devices@bare", "no-driver@node-2")
+    assert run(*words, "no-driver@node-1").stdout == (
+        "driver-prepares-all is on at node-2\nno-driver is on at node-1, node-2\nruntime-opens-devices is on at bare\n"
+    )
+    assert one.config.faults == (DriverFault.NO_DRIVER,)
+    assert set(two.config.faults) == {DriverFault.PREPARES_ALL, DriverFault.NO_DRIVER}
+    assert [node.runtime_switch.exists() for node in lab.nodes] == [False, False, True]
+    # Each node is told once, however many faults it has.
+    assert [node.signals - signals for node, signals in zip(lab.nodes, before, strict=True)] == [1, 1, 0]
+    assert json.loads(run(*words[:3], "--off", "-o", "json").stdout) == [
+        {"name": "driver-prepares-all", "on": False, "nodes": ["node-2"]},
+        {"name": "no-driver", "on": False, "nodes": ["node-1"]},
+        {"name": "runtime-opens-devices", "on": False, "nodes": ["bare"]},
+    ]
+    assert (one.config.faults, two.config.faults) == ((), (DriverFault.NO_DRIVER,))
+    assert [node.runtime_switch.exists() for node in lab.nodes] == [False, False, False]
+    assert [node.signals - signals for node, signals in zip(lab.nodes, before, strict=True)] == [2, 2, 0]
+
+
+def test_a_fault_given_without_a_node_is_everywhere_beside_those_of_nodes(lab: FakeLab) -> None:
+    assert run("no-dra-api", "no-driver@node-1").stdout == "no-dra-api is on\nno-driver is on at node-1\n"
+    assert [node.config.faults for node in lab.nodes[:2]] == [(DriverFault.NO_DRIVER,), ()]
+    assert run("no-driver@node-1", "no-driver").stdout == "no-driver is on\n"
+    assert driver_faults(lab.state, "new") == (DriverFault.NO_DRIVER,)
+
+
 def test_a_fault_that_is_on_everywhere_can_be_turned_off_at_a_node(lab: FakeLab) -> None:
     run("no-driver")
     run("no-driver", "--off", "--node", "node-1")
@@ -254,6 +283,12 @@ def test_a_fault_can_be_on_at_ordered_nodes_only(lab: FakeLab) -> None:
     [
         (("no-driver", "--node", "node-9"), "no node node-9; it has node-1, node-2, bare"),
         (("no-dra-api", "--node", "node-1"), "no-dra-api is a fault of the whole lab"),
+        (("runtime-leaks-devices@node-1", "no-driver@node-9"), "no node node-9; it has node-1, node-2, bare"),
+        (("no-driver@node-1", "no-dra-api@node-1"), "no-dra-api is a fault of the whole lab"),
+        (("no-driver@node-1", "no-drivr@node-2"), "did you mean no-driver?"),
+        (("no-driver@",), "no-driver@ names no node: give FAULT@NODE"),
+        (("no-driver@node-1", "--node", "node-2"), "no-driver@node-1 says where the fault is: give it without --node"),
+        (("no-driver@node-1", "--autoscaled"), "no-driver@node-1 says where the fault is: give it without --node"),
         (("no-driver", "--all"), "give names of faults, --off --all, or --list"),
         (("--all",), "give names of faults, --off --all, or --list"),
     ],
@@ -278,7 +313,7 @@ def test_where_a_fault_is_on_follows_what_was_asked(tmp_path_factory: Any, chang
     state = tmp_path_factory.mktemp("state")
     expected: set[str] = set()
     for on, nodes in changes:
-        record(state, ["no-driver"], on, nodes, ["a", "b", "c"])
+        record(state, {"no-driver": nodes}, on, ["a", "b", "c"])
         where = nodes or {"a", "b", "c"}
         expected = expected | where if on else expected - where
     assert {node for node in "abc" if names_on_node(state, node)} == expected
@@ -469,7 +504,7 @@ def test_a_fault_of_shares_is_refused_where_devices_are_not_shared_so(lab: FakeL
     assert one.exit_code == 2
     assert "which those of node-2 have not" in one.output
     assert names_on(lab.state) == ()
-    assert run("more-shares-than-advertised", "--node", "node-1").exit_code == 0
+    assert run("more-shares-than-advertised@node-1", "no-driver@node-2").exit_code == 0
     # At a node that does not share its devices so, it does nothing.
     assert run("more-shares-than-advertised").exit_code == 0
     assert [len(ids) for node in lab.nodes[:2] for ids in plugged(node.config).values()] == [9, 20]

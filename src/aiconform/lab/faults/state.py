@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,13 +55,13 @@ def changing(state: Path) -> Iterator[None]:
         yield
 
 
-def record(state: Path, names: Iterable[str], on: bool, nodes: Collection[str], of: Collection[str]) -> None:
-    """Record that faults have to be on or off at `nodes`, or everywhere if there are none. Call it within `changing`.
+def record(state: Path, where: Mapping[str, Collection[str]], on: bool, of: Collection[str]) -> None:
+    """Record that faults have to be on or off. Call it within `changing`.
 
-    of: names of all nodes of the lab.
+    where: name -> at which nodes, or everywhere if there are none. of: names of all nodes of the lab.
     """
     now = places(state)
-    for name in names:
+    for name, nodes in where.items():
         now[name] = _changed(now.get(name, frozenset()), on, frozenset(nodes), frozenset(of))
     _write(state, {name: where for name, where in now.items() if where})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -80,31 +80,32 @@ class FaultyLab(Protocol):
         """
 
 
-def turn(lab: FaultyLab, names: Iterable[str], *, on: bool, nodes: Collection[str] = ()) -> None:
+def turn(lab: FaultyLab, where: Mapping[str, Collection[str]], *, on: bool) -> None:
     """Turn faults on or off, side by side; returns when that has taken effect.
 
-    nodes: where, for faults of scope node; AUTOSCALED stands for all nodes that an autoscaler orders. By default, all
-    nodes. If some of them fail, the others are carried out. Raises UnknownFault, LabError naming those that failed.
+    where: name -> at which nodes, for faults of scope node; AUTOSCALED stands for all nodes that an autoscaler orders,
+    and none for all nodes. If some of them fail, the others are carried out. Raises UnknownFault, LabError naming those
+    that failed.
     """
-    faults = [find(name) for name in dict.fromkeys(names)]
-    _check(lab, faults, on, nodes)
+    faults = {find(name): nodes for name, nodes in where.items()}
+    _check(lab, faults, on)
     with changing(lab.state):
         of = [node.name for node in lab.nodes]
         in_cluster = [fault for fault in faults if isinstance(fault.how, InCluster)]
         others = [fault for fault in faults if fault not in in_cluster]
         # A change in the cluster is recorded as on before it takes effect, as off only after it has ended: if it fails,
         # it can be retried.
-        record(lab.state, [fault.name for fault in (faults if on else others)], on, nodes, of)
+        record(lab.state, {fault.name: faults[fault] for fault in (faults if on else others)}, on, of)
         problems = _enforced(lab, {type(fault.how) for fault in others}, others)
         failed = _change(lab, dict.fromkeys(in_cluster, on))
         if not on:
-            record(lab.state, [fault.name for fault in in_cluster if fault not in failed], on, nodes, of)
+            record(lab.state, {fault.name: faults[fault] for fault in in_cluster if fault not in failed}, on, of)
     _raise([*problems, *_told(failed)])
 
 
-def _check(lab: FaultyLab, faults: Sequence[Fault], on: bool, nodes: Collection[str]) -> None:
-    """Raises LabError for what cannot be turned on, or not at these nodes."""
-    for fault in faults:
+def _check(lab: FaultyLab, faults: Mapping[Fault, Collection[str]], on: bool) -> None:
+    """Raises LabError for what cannot be turned on, or not at its nodes."""
+    for fault, nodes in faults.items():
         if on and (missing := [each for each in fault.needs if each not in lab.add_ons]):
             raise LabError(
                 f"{fault.name} needs add-on {missing[0]}, which is not installed: "
@@ -113,9 +114,9 @@ def _check(lab: FaultyLab, faults: Sequence[Fault], on: bool, nodes: Collection[
         if nodes and fault.scope is not Scope.NODE:
             raise LabError(f"{fault.name} is a fault of the whole lab: it cannot be on at single nodes")
     known = [node.name for node in lab.nodes]
-    if unknown := sorted(set(nodes) - {*known, AUTOSCALED}):
+    if unknown := sorted({node for nodes in faults.values() for node in nodes} - {*known, AUTOSCALED}):
         raise LabError(f"the lab has no node {unknown[0]}; it has {', '.join(known)}")
-    for fault in faults:
+    for fault, nodes in faults.items():
         if on and (fault.roles or fault.ways):
             _check_accelerators(lab, fault, nodes)
 
