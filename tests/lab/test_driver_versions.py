@@ -52,7 +52,7 @@ def test_a_node_of_each_version_is_looked_at_and_told_apart(lab: Lab) -> None:
 @pytest.mark.parametrize("node", WITH_LATER)
 def test_a_node_that_says_too_little_hides_that_it_differs(lab: Lab, node: str) -> None:
     name = "driver-version-imprecise"
-    with lab.fault(name, where=("--node", node)):
+    with lab.fault(f"{name}@{node}"):
         done = lab.run(CHECK)
     assert_breaks(done, FAULTS[name], CHECK)
     assert node in done.check(CHECK)["reason"]

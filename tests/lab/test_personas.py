@@ -9,7 +9,6 @@ recorded for docs/personas.md (support/matrix.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -133,9 +132,7 @@ def test_healthy_personas_pass(lab: Lab, asked: tuple[str, ...], request: pytest
 
 
 def test_each_defect_of_personas_is_caught_where_it_is(lab: Lab, asked: tuple[str, ...], round_: Round) -> None:
-    with ExitStack() as on:
-        for node, faults in round_.faults.items():
-            on.enter_context(lab.fault(*(fault.name for fault in faults), where=("--node", node)))
+    with lab.faults_at({node: [fault.name for fault in faults] for node, faults in round_.faults.items()}):
         done = looked_at(lab, *round_.checks)
         seen = {(check, node): broken(lab, done, check, node) for check in round_.checks for node in nodes(asked)}
     wrong = []

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack
 
 import pytest
 from support.accelerator_pods import NOTHING, Pods, sound
@@ -38,9 +37,7 @@ def brought(tmp_path_factory: pytest.TempPathFactory, *options: str) -> Iterator
 
 def run_with(lab: Lab, faults: Sequence[str], *checks: str) -> Outcome:
     """A run that looks at every node, with each of these faults on at a node of its own."""
-    with ExitStack() as on:
-        for node, fault in zip(NODES, faults, strict=False):
-            on.enter_context(lab.fault(fault, where=("--node", node)))
+    with lab.faults_at({node: [fault] for node, fault in zip(NODES, faults, strict=False)}):
         return lab.run(*checks, "--every-node", "--patience", "30")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from support.lab import LAB, Lab, Outcome
-from support.shapes import assert_broken, found_at, looked_at, rounds, shaped_lab, with_faults
+from support.shapes import assert_broken, found_at, looked_at, rounds, shaped_lab
 
 from aiconform.lab.accelerators import Offer, identities
 from aiconform.lab.accelerators.virtual import VIRTUAL_WAYS
@@ -78,7 +78,7 @@ def test_every_identity_is_found_and_right(lab: Lab) -> None:
 
 
 def test_each_fault_breaks_its_assertions_where_it_is(lab: Lab, faults: Mapping[str, Fault]) -> None:
-    with with_faults(lab, faults):
+    with lab.faults_at({node: [fault.name] for node, fault in faults.items()}):
         done = looked_at(lab, CHECK, BRIEF)
     assert_broken(done, CHECK, NODES, faults)
     assert not done.report["leaks"], done.report["leaks"]

@@ -8,8 +8,8 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,10 @@ class Lab:
             yield
         finally:
             succeed("lab", "fault", *names, "--off", *where)
+
+    def faults_at(self, where: Mapping[str, Iterable[str]]) -> AbstractContextManager[None]:
+        """Each node has its faults meanwhile: node -> their names."""
+        return self.fault(*(f"{name}@{node}" for node, names in where.items() for name in names))
 
     @contextmanager
     def traits(self, *names: str) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -63,15 +63,6 @@ def found_at(done: Outcome, check: str, node: str) -> Mapping[str, bool | None]:
     """Assertion -> what it finds at a node, of those that apply there."""
     entries = done.check(check)["assertions"]
     return {entry["id"]: held[0] for entry in entries if (held := at_node(entry, node))}
-
-
-@contextmanager
-def with_faults(lab: Lab, faults: Mapping[str, Fault]) -> Iterator[None]:
-    """Each node has its fault meanwhile."""
-    with ExitStack() as on:
-        for node, fault in faults.items():
-            on.enter_context(lab.fault(fault.name, where=("--node", node)))
-        yield
 
 
 def assert_broken(done: Outcome, check: str, nodes: Mapping[str, Shape], faults: Mapping[str, Fault]) -> None:

@@ -6,7 +6,6 @@ It has a lab of its own, so that it runs beside the other tests of the checks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -84,9 +83,7 @@ def lab(can_have_labs: None, request: pytest.FixtureRequest, tmp_path_factory: p
 @pytest.fixture(scope="module")
 def seen(lab: Lab, request: pytest.FixtureRequest) -> Seen:
     where: dict[str, tuple[Fault, ...]] = request.param
-    with ExitStack() as faults:
-        for node, members in where.items():
-            faults.enter_context(lab.fault(*(fault.name for fault in members), where=("--node", node)))
+    with lab.faults_at({node: [fault.name for fault in members] for node, members in where.items()}):
         done = lab.run(*LOOKED_AT, "--every-node", "--patience", str(30 * lab.slowness), *options(BRIEF))
     succeed("judge", done.folder)
     return Seen(where, done)
