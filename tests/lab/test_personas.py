@@ -93,8 +93,9 @@ def lab(asked: tuple[str, ...], can_have_labs: None, tmp_path_factory: pytest.Te
         yield made
 
 
-def looked_at(lab: Lab, *which: str) -> Outcome:
-    patience = ("--patience", str(30 * lab.slowness))
+def looked_at(lab: Lab, *which: str, times: int = 1) -> Outcome:
+    """A run of these checks on every node, that many times as patient as usual."""
+    patience = ("--patience", str(30 * times * lab.slowness))
     brief = {name: value for name, value in BRIEF.items() if name.partition(".")[0] in which}
     done = lab.run(*which, "--every-node", *patience, *options(brief))
     succeed("judge", done.folder)
@@ -131,10 +132,26 @@ def test_healthy_personas_pass(lab: Lab, asked: tuple[str, ...], request: pytest
     assert done.report["simulated"] is True
 
 
+def missed(done: Outcome, check: str, node: str, ids: set[str], faults: Sequence[Fault]) -> dict[Fault, bool]:
+    """The faults of a node that a check did not catch -> whether it could not decide."""
+    left = done.undecided(check, node)
+    of_check = [fault for fault in faults if check in fault.checks]
+    return {fault: bool(left & fault.broken(check)) for fault in of_check if not ids & fault.broken(check)}
+
+
 def test_each_defect_of_personas_is_caught_where_it_is(lab: Lab, asked: tuple[str, ...], round_: Round) -> None:
     with lab.faults_at({node: [fault.name for fault in faults] for node, faults in round_.faults.items()}):
         done = looked_at(lab, *round_.checks)
+        latest = dict.fromkeys(round_.checks, done)
         seen = {(check, node): broken(lab, done, check, node) for check in round_.checks for node in nodes(asked)}
+        # Dozens of Pods start at once: what the machine was too busy for is asked again, alone and more patiently.
+        for check in round_.checks:
+            if any(
+                True in missed(done, check, node, seen[check, node], on).values() for node, on in round_.faults.items()
+            ):
+                latest[check] = looked_at(lab, check, times=3)
+                for node in nodes(asked):
+                    seen[check, node] |= broken(lab, latest[check], check, node)
     wrong = []
     for (check, node), ids in seen.items():
         persona, faults = nodes(asked)[node], round_.faults.get(node, ())
@@ -142,13 +159,15 @@ def test_each_defect_of_personas_is_caught_where_it_is(lab: Lab, asked: tuple[st
             {check, EVERY_OTHER} & fault.disturbs - fault.checks for fault in faults
         ):
             continue
+        not_caught = missed(latest[check], check, node, ids, faults)
         for fault in faults:
             if check in fault.checks:
-                caught = bool(ids & fault.broken(check))
-                undecided = not caught and bool(done.undecided(check, node) & fault.broken(check))
-                Cell(persona, check, str(fault.name), caught, undecided).record()
-                wrong += [] if caught else [f"{persona}: {fault.name} is not caught by {check}"]
+                Cell(persona, check, str(fault.name), fault not in not_caught, not_caught.get(fault, False)).record()
+        wrong += [
+            f"{persona}: {fault.name} is not caught by {check}{': it could not decide' if open_ else ''}"
+            for fault, open_ in not_caught.items()
+        ]
         explained = {name for fault in faults for name in fault.broken(check)}
         explained |= {name.rpartition("/")[2] for fault in faults for name in fault.may_break}
         wrong += [f"{persona}: {check}/{name} is broken without a fault" for name in sorted(ids - explained)]
-    assert not wrong, ("\n".join(wrong), {check: done.check(check)["reason"] for check in round_.checks})
+    assert not wrong, ("\n".join(wrong), {check: latest[check].check(check)["reason"] for check in round_.checks})
