@@ -88,9 +88,10 @@ class Outcome:
         entries = self.check(name)["assertions"]
         return {entry["id"] for entry in entries if (_at(node, pods, entry) if node else entry["holds"]) is False}
 
-    def undecided(self, name: str, node: str) -> set[str]:
-        """Ids of the assertions that could not be decided on one node."""
-        return {entry["id"] for entry in self.check(name)["assertions"] if _at(node, (), entry) is None}
+    def undecided(self, name: str, node: str = "") -> set[str]:
+        """Ids of the assertions that could not be decided, on one node or at all."""
+        entries = self.check(name)["assertions"]
+        return {entry["id"] for entry in entries if (_at(node, (), entry) if node else entry["holds"]) is None}
 
     def targets(self, name: str) -> Counter[str]:
         """How many targets the check looked at, by the way in which they give accelerators."""
