@@ -24,8 +24,11 @@ def write_wrapper(wrapper: Path, *, runc: Path, switch: Path) -> None:
     words = [sys.executable, "-I", "-S", container_config.__file__, str(switch)]
     write_script(
         wrapper,
-        "# Runs runc, with the fault that the switch file describes, if there is one.\n"
-        f'if [ -e {shlex.quote(str(switch))} ]; then {shlex.join(words)} "$@" || exit 1; fi\n'
+        "# Runs runc, with the fault that the switch file describes, if there is one. It shows in what a container is\n"
+        "# created from; the five other calls for each container start no Python.\n"
+        f"if [ -e {shlex.quote(str(switch))} ]; then\n"
+        f'  case " $* " in *" create "* | *" run "*) {shlex.join(words)} "$@" || exit 1 ;; esac\n'
+        "fi\n"
         f'exec {shlex.quote(str(runc))} "$@"\n',
     )
 
