@@ -62,7 +62,12 @@ def _deployed(exporter: Exporter, operator: str, nodes: Sequence[str]) -> list[O
             {"name": "PORT", "value": str(exporter.port)},
         ],
         "ports": [{"name": "metrics", "containerPort": exporter.port}],
-        "readinessProbe": {"httpGet": {"path": "/metrics", "port": "metrics"}, "periodSeconds": 1},
+        # It serves once it has started: asking on and on would cost each node a request a second.
+        "startupProbe": {
+            "httpGet": {"path": "/metrics", "port": "metrics"},
+            "periodSeconds": 1,
+            "failureThreshold": 600,
+        },
         "securityContext": {"capabilities": {"drop": ["ALL"], "add": ["SYS_PTRACE", "DAC_READ_SEARCH"]}},
         "volumeMounts": [
             {"name": "telemetry", "mountPath": TELEMETRY_FOLDER, "readOnly": True},

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	every  = 500 * time.Millisecond
-	window = 4 // measurements in a mean: two seconds
+	every  = time.Second
+	window = 2 // measurements in a mean: two seconds
 )
 
 type device struct {
