@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from support.scopes import part, rank, scope
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 pytest_plugins = ["support.record"]
 
@@ -20,10 +21,18 @@ settings.load_profile("shared-machine")
 
 
 class ByLab(LoadScopeScheduling):
-    """Gives whole scopes to workers, in the order of collection."""
+    """Gives whole scopes to workers, in the order of collection.
+
+    The last worker begins with the last one: with what needs no lab, beside labs that wait.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return scope(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if node.gateway.id == f"gw{len(self.nodes) - 1}" != "gw0":
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)
