@@ -95,7 +95,8 @@ def lab(asked: tuple[str, ...], can_have_labs: None, tmp_path_factory: pytest.Te
 
 def looked_at(lab: Lab, *which: str, times: int = 1) -> Outcome:
     """A run of these checks on every node, that many times as patient as usual."""
-    patience = ("--patience", str(30 * times * lab.slowness))
+    # So many Pods starting at once on one machine take longer than one after another.
+    patience = ("--patience", str(30 * times * lab.slowness), "--at-once", "8")
     brief = {name: value for name, value in BRIEF.items() if name.partition(".")[0] in which}
     done = lab.run(*which, "--every-node", *patience, *options(brief))
     succeed("judge", done.folder)

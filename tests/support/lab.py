@@ -24,10 +24,6 @@ LAB = os.environ.get("AICONFORM_TEST_LAB", "test")
 CHECKS_LAB = f"{LAB}-checks"
 KEPT_LAB = f"{LAB}-kept"
 """For the tests of one check; it stays up."""
-NODES = 4
-"""Number of nodes of these two labs, which give accelerators by DRA and by a device plugin in turn."""
-FOR_GANGS = "node-3"
-"""By a device plugin, too: each probe of gangs has a node of its own then."""
 
 
 def keeps_lab(config: pytest.Config) -> bool:

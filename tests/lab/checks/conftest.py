@@ -13,45 +13,15 @@ from typing import Any
 import pytest
 from support.accelerator_pods import IMAGE, STAY
 from support.accounts import drop_limited, limited
-from support.lab import (
-    CHECKS_LAB,
-    FOR_GANGS,
-    KEPT_LAB,
-    NODES,
-    Lab,
-    Outcome,
-    keeps_lab,
-    lab_of_its_own,
-    options,
-    succeed,
-)
+from support.lab import CHECKS_LAB, Lab, Outcome, options, succeed
+from support.lab_of_checks import lab_of_checks
 
-from aiconform.lab.addons.registry import needed
-from aiconform.lab.config import DEFAULT_KUBERNETES
-from aiconform.lab.faults.registry import FAULTS
-from aiconform.spec import load_standard
-
-# More than one solution, operator, API: which of them a check takes is a part of what is tested.
-BESIDES = ("coscheduling", "workload-api", "gang-definitions", "kueue", "jobset", "lws", "trainer")
 OPERATORS = "jobset,leaderworkerset,trainer,kueue"
-
-
-def add_ons(check: str | None) -> list[str]:
-    """What the lab needs for the tests of one check, or of all."""
-    asked = load_standard().at(f"v{DEFAULT_KUBERNETES}")
-    of_checks = needed(entry for entry in asked if check in (None, entry.id))
-    of_faults = [name for fault in FAULTS.values() if check is None or check in fault.checks for name in fault.needs]
-    besides = BESIDES if check in (None, "gang_scheduling", "robust_controller") else ()
-    return list(dict.fromkeys((*of_checks, *of_faults, *besides)))
 
 
 @pytest.fixture(scope="session")
 def lab(can_have_labs: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    check = request.config.getoption("check")
-    keep = keeps_lab(request.config)
-    shape = ["--nodes", str(NODES), "--allocation", f"{FOR_GANGS}=device-plugin"]
-    shape += ["--with", ",".join(add_ons(check))] if add_ons(check) else []
-    with lab_of_its_own(KEPT_LAB if keep else CHECKS_LAB, tmp_path_factory.mktemp("runs"), *shape, keep=keep) as made:
+    with lab_of_checks(request.config, CHECKS_LAB, tmp_path_factory.mktemp("runs")) as made:
         yield made
 
 

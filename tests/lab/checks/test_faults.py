@@ -1,16 +1,18 @@
 """Every fault of the whole lab breaks exactly its assertions: faults of different checks are on at the same time.
 
-They come in rounds: one of each check, none of which changes what another's check sees, as the registry says.
+They come in rounds: one of each check, none of which changes what another's check sees, as the registry says. They
+have a lab of their own, so that they run beside the other tests of the checks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from support.lab import Lab, Outcome, assert_breaks, options, succeed
+from support.lab import CHECKS_LAB, Lab, Outcome, assert_breaks, options, succeed
+from support.lab_of_checks import lab_of_checks
 
 from aiconform.lab.faults.fault import Fault, Scope, assertions
 from aiconform.lab.faults.registry import possible, rounds
@@ -87,6 +89,12 @@ def of_lab(fault: Fault) -> Fault | None:
         return fault
     broken = assertions(AUTOSCALING, *fault.broken(AUTOSCALING))
     return replace(fault, breaks=broken, disturbs=frozenset()) if broken else None
+
+
+@pytest.fixture(scope="module")
+def lab(can_have_labs: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with lab_of_checks(request.config, f"{CHECKS_LAB}-faults", tmp_path_factory.mktemp("runs")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
