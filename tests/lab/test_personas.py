@@ -24,7 +24,8 @@ NAME = f"{LAB}-personas"
 ACCELERATORS = 4
 # Devices that change with every Pod that gets one leave nothing for a second check.
 RENUMBERS = "driver-renumbers-devices"
-BRIEF = {"accelerator_metrics.load_seconds": 10}
+# Fixed windows, and the limit of Pods that never start.
+BRIEF = {"accelerator_metrics.load_seconds": 10, "gpu_sharing.observe_seconds": 8, "gpu_sharing.start_seconds": 40}
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,10 @@ def lab(asked: tuple[str, ...], can_have_labs: None, tmp_path_factory: pytest.Te
 def looked_at(lab: Lab, *which: str, times: int = 1) -> Outcome:
     """A run of these checks on every node, that many times as patient as usual."""
     # So many Pods starting at once on one machine take longer than one after another.
-    patience = ("--patience", str(30 * times * lab.slowness), "--at-once", "8")
+    slowness = times * lab.slowness
+    patience = ("--patience", str(30 * slowness), "--at-once", "8")
     brief = {name: value for name, value in BRIEF.items() if name.partition(".")[0] in which}
-    done = lab.run(*which, "--every-node", *patience, *options(brief))
+    done = lab.run(*which, "--every-node", *patience, *options(brief, slowness))
     succeed("judge", done.folder)
     return done
 
