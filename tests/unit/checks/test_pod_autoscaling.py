@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import AsyncIterator
+from math import ceil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,14 +15,14 @@ from hypothesis import strategies as st
 
 from aiconform.check import NothingToLookAt
 from aiconform.check.registry import load_check
-from aiconform.checks.pod_autoscaling import probes, scaled_pods
+from aiconform.checks.pod_autoscaling import probes, scaled_pods, scaled_workload
 from aiconform.checks.pod_autoscaling.assertions import holds_at_target, metric_is_read, respects_stabilization_window
-from aiconform.checks.pod_autoscaling.observations import Sample, Scaled, Scaling
+from aiconform.checks.pod_autoscaling.observations import Sample, Scaled, Scaling, near, shown
 from aiconform.checks.pod_autoscaling.options import PodAutoscaling
 from aiconform.checks.pod_autoscaling.probes import choose_api, settled
 from aiconform.checks.pod_autoscaling.scaled_pods import first_pod, why_not_running
-from aiconform.checks.pod_autoscaling.scaled_workload import autoscaler, load
-from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory, average_read
+from aiconform.checks.pod_autoscaling.scaled_workload import TARGET, autoscaler, load
+from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory, average_read, written
 from aiconform.cluster import Object, Stuck, TimedOut
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
@@ -143,10 +146,67 @@ def test_a_shrinking_at_the_first_look_after_its_window_is_never_too_early(
     assert respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds
 
 
-@given(st.floats(0, 600), st.integers(32, 600))
-def test_a_shrinking_at_once_is_always_too_early(pipeline: float, window: int) -> None:
-    after = (sample(58.0 + pipeline + 0.1, 1, 3, 2.333),)
+@given(st.floats(0, 600), st.integers(32, 600), st.floats(0.1, 23))
+def test_a_shrinking_at_once_is_too_early_if_the_autoscaler_read_the_metric_before(
+    pipeline: float, window: int, gap: float
+) -> None:
+    low = 58.0 + pipeline
+    after = (sample(low, 3, 3, 9.99), sample(low + gap, 1, 3, 2.333))
     assert respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds is False
+
+
+@given(st.integers(32, 600), st.floats(-7, 600))
+def test_a_shrinking_at_once_is_undecided_if_nothing_was_read_for_a_window(window: int, more: float) -> None:
+    after = (sample(60.0, 3, 3, 9.99), sample(60.0 + window + more, 1, 3, 2.333))
+    assert respects_stabilization_window(seen(window=window, samples=(*GOOD[:4], *after))).holds is None
+
+
+STALLED = (
+    sample(31.7, 3, 3, 30.0),
+    sample(39.3, 4, 3, 14),
+    sample(42.2, 4, 4, 10.5),
+    sample(73.6, 4, 4, 2.449),
+    sample(73.6, 1, 4, 2.449),
+    sample(87.3, 1, 1, 7.0),
+)
+
+
+def stalled(*written: float) -> Scaling:
+    samples = STALLED
+    if written:
+        times = zip(STALLED, written, strict=True)
+        samples = tuple(each.model_copy(update={"written": moment}) for each, moment in times)
+    return seen(samples=samples, fall_at=57.0, end_at=87.3, window=20, round=5.0)
+
+
+def test_a_stalled_autoscaler_that_shrinks_at_its_first_low_reading_is_undecided() -> None:
+    finding = respects_stabilization_window(stalled())
+    assert finding.holds is None
+    assert "not seen to read the metric for 31 s" in finding.reason
+    assert "pod_autoscaling.window_seconds" in finding.reason
+
+
+def test_statuses_that_are_received_late_count_from_when_they_were_stored() -> None:
+    assert respects_stabilization_window(stalled(1, 8, 11, 30, 45, 60)).holds
+    assert respects_stabilization_window(stalled(1, 8, 28, 32, 33, 60)).holds is False
+    assert respects_stabilization_window(stalled(1, 8, 11, 43, 43, 60)).holds is None
+
+
+def test_a_status_without_a_value_is_no_reading() -> None:
+    silent = (*GOOD[:4], sample(70, 3, 3, None), sample(82, 1, 3, 2.333))
+    assert respects_stabilization_window(seen(samples=silent)).holds is None
+
+
+def test_when_a_status_was_stored_is_what_the_api_server_notes() -> None:
+    entries = [
+        {"manager": "aiconform", "time": "2026-05-04T10:00:59Z"},
+        {"manager": "kube-controller-manager", "subresource": "status", "time": "2026-05-04T10:00:20Z"},
+    ]
+    made: Object = {"metadata": {"creationTimestamp": "2026-05-04T10:00:00Z", "managedFields": entries}}
+    assert written(made) == 20
+    assert written({"metadata": {**made["metadata"], "managedFields": entries[:1]}}) is None
+    assert written({"metadata": {"managedFields": entries}}) is None
+    assert written({}) is None
 
 
 @pytest.mark.parametrize("api", ["custom", "external"])
@@ -159,8 +219,23 @@ def test_what_the_autoscaler_says_it_read_is_found_for_either_api(api: str) -> N
     assert average_read({}) is None
 
 
-def test_the_text_of_a_metric_is_as_prometheus_reads_it() -> None:
-    assert load("scaled", 30)["aiconform.dev/load"].endswith('aiconform_load{workload="scaled"} 30\n')
+@pytest.mark.parametrize("value", [0, 7, 30])
+@pytest.mark.parametrize("second", range(8))
+def test_a_pod_reports_what_is_set_a_little_different_each_time(value: int, second: int, tmp_path: Path) -> None:
+    (tmp_path / "value").write_text(load(value)["aiconform.dev/load"])
+    (tmp_path / "uptime").write_text(f"{100 + second}.99 5.0\n")
+    text = scaled_workload._SERVE.partition("#!/bin/sh\n")[2].partition("END\n")[0]
+    script = text.replace("/load/value", f"{tmp_path}/value").replace("/proc/uptime", f"{tmp_path}/uptime")
+    done = subprocess.run(["sh", "-c", script], env={"WORKLOAD": "scaled"}, capture_output=True, text=True, check=True)
+    *_, line = done.stdout.splitlines()
+    assert line.startswith('aiconform_load{workload="scaled"} ')
+    reported = float(line.rpartition(" ")[2])
+    below = (100 + second) % 7 * 0.005 if value else 0
+    assert reported == pytest.approx(value - below)
+    assert near(reported, value)
+    assert shown(reported) == f"{value}"
+    # As many Pods as for what is set, however few of them there are.
+    assert ceil(reported / TARGET) == ceil(value / TARGET)
 
 
 def test_the_api_is_the_first_that_is_served_or_the_one_that_is_wanted() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aiconform.check import Finding, assertion, holds, undecided
-from aiconform.checks.pod_autoscaling.observations import TOLERANCE, Scaling, near
-from aiconform.checks.pod_autoscaling.scaled_workload import REPLICAS, TARGET, shortest_delay
+from aiconform.checks.pod_autoscaling.observations import TOLERANCE, Sample, Scaling, near, shown
+from aiconform.checks.pod_autoscaling.scaled_workload import REPLICAS, TARGET, longest_gap, shortest_delay
 
 
 def _values(values: Iterable[float]) -> str:
-    return ", ".join(f"{value:g}" for value in dict.fromkeys(values)) or "nothing"
+    return ", ".join(dict.fromkeys(map(shown, values))) or "nothing"
 
 
 def _replicas(numbers: Sequence[int]) -> str:
@@ -33,8 +33,8 @@ def metric_is_read(seen: Scaling) -> Finding:
     # Either the average, or, if a slow pipeline let Pods start before it showed the entire load, the sum over all Pods.
     if any(near(average, seen.high) or near(average * current, seen.high) for average, current in raised):
         return holds(True, f"{where}: set {seen.low} and {seen.high}, read the same", subjects=2)
-    shown = _values(average for average, _ in raised[-5:])
-    return holds(False, f"{where}: set {seen.high}, read {shown}", subjects=2)
+    last = _values(average for average, _ in raised[-5:])
+    return holds(False, f"{where}: set {seen.high}, read {last}", subjects=2)
 
 
 @assertion(
@@ -109,12 +109,27 @@ def respects_stabilization_window(seen: Scaling) -> Finding:
         return undecided(f"{REPLICAS} Pods never ran")
     after = seen.between(seen.fall_at, None)
     most = max((sample.desired for sample in after[:1]), default=0)
-    fewer = next((sample for sample in after if sample.desired < most), None)
-    if fewer is None:
+    decreased = next((number for number, sample in enumerate(after) if sample.desired < most), None)
+    if decreased is None:
         return undecided("the number of Pods did not decrease")
+    fewer = after[decreased]
     # The window begins when the autoscaler first reads less than before.
-    least = TARGET * (1 - 2 * TOLERANCE)
-    read = next((sample for sample in after if sample.average is not None and sample.average < least), fewer)
-    waited = fewer.at - min(read.at, fewer.at)
+    read = next((sample for sample in after[:decreased] if _is_low(sample)), fewer)
+    waited = fewer.since(read)
     reason = f"it requested fewer Pods {waited:.0f} s after it read less; its window is {seen.window} s"
-    return holds(waited >= shortest_delay(seen.window, seen.round), reason, subjects=1)
+    if waited >= shortest_delay(seen.window, seen.round):
+        return holds(True, reason, subjects=1)
+    # An autoscaler that read nothing for a whole window has no higher recommendation left in it.
+    before = seen.samples[: seen.samples.index(read)]
+    high = [sample for sample in before if sample.average is not None and not _is_low(sample)]
+    unread = fewer.since(high[-1]) if high else fewer.at
+    if unread >= longest_gap(seen.window, seen.round):
+        return undecided(
+            f"{reason}, but before that it was not seen to read the metric for {unread - waited:.0f} s. What helps: "
+            "run again, or set a longer window (--set pod_autoscaling.window_seconds=...) if it reads so rarely"
+        )
+    return holds(False, reason, subjects=1)
+
+
+def _is_low(sample: Sample) -> bool:
+    return sample.average is not None and sample.average < TARGET * (1 - 2 * TOLERANCE)

@@ -5,19 +5,28 @@ from __future__ import annotations
 from aiconform.check import Observation
 
 TOLERANCE = 0.02
-"""The relative difference up to which two values are the same: metrics adapters round."""
+"""The relative difference up to which two values are the same: metrics adapters round, and the Pods vary the value."""
 
 
 class Sample(Observation):
     """One status of the autoscaler. at: seconds since the begin. average: the metric for each Pod as it was read.
 
-    desired and current are numbers of Pods. average is None if the status reports no value.
+    desired and current are numbers of Pods. average is None if the status reports no value. written: when the API
+    server stored the status, in whole seconds of its clock since the autoscaler was created; None if that is unknown.
+    `at` is when it was received, which can be much later.
     """
 
     at: float
     desired: int
     current: int
     average: float | None
+    written: float | None = None
+
+    def since(self, earlier: Sample) -> float:
+        """Seconds from an earlier status to this one."""
+        if self.written is None or earlier.written is None:
+            return self.at - earlier.at
+        return self.written - earlier.written
 
 
 class Scaled(Observation):
@@ -31,9 +40,9 @@ class Scaling(Observation):
     """The metric that was set, the metric that was read, and the Pods, over time.
 
     Times are seconds since the begin, and None if it did not happen. low was set first. high_at: when `high` was set.
-    held_at: when three Pods ran. fall_at: when `low` was set again. end_at: when one Pod was left. broken: why the
-    metrics API does not answer. said: why the autoscaler cannot scale, in its own words. problem: why placed Pods do
-    not run. left: the number of Pods at the end.
+    held_at: when three Pods ran. fall_at: when `low` was set again. end_at: when one
+    Pod was left. broken: why the metrics API does not answer. said: why the autoscaler cannot scale, in its own words.
+    problem: why placed Pods do not run. left: the number of Pods at the end.
     """
 
     api: str
@@ -71,3 +80,8 @@ class Scaling(Observation):
 def near(value: float | None, expected: float) -> bool:
     """Whether a value that was read is the expected one."""
     return value is not None and abs(value - expected) <= TOLERANCE * expected
+
+
+def shown(value: float) -> str:
+    """A value that was read, as it is told: without the variation by the Pods."""
+    return f"{round(value, 1):g}"

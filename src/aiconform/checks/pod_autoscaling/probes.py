@@ -146,7 +146,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
     grown: tuple[Scaled, ...] = ()
     async with background(history.follow_pods(cluster, namespace)):
         first = await first_pod(platform, scratch, history, target, settings.patience)
-        await set_metric(platform, first, name, LOW)
+        await set_metric(platform, first, LOW)
         await scratch.create(autoscaler(name, api.name, metric, options.window_seconds))
         async with background(history.follow_autoscaler(cluster, namespace)):
             scratch.tell(f"the metric is set to {LOW}: waiting until the autoscaler reads it")
@@ -155,7 +155,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
                 broken = await _why_unread(platform, api, history, options, first)
             else:
                 scratch.tell(f"the metric is set to {HIGH}: waiting for {REPLICAS} Pods")
-                await set_metric(platform, first, name, HIGH)
+                await set_metric(platform, first, HIGH)
                 high_at = history.now
                 await history.until(lambda: len(history.running()) >= REPLICAS, options.scale_seconds)
                 problem = await why_not_running(platform, scratch, history, target)
@@ -167,7 +167,7 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
                 scratch.tell(f"{len(grown)} Pods run: observing for {options.observe_seconds:.0f} s whether they stay")
                 await history.until(lambda: False, options.observe_seconds)
                 scratch.tell(f"the metric is set to {LOW}: waiting for one Pod, after {options.window_seconds} s")
-                await set_metric(platform, first, name, LOW)
+                await set_metric(platform, first, LOW)
                 fall_at = history.now
                 if await history.until(lambda: _one_left(history), options.scale_seconds + options.window_seconds):
                     end_at = history.now

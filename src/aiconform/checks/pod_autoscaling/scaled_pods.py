@@ -17,10 +17,10 @@ from aiconform.platform.accelerators.holders import holders
 from aiconform.platform.accelerators.offered import extended_resources
 
 
-async def set_metric(platform: Platform, pod: Object, name: str, value: int) -> None:
+async def set_metric(platform: Platform, pod: Object, value: int) -> None:
     """Set what the first Pod reports, and so the sum over all Pods. Raises ClusterError."""
     # The Pod that reports is the last one to be removed when the Deployment is scaled down.
-    annotations = {**load(name, value), "controller.kubernetes.io/pod-deletion-cost": "1000"}
+    annotations = {**load(value), "controller.kubernetes.io/pod-deletion-cost": "1000"}
     await wait.reaching_webhooks(lambda: platform.cluster.patch(pod, {"metadata": {"annotations": annotations}}))
 
 

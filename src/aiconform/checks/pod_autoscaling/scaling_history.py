@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from aiconform.checks.pod_autoscaling.observations import Sample
+from aiconform.checks.pod_autoscaling.observations import Sample, shown
 from aiconform.checks.pod_autoscaling.scaled_workload import SCALED
 from aiconform.cluster import Cluster, Object, conditions, quantity, wait
 from aiconform.cluster.scratch import Scratch
@@ -27,6 +28,7 @@ class ScalingHistory:
         self.name = name
         """That of the Deployment and of its autoscaler."""
         self._begun = time.monotonic()
+        self._told = ""
 
     @property
     def now(self) -> float:
@@ -61,6 +63,7 @@ class ScalingHistory:
             desired=status.get("desiredReplicas", 0),
             current=status.get("currentReplicas", 0),
             average=average_read(status),
+            written=written(autoscaler),
         )
         before = self.last
         if before is None or (before.desired, before.current, before.average) != (
@@ -69,7 +72,10 @@ class ScalingHistory:
             sample.average,
         ):
             self.samples.append(sample)
-            self._scratch.tell(f"the autoscaler read {_shown(sample.average)} for each Pod and wants {sample.desired}")
+            read = "nothing" if sample.average is None else shown(sample.average)
+            told, self._told = self._told, f"the autoscaler read {read} for each Pod and wants {sample.desired}"
+            if self._told != told:
+                self._scratch.tell(self._told)
         self._changes.notify()
 
     async def follow_autoscaler(self, cluster: Cluster, namespace: str) -> None:
@@ -95,5 +101,17 @@ def average_read(status: Object) -> float | None:
     return None
 
 
-def _shown(average: float | None) -> str:
-    return "nothing" if average is None else f"{average:g}"
+def written(autoscaler: Object) -> float | None:
+    """When the API server stored this status, in whole seconds since the object was created; None if unknown.
+
+    The API server notes for each manager of fields when it last changed any of them.
+    """
+    about = autoscaler.get("metadata") or {}
+    times = [
+        datetime.fromisoformat(entry["time"])
+        for entry in about.get("managedFields") or []
+        if entry.get("subresource") == "status" and entry.get("time")
+    ]
+    if not times or not about.get("creationTimestamp"):
+        return None
+    return (max(times) - datetime.fromisoformat(about["creationTimestamp"])).total_seconds()
