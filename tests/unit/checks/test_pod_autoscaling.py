@@ -123,6 +123,14 @@ def test_a_number_that_stays_before_the_target_was_read_is_undecided() -> None:
     assert settled(sample(30, 3, 3, 30)) is False
     assert settled(sample(30, 3, 3, 10)) is True
     assert settled(sample(30, 4, 3, 14)) is True
+    assert settled(sample(30, 1, 1, 7)) is False
+
+
+def test_a_status_that_comes_later_than_its_pods_fails_nothing() -> None:
+    late = (*GOOD[:2], sample(35, 3, 1, 30), *GOOD[3:])
+    assert judged(seen(samples=late)) == [True] * 6
+    dropped = (*GOOD[:3], sample(27, 1, 3, 30), *GOOD[3:])
+    assert holds_at_target(seen(samples=dropped)).holds is False
 
 
 def test_what_was_never_reached_is_undecided() -> None:

@@ -45,7 +45,8 @@ def metric_is_read(seen: Scaling) -> Finding:
 def scales_up(seen: Scaling) -> Finding:
     if seen.high_at is None:
         return undecided("the metric was not read")
-    desired = [sample.desired for sample in seen.between(seen.high_at, seen.held_at)]
+    # A status that is late is received only when the Pods already run.
+    desired = [sample.desired for sample in seen.between(seen.high_at, seen.fall_at)]
     reason = f"for {seen.high} at a target of {TARGET} the autoscaler requested {_replicas(desired)}"
     if REPLICAS in desired:
         return holds(True, reason, subjects=1)
@@ -76,7 +77,9 @@ def each_pod_has_accelerator(seen: Scaling) -> Finding:
 def holds_at_target(seen: Scaling) -> Finding:
     if seen.held_at is None:
         return undecided(f"{REPLICAS} Pods never ran")
-    during = seen.between(seen.held_at, seen.fall_at)
+    requested = next((sample.at for sample in seen.samples if sample.desired >= REPLICAS), seen.held_at)
+    # While Pods run, the status that requested them can still be on its way.
+    during = seen.between(max(seen.held_at, requested), seen.fall_at)
     desired = [sample.desired for sample in during]
     steady = set(desired) == {REPLICAS}
     reason = f"the autoscaler requested {_replicas(desired)} in {seen.hold:.0f} s"

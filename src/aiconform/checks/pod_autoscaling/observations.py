@@ -40,7 +40,7 @@ class Scaling(Observation):
     """The metric that was set, the metric that was read, and the Pods, over time.
 
     Times are seconds since the begin, and None if it did not happen. low was set first. high_at: when `high` was set.
-    held_at: when three Pods ran. fall_at: when `low` was set again. end_at: when one
+    held_at: when three Pods ran. fall_at: when `low` was set again; both are from before the request. end_at: when one
     Pod was left. broken: why the metrics API does not answer. said: why the autoscaler cannot scale, in its own words.
     problem: why placed Pods do not run. left: the number of Pods at the end.
     """

@@ -155,8 +155,9 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
                 broken = await _why_unread(platform, api, history, options, first)
             else:
                 scratch.tell(f"the metric is set to {HIGH}: waiting for {REPLICAS} Pods")
-                await set_metric(platform, first, HIGH)
+                # Before it is set: when it takes effect is not known if the response is late.
                 high_at = history.now
+                await set_metric(platform, first, HIGH)
                 await history.until(lambda: len(history.running()) >= REPLICAS, options.scale_seconds)
                 problem = await why_not_running(platform, scratch, history, target)
                 grown = await holding(platform, history, target, namespace)
@@ -167,8 +168,8 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
                 scratch.tell(f"{len(grown)} Pods run: observing for {options.observe_seconds:.0f} s whether they stay")
                 await history.until(lambda: False, options.observe_seconds)
                 scratch.tell(f"the metric is set to {LOW}: waiting for one Pod, after {options.window_seconds} s")
-                await set_metric(platform, first, LOW)
                 fall_at = history.now
+                await set_metric(platform, first, LOW)
                 if await history.until(lambda: _one_left(history), options.scale_seconds + options.window_seconds):
                     end_at = history.now
     return Scaling(
@@ -200,8 +201,11 @@ async def scaling(platform: Platform, scratch: Scratch, settings: Settings, targ
 
 
 def settled(last: Sample | None) -> bool:
-    """Whether the metric was read at its target, or the autoscaler already requests another number of Pods."""
-    return last is not None and (near(last.average, TARGET) or last.desired != REPLICAS)
+    """Whether the metric was read at its target, or the autoscaler already requests too many Pods.
+
+    A status that requests fewer can be one from before these Pods ran.
+    """
+    return last is not None and (near(last.average, TARGET) or last.desired > REPLICAS)
 
 
 def _one_left(history: ScalingHistory) -> bool:
