@@ -6,12 +6,12 @@ from pathlib import PurePath
 
 _ORDER = (
     # Folders, each with a lab that its files share, and files with labs of their own.
-    *("tests/lab/checks/test_faults.py", "tests/lab/checks/", "tests/lab/", "tests/lab/test_strict_clusters.py"),
+    *("tests/lab/checks/test_faults.py", "tests/lab/checks/", "tests/lab/test_strict_clusters.py", "tests/lab/"),
     # Its many nodes are busy enough without another lab that starts.
     "tests/lab/test_personas.py",
-    *("tests/lab/test_virtual_ways.py", "tests/lab/test_sharing_ways.py", "tests/lab/checks/test_faults_of_nodes.py"),
-    *("tests/lab/test_ipv6.py", "tests/lab/test_platforms.py", "tests/lab/test_add_ons.py"),
-    *("tests/lab/test_denied_traffic.py", "tests/lab/test_driver_versions.py"),
+    *("tests/lab/test_sharing_ways.py", "tests/lab/test_virtual_ways.py", "tests/lab/test_add_ons.py"),
+    *("tests/lab/checks/test_faults_of_nodes.py", "tests/lab/test_ipv6.py", "tests/lab/test_denied_traffic.py"),
+    *("tests/lab/test_platforms.py", "tests/lab/test_driver_versions.py"),
     # Without a cluster; they fill the gaps at the end.
     *("tests/browser", "tests/package", "tests/sigstore"),
 )
