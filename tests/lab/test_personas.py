@@ -96,11 +96,11 @@ def lab(asked: tuple[str, ...], can_have_labs: None, tmp_path_factory: pytest.Te
 
 def looked_at(lab: Lab, *which: str, times: int = 1) -> Outcome:
     """A run of these checks on every node, that many times as patient as usual."""
-    # So many Pods starting at once on one machine take longer than one after another.
     slowness = times * lab.slowness
-    patience = ("--patience", str(30 * slowness), "--at-once", "8")
     brief = {name: value for name, value in BRIEF.items() if name.partition(".")[0] in which}
-    done = lab.run(*which, "--every-node", *patience, *options(brief, slowness))
+    # Dozens of Pods that start at once on one machine take longer than one after another.
+    how = ("--every-node", "--at-once", "8", "--patience", str(30 * slowness))
+    done = lab.run(*which, *how, *options(brief, slowness))
     succeed("judge", done.folder)
     return done
 

@@ -79,8 +79,8 @@ func number(major, minor uint32) uint64 {
 	return uint64(minor&0xff) | uint64(major&0xfff)<<8 | uint64(minor&^uint32(0xff))<<12 | uint64(major&^uint32(0xfff))<<32
 }
 
-// processes has the pids of the cgroup and of all below it. All other processes of the machine, of which other nodes and
-// labs have many, are never looked at.
+// processes has the pids of the cgroup and of all below it. What else runs on the node, such as its container runtime with
+// its many open files, uses no device and is not looked at.
 func processes(cgroup string) []string {
 	var found []string
 	_ = filepath.WalkDir(cgroup, func(path string, entry fs.DirEntry, err error) error {
