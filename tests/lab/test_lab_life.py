@@ -260,6 +260,15 @@ def test_nothing_of_the_host_changes_while_a_lab_is_up(lab: Lab, before: Invento
     )
 
 
+def test_a_node_sees_the_cgroups_of_its_own_pods_only(lab: Lab) -> None:
+    for name in ("node-1", "node-2"):
+        pid = str(lab.status()["machines"][name]["pid"])
+        command = ["nsenter", "-t", pid, "-m", "ls", str(cgroups.ROOT / cgroups.below_root(""))]
+        seen = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        assert {"kubepods", cgroups.SYSTEM} <= set(seen)
+        assert lab.paths.cgroup not in seen
+
+
 def test_up_again_changes_nothing(lab: Lab) -> None:
     running_before = pids(lab)
     aiconform("lab", "up", "--name", NAME)

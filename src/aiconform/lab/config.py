@@ -277,7 +277,7 @@ class Paths:
         return f"aiconform-{self.name}"
 
     def node_cgroup(self, node: str) -> str:
-        """The cgroup that a node's kubelet uses as its root."""
+        """The cgroup that is the root of all that a node sees."""
         return f"{self.cgroup}/{node}"
 
     def machine(self, machine: str) -> Path:

@@ -212,10 +212,10 @@ class Lab(ExistingLab):
         seed = imagestore.seed(binaries, {*own, *others}, folder, self.state, progress)
         installation = Installation(binaries, own, others, seed)
         installation.save(self.paths)
-        cgroups.create(f"{self.paths.cgroup}/system")
         # A cgroup counts as one process: beside a few busy ones, a whole cluster would starve, and its control plane
         # beside the Pods of many nodes.
-        for path in (self.paths.cgroup, f"{self.paths.cgroup}/system"):
+        for path in (self.paths.cgroup, f"{self.paths.cgroup}/{cgroups.SYSTEM}"):
+            cgroups.create(path)
             cgroups.weigh(path, _WEIGHT)
         authority = self._write_control_plane(binaries)
         with host.locked(self.paths.root):

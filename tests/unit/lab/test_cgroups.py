@@ -84,3 +84,18 @@ def test_a_lab_weighs_more_than_one_process(machine: Path) -> None:
     cgroups.weigh("lab", 10)
     assert (machine / "cpuset" / "lab" / "cpu.shares").read_text() == "10240"
     assert (machine / "unified" / "lab" / "cpu.weight").read_text() == "1000"
+
+
+def test_a_hierarchy_is_mounted_again_by_what_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = """31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
+40 31 0:37 / /sys/fs/cgroup/systemd rw,nosuid - cgroup  rw,xattr,release_agent=/lib/agent,name=systemd
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
+"""
+    monkeypatch.setattr(Path, "read_text", lambda _: lines)
+    folder = Path("/sys/fs/cgroup")
+    assert cgroups.hierarchies() == (
+        cgroups.Hierarchy(folder / "cpu,cpuacct", 1, "cpu,cpuacct"),
+        cgroups.Hierarchy(folder / "systemd", 1, "name=systemd"),
+        cgroups.Hierarchy(folder / "unified", 2),
+    )

@@ -198,7 +198,7 @@ def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConf
         registry_dir=Path("/var/lib/kubelet/plugins_registry"),
         device_plugin_dir=Path("/var/lib/kubelet/device-plugins"),
         telemetry=Path(TELEMETRY_FOLDER) / "telemetry.json",
-        cgroup=cgroups.below_root(f"{paths.node_cgroup(node.name)}/kubepods"),
+        cgroup=cgroups.below_root("kubepods"),
         offer=Offer(node.allocation),
         count=node.accelerators,
         first_minor=node.first_minor,
@@ -251,7 +251,8 @@ def _kubelet(plan: LabPlan, node: NodePlan, paths: Paths, network: Network) -> d
         "tlsPrivateKeyFile": str(pki / "kubelet-server.key"),
         "containerRuntimeEndpoint": f"unix://{containerd.SOCKET}",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{paths.node_cgroup(node.name)}",
+        # The node's own: its machine has a cgroup namespace.
+        "cgroupRoot": "/",
         "failCgroupV1": False,
         "failSwapOn": False,
         # The longest time until a changed Secret or ConfigMap is seen in a volume. The default of a minute would be

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +16,11 @@ ROOT = Path("/sys/fs/cgroup")
 # What the kubelet needs in version 2; hugetlb only if the kernel has it.
 _CONTROLLERS = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids")
 _EMPTY_SECONDS = 10
+_CLONE_NEWCGROUP = 0x02000000  # os.unshare came with Python 3.12
+# What a mount of version 1 says of itself and not of its hierarchy.
+_OF_MOUNTS = ("rw", "ro", "xattr", "release_agent", "clone_children", "noprefix", "cpuset_v2_mode", "favordynmods")
+SYSTEM = "system"
+"""The cgroup of processes that belong to no Pod: in a lab's of its control plane, in a node's of the node."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,8 @@ class Hierarchy:
 
     mount: Path
     version: int
+    controllers: str = ""
+    """What of version 1 is in it, as an option of mount; with `name=` for one without controllers."""
 
 
 def hierarchies() -> tuple[Hierarchy, ...]:
@@ -29,9 +38,11 @@ def hierarchies() -> tuple[Hierarchy, ...]:
     found = []
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
-        kind = after.split()[0]
+        kind, *_, options = after.split()
         if kind in ("cgroup", "cgroup2"):
-            found.append(Hierarchy(Path(before.split()[4]), 2 if kind == "cgroup2" else 1))
+            said = [each for each in options.split(",") if each.partition("=")[0] not in _OF_MOUNTS]
+            place = Path(before.split()[4])
+            found.append(Hierarchy(place, 2) if kind == "cgroup2" else Hierarchy(place, 1, ",".join(said)))
     return tuple(found)
 
 
@@ -45,15 +56,15 @@ def below_root(path: str) -> Path:
     return Path(path) if unified() else Path("memory", path)
 
 
-def create(path: str) -> None:
-    """Make a cgroup in every hierarchy, with all controllers.
+def create(path: str, *, controlled: bool = True) -> None:
+    """Make a cgroup in every hierarchy; in that of version 2 with all controllers, unless it is not `controlled`.
 
     Raises LabError if version 2's controllers cannot be enabled for it.
     """
     for hierarchy in hierarchies():
         parent = hierarchy.mount
         for part in Path(path).parts:
-            if hierarchy.version == 2:
+            if hierarchy.version == 2 and controlled:
                 _hand_down(parent)
             child = parent / part
             child.mkdir(exist_ok=True)
@@ -90,10 +101,47 @@ def _hand_down(parent: Path) -> None:
 
 
 def enter(path: str) -> None:
-    """Move this process to the cgroup in every hierarchy."""
+    """Move this process to the cgroup, which is made if missing, in every hierarchy. Raises LabError."""
     create(path)
+    _move(path)
+
+
+def _move(path: str) -> None:
     for hierarchy in hierarchies():
         (hierarchy.mount / path / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def become_root(path: str) -> None:
+    """Make a cgroup the root of all that this process and its children see, and move this process below it.
+
+    The mount namespace must be this process's own. Each hierarchy is mounted anew at its place. Who looks at all
+    cgroups, as a kubelet does, sees those of one machine and not of all that the host has. Raises OSError,
+    CalledProcessError.
+    """
+    enter(path)
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWCGROUP):
+        raise OSError(ctypes.get_errno(), "cannot make a cgroup namespace")
+    found, links = hierarchies(), {each.name: each.readlink() for each in ROOT.iterdir() if each.is_symlink()}
+    subprocess.run(["umount", "--lazy", "--recursive", str(ROOT)], check=True)
+    if any(each.mount != ROOT for each in found):
+        _mount("tmpfs", "mode=755", ROOT)
+    for hierarchy in found:
+        hierarchy.mount.mkdir(exist_ok=True)
+        if hierarchy.version == 2:
+            _mount("cgroup2", "rw", hierarchy.mount)
+        else:
+            named = "none," if hierarchy.controllers.startswith("name=") else ""
+            _mount("cgroup", named + hierarchy.controllers, hierarchy.mount)
+    for name, target in links.items():
+        (ROOT / name).symlink_to(target)
+    # Version 2 hands controllers down only from a cgroup without processes.
+    create(SYSTEM, controlled=False)
+    _move(SYSTEM)
+    create(SYSTEM)
+
+
+def _mount(kind: str, options: str, place: Path) -> None:
+    subprocess.run(["mount", "-t", kind, "-o", options, kind, str(place)], check=True)
 
 
 def remove(path: str) -> None:

@@ -1,8 +1,9 @@
 """The init of one machine of the lab: `python -m aiconform.lab.machines.machine STATE NAME`.
 
-A machine is a set of namespaces (pid, mount, network, host name) that exist as long as this process: when it exits, for
-whatever reason, the kernel removes every process, mount and network device in them. Inside, /run, /var/log and the
-kubelet's folders are the machine's own at their usual paths, so that programs find the node that they expect.
+A machine is a set of namespaces (pid, mount, network, host name; a node has one of cgroups, too) that exist as long as
+this process: when it exits, for whatever reason, the kernel removes every process, mount and network device in them.
+Inside, /run, /var/log and the kubelet's folders are the machine's own at their usual paths, so that programs find the
+node that they expect.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aiconform.lab.config import Paths
-from aiconform.lab.machines import control
+from aiconform.lab.config import CONTROL_PLANE, Paths
+from aiconform.lab.machines import cgroups, control
 from aiconform.lab.machines.processes import Children, ProcessSpec, Supervisor
 
 # Paths that components require -> their place in the machine's state folder. The host must have these paths.
@@ -120,6 +121,8 @@ def main() -> None:
     # Inherited by all processes: a request to reload the configuration must not end a process that has just started.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     furnish(paths.machine(name), name)
+    if name != CONTROL_PLANE:
+        cgroups.become_root(paths.node_cgroup(name))
     # The supervisor connects the network and then sends GO; if it exits before that, so does this process.
     if sys.stdin.buffer.read(len(GO)) != GO:
         sys.exit("the supervisor has exited")

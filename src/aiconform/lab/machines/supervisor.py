@@ -217,7 +217,7 @@ def main() -> None:
         except BlockingIOError:
             sys.exit(f"another supervisor runs for {state}")
         # Leave the caller's cgroup: the end of its session or service must not end the lab.
-        cgroups.enter(f"{paths.cgroup}/system")
+        cgroups.enter(f"{paths.cgroup}/{cgroups.SYSTEM}")
         if own := ProcessIdentity.of(os.getpid()):
             write_json(paths.supervisor_record, {"pid": own.pid, "start": own.start, "boot": boot()})
         asyncio.run(LabSupervisor(paths).run())
