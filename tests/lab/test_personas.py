@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
-from support.lab import LAB, Lab, Outcome, at_node, lab_of_its_own, options, succeed
+from support.lab import LAB, Lab, Outcome, at_node, lab_of_its_own
 from support.matrix import CHECKS, Cell, checks, defects, personas
 
 from aiconform.lab.accelerators import identities
@@ -96,13 +96,9 @@ def lab(asked: tuple[str, ...], can_have_labs: None, tmp_path_factory: pytest.Te
 
 def looked_at(lab: Lab, *which: str, times: int = 1) -> Outcome:
     """A run of these checks on every node, that many times as patient as usual."""
-    slowness = times * lab.slowness
     brief = {name: value for name, value in BRIEF.items() if name.partition(".")[0] in which}
     # Dozens of Pods that start at once on one machine take longer than one after another.
-    how = ("--every-node", "--at-once", "8", "--patience", str(30 * slowness))
-    done = lab.run(*which, *how, *options(brief, slowness))
-    succeed("judge", done.folder)
-    return done
+    return lab.look(*which, brief=brief, words=("--every-node", "--at-once", "8"), times=times)
 
 
 def broken(lab: Lab, done: Outcome, check: str, node: str) -> set[str]:

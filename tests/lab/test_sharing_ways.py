@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from support.lab import LAB, Lab
-from support.shapes import assert_broken, found_at, looked_at, rounds, shaped_lab
+from support.shapes import assert_broken, found_at, rounds, shaped_lab
 
 from aiconform.lab.accelerators import Offer, identities
 from aiconform.lab.accelerators.sharing import WAYS
@@ -75,7 +75,7 @@ def lab(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_every_way_is_found_and_right(lab: Lab) -> None:
-    done = looked_at(lab, CHECK, BRIEF)
+    done = lab.look(CHECK, brief=BRIEF, words=["--every-node"])
     assert done.code == 0, done.stderr
     assert done.passes(CHECK)
     for name, node in NODES.items():
@@ -88,13 +88,13 @@ def test_every_way_is_found_and_right(lab: Lab) -> None:
 
 def test_each_fault_breaks_its_assertions_where_it_is(lab: Lab, faults: Mapping[str, Fault]) -> None:
     with lab.faults_at({node: [fault.name] for node, fault in faults.items()}):
-        done = looked_at(lab, CHECK, BRIEF)
+        done = lab.look(CHECK, brief=BRIEF, words=["--every-node"])
     assert_broken(done, CHECK, NODES, faults)
 
 
 @pytest.mark.parametrize("name", OF_DRIVERS)
 def test_a_claim_whose_device_does_not_come_is_no_proof_of_sharing(lab: Lab, name: str) -> None:
     with lab.fault(f"{name}@{BY_CLAIM}"):
-        done = looked_at(lab, CHECK, BRIEF, "--nodes", f"kubernetes.io/hostname={BY_CLAIM}")
+        done = lab.look(CHECK, brief=BRIEF, words=("--every-node", "--nodes", f"kubernetes.io/hostname={BY_CLAIM}"))
     assert done.broken(CHECK, BY_CLAIM) == OF_DRIVERS[name]
     assert found_at(done, CHECK, BY_CLAIM)["shares_are_of_one_device"] is None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from support.lab import LAB, Lab, Outcome
-from support.shapes import assert_broken, found_at, looked_at, rounds, shaped_lab
+from support.shapes import assert_broken, found_at, rounds, shaped_lab
 
 from aiconform.lab.accelerators import Offer, identities
 from aiconform.lab.accelerators.virtual import VIRTUAL_WAYS
@@ -69,7 +69,7 @@ def assertions(done: Outcome) -> set[str]:
 
 
 def test_every_identity_is_found_and_right(lab: Lab) -> None:
-    done = looked_at(lab, CHECK, BRIEF)
+    done = lab.look(CHECK, brief=BRIEF, words=["--every-node"])
     assert done.code == 0, done.stderr
     assert done.passes(CHECK)
     for name, node in NODES.items():
@@ -79,6 +79,6 @@ def test_every_identity_is_found_and_right(lab: Lab) -> None:
 
 def test_each_fault_breaks_its_assertions_where_it_is(lab: Lab, faults: Mapping[str, Fault]) -> None:
     with lab.faults_at({node: [fault.name] for node, fault in faults.items()}):
-        done = looked_at(lab, CHECK, BRIEF)
+        done = lab.look(CHECK, brief=BRIEF, words=["--every-node"])
     assert_broken(done, CHECK, NODES, faults)
     assert not done.report["leaks"], done.report["leaks"]

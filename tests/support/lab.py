@@ -157,6 +157,17 @@ class Lab:
         assert done.stdout or done.returncode == 2, done.stderr
         return Outcome(done.returncode, json.loads(done.stdout or "{}"), folder, done.stderr)
 
+    def look(self, *checks: str, brief: Mapping[str, object], words: Sequence[str] = (), times: float = 1.0) -> Outcome:
+        """A run of these checks that is as patient as the machine is slow, and is judged to the same verdict.
+
+        brief: options by `check.option`, as they are for a quick machine; words: further ones of the command; times:
+        how many times as patient as usual.
+        """
+        slowness = times * self.slowness
+        done = self.run(*checks, *words, "--patience", str(30 * slowness), *options(brief, slowness))
+        succeed("judge", done.folder)
+        return done
+
     def install(self, *add_ons: str) -> None:
         """Install add-ons, beside those that are installed."""
         succeed("lab", "up", "--name", self.name, "--with", ",".join(add_ons))

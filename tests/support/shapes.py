@@ -9,7 +9,7 @@ from typing import Protocol
 
 from aiconform.lab.accelerators import Offer
 from aiconform.lab.faults.fault import Fault
-from support.lab import Lab, Outcome, at_node, lab_of_its_own, options, succeed
+from support.lab import Lab, Outcome, at_node, lab_of_its_own
 
 DEVICES = 2
 """Accelerators of each node."""
@@ -49,14 +49,6 @@ def shaped_lab(name: str, nodes: Mapping[str, Shape], folder: Path) -> Iterator[
     counts = ("--nodes", str(len(nodes)), "--accelerators", str(DEVICES))
     with lab_of_its_own(name, folder, *counts, *shape) as made:
         yield made
-
-
-def looked_at(lab: Lab, check: str, brief: Mapping[str, object], *words: str) -> Outcome:
-    """A run of one check on every node, which is judged to the same verdict. brief: options, of a quick machine."""
-    slowness = lab.slowness
-    done = lab.run(check, "--every-node", *words, "--patience", str(30 * slowness), *options(brief, slowness))
-    succeed("judge", done.folder)
-    return done
 
 
 def found_at(done: Outcome, check: str, node: str) -> Mapping[str, bool | None]:

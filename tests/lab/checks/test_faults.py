@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
-from support.lab import CHECKS_LAB, Lab, Outcome, assert_breaks, options, succeed
+from support.lab import CHECKS_LAB, Lab, Outcome, assert_breaks
 from support.lab_of_checks import lab_of_checks
 
 from aiconform.lab.faults.fault import Fault, Scope, assertions
@@ -113,20 +113,13 @@ def in_round(lab: Lab, request: pytest.FixtureRequest) -> Mapping[str, Outcome]:
             on.enter_context(lab.fault(*in_cluster))
         if at_ordered:
             on.enter_context(lab.fault(*at_ordered, where=["--autoscaled"]))
-        done = looked_at(lab, faults, checks, lab.slowness)
+        done = lab.look(*checks, brief=settings(faults, checks))
         found = dict.fromkeys(checks, done)
         for fault in faults:
             for check in fault.checks:
                 if (fault.broken(check) - done.broken(check)) & done.undecided(check):
-                    found[check] = looked_at(lab, faults, [check], 2 * lab.slowness)
+                    found[check] = lab.look(check, brief=settings(faults, [check]), times=2)
     return found
-
-
-def looked_at(lab: Lab, faults: Sequence[Fault], checks: Sequence[str], slowness: float) -> Outcome:
-    patience = ("--patience", str(30 * slowness))
-    done = lab.run(*checks, *patience, *options(settings(faults, checks), slowness))
-    succeed("judge", done.folder)
-    return done
 
 
 def test_a_fault_of_the_lab_breaks_its_assertions_and_no_others(in_round: Mapping[str, Outcome], fault: Fault) -> None:

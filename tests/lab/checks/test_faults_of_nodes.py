@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
-from support.lab import CHECKS_LAB, KEPT_LAB, Lab, Outcome, keeps_lab, lab_of_its_own, options, succeed
+from support.lab import CHECKS_LAB, KEPT_LAB, Lab, Outcome, keeps_lab, lab_of_its_own
 
 from aiconform.lab.faults.drivers import DIFFERENCES, FROM_DRA
 from aiconform.lab.faults.fault import Fault, Scope
@@ -84,8 +84,7 @@ def lab(can_have_labs: None, request: pytest.FixtureRequest, tmp_path_factory: p
 def seen(lab: Lab, request: pytest.FixtureRequest) -> Seen:
     where: dict[str, tuple[Fault, ...]] = request.param
     with lab.faults_at({node: [fault.name for fault in members] for node, members in where.items()}):
-        done = lab.run(*LOOKED_AT, "--every-node", "--patience", str(30 * lab.slowness), *options(BRIEF))
-    succeed("judge", done.folder)
+        done = lab.look(*LOOKED_AT, brief=BRIEF, words=["--every-node"])
     return Seen(where, done)
 
 
