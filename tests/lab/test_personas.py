@@ -94,30 +94,36 @@ def lab(asked: tuple[str, ...], can_have_labs: None, tmp_path_factory: pytest.Te
         yield made
 
 
-def looked_at(lab: Lab, *which: str, times: int = 1) -> Outcome:
+@dataclass(frozen=True)
+class Seen:
+    """A run, and the Pods that are on each node after it."""
+
+    done: Outcome
+    pods: Mapping[str, Sequence[str]]
+
+    def broken(self, check: str, node: str) -> set[str]:
+        """The assertions of a check that do not hold at a node."""
+        return self.done.broken(check, node, self.pods.get(node, ()))
+
+
+def looked_at(lab: Lab, *which: str, times: int = 1) -> Seen:
     """A run of these checks on every node, that many times as patient as usual."""
     brief = {name: value for name, value in BRIEF.items() if name.partition(".")[0] in which}
     # Dozens of Pods that start at once on one machine take longer than one after another.
-    return lab.look(*which, brief=brief, words=("--every-node", "--at-once", "8"), times=times)
-
-
-def broken(lab: Lab, done: Outcome, check: str, node: str) -> set[str]:
-    """The assertions of a check that do not hold at a node."""
-    on_node = ("-A", "-o", "name", "--field-selector", f"spec.nodeName={node}")
-    return done.broken(
-        check, node, [name.removeprefix("pod/") for name in lab.kubectl("get", "pods", *on_node).split()]
-    )
+    done = lab.look(*which, brief=brief, words=("--every-node", "--at-once", "8"), times=times)
+    return Seen(done, lab.pods_by_node("-A"))
 
 
 def test_healthy_personas_pass(lab: Lab, asked: tuple[str, ...], request: pytest.FixtureRequest) -> None:
     if request.config.getoption("personas") == "once":
         pytest.skip("the run with a defect of each persona shows what is right beside it")
-    done = looked_at(lab, *CHECKS)
+    seen = looked_at(lab, *CHECKS)
+    done = seen.done
     wrong = {}
     for node, persona in nodes(asked).items():
         for check in checks(persona):
             found = [held for entry in done.check(check)["assertions"] for held in at_node(entry, node)]
-            bad = broken(lab, done, check, node)
+            bad = seen.broken(check, node)
             undecided = not bad and bool(done.undecided(check, node))
             right = bool(found) and not bad and not undecided
             Cell(persona, check, "", right, undecided).record()
@@ -140,19 +146,21 @@ def missed(done: Outcome, check: str, node: str, ids: set[str], faults: Sequence
 
 def test_each_defect_of_personas_is_caught_where_it_is(lab: Lab, asked: tuple[str, ...], round_: Round) -> None:
     with lab.faults_at({node: [fault.name for fault in faults] for node, faults in round_.faults.items()}):
-        done = looked_at(lab, *round_.checks)
-        latest = dict.fromkeys(round_.checks, done)
-        seen = {(check, node): broken(lab, done, check, node) for check in round_.checks for node in nodes(asked)}
+        first = looked_at(lab, *round_.checks)
+        latest = dict.fromkeys(round_.checks, first.done)
+        broken = {(check, node): first.broken(check, node) for check in round_.checks for node in nodes(asked)}
         # Dozens of Pods start at once: what the machine was too busy for is asked again, alone and more patiently.
         for check in round_.checks:
             if any(
-                True in missed(done, check, node, seen[check, node], on).values() for node, on in round_.faults.items()
+                True in missed(first.done, check, node, broken[check, node], on).values()
+                for node, on in round_.faults.items()
             ):
-                latest[check] = looked_at(lab, check, times=3)
+                again = looked_at(lab, check, times=3)
+                latest[check] = again.done
                 for node in nodes(asked):
-                    seen[check, node] |= broken(lab, latest[check], check, node)
+                    broken[check, node] |= again.broken(check, node)
     wrong = []
-    for (check, node), ids in seen.items():
+    for (check, node), ids in broken.items():
         persona, faults = nodes(asked)[node], round_.faults.get(node, ())
         if check not in checks(persona) or any(
             {check, EVERY_OTHER} & fault.disturbs - fault.checks for fault in faults

@@ -33,6 +33,7 @@ def keeps_lab(config: pytest.Config) -> bool:
 
 # From the locked packages: the machine may have an old kubectl or none.
 KUBECTL = Path(sys.executable).with_name("kubectl")
+_NODE_AND_NAME = "NODE:.spec.nodeName,NAME:.metadata.name"
 
 
 def aiconform(*arguments: str | Path, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -145,6 +146,14 @@ class Lab:
             [KUBECTL, "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=check
         )
         return done.stdout
+
+    def pods_by_node(self, *where: str) -> dict[str, list[str]]:
+        """Node -> the names of the Pods that are there; `where` are words of kubectl for the Namespaces."""
+        shown = self.kubectl("get", "pods", *where, "--no-headers", "-o", f"custom-columns={_NODE_AND_NAME}")
+        found: dict[str, list[str]] = {}
+        for node, pod in map(str.split, shown.splitlines()):
+            found.setdefault(node, []).append(pod)
+        return found
 
     def run(self, *arguments: str, kubeconfig: Path | None = None) -> Outcome:
         self._runs += 1

@@ -52,10 +52,11 @@ def placed(groups: Sequence[tuple[Fault, ...]]) -> list[dict[str, tuple[Fault, .
 
 @dataclass(frozen=True)
 class Seen:
-    """A run that looks at every node, with these faults on at these nodes."""
+    """A run that looks at every node, with these faults on at these nodes, and each node's Pods of the exporter."""
 
     faults: Mapping[str, tuple[Fault, ...]]
     done: Outcome
+    exporters: Mapping[str, Sequence[str]]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -85,17 +86,15 @@ def seen(lab: Lab, request: pytest.FixtureRequest) -> Seen:
     where: dict[str, tuple[Fault, ...]] = request.param
     with lab.faults_at({node: [fault.name for fault in members] for node, members in where.items()}):
         done = lab.look(*LOOKED_AT, brief=BRIEF, words=["--every-node"])
-    return Seen(where, done)
+    return Seen(where, done, lab.pods_by_node("-n", "accelerator-metrics"))
 
 
-def test_faults_of_nodes_break_their_assertions_there_and_nowhere_else(lab: Lab, seen: Seen) -> None:
+def test_faults_of_nodes_break_their_assertions_there_and_nowhere_else(seen: Seen) -> None:
     for node in NODES:
-        on_node = ("-n", "accelerator-metrics", "-o", "name", "--field-selector", f"spec.nodeName={node}")
-        exporters = [name.removeprefix("pod/") for name in lab.kubectl("get", "pods", *on_node).split()]
         faults = seen.faults.get(node, ())
         disturbed = {check for fault in faults for check in fault.disturbs}
         may_break = {name for fault in faults for name in fault.may_break}
         for check in sorted(set(LOOKED_AT) - disturbed):
             expected = {name for fault in faults for name in fault.breaks if name.startswith(f"{check}/")}
-            broken = {f"{check}/{id_}" for id_ in seen.done.broken(check, node, exporters)}
+            broken = {f"{check}/{id_}" for id_ in seen.done.broken(check, node, seen.exporters.get(node, ()))}
             assert broken - may_break == expected - may_break, (node, [fault.name for fault in faults])
