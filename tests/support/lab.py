@@ -82,13 +82,15 @@ class Outcome:
 
     def broken(self, name: str, node: str = "", pods: Sequence[str] = ()) -> set[str]:
         """Ids of the assertions that did not hold, on one node (with these Pods of the platform) or at all."""
-        entries = self.check(name)["assertions"]
-        return {entry["id"] for entry in entries if (_at(node, pods, entry) if node else entry["holds"]) is False}
+        return self._ids(False, name, node, pods)
 
     def undecided(self, name: str, node: str = "") -> set[str]:
         """Ids of the assertions that could not be decided, on one node or at all."""
+        return self._ids(None, name, node)
+
+    def _ids(self, held: bool | None, name: str, node: str, pods: Sequence[str] = ()) -> set[str]:
         entries = self.check(name)["assertions"]
-        return {entry["id"] for entry in entries if (_at(node, (), entry) if node else entry["holds"]) is None}
+        return {entry["id"] for entry in entries if (_at(node, pods, entry) if node else entry["holds"]) is held}
 
     def targets(self, name: str) -> Counter[str]:
         """How many targets the check looked at, by the way in which they give accelerators."""

@@ -1,0 +1,78 @@
+"""What the tests ask of a lab by commands, here without one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.lab import Lab
+
+SLOWNESS = 1.5
+PODS = """\
+node-1   exporter-a
+node-2   exporter-b
+node-1   holder
+<none>   waiting
+"""
+
+
+class Commands:
+    """Answers the commands of `aiconform` and kubectl, and keeps them: each as one line."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.judges = 0
+
+    def __call__(self, words: list[str | Path], **how: object) -> subprocess.CompletedProcess[str]:
+        line = " ".join(str(word) for word in words)
+        self.asked.append(line.partition("-m aiconform ")[2] or line)
+        answer, code = "", 0
+        if "lab status" in line:
+            answer = json.dumps({"slowness": SLOWNESS})
+        elif "aiconform run" in line:
+            answer = json.dumps({"checks": []})
+        elif "aiconform judge" in line:
+            code = self.judges
+        elif "get pods" in line:
+            answer = PODS
+        return subprocess.CompletedProcess(words, code, answer, "")
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
+    made = Commands()
+    monkeypatch.setattr("support.lab.subprocess.run", made)
+    return made
+
+
+@pytest.fixture
+def lab(commands: Commands, tmp_path: Path) -> Lab:
+    made = Lab("made-up", tmp_path)
+    commands.asked.clear()
+    return made
+
+
+@pytest.mark.parametrize(("times", "patience", "limit"), [(1, "45.0", "60.0"), (2, "90.0", "120.0")])
+def test_a_look_is_as_patient_as_the_machine_is_slow(
+    lab: Lab, commands: Commands, times: float, patience: str, limit: str
+) -> None:
+    brief = {"sharing.start_seconds": 40, "sharing.observe_seconds": 8, "sharing.restart": "false"}
+    lab.look("sharing", brief=brief, words=["--every-node"], times=times)
+    _, run, judged = commands.asked
+    assert run.startswith(f"run --strict sharing --every-node --patience {patience} ")
+    settings = [word for word in run.split() if word.startswith("sharing.")]
+    assert settings == [f"sharing.start_seconds={limit}", "sharing.observe_seconds=8", "sharing.restart=false"]
+    assert judged.partition(" ")[::2] == ("judge", run.rpartition(" ")[2])
+
+
+def test_a_look_that_is_judged_to_another_verdict_fails(lab: Lab, commands: Commands) -> None:
+    commands.judges = 1
+    with pytest.raises(AssertionError, match="judge"):
+        lab.look("sharing", brief={})
+
+
+def test_pods_are_told_by_node(lab: Lab) -> None:
+    found = lab.pods_by_node("-A")
+    assert (found["node-1"], found["node-2"]) == (["exporter-a", "holder"], ["exporter-b"])
