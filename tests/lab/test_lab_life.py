@@ -172,6 +172,7 @@ def test_nodes_are_ready_and_run_pods_as_any_user(lab: Lab) -> None:
     status = json.loads(aiconform("lab", "status", "--name", NAME, "-o", "json"))
     assert {name: node["ready"] for name, node in status["nodes"].items()} == {"node-1": True, "node-2": True}
     assert [node["allocation"] for node in status["nodes"].values()] == ["dra", "device-plugin"]
+    assert status["slowness"] >= 1
     assert status["machines"]["control-plane"]["processes"].keys() >= {"etcd", "kube-apiserver", "kube-scheduler"}
     obj = pod("nobody", "id -u; touch /tmp/mine && echo written", node="node-2")
     obj["spec"]["securityContext"] = {"runAsUser": 4321, "runAsNonRoot": True}

@@ -29,9 +29,7 @@ class Commands:
         line = " ".join(str(word) for word in words)
         self.asked.append(line.partition("-m aiconform ")[2] or line)
         answer, code = "", 0
-        if "lab status" in line:
-            answer = json.dumps({"slowness": SLOWNESS})
-        elif "aiconform run" in line:
+        if "aiconform run" in line:
             answer = json.dumps({"checks": []})
         elif "aiconform judge" in line:
             code = self.judges
@@ -44,6 +42,7 @@ class Commands:
 def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
     made = Commands()
     monkeypatch.setattr("support.lab.subprocess.run", made)
+    monkeypatch.setattr("support.lab.pace.slowness", lambda: SLOWNESS)
     return made
 
 
@@ -60,7 +59,7 @@ def test_a_look_is_as_patient_as_the_machine_is_slow(
 ) -> None:
     brief = {"sharing.start_seconds": 40, "sharing.observe_seconds": 8, "sharing.restart": "false"}
     lab.look("sharing", brief=brief, words=["--every-node"], times=times)
-    _, run, judged = commands.asked
+    run, judged = commands.asked
     assert run.startswith(f"run --strict sharing --every-node --patience {patience} ")
     settings = [word for word in run.split() if word.startswith("sharing.")]
     assert settings == [f"sharing.start_seconds={limit}", "sharing.observe_seconds=8", "sharing.restart=false"]
