@@ -5,6 +5,7 @@ It has a lab of its own, so that it runs beside the other tests of the checks.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,10 @@ from aiconform.lab.faults.registry import possible, rounds
 LOOKED_AT = ("accelerator_metrics", "dra_support", "driver_runtime_management", "secure_accelerator_access")
 """The checks that look at every node."""
 DRA = "dra_support"
-NODES = ("node-1", "node-2", "node-3", "node-4")
+NODES = ("node-1", "node-2", "node-3", "node-4", "node-5")
 """They give accelerators by DRA and by a device plugin in turn."""
+FIRST = "node-5"
+"""Faults come here first, such as a driver that prepares nothing: no virtual functions are waited for besides."""
 # In test_nothing_installed.py. A node that publishes nothing is no accelerator node: dra_support sees it if none does.
 # And devices that change with every Pod that gets one leave nothing for a second check at the node.
 ELSEWHERE = ("no-driver", "driver-renumbers-devices")
@@ -32,7 +35,7 @@ def placed(groups: Sequence[tuple[Fault, ...]]) -> list[dict[str, tuple[Fault, .
     What breaks DRA is at nodes that give accelerators by it. What shows only beside a healthy node of its kind is at
     the others, of which one stays healthy.
     """
-    by_dra, others = NODES[::2], NODES[1::2]
+    by_dra, others = sorted(NODES[::2], key=lambda node: node != FIRST), NODES[1::2]
     of_dra = [each for each in groups if any(DRA in fault.checks or fault.breaks & FROM_DRA for fault in each)]
     beside = [each for each in groups if any(fault.breaks & DIFFERENCES for fault in each)]
     assert not [each for each in of_dra if each in beside]
@@ -76,7 +79,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def lab(can_have_labs: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     name = f"{KEPT_LAB if keeps_lab(request.config) else CHECKS_LAB}-nodes"
-    shape = ("--nodes", str(len(NODES)), "--with", "accelerator-exporter")
+    counts = ("--nodes", str(len(NODES)), "--identity", f"{FIRST}={json.dumps({'further': []})}")
+    shape = (*counts, "--with", "accelerator-exporter")
     with lab_of_its_own(name, tmp_path_factory.mktemp("runs"), *shape, keep=keeps_lab(request.config)) as made:
         yield made
 
