@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -28,15 +28,22 @@ class Shape(Protocol):
     def faults(self) -> list[Fault]: ...
 
 
-def rounds(nodes: Mapping[str, Shape]) -> dict[str, dict[str, Fault]]:
-    """Name -> (node -> its fault), for each of as few runs as show every fault at every node; different ones where
-    possible."""
-    most = max(len(node.faults) for node in nodes.values())
+def rounds(nodes: Mapping[str, Shape], slow: Collection[str] = ()) -> dict[str, dict[str, Fault]]:
+    """Name -> (node -> its fault), for each of few runs that show every fault at every node; different ones where
+    possible.
+
+    slow: faults with which a run waits for what never comes. They share runs, so that few runs wait.
+    """
     found = {}
-    for number in range(most):
-        turns = [(name, node.faults, (number + at) % most) for at, (name, node) in enumerate(nodes.items())]
-        faults = {name: of_node[turn] for name, of_node, turn in turns if turn < len(of_node)}
-        found["+".join(f"{node}={fault.name}" for node, fault in faults.items())] = faults
+    for waits in (True, False):
+        of_nodes = {
+            name: [fault for fault in node.faults if (fault.name in slow) is waits] for name, node in nodes.items()
+        }
+        most = max(map(len, of_nodes.values()))
+        for number in range(most):
+            turns = [(name, of_node, (number + at) % most) for at, (name, of_node) in enumerate(of_nodes.items())]
+            faults = {name: of_node[turn] for name, of_node, turn in turns if turn < len(of_node)}
+            found["+".join(f"{node}={fault.name}" for node, fault in faults.items())] = faults
     return found
 
 

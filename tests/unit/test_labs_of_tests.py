@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from support.lab import Lab
+from support.shapes import rounds
+
+from aiconform.lab.accelerators import Offer
+from aiconform.lab.faults.fault import Fault
+from aiconform.lab.faults.registry import FAULTS
 
 SLOWNESS = 1.5
 PODS = """\
@@ -75,3 +81,26 @@ def test_a_look_that_is_judged_to_another_verdict_fails(lab: Lab, commands: Comm
 def test_pods_are_told_by_node(lab: Lab) -> None:
     found = lab.pods_by_node("-A")
     assert (found["node-1"], found["node-2"]) == (["exporter-a", "holder"], ["exporter-b"])
+
+
+@dataclass
+class Node:
+    faults: list[Fault]
+    identity: str = "simulated"
+    offer: Offer = Offer.DRA
+
+
+def test_rounds_show_every_fault_at_every_node_and_wait_together() -> None:
+    quick, slow = [*FAULTS.values()][:4], [*FAULTS.values()][4:6]
+    nodes = {
+        "node-1": Node([quick[0], slow[0], quick[1], slow[1]]),
+        "node-2": Node([slow[0], *quick[:2], slow[1], *quick[2:]]),
+        "node-3": Node([slow[1]]),
+    }
+    found = rounds(nodes, [fault.name for fault in slow])
+    shown = [(node, fault.name) for faults in found.values() for node, fault in faults.items()]
+    assert sorted(shown) == sorted((name, fault.name) for name, node in nodes.items() for fault in node.faults)
+    waiting = [{*faults.values()} <= {*slow} for faults in found.values()]
+    assert waiting == [True, True, False, False, False, False]
+    assert all(len({*faults.values()}) == 2 for faults in [*found.values()][:2])
+    assert list(rounds({"node-1": nodes["node-1"]}).values()) == [{"node-1": each} for each in nodes["node-1"].faults]
