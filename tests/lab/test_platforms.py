@@ -102,8 +102,9 @@ def test_no_accelerators_are_nothing_to_look_at(plugged: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def vendor(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    nodes = ("--nodes", str(len(NODES)))
-    yield from brought(tmp_path_factory, *nodes, "--identity", VENDOR, "--allocation", "both")
+    # Each way has enough for the checks to look at a node at the same time.
+    counts = ("--nodes", str(len(NODES)), "--accelerators", "6")
+    yield from brought(tmp_path_factory, *counts, "--identity", VENDOR, "--allocation", "both")
 
 
 @pytest.fixture
@@ -123,8 +124,8 @@ async def test_a_vendor_s_names_are_taken_on(vendor: Lab, pods: Pods) -> None:
     by_request = await pods.look("by-request", "node-1", resource="nvidia.com/gpu")
     (taken,) = sound(by_claim, real, "node-1")
     (given,) = sound(by_request, real, "node-1")
-    assert taken.container_path in ("/dev/nvidia0", "/dev/nvidia1")
-    assert given.container_path in ("/dev/nvidia2", "/dev/nvidia3")
+    assert taken.container_path in ("/dev/nvidia0", "/dev/nvidia1", "/dev/nvidia2")
+    assert given.container_path in ("/dev/nvidia3", "/dev/nvidia4", "/dev/nvidia5")
     assert await pods.look("stranger", "node-1") == NOTHING
 
 
