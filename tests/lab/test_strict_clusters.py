@@ -31,7 +31,10 @@ MADE = "nodes,resourcequotas,limitranges,networkpolicies,secrets,validatingadmis
 
 @pytest.fixture(scope="module")
 def lab(can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    shape = ("--nodes", "2", "--allocation", "both", "--with", "prometheus")
+    # One kind of devices for each way, and enough of them for both checks to look at the same time: where no Pod
+    # starts, each would be waited for in turn.
+    devices = ("--identity", json.dumps({"further": []}), "--accelerators", "6")
+    shape = ("--nodes", "2", "--allocation", "both", *devices, "--with", "prometheus")
     with lab_of_its_own(NAME, tmp_path_factory.mktemp("runs"), *shape) as made:
         yield made
 
