@@ -49,8 +49,9 @@ def test_every_check_passes_on_ipv6(ipv6: Lab) -> None:
 
 def test_images_come_from_a_registry_at_an_address_of_ipv6(ipv6: Lab) -> None:
     with ipv6.traits("registry-flaky"):
-        assert ipv6.registry.startswith("[2001:2:")
-        done = ipv6.run("dra_support", "--image-registry", f"{ipv6.registry}/v6", "--patience", "120")
+        registry = ipv6.registry
+        assert registry.startswith("[2001:2:")
+        done = ipv6.run("dra_support", "--image-registry", f"{registry}/v6", "--patience", "120")
     assert done.passes("dra_support")
 
 

@@ -168,16 +168,18 @@ def test_a_registry_that_fails_twice_is_waited_for(lab: Lab) -> None:
 
 def test_a_slow_registry_is_waited_for(lab: Lab) -> None:
     with lab.traits("registry-slow"):
-        hasty = lab.run(DRA, "--image-registry", f"{lab.registry}/hasty", "--patience", "5")
+        registry = lab.registry
+        hasty = lab.run(DRA, "--image-registry", f"{registry}/hasty", "--patience", "5")
         cannot_decide(hasty, DRA, "busybox|still being pulled")
-        passes(lab.run(DRA, "--image-registry", f"{lab.registry}/slow", "--patience", "120"), DRA)
+        passes(lab.run(DRA, "--image-registry", f"{registry}/slow", "--patience", "120"), DRA)
 
 
 def test_a_registry_that_asks_for_credentials(lab: Lab, tmp_path: Path) -> None:
     file = template(tmp_path, {"spec": {"imagePullSecrets": [{"name": "registry-private"}]}})
     with lab.traits("registry-private"):
-        cannot_decide(lab.run(DRA, "--image-registry", f"{lab.registry}/closed"), DRA, "(?i)unauthorized|authorization")
-        mine = ("--image-registry", f"{lab.registry}/open", "--pod-template", str(file))
+        registry = lab.registry
+        cannot_decide(lab.run(DRA, "--image-registry", f"{registry}/closed"), DRA, "(?i)unauthorized|authorization")
+        mine = ("--image-registry", f"{registry}/open", "--pod-template", str(file))
         passes(lab.run(DRA, *mine), DRA)
 
 
