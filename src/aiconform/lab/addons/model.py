@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component
 from aiconform.lab.build.images import Image
-from aiconform.lab.config import IP_FAMILIES
+from aiconform.lab.config import IP_FAMILIES, Network
+from aiconform.lab.machines.processes import ProcessSpec
 
 if TYPE_CHECKING:
     from aiconform.cluster import Cluster, Object
@@ -43,6 +44,18 @@ class RuntimeHandler:
     """The shim's options, such as `BinaryName` of an OCI runtime for runc's shim."""
 
 
+@dataclass(frozen=True)
+class OnNode:
+    """A node that an add-on runs processes on."""
+
+    number: int
+    """From 1; addresses are derived from it."""
+    folder: Path
+    """Its state folder, which its machine and the host share."""
+    network: Network
+    accelerators: int
+
+
 def _no_images(assets: Assets) -> Sequence[Image]:
     return ()
 
@@ -60,6 +73,10 @@ async def _nothing_to_show(cluster: Cluster, site: Site, seconds: float) -> None
 
 
 def _no_handlers(assets: Assets, folder: Path) -> Sequence[RuntimeHandler]:
+    return ()
+
+
+def _no_processes(node: OnNode) -> Sequence[ProcessSpec]:
     return ()
 
 
@@ -94,6 +111,8 @@ class AddOn:
     runtime_handlers: Callable[[Assets, Path], Sequence[RuntimeHandler]] = _no_handlers
     """Runtimes to configure in containerd on every node, from its state folder; containerd restarts when they
     change."""
+    node_processes: Callable[[OnNode], Sequence[ProcessSpec]] = _no_processes
+    """What runs on each node, in its namespaces, while it is installed."""
     helper: str = ""
     """A module of the lab that runs beside the control plane while it is installed: `python -m MODULE STATE`."""
     since: str = ""

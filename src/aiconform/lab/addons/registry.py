@@ -7,15 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aiconform.lab import addons
-from aiconform.lab.addons.model import AddOn, RuntimeHandler
+from aiconform.lab.addons.model import AddOn, OnNode, RuntimeHandler
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component
 from aiconform.lab.config import LabError, Unsupported
 from aiconform.lab.declared import declared
+from aiconform.lab.machines.processes import ProcessSpec
 from aiconform.spec import Requirement
 
 # The modules of the package that are no add-ons.
-_MACHINERY = ("enforcement", "install", "manifests", "model", "packet_filter", "registry", "working")
+_MACHINERY = ("enforcement", "fast_links", "install", "manifests", "model", "packet_filter", "registry", "working")
 
 ADD_ONS: dict[str, AddOn] = {add_on.name: add_on for add_on in declared(addons, "ADD_ON", besides=_MACHINERY)}
 """Every add-on, by name."""
@@ -73,6 +74,11 @@ def components_of(add_ons: Iterable[str]) -> list[Component]:
 def handlers_of(add_ons: Iterable[str], assets: Assets, folder: Path) -> list[RuntimeHandler]:
     """The runtimes that these add-ons configure on a node with this state folder."""
     return [handler for name in add_ons for handler in ADD_ONS[name].runtime_handlers(assets, folder)]
+
+
+def processes_of(add_ons: Iterable[str], node: OnNode) -> list[ProcessSpec]:
+    """What these add-ons run on a node."""
+    return [process for name in add_ons for process in ADD_ONS[name].node_processes(node)]
 
 
 def _number(minor: str) -> tuple[int, ...]:

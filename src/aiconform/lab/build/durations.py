@@ -28,6 +28,7 @@ _SECONDS = {
     "gvisor": 60,
     "agent-sandbox": 50,
     "kube-router": 90,
+    "dranet": 43,
     "kustomize": 30,
     "etcd": 19,
     "cni": 10,

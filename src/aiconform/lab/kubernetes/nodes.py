@@ -14,7 +14,8 @@ from aiconform.lab.accelerators.hardware import look
 from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
 from aiconform.lab.addons import gvisor
-from aiconform.lab.addons.registry import handlers_of
+from aiconform.lab.addons.model import OnNode
+from aiconform.lab.addons.registry import handlers_of, processes_of
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import Network, Paths
 from aiconform.lab.faults.runtime import set_runtime, write_wrapper
@@ -95,7 +96,7 @@ def furnish(
 def processes(
     plan: LabPlan, node: NodePlan, paths: Paths, network: Network, installation: Installation
 ) -> tuple[ProcessSpec, ...]:
-    """containerd, the import of the lab's images, kubelet, kube-proxy and the simulated accelerators."""
+    """containerd, the import of images, kubelet, kube-proxy, the simulated accelerators, and what add-ons run."""
     folder, assets = paths.machine(node.name), installation.assets
     runtime_ready, api_ready = Precondition(unix=containerd.SOCKET), api_is_ready(paths, network)
     # Something waits for an autoscaled node: images of add-ons are imported later, before Pods that need them are
@@ -140,14 +141,8 @@ def processes(
         ),
     ]
     if later:
-        specs.append(
-            ProcessSpec(
-                "more-images",
-                (*bring, *map(str, later)),
-                needs=(Precondition(done="images"),),
-                once=True,
-            )
-        )
+        needs = (Precondition(done="images"),)
+        specs.append(ProcessSpec("more-images", (*bring, *map(str, later)), needs=needs, once=True))
     if node.accelerators:
         argv = (sys.executable, "-P", "-m", "aiconform.lab.accelerators", "--config")
         # Turning a fault on or off needs no restart.
@@ -160,6 +155,7 @@ def processes(
                 needs=(api_ready,),
             )
         )
+    specs += processes_of(plan.add_ons, OnNode(node.number, folder, network, node.accelerators))
     return tuple(specs)
 
 

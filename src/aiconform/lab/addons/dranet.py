@@ -1,0 +1,79 @@
+"""DRANET: a DRA driver for network interfaces, which moves a link of the node into the Pod that claims it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aiconform.lab.addons import manifests
+from aiconform.lab.addons.fast_links import FAST_LINKS, keeper, possible
+from aiconform.lab.addons.model import AddOn, Site
+from aiconform.lab.build.assets import Assets
+from aiconform.lab.build.components import Component, Render
+from aiconform.lab.build.images import Image, controller
+from aiconform.lab.traits.trait import LABEL as MADE_UP
+
+if TYPE_CHECKING:
+    from aiconform.cluster import Object
+
+NAME = "dranet"
+COMPONENT = Component(
+    NAME,
+    "1.4.0",
+    NAME,
+    ("sigs.k8s.io/dranet/cmd/dranet",),
+    (NAME,),
+    renders=(Render("manifests.yaml", "copy", "install.yaml", module="sigs.k8s.io/dranet"),),
+)
+IMAGE = f"registry.k8s.io/networking/dranet:v{COMPONENT.version}"
+_DRIVER = "dra.net"
+# What else a machine has belongs to other machines, or to the host: its processes see all PCI devices of the kernel.
+_OFFERED = " || ".join(f'attributes["dra.net/ifName"].StringValue == "{name}"' for name in FAST_LINKS)
+_ARGUMENTS = (
+    "--hostname-override=$(NODE_NAME)",
+    f'--filter="dra.net/ifName" in attributes && ({_OFFERED})',
+    # Else it asks the metadata services of clouds.
+    "--cloud-provider-hint=NONE",
+    "--v=2",
+)
+# These folders of a node would be the host's, too, and nothing here needs them: no RDMA, no programs of other drivers.
+_OF_THE_HOST = ("infiniband", "bpf-programs")
+
+
+def _images(assets: Assets) -> Sequence[Image]:
+    return (controller(IMAGE, assets.of(COMPONENT, NAME), f"/{NAME}", user="0:0"),)
+
+
+def _objects(site: Site) -> Sequence[Object]:
+    objects = manifests.settle(manifests.read(site.assets.of(COMPONENT, "manifests.yaml")))
+    spec = manifests.find(objects, "DaemonSet", NAME)["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    container |= {"image": IMAGE, "args": [f"/{NAME}", *_ARGUMENTS]}
+    # It is healthy once it has started, and looking every second would cost each node a request a second.
+    container["startupProbe"] |= {"periodSeconds": 1, "failureThreshold": 600}
+    container["readinessProbe"] |= {"periodSeconds": 30}
+    container["volumeMounts"] = [each for each in container["volumeMounts"] if each["name"] not in _OF_THE_HOST]
+    spec["volumes"] = [each for each in spec["volumes"] if each["name"] not in _OF_THE_HOST]
+    on_machines = {"matchExpressions": [{"key": MADE_UP, "operator": "DoesNotExist"}]}
+    terms = {"nodeSelectorTerms": [on_machines]}
+    spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    selectors = [{"cel": {"expression": f'device.driver == "{_DRIVER}"'}}]
+    device_class = {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "DeviceClass",
+        "metadata": {"name": _DRIVER},
+        "spec": {"selectors": selectors},
+    }
+    return [*objects, device_class]
+
+
+ADD_ON = AddOn(
+    name=NAME,
+    summary="DRANET: network interfaces by DRA; nodes with accelerators get two links for it.",
+    components=(COMPONENT,),
+    images=_images,
+    objects=_objects,
+    requires=possible,
+    node_processes=keeper,
+    since="1.34",
+)
