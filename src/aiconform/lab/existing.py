@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from aiconform.lab import plan
+from aiconform.lab.addons import fast_links
 from aiconform.lab.addons.registry import chosen
 from aiconform.lab.config import LabError, Paths
 from aiconform.lab.kubernetes import nodes
@@ -125,6 +126,13 @@ class Node:
     def reload_accelerators(self) -> None:
         """Have the process of its accelerators reload its configuration. Raises LabError."""
         self.lab.signal(self.name, "accelerators", signal.SIGHUP)
+
+    def renew_links(self) -> Callable[[], bool]:
+        """Have its keeper of fast links undo what faults left; the result tells whether it has. Raises LabError."""
+        kept = fast_links.kept(self.lab.paths.machine(self.name))
+        kept.unlink(missing_ok=True)
+        self.lab.signal(self.name, fast_links.PROCESS, signal.SIGUSR1)
+        return kept.exists
 
     def restart(self, process: str) -> None:
         """Restart containerd, kubelet, kube-proxy or accelerators. Raises LabError."""

@@ -63,7 +63,6 @@ def test_the_driver_offers_the_lab_s_links_alone_and_asks_no_cloud(objects: dict
     (container,) = objects["DaemonSet"]["spec"]["template"]["spec"]["containers"]
     assert container["image"] == IMAGE
     assert container["args"] == [
-        "/dranet",
         "--hostname-override=$(NODE_NAME)",
         '--filter="dra.net/ifName" in attributes && (attributes["dra.net/ifName"].StringValue == "fast0"'
         ' || attributes["dra.net/ifName"].StringValue == "fast1")',

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class FakeNode:
         self.accelerators = folder / name / "accelerators.json" if accelerators else None
         self.runtime_switch = folder / name / "runtime-faults.json"
         self.runtime_switch.parent.mkdir(parents=True)
+        self.renewals = 0
         self.listens = True
         self.signals = 0
         if self.accelerators:
@@ -69,6 +70,10 @@ class FakeNode:
             counts = {resource: len(ids) if runs else 0 for resource, ids in plugged(self.config).items()}
             held = {"published": True, "dra_registered": True, "plugins_registered": [*counts], "allocatable": counts}
             write_json(self.config.state_dir / "status.json", {"config": digest(self.config), "problem": "", **held})
+
+    def renew_links(self) -> Callable[[], bool]:
+        self.renewals += 1
+        return lambda: self.listens
 
     def become(self, identity: str, offer: Offer) -> None:
         """Have accelerators of another identity, which Pods request in this way."""

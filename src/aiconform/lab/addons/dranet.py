@@ -26,7 +26,7 @@ COMPONENT = Component(
     renders=(Render("manifests.yaml", "copy", "install.yaml", module="sigs.k8s.io/dranet"),),
 )
 IMAGE = f"registry.k8s.io/networking/dranet:v{COMPONENT.version}"
-_DRIVER = "dra.net"
+DRIVER = "dra.net"
 # What else a machine has belongs to other machines, or to the host: its processes see all PCI devices of the kernel.
 _OFFERED = " || ".join(f'attributes["dra.net/ifName"].StringValue == "{name}"' for name in FAST_LINKS)
 _ARGUMENTS = (
@@ -48,7 +48,8 @@ def _objects(site: Site) -> Sequence[Object]:
     objects = manifests.settle(manifests.read(site.assets.of(COMPONENT, "manifests.yaml")))
     spec = manifests.find(objects, "DaemonSet", NAME)["spec"]["template"]["spec"]
     (container,) = spec["containers"]
-    container |= {"image": IMAGE, "args": [f"/{NAME}", *_ARGUMENTS]}
+    # Its own image has no entrypoint, and these name the program; after it, this one would read no flag.
+    container |= {"image": IMAGE, "args": [*_ARGUMENTS]}
     # It is healthy once it has started, and looking every second would cost each node a request a second.
     container["startupProbe"] |= {"periodSeconds": 1, "failureThreshold": 600}
     container["readinessProbe"] |= {"periodSeconds": 30}
@@ -57,11 +58,11 @@ def _objects(site: Site) -> Sequence[Object]:
     on_machines = {"matchExpressions": [{"key": MADE_UP, "operator": "DoesNotExist"}]}
     terms = {"nodeSelectorTerms": [on_machines]}
     spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
-    selectors = [{"cel": {"expression": f'device.driver == "{_DRIVER}"'}}]
+    selectors = [{"cel": {"expression": f'device.driver == "{DRIVER}"'}}]
     device_class = {
         "apiVersion": "resource.k8s.io/v1",
         "kind": "DeviceClass",
-        "metadata": {"name": _DRIVER},
+        "metadata": {"name": DRIVER},
         "spec": {"selectors": selectors},
     }
     return [*objects, device_class]

@@ -22,7 +22,8 @@ FAST_LINKS = ("fast0", "fast1")
 """Their names on every node that has them, in the order of the rails."""
 PROCESS = "links"
 MARK = 253
-"""Protocol of routes and group of links that a fault adds on the node: the keeper removes them when it starts."""
+"""Protocol of routes and group of links that a fault adds on the node: the keeper removes them when it is renewed."""
+_WITHHELD, _KEPT = "links-withheld", "links-kept"
 _LOOK_SECONDS = 5
 
 # In a namespace of its own, which ends with the command.
@@ -30,7 +31,9 @@ _TRY = "ip link add tried type veth peer name other && ip link add tried0 link t
 
 # The arguments are three for each link: its name, MAC address and IP address. Events tell of a link that has come back;
 # none tells of one that was removed elsewhere. A link is seen in /proc, so that looking starts no process.
-_KEEP = f"""withheld=$0
+_KEEP = f"""trap 'trap "" TERM; kill 0; undo; each remove "$@"; exit' TERM
+trap 'undo; each settle "$@"; each find "$@"; : > "$kept"' USR1
+withheld=$0/{_WITHHELD} kept=$0/{_KEPT}
 each() {{ do=$1; shift; while [ $# -gt 0 ]; do "$do" "$1" "$2" "$3"; shift 3; done; }}
 there() {{ while read -r found _; do [ "$found" = "$1:" ] && return; done < /proc/net/dev; return 1; }}
 in_pod() {{
@@ -52,7 +55,7 @@ find() {{
   ip link add link eth0 name "$1" address "$2" type macvlan mode bridge && settle "$@"
 }}
 remove() {{ there "$1" && ip link delete "$1"; }}
-clear() {{
+undo() {{
   rm -f "$withheld"
   ip link delete group {MARK} 2>/dev/null
   for family in -4 -6; do ip "$family" route flush proto {MARK} 2>/dev/null; done
@@ -65,12 +68,13 @@ follow() {{
     esac
   done
 }}
-clear
+undo
 each settle "$@"
 each find "$@"
-follow "$@" &
-trap 'trap "" TERM; kill 0; clear; each remove "$@"; exit' TERM
-wait
+: > "$kept"
+follow "$@" & follower=$!
+# A signal ends a wait, too.
+while kill -0 $follower 2>/dev/null; do wait $follower; done
 """
 
 
@@ -87,7 +91,15 @@ def possible(ip_family: str) -> None:
 
 def withheld(folder: Path) -> Path:
     """The file with the names of links, one a line, that a fault keeps from coming back; by the node's state folder."""
-    return folder / "links-withheld"
+    return folder / _WITHHELD
+
+
+def kept(folder: Path) -> Path:
+    """The file that the keeper of a node with this state folder writes when it has undone what faults left.
+
+    It does that when it starts, and at SIGUSR1.
+    """
+    return folder / _KEPT
 
 
 def rail(network: Network, link: int) -> IpNetwork:
@@ -116,4 +128,4 @@ def keeper(node: OnNode) -> Sequence[ProcessSpec]:
         for link, name in enumerate(FAST_LINKS)
         for word in (name, mac(node.network.index, node.number, link), address(node.network, node.number, link))
     ]
-    return (ProcessSpec(PROCESS, ("/bin/sh", "-c", _KEEP, str(withheld(node.folder)), *links)),)
+    return (ProcessSpec(PROCESS, ("/bin/sh", "-c", _KEEP, str(node.folder), *links)),)

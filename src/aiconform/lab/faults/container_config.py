@@ -2,12 +2,17 @@
 
 For `runc create` it changes the bundle's config.json as SWITCH says: `show` lists device nodes to add; `asked` has
 those to add if the container's environment asks for them, by variable and name of a device; with `open_all`, the
-container's device cgroup allows every character device. Other commands of runc are left alone.
+container's device cgroup allows every character device. `networks` has scripts to run before containers of certain
+names in certain Pods start, when drivers have done what they do to a Pod's network. Other commands of runc are left
+alone.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,6 +48,21 @@ def asked(config: dict[str, Any], offers: dict[str, dict[str, list[dict[str, Any
     return list(found.values())
 
 
+def scripts_for(config: dict[str, Any], networks: list[dict[str, str]]) -> list[str]:
+    """The scripts that are meant for a container with this configuration: `pod` is a pattern of the Pod's name."""
+    about = config.get("annotations", {})
+    container = about.get("io.kubernetes.cri.container-name")
+    pod = about.get("io.kubernetes.cri.sandbox-name", "")
+    return [each["script"] for each in networks if each["container"] == container and re.search(each["pod"], pod)]
+
+
+def in_network(config: dict[str, Any], scripts: list[str]) -> None:
+    """Run scripts on the node, with the path of the Pod's network namespace as POD. Raises CalledProcessError."""
+    for script in scripts:
+        (space,) = (each["path"] for each in config["linux"]["namespaces"] if each["type"] == "network")
+        subprocess.run(["sh", "-ec", script], env={**os.environ, "POD": space}, check=True)
+
+
 def bundle_of(arguments: list[str]) -> Path | None:
     """The bundle of a `create` or `run` command, None for any other."""
     if not {"create", "run"} & set(arguments):
@@ -66,6 +86,7 @@ def main() -> None:
     file = bundle / "config.json"
     config = json.loads(file.read_bytes())
     change(config, switch)
+    in_network(config, scripts_for(config, switch.get("networks", [])))
     file.write_text(json.dumps(config))
 
 

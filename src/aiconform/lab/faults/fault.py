@@ -53,6 +53,20 @@ class InSandboxes:
 
 
 @dataclass(frozen=True)
+class InNetworks:
+    """Carried out by the wrapper around each node's container runtime, in the networks of the Pods of one check.
+
+    What it does depends on both ends of a link, so it is a fault of all nodes.
+    """
+
+    scope = Scope.LAB
+
+
+IN_RUNTIMES = (InRuntime, InSandboxes, InNetworks)
+"""What the switch file of each node's container runtime turns on."""
+
+
+@dataclass(frozen=True)
 class InApiServer:
     """Carried out by the API server, which does not serve these groups and versions."""
 
@@ -87,7 +101,7 @@ class Fault:
     name: str
     description: str
     breaks: frozenset[str]
-    how: InDriver | InRuntime | InSandboxes | InApiServer | InCluster
+    how: InDriver | InRuntime | InSandboxes | InNetworks | InApiServer | InCluster
     needs: tuple[str, ...] = ()
     may_break: frozenset[str] = frozenset()
     disturbs: frozenset[str] = frozenset()

@@ -49,6 +49,7 @@ _MACHINERY = (
     "sandbox_config",
     "sandbox_runtime",
     "fault",
+    "pod_networks",
     "policies",
     "registry",
     "runtime",

@@ -15,6 +15,7 @@ from aiconform.lab.accelerators.config import AcceleratorConfig, devices_of
 from aiconform.lab.accelerators.devices import DeviceNode, NodeRole, nodes_of
 from aiconform.lab.faults import container_config
 from aiconform.lab.faults.accelerators import LEAKS, RUNTIME_HONOURS, RUNTIME_OPENS
+from aiconform.lab.faults.pod_networks import network_faults
 from aiconform.lab.faults.sandbox_runtime import sandbox_faults
 from aiconform.lab.machines.files import write_json, write_script
 
@@ -39,8 +40,8 @@ def set_runtime(switch: Path, faults: Iterable[str], config: AcceleratorConfig |
     `config` is the configuration of the node's accelerators, None if it has no accelerators.
     """
     on = set(faults)
-    sandbox = sandbox_faults(on)
-    if not sandbox and not on & {*LEAKS, RUNTIME_OPENS, RUNTIME_HONOURS}:
+    sandbox, networks = sandbox_faults(on), network_faults(on, switch.parent)
+    if not sandbox and not networks and not on & {*LEAKS, RUNTIME_OPENS, RUNTIME_HONOURS}:
         switch.unlink(missing_ok=True)
         return
     devices = devices_of(config) if config else ()
@@ -56,6 +57,7 @@ def set_runtime(switch: Path, faults: Iterable[str], config: AcceleratorConfig |
             "asked": dict.fromkeys(variables, offers),
             "open_all": RUNTIME_OPENS in on,
             "sandbox": sandbox,
+            "networks": networks,
         },
     )
 

@@ -12,9 +12,10 @@ from aiconform.lab.accelerators.config import AcceleratorConfig, read_config, wr
 from aiconform.lab.accelerators.identity import identities
 from aiconform.lab.accelerators.status import digest, read_status, unsettled
 from aiconform.lab.accelerators.virtual import VirtualWay
+from aiconform.lab.addons import dranet
 from aiconform.lab.config import LabError
 from aiconform.lab.faults.accelerators import DRA_VERSIONS
-from aiconform.lab.faults.fault import Change, Fault, InApiServer, InCluster, InDriver, InRuntime, InSandboxes, Scope
+from aiconform.lab.faults.fault import IN_RUNTIMES, Change, Fault, InApiServer, InCluster, InDriver, InNetworks, Scope
 from aiconform.lab.faults.registry import FAULTS, find
 from aiconform.lab.faults.runtime import set_runtime
 from aiconform.lab.faults.state import (
@@ -33,7 +34,7 @@ from aiconform.lab.kubernetes.administrator import administrator
 IN_FORCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 _SIGNAL_AGAIN_SECONDS = 1.0
-_KINDS = (InDriver, InRuntime, InSandboxes, InApiServer)
+_KINDS = (InDriver, *IN_RUNTIMES, InApiServer)
 
 
 class FaultyNode(Protocol):
@@ -52,6 +53,9 @@ class FaultyNode(Protocol):
 
     def reload_accelerators(self) -> None:
         """Send SIGHUP to its accelerator process. Raises LabError."""
+
+    def renew_links(self) -> Callable[[], bool]:
+        """Have its keeper of fast links undo what faults left; the result tells whether it has. Raises LabError."""
 
 
 class FaultyLab(Protocol):
@@ -174,8 +178,10 @@ def _enforce(lab: FaultyLab, kinds: set[type]) -> None:
     waits: list[Callable[[], str]] = []
     for node in lab.nodes:
         config = read_config(node.accelerators) if node.accelerators else None
-        if kinds & {InRuntime, InSandboxes}:
+        if kinds & set(IN_RUNTIMES):
             set_runtime(node.runtime_switch, names_on_node(lab.state, node.name), config)
+        if InNetworks in kinds and config and config.count and dranet.NAME in lab.add_ons:
+            waits.append(_unkept(node))
         if config is None or node.accelerators is None or not config.count:
             continue
         if InDriver in kinds:
@@ -245,6 +251,12 @@ def _missing(node: FaultyNode, config: AcceleratorConfig, *, dra_served: bool) -
         return f"{node.name}: {problem}" if problem else ""
 
     return look
+
+
+def _unkept(node: FaultyNode) -> Callable[[], str]:
+    """What is still missing until the node's links are as faults found them; empty if nothing is."""
+    renewed = node.renew_links()
+    return lambda: "" if renewed() else f"{node.name}: its links are not restored"
 
 
 def _wait(waits: Sequence[Callable[[], str]]) -> None:
