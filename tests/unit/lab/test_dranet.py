@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ from aiconform.lab.addons.dranet import ADD_ON, IMAGE, NAME
 from aiconform.lab.addons.fast_links import PROCESS
 from aiconform.lab.addons.model import Site
 from aiconform.lab.build.assets import Assets
-from aiconform.lab.config import LabConfig, Network, Paths
+from aiconform.lab.config import LabConfig, LabError, Network, Paths
 from aiconform.lab.kubernetes import nodes
 from aiconform.lab.kubernetes.installation import Installation
 from aiconform.lab.planning import make
@@ -102,3 +105,35 @@ def test_nodes_with_accelerators_run_the_keeper_of_links_while_it_is_installed(t
     assert runs(2, NAME)
     assert not runs(0, NAME)
     assert not runs(2)
+
+
+class Published:
+    """ResourceSlices that never change."""
+
+    def __init__(self, *nodes: str, driver: str = "dra.net") -> None:
+        specs = [{"driver": driver, "nodeName": node} for node in nodes]
+        self._slices = [
+            {"metadata": {"name": each["nodeName"], "uid": each["nodeName"]}, "spec": each} for each in specs
+        ]
+
+    async def snapshot(self, *_: object, **__: object) -> tuple[list[dict[str, Any]], str]:
+        return self._slices, "1"
+
+    async def watch(self, *_: object, **__: object) -> AsyncIterator[Any]:
+        await asyncio.sleep(60)
+        yield None
+
+
+@pytest.mark.parametrize(
+    ("cluster", "offered"),
+    [
+        (Published("node-1", "node-2"), True),
+        (Published("node-1"), False),
+        (Published("node-1", "node-2", driver="other"), False),
+    ],
+)
+async def test_it_works_when_every_node_with_links_offers_them(cluster: Published, offered: bool) -> None:
+    site = Site("simulated", {}, (), Assets({}, {}), equipped=("node-1", "node-2"))
+    told = nullcontext() if offered else pytest.raises(LabError, match="ResourceSlices of dra.net on node-1, node-2")
+    with told:
+        await ADD_ON.shown(cluster, site, 0.05)  # type: ignore[arg-type]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,15 +13,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.networks import Machine, running
 
-from aiconform.lab.addons.fast_links import FAST_LINKS, MARK, address, keeper, mac, possible, rail, withheld
+from aiconform.lab.addons.fast_links import FAST_LINKS, MARK, address, keeper, kept, mac, possible, rail, withheld
 from aiconform.lab.addons.model import OnNode
 from aiconform.lab.config import IP_FAMILIES, MAX_LABS, MAX_NODES, Network, Unsupported
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for Linux")
 
 networks = st.builds(Network, st.integers(0, MAX_LABS - 1), st.sampled_from(IP_FAMILIES))
-_NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc")
 
 
 @given(network=networks)
@@ -52,87 +51,45 @@ def test_a_machine_whose_kernel_has_no_such_links_is_told_so(code: int, monkeypa
         possible("ipv4")
 
 
-class Machine:
-    """Namespaces with a keeper in them."""
-
-    def __init__(self, folder: Path, network: Network) -> None:
-        self.node = OnNode(1, folder, network, accelerators=2)
-        (process,) = keeper(self.node)
-        script = f"""
-            mount -t tmpfs tmpfs /run; mkdir /run/netns
-            ip link add eth0 type veth peer name port && ip link set eth0 up && ip link set port up
-            start() {{ setsid {shlex.join(process.argv)} >{folder}/log 2>&1 & keeper=$!; }}
-            start
-            while read -r line; do eval "$line" 2>&1; echo "done"; done
-        """
-        self._shell = subprocess.Popen(
-            [*_NAMESPACES, "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def do(self, command: str) -> str:
-        assert self._shell.stdin
-        assert self._shell.stdout
-        self._shell.stdin.write(command + "\n")
-        self._shell.stdin.flush()
-        return "".join(iter(self._shell.stdout.readline, "done\n"))
-
-    def until(self, *expected: str, of: str = "") -> None:
-        """Wait until the links have exactly these `name address`, in the Pod's namespace `of` or the machine's."""
-        look = f"ip {f'-n {of}' if of else ''} -json address show type macvlan up"
-        wanted = sorted(expected)
-        while self._addresses(look) != wanted:
-            subprocess.run(["sleep", "0.1"], check=True)
-
-    def _addresses(self, look: str) -> list[str]:
-        return sorted(
-            f"{link['ifname']} {each['local']}/{each['prefixlen']}"
-            for link in json.loads(self.do(look) or "[]")
-            if link
-            for each in link["addr_info"]
-            if each["scope"] == "global"
-        )
-
-    def end(self) -> None:
-        # The namespaces end with their first process.
-        self._shell.communicate()
-
-
 @pytest.fixture(params=IP_FAMILIES)
 def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine]:
-    able = subprocess.run(
-        [*_NAMESPACES, "ip", "link", "add", "bridge0", "type", "bridge"], capture_output=True, check=False
-    )
-    if able.returncode:
-        pytest.skip("no network namespaces can be made here")
-    made = Machine(tmp_path, Network(3, request.param))
-    yield made
-    made.end()
+    with running(tmp_path, Network(3, request.param)) as made:
+        yield made
+
+
+def both(machine: Machine) -> dict[str, list[str]]:
+    return {name: [address(machine.node.network, 1, link)] for link, name in enumerate(FAST_LINKS)}
 
 
 def test_links_come_back_with_their_addresses_and_end_with_their_keeper(machine: Machine) -> None:
-    fast0, fast1 = (f"{name} {address(machine.node.network, 1, link)}" for link, name in enumerate(FAST_LINKS))
-    machine.until(fast0, fast1)
+    every = both(machine)
+    machine.until(**every)
     # As a driver moves a link into a Pod and back: no address comes back with it.
     machine.do("ip netns add pod; ip link set fast0 netns pod; ip -n pod link set fast0 up")
-    machine.until(fast1)
+    machine.until(fast1=every["fast1"])
     machine.do("ip -n pod link set fast0 netns 1; ip link set fast0 up")
-    machine.until(fast0, fast1)
+    machine.until(**every)
     # The namespace is gone before the driver acts.
     machine.do("ip link set fast1 netns pod; ip netns delete pod")
-    machine.until(fast0, fast1)
+    machine.until(**every)
     machine.do(f"ip link add decoy link eth0 type macvlan; ip link set decoy group {MARK}")
-    # `setsid` runs the keeper in its own process: the end of that is the end of all.
     machine.do("kill -TERM $keeper; wait $keeper")
-    assert machine.do("ip -brief link show type macvlan") == ""
+    assert set(machine.links()) == {"lo", "eth0", "port"}
 
 
-def test_a_link_that_a_fault_withholds_comes_back_with_the_next_keeper_only(machine: Machine) -> None:
-    fast0, fast1 = (f"{name} {address(machine.node.network, 1, link)}" for link, name in enumerate(FAST_LINKS))
-    machine.until(fast0, fast1)
+def test_a_link_that_a_fault_withholds_is_gone_until_the_keeper_undoes_what_faults_left(machine: Machine) -> None:
+    every = both(machine)
+    machine.until(**every)
     withheld(machine.node.folder).write_text("fast1\n")
     machine.do("ip netns add pod; ip link set fast1 netns pod; ip -n pod link set fast1 netns 1; ip link set fast1 up")
-    while "fast1" in machine.do("ip link show"):
-        subprocess.run(["sleep", "0.1"], check=True)
-    machine.until(fast0)
-    machine.do("kill -TERM $keeper; wait $keeper; start")
-    machine.until(fast0, fast1)
+    machine.until(fast0=every["fast0"])
+    machine.do(f"ip link add decoy link eth0 type macvlan; ip link set decoy group {MARK}")
+    machine.do(f"ip route add unreachable {every['fast0'][0].partition('/')[0]} proto {MARK}")
+    done = kept(machine.node.folder)
+    done.unlink(missing_ok=True)
+    machine.do("kill -USR1 $keeper")
+    while not done.exists():
+        time.sleep(0.05)
+    machine.until(**every)
+    assert "decoy" not in machine.links()
+    assert not machine.do(f"ip route show proto {MARK}; ip -6 route show proto {MARK}")

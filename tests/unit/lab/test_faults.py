@@ -394,6 +394,28 @@ def test_a_node_that_does_not_follow_keeps_no_change_in_the_cluster_back(
     assert set(names_on(lab.state)) == {"no-driver", "routes-match-all"}
 
 
+def test_what_faults_left_of_a_node_s_links_is_undone_before_and_after_one_of_networks(
+    lab: FakeLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def renewals() -> list[int]:
+        return [node.renewals for node in lab.nodes]
+
+    assert run("interface-not-returned").exit_code == 0
+    assert run("interface-not-returned", "--off").exit_code == 0
+    # Nodes without accelerators have no links.
+    assert renewals() == [2, 2, 0]
+    assert run("runtime-leaks-devices").exit_code == 0
+    assert renewals() == [2, 2, 0]
+    monkeypatch.setattr("aiconform.lab.faults.switch.IN_FORCE_SECONDS", 0.1)
+    lab.nodes[1].listens = False
+    result = run("interface-down")
+    assert result.exit_code == 2
+    assert "interface-down: no effect after 0 s: node-2: its links are not restored" in result.stderr
+    lab.add_ons = ()
+    assert run("interface-down", "--off").exit_code == 0
+    assert renewals() == [3, 3, 0]
+
+
 async def _no_cluster(kubeconfig: str) -> AsyncIterator[None]:
     yield None
 

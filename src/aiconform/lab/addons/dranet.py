@@ -11,10 +11,11 @@ from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component, Render
 from aiconform.lab.build.images import Image, controller
+from aiconform.lab.config import LabError
 from aiconform.lab.traits.trait import LABEL as MADE_UP
 
 if TYPE_CHECKING:
-    from aiconform.cluster import Object
+    from aiconform.cluster import Cluster, Object
 
 NAME = "dranet"
 COMPONENT = Component(
@@ -68,6 +69,21 @@ def _objects(site: Site) -> Sequence[Object]:
     return [*objects, device_class]
 
 
+async def _published(cluster: Cluster, site: Site, seconds: float) -> None:
+    """Wait until each node that has links has a ResourceSlice for them. Raises LabError."""
+    from aiconform.cluster import TimedOut, wait
+
+    def by_all(slices: Sequence[Object]) -> bool | None:
+        there = {each["spec"].get("nodeName") for each in slices if each["spec"]["driver"] == DRIVER}
+        return True if there.issuperset(site.equipped) else None
+
+    what = f"ResourceSlices of {DRIVER} on {', '.join(site.equipped)}"
+    try:
+        await wait.among(cluster, "resource.k8s.io/v1", "ResourceSlice", None, by_all, seconds=seconds, what=what)
+    except TimedOut as error:
+        raise LabError(f"add-on {NAME} offers nothing: {error}") from error
+
+
 ADD_ON = AddOn(
     name=NAME,
     summary="DRANET: network interfaces by DRA; nodes with accelerators get two links for it.",
@@ -75,6 +91,7 @@ ADD_ON = AddOn(
     images=_images,
     objects=_objects,
     requires=possible,
+    shown=_published,
     node_processes=keeper,
     since="1.34",
 )

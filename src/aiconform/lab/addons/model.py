@@ -30,6 +30,8 @@ class Site:
     ip_family: str = IP_FAMILIES[0]
     services: str = ""
     """The range of the Services' addresses."""
+    equipped: tuple[str, ...] = ()
+    """Names of the nodes with accelerators, without those that an autoscaler orders."""
 
 
 @dataclass(frozen=True)

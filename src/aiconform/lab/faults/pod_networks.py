@@ -42,7 +42,7 @@ gateway=$(set -- $(in_pod ip $family route show default); echo "$3")
 for link in $links; do
   has "$link" || continue
   set -- $(in_pod ip $family -o address show dev "$link" scope global); rail=${{4%/*}}
-  network=$(set -- $(in_pod ip $family route show dev "$link" proto kernel scope link | grep -v ^fe80); echo "$1")
+  network=$(set -- $(in_pod ip $family route show dev "$link" proto kernel | grep -v ^fe80); echo "$1")
   in_pod ip $family route delete "$network" dev "$link"
   in_pod ip $family route add "$network" via "$gateway" dev eth0
   n={_PLACES[0]}

@@ -122,7 +122,8 @@ async def _wait(lab: ExistingLab, assets: Assets, progress: Progress) -> None:
             await _until_images_are_there(lab)
         addresses = tuple(lab.network.node(node.number) for node in lab.plan.nodes)
         services = str(lab.network.services)
-        site = Site(lab.plan.identity, lab.plan.identities, addresses, assets, lab.plan.ip_family, services)
+        equipped = tuple(node.name for node in lab.plan.own if node.accelerators)
+        site = Site(lab.plan.identity, lab.plan.identities, addresses, assets, lab.plan.ip_family, services, equipped)
         await install.install(cluster, lab.plan.add_ons, site, lab.paths, progress)
 
 
