@@ -134,6 +134,6 @@ class Published:
 )
 async def test_it_works_when_every_node_with_links_offers_them(cluster: Published, offered: bool) -> None:
     site = Site("simulated", {}, (), Assets({}, {}), equipped=("node-1", "node-2"))
-    told = nullcontext() if offered else pytest.raises(LabError, match="ResourceSlices of dra.net on node-1, node-2")
+    told = nullcontext() if offered else pytest.raises(LabError, match=r"ResourceSlices of dra\.net on node-1, node-2")
     with told:
         await ADD_ON.shown(cluster, site, 0.05)  # type: ignore[arg-type]
