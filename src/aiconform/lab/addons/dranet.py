@@ -51,9 +51,9 @@ def _objects(site: Site) -> Sequence[Object]:
     (container,) = spec["containers"]
     # Its own image has no entrypoint, and these name the program; after it, this one would read no flag.
     container |= {"image": IMAGE, "args": [*_ARGUMENTS]}
-    # It is healthy once it has started, and looking every second would cost each node a request a second.
+    # It is ready once it has started: asking on and on would cost each node a request a second.
     container["startupProbe"] |= {"periodSeconds": 1, "failureThreshold": 600}
-    container["readinessProbe"] |= {"periodSeconds": 30}
+    del container["readinessProbe"]
     container["volumeMounts"] = [each for each in container["volumeMounts"] if each["name"] not in _OF_THE_HOST]
     spec["volumes"] = [each for each in spec["volumes"] if each["name"] not in _OF_THE_HOST]
     on_machines = {"matchExpressions": [{"key": MADE_UP, "operator": "DoesNotExist"}]}

@@ -36,8 +36,8 @@ _BY_POD_NETWORK = f"""
 family=-4 form=%s.%d; machine=$(ip -4 -o address show dev eth0 scope global)
 [ "$machine" ] || {{ family=-6 form=%s:%x; machine=$(ip -6 -o address show dev eth0 scope global); }}
 address() {{ set -- $1; echo "${{4%/*}}"; }}
-machine=$(address "$machine"); port=$(address "$(in_pod ip $family -o address show dev eth0 scope global)")
-port=$(set -- $(ip $family -o route get "$port"); while [ "$1" != dev ]; do shift; done; echo "$2")
+machine=$(address "$machine"); usual=$(address "$(in_pod ip $family -o address show dev eth0 scope global)")
+port=$(set -- $(ip $family -o route get "$usual"); while [ "$1" != dev ]; do shift; done; echo "$2")
 gateway=$(set -- $(in_pod ip $family route show default); echo "$3")
 for link in $links; do
   has "$link" || continue
@@ -50,7 +50,7 @@ for link in $links; do
     printf "route replace $form via $form proto {MARK}\\n" "${{rail%[.:]*}}" $n "${{machine%[.:]*}}" $n
     n=$((n + 1))
   done | ip $family -force -batch - 2>/dev/null || :
-  ip $family route replace "$rail" dev "$port" proto {MARK}
+  ip $family route replace "$rail" via "$usual" dev "$port" onlink proto {MARK}
 done
 """
 
