@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from aiconform.platform.networks.known import known_networks
 from aiconform.spec import SpecError, yamlfile
 
 NAMED = "named by --accelerator"
@@ -151,13 +152,14 @@ def has_host_memory(profile: str, product: str) -> bool:
 def load_profiles() -> Profiles:
     """The profiles that come with the suite."""
     content = yamlfile.parse(Path("profiles.yaml"), files(__package__).joinpath("profiles.yaml").read_bytes()).data
-    others = (*content["other_drivers"], *content["other_resources"])
+    networks = known_networks()
+    others = (*content["other_drivers"], *content["other_resources"], *networks.driver_names, *networks.resources)
     accelerators = tuple(map(Profile.model_validate, content["accelerators"]))
     return Profiles(
         accelerators,
         others,
         parts=tuple(content["parts_of_accelerators"]),
-        chosen=tuple(content["other_resources_by_any_name"]),
+        chosen=(*content["other_resources_by_any_name"], *networks.resources_by_any_name),
         alike=tuple(content["like_accelerators"]),
     )
 

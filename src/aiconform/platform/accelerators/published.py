@@ -13,6 +13,7 @@ from aiconform.platform.accelerators.offered import Accelerators, NodeAccelerato
 from aiconform.platform.accelerators.options import NOTHING_SAID, AcceleratorOptions
 from aiconform.platform.accelerators.resource_slices import IncompletePool
 from aiconform.platform.accelerators.selecting import DeviceClass, choose, expression
+from aiconform.platform.networks.known import names_interface
 
 # What a driver says of the number of devices of a host. That of TPUs publishes only those that are well, and prepares a
 # claim only if it has all of the host: https://github.com/kubernetes-sigs/dra-driver-google-tpu
@@ -44,7 +45,9 @@ def by_dra(
     for device in devices:
         profile = profiles.by_driver(device.driver)
         if profile is None:
-            if profiles.is_other(device.driver):
+            if names_interface(device.attributes) and not profiles.is_other(device.driver):
+                skipped.add(f"driver {device.driver}: its devices are network interfaces, not accelerators")
+            elif profiles.is_other(device.driver):
                 skipped.add(f"driver {device.driver}: its devices are not accelerators")
             else:
                 unknown[device.driver] += 1
