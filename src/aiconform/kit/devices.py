@@ -148,8 +148,11 @@ def claim_request(
 
 async def _device_class(api_version: str, scratch: Scratch, target: NodeAccelerators) -> str:
     """The platform's DeviceClass for the target's kind, or one of our own that selects its driver."""
-    if target.device_class:
-        return target.device_class
+    return target.device_class or await own_class(api_version, scratch, target.name)
+
+
+async def own_class(api_version: str, scratch: Scratch, driver: str) -> str:
+    """The name of a DeviceClass of the probe's own that selects a driver's devices. Raises ClusterError."""
     name = scratch.cluster_name("class")
     if any(obj["kind"] == "DeviceClass" and obj["metadata"]["name"] == name for obj in scratch.created):
         return name
@@ -159,7 +162,7 @@ async def _device_class(api_version: str, scratch: Scratch, target: NodeAccelera
                 "apiVersion": api_version,
                 "kind": "DeviceClass",
                 "metadata": {"name": name},
-                "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{target.name}"'}}]},
+                "spec": {"selectors": [{"cel": {"expression": f'device.driver == "{driver}"'}}]},
             }
         )
     except Conflict:

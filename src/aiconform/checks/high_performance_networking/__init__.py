@@ -1,0 +1,12 @@
+"""high_performance_networking: Pods get the interfaces that they claim, beside the Pod network, and use them."""
+
+from aiconform.check import collect
+from aiconform.checks.high_performance_networking import assertions, data_assertions, options, probes
+
+CHECK = collect(
+    "high_performance_networking",
+    options.__name__,
+    probes.__name__,
+    assertions.__name__,
+    data_assertions.__name__,
+)

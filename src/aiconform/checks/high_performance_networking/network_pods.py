@@ -1,0 +1,288 @@
+"""The Pods of high_performance_networking: with a claimed interface, without one, and on the node's own network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiconform.checks.high_performance_networking import inside
+from aiconform.checks.high_performance_networking.observations import NetworkPod, PublishedDevice
+from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
+from aiconform.checks.high_performance_networking.places import OPTION
+from aiconform.cluster import ClusterError, Object, Stuck, TimedOut, wait
+from aiconform.cluster.scratch import Scratch
+from aiconform.kit.devices import claim_request, own_class, untold_taints
+from aiconform.kit.logs import read_until
+from aiconform.kit.meshes import without_sidecar
+from aiconform.kit.pods import (
+    container,
+    pod_anywhere,
+    pod_on_one_of,
+    start_of,
+    started,
+    unschedulable,
+    waits_for_devices,
+)
+from aiconform.kit.starting import holder_started
+from aiconform.platform import Platform
+from aiconform.platform.accelerators.devices import results
+from aiconform.platform.accelerators.nodes import tolerations
+from aiconform.platform.accelerators.resource_slices import DevicePools
+from aiconform.platform.accelerators.selecting import DeviceClass, choose
+from aiconform.platform.networks.interfaces import NetworkDevice, network_devices
+
+CONTAINER = "networks"
+LABELS = {"aiconform.dev/networks": "true"}
+_GONE_SECONDS = 60.0
+_POLL_SECONDS = 1.0
+
+
+def described(each: NetworkDevice) -> PublishedDevice:
+    """What is recorded of a published device."""
+    return PublishedDevice(
+        driver=each.device.driver,
+        pool=each.device.pool,
+        name=each.device.name,
+        node=each.device.node or "",
+        interface=each.interface,
+        mac=each.mac,
+        kind=each.kind,
+        characteristics=tuple((name, str(value)) for name, value in sorted(each.characteristics.items())),
+        capacities=each.capacities,
+        stays=each.known.stays if each.known else "",
+        without=each.known.without if each.known else "",
+    )
+
+
+@dataclass
+class Claimed:
+    """A Pod and its claim. offering, elsewhere: as in NetworkPod. driver: of the devices that it asks for."""
+
+    pod: Object
+    claim: Object
+    driver: str
+    offering: tuple[str, ...] = ()
+    elsewhere: bool = False
+    running: Object | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return str(self.pod["metadata"]["name"])
+
+
+class NetworkPods:
+    """Makes the Pods of one run. known: all published network devices."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        scratch: Scratch,
+        options: HighPerformanceNetworking,
+        patience: float,
+        known: Sequence[NetworkDevice],
+    ) -> None:
+        self._platform, self._scratch, self._options, self._patience = platform, scratch, options, patience
+        self._seconds = max(options.start_seconds, patience)
+        self._known = {each.device.id: each for each in known}
+
+    async def claiming(
+        self,
+        name: str,
+        wanted: Sequence[NetworkDevice],
+        script: str,
+        nodes: Sequence[Object],
+        environment: dict[str, str] | None = None,
+        *,
+        anywhere: bool = False,
+    ) -> Claimed:
+        """A Pod that claims these devices of one node and driver. Raises ClusterError.
+
+        nodes: that it can be scheduled to; anywhere: to any, and `nodes` are those whose taints it tolerates.
+        """
+        first = wanted[0]
+        claim = await self._claim(self._scratch.name(name), wanted)
+        spec: dict[str, Any] = {
+            "resourceClaims": [{"name": "interface", "resourceClaimName": claim["metadata"]["name"]}]
+        }
+        main = self._container(script, environment, resources={"claims": [{"name": "interface"}]})
+        named = self._scratch.name(name)
+        if anywhere:
+            tolerated = [each for node in nodes for each in tolerations(node)]
+            made = pod_anywhere(named, [main], labels=LABELS, tolerations=tolerated, **spec)
+        else:
+            made = pod_on_one_of(named, nodes, [main], labels=LABELS, **spec)
+        created = await self._scratch.create(without_sidecar(made))
+        return Claimed(created, claim, first.device.driver)
+
+    async def _claim(self, name: str, wanted: Sequence[NetworkDevice]) -> Object:
+        api = await self._platform.resource_api() or "resource.k8s.io/v1"
+        device_class = await self._device_class(api, wanted)
+        requests = []
+        for number, each in enumerate(wanted):
+            asked = claim_request(api, device_class, selectors=[each.selector()])
+            requests.append({**asked, "name": f"interface-{number}"})
+        devices: Object = {"requests": requests}
+        if self._options.parameters:
+            opaque = {"driver": wanted[0].device.driver, "parameters": json.loads(self._options.parameters)}
+            devices["config"] = [{"opaque": opaque}]
+        about = {"apiVersion": api, "kind": "ResourceClaim", "metadata": {"name": name}}
+        return await self._scratch.create({**about, "spec": {"devices": devices}})
+
+    async def _device_class(self, api: str, wanted: Sequence[NetworkDevice]) -> str:
+        """The name of the DeviceClass to ask by. Raises Stuck where a claim needs what nobody told, ClusterError."""
+        first = wanted[0]
+        items = await self._platform.device_classes()
+        name = self._options.device_class or choose(
+            map(DeviceClass, items), [each.device for each in wanted], [each.device for each in self._known.values()]
+        )
+        found = next((each for each in items if each["metadata"]["name"] == name), None)
+        if self._options.device_class and found is None:
+            raise Stuck(f"there is no DeviceClass {name} (--set {OPTION}.device_class)")
+        configured = bool(found and (found.get("spec") or {}).get("config")) or bool(self._options.parameters)
+        if first.known and first.known.asks and not configured:
+            raise Stuck(
+                f"a claim of {first} needs parameters for its driver ({first.known.asks}): name them, "
+                f"--set {OPTION}.parameters=JSON, or a DeviceClass that has them, --set {OPTION}.device_class=NAME"
+            )
+        return name or await own_class(api, self._scratch, first.device.driver)
+
+    def _container(self, script: str, environment: dict[str, str] | None = None, **fields: Any) -> Object:
+        env = [{"name": name, "value": value} for name, value in (environment or {}).items()]
+        return container(CONTAINER, self._options.image or self._platform.images["shell"], script, env=env, **fields)
+
+    async def placed(self, each: Claimed) -> str:
+        """The node that the scheduler chose. Raises TimedOut with its words if there is none, ClusterError."""
+        what = f"Pod {each.name} to be scheduled"
+        try:
+            found = await wait.until(self._platform.cluster, each.pod, _placed, seconds=self._seconds, what=what)
+        except TimedOut as error:
+            raise TimedOut(f"{error}{await untold_taints(self._platform, 'dra')}") from error
+        return str(found["spec"]["nodeName"])
+
+    async def seen(
+        self, each: Claimed, until: str = inside.LOOKED, seconds: float = 0.0
+    ) -> tuple[NetworkPod, inside.Printed]:
+        """What a Pod with a claim sees once it runs, or why it does not run. Raises ClusterError where others are why.
+
+        until: the last line that it prints of this, for which it has `seconds` beside the patience.
+        """
+        cluster = self._platform.cluster
+        about = {"pod": each.name, "offering": each.offering, "elsewhere": each.elsewhere}
+        try:
+            running, problem = await holder_started(self._platform, self._scratch, each.pod, seconds=self._seconds)
+        except TimedOut as error:
+            waits = unschedulable(await self._now(each.pod))
+            if waits is None or not waits_for_devices(waits.words, each.driver):
+                raise
+            return NetworkPod(**about, waits=f"{waits.words} ({error})"), inside.Printed()
+        if running is None:
+            node = (await self._now(each.pod))["spec"].get("nodeName", "")
+            return NetworkPod(**about, node=node, problem=problem), inside.Printed()
+        each.running = running
+        lines = await read_until(cluster, running, CONTAINER, until, seconds=self._patience + seconds)
+        printed = inside.read(lines)
+        if not printed.interfaces:
+            raise Stuck(f"Pod {each.name} lists no interface at all: /sys/class/net cannot be read in it")
+        claim = await self._now(each.claim)
+        return NetworkPod(
+            **about,
+            node=running["spec"]["nodeName"],
+            devices=tuple(self._allocated(claim)),
+            told=_told(claim),
+            addresses=_addresses(running),
+            interfaces=printed.interfaces,
+            digest=printed.digest,
+        ), printed
+
+    async def _now(self, obj: Object) -> Object:
+        about = obj["metadata"]
+        return await self._platform.cluster.get(obj["apiVersion"], obj["kind"], about["name"], about["namespace"])
+
+    def _allocated(self, claim: Object) -> Iterable[PublishedDevice]:
+        for each in results(claim):
+            known = self._known.get((each["driver"], each["pool"], each["device"]))
+            plain = PublishedDevice(driver=each["driver"], pool=each["pool"], name=each["device"])
+            yield described(known) if known else plain
+
+    async def control(self, node: Object) -> NetworkPod:
+        """What a Pod without a claim sees on this node. Raises ClusterError."""
+        named = self._scratch.name("without-interface")
+        made = pod_on_one_of(named, [node], [self._container(inside.CONTROL)], labels=LABELS)
+        return await self._ordinary(await self._scratch.create(without_sidecar(made)))
+
+    async def on_node(self, node: Object) -> tuple[NetworkPod | None, str]:
+        """(what a Pod on the node's own network sees, "") or (None, why there is none)."""
+        named = self._scratch.name("on-node")
+        made = pod_on_one_of(named, [node], [self._container(inside.CONTROL)], labels=LABELS, hostNetwork=True)
+        try:
+            created = await self._scratch.create(without_sidecar(made), security="privileged")
+            return await self._ordinary(created), ""
+        except ClusterError as error:
+            return None, str(error)
+
+    async def _ordinary(self, created: Object) -> NetworkPod:
+        running, problem = await started(self._platform.cluster, created, seconds=self._patience)
+        if running is None:
+            raise Stuck(f"{start_of(created)}: {problem}")
+        lines = await read_until(self._platform.cluster, running, CONTAINER, inside.LOOKED, seconds=self._patience)
+        interfaces = inside.read(lines).interfaces
+        name = created["metadata"]["name"]
+        if not interfaces:
+            raise Stuck(f"Pod {name} lists no interface at all: /sys/class/net cannot be read in it")
+        return NetworkPod(
+            pod=name, node=running["spec"]["nodeName"], addresses=_addresses(running), interfaces=interfaces
+        )
+
+    async def release(self, *each: Claimed) -> None:
+        """Delete these Pods and their claims, and wait until they are gone. Raises ClusterError."""
+        for kind in ("pod", "claim"):
+            gone = [getattr(one, kind) for one in each]
+            await asyncio.gather(*(self._platform.cluster.delete(one) for one in gone))
+            for one in gone:
+                await wait.gone(self._platform.cluster, one, seconds=_GONE_SECONDS)
+
+    async def offered_again(self, device: NetworkDevice) -> bool:
+        """Whether the device is offered again in time.
+
+        One that had addresses on its node gets them back there by others than its driver: they are waited for as long.
+        Raises ClusterError.
+        """
+        api = await self._platform.resource_api() or "resource.k8s.io/v1"
+        begun = time.monotonic()
+        while True:
+            pools = DevicePools()
+            async for item in self._platform.cluster.list(
+                api, "ResourceSlice", fields=f"spec.driver={device.device.driver}"
+            ):
+                pools.add(item)
+            there = network_devices(pools.result()[0])
+            found = next((each for each in there if each.device.id == device.device.id), None)
+            whole = found is not None and found.networks >= device.networks
+            if whole or time.monotonic() - begun > self._options.return_seconds:
+                return found is not None
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def _placed(seen: Object) -> Object | None:
+    return seen if seen["spec"].get("nodeName") else None
+
+
+def _told(claim: Object) -> tuple[tuple[str, str], ...]:
+    """(interface, hardware address) by the claim's status, where the driver reports them (KEP-4817)."""
+    found = []
+    for each in (claim.get("status") or {}).get("devices") or []:
+        data = each.get("networkData") or {}
+        name, mac = data.get("interfaceName") or "", (data.get("hardwareAddress") or "").lower()
+        found += [(name, mac)] if name or mac else []
+    return tuple(found)
+
+
+def _addresses(running: Object) -> tuple[str, ...]:
+    status = running["status"]
+    found = [each["ip"] for each in status.get("podIPs") or []]
+    return tuple(found or filter(None, [status.get("podIP", "")]))
