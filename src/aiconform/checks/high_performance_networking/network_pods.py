@@ -28,6 +28,7 @@ from aiconform.kit.pods import (
     waits_for_devices,
 )
 from aiconform.kit.starting import holder_started
+from aiconform.kit.together import gather
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import results
 from aiconform.platform.accelerators.nodes import tolerations
@@ -242,7 +243,7 @@ class NetworkPods:
         """Delete these Pods and their claims, and wait until they are gone. Raises ClusterError."""
         for kind in ("pod", "claim"):
             gone = [getattr(one, kind) for one in each]
-            await asyncio.gather(*(self._platform.cluster.delete(one) for one in gone))
+            await gather(*map(self._platform.cluster.delete, gone))
             for one in gone:
                 await wait.gone(self._platform.cluster, one, seconds=_GONE_SECONDS)
 
