@@ -66,6 +66,7 @@ class Fabric(FakeCluster):
         self.stuck: set[tuple[str, str]] = set()
         self.policies: list[Object] = []
         self.ever: list[Object] = []
+        self.first_looks: dict[str, list[str]] = {}
         self.requests = 0
 
     # The API
@@ -202,8 +203,12 @@ class Fabric(FakeCluster):
             there = [each for each in self.links.get(pod["node"], []) if (pod["node"], each["name"]) not in self.held()]
             if "interface-stays-visible" in faults:
                 there = self.links[pod["node"]]
+            held = [each for each in self.links.get(pod["node"], []) if each not in there]
+            kept = held if "interface-stays-under-another-name" in faults else []
+            parent = self.text(self.links[pod["node"]][0], "mac") if "parent" in faults else "02:00"
             return [
-                ("eth0", "02:00", "0x1003", "up", []),
+                ("eth0", parent, "0x1003", "up", []),
+                *((f"kept-{each['name']}", self.text(each, "mac"), "0x1002", "down", []) for each in kept),
                 *((each["name"], self.text(each, "mac"), "0x1003", "up", []) for each in there),
             ]
         own = ("eth0", f"02:00:{len(name):02d}", "0x1003", "up", [f"{pod['status']['podIP']}/24"])
@@ -221,10 +226,28 @@ class Fabric(FakeCluster):
             found.append(("fast1", "0e:00", "0x1003", "up", []))
         return [("lo", "00:00:00:00:00:00", "0x9", "unknown", ["127.0.0.1/8"]), *found]
 
+    async def logs(self, namespace: str, name: str, container: str) -> str:
+        """Of the Pod on the node's network: what it had before, and has now."""
+        pod = await self.get("v1", "Pod", name)
+        before, now = self.first_looks[name], self.links_of(pod)
+        came = [f"link {each}" for each in now if each not in before]
+        went = [f"unlink {each}" for each in before if each not in now]
+        return "\n".join([*(f"link {each}" for each in before), inside.LOOKED, *came, *went])
+
+    def links_of(self, pod: Object) -> list[str]:
+        there = [(each[0], each[1]) for each in self.interfaces(pod)]
+        return [f"{name} {mac}" for name, mac in there]
+
     async def follow(self, namespace: str, name: str, container: str, *, seconds: float) -> AsyncIterator[str]:
         pod = await self.get("v1", "Pod", name)
         assert container == "networks"
         there = self.interfaces(pod)
+        if pod["spec"].get("hostNetwork"):
+            self.first_looks[name] = self.links_of(pod)
+            for each in self.first_looks[name]:
+                yield f"link {each}"
+            yield inside.LOOKED
+            return
         text = ""
         for number, (each, mac, flags, state, addresses) in enumerate(there, 1):
             yield f"interface {each} {mac} {flags} {state} {int(state != 'down')}"

@@ -46,7 +46,8 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Pods do here, they do at once."""
     monkeypatch.setattr("aiconform.kit.starting.LATE_SECONDS", 0.05)
     monkeypatch.setattr("aiconform.kit.starting.CONTROL_SECONDS", 0.2)
-    monkeypatch.setattr("aiconform.checks.high_performance_networking.network_pods._POLL_SECONDS", 0.01)
+    for pause in ("_POLL_SECONDS", "_LINKS_SECONDS"):
+        monkeypatch.setattr(f"aiconform.checks.high_performance_networking.network_pods.{pause}", 0.01)
 
 
 async def test_a_healthy_fabric_passes() -> None:
@@ -82,6 +83,7 @@ FAULTS: dict[str, set[str]] = {
     "interface-down": {"interface_is_up"},
     "interface-replaces-pod-network": {"keeps_pod_network"},
     "interface-stays-visible": {"leaves_the_node"},
+    "interface-stays-under-another-name": {"leaves_the_node"},
     "interface-in-other-pod": {"other_pods_have_none"},
     "interface-reaches-nobody": {"data_arrives"},
     "traffic-over-pod-network": {"data_uses_claimed_interfaces"},
@@ -242,10 +244,11 @@ async def test_no_pod_on_the_nodes_network_leaves_that_undecided() -> None:
     assert "violates PodSecurity" in reason(found, "leaves_the_node")
 
 
-async def test_the_parent_of_an_interface_may_have_its_hardware_address() -> None:
-    found = await observed(Fabric())
-    seen = found.node_interfaces[0].model_copy(update={"name": "ens1", "mac": found.first.devices[0].mac})
-    assert "leaves_the_node" in undecided(found.model_copy(update={"node_interfaces": (seen,)}))
+async def test_what_an_interface_was_made_on_may_have_its_hardware_address() -> None:
+    found = await observed(Fabric("parent"))
+    assert held(found) == dict.fromkeys(OF_PODS, True)
+    assert found.first.devices[0].mac in [each.mac for each in found.node_interfaces]
+    assert "leaves_the_node" in undecided(found.model_copy(update={"node_before": ()}))
 
 
 async def test_a_pod_that_does_not_start_with_its_device_fails() -> None:

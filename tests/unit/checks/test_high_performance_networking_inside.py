@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,8 +38,8 @@ def test_any_output_is_read(lines: list[str]) -> None:
 def test_counters_of_the_kernel() -> None:
     text = (
         "Inter-|   Receive                |  Transmit\n face |bytes    packets errs |bytes    packets errs\n"
-        "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0  0  0\n"
-        " fast0:16876044     391    0    0    0     0          0         0    19792     260    0    0    0     0  0  0\n"
+        "    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0  0  0\n"
+        " fast0:16876044     391    0    0    0     0          0         0    19792     260    0    0    0  0  0\n"
     )
     assert inside.counted(text) == (
         Counted(interface="lo", received=0, sent=0),
@@ -82,6 +83,7 @@ def test_what_says_that_an_interface_reaches_an_address(mine: tuple[str, ...], r
 
 
 DEVICE = PublishedDevice(driver="dra.net", pool="n1", name="fast0", interface="fast0", mac="aa:01")
+BARE = PublishedDevice(driver="dra.net", pool="n1", name="fast0")
 LO, ETH0 = Interface(name="lo"), Interface(name="eth0", mac="02:01")
 
 
@@ -91,7 +93,9 @@ LO, ETH0 = Interface(name="lo"), Interface(name="eth0", mac="02:01")
         ((("net1", ""),), (), (Interface(name="net1"), Interface(name="tunl0")), ["net1"]),
         ((("fast0", "AA"),), (DEVICE,), (Interface(name="net7", mac="aa:01"), Interface(name="x")), ["net7"]),
         ((), (DEVICE,), (Interface(name="fast0"), Interface(name="x")), ["fast0"]),
-        ((), (), (Interface(name="x"),), ["x"]),
+        ((), (BARE,), (Interface(name="x"),), ["x"]),
+        # A claim that was given nothing explains no interface.
+        ((), (), (Interface(name="x"),), []),
         ((("fast0", "aa:01"),), (DEVICE,), (), []),
         # Its name is the Pod network's, and its hardware address is not.
         ((("eth0", ""),), (DEVICE,), (), []),
@@ -113,6 +117,14 @@ def test_the_scripts_say_what_is_there(tmp_path: Path) -> None:
     applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
     for each in applets:
         (tmp_path / each).symlink_to(str(shutil.which("busybox")))
+    on_node = subprocess.Popen(
+        ["busybox", "sh", "-c", inside.ON_NODE], env={"PATH": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+    )
+    with on_node:
+        assert on_node.stdout is not None
+        lines = list(itertools.takewhile(lambda line: line != f"{inside.LOOKED}\n", on_node.stdout))
+        on_node.terminate()
+    assert "lo" in [each.name for each in inside.links(line.strip() for line in lines)[1]]
     script = inside.CONTROL.partition(f"echo {inside.LOOKED}")[0]
     done = subprocess.run(
         ["busybox", "sh", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
@@ -123,6 +135,23 @@ def test_the_scripts_say_what_is_there(tmp_path: Path) -> None:
     assert base64.b64decode(done.stdout.splitlines()[-1].partition(" ")[2])
 
 
-@pytest.mark.parametrize("script", [inside.CONTROL, inside.SERVER, inside.CLIENT])
+def test_what_a_node_had_first_and_last() -> None:
+    lines = [
+        "link eth0 02:01",
+        "link fast0 AA:01",
+        "",
+        "looked",
+        "unlink fast0 AA:01",
+        "link kept AA:01",
+        "looked",
+        "x",
+    ]
+    before, now = inside.links(lines)
+    assert [(each.name, each.mac) for each in before] == [("eth0", "02:01"), ("fast0", "aa:01")]
+    assert [(each.name, each.mac) for each in now] == [("eth0", "02:01"), ("kept", "aa:01")]
+    assert inside.links([]) == ((), ())
+
+
+@pytest.mark.parametrize("script", [inside.CONTROL, inside.ON_NODE, inside.SERVER, inside.CLIENT])
 def test_the_scripts_are_scripts(script: str) -> None:
     assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, text=True, check=False).stderr == ""

@@ -158,14 +158,16 @@ def leaves_the_node(seen: Networking) -> Finding:
         return undecided(f"{device.words} does not say what its interface is called on the node")
     there = next((each for each in seen.node_interfaces if each.name == device.interface), None)
     if there is not None:
-        said = f"node {seen.first.node} still has {there.name} ({there.mac or 'no address'}, {there.words})"
+        said = f"node {seen.first.node} still has {there.name} ({there.mac or 'no address'})"
         return holds(False, f"{said}, while Pod {seen.first.pod} has it", subjects=1)
     mine = interface_of(seen.first, seen)
-    if mine and mine.mac and (same := [each.name for each in seen.node_interfaces if each.mac == mine.mac]):
-        return undecided(
-            f"node {seen.first.node} has no {device.interface}, but {same[0]} has its hardware address {mine.mac}: it "
-            "is either what the interface was made on, or the interface under another name"
-        )
+    same = [each for each in seen.node_interfaces if mine and mine.mac and each.mac == mine.mac]
+    if new := [each for each in same if each not in seen.node_before]:
+        # What an interface was made on can have its hardware address, too, and had it before.
+        said = f"node {seen.first.node} has {new[0].name} with the hardware address {new[0].mac} of {device.interface}"
+        if not seen.node_before:
+            return undecided(f"{said}: what it had before is not known")
+        return holds(False, f"{said}, which it had not before Pod {seen.first.pod} got that", subjects=1)
     count = len(seen.node_interfaces)
     return holds(True, f"none of {count} interfaces of node {seen.first.node} is {device.interface}", subjects=1)
 

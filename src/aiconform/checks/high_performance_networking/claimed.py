@@ -50,7 +50,7 @@ def claimed(pod: NetworkPod, names_of_others: Collection[str]) -> list[Interface
         (more.get(name) or by_mac.get(mac) for name, mac in pod.told),
         (by_mac.get(each.mac) for each in pod.devices),
         (more.get(each.interface) for each in pod.devices),
-        more.values(),
+        more.values() if pod.devices else (),
     ]
     for way in ways:
         if found := list({each.name: each for each in way if each is not None}.values()):

@@ -45,6 +45,32 @@ look
 CONTROL = f"""{_LOOK}
 echo {LOOKED}; {STAY}
 """
+# What a node has changes while Pods come and go: after the first look, it prints what came and what went.
+ON_NODE = f"""
+each() {{
+  for each in /sys/class/net/*; do
+    [ -e "$each/flags" ] || continue
+    address=; read -r address < "$each/address"; echo "${{each##*/}} ${{address:--}}"
+  done 2>/dev/null
+}}
+lacks() {{ case "$1" in *"
+$2
+"*) return 1;; esac; }}
+(last="
+"
+first={LOOKED}
+while :; do
+  now="
+$(each)
+"
+  echo "$now" | while read -r one; do [ -n "$one" ] && lacks "$last" "$one" && echo "link $one"; done
+  echo "$last" | while read -r one; do [ -n "$one" ] && lacks "$now" "$one" && echo "unlink $one"; done
+  last=$now
+  [ -n "$first" ] && echo "$first" && first=
+  sleep 0.5
+done) &
+{STAY}
+"""
 # The newest counters are a file of the server: who asks for them needs nothing but a request.
 SERVER = f"""{_LOOK}
 mkdir -p /tmp/all
@@ -101,6 +127,21 @@ sleep 1
 count after
 echo {DONE}; {STAY}
 """
+
+
+def links(lines: Iterable[str]) -> tuple[tuple[Interface, ...], tuple[Interface, ...]]:
+    """(the interfaces that a node had first, those that it had last), by the output of a Pod on its network."""
+    there, first = dict[str, Interface](), None
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        name, _, mac = rest.partition(" ")
+        if kind == "link" and name:
+            there[rest] = Interface(name=name[:_LONGEST], mac=mac.lower()[:_LONGEST].removeprefix("-"))
+        elif kind == "unlink":
+            there.pop(rest, None)
+        elif line == LOOKED and first is None:
+            first = tuple(there.values())
+    return first or (), tuple(there.values())
 
 
 @dataclass

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiconform.checks.high_performance_networking import inside
-from aiconform.checks.high_performance_networking.observations import NetworkPod, PublishedDevice
+from aiconform.checks.high_performance_networking.observations import Interface, NetworkPod, PublishedDevice
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
 from aiconform.checks.high_performance_networking.places import OPTION
 from aiconform.cluster import ClusterError, Object, Stuck, TimedOut, wait
@@ -40,6 +40,8 @@ CONTAINER = "networks"
 LABELS = {"aiconform.dev/networks": "true"}
 _GONE_SECONDS = 60.0
 _POLL_SECONDS = 1.0
+# The Pod on the node's network looks every half a second.
+_LINKS_SECONDS = 1.0
 
 
 def described(each: NetworkDevice) -> PublishedDevice:
@@ -214,29 +216,38 @@ class NetworkPods:
         """What a Pod without a claim sees on this node. Raises ClusterError."""
         named = self._scratch.name("without-interface")
         made = pod_on_one_of(named, [node], [self._container(inside.CONTROL)], labels=LABELS)
-        return await self._ordinary(await self._scratch.create(without_sidecar(made)))
+        running, lines = await self._ordinary(await self._scratch.create(without_sidecar(made)))
+        interfaces = inside.read(lines).interfaces
+        if not interfaces:
+            raise Stuck(f"Pod {named} lists no interface at all: /sys/class/net cannot be read in it")
+        return NetworkPod(
+            pod=named, node=running["spec"]["nodeName"], addresses=_addresses(running), interfaces=interfaces
+        )
 
-    async def on_node(self, node: Object) -> tuple[NetworkPod | None, str]:
-        """(what a Pod on the node's own network sees, "") or (None, why there is none)."""
+    async def on_node(self, node: Object) -> tuple[Object | None, str]:
+        """(a Pod on the node's own network that has looked once, "") or (None, why there is none)."""
         named = self._scratch.name("on-node")
-        made = pod_on_one_of(named, [node], [self._container(inside.CONTROL)], labels=LABELS, hostNetwork=True)
+        made = pod_on_one_of(named, [node], [self._container(inside.ON_NODE)], labels=LABELS, hostNetwork=True)
         try:
             created = await self._scratch.create(without_sidecar(made), security="privileged")
-            return await self._ordinary(created), ""
+            return (await self._ordinary(created))[0], ""
         except ClusterError as error:
             return None, str(error)
 
-    async def _ordinary(self, created: Object) -> NetworkPod:
+    async def links(self, on_node: Object) -> tuple[tuple[Interface, ...], tuple[Interface, ...]]:
+        """(the interfaces that the node had first, those that it has now). Raises ClusterError."""
+        await asyncio.sleep(_LINKS_SECONDS)
+        about = on_node["metadata"]
+        text = await self._platform.cluster.logs(about["namespace"], about["name"], CONTAINER)
+        return inside.links(text.splitlines())
+
+    async def _ordinary(self, created: Object) -> tuple[Object, list[str]]:
+        """(the running Pod, what it printed of its look)."""
         running, problem = await started(self._platform.cluster, created, seconds=self._patience)
         if running is None:
             raise Stuck(f"{start_of(created)}: {problem}")
-        lines = await read_until(self._platform.cluster, running, CONTAINER, inside.LOOKED, seconds=self._patience)
-        interfaces = inside.read(lines).interfaces
-        name = created["metadata"]["name"]
-        if not interfaces:
-            raise Stuck(f"Pod {name} lists no interface at all: /sys/class/net cannot be read in it")
-        return NetworkPod(
-            pod=name, node=running["spec"]["nodeName"], addresses=_addresses(running), interfaces=interfaces
+        return running, await read_until(
+            self._platform.cluster, running, CONTAINER, inside.LOOKED, seconds=self._patience
         )
 
     async def release(self, *each: Claimed) -> None:

@@ -148,16 +148,17 @@ class Data(Observation):
 class Networking(Observation):
     """Two Pods with an interface each, one without on the node of the first, and what became of their interfaces.
 
-    of_node: the devices that the node of the first publishes. node_interfaces: that a Pod on its network listed while
-    the first Pod had its own; node_unseen: why there is no such list. no_peer, no_data: why there was no second Pod, or
-    no transfer. denied: NetworkPolicies that may have been in the way. two: a Pod that claims two devices of a node;
-    no_two: why there is none. not_returned: how the first Pod's device was not offered again; next_pod: the next one
-    that claimed it; no_next: why that was not tried.
+    of_node: the devices that the node of the first publishes. node_before: the interfaces that a Pod on its network
+    listed before the first Pod was made; node_interfaces: while that had its own; node_unseen: why there is no list.
+    no_peer, no_data: why there was no second Pod, or no transfer. denied: NetworkPolicies that may have been in the
+    way. two: a Pod that claims two devices of a node; no_two: why there is none. not_returned: how a device was not
+    offered again; next_pod: the next one that claimed that of the first; no_next: why that was not tried.
     """
 
     first: NetworkPod
     without: NetworkPod | None = None
     of_node: tuple[PublishedDevice, ...] = ()
+    node_before: tuple[Interface, ...] = ()
     node_interfaces: tuple[Interface, ...] = ()
     node_unseen: str = ""
     peer: NetworkPod | None = None

@@ -37,16 +37,25 @@ class Session:
         """All steps. What follows from an earlier step's failure is not tried. Raises ClusterError."""
         wanted = self.found.best()[0]
         self.scratch.tell(f"claiming {wanted}")
+        # A Pod on the node's network has to look before anybody claims the device, if the claim leaves no other.
+        early = self.found.nodes.get(wanted.device.node or "") if len(self._alike(wanted)) == 1 else None
+        beside = await self._beside(early, wanted) if early else None
         first = await self._first(wanted)
         placed = await self.pods.placed(first)
-        node = await self.platform.node(placed)
-        (seen, _), control = await gather(self.pods.seen(first), self.pods.control(node))
+        if beside is None:
+            node = await self.platform.node(placed)
+            (seen, _), beside = await gather(self.pods.seen(first), self._beside(node, wanted))
+        else:
+            seen, _ = await self.pods.seen(first)
+        control, on_node, self.about["node_unseen"] = beside
         self.about |= {"first": seen, "without": control}
         self.about["of_node"] = tuple(described(each) for each in self.found.all if each.device.node == placed)
         if not self._has_interface():
             return Networking(**self.about)
         device = self._device(seen) or wanted
-        (self.about["no_peer"], peer), _ = await gather(self._peer(first, device), self._of_node(node))
+        self.about["no_peer"], peer = await self._peer(first, device)
+        if on_node:
+            await self._of_node(on_node, known_before=early is not None)
         await self._afterwards([first, *([peer] if peer else [])], device)
         return Networking(**self.about)
 
@@ -58,26 +67,37 @@ class Session:
         )
 
     async def _first(self, wanted: NetworkDevice) -> Claimed:
-        alike = [each for each in self.found.all if each.selection.items() >= wanted.selection.items()]
-        offering = tuple(
-            sorted({each.device.node or "" for each in alike if each.device.driver == wanted.device.driver})
-        )
+        offering = tuple(sorted({each.device.node or "" for each in self._alike(wanted)}))
         tolerated = [self.found.nodes[name] for name in offering if name in self.found.nodes]
         made = await self.pods.claiming("with-interface", [wanted], inside.SERVER, tolerated, anywhere=True)
         made.offering, made.elsewhere = offering, bool(self.found.nodes.keys() - {*offering})
         return made
+
+    def _alike(self, wanted: NetworkDevice) -> list[NetworkDevice]:
+        """The devices that a claim of this one selects."""
+        of_driver = (each for each in self.found.all if each.device.driver == wanted.device.driver)
+        return [each for each in of_driver if each.selection.items() >= wanted.selection.items()]
+
+    async def _beside(self, node: Object, wanted: NetworkDevice) -> tuple[NetworkPod, Object | None, str]:
+        """(what a Pod without a claim sees on this node, a Pod on its own network, why there is none of those)."""
+        if wanted.known and wanted.known.stays:
+            return await self.pods.control(node), None, ""
+        control, (on_node, why) = await gather(self.pods.control(node), self.pods.on_node(node))
+        return control, on_node, why
 
     def _device(self, pod: NetworkPod) -> NetworkDevice | None:
         """The device that a Pod was given."""
         given = {(each.driver, each.pool, each.name) for each in pod.devices}
         return next((each for each in self.found.all if each.device.id in given), None)
 
-    async def _of_node(self, node: Object) -> None:
-        """What the node's own network has, while the first Pod has its interface."""
-        if any(each.stays for each in self.about["first"].devices):
+    async def _of_node(self, on_node: Object, *, known_before: bool) -> None:
+        """What the node's own network has, while the first Pod has its interface, and had before."""
+        try:
+            before, now = await self.pods.links(on_node)
+        except ClusterError as error:
+            self.about["node_unseen"] = str(error)
             return
-        seen, why = await self.pods.on_node(node)
-        self.about |= {"node_interfaces": seen.interfaces if seen else (), "node_unseen": why}
+        self.about |= {"node_before": before if known_before else (), "node_interfaces": now}
 
     async def _peer(self, first: Claimed, device: NetworkDevice) -> tuple[str, Claimed | None]:
         """(why no second Pod fetched from the first, the Pod if there is one)."""
