@@ -119,7 +119,8 @@ class Fabric(FakeCluster):
         return found[0]
 
     async def delete(self, obj: Object) -> None:
-        if obj["kind"] == "Pod" and obj.get("node") and "interface-not-returned" in self.faults:
+        first = obj["metadata"]["name"].endswith("-with-interface")
+        if obj["kind"] == "Pod" and obj.get("node") and first and "interface-not-returned" in self.faults:
             self.stuck |= {(obj["node"], each["name"]) for each in obj["given"]}
         self.created = [
             each

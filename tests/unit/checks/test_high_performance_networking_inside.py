@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import itertools
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -118,12 +120,17 @@ def test_the_scripts_say_what_is_there(tmp_path: Path) -> None:
     for each in applets:
         (tmp_path / each).symlink_to(str(shutil.which("busybox")))
     on_node = subprocess.Popen(
-        ["busybox", "sh", "-c", inside.ON_NODE], env={"PATH": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+        ["busybox", "sh", "-c", inside.ON_NODE],
+        env={"PATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     with on_node:
         assert on_node.stdout is not None
         lines = list(itertools.takewhile(lambda line: line != f"{inside.LOOKED}\n", on_node.stdout))
-        on_node.terminate()
+        # In a container, the others end with the first process.
+        os.killpg(on_node.pid, signal.SIGKILL)
     assert "lo" in [each.name for each in inside.links(line.strip() for line in lines)[1]]
     script = inside.CONTROL.partition(f"echo {inside.LOOKED}")[0]
     done = subprocess.run(

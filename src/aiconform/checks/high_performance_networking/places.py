@@ -35,14 +35,14 @@ class Offered:
     incomplete: tuple[str, ...] = ()
 
     def best(self) -> list[NetworkDevice]:
-        """Free devices, the best one to begin with first: one with a partner on another node."""
+        """Free devices, the best one to begin with first: the one that goes best with another one."""
         return sorted(self._few(), key=lambda each: (self._rank(each), str(each)))
 
-    def _rank(self, device: NetworkDevice) -> tuple[bool, bool, int]:
+    def _rank(self, device: NetworkDevice) -> tuple[bool, tuple[bool, bool, int]]:
         partner = self.partner(device)
-        apart = partner is not None and partner.device.node != device.device.node
+        apart, alike, same = _likeness(device, partner) if partner else (False, False, 0)
         silent = (not device.interface and not device.mac) or bool(device.known and device.known.without)
-        return silent, not apart, -1 if partner else 0
+        return silent, (not apart, not alike, -same)
 
     def partner(self, device: NetworkDevice) -> NetworkDevice | None:
         """The free device that has most in common with another one: of its driver and kind, better on another node."""

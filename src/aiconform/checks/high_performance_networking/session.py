@@ -158,6 +158,8 @@ class Session:
                 said = f"{lost[0]} was not offered again within {self.options.return_seconds:.0f} s"
                 why = await self._taken(lost[0])
                 self.about["no_next" if why else "not_returned"] = f"{said} after the end of its Pod and claim{why}"
+                if not early and (late := self.found.two_on(lost)):
+                    await self._two(late)
                 self.about.setdefault("no_two", "the devices of the first Pods had to be offered again for it")
                 return
             late = [] if early else self.found.two_on((), device.device.node or "")
