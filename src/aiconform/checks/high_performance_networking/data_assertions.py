@@ -60,7 +60,7 @@ def data_arrives(seen: Networking) -> Finding:
     data, transfer = sent.data, sent.transfer
     about = f"Pod {sent.peer.pod} asked {data.address} of Pod {seen.first.pod}"
     if _whole(transfer, seen, data):
-        said = f"{about}: {data.size} bytes with the same digest, {_rate(transfer)} over the interface"
+        said = f"{about}: {data.size} bytes with the same digest, about {_rate(transfer)} over the interface"
         return holds(True, f"{said}; {_beside(data, seen)}", subjects=1)
     got = f"{about}: {transfer.bytes} of {data.size} bytes arrived in {transfer.seconds:.1f} s"
     got += f" ({transfer.said})" if transfer.said else ""
@@ -86,7 +86,7 @@ def _beside(data: Data, seen: Networking) -> str:
     pods = data.over_pods
     if pods is None or not _whole(pods, seen, data):
         return "over the Pod network nothing arrived whole"
-    return f"{_rate(pods)} over the Pod network"
+    return f"about {_rate(pods)} over the Pod network"
 
 
 @assertion("data_uses_claimed_interfaces", "The claimed interfaces' counters account for the data")

@@ -24,6 +24,8 @@ from aiconform.platform import Platform
 _LOOK_ACCESS = (
     Access("resource.k8s.io", "resourceslices", ("list",), everywhere=True),
     Access("resource.k8s.io", "resourceclaims", ("list",), everywhere=True),
+    Access("resource.k8s.io", "deviceclasses", ("list",), everywhere=True),
+    Access("resource.k8s.io", "devicetaintrules", ("list",), everywhere=True, optional=True),
     Access("", "nodes", ("list",), everywhere=True),
     Access("k8s.cni.cncf.io", "network-attachment-definitions", ("list",), everywhere=True, optional=True),
 )

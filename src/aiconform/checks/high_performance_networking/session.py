@@ -12,7 +12,7 @@ from aiconform.checks.high_performance_networking.observations import Data, Mome
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
 from aiconform.checks.high_performance_networking.places import Offered
 from aiconform.checks.high_performance_networking.ways import Way, way_to
-from aiconform.cluster import ClusterError, Object
+from aiconform.cluster import ClusterError, Object, Stuck
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.network import denied
 from aiconform.kit.pods import lost_node
@@ -43,7 +43,7 @@ class Session:
         first = await self._first(wanted)
         placed = await self.pods.placed(first)
         if beside is None:
-            node = await self.platform.node(placed)
+            node = await self._node(placed)
             (seen, _), beside = await gather(self.pods.seen(first), self._beside(node, wanted))
         else:
             seen, _ = await self.pods.seen(first)
@@ -77,6 +77,15 @@ class Session:
         """The devices that a claim of this one selects."""
         of_driver = (each for each in self.found.all if each.device.driver == wanted.device.driver)
         return [each for each in of_driver if each.selection.items() >= wanted.selection.items()]
+
+    async def _node(self, name: str | None) -> Object:
+        """The Node of this name, which can have come since the platform was read. Raises Stuck if it is gone."""
+        if known := self.found.nodes.get(name or ""):
+            return known
+        found = [each async for each in self.platform.cluster.list("v1", "Node", fields=f"metadata.name={name}")]
+        if not found:
+            raise Stuck(f"node {name} is gone")
+        return found[0]
 
     async def _beside(self, node: Object, wanted: NetworkDevice) -> tuple[NetworkPod, Object | None, str]:
         """(what a Pod without a claim sees on this node, a Pod on its own network, why there is none of those)."""
@@ -124,7 +133,7 @@ class Session:
         seconds = self.options.transfer_seconds + inside.POD_NETWORK_SECONDS + 30
         made = None
         try:
-            node = self.found.nodes[partner.device.node or ""]
+            node = await self._node(partner.device.node)
             made = await self.pods.claiming("with-interface-peer", [partner], inside.CLIENT, [node], environment)
             seen, printed = await self.pods.seen(made, inside.DONE, seconds)
         except ClusterError as error:
@@ -207,7 +216,7 @@ class Session:
         """A Pod with these devices, put down under `key`, or why there is none under `no`."""
         made = None
         try:
-            node = self.found.nodes[wanted[0].device.node or ""]
+            node = await self._node(wanted[0].device.node)
             made = await self.pods.claiming(name, wanted, inside.CONTROL, [node])
             self.about[key], _ = await self.pods.seen(made)
         except ClusterError as error:
