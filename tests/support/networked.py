@@ -48,7 +48,8 @@ class Fabric(FakeCluster):
     """Nodes n1 and n2 with two interfaces each, and n3 without.
 
     faults: names of what is wrong. reports: whether the driver reports interfaces in the claim's status. links: by
-    node. v6: the Pod network's family. drops: attributes that no device has. stuck: devices that do not come back.
+    node. hardware: what a Pod on a node's network prints of that. v6: the Pod network's family. drops: attributes that
+    no device has. stuck: devices that do not come back.
     """
 
     def __init__(self, *faults: str, nodes: int = 3, offering: int = 2, rails: int = 2) -> None:
@@ -67,6 +68,7 @@ class Fabric(FakeCluster):
         self.policies: list[Object] = []
         self.ever: list[Object] = []
         self.first_looks: dict[str, list[str]] = {}
+        self.hardware: dict[str, list[str]] = {}
         self.requests = 0
 
     # The API
@@ -242,7 +244,12 @@ class Fabric(FakeCluster):
     async def follow(self, namespace: str, name: str, container: str, *, seconds: float) -> AsyncIterator[str]:
         pod = await self.get("v1", "Pod", name)
         assert container == "networks"
-        there = self.interfaces(pod)
+        there, command = self.interfaces(pod), pod["spec"]["containers"][0]["command"][-1]
+        if command == inside.HARDWARE:
+            for each in self.hardware.get(pod["node"], []):
+                yield each
+            yield inside.LOOKED
+            return
         if pod["spec"].get("hostNetwork"):
             self.first_looks[name] = self.links_of(pod)
             for each in self.first_looks[name]:
@@ -257,7 +264,6 @@ class Fabric(FakeCluster):
                     f"{number}: {each}    inet{'6' if ':' in address else ''} {address} scope global {each}\\ valid\n"
                 )
         yield f"addresses {encoded(text)}"
-        command = pod["spec"]["containers"][0]["command"][-1]
         if command == inside.SERVER:
             yield f"digest {DIGEST}"
         yield inside.LOOKED

@@ -22,7 +22,9 @@ from aiconform.checks.high_performance_networking.ways import way_to
 WORDS = st.text(alphabet="0123456789abcdefx:-. %", max_size=24)
 LINES = st.lists(
     st.tuples(
-        st.sampled_from(["interface", "addresses", "digest", "route", "counters", "transfer", "looked"]),
+        st.sampled_from(
+            ["interface", "addresses", "digest", "route", "counters", "transfer", "network", "rdma", "looked"]
+        ),
         st.lists(WORDS, max_size=6).map(" ".join),
     ).map(" ".join)
 )
@@ -30,7 +32,8 @@ LINES = st.lists(
 
 @given(LINES)
 def test_any_output_is_read(lines: list[str]) -> None:
-    found = inside.read(lines)
+    found, (interfaces, rdma) = inside.read(lines), inside.hardware(lines)
+    assert len(interfaces) + len(rdma) <= len(lines)
     for each in (*found.interfaces, *found.transfers.values()):
         assert type(each).model_validate_json(each.model_dump_json()) == each
     for each in found.interfaces:

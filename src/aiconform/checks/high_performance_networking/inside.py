@@ -75,6 +75,15 @@ $(each)
 done) &
 {STAY}
 """
+HARDWARE = f"""
+for each in /sys/class/net/*; do
+  [ -e "$each/device" ] || continue
+  state=; read -r state < "$each/operstate"
+  echo "network ${{each##*/}} ${{state:-unknown}}"
+done 2>/dev/null
+for each in /sys/class/infiniband/*; do [ -e "$each" ] && echo "rdma ${{each##*/}}"; done
+echo {LOOKED}; {STAY}
+"""
 # The newest counters are a file of the server: who asks for them needs nothing but a request.
 SERVER = f"""{_LOOK}
 mkdir -p /tmp/all
@@ -147,6 +156,16 @@ def links(lines: Iterable[str]) -> tuple[tuple[Interface, ...], tuple[Interface,
         elif line == LOOKED and first is None:
             first = tuple(there.values())
     return first or (), tuple(there.values())
+
+
+def hardware(lines: Iterable[str]) -> tuple[list[str], list[str]]:
+    """(interfaces of hardware that a node has, with their states; its RDMA devices), as HARDWARE prints them."""
+    found: dict[str, list[str]] = {"network": [], "rdma": []}
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        if kind in found and rest:
+            found[kind].append(rest[:_LONGEST])
+    return found["network"], found["rdma"]
 
 
 @dataclass

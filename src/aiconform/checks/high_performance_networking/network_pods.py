@@ -13,6 +13,7 @@ from aiconform.checks.high_performance_networking import inside
 from aiconform.checks.high_performance_networking.observations import Interface, NetworkPod, PublishedDevice
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
 from aiconform.checks.high_performance_networking.places import OPTION
+from aiconform.checks.high_performance_networking.unclaimed import CONTAINER, LABELS, unclaiming
 from aiconform.cluster import ClusterError, Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import claim_request, own_class, untold_taints
@@ -22,8 +23,6 @@ from aiconform.kit.pods import (
     container,
     pod_anywhere,
     pod_on_one_of,
-    start_of,
-    started,
     unschedulable,
     waits_for_devices,
 )
@@ -36,8 +35,6 @@ from aiconform.platform.accelerators.resource_slices import DevicePools
 from aiconform.platform.accelerators.selecting import DeviceClass, choose
 from aiconform.platform.networks.interfaces import NetworkDevice, network_devices
 
-CONTAINER = "networks"
-LABELS = {"aiconform.dev/networks": "true"}
 _GONE_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 # The Pod on the node's network looks every half a second.
@@ -214,10 +211,8 @@ class NetworkPods:
 
     async def control(self, node: Object) -> NetworkPod:
         """What a Pod without a claim sees on this node. Raises ClusterError."""
-        named = self._scratch.name("without-interface")
-        made = pod_on_one_of(named, [node], [self._container(inside.CONTROL)], labels=LABELS)
-        running, lines = await self._ordinary(await self._scratch.create(without_sidecar(made)))
-        interfaces = inside.read(lines).interfaces
+        running, lines = await self._unclaiming("without-interface", node, inside.CONTROL)
+        named, interfaces = running["metadata"]["name"], inside.read(lines).interfaces
         if not interfaces:
             raise Stuck(f"Pod {named} lists no interface at all: /sys/class/net cannot be read in it")
         return NetworkPod(
@@ -226,11 +221,8 @@ class NetworkPods:
 
     async def on_node(self, node: Object) -> tuple[Object | None, str]:
         """(a Pod on the node's own network that has looked once, "") or (None, why there is none)."""
-        named = self._scratch.name("on-node")
-        made = pod_on_one_of(named, [node], [self._container(inside.ON_NODE)], labels=LABELS, hostNetwork=True)
         try:
-            created = await self._scratch.create(without_sidecar(made), security="privileged")
-            return (await self._ordinary(created))[0], ""
+            return (await self._unclaiming("on-node", node, inside.ON_NODE, on_node=True))[0], ""
         except ClusterError as error:
             return None, str(error)
 
@@ -241,14 +233,11 @@ class NetworkPods:
         text = await self._platform.cluster.logs(about["namespace"], about["name"], CONTAINER)
         return inside.links(text.splitlines())
 
-    async def _ordinary(self, created: Object) -> tuple[Object, list[str]]:
-        """(the running Pod, what it printed of its look)."""
-        running, problem = await started(self._platform.cluster, created, seconds=self._patience)
-        if running is None:
-            raise Stuck(f"{start_of(created)}: {problem}")
-        return running, await read_until(
-            self._platform.cluster, running, CONTAINER, inside.LOOKED, seconds=self._patience
-        )
+    async def _unclaiming(
+        self, name: str, node: Object, script: str, *, on_node: bool = False
+    ) -> tuple[Object, list[str]]:
+        main = self._container(script)
+        return await unclaiming(self._platform, self._scratch, name, node, main, self._patience, on_node=on_node)
 
     async def release(self, *each: Claimed) -> None:
         """Delete these Pods and their claims, and wait until they are gone. Raises ClusterError."""

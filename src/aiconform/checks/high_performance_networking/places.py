@@ -84,9 +84,7 @@ async def offered(platform: Platform, settings: Settings) -> Offered:
     if not found:
         raise await _nothing(platform, nodes, len(published), pools)
     chosen = await platform.chosen_nodes()
-    states = {
-        each["metadata"]["name"]: closed_node(each, platform.said.profiles, platform.said.tolerated) for each in nodes
-    }
+    states = await closed_nodes(platform)
     wanted = _wanted(settings.of(HighPerformanceNetworking).selector)
     held = holdings(await platform.claims())
     free, passed_over = list[NetworkDevice](), list[str]()
@@ -108,6 +106,15 @@ async def offered(platform: Platform, settings: Settings) -> Offered:
             free.append(each)
     usable = {each["metadata"]["name"]: each for each in nodes if not states[each["metadata"]["name"]]}
     return Offered(tuple(found), tuple(free), tuple(passed_over), usable, pools)
+
+
+async def closed_nodes(platform: Platform) -> dict[str, str]:
+    """Node -> why no Pod of a run can use it; empty for one that is open. Raises ClusterError."""
+    said = platform.said
+    return {
+        each["metadata"]["name"]: closed_node(each, said.profiles, said.tolerated) or ""
+        for each in await platform.nodes()
+    }
 
 
 def nothing_free(found: Offered) -> Stuck:

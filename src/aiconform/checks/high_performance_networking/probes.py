@@ -14,6 +14,7 @@ from aiconform.checks.high_performance_networking.observations import Described,
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
 from aiconform.checks.high_performance_networking.places import Offered, nothing_free, offered
 from aiconform.checks.high_performance_networking.session import Session
+from aiconform.checks.high_performance_networking.unoffered import not_offered
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS
 from aiconform.kit.network import NETWORK_ACCESS, allow
@@ -45,7 +46,10 @@ async def published(platform: Platform, scratch: Scratch, settings: Settings, ta
 
 @probe(limit=_limit, access=(*POD_ACCESS, *CLAIM_ACCESS, *NETWORK_ACCESS, *_LOOK_ACCESS))
 async def networking(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Networking:
-    found = await offered(platform, settings)
+    try:
+        found = await offered(platform, settings)
+    except NotApplicable as nobody:
+        raise await not_offered(platform, scratch, settings, nobody) from None
     if not found.free:
         raise nothing_free(found)
     options = settings.of(HighPerformanceNetworking)
