@@ -166,7 +166,9 @@ def _verdict(assertions: Sequence[AssertionResult], records: Sequence[Record]) -
     if problems:
         return "error", "; ".join(problems)
     if records and all(record.outcome == "not-applicable" for record in records):
-        return "not-applicable", "; ".join(dict.fromkeys(record.message for record in records))
+        said = dict.fromkeys(record.message for record in records)
+        # One probe may have looked further than another, and says what that one says, too.
+        return "not-applicable", "; ".join(one for one in said if not any(one != each and one in each for each in said))
     open_ = [result for result in assertions if result.holds is None]
     if open_ or not assertions:
         undecided = "; ".join(f"{result.title}: {result.reason}" for result in open_)

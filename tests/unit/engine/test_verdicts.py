@@ -96,6 +96,13 @@ records_strategy = st.lists(
 )
 
 
+def test_what_does_not_apply_says_once_what_was_looked_at() -> None:
+    short = record(None, "not-applicable")
+    long, other = (short.model_copy(update={"message": text}) for text in (f"{short.message}; nor inside", "or else"))
+    assert judged(short, long, short).reason == long.message
+    assert judged(long, other).reason == f"{long.message}; or else"
+
+
 @given(records_strategy)
 def test_a_pass_needs_every_observation_to_hold_over_a_subject(records: list[Record]) -> None:
     result = judged(*records)
