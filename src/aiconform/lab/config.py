@@ -45,6 +45,8 @@ ACCELERATORS = 4
 ALLOCATIONS = ("dra", "device-plugin", "both")
 MOST_ACCELERATORS = 64
 """The highest number of accelerators of a node."""
+FAST_LINKS = ("fast0", "fast1")
+"""The names of the fast links of every node that has them, in the order of their rails."""
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")

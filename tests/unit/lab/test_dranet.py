@@ -69,7 +69,8 @@ def test_the_driver_offers_the_lab_s_links_alone_and_asks_no_cloud(objects: dict
         "--hostname-override=$(NODE_NAME)",
         '--filter="dra.net/ifName" in attributes && (attributes["dra.net/ifName"].StringValue == "fast0"'
         ' || attributes["dra.net/ifName"].StringValue == "fast1")',
-        "--cloud-provider-hint=NONE",
+        "--cloud-provider-hint=webhook",
+        "--webhook-url=unix:///var/lib/kubelet/plugins/links.aiconform.dev/attributes.sock",
         "--v=2",
     ]
     (selector,) = objects["DeviceClass"]["spec"]["selectors"]

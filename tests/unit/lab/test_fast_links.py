@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.networks import Machine, running
 
-from aiconform.lab.addons.fast_links import FAST_LINKS, MARK, address, keeper, kept, mac, possible, rail, withheld
+from aiconform.lab.addons.fast_links import MARK, address, keeper, kept, mac, possible, rail, withheld
 from aiconform.lab.addons.model import OnNode
-from aiconform.lab.config import IP_FAMILIES, MAX_LABS, MAX_NODES, Network, Unsupported
+from aiconform.lab.config import FAST_LINKS, IP_FAMILIES, MAX_LABS, MAX_NODES, Network, Unsupported
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lab is for Linux")
 

@@ -15,8 +15,8 @@ import pytest
 from support.networks import Machine, running
 
 from aiconform.lab.addons.dranet import NAME
-from aiconform.lab.addons.fast_links import FAST_LINKS, MARK, address, rail, withheld
-from aiconform.lab.config import IP_FAMILIES, LabError, Network
+from aiconform.lab.addons.fast_links import MARK, address, rail, withheld
+from aiconform.lab.config import FAST_LINKS, IP_FAMILIES, LabError, Network
 from aiconform.lab.faults import networks
 from aiconform.lab.faults.fault import InCluster, InNetworks
 from aiconform.lab.faults.networks import FAULTS

@@ -28,6 +28,9 @@ from aiconform.lab.machines.files import write_json
 
 # The folder on a node in which its accelerators describe themselves to the exporter of metrics.
 TELEMETRY_FOLDER = "/run/aiconform-accelerators"
+KUBELET_PLUGINS = "/var/lib/kubelet/plugins"
+# The socket at which a driver of network interfaces asks where they are, in the kubelet's folder of plugins.
+LINKS_SOCKET = "links.aiconform.dev/attributes.sock"
 
 
 class Offer(StrEnum):

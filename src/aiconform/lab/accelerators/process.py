@@ -17,6 +17,7 @@ from aiconform.lab.accelerators.devices import nodes_of, resources
 from aiconform.lab.accelerators.dra import DraDriver
 from aiconform.lab.accelerators.driver import write_driver_files
 from aiconform.lab.accelerators.identity import AcceleratorError
+from aiconform.lab.accelerators.links import LinkAttributes
 from aiconform.lab.accelerators.plugin import DevicePlugin
 from aiconform.lab.accelerators.prepared import Prepared, make_device_nodes, write_plugin_spec
 from aiconform.lab.accelerators.publisher import Publisher
@@ -60,9 +61,14 @@ class AcceleratorProcess:
         self._plugins = [DevicePlugin(config, name, self.write_status) for name in names]
         self._allocator = RogueAllocator(cluster, config, self._publisher, self._prepared)
         self._allocatable = Allocatable(cluster, config, names, self.write_status)
+        self._links = LinkAttributes(lambda: self._config)
         self._background: dict[str, asyncio.Task[None]] = {}
         # The status of an earlier process no longer holds.
         self.write_status()
+
+    async def start(self) -> None:
+        """Begin to say where links are: their driver asks once whether anybody does. Raises AcceleratorError."""
+        await self._links.start()
 
     async def apply(self, config: AcceleratorConfig) -> None:
         """Apply a configuration. Raises AcceleratorError if that is not possible."""
@@ -108,6 +114,7 @@ class AcceleratorProcess:
         await self._driver.stop()
         for plugin in self._plugins:
             await plugin.stop()
+        await self._links.stop()
         (self._config.state_dir / FILE).unlink(missing_ok=True)
 
     def write_status(self) -> None:
@@ -174,6 +181,7 @@ async def run(path: Path) -> None:
     async with connect(str(config.kubeconfig)) as cluster:
         parts = AcceleratorProcess(cluster, config)
         try:
+            await parts.start()
             await parts.apply(config)
             while not stop.is_set():
                 if again.is_set():

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from aiconform.lab.accelerators.config import KUBELET_PLUGINS, LINKS_SOCKET
 from aiconform.lab.addons import manifests
-from aiconform.lab.addons.fast_links import FAST_LINKS, keeper, possible
+from aiconform.lab.addons.fast_links import keeper, possible
 from aiconform.lab.addons.model import AddOn, Site
 from aiconform.lab.build.assets import Assets
 from aiconform.lab.build.components import Component, Render
 from aiconform.lab.build.images import Image, controller
-from aiconform.lab.config import LabError
+from aiconform.lab.config import FAST_LINKS, LabError
 from aiconform.lab.traits.trait import LABEL as MADE_UP
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ _OFFERED = " || ".join(f'attributes["dra.net/ifName"].StringValue == "{name}"' f
 _ARGUMENTS = (
     "--hostname-override=$(NODE_NAME)",
     f'--filter="dra.net/ifName" in attributes && ({_OFFERED})',
-    # Else it asks the metadata services of clouds.
-    "--cloud-provider-hint=NONE",
+    # In place of the metadata services of clouds, it asks the lab's accelerators where the links are said to be.
+    "--cloud-provider-hint=webhook",
+    f"--webhook-url=unix://{KUBELET_PLUGINS}/{LINKS_SOCKET}",
     "--v=2",
 )
 # These folders of a node would be the host's, too, and nothing here needs them: no RDMA, no programs of other drivers.

@@ -14,12 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aiconform.lab.addons.model import OnNode
-from aiconform.lab.config import IpNetwork, Network, Unsupported
+from aiconform.lab.config import FAST_LINKS, IpNetwork, Network, Unsupported
 from aiconform.lab.machines import host
 from aiconform.lab.machines.processes import ProcessSpec
 
-FAST_LINKS = ("fast0", "fast1")
-"""Their names on every node that has them, in the order of the rails."""
 PROCESS = "links"
 MARK = 253
 """Protocol of routes and group of links that a fault adds on the node: the keeper removes them when it is renewed."""

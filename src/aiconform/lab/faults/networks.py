@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiconform.lab.addons import dranet
-from aiconform.lab.addons.fast_links import FAST_LINKS
+from aiconform.lab.config import FAST_LINKS
 from aiconform.lab.faults.fault import Fault, InCluster, InNetworks, assertions
 from aiconform.lab.faults.policies import changing
 from aiconform.lab.faults.workloads import SECONDS, until

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiconform.lab.addons.fast_links import FAST_LINKS, MARK, withheld
-from aiconform.lab.config import MAX_NODES, Network
+from aiconform.lab.addons.fast_links import MARK, withheld
+from aiconform.lab.config import FAST_LINKS, MAX_NODES, Network
 
 CONTAINER = "networks"
 """The name of the container in each Pod of the check."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from aiconform.lab.accelerators.config import TELEMETRY_FOLDER, AcceleratorConfig, Offer, write_config
+from aiconform.lab.accelerators.config import KUBELET_PLUGINS, TELEMETRY_FOLDER, AcceleratorConfig, Offer, write_config
 from aiconform.lab.accelerators.hardware import look
 from aiconform.lab.accelerators.identity import find_identity
 from aiconform.lab.accelerators.objects import GROUP_OF_DRIVERS
@@ -190,7 +190,7 @@ def accelerators(plan: LabPlan, node: NodePlan, paths: Paths) -> AcceleratorConf
         state_dir=folder / "accelerators",
         device_dir=folder / "devices",
         cdi_dir=Path(containerd.CDI_FOLDER),
-        plugins_dir=Path("/var/lib/kubelet/plugins"),
+        plugins_dir=Path(KUBELET_PLUGINS),
         registry_dir=Path("/var/lib/kubelet/plugins_registry"),
         device_plugin_dir=Path("/var/lib/kubelet/device-plugins"),
         telemetry=Path(TELEMETRY_FOLDER) / "telemetry.json",
