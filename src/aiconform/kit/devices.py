@@ -65,15 +65,13 @@ async def request_devices(
     if target.way == "device-plugin":
         return DeviceRequest({"limits": {target.name: str(devices)}})
     api_version = await platform.resource_api() or "resource.k8s.io/v1"
-    device_class = await _device_class(api_version, scratch, target)
-    selectors = [text for text in (target.selector, selector) if text]
     kind = "ResourceClaimTemplate" if template else "ResourceClaim"
     source = "resourceClaimTemplateName" if template else "resourceClaimName"
     name = name or scratch.name("claim")
     made: dict[str, Object] = {}
     for position, start in enumerate(range(0, devices, CLAIM_DEVICES_MAX)):
         size = min(CLAIM_DEVICES_MAX, devices - start)
-        asked = claim_request(api_version, device_class, count=size, selectors=selectors, capacity=target.capacity)
+        asked = await accelerator_request(api_version, scratch, target, count=size, selector=selector)
         spec: Object = {"devices": {"requests": [asked]}}
         suffix = f"-{position + 1}" if position else ""
         made[_DEVICE + suffix] = await scratch.create(
@@ -91,6 +89,18 @@ async def request_devices(
         },
         claims=() if template else tuple(made.values()),
     )
+
+
+async def accelerator_request(
+    api_version: str, scratch: Scratch, target: NodeAccelerators, *, count: int = 1, selector: str = ""
+) -> Object:
+    """One entry of a ResourceClaim's requests, for `count` of the target's devices, which DRA offers.
+
+    selector: a CEL expression that they satisfy besides. Raises ClusterError.
+    """
+    device_class = target.device_class or await own_class(api_version, scratch, target.name)
+    selectors = [text for text in (target.selector, selector) if text]
+    return claim_request(api_version, device_class, count=count, selectors=selectors, capacity=target.capacity)
 
 
 async def given(platform: Platform, request: DeviceRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -146,14 +156,10 @@ def claim_request(
     return {"name": _DEVICE, **(fields if api_version.endswith("/v1beta1") else {"exactly": fields})}
 
 
-async def _device_class(api_version: str, scratch: Scratch, target: NodeAccelerators) -> str:
-    """The platform's DeviceClass for the target's kind, or one of our own that selects its driver."""
-    return target.device_class or await own_class(api_version, scratch, target.name)
-
-
 async def own_class(api_version: str, scratch: Scratch, driver: str) -> str:
     """The name of a DeviceClass of the probe's own that selects a driver's devices. Raises ClusterError."""
-    name = scratch.cluster_name("class")
+    # A probe can ask two drivers for devices.
+    name = scratch.cluster_name(f"class-{driver}")
     if any(obj["kind"] == "DeviceClass" and obj["metadata"]["name"] == name for obj in scratch.created):
         return name
     try:

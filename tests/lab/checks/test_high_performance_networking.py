@@ -23,3 +23,11 @@ def test_data_goes_between_two_nodes_over_interfaces_of_one_network(healthy: Out
         each["interface"] for each in seen["peer"]["devices"]
     }
     assert seen["node_before"]
+
+
+def test_an_interface_and_an_accelerator_of_one_root_are_in_one_pod(healthy: Outcome) -> None:
+    records = json.loads((healthy.folder / f"observations/{CHECK}.json").read_text())["records"]
+    (seen,) = (each["observation"] for each in records if each["probe"] == "alignment")
+    assert seen["attribute"] == "resource.kubernetes.io/pcieRoot"
+    assert seen["interface_root"] == seen["accelerator_root"] != ""
+    assert seen["accelerator"].startswith("simulated-accelerator.aiconform.dev/")

@@ -23,7 +23,7 @@ WORDS = st.text(alphabet="0123456789abcdefx:-. %", max_size=24)
 LINES = st.lists(
     st.tuples(
         st.sampled_from(
-            ["interface", "addresses", "digest", "route", "counters", "transfer", "network", "rdma", "looked"]
+            ["interface", "addresses", "digest", "route", "counters", "transfer", "network", "rdma", "device", "looked"]
         ),
         st.lists(WORDS, max_size=6).map(" ".join),
     ).map(" ".join)
@@ -143,6 +143,13 @@ def test_the_scripts_say_what_is_there(tmp_path: Path) -> None:
     assert lo.up
     assert lo.works
     assert base64.b64decode(done.stdout.splitlines()[-1].partition(" ")[2])
+    script = inside.ALIGNED.partition(f"echo {inside.LOOKED}")[0]
+    done = subprocess.run(
+        ["busybox", "sh", "-c", script], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    for each in inside.read(done.stdout.splitlines()).interfaces:
+        hardware = Path("/sys/class/net", each.name, "device")
+        assert each.device == (str(hardware.resolve()) if hardware.exists() else "")
 
 
 def test_what_a_node_had_first_and_last() -> None:
@@ -162,6 +169,6 @@ def test_what_a_node_had_first_and_last() -> None:
     assert inside.links([]) == ((), ())
 
 
-@pytest.mark.parametrize("script", [inside.CONTROL, inside.ON_NODE, inside.SERVER, inside.CLIENT])
+@pytest.mark.parametrize("script", [inside.CONTROL, inside.ALIGNED, inside.ON_NODE, inside.SERVER, inside.CLIENT])
 def test_the_scripts_are_scripts(script: str) -> None:
     assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, text=True, check=False).stderr == ""

@@ -33,6 +33,8 @@ PODS = (
     "without-interface",
     "two-interfaces",
     "next-with-interface",
+    "aligned",
+    "aligned-interface",
     "on-node",
 )
 SENDER, BOTH = PODS[:1], PODS[:2]
@@ -55,6 +57,7 @@ def test_each_fault_needs_the_driver_and_is_carried_out_by_somebody() -> None:
         ("interface-reaches-nobody", BOTH),
         ("traffic-over-pod-network", BOTH),
         ("second-interface-lost", ("two-interfaces",)),
+        ("aligned-interface-lost", ("aligned",)),
         ("interface-not-returned", SENDER),
     ],
 )
@@ -153,6 +156,12 @@ def carry_out(machine: Machine, name: str) -> None:
 
 def test_an_interface_that_stays_is_on_the_node_with_its_address(machine: Machine) -> None:
     carry_out(machine, "interface-stays-on-node")
+    assert machine.addresses("pod") == {}
+    machine.until(**{name: [address(machine.node.network, 1, link)] for link, name in enumerate(FAST_LINKS)})
+
+
+def test_an_interface_that_was_claimed_with_an_accelerator_is_on_the_node_again(machine: Machine) -> None:
+    carry_out(machine, "aligned-interface-lost")
     assert machine.addresses("pod") == {}
     machine.until(**{name: [address(machine.node.network, 1, link)] for link, name in enumerate(FAST_LINKS)})
 

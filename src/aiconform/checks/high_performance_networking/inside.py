@@ -49,6 +49,13 @@ look
 CONTROL = f"""{_LOOK}
 echo {LOOKED}; {STAY}
 """
+# What the kernel has an interface on: a link to its hardware, which virtual ones lack.
+ALIGNED = f"""{_LOOK}
+for each in /sys/class/net/*; do
+  [ -e "$each/device" ] && echo "device ${{each##*/}} $(readlink -f "$each/device")"
+done 2>/dev/null
+echo {LOOKED}; {STAY}
+"""
 # What a node has changes while Pods come and go: after the first look, it prints what came and what went.
 ON_NODE = f"""
 each() {{
@@ -181,7 +188,7 @@ class Printed:
 
 def read(lines: Iterable[str]) -> Printed:
     """What the output of a container says. Whatever its lines are, this raises nothing."""
-    found, known, addresses = Printed(), dict[str, Interface](), dict[str, list[str]]()
+    found, known, addresses, hardware = Printed(), dict[str, Interface](), dict[str, list[str]](), dict[str, str]()
     for line in lines:
         kind, _, rest = line.partition(" ")
         words = rest.split(" ")
@@ -190,6 +197,8 @@ def read(lines: Iterable[str]) -> Printed:
         elif kind == "addresses":
             for name, address in _ADDRESS.findall(decoded(rest)):
                 addresses.setdefault(name, []).append(address)
+        elif kind == "device" and len(words) == 2:
+            hardware[words[0]] = words[1][:_LONGEST]
         elif kind == "digest" and re.fullmatch(r"[0-9a-f]{64}", rest):
             found.digest = rest
         elif kind == "route":
@@ -199,7 +208,10 @@ def read(lines: Iterable[str]) -> Printed:
         elif kind == "transfer" and (transfer := _transfer(words)):
             found.transfers[words[0]] = transfer
     found.interfaces = tuple(
-        each.model_copy(update={"addresses": tuple(addresses.get(each.name, ())[:_MOST])}) for each in known.values()
+        each.model_copy(
+            update={"addresses": tuple(addresses.get(each.name, ())[:_MOST]), "device": hardware.get(each.name, "")}
+        )
+        for each in known.values()
     )
     return found
 

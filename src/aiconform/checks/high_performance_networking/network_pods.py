@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiconform.checks.high_performance_networking import inside
+from aiconform.checks.high_performance_networking.claims import RESOURCE_API, Beside, NetworkClaims
 from aiconform.checks.high_performance_networking.observations import Interface, NetworkPod, PublishedDevice
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
-from aiconform.checks.high_performance_networking.places import OPTION
 from aiconform.checks.high_performance_networking.unclaimed import CONTAINER, LABELS, unclaiming
 from aiconform.cluster import ClusterError, Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.devices import claim_request, own_class, untold_taints
+from aiconform.kit.devices import untold_taints
 from aiconform.kit.logs import read_until
 from aiconform.kit.meshes import without_sidecar
 from aiconform.kit.pods import (
@@ -32,7 +31,6 @@ from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import results
 from aiconform.platform.accelerators.nodes import tolerations
 from aiconform.platform.accelerators.resource_slices import DevicePools
-from aiconform.platform.accelerators.selecting import DeviceClass, choose
 from aiconform.platform.networks.interfaces import NetworkDevice, network_devices
 
 _GONE_SECONDS = 60.0
@@ -89,6 +87,7 @@ class NetworkPods:
         self._platform, self._scratch, self._options, self._patience = platform, scratch, options, patience
         self._seconds = max(options.start_seconds, patience)
         self._known = {each.device.id: each for each in known}
+        self._claims = NetworkClaims(platform, scratch, options, known)
 
     async def claiming(
         self,
@@ -99,13 +98,13 @@ class NetworkPods:
         environment: dict[str, str] | None = None,
         *,
         anywhere: bool = False,
+        beside: Beside | None = None,
     ) -> Claimed:
-        """A Pod that claims these devices of one node and driver. Raises ClusterError.
+        """A Pod that claims these devices of one node and driver, and what is beside them. Raises ClusterError.
 
         nodes: that it can be scheduled to; anywhere: to any, and `nodes` are those whose taints it tolerates.
         """
-        first = wanted[0]
-        claim = await self._claim(self._scratch.name(name), wanted)
+        claim = await self._claims.of(self._scratch.name(name), wanted, beside)
         spec: dict[str, Any] = {
             "resourceClaims": [{"name": "interface", "resourceClaimName": claim["metadata"]["name"]}]
         }
@@ -117,39 +116,7 @@ class NetworkPods:
         else:
             made = pod_on_one_of(named, nodes, [main], labels=LABELS, **spec)
         created = await self._scratch.create(without_sidecar(made))
-        return Claimed(created, claim, first.device.driver)
-
-    async def _claim(self, name: str, wanted: Sequence[NetworkDevice]) -> Object:
-        api = await self._platform.resource_api() or "resource.k8s.io/v1"
-        device_class = await self._device_class(api, wanted)
-        requests = []
-        for number, each in enumerate(wanted):
-            asked = claim_request(api, device_class, selectors=[each.selector()])
-            requests.append({**asked, "name": f"interface-{number}"})
-        devices: Object = {"requests": requests}
-        if self._options.parameters:
-            opaque = {"driver": wanted[0].device.driver, "parameters": json.loads(self._options.parameters)}
-            devices["config"] = [{"opaque": opaque}]
-        about = {"apiVersion": api, "kind": "ResourceClaim", "metadata": {"name": name}}
-        return await self._scratch.create({**about, "spec": {"devices": devices}})
-
-    async def _device_class(self, api: str, wanted: Sequence[NetworkDevice]) -> str:
-        """The name of the DeviceClass to ask by. Raises Stuck where a claim needs what nobody told, ClusterError."""
-        first = wanted[0]
-        items = await self._platform.device_classes()
-        name = self._options.device_class or choose(
-            map(DeviceClass, items), [each.device for each in wanted], [each.device for each in self._known.values()]
-        )
-        found = next((each for each in items if each["metadata"]["name"] == name), None)
-        if self._options.device_class and found is None:
-            raise Stuck(f"there is no DeviceClass {name} (--set {OPTION}.device_class)")
-        configured = bool(found and (found.get("spec") or {}).get("config")) or bool(self._options.parameters)
-        if first.known and first.known.asks and not configured:
-            raise Stuck(
-                f"a claim of {first} needs parameters for its driver ({first.known.asks}): name them, "
-                f"--set {OPTION}.parameters=JSON, or a DeviceClass that has them, --set {OPTION}.device_class=NAME"
-            )
-        return name or await own_class(api, self._scratch, first.device.driver)
+        return Claimed(created, claim, wanted[0].device.driver)
 
     def _container(self, script: str, environment: dict[str, str] | None = None, **fields: Any) -> Object:
         env = [{"name": name, "value": value} for name, value in (environment or {}).items()]
@@ -176,35 +143,38 @@ class NetworkPods:
         try:
             running, problem = await holder_started(self._platform, self._scratch, each.pod, seconds=self._seconds)
         except TimedOut as error:
-            waits = unschedulable(await self._now(each.pod))
+            waits = unschedulable(await self.now(each.pod))
             if waits is None or not waits_for_devices(waits.words, each.driver):
                 raise
             return NetworkPod(**about, waits=f"{waits.words} ({error})"), inside.Printed()
         if running is None:
-            node = (await self._now(each.pod))["spec"].get("nodeName", "")
+            node = (await self.now(each.pod))["spec"].get("nodeName", "")
             return NetworkPod(**about, node=node, problem=problem), inside.Printed()
         each.running = running
         lines = await read_until(cluster, running, CONTAINER, until, seconds=self._patience + seconds)
         printed = inside.read(lines)
         if not printed.interfaces:
             raise Stuck(f"Pod {each.name} lists no interface at all: /sys/class/net cannot be read in it")
-        claim = await self._now(each.claim)
+        claim = await self.now(each.claim)
         return NetworkPod(
             **about,
             node=running["spec"]["nodeName"],
-            devices=tuple(self._allocated(claim)),
+            devices=tuple(self._allocated(claim, each.driver)),
             told=_told(claim),
             addresses=_addresses(running),
             interfaces=printed.interfaces,
             digest=printed.digest,
         ), printed
 
-    async def _now(self, obj: Object) -> Object:
+    async def now(self, obj: Object) -> Object:
+        """The object as it is now. Raises ClusterError."""
         about = obj["metadata"]
         return await self._platform.cluster.get(obj["apiVersion"], obj["kind"], about["name"], about["namespace"])
 
-    def _allocated(self, claim: Object) -> Iterable[PublishedDevice]:
+    def _allocated(self, claim: Object, driver: str) -> Iterable[PublishedDevice]:
         for each in results(claim):
+            if each["driver"] != driver:
+                continue
             known = self._known.get((each["driver"], each["pool"], each["device"]))
             plain = PublishedDevice(driver=each["driver"], pool=each["pool"], name=each["device"])
             yield described(known) if known else plain
@@ -253,7 +223,7 @@ class NetworkPods:
         One that had addresses on its node gets them back there by others than its driver: they are waited for as long.
         Raises ClusterError.
         """
-        api = await self._platform.resource_api() or "resource.k8s.io/v1"
+        api = await self._platform.resource_api() or RESOURCE_API
         begun = time.monotonic()
         while True:
             pools = DevicePools()

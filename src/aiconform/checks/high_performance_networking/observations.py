@@ -46,7 +46,8 @@ class Described(Observation):
 class Interface(Observation):
     """A network interface that a container sees. addresses: with their prefix, as 10.0.0.5/24.
 
-    up: by its flags. carrier: None if the kernel does not tell.
+    up: by its flags. carrier: None if the kernel does not tell. device: the path of its hardware in the kernel's tree,
+    /sys/devices/pci0000:16/0000:16:02.0, where a container told it and there is any.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Interface(Observation):
     state: str = ""
     carrier: bool | None = None
     addresses: tuple[str, ...] = ()
+    device: str = ""
 
     @property
     def works(self) -> bool:
@@ -171,3 +173,20 @@ class Networking(Observation):
     not_returned: str = ""
     next_pod: NetworkPod | None = None
     no_next: str = ""
+
+
+class Alignment(Observation):
+    """A Pod that claims a network device and an accelerator by one claim, which have to match in an attribute.
+
+    nothing: why there are no such devices; untried: why there was no Pod, or why it says nothing of
+    them. accelerator: that the claim was given, in words.
+    interface_root, accelerator_root: what both of the claim's devices publish as the attribute.
+    """
+
+    nothing: str = ""
+    untried: str = ""
+    attribute: str = ""
+    pod: NetworkPod | None = None
+    accelerator: str = ""
+    interface_root: str = ""
+    accelerator_root: str = ""

@@ -2,15 +2,17 @@
 
 A first Pod claims a device by what that device publishes, wherever the scheduler puts it. Beside it start a Pod without
 a claim and one on the node's own network. A second Pod with the device that goes best with the first one's fetches data
-from it. Afterwards a Pod claims two devices of a node, and the next one the device of the first.
+from it. Afterwards a Pod claims two devices of a node, and the next one the device of the first. Meanwhile, another one
+claims a device and an accelerator of one place by one claim.
 """
 
 from __future__ import annotations
 
 from aiconform.check import Access, Inspection, NotApplicable, NothingToLookAt, Settings, inspection, probe
 from aiconform.checks.high_performance_networking import inside
+from aiconform.checks.high_performance_networking.aligning import AlignedPlace, Aligning, places
 from aiconform.checks.high_performance_networking.network_pods import NetworkPods, described
-from aiconform.checks.high_performance_networking.observations import Described, Networking
+from aiconform.checks.high_performance_networking.observations import Alignment, Described, Networking
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
 from aiconform.checks.high_performance_networking.places import Offered, nothing_free, offered
 from aiconform.checks.high_performance_networking.session import Session
@@ -56,6 +58,26 @@ async def networking(platform: Platform, scratch: Scratch, settings: Settings, t
     pods = NetworkPods(platform, scratch, options, settings.patience, found.all)
     await allow(scratch, "traffic", "Ingress", "Egress")
     return await Session(platform, scratch, options, pods, found).run()
+
+
+def _alignment_limit(settings: Settings) -> float:
+    starts = max(settings.of(HighPerformanceNetworking).start_seconds, settings.patience) + BLAME_SECONDS
+    return 2 * starts + settings.patience + 120
+
+
+@probe(
+    limit=_alignment_limit,
+    targets=places,
+    devices=(0, 1),
+    access=(*POD_ACCESS, *CLAIM_ACCESS, *_LOOK_ACCESS),
+)
+async def alignment(platform: Platform, scratch: Scratch, settings: Settings, target: AlignedPlace) -> Alignment:
+    pair = target.pair
+    if pair is None:
+        return Alignment(nothing=target.nothing, untried=target.untried)
+    options = settings.of(HighPerformanceNetworking)
+    pods = NetworkPods(platform, scratch, options, settings.patience, target.found.all)
+    return await Aligning(platform, scratch, pods, target.found, pair, settings.patience).run()
 
 
 @inspection

@@ -21,8 +21,9 @@ _ACCESS, _DRA, _NODES = "secure_accelerator_access", "dra_support", "cluster_aut
 # It opens every device that its container sees, and finds the published devices in the metrics.
 _LOAD = frozenset({"accelerator_metrics"})
 _DRIVERS, _SHARING, _VIRTUAL = "driver_runtime_management", "gpu_sharing", "virtualized_accelerator"
+_NETWORKING = "high_performance_networking"
 # Their Pods do not start without an accelerator.
-_USERS = _LOAD | {"gang_scheduling", "pod_autoscaling", _DRIVERS, _SHARING, _VIRTUAL}
+_USERS = _LOAD | {"gang_scheduling", "pod_autoscaling", _DRIVERS, _SHARING, _VIRTUAL, _NETWORKING}
 
 _LEAK = ("sibling_sees_none", "stranger_sees_none", "forged_is_refused")
 
@@ -117,7 +118,7 @@ FAULTS = (
         "Preparing an accelerator changes the attributes of all of them: it no longer matches its selector.",
         assertions(_DRA, "selector_is_satisfied"),
         InDriver(),
-        disturbs=_LOAD | {_DRIVERS, _SHARING, _VIRTUAL},
+        disturbs=_LOAD | {_DRIVERS, _SHARING, _VIRTUAL, _NETWORKING},
     ),
     Fault(
         DriverFault.OVERCOMMITS,

@@ -125,6 +125,11 @@ FAULTS = (
         "two_interfaces_in_one_pod",
     ),
     _fault(
+        "aligned-interface-lost",
+        "A Pod that claims an interface together with an accelerator has the accelerator alone.",
+        "aligned_with_accelerator",
+    ),
+    _fault(
         "interface-not-returned",
         "An interface is gone after the Pod that had it.",
         "interface_comes_back",

@@ -16,9 +16,9 @@ from aiconform.lab.config import FAST_LINKS, MAX_NODES, Network
 
 CONTAINER = "networks"
 """The name of the container in each Pod of the check."""
-_SENDER, _PEER, _TWO, _WITHOUT = (
+_SENDER, _PEER, _TWO, _WITHOUT, _ALIGNED = (
     f"(?<!-next){word}$"
-    for word in ("-with-interface", "-with-interface-peer", "-two-interfaces", "-without-interface")
+    for word in ("-with-interface", "-with-interface-peer", "-two-interfaces", "-without-interface", "-aligned")
 )
 _BOTH = f"{_SENDER}|{_PEER}"
 # A node has the same place in the networks of the machines and of each rail.
@@ -88,6 +88,7 @@ SCRIPTS: Mapping[str, _Script] = {
     "interface-reaches-nobody": _Script(_BOTH, _each('in_pod ip link set "$link" type macvlan mode source')),
     "traffic-over-pod-network": _Script(_BOTH, _BY_POD_NETWORK),
     "second-interface-lost": _Script(_TWO, f"if has {FAST_LINKS[1]}; then give_back {FAST_LINKS[1]}; fi\n"),
+    "aligned-interface-lost": _Script(_ALIGNED, _each('give_back "$link"')),
     "interface-not-returned": _Script(_SENDER, _each('echo "$link" >> "$withheld"')),
 }
 """Faults that the wrapper carries out -> what it does to which Pods."""
