@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from aiconform.lab.build.assets import Assets
 from aiconform.lab.config import LabError
 from aiconform.lab.kubernetes import imagestore, nodes
 from aiconform.lab.machines.host import quiet
+from aiconform.lab.machines.machine import SEED
 
 # They do what the store needs of the two programs.
 CONTAINERD = """#!/bin/sh
@@ -103,3 +105,22 @@ def test_a_containerd_that_ends_is_told_with_its_last_words(tmp_path: Path, stor
     with pytest.raises(LabError, match="no room left"):
         imagestore.seed(ends, tars(tmp_path, "a.tar"), stores, tmp_path, quiet)
     assert not list(stores.glob("store-*"))
+
+
+def test_a_store_that_nobody_uses_goes_when_another_one_is_made(tmp_path: Path, stores: Path) -> None:
+    state = tmp_path / "labs" / "mine"
+
+    def made(*images: str) -> Path:
+        seed = imagestore.seed(programs(tmp_path), tars(tmp_path, *images), stores, state, quiet)
+        assert seed
+        return seed.parent
+
+    unused, linked, used = made("a.tar"), made("b.tar"), made("c.tar")
+    link = state.parent / "other" / "machines" / "node-1" / SEED
+    link.parent.mkdir(parents=True)
+    link.symlink_to(linked / "seed")
+    for store in (unused, linked, used):
+        os.utime(store, (0, 0))
+    assert made("c.tar") == used
+    made("d.tar")
+    assert [store.exists() for store in (unused, linked, used)] == [False, True, True]

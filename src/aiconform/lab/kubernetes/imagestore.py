@@ -12,7 +12,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from aiconform.lab.build.assets import Assets
@@ -21,12 +22,14 @@ from aiconform.lab.kubernetes.containerd import SNAPSHOTTER, SOCKET, is_overlay
 from aiconform.lab.machines import host
 from aiconform.lab.machines.files import write_text
 from aiconform.lab.machines.host import Progress
+from aiconform.lab.machines.machine import SEED
 
 IMPORTED = "imported"
 """In a node's containerd folder: the paths of the tar files that it has imported."""
 _SEED = "seed"
 _CONTENT = "io.containerd.content.v1.content/blobs/sha256"
 _LAYERS = f"{SNAPSHOTTER}/snapshots"
+_UNUSED_SECONDS = 7 * 24 * 3600
 _DATABASES = ("io.containerd.metadata.v1.bolt/meta.db", f"{SNAPSHOTTER}/metadata.db")
 # Nothing of it stays: not even the folder /opt/containerd.
 _CONFIGURATION = """version = 4
@@ -81,7 +84,19 @@ def seed(assets: Assets, images: Collection[Path], folder: Path, state: Path, pr
         # Also those of earlier labs: an add-on that is installed later needs no import then.
         enough = [store for store, has in found.items() if set(images) <= has and all(path.exists() for path in has)]
         store = max(enough, key=lambda each: len(found[each]), default=None)
-        return (store or _make(assets, sorted(images), folder, progress)) / _SEED
+        if store is None:
+            _forget_unused(found, state.parent)
+            store = _make(assets, sorted(images), folder, progress)
+        os.utime(store)
+        return store / _SEED
+
+
+def _forget_unused(stores: Iterable[Path], labs: Path) -> None:
+    """Remove stores of gigabytes that no node of a lab links to and that no lab has started with for a week."""
+    linked = {link.readlink().parent for link in labs.glob(f"*/machines/*/{SEED}") if link.is_symlink()}
+    for store in stores:
+        if store not in linked and time.time() - store.stat().st_mtime > _UNUSED_SECONDS:
+            shutil.rmtree(store)
 
 
 def _images(store: Path) -> set[Path]:
