@@ -30,9 +30,6 @@ from aiconform.lab.traits import catalog
 from aiconform.lab.traits.state import names_on
 from aiconform.lab.traits.switch import reapply as reapply_traits
 
-# About as many of its processes want to run at once.
-_WEIGHT = 10
-
 
 def up(config: LabConfig, progress: Progress = quiet, root: Path = ROOT) -> Lab:
     """Start a lab, or change one to what `config` says; returns when all its nodes and Pods are ready.
@@ -216,7 +213,7 @@ class Lab(ExistingLab):
         # beside the Pods of many nodes.
         for path in (self.paths.cgroup, f"{self.paths.cgroup}/{cgroups.SYSTEM}"):
             cgroups.create(path)
-            cgroups.weigh(path, _WEIGHT)
+            cgroups.weigh(path)
         authority = self._write_control_plane(binaries)
         with host.locked(self.paths.root):
             # Not while one of them is being removed.
