@@ -142,6 +142,8 @@ def test_redacting_what_the_verdict_needs_is_refused(tmp_path: Path) -> None:
         ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0AA.c2lnbmF0dXJl", "eyJzdWIiOiJ4In0AA"),
         ("mail someone@corp.test now", "someone@corp.test"),
         ("02:42:ac:11:00:02", "02:42:ac:11:00:02"),
+        ("00:00:10:29:fe:80:00:00:00:00:00:00:e8:eb:d3:03:00:aa:bb:cc", "e8:eb:d3"),
+        ("guid e8:eb:d3:03:00:aa:bb:cc", "aa:bb:cc"),
         ("on node-a/dra", "node-a"),
     ],
 )

@@ -87,7 +87,10 @@ PATTERNS = (
     ),
     Pattern(
         "mac addresses",
-        re.compile(r"(?<![\w:])(?P<value>(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2})(?![\w:])"),
+        # Of six octets, or eight, or the twenty of InfiniBand.
+        re.compile(
+            r"(?<![\w:])(?P<value>(?:[0-9a-fA-F]{2}:){5}(?:(?:[0-9a-fA-F]{2}:){14}|(?:[0-9a-fA-F]{2}:){2})?[0-9a-fA-F]{2})(?![\w:])"
+        ),
         lambda n: f"02:00:00:00:{n // 256:02x}:{n % 256:02x}",
     ),
 )
