@@ -96,7 +96,8 @@ def _forget_unused(stores: Iterable[Path], labs: Path) -> None:
     linked = {link.readlink().parent for link in labs.glob(f"*/machines/*/{SEED}") if link.is_symlink()}
     for store in stores:
         if store not in linked and time.time() - store.stat().st_mtime > _UNUSED_SECONDS:
-            shutil.rmtree(store)
+            # Under a name that is no store's: an interrupted removal leaves none that lacks a part.
+            shutil.rmtree(store.rename(store.with_name(f".{store.name}")))
 
 
 def _images(store: Path) -> set[Path]:
