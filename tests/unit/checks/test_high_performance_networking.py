@@ -20,7 +20,7 @@ from support.networked import (
     undecided,
 )
 
-from aiconform.check import ClusterError, NotApplicable, NothingToLookAt
+from aiconform.check import ClusterError, NothingToLookAt
 from aiconform.checks.high_performance_networking import inside
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
 from aiconform.checks.high_performance_networking.probes import offered_networks, published
@@ -48,6 +48,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiconform.kit.starting.CONTROL_SECONDS", 0.2)
     for pause in ("_POLL_SECONDS", "_LINKS_SECONDS"):
         monkeypatch.setattr(f"aiconform.checks.high_performance_networking.network_pods.{pause}", 0.01)
+    monkeypatch.setattr("aiconform.checks.high_performance_networking.session._LEAVES_SECONDS", 0.05)
 
 
 async def test_a_healthy_fabric_passes() -> None:
@@ -381,38 +382,6 @@ async def test_a_device_that_others_took_meanwhile_is_nobodys_fault(trouble: str
 
 
 # What there is to look at
-
-
-async def test_nothing_of_the_kind_is_not_applicable() -> None:
-    cluster = Fabric(offering=0)
-    cluster.hardware = {"n1": ["network eth0 up", "network ens6 down"]}
-    told_there = r"none in any ResourceSlice.*of 3 nodes.*NetworkAttachmentDefinition.*n1: eth0 up, ens6 down"
-    with pytest.raises(NotApplicable, match=told_there):
-        await observed(cluster)
-    (looked,) = cluster.ever
-    assert looked["spec"]["hostNetwork"]
-    told = await offered_networks(platform(cluster), settings())
-    assert "no network device" in told.missing[0]
-
-
-async def test_rdma_devices_of_a_node_that_nobody_offers_are_nothing_to_look_at() -> None:
-    cluster = Fabric(offering=0)
-    cluster.of("Node")[1]["metadata"]["labels"]["node.kubernetes.io/instance-type"] = "fast"
-    cluster.hardware = {"n1": ["network eth0 up"], "n2": ["network eth0 up", "rdma mlx5_0"]}
-    with pytest.raises(NothingToLookAt, match=r"none in any ResourceSlice.*node n2 has RDMA devices \(mlx5_0\)"):
-        await observed(cluster)
-
-
-async def test_whether_nodes_have_what_nobody_offers_is_not_decided_unseen() -> None:
-    cluster = Fabric(offering=0)
-    cluster.refuses_host_network = True
-    with pytest.raises(NothingToLookAt, match=r"could not be looked at: .*violates PodSecurity"):
-        await observed(cluster)
-    cluster = Fabric(offering=0)
-    for each in cluster.of("Node"):
-        each["status"]["conditions"][0]["status"] = "False"
-    with pytest.raises(NothingToLookAt, match="no node is open to Pods"):
-        await observed(cluster)
 
 
 async def test_what_is_not_offered_by_dra_is_nothing_to_look_at() -> None:

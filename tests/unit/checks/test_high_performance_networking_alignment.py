@@ -95,6 +95,26 @@ async def test_an_interface_that_is_not_in_the_pod_fails() -> None:
     assert "and has lo, eth0" in reason(found, ALIGNED)
 
 
+class Tunnels(AlignedFabric):
+    """Where the kernel gives every network an interface of its own. state: of that one."""
+
+    def __init__(self, flags: str, state: str, *faults: str) -> None:
+        super().__init__(*faults)
+        self.tunnel = ("tunl0", "-", flags, state, list[str]())
+
+    def interfaces(self, pod: Object) -> list[tuple[str, str, str, str, list[str]]]:
+        return [*super().interfaces(pod), self.tunnel]
+
+
+async def test_another_interface_is_not_taken_for_the_claimed_one() -> None:
+    found = await tried(Tunnels("0x80", "down", "aligned-interface-lost"))
+    assert broken(found) == {ALIGNED}
+    found = await tried(Tunnels("0x81", "unknown", "aligned-interface-lost"))
+    assert undecided(found) == {ALIGNED}
+    assert "nothing tells whether that is tunl0" in reason(found, ALIGNED)
+    assert broken(await tried(Tunnels("0x80", "down"))) == set()
+
+
 async def test_devices_of_two_roots_fail() -> None:
     cluster = AlignedFabric()
     cluster.matches = False

@@ -152,6 +152,14 @@ def test_the_scripts_say_what_is_there(tmp_path: Path) -> None:
         assert each.device == (str(hardware.resolve()) if hardware.exists() else "")
 
 
+def test_hostile_output_of_any_length_is_read_in_one_pass() -> None:
+    """What took time by the square of its length would not come to an end here."""
+    assert inside.counted("\n" * 500_000) == ()
+    assert inside.counted("x" * 500_000) == ()
+    long = base64.b64encode(f"1: {'a' * 500_000}".encode()).decode()
+    assert inside.read([f"addresses {long}"]).interfaces == ()
+
+
 def test_what_a_node_had_first_and_last() -> None:
     lines = [
         "link eth0 02:01",

@@ -10,12 +10,22 @@ from aiconform.platform.networks.roots import is_kernels, root_of_path
 
 def _interface(pod: NetworkPod) -> Interface | None:
     """The claimed one: what it has beside the interfaces with the Pod's own addresses, which the Pod network made."""
-    own = [
-        each.name
-        for each in pod.interfaces
-        if any(address.partition("/")[0] in pod.addresses for address in each.addresses)
-    ]
-    return next(iter(claimed(pod, [LOOPBACK, *own])), None)
+    own = [each.name for each in pod.interfaces if any(_bare(address) in pod.addresses for address in each.addresses)]
+    found = next(iter(claimed(pod, [LOOPBACK, *own])), None)
+    told = {name for name, _ in pod.told} | {mac for _, mac in pod.told if mac}
+    told |= {word for each in pod.devices for word in (each.interface, each.mac) if word}
+    # What nothing tells to be it can be one that the kernel makes in every network, such as tunl0.
+    return found if found is None or not told or told & {found.name, found.mac} else None
+
+
+def _others(pod: NetworkPod) -> list[str]:
+    """Interfaces that are up, and neither the Pod network's nor told to be the claimed one."""
+    own = {each.name for each in pod.interfaces for address in each.addresses if _bare(address) in pod.addresses}
+    return [each.name for each in pod.interfaces if each.up and each.name not in {LOOPBACK, *own}]
+
+
+def _bare(address: str) -> str:
+    return address.partition("/")[0]
 
 
 @assertion(
@@ -44,6 +54,8 @@ def aligned_with_accelerator(seen: Alignment) -> Finding:
         said = f"of {seen.attribute} {seen.interface_root} and {seen.accelerator_root}"
         return holds(False, f"Pod {pod.pod} on {pod.node} was given {given}, {said}", subjects=1)
     found = _interface(pod)
+    if found is None and (others := _others(pod)):
+        return undecided(f"Pod {pod.pod} was given {given}, and nothing tells whether that is {', '.join(others)}")
     if found is None:
         there = ", ".join(each.name for each in pod.interfaces)
         return holds(False, f"Pod {pod.pod} on {pod.node} was given {given} and has {there}", subjects=1)

@@ -19,14 +19,16 @@ FIRST_SECONDS = 5
 """For how long the first attempt is made: a connection keeps the source address that it began with."""
 POD_NETWORK_SECONDS = 15
 """For how long the same is fetched over the Pod network at most: nothing depends on it."""
+_LINK_SECONDS = 20
 _MOST = 400
+_LONGEST_LINE = 128 << 10
 _LONGEST = 200
 
-# An interface that was just moved may need a moment for its link, and its addresses of IPv6, which are tried out before
-# any of them is a source.
+# An interface that was just moved may need a moment for its addresses of IPv6, which are tried out before any of them
+# is a source; and for its link: a fast port can take ten seconds and more to agree with its switch on it.
 _LOOK = """
 waiting() {
-  ip -o addr | grep -q tentative && return 0
+  ip -o addr | grep tentative | grep -qv dadfailed && return 0
   for each in /sys/class/net/*; do
     flags=; state=
     read -r flags < "$each/flags"; read -r state < "$each/operstate"
@@ -35,7 +37,7 @@ waiting() {
   return 1
 } 2>/dev/null
 look() {
-  i=0; while [ $i -lt 10 ] && waiting; do i=$((i + 1)); sleep 0.5; done
+  i=0; while [ $i -lt LOOKS ] && waiting; do i=$((i + 1)); sleep 0.5; done
   for each in /sys/class/net/*; do
     flags=; address=; state=; carrier=
     read -r flags < "$each/flags" || continue
@@ -45,7 +47,7 @@ look() {
   echo "addresses $(ip -o addr 2>/dev/null | head -c 65536 | base64 | tr -d '\\n')"
 }
 look
-"""
+""".replace("LOOKS", str(2 * _LINK_SECONDS))
 CONTROL = f"""{_LOOK}
 echo {LOOKED}; {STAY}
 """
@@ -86,9 +88,16 @@ HARDWARE = f"""
 for each in /sys/class/net/*; do
   [ -e "$each/device" ] || continue
   state=; read -r state < "$each/operstate"
-  echo "network ${{each##*/}} ${{state:-unknown}}"
+  master=$(readlink "$each/master")
+  echo "network ${{each##*/}} ${{state:-unknown}} ${{master##*/}}"
 done 2>/dev/null
-for each in /sys/class/infiniband/*; do [ -e "$each" ] && echo "rdma ${{each##*/}}"; done
+for family in -4 -6; do
+  ip $family route show default 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/uplink \\1/p'
+done
+for each in /sys/class/infiniband/*; do
+  [ -e "$each" ] || continue
+  echo "rdma ${{each##*/}} $(ls "$each/device/net" 2>/dev/null | tr '\\n' ' ')"
+done
 echo {LOOKED}; {STAY}
 """
 # The newest counters are a file of the server: who asks for them needs nothing but a request.
@@ -107,7 +116,7 @@ count() {{
   echo "counters $1 own $(base64 < /proc/net/dev | tr -d '\\n')"
   for from in "http://$PEER_POD:{PORT}" "$claimed"; do
     timeout 5 wget -q -O /tmp/counters "$from/counters" 2>/dev/null || continue
-    echo "counters $1 peer $(base64 < /tmp/counters | tr -d '\\n')"
+    echo "counters $1 peer $(head -c 65536 /tmp/counters | base64 | tr -d '\\n')"
     return
   done
 }}
@@ -166,13 +175,23 @@ def links(lines: Iterable[str]) -> tuple[tuple[Interface, ...], tuple[Interface,
 
 
 def hardware(lines: Iterable[str]) -> tuple[list[str], list[str]]:
-    """(interfaces of hardware that a node has, with their states; its RDMA devices), as HARDWARE prints them."""
-    found: dict[str, list[str]] = {"network": [], "rdma": []}
+    """(interfaces of hardware that a node has, with their states; its RDMA devices), as HARDWARE prints them.
+
+    RDMA of the interface by which the node is reached, or of one that is a part of it, is not for workloads.
+    """
+    found: dict[str, list[str]] = {"network": [], "rdma": [], "uplink": []}
     for line in lines:
         kind, _, rest = line.partition(" ")
-        if kind in found and rest:
+        if kind in found and rest.strip():
             found[kind].append(rest[:_LONGEST])
-    return found["network"], found["rdma"]
+    uplinks = {each.strip() for each in found["uplink"]}
+    interfaces = [(*each.split(), "", "")[:3] for each in found["network"]]
+    uplinks |= {name for name, _, master in interfaces if master in uplinks}
+    rdma = [each.split() for each in found["rdma"]]
+    return (
+        [f"{name} {state}".rstrip() for name, state, _ in interfaces],
+        [name for name, *of in rdma if not of or not uplinks.issuperset(of)],
+    )
 
 
 @dataclass
@@ -190,7 +209,7 @@ def read(lines: Iterable[str]) -> Printed:
     """What the output of a container says. Whatever its lines are, this raises nothing."""
     found, known, addresses, hardware = Printed(), dict[str, Interface](), dict[str, list[str]](), dict[str, str]()
     for line in lines:
-        kind, _, rest = line.partition(" ")
+        kind, _, rest = line[:_LONGEST_LINE].partition(" ")
         words = rest.split(" ")
         if kind == "interface" and (each := _interface(words)) and len(known) < _MOST:
             known.setdefault(each.name, each)
@@ -217,8 +236,8 @@ def read(lines: Iterable[str]) -> Printed:
 
 
 # `2: eth0    inet 10.0.0.2/24 ...`, by `ip -o addr`.
-_ADDRESS = re.compile(r"^\d+:\s+([^\s@]+)\S*\s+inet6?\s+([0-9a-fA-F.:]{2,50}/\d{1,3})\s", re.MULTILINE)
-_COUNTERS = re.compile(r"^\s*([^\s:]+):\s*(\d{1,20})(?:\s+\d+){7}\s+(\d{1,20})\s", re.MULTILINE)
+_ADDRESS = re.compile(r"^\d{1,9}: +([^\s@]{1,50})(?:@\S{1,50})? +inet6? +([0-9a-fA-F.:]{2,50}/\d{1,3})\s", re.MULTILINE)
+_COUNTERS = re.compile(r"^ {0,20}([^\s:]{1,50}): {0,30}(\d{1,20})(?: +\d{1,20}){7} +(\d{1,20})\s", re.MULTILINE)
 
 
 def counted(text: str) -> tuple[Counted, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ from aiconform.kit.together import gather
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.counting import holdings
 from aiconform.platform.networks.interfaces import NetworkDevice
+
+_LEAVES_SECONDS = 15.0
 
 
 @dataclass
@@ -101,8 +104,14 @@ class Session:
 
     async def _of_node(self, on_node: Object, *, known_before: bool) -> None:
         """What the node's own network has, while the first Pod has its interface, and had before."""
+        device, end = next(iter(self.about["first"].devices), None), time.monotonic() + _LEAVES_SECONDS
         try:
-            before, now = await self.pods.links(on_node)
+            # On a busy node, the Pod that looks there may be behind.
+            while True:
+                before, now = await self.pods.links(on_node)
+                there = device and not device.stays and device.interface in {each.name for each in now}
+                if not there or time.monotonic() > end:
+                    break
         except ClusterError as error:
             self.about["node_unseen"] = str(error)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
 
 from aiconform.check import NotApplicable, NothingToLookAt, Settings
 from aiconform.checks.high_performance_networking import inside
@@ -16,7 +16,7 @@ from aiconform.kit.together import gather
 from aiconform.platform import Platform
 
 _TYPE = "node.kubernetes.io/instance-type"
-_MOST_TYPES, _FEW = 4, 4
+_MOST, _FEW = 16, 4
 
 
 async def not_offered(
@@ -26,7 +26,10 @@ async def not_offered(
 
     RDMA devices are for workloads that need the network; of an interface of hardware, nothing tells whether it is.
     """
-    examples = _examples(await platform.nodes(), await closed_nodes(platform))
+    try:
+        examples, passed_over = await _examples(platform)
+    except ClusterError as error:
+        return NothingToLookAt(f"{nobody}; which nodes could look at their own interfaces is not known: {error}")
     main = container(
         CONTAINER, settings.of(HighPerformanceNetworking).image or platform.images["shell"], inside.HARDWARE
     )
@@ -49,18 +52,27 @@ async def not_offered(
                 "DRA driver that offers them"
             )
         said.append(f"{name}: {', '.join(interfaces[:_FEW]) or 'none'}")
-    return NotApplicable(f"{nobody}; nodes have no RDMA device, and these interfaces of hardware: {'; '.join(said)}")
+    if passed_over:
+        return NothingToLookAt(
+            f"{nobody}; {len(said)} nodes have no RDMA device, and {passed_over} more kinds of nodes were not looked at"
+        )
+    return NotApplicable(
+        f"{nobody}; a node of each kind has no RDMA device, and these interfaces of hardware: {'; '.join(said)}"
+    )
 
 
-def _examples(nodes: Sequence[Object], closed: Mapping[str, str]) -> list[Object]:
-    """A node of each type of machine, those that offer most extended resources first."""
-    found: dict[str, Object] = {}
-    for node in sorted(nodes, key=_resources, reverse=True):
-        about = node["metadata"]
-        if not closed[about["name"]]:
-            found.setdefault((about.get("labels") or {}).get(_TYPE, ""), node)
-    return list(found.values())[:_MOST_TYPES]
+async def _examples(platform: Platform) -> tuple[list[Object], int]:
+    """(open nodes, one of each kind, those with accelerators first; how many kinds are left out). Raises ClusterError.
 
-
-def _resources(node: Object) -> int:
-    return sum(1 for name in (node.get("status") or {}).get("allocatable") or {} if "/" in name)
+    Of one kind are nodes of one type of machine with the same accelerators; without a type, each is of its own.
+    """
+    accelerators: dict[str, set[str]] = defaultdict(set)
+    for each in (await platform.all_accelerators()).offered:
+        accelerators[each.node].add(f"{each.name} {each.product}")
+    closed, found = await closed_nodes(platform), dict[tuple[str, frozenset[str]], Object]()
+    nodes = await platform.nodes()
+    for node in sorted(nodes, key=lambda each: each["metadata"]["name"] not in accelerators):
+        name, labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
+        if not closed[name]:
+            found.setdefault((labels.get(_TYPE) or name, frozenset(accelerators.get(name, ()))), node)
+    return list(found.values())[:_MOST], max(0, len(found) - _MOST)
