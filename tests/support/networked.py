@@ -38,6 +38,16 @@ def link(number: int, rail: int) -> Object:
     return {"name": f"fast{rail}", "attributes": attributes}
 
 
+def attributes(each: Object, **changed: Any) -> Object:
+    """The device with other values of attributes, or without those that are None; itself."""
+    for name, value in changed.items():
+        kind = "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "string"
+        each["attributes"] |= {f"dra.net/{name}": {kind: value}}
+        if value is None:
+            del each["attributes"][f"dra.net/{name}"]
+    return each
+
+
 def node(name: str) -> Object:
     about = {"name": name, "labels": {}}
     status = {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"cpu": "4"}}

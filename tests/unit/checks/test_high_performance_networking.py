@@ -9,6 +9,7 @@ import pytest
 from support.networked import (
     HOLDERS,
     Fabric,
+    attributes,
     broken,
     held,
     link,
@@ -433,6 +434,43 @@ async def test_devices_that_the_user_does_not_mean() -> None:
         await observed(Fabric(), selector='device.attributes["dra.net"].ifName == "eth9"')
     found = await observed(Fabric(), selector='device.attributes["dra.net"].ifName == "fast1"')
     assert found.first.devices[0].name == "fast1"
+
+
+def _shared(cluster: Fabric, name: str, kind: str) -> None:
+    """Give each node a link of this type, which its own network is on."""
+    for number, links in enumerate(cluster.links.values(), 1):
+        links.insert(0, attributes(link(number, 5), ifName=name, type=kind) | {"name": name})
+
+
+async def test_links_that_carry_others_traffic_are_never_claimed() -> None:
+    cluster = Fabric()
+    for name, kind in (("bond1", "bond"), ("cni0", "bridge"), ("docker0", "device")):
+        _shared(cluster, name, kind)
+    told = await offered_networks(platform(cluster), settings())
+    assert "(bond1) of dra.net" not in "".join(told.found)
+    assert any("bond1" in each and "carries others' traffic (bond)" in each for each in told.passed_over)
+    await observed(cluster)
+    assert {name for pod in cluster.ever for name in map(str, (one["name"] for one in pod["given"]))} == {
+        "fast0",
+        "fast1",
+    }
+
+
+@pytest.mark.parametrize("selector", ["", 'device.driver == "dra.net"'])
+async def test_links_that_carry_others_traffic_alone_are_nothing_to_look_at(selector: str) -> None:
+    cluster = Fabric(rails=0)
+    _shared(cluster, "bond1", "bond")
+    with pytest.raises(NothingToLookAt, match=r"bond1.*carries others' traffic.*high_performance_networking\.selector"):
+        await observed(cluster, selector=selector)
+    assert cluster.ever == []
+
+
+@pytest.mark.parametrize("literal", ['ifName == "bond1"', 'type == "bond"'])
+async def test_a_link_that_the_user_names_is_claimed(literal: str) -> None:
+    cluster = Fabric()
+    _shared(cluster, "bond1", "bond")
+    found = await observed(cluster, selector=f'device.attributes["dra.net"].{literal}')
+    assert found.first.devices[0].name == "bond1"
 
 
 async def test_a_driver_that_asks_for_parameters() -> None:

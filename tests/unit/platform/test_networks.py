@@ -13,7 +13,13 @@ from aiconform.platform.accelerators.profiles import load_profiles
 from aiconform.platform.accelerators.published import by_dra
 from aiconform.platform.accelerators.resource_slices import published
 from aiconform.platform.accelerators.selecting import DeviceClass
-from aiconform.platform.networks.interfaces import NetworkDevice, by_resource, network_devices, networks_of
+from aiconform.platform.networks.interfaces import (
+    NetworkDevice,
+    by_resource,
+    carrying_others,
+    network_devices,
+    networks_of,
+)
 from aiconform.platform.networks.known import driver_of
 
 
@@ -119,6 +125,40 @@ def test_network_resources_are_no_accelerators_and_are_found() -> None:
     node = {"status": {"allocatable": {**amounts, "cpu": "4", "nvidia.com/gpu": "8"}}}
     assert by_resource([node, node], load_profiles().alike) == {"openshift.io/mlxnics": 2, "rdma/hca_shared": 2}
     assert load_profiles().is_other("rdma/hca_shared")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "shared"),
+    [
+        ("bond", "bond1", True),
+        ("vlan", "eth1.100", True),
+        ("tuntap", "tap3", True),
+        ("vxlan", "flannel.1", True),
+        ("", "cni0", True),
+        ("", "vxlan.calico", True),
+        ("", "cilium_host", True),
+        ("device", "eth1", False),
+        ("ipoib", "ib0", False),
+        ("macvlan", "fast0", False),
+    ],
+)
+def test_links_that_nodes_have_for_themselves(kind: str, name: str, shared: bool) -> None:
+    (found,) = devices("dra.net", {"dra.net/ifName": name, **({"dra.net/type": kind} if kind else {})})
+    assert found.shared is shared
+    assert bool(carrying_others([found])) is shared
+
+
+def test_what_a_shared_link_is_on_carries_its_traffic() -> None:
+    def links(node: str) -> list[NetworkDevice]:
+        named = [("eth1", "device", 1), ("eth2", "device", 2), ("bond1", "bond", 1), ("tun0", "tun", 0)]
+        macs = ["", "0a:01", "0a:02"]
+        each = [{"dra.net/ifName": name, "dra.net/type": kind, "dra.net/mac": macs[n]} for name, kind, n in named]
+        return devices("dra.net", *each, node=node)
+
+    found = [*links("node-1"), links("node-2")[0]]
+    why = carrying_others(found)
+    assert [each.interface for each in found if each.device.id in why] == ["eth1", "bond1", "tun0"]
+    assert why[found[0].device.id] == "carries others' traffic (that of bond1)"
 
 
 @given(st.lists(st.text(alphabet="0123456789abcdef.:/ ", max_size=24)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiconform.check import NotApplicable, NothingToLookAt, Settings
@@ -11,9 +12,15 @@ from aiconform.checks.high_performance_networking.options import HighPerformance
 from aiconform.cluster import NotFound, Object, Stuck
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.counting import holdings
+from aiconform.platform.accelerators.devices import Id
 from aiconform.platform.accelerators.nodes import closed_node
 from aiconform.platform.accelerators.selecting import DeviceClass
-from aiconform.platform.networks.interfaces import NetworkDevice, by_resource, network_devices
+from aiconform.platform.networks.interfaces import (
+    NetworkDevice,
+    by_resource,
+    carrying_others,
+    network_devices,
+)
 
 OPTION = "high_performance_networking"
 _ATTACHMENTS = "k8s.cni.cncf.io"
@@ -85,7 +92,16 @@ async def offered(platform: Platform, settings: Settings) -> Offered:
         raise await _nothing(platform, nodes, len(published), pools)
     chosen = await platform.chosen_nodes()
     states = await closed_nodes(platform)
-    wanted = _wanted(settings.of(HighPerformanceNetworking).selector)
+    selector = settings.of(HighPerformanceNetworking).selector
+    wanted = _wanted(selector)
+    others = carrying_others(found)
+    shared = {
+        each.device.id: others[each.device.id]
+        for each in found
+        if each.device.id in others and not _named(each, selector)
+    }
+    if len(shared) == len(found):
+        raise _all_shared(found, shared)
     held = holdings(await platform.claims())
     free, passed_over = list[NetworkDevice](), list[str]()
     for each in found:
@@ -98,6 +114,7 @@ async def offered(platform: Platform, settings: Settings) -> Offered:
             why = states.get(node, f"node {node} does not exist") or each.device.trouble
         if not why and wanted and not wanted.selects(each.device):
             why = f"not selected by {OPTION}.selector"
+        why = why or shared.get(each.device.id, "")
         if not why and each.device.id in held:
             why = "a claim has it"
         if why:
@@ -127,6 +144,21 @@ def _wanted(selector: str) -> DeviceClass | None:
     if not selector:
         return None
     return DeviceClass({"metadata": {"name": ""}, "spec": {"selectors": [{"cel": {"expression": selector}}]}})
+
+
+def _named(device: NetworkDevice, selector: str) -> bool:
+    """Whether a CEL expression has the name or the type of a device as a literal: it means no other kind."""
+    literals = {one or other for one, other in re.findall(r""""([^"]*)"|'([^']*)'""", selector)}
+    return not literals.isdisjoint({device.interface, device.device.name, device.kind[1]} - {""})
+
+
+def _all_shared(found: Sequence[NetworkDevice], shared: Mapping[Id, str]) -> NothingToLookAt:
+    """That no device is there that a Pod can have without taking it from others."""
+    few = "; ".join(f"{each}: {shared[each.device.id]}" for each in found[:4])
+    return NothingToLookAt(
+        f"nothing to look at: a Pod would take each of {len(found)} network devices from others ({few}). Where one is "
+        f'for workloads, name it: --set \'{OPTION}.selector=device.attributes["DRIVER"].ifName == "NAME"\''
+    )
 
 
 async def _nothing(

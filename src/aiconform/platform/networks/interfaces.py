@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aiconform.cluster import Object
-from aiconform.platform.accelerators.devices import Attribute, Device
+from aiconform.platform.accelerators.devices import Attribute, Device, Id
 from aiconform.platform.accelerators.selecting import expression
 from aiconform.platform.networks.known import (
     KnownDriver,
@@ -98,6 +98,13 @@ class NetworkDevice:
         """A CEL expression that it satisfies, whether a Pod has had it or not."""
         return expression(self.device.driver, self.selection)
 
+    @property
+    def shared(self) -> bool:
+        """Whether its type or its name is one of links that nodes have for themselves, or for their Pods."""
+        known = known_networks()
+        types = [str(value).lower() for _, value in self._told(known.attributes.kind)]
+        return not {*types}.isdisjoint(known.shared_types) or fits(self.interface, known.shared_names)
+
     def _text(self, names: Iterable[str]) -> str:
         return next((value for _, value in self._told(names) if isinstance(value, str) and value), "")
 
@@ -130,6 +137,21 @@ def network_devices(devices: Iterable[Device]) -> list[NetworkDevice]:
         known = driver_of(device.driver)
         if known or names_interface(device.attributes):
             found.append(NetworkDevice(device, known))
+    return found
+
+
+def carrying_others(devices: Iterable[NetworkDevice]) -> dict[Id, str]:
+    """Device -> why a Pod that gets it takes it from others; without those of which nothing says so.
+
+    A bond, a bridge or a VLAN has the hardware address of a link that it is on, which it does not work without.
+    """
+    devices = list(devices)
+    shared = [each for each in devices if each.shared]
+    found = {each.device.id: f"carries others' traffic ({each.kind[1] or each.interface})" for each in shared}
+    above = {(each.device.node, each.mac): each for each in shared if each.mac}
+    for each in devices:
+        if (upper := above.get((each.device.node, each.mac))) and not each.shared:
+            found[each.device.id] = f"carries others' traffic (that of {upper.interface or upper.device.name})"
     return found
 
 

@@ -47,6 +47,8 @@ class KnownNetworks(BaseModel):
 
     drivers: tuple[KnownDriver, ...]
     attributes: Attributes
+    shared_types: tuple[str, ...]
+    shared_names: tuple[str, ...]
     resources: tuple[str, ...]
     resources_by_any_name: tuple[str, ...]
 
