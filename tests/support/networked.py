@@ -308,6 +308,20 @@ class Fabric(FakeCluster):
         ]
 
 
+class PciFunctions(Fabric):
+    """As Fabric, of interfaces of hardware: what has an interface is published while a Pod has that, too."""
+
+    def slices(self) -> list[Object]:
+        found = super().slices()
+        for each in found:
+            node, names = each["metadata"]["name"], [one["name"] for one in each["spec"]["devices"]]
+            for other in self.links[node]:
+                if other["name"] not in names:
+                    kept = {"dra.net/rdma": {"bool": False}, "dra.net/pciAddress": {"string": other["name"]}}
+                    each["spec"]["devices"].append({"name": other["name"], "attributes": kept})
+        return found
+
+
 class FabricScratch(FakeScratch):
     cluster: Fabric
 

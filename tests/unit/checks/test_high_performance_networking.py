@@ -9,6 +9,7 @@ import pytest
 from support.networked import (
     HOLDERS,
     Fabric,
+    PciFunctions,
     attributes,
     broken,
     held,
@@ -23,6 +24,7 @@ from support.networked import (
 
 from aiconform.check import ClusterError, NothingToLookAt
 from aiconform.checks.high_performance_networking import inside
+from aiconform.checks.high_performance_networking.observations import PublishedDevice
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
 from aiconform.checks.high_performance_networking.probes import offered_networks, published
 from aiconform.cluster import Forbidden, Object, Stuck, TimedOut
@@ -143,6 +145,50 @@ async def test_a_device_that_does_not_describe_itself(kept: set[str], words: str
     assert broken(found) == {"describes_devices"}
     assert words in reason(found, "describes_devices")
     assert "2 of 4 devices" in reason(found, "describes_devices")
+
+
+def _hold(cluster: Fabric, pool: str, name: str) -> None:
+    """Have a workload's claim hold a device."""
+    results = [{"driver": cluster.driver, "pool": pool, "device": name}]
+    about = {"name": f"training-{pool}-{name}", "namespace": "team"}
+    status = {"allocation": {"devices": {"results": results}}}
+    cluster.objects.append({"kind": "ResourceClaim", "metadata": about, "status": status, "spec": {}})
+
+
+async def test_what_is_held_need_not_describe_itself() -> None:
+    cluster = PciFunctions()
+    _hold(cluster, "n2", "fast1")
+    found = await published(platform(cluster), None, settings(), None)  # type: ignore[arg-type]
+    assert held(found) == {"describes_devices": True}
+    assert "3 devices state" in reason(found, "describes_devices")
+    assert "1 more are held" in reason(found, "describes_devices")
+    assert broken(found.model_copy(update={"devices": tuple(_freed(found.devices))})) == {"describes_devices"}
+    for pool, name in (("n1", "fast0"), ("n1", "fast1"), ("n2", "fast0")):
+        _hold(cluster, pool, name)
+    found = await published(platform(cluster), None, settings(), None)  # type: ignore[arg-type]
+    assert undecided(found) == {"describes_devices"}
+
+
+def _freed(devices: tuple[PublishedDevice, ...]) -> list[PublishedDevice]:
+    return [each.model_copy(update={"held": False}) for each in devices]
+
+
+async def test_only_devices_that_are_meant_have_to_describe_themselves() -> None:
+    cluster = Fabric()
+    _shared(cluster, "cni0", "")
+    for each in cluster.links["n2"]:
+        attributes(each, type=None)
+    selector = 'device.attributes["dra.net"].mac.startsWith("aa:00:00:00:01")'
+    found = await published(platform(cluster), None, settings(selector=selector), None)  # type: ignore[arg-type]
+    assert held(found) == {"describes_devices": True}
+    assert [each.node for each in found.devices] == ["n1", "n1"]
+
+
+async def test_a_function_is_offered_again_with_its_interface() -> None:
+    assert held(await observed(PciFunctions())) == dict.fromkeys(OF_PODS, True)
+    found = await observed(PciFunctions("interface-not-returned"))
+    assert broken(found) == {"interface_comes_back"}
+    assert "not offered again" in reason(found, "interface_comes_back")
 
 
 async def test_a_driver_that_publishes_no_attributes_is_tried_all_the_same() -> None:

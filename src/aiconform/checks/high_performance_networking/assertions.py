@@ -44,16 +44,20 @@ def no_interface(seen: Networking) -> Finding | None:
     serves=("devices_describe_themselves",),
 )
 def describes_devices(seen: Described) -> Finding:
-    silent = [(each, why) for each in seen.devices if (why := _silent(each))]
+    # Of an interface that is in a Pod, a driver reads nothing: it publishes what has it.
+    devices = [each for each in seen.devices if each.interface or not each.held]
+    inside = len(seen.devices) - len(devices)
+    besides = f"; {inside} more are held, and published without what they are meanwhile" if inside else ""
+    silent = [(each, why) for each in devices if (why := _silent(each))]
     if silent:
         few = "; ".join(f"{each.words} on {each.node or 'several nodes'} {why}" for each, why in silent[:_FEW])
-        return holds(False, f"{len(silent)} of {len(seen.devices)} devices: {few}", subjects=len(seen.devices))
-    if not seen.devices:
-        return undecided("no network device is published")
-    kinds = sorted({"=".join(each.kind) for each in seen.devices})
-    by = sorted({name for each in seen.devices for name, _ in each.characteristics} | {*seen.devices[0].capacities})
-    said = f"{len(seen.devices)} devices state their kind ({', '.join(kinds[:_FEW])}) and {', '.join(by[:12])}"
-    return holds(True, said, subjects=len(seen.devices))
+        return holds(False, f"{len(silent)} of {len(devices)} devices: {few}{besides}", subjects=len(devices))
+    if not devices:
+        return undecided(f"no free network device for workloads is published{besides}")
+    kinds = sorted({"=".join(each.kind) for each in devices})
+    by = sorted({name for each in devices for name, _ in each.characteristics} | {*devices[0].capacities})
+    said = f"{len(devices)} devices state their kind ({', '.join(kinds[:_FEW])}) and {', '.join(by[:12])}"
+    return holds(True, f"{said}{besides}", subjects=len(devices))
 
 
 def _silent(each: PublishedDevice) -> str:

@@ -39,8 +39,8 @@ _POLL_SECONDS = 1.0
 _LINKS_SECONDS = 1.0
 
 
-def described(each: NetworkDevice) -> PublishedDevice:
-    """What is recorded of a published device."""
+def described(each: NetworkDevice, *, held: bool = False) -> PublishedDevice:
+    """What is recorded of a published device. held: whether a claim has it."""
     return PublishedDevice(
         driver=each.device.driver,
         pool=each.device.pool,
@@ -53,6 +53,7 @@ def described(each: NetworkDevice) -> PublishedDevice:
         capacities=each.capacities,
         stays=each.known.stays if each.known else "",
         without=each.known.without if each.known else "",
+        held=held,
     )
 
 
@@ -218,7 +219,7 @@ class NetworkPods:
                 await wait.gone(self._platform.cluster, one, seconds=_GONE_SECONDS)
 
     async def offered_again(self, device: NetworkDevice) -> bool:
-        """Whether the device is offered again in time.
+        """Whether the device is offered again in time, with its interface if it had one: PCI functions always are.
 
         One that had addresses on its node gets them back there by others than its driver: they are waited for as long.
         Raises ClusterError.
@@ -233,9 +234,10 @@ class NetworkPods:
                 pools.add(item)
             there = network_devices(pools.result()[0])
             found = next((each for each in there if each.device.id == device.device.id), None)
+            back = found is not None and bool(found.interface or not device.interface)
             whole = found is not None and found.networks >= device.networks
-            if whole or time.monotonic() - begun > self._options.return_seconds:
-                return found is not None
+            if (back and whole) or time.monotonic() - begun > self._options.return_seconds:
+                return back
             await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -15,7 +15,8 @@ class PublishedDevice(Observation):
 
     interface, mac: of its interface in the node's network, where that is told. kind: (attribute, value).
     characteristics: (attribute, value) of what else it can be selected by; capacities: their names. stays: why it stays
-    in the node's network when a Pod has it; without: why a Pod with it need not have an interface.
+    in the node's network when a Pod has it; without: why a Pod with it need not have an interface. held: whether a
+    claim had it when it was published so.
     """
 
     driver: str
@@ -29,6 +30,7 @@ class PublishedDevice(Observation):
     capacities: tuple[str, ...] = ()
     stays: str = ""
     without: str = ""
+    held: bool = False
 
     @property
     def words(self) -> str:
@@ -37,7 +39,7 @@ class PublishedDevice(Observation):
 
 
 class Described(Observation):
-    """All published network devices. incomplete: pools that the scheduler does not use, in words."""
+    """The published network devices that are for workloads. incomplete: pools that the scheduler does not use."""
 
     devices: tuple[PublishedDevice, ...]
     incomplete: tuple[str, ...] = ()

@@ -32,13 +32,16 @@ _MOST_NODES, _MOST_DEVICES = 8, 64
 class Offered:
     """Network devices. all: that are published; free: that a Pod of the run can have now. passed_over: why not others.
 
-    nodes: those that Pods of a run may use, by name.
+    nodes: those that Pods of a run may use, by name. meant: those of all that are for workloads, as far as is known.
+    held: those that claims have.
     """
 
     all: tuple[NetworkDevice, ...]
     free: tuple[NetworkDevice, ...]
     passed_over: tuple[str, ...]
     nodes: dict[str, Object]
+    meant: tuple[NetworkDevice, ...]
+    held: frozenset[Id]
     incomplete: tuple[str, ...] = ()
 
     def best(self) -> list[NetworkDevice]:
@@ -103,6 +106,7 @@ async def offered(platform: Platform, settings: Settings) -> Offered:
     if len(shared) == len(found):
         raise _all_shared(found, shared)
     held = holdings(await platform.claims())
+    selected = {each.device.id for each in found if not wanted or wanted.selects(each.device)}
     free, passed_over = list[NetworkDevice](), list[str]()
     for each in found:
         node = each.device.node
@@ -112,7 +116,7 @@ async def offered(platform: Platform, settings: Settings) -> Offered:
             why = f"node {node} is not among those of --nodes"
         else:
             why = states.get(node, f"node {node} does not exist") or each.device.trouble
-        if not why and wanted and not wanted.selects(each.device):
+        if not why and each.device.id not in selected:
             why = f"not selected by {OPTION}.selector"
         why = why or shared.get(each.device.id, "")
         if not why and each.device.id in held:
@@ -122,7 +126,8 @@ async def offered(platform: Platform, settings: Settings) -> Offered:
         else:
             free.append(each)
     usable = {each["metadata"]["name"]: each for each in nodes if not states[each["metadata"]["name"]]}
-    return Offered(tuple(found), tuple(free), tuple(passed_over), usable, pools)
+    meant = tuple(each for each in found if each.device.id in selected and each.device.id not in shared)
+    return Offered(tuple(found), tuple(free), tuple(passed_over), usable, meant, frozenset(held), pools)
 
 
 async def closed_nodes(platform: Platform) -> dict[str, str]:

@@ -43,7 +43,8 @@ def _limit(settings: Settings) -> float:
 @probe(limit=60, access=_LOOK_ACCESS)
 async def published(platform: Platform, scratch: Scratch, settings: Settings, target: None) -> Described:
     found = await offered(platform, settings)
-    return Described(devices=tuple(map(described, found.all)), incomplete=found.incomplete)
+    devices = tuple(described(each, held=each.device.id in found.held) for each in found.meant)
+    return Described(devices=devices, incomplete=found.incomplete)
 
 
 @probe(limit=_limit, access=(*POD_ACCESS, *CLAIM_ACCESS, *NETWORK_ACCESS, *_LOOK_ACCESS))
