@@ -191,6 +191,28 @@ async def test_a_function_is_offered_again_with_its_interface() -> None:
     assert "not offered again" in reason(found, "interface_comes_back")
 
 
+async def test_addresses_that_are_of_no_network_are_waited_for() -> None:
+    class Leased(Fabric):
+        """An interface gets its address of a host again some looks after its device is back."""
+
+        looks = 0
+
+        def interfaces(self, pod: Object) -> Any:
+            late = pod["metadata"]["name"].endswith("-next-with-interface") and self.looks < 20
+            return [(*one[:4], [] if late and one[0] != "eth0" else one[4]) for one in super().interfaces(pod)]
+
+        def slices(self) -> list[Object]:
+            found = super().slices()
+            ended = any(each["metadata"]["name"].endswith("-with-interface") for each in self.deleted)
+            self.looks += ended
+            for each in found:
+                for one in each["spec"]["devices"]:
+                    attributes(one, ipv4="" if ended and self.looks < 20 else f"10.9.0.{one['name'][-1]}/32")
+            return found
+
+    assert broken(await observed(Leased(), return_seconds=5)) == set()
+
+
 async def test_a_driver_that_publishes_no_attributes_is_tried_all_the_same() -> None:
     cluster = Fabric()
     for each in [one for links in cluster.links.values() for one in links]:

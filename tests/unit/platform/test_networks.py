@@ -71,6 +71,20 @@ def test_an_interface_of_dranet() -> None:
     assert found.known.title == "DRANET"
 
 
+@pytest.mark.parametrize(
+    ("ipv4", "ipv6", "families"),
+    [
+        ("10.0.0.5/32", "", {4}),
+        ("", "fd00::5/128", {6}),
+        ("10.0.0.5/32", "fd00::5/128, fd00::6/64", {4, 6}),
+        ("x", "", set()),
+    ],
+)
+def test_addresses_that_are_of_no_network_are_of_a_family(ipv4: str, ipv6: str, families: set[int]) -> None:
+    (found,) = devices("dra.net", {**MACVLAN, "dra.net/ipv4": ipv4, "dra.net/ipv6": ipv6})
+    assert found.families == families
+
+
 def test_a_virtual_function_of_the_sriov_driver() -> None:
     (found,) = devices("sriovnetwork.k8snetworkplumbingwg.io", SRIOV)
     assert (found.interface, found.kind, found.rdma) == ("ens1f0v2", ("linkType", "ethernet"), True)

@@ -235,7 +235,7 @@ class NetworkPods:
             there = network_devices(pools.result()[0])
             found = next((each for each in there if each.device.id == device.device.id), None)
             back = found is not None and bool(found.interface or not device.interface)
-            whole = found is not None and found.networks >= device.networks
+            whole = found and found.networks >= device.networks and found.families >= device.families
             if (back and whole) or time.monotonic() - begun > self._options.return_seconds:
                 return back
             await asyncio.sleep(_POLL_SECONDS)

@@ -74,8 +74,17 @@ class NetworkDevice:
     @property
     def networks(self) -> frozenset[str]:
         """The networks that it has addresses of, as it publishes them."""
+        return networks_of(self._addresses)
+
+    @property
+    def families(self) -> frozenset[int]:
+        """The versions of IP that it has addresses of, as it publishes them, also of those that are of no network."""
+        return frozenset(read.version for text in self._addresses if (read := _read(text)))
+
+    @property
+    def _addresses(self) -> list[str]:
         texts = [value for _, value in self._told(known_networks().attributes.addresses) if isinstance(value, str)]
-        return networks_of(part for text in texts for part in text.split(","))
+        return [part for text in texts for part in text.split(",")]
 
     @property
     def selection(self) -> dict[str, Attribute]:
@@ -119,15 +128,15 @@ class NetworkDevice:
 
 def networks_of(addresses: Iterable[str]) -> frozenset[str]:
     """The networks of addresses such as 10.0.0.5/24; what is no address with a prefix is of none."""
-    found = set[str]()
-    for text in addresses:
-        try:
-            read = ipaddress.ip_interface(text.strip())
-        except ValueError:
-            continue
-        if read.network.prefixlen < read.max_prefixlen:
-            found.add(str(read.network))
-    return frozenset(found)
+    every = filter(None, map(_read, addresses))
+    return frozenset(str(each.network) for each in every if each.network.prefixlen < each.max_prefixlen)
+
+
+def _read(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
+    try:
+        return ipaddress.ip_interface(text.strip())
+    except ValueError:
+        return None
 
 
 def network_devices(devices: Iterable[Device]) -> list[NetworkDevice]:
