@@ -195,7 +195,8 @@ class Fabric(FakeCluster):
             taken.add((name, free[0].name))
             results.append({"request": request["name"], "driver": self.driver, "pool": name, "device": free[0].name})
         made["given"] = [each for each in self.links[name] if each["name"] in [one["device"] for one in results]]
-        claim["status"]["allocation"] = {"devices": {"results": results}}
+        config = claim["spec"]["devices"].get("config", [])
+        claim["status"]["allocation"] = {"devices": {"results": results, "config": config}}
         if self.reports:
             claim["status"]["devices"] = [
                 {"networkData": {"interfaceName": each["name"], "hardwareAddress": self.text(each, "mac")}}

@@ -551,7 +551,50 @@ async def test_a_driver_that_asks_for_parameters() -> None:
     cluster.allocate = lambda claim, *rest: made.append(claim) or place(claim, *rest)  # type: ignore[method-assign,func-returns-value]
     await observed(cluster, parameters=json.dumps({"netAttachDefName": "fast"}))
     (config,) = made[0]["spec"]["devices"]["config"]
-    assert config["opaque"] == {"driver": cluster.driver, "parameters": {"netAttachDefName": "fast"}}
+    opaque = {"driver": cluster.driver, "parameters": {"netAttachDefName": "fast"}}
+    assert config == {"requests": ["interface-0"], "opaque": opaque}
+    two = next(each for each in made if each["metadata"]["name"].endswith("-two-interfaces"))
+    assert two["spec"]["devices"]["config"] == [
+        {"requests": [f"interface-{number}"], "opaque": opaque} for number in range(2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "nameless"),
+    [
+        ({"ifName": "net1", "netAttachDefName": "fast"}, {"netAttachDefName": "fast"}),
+        ({"interface": {"name": "net1", "mtu": 9000}}, {"interface": {"mtu": 9000}}),
+        ({"podIfName": "net1"}, {}),
+        ({"interface": "net1"}, {"interface": "net1"}),
+    ],
+)
+async def test_no_two_interfaces_of_a_pod_get_one_name(parameters: Object, nameless: Object) -> None:
+    cluster = Fabric()
+    made: list[Object] = []
+    place = cluster.allocate
+    cluster.allocate = lambda claim, *rest: made.append(claim) or place(claim, *rest)  # type: ignore[method-assign,func-returns-value]
+    await observed(cluster, parameters=json.dumps(parameters))
+    for each in made:
+        asked = [one["opaque"]["parameters"] for one in each["spec"]["devices"]["config"]]
+        two = each["metadata"]["name"].endswith("-two-interfaces")
+        assert asked == ([nameless] * 2 if two else [parameters])
+
+
+async def test_a_class_that_names_the_interface_has_none_for_two() -> None:
+    cluster = Fabric()
+    config = [{"opaque": {"driver": "dra.net", "parameters": {"interface": {"name": "net1"}}}}]
+    spec = {"selectors": [{"cel": {"expression": 'device.driver == "dra.net"'}}], "config": config}
+    cluster.objects.append({"kind": "DeviceClass", "metadata": {"name": "netdev"}, "spec": spec})
+    found = await observed(cluster)
+    assert (broken(found), undecided(found)) == (set(), {"two_interfaces_in_one_pod"})
+    assert "same name" in reason(found, "two_interfaces_in_one_pod")
+
+
+async def test_a_device_that_a_program_gets_without_an_interface_is_not_decided() -> None:
+    found = await observed(Fabric("interface-stays-on-node"), parameters=json.dumps({"driver": "vfio-pci"}))
+    assert undecided(found) >= {IN_POD}
+    assert "its driver is vfio-pci" in reason(found, IN_POD)
+    assert broken(found) == set()
 
 
 async def test_the_platforms_own_class_is_used() -> None:

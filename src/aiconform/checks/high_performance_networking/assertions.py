@@ -95,7 +95,9 @@ def interface_is_in_pod(seen: Networking) -> Finding:
     if not first.ran:
         return undecided(f"Pod {first.pod} does not run: {first.why_not}")
     if why := without_interface(first.devices):
-        return undecided(f"an interface need not be in Pod {first.pod}: {why}; RDMA devices are not looked at yet")
+        return undecided(
+            f"an interface need not be in Pod {first.pod}: {why}; what it has instead is not looked at yet"
+        )
     found = interface_of(first, seen)
     if found is None:
         others = usual(seen)

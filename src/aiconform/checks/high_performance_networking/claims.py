@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
+from aiconform.checks.high_performance_networking.parameters import parameters_of, without_names
 from aiconform.checks.high_performance_networking.places import OPTION
 from aiconform.cluster import Object, Stuck
 from aiconform.cluster.scratch import Scratch
@@ -42,8 +43,8 @@ class NetworkClaims:
         device_class = await self._device_class(api, wanted)
         requests = []
         for number, each in enumerate(wanted):
-            asked = claim_request(api, device_class, selectors=[each.selector()])
-            requests.append({**asked, "name": f"interface-{number}"})
+            request = claim_request(api, device_class, selectors=[each.selector()])
+            requests.append({**request, "name": f"interface-{number}"})
         devices: Object = {"requests": requests}
         if beside:
             accelerator = await accelerator_request(api, self.scratch, beside.accelerators)
@@ -51,8 +52,11 @@ class NetworkClaims:
             alike = {"requests": [each["name"] for each in requests], "matchAttribute": beside.attribute}
             devices["constraints"] = [alike]
         if self.options.parameters:
-            opaque = {"driver": wanted[0].device.driver, "parameters": json.loads(self.options.parameters)}
-            devices["config"] = [{"opaque": opaque}]
+            # A driver may apply a configuration only to the requests that it names.
+            given = json.loads(self.options.parameters)
+            asked = without_names(given) if len(wanted) > 1 else given
+            opaque = {"driver": wanted[0].device.driver, "parameters": asked}
+            devices["config"] = [{"requests": [each["name"]], "opaque": opaque} for each in requests[: len(wanted)]]
         about = {"apiVersion": api, "kind": "ResourceClaim", "metadata": {"name": name}}
         return await self.scratch.create({**about, "spec": {"devices": devices}})
 
@@ -66,7 +70,10 @@ class NetworkClaims:
         found = next((each for each in items if each["metadata"]["name"] == name), None)
         if self.options.device_class and found is None:
             raise Stuck(f"there is no DeviceClass {name} (--set {OPTION}.device_class)")
-        configured = bool(found and (found.get("spec") or {}).get("config")) or bool(self.options.parameters)
+        spec = (found.get("spec") or {}) if found else {}
+        if len(wanted) > 1 and any(without_names(each) != each for each in parameters_of(spec)):
+            raise Stuck(f"DeviceClass {name} gives each interface the same name, which two of a Pod cannot have")
+        configured = bool(spec.get("config")) or bool(self.options.parameters)
         if first.known and first.known.asks and not configured:
             raise Stuck(
                 f"a claim of {first} needs parameters for its driver ({first.known.asks}): name them, "

@@ -12,6 +12,7 @@ from aiconform.checks.high_performance_networking import inside
 from aiconform.checks.high_performance_networking.claims import RESOURCE_API, Beside, NetworkClaims
 from aiconform.checks.high_performance_networking.observations import Interface, NetworkPod, PublishedDevice
 from aiconform.checks.high_performance_networking.options import HighPerformanceNetworking
+from aiconform.checks.high_performance_networking.parameters import without_interface
 from aiconform.checks.high_performance_networking.unclaimed import CONTAINER, LABELS, unclaiming
 from aiconform.cluster import ClusterError, Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
@@ -178,7 +179,9 @@ class NetworkPods:
                 continue
             known = self._known.get((each["driver"], each["pool"], each["device"]))
             plain = PublishedDevice(driver=each["driver"], pool=each["pool"], name=each["device"])
-            yield described(known) if known else plain
+            found = described(known) if known else plain
+            why = found.without or without_interface(claim)
+            yield found.model_copy(update={"without": why})
 
     async def control(self, node: Object) -> NetworkPod:
         """What a Pod without a claim sees on this node. Raises ClusterError."""
