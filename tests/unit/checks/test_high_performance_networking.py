@@ -91,6 +91,43 @@ async def test_devices_of_one_network_are_preferred() -> None:
     assert broken(found) == set()
 
 
+async def test_unused_ports_and_unimportant_interfaces_are_tried_last() -> None:
+    cluster = Fabric(rails=4)
+    for links in cluster.links.values():
+        attributes(links[0], state="down", rdma=True)
+        for each in links[2:]:
+            attributes(each, rdma=True)
+    found = await observed(cluster)
+    assert found.peer is not None
+    assert found.two is not None
+    names = [each.name for pod in (found.first, found.peer, found.two) for each in pod.devices]
+    assert names[:2] in (["fast2", "fast2"], ["fast3", "fast3"])
+    assert "fast0" not in names
+    assert broken(found) == set()
+
+
+async def test_of_many_nodes_those_with_rdma_are_tried() -> None:
+    cluster = Fabric(nodes=12, offering=12)
+    for each in (*cluster.links["n8"], *cluster.links["n9"]):
+        attributes(each, rdma=True)
+    found = await observed(cluster)
+    assert found.peer is not None
+    assert found.two is not None
+    assert {found.first.node, found.peer.node} == {"n8", "n9"}
+    assert found.two.node in {"n8", "n9"}
+
+
+@pytest.mark.parametrize("state", ["down", "lower-layer-down"])
+async def test_an_unused_port_that_is_down_in_the_pod_is_not_decided(state: str) -> None:
+    cluster = Fabric("interface-down")
+    for links in cluster.links.values():
+        for each in links:
+            attributes(each, state=state)
+    found = await observed(cluster)
+    assert (broken(found), undecided(found)) == (set(), {"interface_is_up"})
+    assert "as it was published before" in reason(found, "interface_is_up")
+
+
 FAULTS: dict[str, set[str]] = {
     "interface-stays-on-node": {IN_POD},
     "interface-down": {"interface_is_up"},

@@ -103,7 +103,13 @@ def _best(found: Offered, usable: Sequence[NodeAccelerators]) -> Pair | None:
     ]
     return min(
         pairs,
-        key=lambda each: (each.device.device.id in taken, each.attribute != STANDARD, str(each.device)),
+        key=lambda each: (
+            each.device.device.id in taken,
+            each.device.down,
+            each.attribute != STANDARD,
+            not each.device.rdma,
+            str(each.device),
+        ),
         default=None,
     )
 

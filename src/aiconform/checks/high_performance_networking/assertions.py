@@ -117,9 +117,13 @@ def interface_is_up(seen: Networking) -> Finding:
         return why
     pods = [pod for pod in (seen.first, seen.peer) if pod]
     found = [(pod, each) for pod in pods if (each := interface_of(pod, seen))]
-    down = [f"{each.name} of Pod {pod.pod}: {each.words}" for pod, each in found if not each.works]
-    said = "; ".join(down or [f"{each.name} of Pod {pod.pod}: {each.words}" for pod, each in found])
-    return holds(not down, said, subjects=len(found))
+    down = [(pod, each) for pod, each in found if not each.works]
+    # An unused port is down wherever it is.
+    failed = [(pod, each) for pod, each in down if not any(device.down for device in pod.devices)]
+    said = "; ".join(f"{each.name} of Pod {pod.pod}: {each.words}" for pod, each in failed or down or found)
+    if down and not failed:
+        return undecided(f"{said}, as it was published before: no free device of its kind is up")
+    return holds(not failed, said, subjects=len(found))
 
 
 @assertion(

@@ -55,6 +55,7 @@ def described(each: NetworkDevice, *, held: bool = False) -> PublishedDevice:
         stays=each.known.stays if each.known else "",
         without=each.known.without if each.known else "",
         held=held,
+        down=each.down,
     )
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from aiconform.check import Observation
-
-# States of an interface in which it carries nothing (linux/Documentation/networking/operstates.rst).
-_DOWN = ("down", "lowerlayerdown", "notpresent")
+from aiconform.platform.networks.interfaces import DOWN
 
 
 class PublishedDevice(Observation):
@@ -16,7 +14,7 @@ class PublishedDevice(Observation):
     interface, mac: of its interface in the node's network, where that is told. kind: (attribute, value).
     characteristics: (attribute, value) of what else it can be selected by; capacities: their names. stays: why it stays
     in the node's network when a Pod has it; without: why a Pod with it need not have an interface. held: whether a
-    claim had it when it was published so.
+    claim had it when it was published so; down: whether it was published as a link that carries nothing.
     """
 
     driver: str
@@ -31,6 +29,7 @@ class PublishedDevice(Observation):
     stays: str = ""
     without: str = ""
     held: bool = False
+    down: bool = False
 
     @property
     def words(self) -> str:
@@ -62,7 +61,7 @@ class Interface(Observation):
 
     @property
     def works(self) -> bool:
-        return self.up and self.state not in _DOWN and self.carrier is not False
+        return self.up and self.state not in DOWN and self.carrier is not False
 
     @property
     def words(self) -> str:

@@ -48,11 +48,11 @@ class Offered:
         """Free devices, the best one to begin with first: the one that goes best with another one."""
         return sorted(self._few(), key=lambda each: (self._rank(each), str(each)))
 
-    def _rank(self, device: NetworkDevice) -> tuple[bool, tuple[bool, bool, int]]:
+    def _rank(self, device: NetworkDevice) -> tuple[bool, bool, bool, bool, bool, int]:
         partner = self.partner(device)
         apart, alike, same = _likeness(device, partner) if partner else (False, False, 0)
         silent = (not device.interface and not device.mac) or bool(device.known and device.known.without)
-        return silent, (not apart, not alike, -same)
+        return *_worth(device), silent, not apart, not alike, -same
 
     def partner(self, device: NetworkDevice) -> NetworkDevice | None:
         """The free device that has most in common with another one: of its driver and kind, better on another node."""
@@ -62,21 +62,36 @@ class Offered:
             if each.device.id != device.device.id
             and (each.device.driver, each.kind) == (device.device.driver, device.kind)
         ]
-        return max(found, key=lambda each: (_likeness(device, each), str(each)), default=None)
+        return max(
+            found, key=lambda each: (not each.down, bool(each.rdma), _likeness(device, each), str(each)), default=None
+        )
 
     def two_on(self, but: Iterable[NetworkDevice] = (), last: str = "") -> list[NetworkDevice]:
-        """Two free devices of one driver and kind on one node, without these; not of `last` if there are others."""
+        """Two free devices of one driver and kind on one node, without these; not of `last` if there are others.
+
+        None where those that are worth more are among these.
+        """
         taken = {each.device.id for each in but}
         groups: dict[tuple[str, str, tuple[str, str]], list[NetworkDevice]] = defaultdict(list)
-        for each in self.free:
-            if each.device.id not in taken:
-                groups[each.device.node or "", each.device.driver, each.kind].append(each)
-        fitting = [(node == last, node, found[:2]) for (node, *_), found in groups.items() if len(found) > 1]
-        return min(fitting, key=lambda each: each[:2])[2] if fitting else []
+        for each in sorted(self.free, key=_worth):
+            groups[each.device.node or "", each.device.driver, each.kind].append(each)
+        best = min((_worth(each[1]) for each in groups.values() if len(each) > 1), default=None)
+        left = [(key[0], [each for each in found if each.device.id not in taken]) for key, found in groups.items()]
+        pairs = [(node, found[:2]) for node, found in left if len(found) > 1 and _worth(found[1]) == best]
+        return min(pairs, key=lambda each: (each[0] == last, each[0]), default=("", []))[1]
 
     def _few(self) -> list[NetworkDevice]:
-        nodes = sorted({each.device.node or "" for each in self.free})[:_MOST_NODES]
-        return [each for each in self.free if each.device.node in nodes][:_MOST_DEVICES]
+        free = sorted(self.free, key=_worth)
+        best: dict[str, tuple[bool, bool]] = {}
+        for each in free:
+            best.setdefault(each.device.node or "", _worth(each))
+        nodes = sorted(best, key=lambda name: (best[name], name))[:_MOST_NODES]
+        return [each for each in free if each.device.node in nodes][:_MOST_DEVICES]
+
+
+def _worth(device: NetworkDevice) -> tuple[bool, bool]:
+    """How little a device is worth to be tried: unused ports least, then what has no RDMA, as most nodes' own."""
+    return device.down, not device.rdma
 
 
 def _likeness(one: NetworkDevice, other: NetworkDevice) -> tuple[bool, bool, int]:

@@ -18,6 +18,8 @@ from aiconform.platform.networks.known import (
     short,
 )
 
+DOWN = ("down", "lowerlayerdown", "notpresent")
+"""States of an interface in which it carries nothing (linux/Documentation/networking/operstates.rst)."""
 _MOST_OTHERS = 3
 
 
@@ -53,6 +55,11 @@ class NetworkDevice:
         return next(
             (value for _, value in self._told(known_networks().attributes.rdma) if isinstance(value, bool)), None
         )
+
+    @property
+    def down(self) -> bool:
+        """Whether it says that it carries nothing, as a port without a cable."""
+        return self._text(known_networks().attributes.state).lower().replace("-", "") in DOWN
 
     @property
     def characteristics(self) -> dict[str, Attribute]:

@@ -35,6 +35,7 @@ class Attributes(BaseModel):
     mac: tuple[str, ...]
     kind: tuple[str, ...]
     rdma: tuple[str, ...]
+    state: tuple[str, ...]
     identity: tuple[str, ...]
     passing: tuple[str, ...]
     addresses: tuple[str, ...]
