@@ -250,6 +250,21 @@ async def test_addresses_that_are_of_no_network_are_waited_for() -> None:
     assert broken(await observed(Leased(), return_seconds=5)) == set()
 
 
+@pytest.mark.parametrize("changed", [{"mtu": 9000}, {"mac": "aa:00:00:00:99:99"}])
+async def test_a_device_that_comes_back_changed_is_claimed_again(changed: Object) -> None:
+    class Changing(Fabric):
+        def allocate(self, claim: Object, name: str, made: Object) -> bool:
+            given = super().allocate(claim, name, made)
+            for each in made["given"]:
+                attributes(each, **changed)
+            return given
+
+    found = await observed(Changing(rails=1), parameters=json.dumps({"interface": {"mtu": 9000}}))
+    assert held(found)["interface_comes_back"] is True
+    found = await observed(Changing(offering=1))
+    assert (held(found)["interface_comes_back"], held(found)["two_interfaces_in_one_pod"]) == (True, True)
+
+
 async def test_a_driver_that_publishes_no_attributes_is_tried_all_the_same() -> None:
     cluster = Fabric()
     for each in [one for links in cluster.links.values() for one in links]:

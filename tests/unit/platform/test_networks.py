@@ -119,6 +119,14 @@ def test_a_selector_selects_its_device_before_and_after_a_pod_had_it() -> None:
     assert [chosen.selects(each.device) for each in (first, second, returned)] == [True, False, True]
 
 
+def test_what_parameters_change_is_nothing_to_select_by() -> None:
+    (first,) = devices("dra.net", MACVLAN)
+    (changed,) = devices("dra.net", {**MACVLAN, "dra.net/mtu": 9000})
+    spec = {"selectors": [{"cel": {"expression": first.selector()}}]}
+    assert DeviceClass({"metadata": {"name": "x"}, "spec": spec}).selects(changed.device)
+    assert "dra.net/mtu" in first.characteristics, "by which others can select"
+
+
 @pytest.mark.parametrize("driver", ["dra.net", "sriovnetwork.k8snetworkplumbingwg.io", "nics.example.com"])
 def test_no_network_device_is_an_accelerator(driver: str) -> None:
     attributes = {**MACVLAN, "type": "gpu"}

@@ -222,9 +222,10 @@ class NetworkPods:
             for one in gone:
                 await wait.gone(self._platform.cluster, one, seconds=_GONE_SECONDS)
 
-    async def offered_again(self, device: NetworkDevice) -> bool:
-        """Whether the device is offered again in time, with its interface if it had one: PCI functions always are.
+    async def offered_again(self, device: NetworkDevice) -> NetworkDevice | None:
+        """The device as it is published when it is offered again; None if it is not in time.
 
+        One that had an interface has to have it again: a PCI function is published all the time.
         One that had addresses on its node gets them back there by others than its driver: they are waited for as long.
         Raises ClusterError.
         """
@@ -238,9 +239,9 @@ class NetworkPods:
                 pools.add(item)
             there = network_devices(pools.result()[0])
             found = next((each for each in there if each.device.id == device.device.id), None)
-            back = found is not None and bool(found.interface or not device.interface)
-            whole = found and found.networks >= device.networks and found.families >= device.families
-            if (back and whole) or time.monotonic() - begun > self._options.return_seconds:
+            back = found if found and (found.interface or not device.interface) else None
+            whole = back and back.networks >= device.networks and back.families >= device.families
+            if whole or time.monotonic() - begun > self._options.return_seconds:
                 return back
             await asyncio.sleep(_POLL_SECONDS)
 

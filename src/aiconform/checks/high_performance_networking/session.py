@@ -171,7 +171,9 @@ class Session:
             await self.pods.release(*held, *([two] if two else []))
             awaited = [*{each.device.id: each for each in (device, *given)}.values()]
             returned = await gather(*map(self.pods.offered_again, awaited))
-            lost = [each for each, again in zip(awaited, returned, strict=True) if not again]
+            # A Pod may have changed what its device is published as.
+            now = {each.device.id: each for each in returned if each}
+            lost = [each for each in awaited if each.device.id not in now]
             if lost:
                 said = f"{lost[0]} was not offered again within {self.options.return_seconds:.0f} s"
                 why = await self._taken(lost[0])
@@ -180,19 +182,21 @@ class Session:
                     await self._two(late)
                 self.about.setdefault("no_two", "the devices of the first Pods had to be offered again for it")
                 return
+            again = now[device.device.id]
             late = [] if early else self.found.two_on((), device.device.node or "")
+            late = [now.get(each.device.id, each) for each in late]
             if early or not late:
                 self.about.setdefault("no_two", "no node offers two free devices of one driver and kind")
-                await self._next(device)
+                await self._next(again)
                 return
             if late[0].device.node != device.device.node:
-                await gather(self._two(late), self._next(device))
+                await gather(self._two(late), self._next(again))
                 return
-            following = await self._next(device)
+            following = await self._next(again)
             if following:
                 await self.pods.release(following)
-                await self.pods.offered_again(device)
-            await self._two(late)
+                again = await self.pods.offered_again(device) or again
+            await self._two([again if each.device.id == again.device.id else each for each in late])
         except ClusterError as error:
             self.about.setdefault("no_next", str(error))
             self.about.setdefault("no_two", str(error))

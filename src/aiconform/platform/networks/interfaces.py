@@ -100,7 +100,9 @@ class NetworkDevice:
         kept = {
             name: value
             for name, value in self.device.attributes.items()
-            if short(name) not in about.passing and type(value) in (str, int, bool) and value != ""
+            if short(name) not in (*about.passing, *about.configured)
+            and type(value) in (str, int, bool)
+            and value != ""
         }
         # The scheduler evaluates no expression of any length.
         others = [name for name in kept if short(name) not in (*about.kind, *about.identity)][:_MOST_OTHERS]

@@ -38,6 +38,7 @@ class Attributes(BaseModel):
     state: tuple[str, ...]
     identity: tuple[str, ...]
     passing: tuple[str, ...]
+    configured: tuple[str, ...]
     addresses: tuple[str, ...]
 
 
