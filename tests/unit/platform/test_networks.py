@@ -94,6 +94,26 @@ def test_a_virtual_function_of_the_sriov_driver() -> None:
     assert found.known.asks
 
 
+def test_a_virtual_function_of_ciliums_driver() -> None:
+    (found,) = devices(
+        "networkdriver.cilium.io",
+        {
+            "kernelIfName": "ens1f0v2",
+            "ifName": "0000-16-00-2",
+            "deviceManager": "sr-iov",
+            "pfName": "ens1f0",
+            "pciAddr": "0000:16:00.2",
+            "vendor": "0x15b3",
+            "pool": "fast",
+        },
+    )
+    assert found.known is not None
+    assert found.known.title == "Cilium Network Driver"
+    assert (found.interface, found.kind) == ("ens1f0v2", ("deviceManager", "sr-iov"))
+    assert {*found.characteristics} == {"vendor", "pool"}
+    assert {"pfName", "pciAddr", "kernelIfName", "ifName"} <= {*found.selection}
+
+
 @pytest.mark.parametrize("driver", ["dra.net", "efa.networking.k8s.aws", "cni.dra.networking", "sriovnetwork.example"])
 def test_known_drivers_without_attributes(driver: str) -> None:
     (found,) = devices(driver, {})
@@ -166,7 +186,7 @@ def test_network_resources_are_no_accelerators_and_are_found() -> None:
 )
 def test_links_that_nodes_have_for_themselves(kind: str, name: str, shared: bool) -> None:
     (found,) = devices("dra.net", {"dra.net/ifName": name, **({"dra.net/type": kind} if kind else {})})
-    assert found.shared is shared
+    assert bool(found.shared) is shared
     assert bool(carrying_others([found])) is shared
 
 
