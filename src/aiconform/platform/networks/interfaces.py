@@ -117,11 +117,12 @@ class NetworkDevice:
         return expression(self.device.driver, self.selection)
 
     @property
-    def shared(self) -> bool:
-        """Whether its type or its name is one of links that nodes have for themselves, or for their Pods."""
+    def shared(self) -> str:
+        """Its type or its name, if that is one of links that nodes have for themselves, or for their Pods."""
         known = known_networks()
         types = [str(value).lower() for _, value in self._told(known.attributes.kind)]
-        return not {*types}.isdisjoint(known.shared_types) or fits(self.interface, known.shared_names)
+        named = self.interface if fits(self.interface, known.shared_names) else ""
+        return next((each for each in types if each in known.shared_types), named)
 
     def _text(self, names: Iterable[str]) -> str:
         return next((value for _, value in self._told(names) if isinstance(value, str) and value), "")
@@ -137,7 +138,7 @@ class NetworkDevice:
 
 def networks_of(addresses: Iterable[str]) -> frozenset[str]:
     """The networks of addresses such as 10.0.0.5/24; what is no address with a prefix is of none."""
-    every = filter(None, map(_read, addresses))
+    every = [each for each in map(_read, addresses) if each]
     return frozenset(str(each.network) for each in every if each.network.prefixlen < each.max_prefixlen)
 
 
@@ -165,7 +166,7 @@ def carrying_others(devices: Iterable[NetworkDevice]) -> dict[Id, str]:
     """
     devices = list(devices)
     shared = [each for each in devices if each.shared]
-    found = {each.device.id: f"carries others' traffic ({each.kind[1] or each.interface})" for each in shared}
+    found = {each.device.id: f"carries others' traffic ({each.shared})" for each in shared}
     above = {(each.device.node, each.mac): each for each in shared if each.mac}
     for each in devices:
         if (upper := above.get((each.device.node, each.mac))) and not each.shared:
