@@ -366,6 +366,26 @@ async def test_a_pod_network_that_is_called_like_a_device_of_the_node() -> None:
     assert held(found)["keeps_pod_network"] is True
 
 
+async def test_a_pod_network_of_ipvlans_on_a_device_of_the_node() -> None:
+    class Ipvlan(Fabric):
+        """Each Pod's eth0 has the hardware address of the first device of its node."""
+
+        def interfaces(self, pod: Object) -> Any:
+            if pod["spec"].get("hostNetwork"):
+                return super().interfaces(pod)
+            mac = self.text(self.links[pod["node"]][0], "mac")
+            return [(one[0], mac if one[0] == "eth0" else one[1], *one[2:]) for one in super().interfaces(pod)]
+
+    for reports in (True, False):
+        cluster = Ipvlan()
+        cluster.reports = reports
+        found = await observed(cluster)
+        assert held(found) == dict.fromkeys(OF_PODS, True)
+        assert "as interface fast" in reason(found, IN_POD)
+    cluster = Ipvlan("interface-stays-on-node")
+    assert IN_POD in broken(await observed(cluster))
+
+
 async def test_no_pod_on_the_nodes_network_leaves_that_undecided() -> None:
     cluster = Fabric()
     cluster.refuses_host_network = True
@@ -567,13 +587,12 @@ async def test_links_that_carry_others_traffic_are_never_claimed() -> None:
     for name, kind in (("bond1", "bond"), ("cni0", "bridge"), ("docker0", "device")):
         _shared(cluster, name, kind)
     told = await offered_networks(platform(cluster), settings())
-    assert "(bond1) of dra.net" not in "".join(told.found)
-    assert any("bond1" in each and "carries others' traffic (bond)" in each for each in told.passed_over)
+    assert len(told.found) == 4
+    problems = "\n".join(told.problems)
+    for name, why in (("bond1", "bond"), ("cni0", "bridge"), ("docker0", "docker0")):
+        assert f"{name} of dra.net on n1: carries others' traffic ({why})" in problems
     await observed(cluster)
-    assert {name for pod in cluster.ever for name in map(str, (one["name"] for one in pod["given"]))} == {
-        "fast0",
-        "fast1",
-    }
+    assert {each["name"] for pod in cluster.ever for each in pod["given"]} == {"fast0", "fast1"}
 
 
 @pytest.mark.parametrize("selector", ["", 'device.driver == "dra.net"'])

@@ -22,7 +22,8 @@ def usual(seen: Networking) -> tuple[Interface, ...]:
 def foreign_interfaces(seen: Networking) -> list[Interface]:
     """The interfaces of the control Pod that have the hardware address or the name of a published device.
 
-    A name is also the Pod network's own choice: the interface with the Pod's address has it for itself.
+    The interface with the Pod's address is the Pod network's: it chose the name, and an ipvlan has the hardware address
+    of the link that it is on.
     """
     if seen.without is None:
         return []
@@ -31,10 +32,14 @@ def foreign_interfaces(seen: Networking) -> list[Interface]:
     names = {each.interface for each in devices if each.interface}
     found = []
     for each in seen.without.interfaces:
-        own = any(address.partition("/")[0] in seen.without.addresses for address in each.addresses)
-        if each.name != LOOPBACK and (each.mac in macs or (each.name in names and not own)):
+        if each.name != LOOPBACK and not _of_pod(each, seen.without) and (each.mac in macs or each.name in names):
             found.append(each)
     return found
+
+
+def _of_pod(interface: Interface, pod: NetworkPod) -> bool:
+    """Whether an interface has an address of the Pod itself."""
+    return any(address.partition("/")[0] in pod.addresses for address in interface.addresses)
 
 
 def claimed(pod: NetworkPod, names_of_others: Collection[str]) -> list[Interface]:
@@ -44,7 +49,7 @@ def claimed(pod: NetworkPod, names_of_others: Collection[str]) -> list[Interface
     address, by the published name, else what Pods without the claim lack.
     """
     there = {each.name: each for each in pod.interfaces if each.name != LOOPBACK}
-    by_mac = {each.mac: each for each in there.values() if each.mac not in _NO_MAC}
+    by_mac = {each.mac: each for each in there.values() if each.mac not in _NO_MAC and not _of_pod(each, pod)}
     more = {name: each for name, each in there.items() if name not in names_of_others}
     ways: list[Iterable[Interface | None]] = [
         (more.get(name) or by_mac.get(mac) for name, mac in pod.told),
