@@ -115,6 +115,11 @@ class Fabric(FakeCluster):
             for each in self.of(kind):
                 if each["metadata"]["name"] == fields.partition("=")[2]:
                     yield each
+        elif kind == "Node" and labels:
+            for each in self.of(kind):
+                key, _, value = labels.partition("=")
+                if each["metadata"]["labels"].get(key) == value:
+                    yield each
         elif kind == "NetworkPolicy":
             for each in self.policies:
                 yield each
@@ -337,14 +342,14 @@ def settings(**options: Any) -> Settings:
     return Settings(patience=0.2, options=(HighPerformanceNetworking.model_construct(**known),))
 
 
-def platform(cluster: Fabric) -> Platform:
-    return Platform(cluster, Images())  # type: ignore[arg-type]
+def platform(cluster: Fabric, chosen: str = "") -> Platform:
+    return Platform(cluster, Images(), chosen)  # type: ignore[arg-type]
 
 
-async def observed(cluster: Fabric, **options: Any) -> Networking:
-    """What the probe records; what it made is gone afterwards."""
+async def observed(cluster: Fabric, chosen: str = "", **options: Any) -> Networking:
+    """What the probe records; what it made is gone afterwards. chosen: as --nodes."""
     try:
-        return await networking(platform(cluster), FabricScratch(cluster), settings(**options), None)  # type: ignore[arg-type]
+        return await networking(platform(cluster, chosen), FabricScratch(cluster), settings(**options), None)  # type: ignore[arg-type]
     finally:
         cluster.made, cluster.created = cluster.created, []
 

@@ -576,6 +576,33 @@ async def test_devices_that_the_user_does_not_mean() -> None:
     assert found.first.devices[0].name == "fast1"
 
 
+async def test_each_claim_has_the_users_selector_beside_its_own() -> None:
+    cluster = Fabric()
+    for each in [one for links in cluster.links.values() for one in links]:
+        attributes(each, ifName=None, mac=None)
+    attributes(cluster.links["n2"][1], ipv4="10.8.1.2/24")
+    wanted = 'device.attributes["dra.net"].ipv4.startsWith("10.9.1.")'
+    found = await observed(cluster, selector=wanted)
+    assert [each.name for each in found.first.devices] == ["fast1"]
+    assert found.first.offering == ("n1",)
+    asked = [each["spec"]["devices"]["requests"] for each in cluster.deleted if each["kind"] == "ResourceClaim"]
+    assert asked
+    for request in [one for requests in asked for one in requests]:
+        assert request["exactly"]["selectors"][1:] == [{"cel": {"expression": wanted}}]
+
+
+async def test_the_first_pod_stays_on_chosen_nodes() -> None:
+    cluster = Fabric(nodes=4, offering=3)
+    for each in [one for links in cluster.links.values() for one in links]:
+        attributes(each, mac=None)
+    for position in (1, 3):
+        cluster.of("Node")[position]["metadata"]["labels"]["pool"] = "spare"
+    found = await observed(cluster, chosen="pool=spare")
+    assert (found.first.node, found.first.offering, found.first.elsewhere) == ("n2", ("n2",), True)
+    assert {each["spec"]["nodeName"] for each in cluster.ever} == {"n2"}
+    assert broken(found) == set()
+
+
 def _shared(cluster: Fabric, name: str, kind: str) -> None:
     """Give each node a link of this type, which its own network is on."""
     for number, links in enumerate(cluster.links.values(), 1):

@@ -81,9 +81,7 @@ def runs_where_device_is(seen: Networking) -> Finding:
         said = f"Pod {first.pod} was placed on node {first.node}; the devices that its claim selects are on {where}"
         return holds(False, said, subjects=1)
     only = "" if first.elsewhere else "; there is no other node for it"
-    return holds(
-        True, f"Pod {first.pod} without a nodeSelector was placed on {first.node}, of {where}{only}", subjects=1
-    )
+    return holds(True, f"Pod {first.pod} was placed by the scheduler on {first.node}, of {where}{only}", subjects=1)
 
 
 @assertion("interface_is_in_pod", "The claimed interface is inside the Pod")

@@ -43,7 +43,8 @@ class NetworkClaims:
         device_class = await self._device_class(api, wanted)
         requests = []
         for number, each in enumerate(wanted):
-            request = claim_request(api, device_class, selectors=[each.selector()])
+            selectors = [each.selector(), *filter(None, [self.options.selector])]
+            request = claim_request(api, device_class, selectors=selectors)
             requests.append({**request, "name": f"interface-{number}"})
         devices: Object = {"requests": requests}
         if beside:

@@ -33,7 +33,7 @@ class Offered:
     """Network devices. all: that are published; free: that a Pod of the run can have now. passed_over: why not others.
 
     nodes: those that Pods of a run may use, by name. meant: those of all that are for workloads, as far as is known.
-    held: those that claims have.
+    held: those that claims have. chosen: the names of the nodes that the user chose; None for all.
     """
 
     all: tuple[NetworkDevice, ...]
@@ -42,6 +42,7 @@ class Offered:
     nodes: dict[str, Object]
     meant: tuple[NetworkDevice, ...]
     held: frozenset[Id]
+    chosen: frozenset[str] | None = None
     incomplete: tuple[str, ...] = ()
 
     def best(self) -> list[NetworkDevice]:
@@ -142,7 +143,7 @@ async def offered(platform: Platform, settings: Settings) -> Offered:
             free.append(each)
     usable = {each["metadata"]["name"]: each for each in nodes if not states[each["metadata"]["name"]]}
     meant = tuple(each for each in found if each.device.id in selected and each.device.id not in shared)
-    return Offered(tuple(found), tuple(free), tuple(passed_over), usable, meant, frozenset(held), pools)
+    return Offered(tuple(found), tuple(free), tuple(passed_over), usable, meant, frozenset(held), chosen, pools)
 
 
 async def closed_nodes(platform: Platform) -> dict[str, str]:

@@ -70,15 +70,20 @@ class Session:
         )
 
     async def _first(self, wanted: NetworkDevice) -> Claimed:
+        chosen = self.found.chosen
+        usable = {name: node for name, node in self.found.nodes.items() if chosen is None or name in chosen}
         offering = tuple(sorted({each.device.node or "" for each in self._alike(wanted)}))
-        tolerated = [self.found.nodes[name] for name in offering if name in self.found.nodes]
-        made = await self.pods.claiming("with-interface", [wanted], inside.SERVER, tolerated, anywhere=True)
-        made.offering, made.elsewhere = offering, bool(self.found.nodes.keys() - {*offering})
+        if chosen is not None:
+            offering = tuple(name for name in offering if name in chosen)
+        # Whom nobody told which nodes to use has to tolerate only those that offer.
+        nodes = [node for name, node in usable.items() if chosen is not None or name in offering]
+        made = await self.pods.claiming("with-interface", [wanted], inside.SERVER, nodes, anywhere=chosen is None)
+        made.offering, made.elsewhere = offering, bool(usable.keys() - {*offering})
         return made
 
     def _alike(self, wanted: NetworkDevice) -> list[NetworkDevice]:
-        """The devices that a claim of this one selects."""
-        of_driver = (each for each in self.found.all if each.device.driver == wanted.device.driver)
+        """The devices that a claim of this one selects, which has the user's selector, too."""
+        of_driver = (each for each in self.found.meant if each.device.driver == wanted.device.driver)
         return [each for each in of_driver if each.selection.items() >= wanted.selection.items()]
 
     async def _node(self, name: str | None) -> Object:
