@@ -71,6 +71,7 @@ def test_the_driver_offers_the_lab_s_links_alone_and_asks_no_cloud(objects: dict
         ' || attributes["dra.net/ifName"].StringValue == "fast1")',
         "--cloud-provider-hint=webhook",
         "--webhook-url=unix:///var/lib/kubelet/plugins/links.aiconform.dev/attributes.sock",
+        "--inventory-min-poll-interval=5s",
         "--v=2",
     ]
     (selector,) = objects["DeviceClass"]["spec"]["selectors"]

@@ -37,6 +37,8 @@ _ARGUMENTS = (
     # In place of the metadata services of clouds, it asks the lab's accelerators where the links are said to be.
     "--cloud-provider-hint=webhook",
     f"--webhook-url=unix://{KUBELET_PLUGINS}/{LINKS_SOCKET}",
+    # Each event of any link on the node has it look at all of them again: by default, up to every two seconds.
+    "--inventory-min-poll-interval=5s",
     "--v=2",
 )
 # These folders of a node would be the host's, too, and nothing here needs them: no RDMA, no programs of other drivers.
