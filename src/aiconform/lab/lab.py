@@ -211,9 +211,10 @@ class Lab(ExistingLab):
         installation.save(self.paths)
         # A cgroup counts as one process: beside a few busy ones, a whole cluster would starve, and its control plane
         # beside the Pods of many nodes.
-        for path in (self.paths.cgroup, f"{self.paths.cgroup}/{cgroups.SYSTEM}"):
+        system = f"{self.paths.cgroup}/{cgroups.SYSTEM}"
+        for path, weight in ((self.paths.cgroup, cgroups.LAB_WEIGHT), (system, cgroups.CONTROL_PLANE_WEIGHT)):
             cgroups.create(path)
-            cgroups.weigh(path)
+            cgroups.weigh(path, weight)
         authority = self._write_control_plane(binaries)
         with host.locked(self.paths.root):
             # Not while one of them is being removed.

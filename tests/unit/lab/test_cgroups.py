@@ -81,7 +81,7 @@ def test_a_lab_weighs_more_than_one_process(machine: Path) -> None:
     cgroups.create("lab")
     (machine / "cpuset" / "lab" / "cpu.shares").write_text("1024")
     (machine / "unified" / "lab" / "cpu.weight").write_text("100")
-    cgroups.weigh("lab")
+    cgroups.weigh("lab", 10)
     assert (machine / "cpuset" / "lab" / "cpu.shares").read_text() == "10240"
     assert (machine / "unified" / "lab" / "cpu.weight").read_text() == "1000"
 

@@ -19,8 +19,12 @@ _EMPTY_SECONDS = 10
 _CLONE_NEWCGROUP = 0x02000000  # os.unshare came with Python 3.12
 # What a mount of version 1 says of itself and not of its hierarchy.
 _OF_MOUNTS = ("rw", "ro", "xattr", "release_agent", "clone_children", "noprefix", "cpuset_v2_mode", "favordynmods")
-# About as many processes of a lab want to run at once.
-_WEIGHT = 10
+# How much more than one process, or than another cgroup, these get where CPU is short. As many processes of a lab, and
+# of its control plane, want to run at once. A node weighs less, but its Pods are also webhooks and controllers that the
+# control plane waits for: with less for them, or with more for what else is on a node, all fall behind.
+LAB_WEIGHT = CONTROL_PLANE_WEIGHT = 10
+NODE_WEIGHT = 3
+_NODE_SYSTEM_WEIGHT = 2
 SYSTEM = "system"
 """The cgroup of processes that belong to no Pod: in a lab's of its control plane, in a node's of the node."""
 
@@ -78,13 +82,13 @@ def create(path: str, *, controlled: bool = True) -> None:
             parent = child
 
 
-def weigh(path: str) -> None:
-    """Give a cgroup several times the CPU of a single process, or of another cgroup, where CPU is short."""
+def weigh(path: str, factor: int) -> None:
+    """Give a cgroup this many times the CPU of a single process, or of another cgroup, where CPU is short."""
     for hierarchy in hierarchies():
         for name, usual in (("cpu.shares", 1024), ("cpu.weight", 100)):
             file = hierarchy.mount / path / name
             if file.exists():
-                file.write_text(str(usual * _WEIGHT))
+                file.write_text(str(usual * factor))
 
 
 def _hand_down(parent: Path) -> None:
@@ -141,7 +145,7 @@ def become_root(path: str) -> None:
     _move(SYSTEM)
     create(SYSTEM)
     # Else a node would not get its Pods started beside those that are busy.
-    weigh(SYSTEM)
+    weigh(SYSTEM, _NODE_SYSTEM_WEIGHT)
 
 
 def _mount(kind: str, options: str, place: Path) -> None:

@@ -80,8 +80,10 @@ class Machine:
         module = (sys.executable, "-P", "-m", "aiconform.lab.machines.machine", str(self._lab.paths.state), self.name)
         if self.number:
             # Cgroups of an earlier run have no processes: the new kubelet would take them for containers, and wait.
-            cgroups.remove(self._lab.paths.node_cgroup(self.name))
-            cgroups.create(self._lab.paths.node_cgroup(self.name))
+            cgroup = self._lab.paths.node_cgroup(self.name)
+            cgroups.remove(cgroup)
+            cgroups.create(cgroup)
+            cgroups.weigh(cgroup, cgroups.NODE_WEIGHT)
         self.since = time.time()
         gate, our_gate = os.pipe()
         with log_file.open("ab") as log:
