@@ -13,7 +13,7 @@ from support.scopes import part, rank, scope
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-pytest_plugins = ["support.record"]
+pytest_plugins = ["support.record", "support.share_of_cpu"]
 
 # Machines that tests run on are shared: how long one example takes says nothing of the code.
 settings.register_profile("shared-machine", deadline=None)
