@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.aligned import ACCELERATORS, AlignedFabric, accelerator, place, tried
-from support.networked import Fabric, broken, held, reason, undecided
+from support.networked import Fabric, attributes, broken, held, reason, undecided
 
 from aiconform.check import NotApplicable
 from aiconform.checks.high_performance_networking.observations import Alignment
@@ -47,6 +47,14 @@ async def test_the_accelerator_counts_as_held_meanwhile() -> None:
     assert target.pair is not None
     assert (node, kind[1], count) == (target.pair.device.device.node, ACCELERATORS, 1)
     assert devices_held(await place(AlignedFabric(offering=2, rails=1)), 1)
+
+
+async def test_an_unused_port_is_not_taken_where_another_is_up() -> None:
+    cluster = AlignedFabric()
+    attributes(cluster.links["n1"][1], state="down")
+    found = await tried(cluster)
+    assert found.pod is not None
+    assert [(each.node, each.name) for each in found.pod.devices] == [("n2", "fast1")]
 
 
 async def test_a_root_of_another_domain_is_as_good() -> None:
