@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from aiconform.check import Finding, assertion, holds, left_out, undecided
-from aiconform.checks.high_performance_networking.claimed import LOOPBACK, claimed, without_interface
+from aiconform.checks.high_performance_networking.claimed import LOOPBACK, claimed, of_pod_network, without_interface
 from aiconform.checks.high_performance_networking.observations import Alignment, Interface, NetworkPod
 from aiconform.platform.networks.roots import is_kernels, root_of_path
 
 
 def _interface(pod: NetworkPod) -> Interface | None:
-    """The claimed one: what it has beside the interfaces with the Pod's own addresses, which the Pod network made."""
-    own = [each.name for each in pod.interfaces if any(_bare(address) in pod.addresses for address in each.addresses)]
-    found = next(iter(claimed(pod, [LOOPBACK, *own])), None)
+    """The claimed one: what it has beside the interfaces of the Pod network."""
+    found = next(iter(claimed(pod, _usual(pod))), None)
     told = {name for name, _ in pod.told} | {mac for _, mac in pod.told if mac}
     told |= {word for each in pod.devices for word in (each.interface, each.mac) if word}
     # What nothing tells to be it can be one that the kernel makes in every network, such as tunl0.
@@ -20,12 +19,11 @@ def _interface(pod: NetworkPod) -> Interface | None:
 
 def _others(pod: NetworkPod) -> list[str]:
     """Interfaces that are up, and neither the Pod network's nor told to be the claimed one."""
-    own = {each.name for each in pod.interfaces for address in each.addresses if _bare(address) in pod.addresses}
-    return [each.name for each in pod.interfaces if each.up and each.name not in {LOOPBACK, *own}]
+    return [each.name for each in pod.interfaces if each.up and each.name not in _usual(pod)]
 
 
-def _bare(address: str) -> str:
-    return address.partition("/")[0]
+def _usual(pod: NetworkPod) -> set[str]:
+    return {LOOPBACK, *(each.name for each in pod.interfaces if of_pod_network(each, pod))}
 
 
 @assertion(

@@ -32,13 +32,17 @@ def foreign_interfaces(seen: Networking) -> list[Interface]:
     names = {each.interface for each in devices if each.interface}
     found = []
     for each in seen.without.interfaces:
-        if each.name != LOOPBACK and not _of_pod(each, seen.without) and (each.mac in macs or each.name in names):
+        if (
+            each.name != LOOPBACK
+            and not of_pod_network(each, seen.without)
+            and (each.mac in macs or each.name in names)
+        ):
             found.append(each)
     return found
 
 
-def _of_pod(interface: Interface, pod: NetworkPod) -> bool:
-    """Whether an interface has an address of the Pod itself."""
+def of_pod_network(interface: Interface, pod: NetworkPod) -> bool:
+    """Whether an interface has an address of the Pod itself: the Pod network made it."""
     return any(address.partition("/")[0] in pod.addresses for address in interface.addresses)
 
 
@@ -49,7 +53,7 @@ def claimed(pod: NetworkPod, names_of_others: Collection[str]) -> list[Interface
     address, by the published name, else what Pods without the claim lack.
     """
     there = {each.name: each for each in pod.interfaces if each.name != LOOPBACK}
-    by_mac = {each.mac: each for each in there.values() if each.mac not in _NO_MAC and not _of_pod(each, pod)}
+    by_mac = {each.mac: each for each in there.values() if each.mac not in _NO_MAC and not of_pod_network(each, pod)}
     more = {name: each for name, each in there.items() if name not in names_of_others}
     ways: list[Iterable[Interface | None]] = [
         (more.get(name) or by_mac.get(mac) for name, mac in pod.told),
