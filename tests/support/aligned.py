@@ -98,7 +98,7 @@ async def place(cluster: Fabric) -> AlignedPlace:
     return found
 
 
-async def tried(cluster: Fabric, target: AlignedPlace | None = None) -> Alignment:
+async def tried(cluster: Fabric, target: AlignedPlace | None = None, **options: Any) -> Alignment:
     """What the probe records."""
     scratch: Any = FabricScratch(cluster)  # type: ignore[arg-type]
-    return await alignment(platform(cluster), scratch, settings(), target or await place(cluster))
+    return await alignment(platform(cluster), scratch, settings(**options), target or await place(cluster))

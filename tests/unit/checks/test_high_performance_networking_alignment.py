@@ -131,6 +131,7 @@ async def test_devices_of_two_roots_fail() -> None:
     assert "pci0000:17 and pci0000:16" in reason(found, ALIGNED)
 
 
+DEVICE_PODS = {"probe-aligned", "probe-aligned-interface", "probe-aligned-accelerator"}
 REFUSED = {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": "prepare: claim of two drivers"}
 
 
@@ -141,7 +142,15 @@ async def test_a_pod_that_starts_with_neither_both_fails() -> None:
     assert broken(found) == {ALIGNED}
     assert "claim of two drivers" in reason(found, ALIGNED)
     names = {each["metadata"]["name"] for each in cluster.ever}
-    assert {"probe-aligned", "probe-aligned-interface", "probe-aligned-accelerator"} <= names
+    assert names >= DEVICE_PODS
+
+
+async def test_each_pod_has_the_image_that_is_asked_for() -> None:
+    cluster = AlignedFabric()
+    cluster.states["-aligned"] = REFUSED
+    await tried(cluster, image="mirror.example/busybox:1")
+    pods = {each["metadata"]["name"]: each["spec"] for each in cluster.ever if each["kind"] == "Pod"}
+    assert {pods[name]["containers"][0]["image"] for name in DEVICE_PODS} == {"mirror.example/busybox:1"}
 
 
 @pytest.mark.parametrize(

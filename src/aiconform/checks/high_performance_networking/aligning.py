@@ -152,7 +152,7 @@ class Aligning:
         if not seen.ran:
             return f"one with {self.pair.device} alone: {seen.why_not}"
         request = await request_devices(self.platform, self.scratch, self.pair.accelerators)
-        main = container("accelerator", self.platform.images["shell"], STAY, resources=request.resources)
+        main = container("accelerator", self.pods.image, STAY, resources=request.resources)
         name = self.scratch.name("aligned-accelerator")
         made = pod_on_one_of(name, [self.node], [main], labels=LABELS, **request.pod_spec)
         created = await self.scratch.create(without_sidecar(made))

@@ -123,7 +123,12 @@ class NetworkPods:
 
     def _container(self, script: str, environment: dict[str, str] | None = None, **fields: Any) -> Object:
         env = [{"name": name, "value": value} for name, value in (environment or {}).items()]
-        return container(CONTAINER, self._options.image or self._platform.images["shell"], script, env=env, **fields)
+        return container(CONTAINER, self.image, script, env=env, **fields)
+
+    @property
+    def image(self) -> str:
+        """Of the Pods, with busybox."""
+        return self._options.image or self._platform.images["shell"]
 
     async def placed(self, each: Claimed) -> str:
         """The node that the scheduler chose. Raises TimedOut with its words if there is none, ClusterError."""
