@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.browser import violations
+from support.browser import context_of, violations
 from support.certify_material import certify, junit, product, write
 
 pytestmark = pytest.mark.browser
@@ -215,7 +215,7 @@ def test_print_leaves_out_what_paper_cannot_do(page: Page, site: str, tmp_path: 
 
 
 def test_the_list_is_whole_without_scripts(browser: Browser, site: str) -> None:
-    context = browser.new_context(java_script_enabled=False)
+    context = context_of(browser, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{site}/index.html")
     expect(page.get_by_role("search")).to_be_hidden()
@@ -229,7 +229,7 @@ def test_a_missing_file_of_the_index_is_said(browser: Browser, corpus: Path, tmp
     folder = tmp_path / "site"
     assert certify("registry", "build", corpus, folder).exit_code == 0
     (folder / "index" / "1.js").unlink()
-    context = browser.new_context()
+    context = context_of(browser)
     page = context.new_page()
     page.goto(f"{folder.as_uri()}/index.html")
     expect(page.get_by_role("status")).to_have_text("No submission fits; 1 of 1 files of the index could not be read")

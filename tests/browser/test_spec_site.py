@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, expect
-from support.browser import violations
+from support.browser import context_of, violations
 
 from aiconform.cli import main
 from aiconform.spec import load_standard
@@ -181,7 +181,7 @@ def test_print_leaves_out_what_paper_cannot_do(page: Page, site: str, tmp_path: 
 
 
 def test_the_pages_are_whole_without_scripts(browser: Browser, site: str) -> None:
-    context = browser.new_context(java_script_enabled=False)
+    context = context_of(browser, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{site}/requirements/gang_scheduling.html")
     expect(page.get_by_role("heading", name="Procedure")).to_be_visible()
