@@ -41,6 +41,12 @@ address = "{SOCKET}"
 [plugins."io.containerd.metadata.v1.bolt"]
 no_sync = true
 
+# A plugin that is late is dropped, and containers start without what it gives them, such as interfaces. A busy machine
+# is no defect of a plugin.
+[plugins."io.containerd.nri.v1.nri"]
+plugin_registration_timeout = "60s"
+plugin_request_timeout = "60s"
+
 [plugins."io.containerd.cri.v1.images"]
 snapshotter = "{snapshotter}"
 
