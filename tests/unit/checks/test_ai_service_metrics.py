@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -538,8 +539,8 @@ def test_options_are_still_taken_by_their_earlier_names() -> None:
 class Denying:
     """A cluster whose Namespaces deny what comes in, and allow a run no policy of its own. Also the scratch."""
 
-    def __init__(self, *policies: str) -> None:
-        self.policies, self.cluster = policies, self
+    def __init__(self, *policies: str, answers: int = 0) -> None:
+        self.policies, self.cluster, self.answers = policies, self, answers
         self.labels = {"aiconform.dev/run": "1"}
 
     def name(self, part: str) -> str:
@@ -556,25 +557,27 @@ class Denying:
     async def create(self, obj: Object) -> Object:
         raise Forbidden("no permission", verb="create", resource="networkpolicies")
 
+    async def proxied(self, *_: str, **__: Any) -> Any:
+        if not self.answers:
+            raise ClusterError("no complete answer within 10 s")
+        self.answers -= 1
+        return SimpleNamespace(status=200, text="requests_total 7\n")
+
     async def list(self, api_version: str, kind: str, namespace: str) -> AsyncIterator[Object]:
         for name in self.policies:
             yield {"metadata": {"name": name}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
 
 
-@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("answers", [0, 7, 8])
 @pytest.mark.parametrize("policies", [(), ("default-deny",)])
 async def test_a_workload_that_is_not_reached_names_the_policy_in_the_way(
-    monkeypatch: pytest.MonkeyPatch, policies: tuple[str, ...], arrives: bool
+    monkeypatch: pytest.MonkeyPatch, policies: tuple[str, ...], answers: int
 ) -> None:
-    """arrives: what the API server sends, though not what the monitoring does."""
+    """answers: how many requests of the API server are answered before a policy is in force; none of the monitoring."""
     pod = {"metadata": {"name": "workload", "namespace": "ns", "labels": {"aiconform.dev/run": "1"}}}
 
     async def start(*_: object) -> Object:
         return pod
-
-    async def send(*_: object) -> None:
-        if not arrives:
-            raise ClusterError("no complete answer within 10 s")
 
     async def choose(*_: object) -> collection.CollectionMethod:
         return collection.CollectionMethod("annotations", namespace="")
@@ -582,16 +585,13 @@ async def test_a_workload_that_is_not_reached_names_the_policy_in_the_way(
     async def until(*_: object) -> tuple[None, None, float]:
         return None, None, 1.0
 
-    async def counter(*_: object) -> int:
-        return 7
-
-    for where, what in ((counting_workload, (start, send, counter)), (probes, (until,)), (collection, (choose,))):
+    for where, what in ((counting_workload, (start,)), (probes, (until,)), (collection, (choose,))):
         for each in what:
             monkeypatch.setattr(where, each.__name__ if where is not probes else "_until", each)
     options = AiServiceMetricsOptions(query="monitoring/prometheus:9090", discovery_seconds=1)
-    platform: Any = Denying(*policies)
+    platform: Any = Denying(*policies, answers=answers)
     with pytest.raises(ClusterError) as error:
         await probes.collected(platform, platform, Settings(options=(options,)), None)
     assert ("NetworkPolicy default-deny in Namespace ns may deny Pod workload" in str(error.value)) is bool(policies)
-    if not arrives:
+    if answers < 8:
         assert str(error.value).startswith("no complete answer within 10 s")

@@ -6,6 +6,7 @@ import uuid
 
 from aiconform.cluster import Cluster, ClusterError, Object, wait
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.network import denied
 from aiconform.kit.pods import container, pod_anywhere, ready
 from aiconform.platform import Platform
 from aiconform.platform.monitoring.collection import CollectionMethod
@@ -63,7 +64,13 @@ async def start(
 async def _get(cluster: Cluster, pod: Object, path: str, query: dict[str, str] | None = None) -> str:
     about = pod["metadata"]
     place = f"{about['name']}:{PORT}"
-    answer = await cluster.proxied("pods", about["namespace"], place, path, query=query, repeat=True)
+    try:
+        answer = await cluster.proxied("pods", about["namespace"], place, path, query=query, repeat=True)
+    except ClusterError as error:
+        # Policies may be in force only some time after the Pod is there.
+        if why := await denied(cluster, pod, "Ingress"):
+            raise ClusterError(f"{error}; {why}") from error
+        raise
     if answer.status != 200:
         raise ClusterError(f"the check's workload answered HTTP {answer.status} to {path}: {answer.text[:80]!r}")
     return answer.text

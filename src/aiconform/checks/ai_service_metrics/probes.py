@@ -91,12 +91,7 @@ async def collected(platform: Platform, scratch: Scratch, settings: Settings, ta
     await allow(scratch, "scrapes", "Ingress")
     pod = await counting_workload.start(platform, scratch, method, workload, settings.patience)
     # Before it is declared, so that this is the first value that can be collected.
-    try:
-        await counting_workload.send(cluster, pod, FIRST)
-    except ClusterError as error:
-        if why := await denied(cluster, pod, "Ingress"):
-            raise ClusterError(f"{error}; {why}") from error
-        raise
+    await counting_workload.send(cluster, pod, FIRST)
     declared = method.declaration(scratch.name("workload"), counting_workload.selector(workload), PORT_NAME, PATH)
     if declared:
         await scratch.create(declared)
