@@ -128,7 +128,7 @@ class NetworkPods:
     @property
     def image(self) -> str:
         """Of the Pods, with busybox."""
-        return self._options.image or self._platform.images["shell"]
+        return self._options.shell(self._platform.images)
 
     async def placed(self, each: Claimed) -> str:
         """The node that the scheduler chose. Raises TimedOut with its words if there is none, ClusterError."""

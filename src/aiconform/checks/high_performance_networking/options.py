@@ -7,6 +7,7 @@ import json
 from pydantic import field_validator
 
 from aiconform.check import Options, option
+from aiconform.platform.images import Images
 
 
 class HighPerformanceNetworking(Options):
@@ -59,3 +60,7 @@ class HighPerformanceNetworking(Options):
         if not isinstance(read, dict):
             raise ValueError('a JSON object, such as \'{"interface": {"mtu": 9000}}\'')
         return value
+
+    def shell(self, images: Images) -> str:
+        """The image with busybox that Pods have: the user's, or else the suite's."""
+        return self.image or images["shell"]

@@ -30,9 +30,7 @@ async def not_offered(
         examples, passed_over = await _examples(platform)
     except ClusterError as error:
         return NothingToLookAt(f"{nobody}; which nodes could look at their own interfaces is not known: {error}")
-    main = container(
-        CONTAINER, settings.of(HighPerformanceNetworking).image or platform.images["shell"], inside.HARDWARE
-    )
+    main = container(CONTAINER, settings.of(HighPerformanceNetworking).shell(platform.images), inside.HARDWARE)
     looks = (
         unclaiming(platform, scratch, f"on-node-{number}", node, main, settings.patience, on_node=True)
         for number, node in enumerate(examples, 1)
