@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aiconform.check import Access
-from aiconform.cluster import ClusterError, Conflict, Object, Stuck, quantity
+from aiconform.cluster import Cluster, ClusterError, Conflict, Object, Stuck, quantity
 from aiconform.cluster.scratch import Scratch
+from aiconform.kit.pods import meanwhile
 from aiconform.platform import NodeAccelerators, Platform
 from aiconform.platform.accelerators.devices import allocated_names, results
 from aiconform.platform.accelerators.offered import AllocationWay
@@ -103,23 +104,38 @@ async def accelerator_request(
     return claim_request(api_version, device_class, count=count, selectors=selectors, capacity=target.capacity)
 
 
-async def given(platform: Platform, request: DeviceRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+async def allocated_claim(cluster: Cluster, claim: Object, running: Object | None) -> Object:
+    """A claim as it is now. running: its Pod, if it ran.
+
+    The claim of a Pod that ends is allocated nothing any more. So an empty one says something only of a Pod that still
+    runs. Raises Stuck if that does not, ClusterError.
+    """
+    metadata = claim["metadata"]
+    seen = await cluster.get(claim["apiVersion"], claim["kind"], metadata["name"], metadata["namespace"])
+    if running and not results(seen) and (why := await meanwhile(cluster, running)):
+        said = f"ResourceClaim {metadata['name']} is allocated nothing any more"
+        raise Stuck("; ".join([said, f"Pod {running['metadata']['name']} ran", *why]))
+    return seen
+
+
+async def given(
+    platform: Platform, request: DeviceRequest, running: Object | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(what the claims of a Pod were allocated, what tells the physical devices of that).
 
-    Raises Stuck if a claim cannot be read, ClusterError.
+    running: the Pod, if it ran. Raises Stuck if a claim cannot be read, or the Pod no longer runs, ClusterError.
     """
     if not request.claims:
         return (), ()
     known = {device.id: device for device in (await platform.devices())[0]}
     names, hardware = list[str](), list[str]()
     for claim in request.claims:
-        metadata = claim["metadata"]
         try:
-            seen = await platform.cluster.get(
-                claim["apiVersion"], claim["kind"], metadata["name"], metadata["namespace"]
-            )
+            seen = await allocated_claim(platform.cluster, claim, running)
+        except Stuck:
+            raise
         except ClusterError as error:
-            raise Stuck(f"ResourceClaim {metadata['name']} cannot be read: {error}") from error
+            raise Stuck(f"ResourceClaim {claim['metadata']['name']} cannot be read: {error}") from error
         names += allocated_names(seen)
         for each in results(seen):
             device = known.get((each["driver"], each["pool"], each["device"]))

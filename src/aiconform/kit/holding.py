@@ -72,7 +72,7 @@ class HoldingPod:
 
         control: what a container without a device sees; without it, nothing can be told from what this one shows.
         """
-        allocated, published = await given(platform, self.request) if not self.waits else ((), ())
+        allocated, published = await given(platform, self.request, self.running) if not self.waits else ((), ())
         about: dict[str, Any] = {
             "pod": self.name,
             "asked": self.asked,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aiconform.cluster import Cluster, ClusterError, NotFound, Object, Stuck, TimedOut
-from aiconform.kit.pods import lost_node, trouble_of_the_node
+from aiconform.cluster import Cluster, Object, Stuck, TimedOut
+from aiconform.kit.pods import meanwhile
 
 MOST = 64 << 20
 """What is read of a container at most, in characters."""
@@ -26,16 +26,4 @@ async def read_until(cluster: Cluster, pod: Object, container: str, line: str, *
             raise Stuck(f"container {container} of Pod {metadata['name']} printed {MOST >> 20} MiB, and not {line!r}")
     tail = " / ".join(lines[-3:]) or "nothing"
     words = [f"container {container} of Pod {metadata['name']} did not print {line!r}; its last output: {tail}"]
-    raise TimedOut("; ".join([*words, *await _meanwhile(cluster, pod)]))
-
-
-async def _meanwhile(cluster: Cluster, pod: Object) -> list[str]:
-    metadata = pod["metadata"]
-    try:
-        seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
-        found = (trouble_of_the_node(seen), await lost_node(cluster, seen["spec"].get("nodeName", "")))
-    except NotFound:
-        return ["someone else deleted the Pod"]
-    except ClusterError as error:
-        return [str(error)]
-    return [trouble for trouble in found if trouble]
+    raise TimedOut("; ".join([*words, *await meanwhile(cluster, pod)]))

@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiconform.check import Access
-from aiconform.cluster import Cluster, NotCreated, Object, Stuck, TimedOut, admission, conditions, wait
+from aiconform.cluster import (
+    Cluster,
+    ClusterError,
+    NotCreated,
+    NotFound,
+    Object,
+    Stuck,
+    TimedOut,
+    admission,
+    conditions,
+    wait,
+)
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.conditions import Condition
 from aiconform.cluster.scratch import RESTRICTED
@@ -159,9 +170,25 @@ def trouble_of_the_node(seen: Object) -> str | None:
 
 
 async def lost_node(cluster: Cluster, name: str) -> str | None:
-    """Why no Pod can use the node of this name; None if one can, or if there is no such node. Raises ClusterError."""
+    """Why no Pod can use the node of this name; None if one can, or if there is no name. Raises ClusterError."""
     found = [usable_node(node) async for node in cluster.list("v1", "Node", fields=f"metadata.name={name}")]
+    if name and not found:
+        return f"node {name} is gone"
     return next(filter(None, found), None)
+
+
+async def meanwhile(cluster: Cluster, pod: Object) -> list[str]:
+    """What became of a Pod that ran, or of its node, as far as others are why; empty if it still runs undisturbed."""
+    metadata = pod["metadata"]
+    try:
+        seen = await cluster.get("v1", "Pod", metadata["name"], metadata["namespace"])
+        lost = await lost_node(cluster, seen["spec"].get("nodeName", ""))
+    except NotFound:
+        return ["someone else deleted the Pod"]
+    except ClusterError as error:
+        return [str(error)]
+    going = "someone else deletes the Pod" if seen["metadata"].get("deletionTimestamp") else None
+    return [trouble for trouble in (trouble_of_the_node(seen), lost, going) if trouble]
 
 
 async def started(cluster: Cluster, created: Object, *, seconds: float) -> tuple[Object | None, str]:

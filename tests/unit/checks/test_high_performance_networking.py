@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -520,6 +521,25 @@ async def test_a_device_that_others_took_meanwhile_is_nobodys_fault(trouble: str
     assert "interface_comes_back" in undecided(found)
     said = "claim team/training has it" if trouble == "claim" else "not Ready"
     assert said in reason(found, "interface_comes_back")
+
+
+async def test_a_pod_that_its_node_took_along_says_nothing_of_its_device() -> None:
+    class Reclaimed(Fabric):
+        """Its node is removed once the Pod has looked: the Pod goes, and its claim is allocated nothing."""
+
+        async def follow(self, namespace: str, name: str, container: str, *, seconds: float) -> AsyncIterator[str]:
+            async for line in super().follow(namespace, name, container, seconds=seconds):
+                if line == inside.LOOKED and name.endswith("-with-interface"):
+                    pod = await self.get("v1", "Pod", name)
+                    for claim in self.claims_of(pod):
+                        del claim["status"]["allocation"]
+                    await self.delete(pod)
+                yield line
+
+    with pytest.raises(
+        Stuck, match=r"allocated nothing any more; Pod probe-.*with-interface ran; someone else deleted"
+    ):
+        await observed(Reclaimed())
 
 
 # What there is to look at

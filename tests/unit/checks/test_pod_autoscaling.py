@@ -23,7 +23,7 @@ from aiconform.checks.pod_autoscaling.probes import choose_api, settled
 from aiconform.checks.pod_autoscaling.scaled_pods import first_pod, why_not_running
 from aiconform.checks.pod_autoscaling.scaled_workload import TARGET, autoscaler, load
 from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory, average_read, written
-from aiconform.cluster import Object, Stuck, TimedOut
+from aiconform.cluster import NotFound, Object, Stuck, TimedOut
 from aiconform.engine.options import parse
 from aiconform.engine.plan import BadChoice
 from aiconform.platform.autoscaling.metrics_api import MetricsApi
@@ -362,6 +362,49 @@ async def test_each_pod_that_waits_is_asked_about(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(scaled_pods, "blame_device", pods.blame)
     said = await scaled_pods.why_not_running(pods, pods, pods, pods)
     assert bool(said) is blamed
+
+
+class OneHolds:
+    """A cluster of two Pods that ran, and a claim of one of them; the other is there or not."""
+
+    def __init__(self, second: bool) -> None:
+        self.cluster, self.second = self, second
+
+    async def resource_api(self) -> str:
+        return "resource.k8s.io/v1"
+
+    async def list(self, _: str, kind: str, namespace: str = "", *, fields: str = "") -> AsyncIterator[Any]:
+        if kind == "ResourceClaim":
+            results = [{"driver": "gpu.example.com", "pool": "n1", "device": "gpu-0"}]
+            yield {"status": {"allocation": {"devices": {"results": results}}, "reservedFor": [{"name": "first"}]}}
+        else:
+            yield {
+                "metadata": {"name": "n1"},
+                "spec": {},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+            }
+
+    async def get(self, _: str, kind: str, name: str, namespace: str) -> Any:
+        if not self.second:
+            raise NotFound(f"{kind} {name} not found")
+        return pod_of_two(name)
+
+    def running(self) -> list[Any]:
+        return [pod_of_two(name) for name in ("first", "second")]
+
+
+def pod_of_two(name: str) -> Any:
+    return {"metadata": {"name": name, "namespace": "run"}, "spec": {"nodeName": "n1"}, "status": {"phase": "Running"}}
+
+
+async def test_a_pod_without_accelerators_counts_only_if_it_still_runs() -> None:
+    of_dra: Any = SimpleNamespace(way="dra")
+    two: Any = OneHolds(second=True)
+    held = await scaled_pods.holding(two, two, of_dra, "run")
+    assert [each.devices for each in held] == [("gpu.example.com/n1/gpu-0",), ()]
+    gone: Any = OneHolds(second=False)
+    with pytest.raises(Stuck, match="Pod second ran; someone else deleted the Pod"):
+        await scaled_pods.holding(gone, gone, of_dra, "run")
 
 
 class Refusing:

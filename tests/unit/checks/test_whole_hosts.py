@@ -70,12 +70,16 @@ class Fake:
 
     async def get(self, _: str, kind: str, name: str, namespace: str) -> Object:
         (claim,) = (each for each in self.created if (each["kind"], each["metadata"]["name"]) == (kind, name))
+        if kind == "Pod":
+            return {**claim, "spec": {**claim["spec"], "nodeName": ""}}
         count = claim["spec"]["devices"]["requests"][0]["exactly"]["count"]
         given = CHIPS[:count] if self._given is None else self._given
         allocated = [{"driver": each.driver, "pool": each.pool, "device": each.name} for each in given]
         return {**claim, "status": {"allocation": {"devices": {"results": allocated}}}}
 
     async def list(self, _: str, kind: str, *, fields: str) -> AsyncIterator[Object]:
+        if kind == "Node":
+            return
         assert kind == "ResourceSlice"
         assert "spec.driver=" in fields
         devices = [

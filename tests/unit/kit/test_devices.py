@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from aiconform.cluster import Conflict, Object
-from aiconform.kit.devices import DeviceRequest, claim_request, request_devices
+from aiconform.cluster import Conflict, NotFound, Object, Stuck
+from aiconform.kit.devices import DeviceRequest, allocated_claim, claim_request, request_devices
 from aiconform.platform import NodeAccelerators
 
 DRIVER = "gpu.example.com"
@@ -145,3 +146,40 @@ def test_a_request_has_the_shape_of_its_version() -> None:
     new = claim_request("resource.k8s.io/v1", "c", selectors=["true"])
     old = claim_request("resource.k8s.io/v1beta1", "c", selectors=["true"])
     assert new == {"name": "device", "exactly": {key: value for key, value in old.items() if key != "name"}}
+
+
+CLAIM: Object = {
+    "apiVersion": "resource.k8s.io/v1",
+    "kind": "ResourceClaim",
+    "metadata": {"namespace": "ns", "name": "c"},
+}
+POD: Object = {"metadata": {"namespace": "ns", "name": "p"}, "spec": {"nodeName": "n"}}
+ALLOCATION = {"devices": {"results": [{"driver": DRIVER, "pool": "n", "device": "gpu-0"}]}}
+
+
+class OfOnePod:
+    """A cluster with one Pod and its claim."""
+
+    def __init__(self, pod: Object | None, allocation: Object | None = None) -> None:
+        self.pod, self.allocation = pod, allocation
+
+    async def get(self, _: str, kind: str, name: str, namespace: str) -> Object:
+        if kind == "ResourceClaim":
+            return {**CLAIM, "status": {"allocation": self.allocation} if self.allocation else {}}
+        if self.pod is None:
+            raise NotFound("not there")
+        return self.pod
+
+    async def list(self, *about: str, fields: str) -> AsyncIterator[Object]:
+        yield {"metadata": {"name": "n"}, "spec": {}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+
+
+async def test_a_claim_without_an_allocation_says_something_only_of_a_pod_that_runs() -> None:
+    async def read(pod: Object | None, allocation: Object | None = None, running: Object | None = POD) -> Object:
+        return await allocated_claim(OfOnePod(pod, allocation), CLAIM, running)  # type: ignore[arg-type]
+
+    assert (await read(None, ALLOCATION))["status"]["allocation"] == ALLOCATION
+    assert await read(POD) == {**CLAIM, "status": {}}, "nothing was allocated, and the Pod runs all the same"
+    assert await read(None, running=None) == {**CLAIM, "status": {}}, "the Pod never ran"
+    with pytest.raises(Stuck, match="ResourceClaim c is allocated nothing any more; Pod p ran; someone else deleted"):
+        await read(None)

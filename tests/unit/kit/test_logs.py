@@ -19,7 +19,7 @@ READY: Object = {
 
 
 class FakeCluster:
-    def __init__(self, *lines: str, pod: Object | None = POD, node: Object = READY) -> None:
+    def __init__(self, *lines: str, pod: Object | None = POD, node: Object | None = READY) -> None:
         self.lines, self.pod, self.node = lines, pod, node
 
     async def follow(self, *about: Any, seconds: float) -> AsyncIterator[str]:
@@ -33,7 +33,8 @@ class FakeCluster:
 
     async def list(self, *about: str, fields: str) -> AsyncIterator[Object]:
         assert fields == "metadata.name=n"
-        yield self.node
+        if self.node:
+            yield self.node
 
 
 async def read(*lines: str) -> list[str]:
@@ -61,6 +62,11 @@ async def test_an_output_that_ends_early_is_quoted(lines: tuple[str, ...], tail:
     ("meanwhile", "told"),
     [
         ({"pod": None}, "someone else deleted the Pod"),
+        (
+            {"pod": {**POD, "metadata": {**POD["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}},
+            "someone else deletes the Pod",
+        ),
+        ({"node": None}, "node n is gone"),
         (
             {"node": {**READY, "status": {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "Silent"}]}}},
             "node n is not Ready",

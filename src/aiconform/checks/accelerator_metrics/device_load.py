@@ -16,7 +16,7 @@ from aiconform.cluster import Cluster, NotFound, Object, wait
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.scratch import RESTRICTED, Scratch
 from aiconform.kit.container_view import LOOK, LOOKED, OWN_NODES, View, parse_view, special
-from aiconform.kit.devices import request_devices
+from aiconform.kit.devices import allocated_claim, request_devices
 from aiconform.kit.logs import read_until
 from aiconform.kit.pods import STAY, container, pod
 from aiconform.kit.starting import holder_started
@@ -254,8 +254,7 @@ async def _user(
         # It has all devices of the host, and which of them it uses is not known.
         return _User(request.claim, running)
     if request.claim is not None:
-        made = request.claim["metadata"]
-        claim = await cluster.get(request.claim["apiVersion"], "ResourceClaim", made["name"], made["namespace"])
+        claim = await allocated_claim(cluster, request.claim, running)
         device = next((each["device"] for each in results(claim)), "")
         reading = match(about.devices, source.devices).get(device)
         return _User(claim, running, device=device, label=reading.label if reading else "", joined="its claim")

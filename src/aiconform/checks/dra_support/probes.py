@@ -11,7 +11,7 @@ from aiconform.check import accelerators as any_accelerators
 from aiconform.checks.dra_support.observations import PLACED, Allocation, Excess, Published, ServedApi
 from aiconform.cluster import Cluster, Object, TimedOut, conditions, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.devices import CLAIM_ACCESS, CLAIM_DEVICES_MAX, request_devices
+from aiconform.kit.devices import CLAIM_ACCESS, CLAIM_DEVICES_MAX, allocated_claim, request_devices
 from aiconform.kit.pods import POD_ACCESS, STAY, container, pod
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.platform import NodeAccelerators, Platform
@@ -95,8 +95,7 @@ async def allocation(platform: Platform, scratch: Scratch, settings: Settings, t
     selector, wanted = selector_for(target.devices[-target.unit :], target.devices)
     made, created = await claiming_pod(platform, scratch, target, selector=selector)
     running, problem = await holder_started(platform, scratch, created, seconds=settings.patience)
-    metadata = made["metadata"]
-    found = await platform.cluster.get(made["apiVersion"], made["kind"], metadata["name"], metadata["namespace"])
+    found = await allocated_claim(platform.cluster, made, running)
     given = results(found)
     chosen = await published_now(platform.cluster, made["apiVersion"], target.node, given)
     return Allocation(

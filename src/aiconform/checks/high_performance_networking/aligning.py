@@ -16,7 +16,7 @@ from aiconform.checks.high_performance_networking.places import Offered, offered
 from aiconform.checks.high_performance_networking.unclaimed import LABELS
 from aiconform.cluster import ClusterError, Object
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.devices import request_devices
+from aiconform.kit.devices import allocated_claim, request_devices
 from aiconform.kit.meshes import without_sidecar
 from aiconform.kit.pods import STAY, container, pod_on_one_of, started
 from aiconform.platform import Device, NodeAccelerators, Platform
@@ -166,7 +166,8 @@ class Aligning:
         # A driver may not publish what is in use.
         published = (*(await self.platform.devices())[0], *(each.device for each in self.found.all))
         known = {each.id: each for each in published}
-        given = [(each["driver"], each["pool"], each["device"]) for each in results(await self.pods.now(made.claim))]
+        claim = await allocated_claim(self.platform.cluster, made.claim, made.running)
+        given = [(each["driver"], each["pool"], each["device"]) for each in results(claim)]
         found: dict[str, Any] = {}
         for each in given:
             which = "interface" if each[0] == self.pair.device.device.driver else "accelerator"

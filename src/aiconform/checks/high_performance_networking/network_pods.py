@@ -16,7 +16,7 @@ from aiconform.checks.high_performance_networking.parameters import without_inte
 from aiconform.checks.high_performance_networking.unclaimed import CONTAINER, LABELS, unclaiming
 from aiconform.cluster import ClusterError, Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
-from aiconform.kit.devices import untold_taints
+from aiconform.kit.devices import allocated_claim, untold_taints
 from aiconform.kit.logs import read_until
 from aiconform.kit.meshes import without_sidecar
 from aiconform.kit.pods import (
@@ -163,7 +163,7 @@ class NetworkPods:
         printed = inside.read(lines)
         if not printed.interfaces:
             raise Stuck(f"Pod {each.name} lists no interface at all: /sys/class/net cannot be read in it")
-        claim = await self.now(each.claim)
+        claim = await allocated_claim(cluster, each.claim, running)
         return NetworkPod(
             **about,
             node=running["spec"]["nodeName"],

@@ -8,7 +8,7 @@ from aiconform.checks.pod_autoscaling.scaling_history import ScalingHistory
 from aiconform.cluster import Object, Stuck, TimedOut, wait
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import untold_taints
-from aiconform.kit.pods import refused_pods
+from aiconform.kit.pods import meanwhile, refused_pods
 from aiconform.kit.starting import LATE_SECONDS, blame_device
 from aiconform.kit.together import gather
 from aiconform.platform import AcceleratorPlace, Platform
@@ -82,13 +82,17 @@ async def why_not_running(
 async def holding(
     platform: Platform, history: ScalingHistory, target: AcceleratorPlace, namespace: str
 ) -> tuple[Scaled, ...]:
-    """The running Pods, with the accelerators that each holds."""
+    """The running Pods, with the accelerators that each holds. Raises Stuck if one ran, and no longer does."""
     held: dict[str, list[str]] = {}
     if target.way == "dra":
         async for claim in platform.cluster.list(await platform.resource_api() or "", "ResourceClaim", namespace):
             devices = allocated_names(claim)
             for user in (claim.get("status") or {}).get("reservedFor") or []:
                 held.setdefault(user["name"], []).extend(devices)
+        for pod in history.running():
+            name = pod["metadata"]["name"]
+            if name not in held and (why := await meanwhile(platform.cluster, pod)):
+                raise Stuck("; ".join([f"Pod {name} ran", *why]))
     else:
         for name, pod in history.pods.items():
             held[name] = [f"{name}/{number}" for number in range(extended_resources(pod)[target.name])]
