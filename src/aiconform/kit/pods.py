@@ -22,7 +22,7 @@ from aiconform.cluster import (
 from aiconform.cluster.amounts import with_amounts
 from aiconform.cluster.conditions import Condition
 from aiconform.cluster.scratch import RESTRICTED
-from aiconform.platform.accelerators.nodes import tolerations, usable_node
+from aiconform.platform.accelerators.nodes import Toleration, tolerations, usable_node
 
 # The first process of a container has no default action for SIGTERM: without the trap, a deletion takes the full grace
 # period.
@@ -169,9 +169,12 @@ def trouble_of_the_node(seen: Object) -> str | None:
     return None
 
 
-async def lost_node(cluster: Cluster, name: str) -> str | None:
-    """Why no Pod can use the node of this name; None if one can, or if there is no name. Raises ClusterError."""
-    found = [usable_node(node) async for node in cluster.list("v1", "Node", fields=f"metadata.name={name}")]
+async def lost_node(cluster: Cluster, name: str, tolerated: Sequence[Toleration] = ()) -> str | None:
+    """Why no Pod can use the node of this name; None if one can, or if there is no name. Raises ClusterError.
+
+    tolerated: taints that do not count.
+    """
+    found = [usable_node(node, tolerated) async for node in cluster.list("v1", "Node", fields=f"metadata.name={name}")]
     if name and not found:
         return f"node {name} is gone"
     return next(filter(None, found), None)

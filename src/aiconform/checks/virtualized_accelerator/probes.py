@@ -18,7 +18,7 @@ from aiconform.cluster.removal import RUN_LABEL
 from aiconform.cluster.scratch import Scratch
 from aiconform.kit.devices import CLAIM_ACCESS, given
 from aiconform.kit.inside import sources
-from aiconform.kit.pods import POD_ACCESS
+from aiconform.kit.pods import POD_ACCESS, lost_node
 from aiconform.kit.priority import WAITING_ACCESS
 from aiconform.kit.starting import BLAME_SECONDS, holder_started
 from aiconform.kit.together import gather
@@ -26,7 +26,6 @@ from aiconform.kit.waiting import kept_waiting
 from aiconform.platform import Platform
 from aiconform.platform.accelerators.devices import allocated_names
 from aiconform.platform.accelerators.drivers import family_of
-from aiconform.platform.accelerators.nodes import usable_node
 from aiconform.platform.accelerators.offered import requested
 from aiconform.platform.accelerators.selecting import DeviceClass
 from aiconform.platform.accelerators.virtual_devices import Asked, VirtualDevices, common_class
@@ -158,7 +157,7 @@ async def _waited(
         return None
     window = settings.of(VirtualizedAccelerator).observe_seconds
     waits, became = await kept_waiting(platform.cluster, more.created, seconds=_seconds(settings), window=window)
-    if waits and (lost := await _lost(platform, devices.node)):
+    if waits and (lost := await lost_node(platform.cluster, devices.node, platform.said.tolerated)):
         return Second(not_tried=f"it waits, and meanwhile {lost}")
     allocated, _ = ((), ()) if waits else await given(platform, more.request)
     after = before if waits else await _others(platform, scratch, devices)
@@ -171,13 +170,6 @@ async def _waited(
         others_before=before,
         others_after=after,
     )
-
-
-async def _lost(platform: Platform, name: str) -> str:
-    """Why no Pod can start on the node now, whatever it asks for; empty if one can. Raises ClusterError."""
-    found = [each async for each in platform.cluster.list("v1", "Node", fields=f"metadata.name={name}")]
-    troubles = (usable_node(each, platform.said.tolerated) for each in found if each["metadata"]["name"] == name)
-    return next(filter(None, troubles), "") if found else f"node {name} is gone"
 
 
 async def _others(platform: Platform, scratch: Scratch, devices: VirtualDevices) -> int:
@@ -211,7 +203,9 @@ async def _released(
     try:
         await wait.until(platform.cluster, more.created, _placed, seconds=seconds, what="a device to be released")
     except TimedOut:
-        if why := await more.waits_otherwise(platform.cluster) or await _lost(platform, devices.node):
+        if why := await more.waits_otherwise(platform.cluster) or await lost_node(
+            platform.cluster, devices.node, platform.said.tolerated
+        ):
             return Release(not_tried=f"the second Pod waits for something else: {why}")
         held = await pods.still_held(first)
         takers = ", ".join(await _takers(platform, before, first)) if not held else ""
